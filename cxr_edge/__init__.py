@@ -1,0 +1,1 @@
+"""The command line of cxr-edge; see :mod:`cxr_edge.cli`."""

@@ -1,0 +1,66 @@
+"""``cxr-edge train``."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxr_edge import options
+from cxr_edge.terminal import progress_bar, say
+
+
+def train(
+    metadata: options.Metadata,
+    splits: options.Splits = Path("splits.csv"),
+    architecture: Annotated[str, typer.Option(help="Name of the architecture.")] = "mobilenetv2",
+    weights: Annotated[
+        str,
+        typer.Option(metavar="imagenet|none|FILE", help="Where the backbone's weights begin."),
+    ] = "imagenet",
+    recipe: Annotated[
+        Path | None, typer.Option(help="TOML file of hyper-parameters; defaults without it.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Folder of the run; by default a new one in the user's cache."
+        ),
+    ] = None,
+    seed: options.Seed = 0,
+    min_sensitivity: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Floor of the operating point on validation.")
+    ] = 0.95,
+) -> None:
+    """Train a classifier; everything it leaves is in the run's folder."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from cxr_edge.training_progress import TrainingProgress
+    from cxr_edge_train.dataset.metadata import read_metadata, read_splits
+    from cxr_edge_train.dataset.pixels import default_cache_dir
+    from cxr_edge_train.recipe import Recipe, read_recipe
+    from cxr_edge_train.runs import new_run_folder
+    from cxr_edge_train.training import train_run
+
+    settings = read_recipe(recipe) if recipe else Recipe()
+    table = read_splits(splits, read_metadata(metadata))
+    folder = output or new_run_folder(default_cache_dir(), architecture)
+    say(f"run: {folder}")
+    run = train_run(
+        table,
+        architecture=architecture,
+        weights=None if weights == "none" else weights,
+        recipe=settings,
+        seed=seed,
+        root=metadata.resolve().parent,
+        output=folder,
+        cache_dir=default_cache_dir(),
+        min_sensitivity=min_sensitivity,
+        callbacks=[TrainingProgress()],
+        progress=progress_bar("reading images"),
+    )
+    for name, figure in run.metrics["validation"].items():
+        low, high = figure["low"], figure["high"]
+        typer.echo(f"validation {name:<12} {figure['value']:.3f} [{low:.3f}, {high:.3f}]")
+    typer.echo(f"threshold {run.threshold:.4f} ({run.threshold_rule}), "
+               f"temperature {run.temperature:.3f}")
+    typer.echo(f"wrote {folder}")

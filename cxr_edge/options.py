@@ -1,0 +1,16 @@
+"""Options that several commands share: the same word means the same thing everywhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
+Threads = Annotated[
+    int, typer.Option("--threads", min=1, max=64, help="Threads of the inference engine.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
+Metadata = Annotated[
+    Path, typer.Argument(metavar="METADATA", help="clean_metadata.csv, from cxr-edge clean.")
+]
+Splits = Annotated[Path, typer.Option("--splits", help="splits.csv, from cxr-edge split.")]

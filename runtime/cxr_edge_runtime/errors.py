@@ -1,0 +1,120 @@
+"""Every error a user can meet, in one tree.
+
+::
+
+    CxrEdgeError                 anything cxr-edge raises on purpose (exit code 1)
+    ├── InvalidRequest           the command or its options make no sense (exit code 2)
+    ├── ImageError               this one image cannot be used
+    │   ├── ImageNotFound        no such file
+    │   ├── ImageNotReadable     a folder, no permission, or the disk failed
+    │   ├── UnreadableImage      the bytes are no image we can decode
+    │   ├── UnsupportedImage     an image, but of a format or depth we do not take
+    │   ├── ImageTooLarge        beyond the limits on pixels or bytes
+    │   └── ImageTooSmall        too few pixels to show a chest
+    ├── BundleError              this bundle cannot be used
+    │   ├── BundleNotFound       no such bundle
+    │   ├── BundleInvalid        bundle.json breaks the format
+    │   ├── BundleCorrupted      a file differs from its recorded SHA-256
+    │   └── BundleTooNew         written by a later version of cxr-edge
+    ├── EngineError              the inference engine cannot run the model
+    │   └── EngineMissing        no engine is installed for this kind of model
+    ├── DatasetError             images, metadata or splits cannot be used for training
+    ├── RunError                 a training run is incomplete or was tampered with
+    ├── ExtraMissing             the command needs packages that are not installed
+    └── LimitMissed              a stated limit was missed (exit code 4)
+
+The message of each says what is wrong, where, and what to do; the command line prints it as it is.
+"""
+
+from typing import ClassVar
+
+
+class CxrEdgeError(Exception):
+    """Base of all errors that cxr-edge raises on purpose; its text is meant for the user."""
+
+    exit_code: ClassVar[int] = 1
+
+    @property
+    def kind(self) -> str:
+        """The stable name of the error in JSON output."""
+        return type(self).__name__
+
+
+class InvalidRequest(CxrEdgeError):
+    """The command or its options make no sense together."""
+
+    exit_code = 2
+
+
+class ImageError(CxrEdgeError):
+    """One image cannot be used; others may be fine."""
+
+
+class ImageNotFound(ImageError):
+    """There is no file of that name."""
+
+
+class ImageNotReadable(ImageError):
+    """The path is a folder, permission is denied, or the disk failed."""
+
+
+class UnreadableImage(ImageError):
+    """The bytes are not an image, or a damaged one."""
+
+
+class UnsupportedImage(ImageError):
+    """An image of a format or a sample depth that cxr-edge does not take."""
+
+
+class ImageTooLarge(ImageError):
+    """The image is beyond the limits on pixels or bytes."""
+
+
+class ImageTooSmall(ImageError):
+    """The image has too few pixels to show a chest."""
+
+
+class BundleError(CxrEdgeError):
+    """A bundle cannot be used."""
+
+
+class BundleNotFound(BundleError):
+    """There is no bundle of that name or path."""
+
+
+class BundleInvalid(BundleError):
+    """``bundle.json`` is not JSON, or breaks the bundle format."""
+
+
+class BundleCorrupted(BundleError):
+    """A file of the bundle is missing or is not the one its manifest describes."""
+
+
+class BundleTooNew(BundleError):
+    """The bundle was written by a later version of cxr-edge."""
+
+
+class EngineError(CxrEdgeError):
+    """The inference engine cannot load or run the model."""
+
+
+class EngineMissing(EngineError):
+    """No inference engine is installed that runs this kind of model."""
+
+
+class DatasetError(CxrEdgeError):
+    """Images, metadata or splits cannot be used for training."""
+
+
+class RunError(CxrEdgeError):
+    """A training run is incomplete or damaged."""
+
+
+class ExtraMissing(CxrEdgeError):
+    """The command needs packages that the base install leaves out."""
+
+
+class LimitMissed(CxrEdgeError):
+    """The work was done, but a stated limit was missed."""
+
+    exit_code = 4

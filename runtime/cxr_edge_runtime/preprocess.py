@@ -1,0 +1,48 @@
+"""The one way from grey pixels to model input; training and classification both call it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+# Raised when the same spec would give other pixels; runs and bundles carry the number they used.
+PREPROCESS_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PreprocessSpec:
+    """How a film becomes model input.
+
+    Attributes:
+        height: rows of the model input, pixels.
+        width: columns of the model input, pixels.
+        rule: ``squash-bicubic``: both sides are scaled to the target on their own, with Pillow's
+            antialiased bicubic filter, as the 224 px training copies were made.
+        version: :data:`PREPROCESS_VERSION` of the code that the model was trained with.
+    """
+
+    height: int = 224
+    width: int = 224
+    rule: str = "squash-bicubic"
+    version: int = PREPROCESS_VERSION
+
+
+def preprocess(pixels: NDArray[np.uint8], spec: PreprocessSpec) -> NDArray[np.uint8]:
+    """Resize a grey image to model input.
+
+    An image that already has the target size passes unchanged.
+
+    Args:
+        pixels: ``[H, W] uint8`` grey values.
+        spec: target size and rule.
+
+    Returns:
+        ``[1, spec.height, spec.width, 1] uint8``; scaling to floats happens inside the model.
+    """
+    if pixels.shape != (spec.height, spec.width):
+        image = Image.fromarray(pixels)
+        pixels = np.asarray(
+            image.resize((spec.width, spec.height), Image.Resampling.BICUBIC), dtype=np.uint8
+        )
+    return pixels[np.newaxis, :, :, np.newaxis]

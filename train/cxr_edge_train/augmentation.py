@@ -1,0 +1,168 @@
+"""Random changes of training images: geometry, photometry, and the look of a device.
+
+Works on ``uint8`` grey arrays with Pillow, the library that also prepares images on the device, so
+it is the same for every Keras backend and never enters the saved model. There is no flip: the heart
+lies on the left.
+"""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
+
+from cxr_edge_train.recipe import Augmentation
+
+Pixels = NDArray[np.uint8]
+_MARKERS = ("R", "L", "AP", "PA", "SUPINE", "ERECT", "PORTABLE")
+
+
+def augment(pixels: Pixels, settings: Augmentation, random: np.random.Generator) -> Pixels:
+    """Change one image at random.
+
+    Order follows the physical road of a film: pose, exposure, the console's processing, marks on
+    the film, scanning, storage.
+
+    Args:
+        pixels: ``[H, W] uint8``.
+        settings: strengths and probabilities.
+        random: source of all randomness; the same state gives the same image.
+
+    Returns:
+        ``[H, W] uint8``.
+    """
+    image = _affine(Image.fromarray(pixels), settings, random)
+    image = _exposure(image, settings, random)
+    steps: tuple[tuple[float, Callable[[Image.Image, np.random.Generator], Image.Image]], ...] = (
+        (settings.equalize, _equalize),
+        (settings.invert, lambda film, _: ImageOps.invert(film)),
+        (settings.border, _borders),
+        (settings.erase, _erase),
+        (settings.marker, _markers),
+        (settings.blur, _blur),
+        (settings.sharpness, _sharpness),
+        (settings.resolution, _resolution),
+        (settings.noise, _noise),
+        (settings.jpeg, _jpeg),
+    )
+    for probability, step in steps:
+        if random.random() < probability:
+            image = step(image, random)
+    return np.asarray(image, dtype=np.uint8)
+
+
+def _affine(
+    image: Image.Image, settings: Augmentation, random: np.random.Generator
+) -> Image.Image:
+    width, height = image.size
+    angle = np.deg2rad(random.uniform(-settings.rotation, settings.rotation))
+    zoom_x, zoom_y = random.uniform(1 - settings.zoom, 1 + settings.zoom, size=2)
+    shift_x, shift_y = random.uniform(-settings.shift, settings.shift, size=2) * image.size
+    cos, sin = np.cos(angle), np.sin(angle)
+    centre = np.array([width / 2, height / 2])
+    matrix = np.array([[cos / zoom_x, sin / zoom_x], [-sin / zoom_y, cos / zoom_y]])
+    offset = centre - matrix @ (centre + (shift_x, shift_y))
+    (a, b), (d, e) = matrix
+    # What lies outside is black: the air beside a patient, or the collimated border.
+    return image.transform(
+        image.size,
+        Image.Transform.AFFINE,
+        (a, b, offset[0], d, e, offset[1]),
+        resample=Image.Resampling.BICUBIC,
+    )
+
+
+def _exposure(
+    image: Image.Image, settings: Augmentation, random: np.random.Generator
+) -> Image.Image:
+    grey = np.linspace(0.0, 1.0, 256)
+    exponent = np.exp(random.uniform(-1, 1) * np.log1p(settings.gamma))
+    curve = grey**exponent
+    mean = np.asarray(image).mean() / 255
+    factor = 1 + random.uniform(-settings.contrast, settings.contrast)
+    curve = (curve - mean) * factor + mean
+    curve += random.uniform(-settings.brightness, settings.brightness)
+    return image.point(np.clip(curve * 255, 0, 255).round().astype(int).tolist())
+
+
+def _equalize(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    return Image.blend(image, ImageOps.equalize(image), random.uniform(0.3, 1.0))
+
+
+def _borders(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    """A flat block of up to an eighth along some borders, as collimators and scanners leave."""
+    width, height = image.size
+    image = image.copy()
+    draw = ImageDraw.Draw(image)
+    grey = int(random.choice([0, 0, 255, random.integers(256)]))
+    left, top, right, bottom = (random.random(4) < 0.5) * random.uniform(0.01, 0.125, size=4)
+    for box in (
+        (0, 0, left * width, height),
+        (0, 0, width, top * height),
+        (width * (1 - right), 0, width, height),
+        (0, height * (1 - bottom), width, height),
+    ):
+        if box[2] - box[0] >= 1 and box[3] - box[1] >= 1:
+            draw.rectangle(box, fill=grey)
+    return image
+
+
+def _erase(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    """A flat rectangle of up to a quarter of each side, so that no one spot decides."""
+    width, height = image.size
+    image = image.copy()
+    x, y = random.uniform(-0.1, 0.9, size=2) * image.size
+    w, h = random.uniform(0.08, 0.25, size=2) * image.size
+    ImageDraw.Draw(image).rectangle((x, y, x + w, y + h), fill=int(random.integers(256)))
+    return image
+
+
+def _markers(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    """One to three lead letters or burned-in texts near the borders."""
+    width, height = image.size
+    image = image.copy()
+    draw = ImageDraw.Draw(image)
+    for _ in range(random.integers(1, 4)):
+        text = _MARKERS[random.integers(len(_MARKERS))]
+        if random.random() < 0.4:
+            hour, minute, second = random.integers((24, 60, 60))
+            text = f"{hour:02}:{minute:02}:{second:02}"
+        size = random.uniform(0.035, 0.09) * height
+        x = random.choice([random.uniform(0.0, 0.2), random.uniform(0.7, 0.95)]) * width
+        y = random.choice([random.uniform(0.0, 0.3), random.uniform(0.75, 0.95)]) * height
+        fill = int(random.choice([255, random.integers(160, 256), random.integers(0, 60)]))
+        font = ImageFont.load_default(size)
+        if random.random() < 0.3:
+            box = draw.textbbox((x, y), text, font=font)
+            draw.rectangle(box, fill=255 - fill)
+        draw.text((x, y), text, fill=fill, font=font)
+    return image
+
+
+def _blur(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    return image.filter(ImageFilter.GaussianBlur(random.uniform(0.3, 1.5)))
+
+
+def _sharpness(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    return ImageEnhance.Sharpness(image).enhance(random.uniform(0.0, 3.0))
+
+
+def _resolution(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    scale = random.uniform(0.4, 1.0)
+    down = Image.Resampling.BICUBIC if random.random() < 0.5 else Image.Resampling.BILINEAR
+    width, height = image.size
+    small = image.resize((max(8, int(width * scale)), max(8, int(height * scale))), down)
+    return small.resize(image.size, Image.Resampling.BICUBIC)
+
+
+def _noise(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    samples = np.asarray(image, dtype=np.float32)
+    noise = random.standard_normal(samples.shape, dtype=np.float32) * random.uniform(1, 8)
+    return Image.fromarray(np.clip(samples + noise, 0, 255).round().astype(np.uint8))
+
+
+def _jpeg(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=int(random.integers(30, 96)))
+    return Image.open(buffer).convert("L")

@@ -1,0 +1,69 @@
+"""Decoded pixels on disk: every image is preprocessed once and then read through a memory map."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_runtime.files import replacing
+from cxr_edge_runtime.images import decode_grey, read_bytes
+from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
+
+
+def default_cache_dir() -> Path:
+    """The user's cache folder: ``$XDG_CACHE_HOME/cxr-edge``, by default ``~/.cache/cxr-edge``."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "cxr-edge"
+
+
+def load_pixels(
+    rows: pd.DataFrame,
+    spec: PreprocessSpec,
+    *,
+    root: Path,
+    cache_dir: Path,
+    progress: Callable[[Iterable[str], int], Iterable[str]] = lambda items, total: items,
+) -> NDArray[np.uint8]:
+    """Preprocessed pixels of each row, from the cache or made now.
+
+    The cache file is named by a digest of the images' MD5 and the spec, so changed images or
+    another size never meet old pixels.
+
+    Args:
+        rows: table with columns ``path`` and ``md5``.
+        spec: the runtime's preprocess rule.
+        root: folder that ``path`` is relative to.
+        cache_dir: where cache files lie.
+        progress: wraps the iteration over the paths, given them and their number.
+
+    Returns:
+        Read-only memory map ``[N, H, W, 1] uint8`` in the order of the rows.
+
+    Raises:
+        DatasetError: an image changed since it was cleaned.
+        ImageError: an image is missing or cannot be decoded.
+    """
+    key = json.dumps([asdict(spec), rows["md5"].tolist()])
+    file = cache_dir / "pixels" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
+    shape = (len(rows), spec.height, spec.width, 1)
+    if not file.exists():
+        with replacing(file) as temporary:
+            pixels = np.lib.format.open_memmap(temporary, "w+", dtype=np.uint8, shape=shape)
+            paths = progress(rows["path"], len(rows))
+            for index, (path, md5) in enumerate(zip(paths, rows["md5"])):
+                content = read_bytes(root / path)
+                if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+                    raise DatasetError(
+                        f"{root / path}: changed since it was cleaned; run cxr-edge clean again"
+                    )
+                pixels[index] = preprocess(decode_grey(content, name=path).pixels, spec)[0]
+            pixels.flush()
+    cached: NDArray[np.uint8] = np.load(file, mmap_mode="r")
+    return cached

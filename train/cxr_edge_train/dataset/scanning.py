@@ -1,0 +1,128 @@
+"""Walk ``train|val|test / NORMAL|PNEUMONIA`` and really decode every file."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from cxr_edge_runtime.errors import DatasetError, ImageError
+from cxr_edge_runtime.images import SUFFIXES, decode_grey, read_bytes
+from cxr_edge_train.dataset.patients import identify
+
+SPLITS = ("train", "val", "test")
+LABELS = ("NORMAL", "PNEUMONIA")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """One row of ``clean_metadata.csv``.
+
+    Attributes:
+        path: POSIX path relative to the folder of the metadata file.
+        split: the data set's own folder: ``train``, ``val`` or ``test``.
+        label: ``NORMAL`` or ``PNEUMONIA``.
+        kind: ``normal``, ``bacteria``, ``virus`` or ``unknown``.
+        patient: patient id, empty when unknown.
+        md5: MD5 of the file, hexadecimal; it finds duplicates and is no protection.
+        width: stored width, pixels.
+        height: stored height, pixels.
+        mode: Pillow's mode of the stored image.
+        bytes: size of the file.
+    """
+
+    path: str
+    split: str
+    label: str
+    kind: str
+    patient: str
+    md5: str
+    width: int
+    height: int
+    mode: str
+    bytes: int
+
+
+METADATA_COLUMNS = tuple(field.name for field in fields(ImageRecord))
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A file that does not enter the metadata, and why."""
+
+    path: str
+    reason: str
+
+
+def find_files(data_dir: Path) -> list[tuple[Path, str, str]]:
+    """All files of a data set as ``(path, split, label)``, in a stable order.
+
+    Hidden files (``.DS_Store``) and the ``__MACOSX`` folder of the Kaggle archive are not listed.
+
+    Raises:
+        DatasetError: no ``train/NORMAL`` and ``train/PNEUMONIA`` below the folder, or a label
+            folder that cannot be read.
+    """
+    if not data_dir.is_dir():
+        raise DatasetError(f"{data_dir}: no such folder")
+    for label in LABELS:
+        if not (data_dir / "train" / label).is_dir():
+            raise DatasetError(
+                f"{data_dir}: has no folder train/{label}; expected "
+                "train|val|test / NORMAL|PNEUMONIA (val and test may be absent)"
+            )
+    files: list[tuple[Path, str, str]] = []
+    for split in SPLITS:
+        for label in LABELS:
+            folder = data_dir / split / label
+            try:
+                entries = sorted(folder.rglob("*")) if folder.is_dir() else []
+            except OSError as error:
+                raise DatasetError(f"{folder}: cannot be read ({error})") from error
+            files.extend(
+                (path, split, label)
+                for path in entries
+                if not path.name.startswith(".") and not path.is_dir()
+            )
+    return files
+
+
+def scan(
+    files: list[tuple[Path, str, str]], *, relative_to: Path, pattern: re.Pattern[str] | None = None
+) -> Iterator[ImageRecord | LeftOut]:
+    """Read, hash and decode each file; pixels are dropped at once.
+
+    Args:
+        files: what :func:`find_files` returned.
+        relative_to: the folder that will hold the metadata file.
+        pattern: see :func:`cxr_edge_train.dataset.patients.identify`.
+
+    Yields:
+        A record for each usable image, in order; a :class:`LeftOut` for each other file.
+    """
+    for path, split, label in files:
+        relative = Path(os.path.relpath(path, relative_to)).as_posix()
+        if path.suffix.lower() not in SUFFIXES:
+            yield LeftOut(relative, "not an image")
+            continue
+        try:
+            content = read_bytes(path)
+            image = decode_grey(content, name=path.name)
+        except ImageError as error:
+            yield LeftOut(relative, f"unreadable: {error}")
+            continue
+        identity = identify(path.name, label, pattern)
+        height, width = image.pixels.shape
+        yield ImageRecord(
+            path=relative,
+            split=split,
+            label=label,
+            kind=identity.kind,
+            patient=identity.patient,
+            md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
+            width=width,
+            height=height,
+            mode=image.mode,
+            bytes=len(content),
+        )

@@ -1,0 +1,1 @@
+"""Figures with their uncertainty, and the choices that are made on validation."""

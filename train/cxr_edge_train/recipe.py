@@ -1,0 +1,164 @@
+"""Hyper-parameters: a TOML file, checked key by key, and the defaults for what it leaves out."""
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from cxr_edge_runtime.errors import InvalidRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Shape of the network.
+
+    Attributes:
+        image_size: height and width of the input, pixels.
+        alpha: width multiplier of the MobileNets.
+        dropout: share of the last feature map's channels dropped while training.
+    """
+
+    image_size: int = 224
+    alpha: float = 1.0
+    dropout: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """How strongly training images are changed; see :mod:`cxr_edge_train.augmentation`.
+
+    Probabilities are per image; ranges are drawn from uniformly and symmetrically.
+
+    Attributes:
+        rotation: degrees either way.
+        zoom: either side may be scaled by up to this share, aspect included.
+        shift: share of the side, either way.
+        gamma: the exponent lies in ``[1 / (1 + gamma), 1 + gamma]``.
+        contrast: contrast about the mean is scaled by ``1 ± contrast``.
+        brightness: grey values added, as a share of 255.
+        equalize: probability of histogram equalisation, blended in at random strength.
+        sharpness: probability of a random sharpening or softening.
+        blur: probability of a Gaussian blur of up to 1.5 pixels.
+        resolution: probability of going down to 40–100% of the size and up again.
+        noise: probability of Gaussian noise of up to 8 grey values.
+        jpeg: probability of re-encoding as JPEG of quality 30–95.
+        marker: probability of each of up to three side markers or burned-in texts.
+        border: probability of a flat block along each border.
+        erase: probability of a flat rectangle anywhere.
+        invert: probability of turning black and white round.
+    """
+
+    rotation: float = 10.0
+    zoom: float = 0.2
+    shift: float = 0.08
+    gamma: float = 0.6
+    contrast: float = 0.3
+    brightness: float = 0.1
+    equalize: float = 0.2
+    sharpness: float = 0.3
+    blur: float = 0.2
+    resolution: float = 0.2
+    noise: float = 0.2
+    jpeg: float = 0.5
+    marker: float = 0.3
+    border: float = 0.15
+    erase: float = 0.2
+    invert: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The two phases of fitting.
+
+    Attributes:
+        batch_size: images a step.
+        head_epochs: epochs with the backbone frozen.
+        head_learning_rate: Adam's step while the backbone is frozen.
+        epochs: most epochs of fine-tuning the whole network.
+        learning_rate: peak of the cosine schedule of fine-tuning.
+        warmup_epochs: epochs of linear rise to that peak.
+        weight_decay: AdamW's decoupled decay.
+        label_smoothing: targets become ``label * (1 - s) + s / 2``.
+        patience: epochs without a better validation loss before fine-tuning stops.
+    """
+
+    batch_size: int = 32
+    head_epochs: int = 1
+    head_learning_rate: float = 1e-3
+    epochs: int = 12
+    learning_rate: float = 3e-4
+    warmup_epochs: float = 0.5
+    weight_decay: float = 1e-4
+    label_smoothing: float = 0.05
+    patience: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All hyper-parameters of a training run."""
+
+    model: Model = field(default_factory=Model)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    fit: Fit = field(default_factory=Fit)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe; what it leaves out keeps its default.
+
+    Raises:
+        InvalidRequest: missing file, no TOML, an unknown key, or a value of the wrong type or sign.
+    """
+    try:
+        return parse_recipe(path.read_text(encoding="utf-8"), name=str(path))
+    except FileNotFoundError:
+        raise InvalidRequest(f"{path}: no such recipe") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"{path}: cannot be read ({error})") from error
+
+
+def parse_recipe(text: str, *, name: str = "recipe") -> Recipe:
+    """Parse a recipe's TOML text; see :func:`read_recipe`."""
+    try:
+        sections = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidRequest(f"{name}: not valid TOML ({error})") from None
+    hints = get_type_hints(Recipe)
+    unknown = sorted(set(sections) - set(hints))
+    if unknown:
+        raise InvalidRequest(
+            f"{name}: unknown section [{unknown[0]}]; known are {', '.join(hints)}"
+        )
+    return Recipe(
+        **{
+            section: _parse_section(hints[section], values, f"{name}: [{section}]")
+            for section, values in sections.items()
+        }
+    )
+
+
+def recipe_as_toml(recipe: Recipe) -> str:
+    """The whole recipe as TOML, defaults included, so that a run says all it used."""
+    lines: list[str] = []
+    for section, values in dataclasses.asdict(recipe).items():
+        lines += [f"[{section}]", *(f"{key} = {value!r}" for key, value in values.items()), ""]
+    return "\n".join(lines)
+
+
+def _parse_section(cls: type[Any], values: Any, where: str) -> Any:
+    if not isinstance(values, dict):
+        raise InvalidRequest(f"{where}: must be a section")
+    types = get_type_hints(cls)
+    checked: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in types:
+            raise InvalidRequest(f"{where} unknown key {key!r}; known are {', '.join(types)}")
+        # An integer is a valid float in TOML; the reverse, and booleans, are slips.
+        if types[key] is float and type(value) is int:
+            value = float(value)
+        if type(value) is not types[key]:
+            raise InvalidRequest(f"{where} {key} must be {types[key].__name__}, not {value!r}")
+        if value < 0:
+            raise InvalidRequest(f"{where} {key} must not be negative, not {value!r}")
+        checked[key] = value
+    return cls(**checked)

@@ -1,0 +1,129 @@
+"""A training run on disk: all that later stages need, except the images themselves.
+
+::
+
+    RUN/
+    ├── model.keras       the best epoch, optimizer state included
+    ├── run.json          what was done, with what, and what came out
+    ├── recipe.toml       every hyper-parameter, defaults included
+    ├── dataset.csv       the training and validation images; no test image is listed
+    ├── history.csv       losses by epoch
+    └── predictions.csv   logit and probability of each validation image
+"""
+
+import itertools
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cxr_edge_runtime.errors import RunError
+from cxr_edge_runtime.files import replacing, write_text
+from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
+
+RUN_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What ``run.json`` says.
+
+    Attributes:
+        architecture: name in the registry.
+        weights: where the weights began: ``imagenet``, ``none`` or a file's name.
+        seed: of splits drawn, shuffling and augmentation in this run.
+        root: folder the paths of ``dataset.csv`` are relative to.
+        dataset_digest: see :func:`cxr_edge_train.dataset.metadata.dataset_digest`.
+        preprocess: the rule the pixels were made with.
+        temperature: fitted on validation.
+        threshold: chosen on validation.
+        threshold_rule: how it was chosen, in words.
+        metrics: ``{"validation": {metric: {value, low, high, n}}}``.
+        versions: of Python and the packages that matter.
+        seconds: wall time of fitting.
+        format: :data:`RUN_FORMAT` of the code that wrote it.
+    """
+
+    architecture: str
+    weights: str
+    seed: int
+    root: str
+    dataset_digest: str
+    preprocess: PreprocessSpec
+    temperature: float
+    threshold: float
+    threshold_rule: str
+    metrics: dict[str, dict[str, dict[str, float]]]
+    versions: dict[str, str]
+    seconds: float
+    format: int = RUN_FORMAT
+
+
+def write_run(folder: Path, run: Run) -> None:
+    """Write ``run.json`` last: a folder that has one is complete."""
+    write_text(folder / "run.json", json.dumps(asdict(run), indent=2, sort_keys=True) + "\n")
+
+
+def read_run(folder: Path) -> Run:
+    """Read and check a run.
+
+    Raises:
+        RunError: no such folder, incomplete, of another format, or made with another preprocess.
+    """
+    file = folder / "run.json"
+    try:
+        values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        values["preprocess"] = PreprocessSpec(**values["preprocess"])
+        if values.get("format") != RUN_FORMAT:
+            raise RunError(
+                f"{file}: format {values.get('format')!r}, this cxr-edge reads {RUN_FORMAT}; "
+                "train again"
+            )
+        run = Run(**values)
+    except FileNotFoundError:
+        raise RunError(
+            f"{folder}: no finished training run (run.json is missing); make one with "
+            "cxr-edge train"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        names = ", ".join(field.name for field in fields(Run))
+        raise RunError(f"{file}: damaged ({error}); expected {names}") from error
+    if run.preprocess.version != PREPROCESS_VERSION:
+        raise RunError(
+            f"{file}: made with preprocess version {run.preprocess.version}, this cxr-edge has "
+            f"{PREPROCESS_VERSION}; train again"
+        )
+    for name in ("model.keras", "dataset.csv"):
+        if not (folder / name).is_file():
+            raise RunError(f"{folder}: {name} is missing; train again")
+    return run
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a CSV table atomically."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def read_dataset(folder: Path) -> pd.DataFrame:
+    """The run's training and validation images.
+
+    Raises:
+        RunError: ``dataset.csv`` is damaged.
+    """
+    file = folder / "dataset.csv"
+    try:
+        table = pd.read_csv(file, keep_default_na=False, dtype={"patient": str, "md5": str})
+        return table.astype({"split": str, "label": str})
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{file}: damaged ({error}); train again") from error
+
+
+def new_run_folder(cache_dir: Path, architecture: str) -> Path:
+    """The first free ``cache_dir/runs/ARCHITECTURE-NNN``; not created."""
+    numbers = (f"{architecture}-{number:03}" for number in itertools.count(1))
+    return next(
+        folder for name in numbers if not (folder := cache_dir / "runs" / name).exists()
+    )
