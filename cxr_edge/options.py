@@ -14,3 +14,11 @@ Metadata = Annotated[
     Path, typer.Argument(metavar="METADATA", help="clean_metadata.csv, from cxr-edge clean.")
 ]
 Splits = Annotated[Path, typer.Option("--splits", help="splits.csv, from cxr-edge split.")]
+BundleOption = Annotated[
+    str | None,
+    typer.Option(
+        "--bundle",
+        metavar="DIR|NAME",
+        help="A bundle's folder or the name of a shipped one; the default one without it.",
+    ),
+]

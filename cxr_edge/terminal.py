@@ -1,7 +1,7 @@
 """What a person sees while work goes on; all of it on standard error."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import typer
@@ -12,6 +12,23 @@ T = TypeVar("T")
 def say(message: str) -> None:
     """Write a line to standard error."""
     typer.echo(message, err=True)
+
+
+def printable(text: str) -> str:
+    """``text`` with ``?`` for control characters and bytes that are not UTF-8.
+
+    A file name may hold either; one would play tricks on the terminal, the other cannot be printed.
+    """
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def print_figures(split: str, figures: Mapping[str, Mapping[str, float]]) -> None:
+    """Write one line a figure: ``validation auc 0.991 [0.985, 0.996]  n = 865``."""
+    for name, figure in figures.items():
+        typer.echo(
+            f"{split} {name:<12} {figure['value']:.3f} "
+            f"[{figure['low']:.3f}, {figure['high']:.3f}]  n = {figure['n']}"
+        )
 
 
 def progress_bar(label: str) -> Callable[[Iterable[T], int], Iterator[T]]:

@@ -1,0 +1,1 @@
+"""Turn a training run into bundles that were checked with the engine that will run them."""

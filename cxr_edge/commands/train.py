@@ -1,13 +1,12 @@
 """``cxr-edge train``."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cxr_edge import options
-from cxr_edge.terminal import progress_bar, say
+from cxr_edge.terminal import print_figures, progress_bar, say
 
 
 def train(
@@ -33,7 +32,9 @@ def train(
     ] = 0.95,
 ) -> None:
     """Train a classifier; everything it leaves is in the run's folder."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from cxr_edge.backend import load_quietly
+
+    load_quietly()
     from cxr_edge.training_progress import TrainingProgress
     from cxr_edge_train.dataset.metadata import read_metadata, read_splits
     from cxr_edge_train.dataset.pixels import default_cache_dir
@@ -58,9 +59,8 @@ def train(
         callbacks=[TrainingProgress()],
         progress=progress_bar("reading images"),
     )
-    for name, figure in run.metrics["validation"].items():
-        low, high = figure["low"], figure["high"]
-        typer.echo(f"validation {name:<12} {figure['value']:.3f} [{low:.3f}, {high:.3f}]")
-    typer.echo(f"threshold {run.threshold:.4f} ({run.threshold_rule}), "
-               f"temperature {run.temperature:.3f}")
+    print_figures("validation", run.metrics["validation"])
+    typer.echo(
+        f"threshold {run.threshold:.4f} ({run.threshold_rule}), temperature {run.temperature:.3f}"
+    )
     typer.echo(f"wrote {folder}")

@@ -17,7 +17,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import replacing, write_text
@@ -127,3 +129,18 @@ def new_run_folder(cache_dir: Path, architecture: str) -> Path:
     return next(
         folder for name in numbers if not (folder := cache_dir / "runs" / name).exists()
     )
+
+
+def read_predictions(folder: Path, validation: pd.DataFrame) -> NDArray[np.float64]:
+    """The float model's logits ``[N]`` for the given validation rows, in their order.
+
+    Raises:
+        RunError: ``predictions.csv`` is missing, damaged or of other images.
+    """
+    file = folder / "predictions.csv"
+    try:
+        predictions = pd.read_csv(file, keep_default_na=False).set_index("path")
+        logits: NDArray[np.float64] = predictions.loc[validation["path"], "logit"].to_numpy(float)
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{file}: damaged ({error}); train again") from error
+    return logits

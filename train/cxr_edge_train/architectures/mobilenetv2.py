@@ -2,6 +2,7 @@
 
 import keras
 
+from cxr_edge_train.architectures.input_layers import scaled_to_unit
 from cxr_edge_train.architectures.pretrained import BACKBONE, loading_weights
 from cxr_edge_train.recipe import Model
 
@@ -13,12 +14,7 @@ BATCH_NORM_MOMENTUM = 0.99
 def mobilenetv2_backbone(
     image: keras.KerasTensor, settings: Model, weights: str | None
 ) -> keras.KerasTensor:
-    """Grey ``[N, H, W, 1]`` 0–255 to the last feature map ``[N, H/32, W/32, C]``.
-
-    The scaling is that of ``keras.applications.mobilenet_v2.preprocess_input``: ``x / 127.5 - 1``.
-    """
-    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(image)
-    rgb = keras.layers.Concatenate(name="grey_to_rgb")([scaled] * 3)
+    """Grey ``[N, H, W, 1]`` 0–255 to the last feature map ``[N, H/32, W/32, C]``."""
     with loading_weights("mobilenetv2", weights):
         backbone = keras.applications.MobileNetV2(
             input_shape=(settings.image_size, settings.image_size, 3),
@@ -30,4 +26,4 @@ def mobilenetv2_backbone(
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = BATCH_NORM_MOMENTUM
-    return backbone(rgb)
+    return backbone(scaled_to_unit(image))

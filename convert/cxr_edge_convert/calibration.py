@@ -1,0 +1,56 @@
+"""Which training images calibrate an INT8 model, and the range of every tensor over all of them."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from cxr_edge_runtime.errors import InvalidRequest
+
+DEFAULT_IMAGES = 300
+# Fewer leave the extremes of many tensors unseen.
+MIN_IMAGES = 200
+
+
+def choose_calibration_images(table: pd.DataFrame, *, count: int, seed: int) -> pd.DataFrame:
+    """Draw calibration images from the training split: both classes alike, patients spread.
+
+    Each class gives half. Within a class the images are drawn patient by patient, a second image
+    of a patient only when every patient has given one. The classes are interleaved.
+
+    Args:
+        table: the run's images, with ``split``, ``label``, ``patient`` and ``path``.
+        count: how many to draw; all there are if there are fewer, down to :data:`MIN_IMAGES`.
+        seed: of the draw.
+
+    Returns:
+        The chosen rows, in the order they are used.
+
+    Raises:
+        InvalidRequest: fewer than :data:`MIN_IMAGES` asked for or available, or one class only.
+    """
+    if count < MIN_IMAGES:
+        raise InvalidRequest(f"calibration needs at least {MIN_IMAGES} images, not {count}")
+    train = table[table["split"] == "train"]
+    shuffled = train.sort_values("path").sample(frac=1, random_state=seed)
+    patient = shuffled["patient"].where(shuffled["patient"] != "", shuffled["path"])
+    # How many images of the same patient come before this one, then the drawn order.
+    turn = shuffled.groupby(patient).cumcount()
+    ordered = shuffled.assign(turn=turn).sort_values("turn", kind="stable")
+    # Rank within the class: 0th of each class, 1st of each class, ...
+    rank = ordered.groupby("label").cumcount()
+    interleaved = ordered.assign(rank=rank).sort_values(["rank", "label"], kind="stable")
+    smaller = interleaved["label"].value_counts().min() if not interleaved.empty else 0
+    if interleaved["label"].nunique() < 2 or 2 * smaller < MIN_IMAGES:
+        raise InvalidRequest(
+            f"calibration needs at least {MIN_IMAGES // 2} training images of each label; "
+            "this run has too few"
+        )
+    chosen = interleaved[interleaved["rank"] < min(smaller, count // 2)]
+    return chosen.drop(columns=["turn", "rank"]).reset_index(drop=True)
+
+
+def calibration_digest(chosen: pd.DataFrame) -> str:
+    """SHA-256 over the MD5 of the images, order apart: which images set the ranges."""
+    return hashlib.sha256("\n".join(sorted(chosen["md5"])).encode()).hexdigest()

@@ -1,0 +1,115 @@
+"""A bundle: a folder with a model and all that is needed to trust and run it."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from cxr_edge_runtime.errors import BundleCorrupted, BundleInvalid, BundleNotFound
+from cxr_edge_runtime.files import write_bytes
+from cxr_edge_runtime.manifest import FileEntry, Manifest, parse_manifest
+
+MANIFEST = "bundle.json"
+CHECKSUM = "bundle.json.sha256"
+
+# Generous bounds for what is read whole: VGG16 in float32, the largest model we build, has 59 MB.
+_MAX_MANIFEST_BYTES = 1_000_000
+_MAX_FILE_BYTES = 200_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle in memory.
+
+    Attributes:
+        path: the folder it came from.
+        manifest: what it says of itself.
+        digest: SHA-256 of ``bundle.json``, hexadecimal; names the bundle beyond doubt.
+        model: the bytes of the model, exactly those that were verified.
+    """
+
+    path: Path
+    manifest: Manifest
+    digest: str
+    model: bytes
+
+    @classmethod
+    def load(cls, path: Path) -> "Bundle":
+        """Read a bundle and compare every file with its recorded SHA-256.
+
+        Raises:
+            BundleNotFound: no such folder, or no ``bundle.json`` in it.
+            BundleTooNew: written by a later cxr-edge.
+            BundleInvalid: ``bundle.json`` breaks the format.
+            BundleCorrupted: a file is missing or differs by even one bit.
+        """
+        if not (path / MANIFEST).is_file():
+            raise BundleNotFound(f"{path}: no bundle here ({MANIFEST} is missing)")
+        content = _read(path / MANIFEST, _MAX_MANIFEST_BYTES)
+        if len(content) > _MAX_MANIFEST_BYTES:
+            raise BundleInvalid(f"{path / MANIFEST}: more than {_MAX_MANIFEST_BYTES} bytes")
+        digest = hashlib.sha256(content).hexdigest()
+        manifest = parse_manifest(content, name=str(path / MANIFEST))
+        if _read(path / CHECKSUM, len(_checksum_line(digest))) != _checksum_line(digest):
+            raise BundleCorrupted(
+                f"{path / MANIFEST}: differs from its checksum in {CHECKSUM}; "
+                "copy the bundle again from where it was made"
+            )
+        contents = {
+            name: _verified(path / name, entry) for name, entry in manifest.files.items()
+        }
+        return cls(path, manifest, digest, contents[manifest.model.file])
+
+
+def write_bundle(path: Path, manifest: Manifest, contents: dict[str, bytes]) -> None:
+    """Write a bundle's files into ``path``, the manifest last.
+
+    Args:
+        path: folder to write to; made where absent.
+        manifest: its ``files`` must describe ``contents``; see :func:`describe_files`.
+        contents: bytes of every file by name.
+
+    Raises:
+        BundleInvalid: manifest and contents do not agree, or the manifest breaks the format.
+    """
+    if manifest.files != describe_files(contents):
+        raise BundleInvalid(f"{path}: the manifest does not describe the files to be written")
+    text = manifest.to_json().encode()
+    parse_manifest(text, name=str(path / MANIFEST))
+    for name, content in contents.items():
+        write_bytes(path / name, content)
+    write_bytes(path / CHECKSUM, _checksum_line(hashlib.sha256(text).hexdigest()))
+    write_bytes(path / MANIFEST, text)
+
+
+def describe_files(contents: dict[str, bytes]) -> dict[str, FileEntry]:
+    """The manifest's ``files`` for the given contents."""
+    return {
+        name: FileEntry(hashlib.sha256(content).hexdigest(), len(content))
+        for name, content in sorted(contents.items())
+    }
+
+
+def _checksum_line(digest: str) -> bytes:
+    # The format of sha256sum, so that `sha256sum -c bundle.json.sha256` works without cxr-edge.
+    return f"{digest}  {MANIFEST}\n".encode()
+
+
+def _read(path: Path, limit: int) -> bytes:
+    """At most ``limit + 1`` bytes of a file, so that the caller sees when it has more."""
+    try:
+        with path.open("rb") as file:
+            return file.read(limit + 1)
+    except FileNotFoundError:
+        raise BundleCorrupted(f"{path}: the file is missing; copy the bundle again") from None
+    except OSError as error:
+        raise BundleInvalid(f"{path}: cannot be read ({error})") from error
+
+
+def _verified(path: Path, entry: FileEntry) -> bytes:
+    content = _read(path, min(entry.bytes, _MAX_FILE_BYTES))
+    if len(content) != entry.bytes or hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise BundleCorrupted(
+            f"{path}: differs from its recorded SHA-256; "
+            "copy the bundle again from where it was made"
+        )
+    return content

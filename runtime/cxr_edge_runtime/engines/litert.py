@@ -1,0 +1,94 @@
+"""TFLite models through LiteRT (``ai-edge-litert``), or its predecessor ``tflite-runtime``."""
+
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr_edge_runtime.engines import OUTPUTS, Outputs, to_stored
+from cxr_edge_runtime.errors import EngineError, EngineMissing
+from cxr_edge_runtime.manifest import InputEntry
+from cxr_edge_runtime.native_output import stderr_silenced
+
+# The identifier every TFLite flatbuffer has at byte 4.
+_MAGIC = b"TFL3"
+
+
+class LiteRtEngine:
+    """A TFLite model in an interpreter of its own; not to be shared between threads."""
+
+    def __init__(self, model: bytes, entry: InputEntry, *, threads: int = 1) -> None:
+        """Load a model.
+
+        Args:
+            model: bytes of the ``.tflite`` file.
+            entry: the manifest's description of the input, compared with the model's own.
+            threads: threads of the interpreter.
+
+        Raises:
+            EngineMissing: neither package is installed.
+            EngineError: the interpreter refuses the model, or the model breaks the contract.
+        """
+        if model[4:8] != _MAGIC:
+            raise EngineError("the model is not a TFLite file")
+        interpreter_class, self.name = _interpreter_class()
+        try:
+            with stderr_silenced():
+                interpreter = interpreter_class(model_content=model, num_threads=threads)
+                interpreter.allocate_tensors()
+            self._runner = interpreter.get_signature_runner()
+        except (ValueError, RuntimeError) as error:
+            raise EngineError(f"{self.name} cannot load the model ({error})") from error
+        self._interpreter = interpreter  # the runner does not keep it alive
+        self._entry = entry
+        self._check_contract()
+
+    def run(self, image: NDArray[np.uint8]) -> Outputs:
+        """See :class:`cxr_edge_runtime.engines.Engine`."""
+        try:
+            outputs: Outputs = self._runner(image=to_stored(image, self._entry))
+        except (ValueError, RuntimeError) as error:
+            raise EngineError(f"{self.name} cannot run the model ({error})") from error
+        return outputs
+
+    def _check_contract(self) -> None:
+        inputs = self._runner.get_input_details()
+        outputs = self._runner.get_output_details()
+        if set(inputs) != {"image"} or set(outputs) != set(OUTPUTS):
+            raise EngineError(
+                f"the model's signature is {sorted(inputs)} -> {sorted(outputs)}, "
+                f"expected ['image'] -> {sorted(OUTPUTS)}"
+            )
+        image = inputs["image"]
+        scale, zero_point = image["quantization"]
+        # A float tensor states no scale (0.0, 0): its values are grey values as they are.
+        found = (
+            tuple(int(side) for side in image["shape"]),
+            np.dtype(image["dtype"]).name,
+            float(scale) or 1.0,
+            int(zero_point),
+        )
+        entry = self._entry
+        stated = (entry.shape, entry.dtype, entry.scale, entry.zero_point)
+        if found != stated:
+            raise EngineError(f"the model's input is {found}, the manifest states {stated}")
+        if any(output["dtype"] != np.float32 for output in outputs.values()):
+            raise EngineError("the model's outputs are not all float32")
+
+
+def _interpreter_class() -> tuple[Any, str]:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+
+        return Interpreter, f"ai-edge-litert {metadata.version('ai-edge-litert')}"
+    except ModuleNotFoundError:
+        pass
+    try:
+        from tflite_runtime.interpreter import Interpreter
+
+        return Interpreter, f"tflite-runtime {metadata.version('tflite-runtime')}"
+    except ModuleNotFoundError:
+        raise EngineMissing(
+            "no TFLite engine is installed; run: pip install ai-edge-litert"
+        ) from None

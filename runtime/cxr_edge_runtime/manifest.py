@@ -1,0 +1,241 @@
+"""``bundle.json``: what a bundle says of itself, as frozen dataclasses with a strict reader."""
+
+import dataclasses
+import json
+import math
+import types
+from dataclasses import dataclass
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from cxr_edge_runtime.errors import BundleInvalid, BundleTooNew
+from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
+
+SCHEMA_VERSION = 1
+NOTICE = "Research use only. Not a medical device."
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """SHA-256 (hexadecimal) and size of a file of the bundle."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """The model's file, its format (``tflite``) and quantization (``float32``, ``int8``)."""
+
+    file: str
+    format: str
+    quantization: str
+
+
+@dataclass(frozen=True, slots=True)
+class InputEntry:
+    """The model's input tensor: ``real = (stored - zero_point) * scale`` are grey values 0–255.
+
+    Attributes:
+        shape: ``(1, H, W, 1)``.
+        dtype: ``float32`` or ``int8``.
+        scale: 1.0 by the model contract.
+        zero_point: 0 for float32, -128 for int8.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """PNEUMONIA at or above ``value``; the rule that chose it and the split it was chosen on."""
+
+    value: float
+    rule: str
+    chosen_on: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A measured figure with its 95% interval over ``n`` images."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The images that set the ranges of an INT8 model: how many, how chosen, which."""
+
+    count: int
+    method: str
+    seed: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Where the model comes from."""
+
+    architecture: str
+    weights: str
+    seed: int
+    dataset_digest: str
+    recipe: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The content of ``bundle.json``.
+
+    Attributes:
+        schema_version: version of this format.
+        name: of the bundle, for example ``mobilenetv2-int8``.
+        version: of the bundle.
+        task: what the model is for.
+        labels: the two labels, negative first.
+        positive_label: the label whose probability is reported.
+        files: every file of the bundle but the manifest and its checksum.
+        model: the model's file and kind.
+        input: the model's input tensor.
+        preprocess: from grey pixels to input.
+        temperature: probability is ``sigmoid(logit / temperature)``.
+        threshold: the frozen operating point.
+        gate: limits of the input gate, or None where inputs are not checked.
+        metrics: figures by split and metric.
+        calibration: of an INT8 model, else None.
+        training: where the model comes from.
+        intended_use: in words.
+        notice: shown with every result.
+        license: SPDX name of the bundle's licence.
+    """
+
+    schema_version: int
+    name: str
+    version: str
+    task: str
+    labels: tuple[str, ...]
+    positive_label: str
+    files: dict[str, FileEntry]
+    model: ModelEntry
+    input: InputEntry
+    preprocess: PreprocessSpec
+    temperature: float
+    threshold: Threshold
+    gate: dict[str, float] | None
+    metrics: dict[str, dict[str, Figure]]
+    calibration: Calibration | None
+    training: Training
+    intended_use: str
+    notice: str
+    license: str
+
+    def to_json(self) -> str:
+        """The text of ``bundle.json``; :func:`parse_manifest` gives an equal manifest back."""
+        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+
+def parse_manifest(content: bytes, *, name: str = "bundle.json") -> Manifest:
+    """Read and check a manifest.
+
+    Args:
+        content: the bytes of ``bundle.json``.
+        name: what error messages call the file.
+
+    Raises:
+        BundleTooNew: written by a later cxr-edge.
+        BundleInvalid: no JSON, or a field is missing, unknown, or of the wrong type or value.
+    """
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise BundleInvalid(f"{name}: not valid JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise BundleInvalid(f"{name}: must be a JSON object")
+    version = values.get("schema_version")
+    if type(version) is not int or version < 1:
+        raise BundleInvalid(f"{name}: schema_version must be a positive integer, not {version!r}")
+    if version > SCHEMA_VERSION:
+        raise BundleTooNew(
+            f"{name}: schema version {version}, this cxr-edge reads up to {SCHEMA_VERSION}; "
+            "update cxr-edge"
+        )
+    manifest: Manifest = _read(Manifest, values, "", name)
+    _check(manifest, name)
+    return manifest
+
+
+def _read(expected: Any, value: Any, where: str, name: str) -> Any:
+    """``value`` as the type ``expected``, recursively; ``where`` is the path of keys so far."""
+    origin, arguments = get_origin(expected), get_args(expected)
+    if origin in (Union, types.UnionType):
+        return None if value is None else _read(arguments[0], value, where, name)
+    if dataclasses.is_dataclass(expected):
+        _require(isinstance(value, dict), where, "a JSON object", value, name)
+        hints = get_type_hints(expected)
+        for key in value:
+            if key not in hints:
+                raise BundleInvalid(f"{name}: unknown field {where}{key}")
+        for key in hints:
+            if key not in value:
+                raise BundleInvalid(f"{name}: missing field {where}{key}")
+        return expected(
+            **{key: _read(hints[key], value[key], f"{where}{key}.", name) for key in hints}
+        )
+    if origin is tuple:
+        _require(isinstance(value, list), where, "a list", value, name)
+        return tuple(_read(arguments[0], item, where, name) for item in value)
+    if origin is dict:
+        _require(isinstance(value, dict), where, "a JSON object", value, name)
+        return {k: _read(arguments[1], item, f"{where}{k}.", name) for k, item in value.items()}
+    if expected is float and type(value) is int:
+        value = float(value)
+    _require(type(value) is expected, where, expected.__name__, value, name)
+    if expected is float:
+        _require(math.isfinite(value), where, "a finite number", value, name)
+    return value
+
+
+def _require(condition: bool, where: str, expected: str, value: Any, name: str) -> None:
+    if not condition:
+        field = where.rstrip(".") or "the manifest"
+        raise BundleInvalid(f"{name}: {field} must be {expected}, not {value!r}")
+
+
+def _check(manifest: Manifest, name: str) -> None:
+    """What the types alone do not say."""
+    height, width = manifest.preprocess.height, manifest.preprocess.width
+    zero_points = {"float32": 0, "int8": -128}
+    conditions = (
+        (len(manifest.labels) == 2, "labels must be two"),
+        (manifest.positive_label in manifest.labels, "positive_label must be one of labels"),
+        (manifest.model.file in manifest.files, "model.file must be listed in files"),
+        (manifest.temperature > 0, "temperature must be positive"),
+        (0 <= manifest.threshold.value <= 1, "threshold.value must lie between 0 and 1"),
+        (0 < height <= 4096 and 0 < width <= 4096, "preprocess size must lie within 1 to 4096"),
+        (
+            manifest.preprocess.rule == PreprocessSpec().rule
+            and manifest.preprocess.version == PREPROCESS_VERSION,
+            "preprocess rule or version is not the one this cxr-edge has",
+        ),
+        (manifest.input.shape == (1, height, width, 1), "input.shape must be [1, H, W, 1]"),
+        (manifest.input.scale == 1.0, "input.scale must be 1"),
+        (
+            zero_points.get(manifest.input.dtype) == manifest.input.zero_point,
+            "input must be float32 with zero_point 0 or int8 with zero_point -128",
+        ),
+        (all(_is_plain(file) for file in manifest.files), "files must be plain names"),
+    )
+    for holds, message in conditions:
+        if not holds:
+            raise BundleInvalid(f"{name}: {message}")
+
+
+def _is_plain(file: str) -> bool:
+    """A name without any folder, so that no bundle reaches outside its own."""
+    return file not in ("", ".", "..") and not set(file) & set('/\\:\0')
