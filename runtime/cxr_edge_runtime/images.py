@@ -101,23 +101,12 @@ def decode_grey(content: bytes, *, name: str = "image") -> GreyImage:
     """
     try:
         with warnings.catch_warnings():
-            # Pillow warns of large images; we refuse them ourselves, at a lower limit.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise ImageTooLarge(
-                f"{name}: {width}x{height} pixels, the limit is {MAX_PIXELS // 1_000_000} million; "
-                "export a smaller copy"
-            )
-        if min(width, height) < MIN_SIDE:
-            raise ImageTooSmall(
-                f"{name}: {width}x{height} pixels, each side needs at least {MIN_SIDE}"
-            )
-        with image:
-            format_, mode = image.format or "", image.mode
-            image.load()
-            pixels = _to_grey(ImageOps.exif_transpose(image), name)
+            # Pillow warns of sizes that we refuse, and of damaged metadata that nothing here needs.
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                _check_size(image.size, name)
+                format_, mode = image.format or "", image.mode
+                pixels = _to_grey(ImageOps.exif_transpose(image), name)
     except Image.DecompressionBombError:
         raise ImageTooLarge(
             f"{name}: far more than {MAX_PIXELS // 1_000_000} million pixels; export a smaller copy"
@@ -128,6 +117,17 @@ def decode_grey(content: bytes, *, name: str = "image") -> GreyImage:
         # What Pillow's decoders raise on damaged data; SyntaxError is how its PNG reader complains.
         raise UnreadableImage(f"{name}: damaged image ({error})") from error
     return GreyImage(pixels, format_, mode)
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise ImageTooLarge(
+            f"{name}: {width}x{height} pixels, the limit is {MAX_PIXELS // 1_000_000} million; "
+            "export a smaller copy"
+        )
+    if min(width, height) < MIN_SIDE:
+        raise ImageTooSmall(f"{name}: {width}x{height} pixels, each side needs at least {MIN_SIDE}")
 
 
 def _to_grey(image: Image.Image, name: str) -> NDArray[np.uint8]:

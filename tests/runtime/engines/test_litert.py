@@ -1,0 +1,91 @@
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.engines import OUTPUTS, open_engine, to_stored
+from cxr_edge_runtime.engines.litert import LiteRtEngine
+from cxr_edge_runtime.errors import EngineError, EngineMissing
+from cxr_edge_runtime.manifest import InputEntry
+
+INT8 = InputEntry((1, 32, 32, 1), "int8", 1.0, -128)
+
+
+@pytest.fixture
+def bundle(golden_bundle: Path) -> Bundle:
+    return Bundle.load(golden_bundle)
+
+
+def test_outputs_come_by_name_as_floats(bundle: Bundle) -> None:
+    outputs = open_engine(bundle).run(np.zeros((1, 32, 32, 1), np.uint8))
+    assert set(outputs) == set(OUTPUTS)
+    assert {array.dtype for array in outputs.values()} == {np.dtype(np.float32)}
+    assert outputs["cam"].shape == (1, 8, 8, 1)
+    assert outputs["logit"].shape == (1, 1)
+    assert outputs["embedding"].shape == (1, 16)
+
+
+def test_logit_is_the_mean_of_the_map(bundle: Bundle) -> None:
+    image = np.arange(1024, dtype=np.uint8).reshape(1, 32, 32, 1)
+    outputs = open_engine(bundle).run(image)
+    assert outputs["logit"][0, 0] == pytest.approx(outputs["cam"].mean(), abs=1e-5)
+
+
+def test_results_stay_when_the_next_image_runs(bundle: Bundle) -> None:
+    engine = open_engine(bundle)
+    first = engine.run(np.zeros((1, 32, 32, 1), np.uint8))
+    kept = first["cam"].copy()
+    engine.run(np.full((1, 32, 32, 1), 255, np.uint8))
+    np.testing.assert_array_equal(first["cam"], kept)
+
+
+def test_threads_change_nothing(bundle: Bundle) -> None:
+    image = np.arange(1024, dtype=np.uint8).reshape(1, 32, 32, 1)
+    one, two = (open_engine(bundle, threads=threads).run(image)["logit"] for threads in (1, 2))
+    np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+@pytest.mark.parametrize("content", [b"", b"TFL3", b"\0\0\0\0TFL3garbage" * 20, b"\0" * 500])
+def test_what_is_no_model_is_refused(content: bytes) -> None:
+    with pytest.raises(EngineError):
+        LiteRtEngine(content, INT8)
+
+
+def test_truncated_model_is_refused(bundle: Bundle) -> None:
+    with pytest.raises(EngineError):
+        LiteRtEngine(bundle.model[: len(bundle.model) // 2], INT8)
+
+
+def test_input_other_than_stated_is_refused(bundle: Bundle) -> None:
+    with pytest.raises(EngineError, match="the manifest states"):
+        LiteRtEngine(bundle.model, InputEntry((1, 32, 32, 1), "float32", 1.0, 0))
+
+
+def test_unknown_format_has_no_engine(bundle: Bundle) -> None:
+    model = replace(bundle.manifest.model, format="pickle")
+    other = replace(bundle, manifest=replace(bundle.manifest, model=model))
+    with pytest.raises(EngineError, match="no engine for models of format pickle"):
+        open_engine(other)
+
+
+def test_missing_engine_says_what_to_install(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("ai_edge_litert.interpreter", "tflite_runtime.interpreter"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(EngineMissing, match="pip install ai-edge-litert"):
+        LiteRtEngine(bundle.model, INT8)
+
+
+def test_loading_prints_nothing(bundle: Bundle, capfd: pytest.CaptureFixture[str]) -> None:
+    open_engine(bundle)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_grey_is_stored_with_the_zero_point() -> None:
+    grey = np.array([0, 127, 255], np.uint8)
+    assert to_stored(grey, INT8).tolist() == [-128, -1, 127]
+    assert to_stored(grey, InputEntry((1,), "float32", 1.0, 0)).tolist() == [0.0, 127.0, 255.0]

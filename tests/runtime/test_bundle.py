@@ -1,0 +1,82 @@
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cxr_edge_runtime.bundle import CHECKSUM, MANIFEST, Bundle, describe_files, write_bundle
+from cxr_edge_runtime.errors import BundleCorrupted, BundleError, BundleInvalid, BundleNotFound
+
+
+@pytest.fixture
+def bundle(golden_bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(golden_bundle, tmp_path / "bundle"))
+
+
+def test_golden_bundle_of_version_1_loads(golden_bundle: Path) -> None:
+    loaded = Bundle.load(golden_bundle)
+    assert loaded.manifest.name == "tiny-int8"
+    assert loaded.model == (golden_bundle / "model.tflite").read_bytes()
+
+
+def test_folder_without_a_bundle_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleNotFound, match="no bundle here"):
+        Bundle.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", [MANIFEST, CHECKSUM, "model.tflite", "MODEL_CARD.md"])
+def test_bundle_with_one_flipped_byte_is_refused(bundle: Path, name: str) -> None:
+    path = bundle / name
+    whole = path.read_bytes()
+    positions = range(0, len(whole), max(1, len(whole) // 200))
+    for position in positions:
+        damaged = bytearray(whole)
+        damaged[position] ^= 0x01
+        path.write_bytes(damaged)
+        with pytest.raises(BundleError):
+            Bundle.load(bundle)
+
+
+@pytest.mark.parametrize("name", [CHECKSUM, "model.tflite", "MODEL_CARD.md"])
+def test_missing_file_is_named(bundle: Path, name: str) -> None:
+    (bundle / name).unlink()
+    with pytest.raises(BundleCorrupted, match=f"{name}: the file is missing"):
+        Bundle.load(bundle)
+
+
+@pytest.mark.parametrize("change", [b"", b"x"], ids=["shorter", "longer"])
+def test_file_of_another_length_is_refused(bundle: Path, change: bytes) -> None:
+    path = bundle / "model.tflite"
+    path.write_bytes(path.read_bytes() + change if change else path.read_bytes()[:-1])
+    with pytest.raises(BundleCorrupted, match=r"model\.tflite: differs from its recorded SHA-256"):
+        Bundle.load(bundle)
+
+
+def test_enormous_manifest_is_not_read_whole(bundle: Path) -> None:
+    (bundle / MANIFEST).write_bytes(b" " * 2_000_000)
+    with pytest.raises(BundleInvalid, match="more than 1000000 bytes"):
+        Bundle.load(bundle)
+
+
+def test_written_bundle_loads_and_is_the_same_every_time(
+    golden_bundle: Path, tmp_path: Path
+) -> None:
+    golden = Bundle.load(golden_bundle)
+    contents = {name: (golden_bundle / name).read_bytes() for name in golden.manifest.files}
+    write_bundle(tmp_path / "copy", golden.manifest, contents)
+    assert Bundle.load(tmp_path / "copy").digest == golden.digest
+
+
+def test_manifest_must_describe_what_is_written(golden_bundle: Path, tmp_path: Path) -> None:
+    manifest = Bundle.load(golden_bundle).manifest
+    contents = {"model.tflite": b"other"}
+    with pytest.raises(BundleInvalid, match="does not describe"):
+        write_bundle(tmp_path / "x", manifest, contents)
+    with pytest.raises(BundleInvalid, match="threshold"):
+        broken = replace(
+            manifest,
+            files=describe_files(contents),
+            threshold=replace(manifest.threshold, value=2.0),
+        )
+        write_bundle(tmp_path / "x", broken, contents)
+    assert not (tmp_path / "x").exists()

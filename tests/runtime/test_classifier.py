@@ -1,0 +1,86 @@
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from synthetic import noisy_gradient
+
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.classifier import Classifier, error_as_json, result_as_json, sigmoid
+from cxr_edge_runtime.errors import ImageNotFound
+from cxr_edge_runtime.images import read_grey
+
+
+@pytest.fixture
+def classifier(golden_bundle: Path) -> Classifier:
+    return Classifier(Bundle.load(golden_bundle))
+
+
+def test_probability_is_the_scaled_sigmoid_of_the_logit(
+    classifier: Classifier, make_image: Callable[..., Path]
+) -> None:
+    prediction = classifier.classify(make_image())
+    expected = 1 / (1 + math.exp(-prediction.logit / 1.5))
+    assert prediction.probability == pytest.approx(expected)
+    assert prediction.threshold == 0.4
+
+
+def test_label_follows_the_threshold(
+    classifier: Classifier, make_image: Callable[..., Path]
+) -> None:
+    image = make_image()
+    probability = classifier.classify(image).probability
+    manifest = classifier.bundle.manifest
+    for threshold, label in (
+        (probability, "PNEUMONIA"),
+        (math.nextafter(probability, 1), "NORMAL"),
+    ):
+        moved = replace(manifest, threshold=replace(manifest.threshold, value=threshold))
+        classifier.bundle = replace(classifier.bundle, manifest=moved)
+        assert classifier.classify(image).label == label
+
+
+def test_file_and_its_pixels_give_the_same(
+    classifier: Classifier, make_image: Callable[..., Path]
+) -> None:
+    path = make_image(size=(130, 90))
+    assert classifier.classify(path).logit == classifier.classify(read_grey(path).pixels).logit
+
+
+def test_golden_logits_stay_within_a_few_steps(classifier: Classifier) -> None:
+    # INT8 kernels differ between processors by a few steps, so equality cannot be asked for.
+    logits = [classifier.classify(noisy_gradient((32, 32), seed)).logit for seed in (100, 101)]
+    assert logits == pytest.approx([-0.1278, -0.1267], abs=0.01)
+
+
+@given(st.floats(-1e6, 1e6))
+def test_sigmoid_stays_between_0_and_1_and_is_symmetric(value: float) -> None:
+    assert 0 <= sigmoid(value) <= 1
+    assert sigmoid(value) + sigmoid(-value) == pytest.approx(1)
+
+
+def test_json_of_a_result_has_the_documented_fields(
+    classifier: Classifier, make_image: Callable[..., Path]
+) -> None:
+    prediction = classifier.classify(make_image())
+    result = result_as_json("a.png", prediction, classifier.bundle)
+    assert list(result) == [
+        "schema_version", "file", "label", "probability", "threshold", "gate", "warnings",
+        "timings_ms", "bundle", "notice",
+    ]  # fmt: skip
+    assert result["gate"] == {"verdict": "not_checked", "reasons": []}
+    assert list(result["timings_ms"]) == ["decode", "preprocess", "invoke"]
+    assert all(value > 0 for value in result["timings_ms"].values())
+    assert result["bundle"]["sha256"] == classifier.bundle.digest
+    assert result["notice"] == "Research use only. Not a medical device."
+
+
+def test_json_of_an_error_names_kind_and_message() -> None:
+    assert error_as_json("a.png", ImageNotFound("a.png: no such file")) == {
+        "schema_version": 1,
+        "file": "a.png",
+        "error": {"kind": "ImageNotFound", "message": "a.png: no such file"},
+    }

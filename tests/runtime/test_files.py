@@ -1,0 +1,34 @@
+import stat
+from pathlib import Path
+
+import pytest
+
+from cxr_edge_runtime.files import replacing, write_bytes, write_text
+
+
+def test_text_is_written_as_given(tmp_path: Path) -> None:
+    write_text(tmp_path / "new" / "a.txt", "line\nä\n")
+    assert (tmp_path / "new" / "a.txt").read_bytes() == "line\nä\n".encode()
+
+
+def test_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_bytes(path, b"old")
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise RuntimeError
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_file_may_be_read_by_others(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "a", b"x")
+    (tmp_path / "plain").touch()
+    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a", "plain")}
+    assert len(modes) == 1
+
+
+def test_the_suffix_stays_for_writers_that_look_at_it(tmp_path: Path) -> None:
+    with replacing(tmp_path / "m.keras") as temporary:
+        assert temporary.suffix == ".keras"
+        temporary.touch()

@@ -1,0 +1,19 @@
+import subprocess
+import sys
+
+import cxr_edge_runtime
+
+
+def test_public_names_exist_and_are_sorted() -> None:
+    assert cxr_edge_runtime.__all__ == sorted(cxr_edge_runtime.__all__)
+    for name in cxr_edge_runtime.__all__:
+        assert hasattr(cxr_edge_runtime, name)
+
+
+def test_import_brings_neither_tensorflow_nor_an_engine() -> None:
+    program = (
+        "import sys, cxr_edge_runtime; "
+        "print([m for m in ('tensorflow', 'keras', 'pandas', 'ai_edge_litert') if m in sys.modules])"
+    )
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert output.stdout == "[]\n", output.stderr

@@ -1,0 +1,113 @@
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cxr_edge_runtime.errors import BundleError, BundleInvalid, BundleTooNew
+from cxr_edge_runtime.manifest import SCHEMA_VERSION, parse_manifest
+
+GOLDEN = Path(__file__).parent / "golden" / "bundle-v1" / "bundle.json"
+
+
+def values() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(GOLDEN.read_text())
+    return content
+
+
+def encoded(content: Any) -> bytes:
+    return json.dumps(content).encode()
+
+
+def test_golden_manifest_of_version_1_reads_and_writes_back_the_same() -> None:
+    content = GOLDEN.read_bytes()
+    assert parse_manifest(content).to_json().encode() == content
+
+
+def test_newer_schema_is_refused_in_one_clear_line() -> None:
+    # A later version may have any other fields; only its number counts.
+    content = encoded({"schema_version": SCHEMA_VERSION + 1, "something": "new"})
+    with pytest.raises(BundleTooNew, match=r"reads up to \d+; update cxr-edge") as caught:
+        parse_manifest(content)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
+def test_broken_json_is_refused(content: bytes) -> None:
+    with pytest.raises(BundleInvalid, match="not valid JSON"):
+        parse_manifest(content)
+
+
+@pytest.mark.parametrize("field", sorted(values()))
+def test_each_missing_field_is_named(field: str) -> None:
+    content = values()
+    del content[field]
+    with pytest.raises(BundleInvalid, match=field):
+        parse_manifest(encoded(content))
+
+
+def test_unknown_field_is_named() -> None:
+    content = values()
+    content["threshold"]["valeu"] = 0.5
+    with pytest.raises(BundleInvalid, match=r"unknown field threshold\.valeu"):
+        parse_manifest(encoded(content))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("temperature",), "1.5", "temperature must be float, not '1.5'"),
+        (("temperature",), 0, "temperature must be positive"),
+        (("temperature",), float("nan"), "temperature must be a finite number"),
+        (("threshold", "value"), 1.5, "threshold.value must lie between 0 and 1"),
+        (("threshold",), [], "threshold must be a JSON object"),
+        (("labels",), ["NORMAL"], "labels must be two"),
+        (("labels",), "NORMAL", "labels must be a list"),
+        (("positive_label",), "FLU", "positive_label must be one of labels"),
+        (("model", "file"), "other.tflite", "model.file must be listed in files"),
+        (("input", "scale"), 0.9, "input.scale must be 1"),
+        (("input", "zero_point"), 0, "zero_point -128"),
+        (("input", "dtype"), "uint8", "zero_point -128"),
+        (("input", "shape"), [2, 32, 32, 1], r"input.shape must be \[1, H, W, 1\]"),
+        (("preprocess", "version"), 99, "preprocess rule or version"),
+        (("preprocess", "height"), 10**6, "preprocess size"),
+        (("schema_version",), True, "schema_version must be a positive integer"),
+        (("metrics",), [], "metrics must be a JSON object"),
+    ],
+)
+def test_wrong_value_is_named(path: tuple[str, ...], value: Any, message: str) -> None:
+    content = values()
+    target = content
+    for key in path[:-1]:
+        target = target[key]
+    target[path[-1]] = value
+    with pytest.raises(BundleInvalid, match=message):
+        parse_manifest(encoded(content))
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a\\b", "..", "", "C:x", "a\0"])
+def test_no_file_reaches_outside_the_bundle(name: str) -> None:
+    content = values()
+    content["files"][name] = content["files"]["MODEL_CARD.md"]
+    with pytest.raises(BundleInvalid, match="files must be plain names"):
+        parse_manifest(encoded(content))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+@given(st.sampled_from(sorted(values())), JSON)
+def test_any_value_in_any_field_reads_or_raises_bundle_errors_only(field: str, value: Any) -> None:
+    content = copy.deepcopy(values())
+    content[field] = value
+    try:
+        parse_manifest(encoded(content))
+    except BundleError as error:
+        assert "\n" not in str(error)

@@ -1,0 +1,39 @@
+"""Images and data sets drawn for tests; nothing here looks like a chest."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+def noisy_gradient(size: tuple[int, int], seed: int) -> NDArray[np.uint8]:
+    """``[height, width] uint8`` for ``size = (width, height)``."""
+    width, height = size
+    ramp = np.linspace(0, 200, width)[np.newaxis, :].repeat(height, axis=0)
+    noise = np.random.default_rng(seed).integers(0, 55, size=(height, width))
+    return (ramp + noise).astype(np.uint8)
+
+
+def draw_dataset(folder: Path, *, patients: int, test_patients: int = 0) -> Path:
+    """A data set in the Kaggle layout, two images a patient and label, 64x64 PNG.
+
+    PNEUMONIA has a bright square in the middle, so that a network can learn it.
+    """
+    for split, count, first in (("train", patients, 0), ("test", test_patients, 10_000)):
+        for number in range(first, first + count):
+            for image in range(2):
+                seed = 2 * number + image
+                normal = noisy_gradient((64, 64), seed)
+                _save(normal, folder / split / "NORMAL" / f"IM-{number:04}-{image:04}.png")
+                opaque = noisy_gradient((64, 64), seed + 5_000)
+                opaque[20:44, 20:44] = 230
+                kind = "virus" if number % 3 else "bacteria"
+                name = f"person{number}_{kind}_{image}.png"
+                _save(opaque, folder / split / "PNEUMONIA" / name)
+    return folder
+
+
+def _save(pixels: NDArray[np.uint8], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
