@@ -1,11 +1,12 @@
 """What all tests share: the development images, and small images and bundles made on the spot."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from synthetic import noisy_gradient
+from synthetic import draw_dataset, noisy_gradient
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -35,3 +36,43 @@ def make_image(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@dataclass(frozen=True)
+class TinyRoad:
+    """A drawn data set after clean, split and train, made once for all tests."""
+
+    root: Path
+    metadata: Path
+    splits: Path
+    run: Path
+    cache: Path
+
+
+@pytest.fixture(scope="session")
+def tiny_road(tmp_path_factory: pytest.TempPathFactory) -> TinyRoad:
+    """300 patients a label give the 100 validation positives that a checked recall needs."""
+    from cxr_edge_train.dataset.metadata import clean, read_metadata, read_splits, write_splits
+    from cxr_edge_train.dataset.splits import assign_splits
+    from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe
+    from cxr_edge_train.training import train_run
+
+    root = tmp_path_factory.mktemp("road")
+    metadata, splits = root / "clean_metadata.csv", root / "splits.csv"
+    clean(draw_dataset(root / "data", patients=300, test_patients=10), metadata)
+    write_splits(splits, assign_splits(read_metadata(metadata), seed=0))
+    train_run(
+        read_splits(splits, read_metadata(metadata)),
+        architecture="mobilenetv2",
+        weights=None,
+        recipe=Recipe(
+            Model(image_size=32, alpha=0.35),
+            Augmentation(marker=0.0, border=0.0, erase=0.0),
+            Fit(batch_size=50, head_epochs=1, epochs=2, learning_rate=1e-3),
+        ),
+        seed=0,
+        root=root,
+        output=root / "run",
+        cache_dir=root / "cache",
+    )
+    return TinyRoad(root, metadata, splits, root / "run", root / "cache")

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 from ai_edge_quantizer import algorithm_manager, calibrator, qtyping, quantizer, recipe
 from ai_edge_quantizer import recipe_manager as recipes
 from ai_edge_quantizer.utils import qsv_utils
@@ -140,7 +141,7 @@ def _covering(limits: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.fl
 
 def _interpreter(model: bytes) -> Any:
     with stderr_silenced():
-        return tf.lite.Interpreter(model_content=model)
+        return Interpreter(model_content=model)
 
 
 def _input_name(model: bytes) -> str:

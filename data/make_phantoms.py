@@ -1,0 +1,353 @@
+"""Draw schematic frontal chest radiographs of made-up bodies for the sample folder.
+
+Real patients' films may not be shipped, so a simple 3-D child is projected along parallel rays.
+Axes in cm: x to the image's right (the patient's left), y towards the chest's front, z down from
+the top edge. Nothing is fitted to a real film or to a classifier: a sketch, not a test set.
+"""
+
+import argparse
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import reduce
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+type Map = NDArray[np.float64]  # (rows, columns); path lengths in cm unless a docstring says more
+type Span = tuple[Map, Map]  # where each ray enters and leaves a solid, y in cm
+
+# Attenuation in 1/cm at 60 keV, a usual effective energy of a chest beam: NIST SRD 126
+# (Hubbell & Seltzer 2004, ICRU-44 tissues) mu/rho times density. Air is taken as 0.
+MU_SOFT = 0.2048 * 1.06
+MU_CORTICAL = 0.3148 * 1.92
+MU_LUNG = 0.2053 * 0.26  # density of the lung at full inspiration
+MU_SPONGY = 0.8 * MU_SOFT + 0.2 * MU_CORTICAL  # marrow with a fifth of its volume mineralised
+
+FIELD_CM = (28.0, 24.6)  # width and height of the exposed field: a school child's chest
+WIDTH_PX = 1024
+STEP_CM = 0.04  # spacing along tubes, about one pixel and a half of the full-size image
+EMPTY = 1e6  # a span that misses its solid enters at +EMPTY and leaves at -EMPTY
+JPEG_QUALITY = 92
+
+PHOTONS = 2.0e5  # per pixel without a body; leaves some 1e4 behind the chest, as a real exposure
+READOUT_NOISE = 12.0  # photons, standard deviation: small beside the shot noise
+SCATTER_TO_PRIMARY = 0.5  # behind an anti-scatter grid
+SCATTER_CM = 3.0  # standard deviation of the scatter's spread
+DETECTOR_CM = 0.022  # standard deviation of focal spot and phosphor together
+LOCAL_CM = 2.5  # scale of the contrast boost that digital radiography systems apply
+LOCAL_GAIN = 0.45
+MID_LOG = -2.62  # ln(exposure) shown as mid grey
+FILM_SLOPE = 2.0  # steepness of the film curve there
+
+
+@dataclass(frozen=True)
+class Opacity:
+    """A ragged patch in which `fill` (0 to 1) of the aerated lung has become soft tissue; cm."""
+
+    x: float
+    z: float
+    half_width: float
+    half_height: float
+    fill: float
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """One body; lengths in cm, positions as in the module's axes."""
+
+    seed: int
+    cage: float = 9.7  # inner half-width of the chest at its widest
+    apex_z: float = 3.6
+    dome_z: tuple[float, float] = (16.0, 16.9)  # tops of the right and left diaphragm
+    heart: tuple[float, float] = (4.7, 3.5)  # long and short half-axes
+    heart_tilt: float = 0.75  # radians of the long axis below the horizontal
+    rib_drop: float = 5.2  # from a rib's head to its front end
+    wall: float = 1.5  # muscle and fat outside the ribs
+    opacities: tuple[Opacity, ...] = ()
+
+
+class Film:
+    """The pixel grid and the line integral of attenuation (dimensionless) on it."""
+
+    def __init__(self, width_px: int) -> None:
+        """Make an empty film `width_px` wide, as high as FIELD_CM asks."""
+        self.pixel = FIELD_CM[0] / width_px
+        rows = round(FIELD_CM[1] / self.pixel)
+        self.x = ((np.arange(width_px) + 0.5) * self.pixel - FIELD_CM[0] / 2)[None, :]
+        self.z = ((np.arange(rows) + 0.5) * self.pixel)[:, None]
+        self.total: Map = np.zeros((rows, width_px))
+
+    def inside(self, margin: Map) -> Map:
+        """Coverage 0 to 1 of pixels whose centres lie `margin` cm inside an edge."""
+        return np.clip(0.5 + margin / self.pixel, 0.0, 1.0)
+
+    def tube(self, path: Map, radius: float, mu: float, onto: Map | None = None) -> None:
+        """Add a tube along `path` (points, 3), by default to the total.
+
+        Each step ds lays down a disc ds thick: across a tube in the film's plane the discs add up
+        to its chord 2*sqrt(r^2 - d^2), and one that points at the detector keeps its mass.
+        """
+        target = self.total if onto is None else onto
+        lengths = np.linalg.norm(np.diff(path, axis=0), axis=1)
+        along = np.concatenate([[0.0], np.cumsum(lengths)])
+        count = max(2, round(along[-1] / STEP_CM))
+        where = (np.arange(count) + 0.5) * along[-1] / count
+        reach = radius + self.pixel
+        for x, z in zip(*(np.interp(where, along, path[:, axis]) for axis in (0, 2)), strict=True):
+            left, right = np.searchsorted(self.x[0], (x - reach, x + reach))
+            top, bottom = np.searchsorted(self.z[:, 0], (z - reach, z + reach))
+            away = np.hypot(self.x[:, left:right] - x, self.z[top:bottom] - z)
+            disc = self.inside(radius - away) * (mu * along[-1] / count)
+            target[top:bottom, left:right] += disc
+
+    def bone(self, path: Map, radius: float, cortex: float) -> None:
+        """Replace soft tissue along `path` by spongy bone in a shell `cortex` cm thick."""
+        self.tube(path, radius, MU_CORTICAL - MU_SOFT)
+        self.tube(path, radius - cortex, MU_SPONGY - MU_CORTICAL)
+
+    def ellipsoid(
+        self, centre: tuple[float, float, float], axes: tuple[float, float, float], tilt: float = 0
+    ) -> Span:
+        """Return the span of an ellipsoid (half-axes x, y, z) turned by `tilt` radians in x-z."""
+        dx, dz = self.x - centre[0], self.z - centre[2]
+        u = (dx * np.cos(tilt) + dz * np.sin(tilt)) / axes[0]
+        v = (dz * np.cos(tilt) - dx * np.sin(tilt)) / axes[2]
+        return span(centre[1], axes[1] * np.sqrt(np.maximum(0.0, 1 - u**2 - v**2)))
+
+    def capsule(self, start: tuple[float, float], end: tuple[float, float], radius: float) -> Map:
+        """Return chords (cm) of a round-ended limb between two (x, z) points."""
+        (x0, z0), (dx, dz) = start, np.subtract(end, start)
+        t = np.clip(((self.x - x0) * dx + (self.z - z0) * dz) / (dx**2 + dz**2), 0.0, 1.0)
+        away = (self.x - x0 - t * dx) ** 2 + (self.z - z0 - t * dz) ** 2
+        return 2 * np.sqrt(np.maximum(0.0, radius**2 - away))
+
+
+def span(centre: float, half: Map) -> Span:
+    """Return the span `half` cm either side of depth `centre`, empty where `half` is zero."""
+    hit = half > 0
+    return np.where(hit, centre - half, EMPTY), np.where(hit, centre + half, -EMPTY)
+
+
+def hull(a: Span, b: Span) -> Span:
+    """Join two touching solids; what little lies between them along a ray counts as solid."""
+    return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
+
+
+def overlap(*spans: Span) -> Map:
+    """Return the path length (cm) common to all spans."""
+    low, high = zip(*spans, strict=True)
+    return np.maximum(0.0, reduce(np.minimum, high) - reduce(np.maximum, low))
+
+
+def blur(image: Map, sigma_px: float) -> Map:
+    """Return the Gaussian blur of `image` (any unit), its edges repeated outwards."""
+    pad = int(3 * sigma_px) + 1
+    padded = np.pad(image, pad, mode="edge")
+    fz, fx = np.fft.fftfreq(padded.shape[0])[:, None], np.fft.rfftfreq(padded.shape[1])[None, :]
+    gain = np.exp(-2 * (np.pi * sigma_px) ** 2 * (fx**2 + fz**2))
+    return np.fft.irfft2(np.fft.rfft2(padded) * gain, s=padded.shape)[pad:-pad, pad:-pad]
+
+
+def cage_profile(body: Anatomy, z: Map) -> Map:
+    """Return the chest's width at height z (cm) relative to its widest, 0 at the apex."""
+    widest_z = body.dome_z[0] - 1.0
+    rise = np.clip((widest_z - z) / (widest_z - body.apex_z), 0.0, 1.0)
+    return np.sqrt(1 - rise**2.2)
+
+
+def trunk_length(film: Film, body: Anatomy) -> Map:
+    """Return soft tissue along each ray (cm) as if trunk, neck and arms were solid."""
+    width = body.cage * (0.86 + 0.14 * cage_profile(body, film.z)) + body.wall
+    depth = 13.6 / (1 + np.exp(-(film.z - 2.6) / 0.9)) + 0.05 * film.z
+    trunk = depth * np.maximum(0.0, 1 - np.abs(film.x / width) ** 2.6) ** (1 / 2.6)
+    parts = [trunk, film.capsule((0, -6), (0, 5), 3.3)]
+    for side in (-1, 1):
+        shoulder = (side * (body.cage + 2.2), 4.9)
+        parts.append(film.capsule((side * 2.5, 3.6), shoulder, 2.3))
+        parts.append(film.capsule(shoulder, (side * (body.cage + 5.4), 15.0), 2.5))
+    return sum(part**4 for part in parts) ** 0.25  # a rounded maximum: flesh has no creases
+
+
+def lung_length(film: Film, body: Anatomy, side: int) -> Map:
+    """Return aerated lung along each ray (cm); `side` is -1 for the patient's right, 1 left."""
+    profile = cage_profile(body, film.z)
+    medial = 0.8
+    centre = side * (3.4 * (1 - profile) + (body.cage + medial) / 2 * profile)
+    half = np.maximum(1e-6, (body.cage - medial) / 2 * profile)
+    flank = np.maximum(0.0, 1 - np.abs((film.x - centre) / half) ** 2.4) ** (1 / 2.4)
+    lung = span(0.0, 5.0 * profile**0.7 * flank)
+    solids = [
+        film.ellipsoid((1.5, 1.2, 13.4), (body.heart[0], 3.6, body.heart[1]), body.heart_tilt),
+        film.ellipsoid((-0.5, 0.8, 13.2), (2.3, 3.0, 3.4)),  # right atrium
+        film.ellipsoid((1.7, -0.8, 7.9), (1.15, 1.6, 1.2)),  # aortic arch
+        film.ellipsoid((1.6, 0.5, 9.9), (1.3, 1.6, 1.5)),  # pulmonary trunk
+        film.ellipsoid((0.0, -0.5, 11.0), (1.75, 4.4, 13.0)),  # spine's front, great vessels
+    ]
+    middle = reduce(hull, solids)
+    top = body.dome_z[(side + 1) // 2]
+    rise = np.maximum(0.0, (top + 5.6 - film.z) / 5.6)
+    across = (film.x - side * (body.cage / 2 + 0.25)) / (body.cage / 2 + 0.2)
+    dome = span(0.0, 5.6 * np.sqrt(np.maximum(0.0, 1 - rise**2 - across**2)))
+    return overlap(lung) - overlap(lung, middle) - overlap(lung, dome) + overlap(lung, middle, dome)
+
+
+def vessel_paths(
+    rng: np.random.Generator, start: Map, angle: float, radius: float
+) -> Iterator[tuple[Map, float]]:
+    """Yield (path, radius) of a vessel and all its branches, down to half a millimetre."""
+    length = 5.0 * radius**0.6 * rng.uniform(0.7, 1.2)
+    bend = angle + rng.normal(0.0, 0.18)
+    ahead = [(np.cos(a), rng.normal(0.0, 0.4), np.sin(a)) for a in (angle, bend)]
+    path = start + np.cumsum([np.zeros(3), *(length / 2 * np.array(ahead))], axis=0)
+    yield path, radius
+    if radius > 0.05:
+        for turn in (-1, 1):
+            fork = bend + turn * rng.uniform(0.15, 0.6)
+            yield from vessel_paths(rng, path[-1], fork, radius * rng.uniform(0.62, 0.82))
+
+
+def add_lungs(film: Film, body: Anatomy) -> None:
+    """Replace soft tissue by lungs with their vessels and the body's opacities."""
+    rng = np.random.default_rng([body.seed, 0])
+    grain = blur(rng.standard_normal(film.total.shape), 0.5 / film.pixel)
+    ragged = grain / grain.std()
+    solid: Map = np.zeros_like(film.total)
+    for patch in body.opacities:
+        u, v = (film.x - patch.x) / patch.half_width, (film.z - patch.z) / patch.half_height
+        edge = 1 / (1 + np.exp((u**2 + v**2 - 1 + 0.3 * ragged) / 0.22))
+        solid = 1 - (1 - solid) * (1 - patch.fill * edge)
+    for side in (-1, 1):
+        vessels: Map = np.zeros_like(film.total)
+        hilum = np.array([side * 2.0, 0.0, 9.9 - 0.4 * side])  # the left hilum stands higher
+        for angle in np.linspace(-1.25, 1.35, 7):
+            outward = angle if side > 0 else np.pi - angle
+            for path, radius in vessel_paths(rng, hilum, outward, 0.3):
+                film.tube(path, radius, 1.0, vessels)
+        lung = lung_length(film, body, side)
+        aerated = (lung - np.minimum(vessels, lung)) * (1 - solid)
+        film.total -= (MU_SOFT - MU_LUNG) * aerated
+
+
+def add_airways(film: Film, body: Anatomy) -> None:
+    """Replace soft tissue by the air of the trachea, main bronchi and stomach."""
+    carina = (-0.2, 0.0, 8.8)
+    film.tube(np.array([(0.0, 0.0, -1.0), (-0.1, 0.0, 4.0), carina]), 0.55, -MU_SOFT)
+    for x, z in ((-2.3, 10.6), (2.6, 10.3)):
+        film.tube(np.array([carina, (x, 0.0, z)]), 0.38, -MU_SOFT)
+    bubble = film.ellipsoid((4.6, 2.0, body.dome_z[1] + 2.6), (2.1, 1.6, 1.2), 0.2)
+    film.total -= MU_SOFT * overlap(bubble)
+
+
+def add_spine(film: Film) -> None:
+    """Add vertebral bodies with end plates, pedicles, spinous and transverse processes."""
+    for level in range(-2, 16):
+        z, half = 3.3 + 1.46 * level, 0.95 + 0.025 * level
+        wide = half - np.abs(film.x) - 0.15 * np.cos(np.pi * (film.z - z) / 1.3)
+        box = film.inside(wide) * film.inside(0.6 - np.abs(film.z - z))
+        core = film.inside(wide - 0.07) * film.inside(0.5 - np.abs(film.z - z))
+        shell = 0.6 * (MU_CORTICAL - MU_SOFT) * (box - core)
+        film.total += shell + 2.0 * (MU_SPONGY - MU_SOFT) * box
+        film.bone(np.array([(0, -5.0, z + 0.5), (0, -3.2, z + 0.3)]), 0.24, 0.06)
+        for side in (-1, 1):
+            film.bone(np.array([(side * 0.62, -3, z - 0.1), (side * 0.62, -2, z - 0.1)]), 0.25, 0.1)
+            film.bone(np.array([(side * 0.8, -3, z), (side * 1.9, -3.4, z - 0.25)]), 0.27, 0.04)
+
+
+def add_ribs(film: Film, body: Anatomy) -> None:
+    """Add twelve pairs of ribs, each down and round the chest to where its cartilage starts."""
+    for level in range(12):
+        head_z, drop = 3.4 + 1.46 * level, body.rib_drop * (0.62 + 0.05 * min(level, 8))
+        angle = np.linspace(0.12, 2.35 if level < 7 else 2.35 - 0.24 * (level - 6), 60)
+        side_z = np.array(max(head_z + 0.45 * drop, body.apex_z + 0.9))
+        x = (body.cage * cage_profile(body, side_z) + 0.25) * np.sin(angle) ** 0.85
+        z = head_z - 0.45 * np.sin(2 * angle) + drop * (1 - np.cos(angle)) / 2
+        for side in (-1, 1):
+            film.bone(np.stack([side * x, -5.4 * np.cos(angle), z], axis=1), 0.31, 0.075)
+
+
+def add_shoulders(film: Film, body: Anatomy) -> None:
+    """Add clavicles, shoulder blades and upper arms."""
+    reach = body.cage + 2.2
+    t = np.linspace(0, 1, 40)
+    bow = 0.28 * np.sin(2 * np.pi * t)
+    for side in (-1, 1):
+        x = side * (1.3 + (reach - 2.3) * t)
+        film.bone(np.stack([x, 4 - 3 * t, 5.1 - 1.7 * t + bow], axis=1), 0.4, 0.11)
+        film.bone(np.array([(side * reach, 0, 5.0), (side * (reach + 0.3), 0, 5.6)]), 1.2, 0.07)
+        film.bone(np.array([(side * reach, 0, 5.4), (side * 15.2, 0, 15.0)]), 0.72, 0.22)
+        socket, tip = (side * (reach - 1.3), -4, 5.2), (side * (body.cage - 1.2), -5, 12.2)
+        film.bone(np.array([socket, tip]), 0.3, 0.1)
+        film.bone(np.array([socket, (side * (reach - 4.8), -5, 4.4)]), 0.25, 0.08)
+        film.bone(np.array([(side * (reach - 4.8), -5, 4.4), tip]), 0.13, 0.06)
+
+
+def develop(film: Film, seed: int) -> NDArray[np.uint8]:
+    """Expose the film to its body, add scatter and noise, and return 8-bit grey, bone bright."""
+    rng = np.random.default_rng([seed, 1])
+    primary = np.exp(-film.total)
+    scatter = SCATTER_TO_PRIMARY * blur(primary, SCATTER_CM / film.pixel)
+    counts = rng.poisson(PHOTONS * (primary + scatter)).astype(np.float64)
+    counts = blur(counts, DETECTOR_CM / film.pixel)
+    counts += rng.normal(0.0, READOUT_NOISE, counts.shape)
+    log = np.log(np.maximum(counts, 1.0) / PHOTONS)
+    log += LOCAL_GAIN * (log - blur(log, LOCAL_CM / film.pixel))
+    return np.round(255 / (1 + np.exp(FILM_SLOPE * (log - MID_LOG)))).astype(np.uint8)
+
+
+def render(body: Anatomy, width_px: int = WIDTH_PX) -> NDArray[np.uint8]:
+    """Return the radiograph of `body`, (rows, width_px) in 8-bit grey."""
+    film = Film(width_px)
+    film.total += MU_SOFT * trunk_length(film, body)
+    add_lungs(film, body)
+    add_airways(film, body)
+    add_spine(film)
+    add_ribs(film, body)
+    add_shoulders(film, body)
+    return develop(film, body.seed)
+
+
+def patches(seed: int, count: int) -> tuple[Opacity, ...]:
+    """Scatter small faint opacities about both hila and lower zones."""
+    rng = np.random.default_rng([seed, 2])
+    x = rng.choice([-1, 1], count) * rng.uniform(2.8, 7.5, count)
+    z, size = rng.uniform(7.0, 15.5, count), rng.uniform(0.5, 1.4, count)
+    fill = rng.uniform(0.15, 0.4, count)
+    rows = np.stack([x, z, size, size * rng.uniform(0.7, 1.3, count), fill], axis=1).tolist()
+    return tuple(Opacity(*row) for row in rows)
+
+
+CLEAR = Anatomy(seed=1)
+WIDE = Anatomy(2, 10.1, 3.9, (15.2, 15.9), (4.5, 3.6), 0.6, 4.4, 1.8)
+PHANTOMS = {
+    "phantom_clear_1.jpeg": CLEAR,
+    "phantom_clear_2.jpeg": WIDE,
+    "phantom_opacity_lobar.jpeg": replace(
+        CLEAR, seed=3, cage=9.5, opacities=(Opacity(-5.2, 12.9, 3.4, 2.2, 0.75),)
+    ),
+    "phantom_opacity_patchy.jpeg": replace(WIDE, seed=4, cage=9.8, opacities=patches(4, 34)),
+}
+
+
+def write_phantoms(folder: Path, width_px: int = WIDTH_PX) -> None:
+    """Write every phantom into `folder`; each file appears whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, body in PHANTOMS.items():
+        image = Image.fromarray(render(body, width_px))
+        with NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part:
+            image.save(part, "JPEG", quality=JPEG_QUALITY, comment=b"synthetic phantom, no patient")
+        os.replace(part.name, folder / name)
+
+
+def main() -> None:
+    """Read the output folder from the command line and fill it."""
+    parser = argparse.ArgumentParser(description="Draw the sample chest phantoms.")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("data/samples"))
+    write_phantoms(parser.parse_args().folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from synthetic import draw_dataset
+
+from cxr_edge_runtime.errors import DatasetError, ImageNotFound
+from cxr_edge_runtime.images import read_grey
+from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
+from cxr_edge_train.dataset.metadata import clean, read_metadata
+from cxr_edge_train.dataset.pixels import default_cache_dir, load_pixels
+
+SPEC = PreprocessSpec(32, 40)
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> pd.DataFrame:
+    clean(draw_dataset(tmp_path / "data", patients=2), tmp_path / "m.csv")
+    return read_metadata(tmp_path / "m.csv")
+
+
+def test_pixels_are_those_of_the_runtime(rows: pd.DataFrame, tmp_path: Path) -> None:
+    pixels = load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache")
+    assert pixels.shape == (len(rows), 32, 40, 1)
+    assert pixels.dtype == np.uint8
+    for index, path in enumerate(rows["path"]):
+        expected = preprocess(read_grey(tmp_path / path).pixels, SPEC)[0]
+        np.testing.assert_array_equal(pixels[index], expected)
+
+
+def test_second_call_reads_no_image(rows: pd.DataFrame, tmp_path: Path) -> None:
+    first = np.array(load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache"))
+    for path in rows["path"]:
+        (tmp_path / path).unlink()
+    again = load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache")
+    np.testing.assert_array_equal(first, again)
+
+
+def test_another_size_never_meets_old_pixels(rows: pd.DataFrame, tmp_path: Path) -> None:
+    load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache")
+    other = load_pixels(rows, PreprocessSpec(16, 16), root=tmp_path, cache_dir=tmp_path / "cache")
+    assert other.shape[1:3] == (16, 16)
+
+
+def test_image_changed_after_cleaning_is_named(rows: pd.DataFrame, tmp_path: Path) -> None:
+    Image.new("L", (64, 64)).save(tmp_path / rows["path"][1])
+    with pytest.raises(DatasetError, match=f"{rows['path'][1]}: changed since it was cleaned"):
+        load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache")
+    assert list((tmp_path / "cache" / "pixels").iterdir()) == []
+
+
+def test_image_gone_is_named(rows: pd.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / rows["path"][0]).unlink()
+    with pytest.raises(ImageNotFound):
+        load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache")
+
+
+def test_cache_lies_where_the_user_keeps_caches(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_cache_dir() == tmp_path / "cxr-edge"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert default_cache_dir() == Path.home() / ".cache" / "cxr-edge"

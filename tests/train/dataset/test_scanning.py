@@ -1,0 +1,76 @@
+import hashlib
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from synthetic import draw_dataset
+
+from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_train.dataset.scanning import ImageRecord, LeftOut, find_files, scan
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return draw_dataset(tmp_path / "data", patients=2)
+
+
+def test_every_image_gets_a_record(data_dir: Path, tmp_path: Path) -> None:
+    records = list(scan(find_files(data_dir), relative_to=tmp_path))
+    assert len(records) == 8
+    first = records[0]
+    assert isinstance(first, ImageRecord)
+    path = data_dir / "train" / "NORMAL" / "IM-0000-0000.png"
+    assert first == ImageRecord(
+        path="data/train/NORMAL/IM-0000-0000.png",
+        split="train",
+        label="NORMAL",
+        kind="normal",
+        patient="IM-0000",
+        md5=hashlib.md5(path.read_bytes()).hexdigest(),
+        width=64,
+        height=64,
+        mode="L",
+        bytes=path.stat().st_size,
+    )
+
+
+def test_order_is_stable(data_dir: Path) -> None:
+    files = find_files(data_dir)
+    assert files == sorted(files)
+
+
+def test_unusable_files_are_left_out_with_the_reason(data_dir: Path, tmp_path: Path) -> None:
+    folder = data_dir / "train" / "NORMAL"
+    (folder / "note.txt").write_text("x")
+    (folder / "text.jpeg").write_text("x")
+    whole = (folder / "IM-0000-0000.png").read_bytes()
+    (folder / "half.png").write_bytes(whole[: len(whole) // 2])
+    (folder / ".DS_Store").touch()
+    left_out = [
+        item for item in scan(find_files(data_dir), relative_to=tmp_path) if isinstance(item, LeftOut)
+    ]
+    reasons = {Path(item.path).name: item.reason for item in left_out}
+    assert set(reasons) == {"note.txt", "text.jpeg", "half.png"}
+    assert reasons["note.txt"] == "not an image"
+    assert reasons["text.jpeg"].startswith("unreadable: text.jpeg: not a JPEG")
+    assert reasons["half.png"].startswith("unreadable: half.png: damaged")
+
+
+@pytest.mark.parametrize("missing", ["NORMAL", "PNEUMONIA"])
+def test_folder_without_the_structure_says_what_is_expected(tmp_path: Path, missing: str) -> None:
+    present = {"NORMAL": "PNEUMONIA", "PNEUMONIA": "NORMAL"}[missing]
+    (tmp_path / "train" / present).mkdir(parents=True)
+    with pytest.raises(DatasetError, match=f"train/{missing}; expected train.val.test"):
+        find_files(tmp_path)
+
+
+def test_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="nowhere: no such folder"):
+        find_files(tmp_path / "nowhere")
+
+
+def test_val_may_be_absent_or_present(data_dir: Path) -> None:
+    folder = data_dir / "val" / "NORMAL"
+    folder.mkdir(parents=True)
+    Image.new("L", (64, 64)).save(folder / "IM-9-1.png")
+    assert {split for _, split, _ in find_files(data_dir)} == {"train", "val"}

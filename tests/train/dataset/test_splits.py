@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_train.dataset.metadata import clean, read_metadata
+from cxr_edge_train.dataset.splits import VALIDATION_FOLDS, assign_splits
+
+
+def metadata(*, patients: int, test_patients: int = 0, images: int = 2) -> pd.DataFrame:
+    rows = [
+        {
+            "path": f"{split}/{kind}-{number}-{image}",
+            "split": split,
+            "label": "NORMAL" if kind == "normal" else "PNEUMONIA",
+            "kind": kind,
+            "patient": f"{kind}-{number}",
+            "md5": f"{kind}-{number}-{image}",
+        }
+        for split, first, count in (("train", 0, patients), ("test", 10_000, test_patients))
+        for kind in ("normal", "bacteria", "virus")
+        for number in range(first, first + count)
+        for image in range(images)
+    ]
+    return pd.DataFrame(rows)
+
+
+def patients_by_split(table: pd.DataFrame) -> dict[str, set[str]]:
+    return {split: set(rows["patient"]) for split, rows in table.groupby("split")}
+
+
+@given(st.integers(6, 40), st.integers(0, 5), st.integers(1, 4), st.integers(0, 1000))
+@settings(max_examples=30, deadline=None)
+def test_no_patient_is_in_two_splits(patients: int, tests: int, images: int, seed: int) -> None:
+    table = metadata(patients=patients, test_patients=tests, images=images)
+    assigned = assign_splits(table, seed=seed)
+    sets = list(patients_by_split(assigned).values())
+    assert sum(len(one) for one in sets) == len(set.union(*sets))
+    assert len(assigned) == len(table)
+
+
+def test_validation_is_one_fold_with_every_kind() -> None:
+    assigned = assign_splits(metadata(patients=60), seed=0)
+    validation = assigned[assigned["split"] == "validation"]
+    assert len(validation) == len(assigned) // VALIDATION_FOLDS
+    counts = validation["kind"].value_counts()
+    assert counts.max() - counts.min() <= 4
+
+
+def test_the_same_seed_draws_the_same_and_another_another() -> None:
+    table = metadata(patients=30)
+    first = assign_splits(table, seed=1)
+    pd.testing.assert_frame_equal(first, assign_splits(table, seed=1))
+    assert not first["split"].equals(assign_splits(table, seed=2)["split"])
+
+
+def test_official_test_stays_test_and_val_joins_train() -> None:
+    table = metadata(patients=12, test_patients=3)
+    table.loc[table["patient"].isin(["normal-0", "virus-1"]), "split"] = "val"
+    assigned = assign_splits(table, seed=0)
+    assert set(assigned["split"]) == {"train", "validation", "test"}
+    is_test = table["split"] == "test"
+    assert (assigned.loc[is_test, "split"] == "test").all()
+
+
+def test_train_images_of_a_test_patient_are_left_out() -> None:
+    table = metadata(patients=12, test_patients=1)
+    table.loc[table["patient"] == "normal-3", "patient"] = "normal-10000"
+    assigned = assign_splits(table, seed=0)
+    assert len(assigned) == len(table) - 2
+    assert set(assigned.loc[assigned["patient"] == "normal-10000", "split"]) == {"test"}
+
+
+def test_unknown_patients_are_a_patient_each() -> None:
+    table = metadata(patients=12).assign(patient="")
+    assert set(assign_splits(table, seed=0)["split"]) == {"train", "validation"}
+
+
+def test_too_few_patients_are_named() -> None:
+    with pytest.raises(DatasetError, match="NORMAL: 5 patients.*at least 6"):
+        assign_splits(metadata(patients=5), seed=0)
+
+
+def test_no_patient_of_the_real_set_is_in_two_splits(shared: Path, tmp_path: Path) -> None:
+    clean(shared / "data" / "chest_xray", tmp_path / "m.csv")
+    table = read_metadata(tmp_path / "m.csv")
+    assigned = assign_splits(table, seed=0)
+    assert len(table) == 5_529 - 32  # 32 surplus files of 30 groups of identical images
+    assert len(assigned) == len(table)
+    sets = patients_by_split(assigned)
+    assert sets["train"].isdisjoint(sets["validation"] | sets["test"])
+    assert sets["validation"].isdisjoint(sets["test"])
+    assert (assigned["patient"] != "").all()

@@ -1,0 +1,38 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cxr_edge_train.evaluation.operating_point import choose_operating_point
+
+PAIRS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 1)), min_size=4, max_size=60).filter(
+    lambda pairs: len({label for _, label in pairs}) == 2
+)
+
+
+@given(PAIRS, st.sampled_from([0.5, 0.8, 0.95, 1.0]))
+def test_no_other_threshold_with_the_sensitivity_has_a_higher_specificity(
+    pairs: list[tuple[float, int]], floor: float
+) -> None:
+    probabilities = np.array([value for value, _ in pairs])
+    labels = np.array([label for _, label in pairs])
+    point = choose_operating_point(probabilities, labels, min_sensitivity=floor)
+
+    def at(threshold: float) -> tuple[float, float]:
+        called = probabilities >= threshold
+        return float(called[labels == 1].mean()), float((~called)[labels == 0].mean())
+
+    # Midway between two neighbouring floats is one of them; compare with the point's own figures.
+    assert point.sensitivity >= floor
+    best = max(
+        specificity for threshold in probabilities for sensitivity, specificity in [at(threshold)]
+        if sensitivity >= floor
+    )
+    assert np.isclose(point.specificity, best)
+    assert at(point.threshold)[0] >= floor
+
+
+def test_threshold_lies_midway_so_that_rounding_flips_nothing() -> None:
+    point = choose_operating_point(np.array([0.1, 0.2, 0.6, 0.9]), np.array([0, 0, 1, 1]))
+    assert point.threshold == 0.4
+    assert (point.sensitivity, point.specificity) == (1.0, 1.0)
+    assert point.rule == "highest specificity with sensitivity at least 0.95"

@@ -1,0 +1,73 @@
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synthetic import noisy_gradient
+
+from cxr_edge_train.augmentation import augment
+from cxr_edge_train.recipe import Augmentation
+
+NOTHING = Augmentation(**{field.name: 0.0 for field in fields(Augmentation)})
+PROBABILITIES = [
+    "equalize", "sharpness", "blur", "resolution", "noise", "jpeg", "marker", "border", "erase",
+    "invert",
+]  # fmt: skip
+STRENGTHS = ["rotation", "zoom", "shift", "gamma", "contrast", "brightness"]
+
+
+def test_every_setting_is_tested_below() -> None:
+    assert {field.name for field in fields(Augmentation)} == {*PROBABILITIES, *STRENGTHS}
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=60, deadline=None)
+def test_shape_and_type_stay(seed: int) -> None:
+    pixels = noisy_gradient((96, 80), seed=1)
+    always = replace(Augmentation(), **dict.fromkeys(PROBABILITIES, 1.0))
+    for chosen in (Augmentation(), always):
+        changed = augment(pixels, chosen, np.random.default_rng(seed))
+        assert changed.shape == pixels.shape
+        assert changed.dtype == np.uint8
+
+
+def test_the_same_seed_gives_the_same_image() -> None:
+    pixels = noisy_gradient((96, 80), seed=1)
+    first, second = (
+        augment(pixels, Augmentation(), np.random.default_rng(5)) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+def test_without_any_setting_nothing_changes() -> None:
+    pixels = noisy_gradient((96, 80), seed=1)
+    np.testing.assert_array_equal(augment(pixels, NOTHING, np.random.default_rng(0)), pixels)
+
+
+@pytest.mark.parametrize("name", PROBABILITIES + STRENGTHS)
+def test_each_setting_alone_changes_the_image(name: str) -> None:
+    pixels = noisy_gradient((96, 80), seed=1)
+    strength = {"rotation": 10.0}.get(name, 0.3 if name in STRENGTHS else 1.0)
+    changed = [
+        augment(pixels, replace(NOTHING, **{name: strength}), np.random.default_rng(seed))
+        for seed in range(5)
+    ]
+    assert any((image != pixels).any() for image in changed)
+
+
+def test_the_given_image_is_left_alone() -> None:
+    pixels = noisy_gradient((96, 80), seed=1)
+    before = pixels.copy()
+    augment(pixels, Augmentation(), np.random.default_rng(0))
+    np.testing.assert_array_equal(pixels, before)
+
+
+def test_left_stays_left() -> None:
+    pixels = np.zeros((96, 96), np.uint8)
+    pixels[:, :40] = 200
+    for seed in range(30):
+        moved = augment(
+            pixels, replace(NOTHING, rotation=10.0, zoom=0.2, shift=0.08), np.random.default_rng(seed)
+        )
+        assert moved[:, :48].mean() > moved[:, 48:].mean()

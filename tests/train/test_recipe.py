@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+
+from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_train.recipe import Recipe, parse_recipe, read_recipe, recipe_as_toml
+
+RECIPES = Path(__file__).resolve().parents[2] / "models" / "recipes"
+
+
+def test_left_out_keys_keep_their_defaults() -> None:
+    recipe = parse_recipe("[fit]\nepochs = 3\n")
+    assert recipe.fit.epochs == 3
+    assert recipe.fit.batch_size == Recipe().fit.batch_size
+    assert recipe.model == Recipe().model
+
+
+def test_written_recipe_reads_back_the_same() -> None:
+    recipe = parse_recipe("[fit]\nepochs = 3\nlearning_rate = 1e-5\n[model]\nalpha = 0.35\n")
+    assert parse_recipe(recipe_as_toml(recipe)) == recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[fit]\nepoch = 3", r"\[fit\] unknown key 'epoch'; known are batch_size"),
+        ("[train]\nepochs = 3", r"unknown section \[train\]; known are model"),
+        ("[fit]\nepochs = 3.5", "epochs must be int, not 3.5"),
+        ("[fit]\nepochs = true", "epochs must be int, not True"),
+        ("[fit]\nepochs = -1", "epochs must not be negative"),
+        ("[fit]\nlearning_rate = 'fast'", "learning_rate must be float"),
+        ("fit = 3", "must be a section"),
+        ("[fit", "not valid TOML"),
+    ],
+)
+def test_slip_is_named(text: str, message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        parse_recipe(text)
+
+
+def test_integer_is_a_float_too() -> None:
+    assert parse_recipe("[augmentation]\nrotation = 5").augmentation.rotation == 5.0
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="no such recipe"):
+        read_recipe(tmp_path / "x.toml")
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.name)
+def test_shipped_recipe_states_every_key(path: Path) -> None:
+    stated = path.read_text()
+    for line in recipe_as_toml(read_recipe(path)).splitlines():
+        assert line.split(" = ")[0] in stated

@@ -1,0 +1,111 @@
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from cxr_edge_runtime.errors import DatasetError, RunError
+from cxr_edge_train.dataset.metadata import read_metadata, read_splits
+from cxr_edge_train.fitting import predict_logits
+from cxr_edge_train.recipe import Recipe, read_recipe
+from cxr_edge_train.runs import read_dataset, read_run
+from cxr_edge_train.training import train_run
+
+
+def arguments(road: Any, output: Path) -> dict[str, Any]:
+    return {
+        "architecture": "mobilenetv2",
+        "weights": None,
+        "recipe": Recipe(),
+        "seed": 0,
+        "root": road.root,
+        "output": output,
+        "cache_dir": road.cache,
+    }
+
+
+def test_run_holds_everything(tiny_road: Any) -> None:
+    names = {path.name for path in tiny_road.run.iterdir()}
+    assert names == {
+        "model.keras", "run.json", "recipe.toml", "dataset.csv", "history.csv", "predictions.csv",
+    }  # fmt: skip
+    assert read_recipe(tiny_road.run / "recipe.toml").fit.epochs == 2
+    history = list(csv.DictReader((tiny_road.run / "history.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in history] == ["0", "1", "2"]
+
+
+def test_no_test_image_enters_the_run(tiny_road: Any) -> None:
+    table = read_dataset(tiny_road.run)
+    assert set(table["split"]) == {"train", "validation"}
+    text = (tiny_road.run / "dataset.csv").read_text()
+    assert "data/test" not in text
+
+
+def test_saved_model_has_its_optimizer_state_and_gives_the_recorded_logits(tiny_road: Any) -> None:
+    model = keras.models.load_model(tiny_road.run / "model.keras")
+    assert int(model.optimizer.iterations) > 0
+    moments = [v for v in model.optimizer.variables if "momentum" in v.path]
+    assert any(np.abs(np.asarray(moment)).max() > 0 for moment in moments)
+
+    rows = list(csv.DictReader((tiny_road.run / "predictions.csv").read_text().splitlines()))
+    from cxr_edge_train.dataset.pixels import load_pixels
+
+    table = read_dataset(tiny_road.run)
+    validation = table[table["split"] == "validation"]
+    run = read_run(tiny_road.run)
+    pixels = load_pixels(validation, run.preprocess, root=Path(run.root), cache_dir=tiny_road.cache)
+    logits = predict_logits(model, pixels)
+    recorded = [float(row["logit"]) for row in rows]
+    np.testing.assert_allclose(logits, recorded, atol=1e-4)
+
+
+def test_operating_point_keeps_its_floor_on_validation(tiny_road: Any) -> None:
+    run = read_run(tiny_road.run)
+    assert run.metrics["validation"]["sensitivity"]["value"] >= 0.95
+    assert 0 < run.threshold < 1
+    assert run.temperature > 0
+
+
+def test_finished_run_is_not_overwritten(tiny_road: Any) -> None:
+    table = read_splits(tiny_road.splits, read_metadata(tiny_road.metadata))
+    with pytest.raises(RunError, match="holds a finished run already"):
+        train_run(table, **arguments(tiny_road, tiny_road.run))
+
+
+def test_split_without_both_labels_is_refused(tiny_road: Any, tmp_path: Path) -> None:
+    table = read_splits(tiny_road.splits, read_metadata(tiny_road.metadata))
+    one = table[(table["split"] != "validation") | (table["label"] == "NORMAL")]
+    with pytest.raises(DatasetError, match="the validation split has not both labels"):
+        train_run(one, **arguments(tiny_road, tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_run_without_model_is_refused(tiny_road: Any, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text((tiny_road.run / "run.json").read_text())
+    with pytest.raises(RunError, match=r"model\.keras is missing"):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "format 2, this cxr-edge reads 1"),
+        ({"preprocess": {"version": 9}}, "made with preprocess version 9"),
+        ({"surprise": 1}, "damaged"),
+    ],
+)
+def test_run_of_another_kind_is_refused(
+    tiny_road: Any, tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    values = json.loads((tiny_road.run / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps(values | change))
+    with pytest.raises(RunError, match=message):
+        read_run(tmp_path)
+
+
+def test_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"run\.json is missing"):
+        read_run(tmp_path)
