@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-type Map = NDArray[np.float64]  # (rows, columns); path lengths in cm unless a docstring says more
-type Span = tuple[Map, Map]  # where each ray enters and leaves a solid, y in cm
+Map = NDArray[np.float64]  # (rows, columns); path lengths in cm unless a docstring says more
+Span = tuple[Map, Map]  # where each ray enters and leaves a solid, y in cm
 
 # Attenuation in 1/cm at 60 keV, a usual effective energy of a chest beam: NIST SRD 126
 # (Hubbell & Seltzer 2004, ICRU-44 tissues) mu/rho times density. Air is taken as 0.

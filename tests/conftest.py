@@ -52,6 +52,9 @@ class TinyRoad:
 @pytest.fixture(scope="session")
 def tiny_road(tmp_path_factory: pytest.TempPathFactory) -> TinyRoad:
     """300 patients a label give the 100 validation positives that a checked recall needs."""
+    from tiny_model import tiny_backbone
+
+    from cxr_edge_train import architectures
     from cxr_edge_train.dataset.metadata import clean, read_metadata, read_splits, write_splits
     from cxr_edge_train.dataset.splits import assign_splits
     from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe
@@ -61,18 +64,20 @@ def tiny_road(tmp_path_factory: pytest.TempPathFactory) -> TinyRoad:
     metadata, splits = root / "clean_metadata.csv", root / "splits.csv"
     clean(draw_dataset(root / "data", patients=300, test_patients=10), metadata)
     write_splits(splits, assign_splits(read_metadata(metadata), seed=0))
-    train_run(
-        read_splits(splits, read_metadata(metadata)),
-        architecture="mobilenetv2",
-        weights=None,
-        recipe=Recipe(
-            Model(image_size=32, alpha=0.35),
-            Augmentation(marker=0.0, border=0.0, erase=0.0),
-            Fit(batch_size=50, head_epochs=1, epochs=2, learning_rate=1e-3),
-        ),
-        seed=0,
-        root=root,
-        output=root / "run",
-        cache_dir=root / "cache",
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(architectures, "ARCHITECTURES", {"tiny": tiny_backbone})
+        train_run(
+            read_splits(splits, read_metadata(metadata)),
+            architecture="tiny",
+            weights=None,
+            recipe=Recipe(
+                Model(image_size=32, dropout=0.0),
+                Augmentation(border=0.0, erase=0.0),
+                Fit(batch_size=20, head_epochs=1, epochs=2, learning_rate=3e-3),
+            ),
+            seed=0,
+            root=root,
+            output=root / "run",
+            cache_dir=root / "cache",
+        )
     return TinyRoad(root, metadata, splits, root / "run", root / "cache")

@@ -4,15 +4,28 @@ import keras
 
 from cxr_edge_train.architectures.head import attach_head
 from cxr_edge_train.architectures.input_layers import scaled_to_unit
+from cxr_edge_train.architectures.pretrained import BACKBONE
+from cxr_edge_train.recipe import Model
+
+
+def tiny_backbone(
+    image: keras.KerasTensor, settings: Model, weights: str | None
+) -> keras.KerasTensor:
+    """Two convolutions; an architecture for the registry."""
+    rgb = scaled_to_unit(image)
+    entry = keras.Input(rgb.shape[1:])
+    features = entry
+    for filters in (8, 16):
+        features = keras.layers.Conv2D(filters, 3, strides=2, padding="same")(features)
+        features = keras.layers.BatchNormalization(momentum=0.9)(features)
+        features = keras.layers.ReLU(6.0)(features)
+    backbone: keras.KerasTensor = keras.Model(entry, features, name=BACKBONE)(rgb)
+    return backbone
 
 
 def tiny_model(size: int = 32, seed: int = 0) -> keras.Model:
-    """Two convolutions and the common head, random weights."""
+    """The backbone with the common head, random weights."""
     keras.utils.set_random_seed(seed)
     image = keras.Input((size, size, 1), name="image")
-    features = scaled_to_unit(image)
-    for filters in (8, 16):
-        features = keras.layers.Conv2D(filters, 3, strides=2, padding="same")(features)
-        features = keras.layers.BatchNormalization()(features)
-        features = keras.layers.ReLU(6.0)(features)
+    features = tiny_backbone(image, Model(), None)
     return keras.Model({"image": image}, attach_head(features, dropout=0.1), name="tiny")

@@ -25,8 +25,7 @@ MODEL_FILE = "model.tflite"
 CARD_FILE = "MODEL_CARD.md"
 
 INTENDED_USE = (
-    "Research and teaching on frontal chest X-rays of children. Never a diagnosis. Not for adults, "
-    "other views or other hospitals without measuring it there first."
+    "Research and teaching on frontal chest X-rays like those it was trained on. Never a diagnosis."
 )
 
 

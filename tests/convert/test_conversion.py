@@ -80,7 +80,7 @@ def test_what_falls_short_lies_under_rejected(tiny_road: Any, tmp_path: Path) ->
     )
     assert not variants[0].verification.passed
     assert not (output / "float32").exists()
-    assert Bundle.load(output / "rejected" / "float32").manifest.name == "mobilenetv2-float32"
+    assert Bundle.load(output / "rejected" / "float32").manifest.name == "tiny-float32"
     assert "recall fell by" in (output / "report.md").read_text()
 
 

@@ -1,0 +1,52 @@
+"""Does a film in full resolution get the same decision as its 224 px training copy?
+
+    python benchmarks/originals_parity.py ../shared/data/originals ../shared/data/chest_xray/train \\
+        [--bundle DIR|NAME] [--json FILE]
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from cxr_edge.bundles import load_bundle
+from cxr_edge.inputs import expand
+from cxr_edge_runtime import Classifier
+from cxr_edge_runtime.files import write_text
+
+LABELS = ("NORMAL", "PNEUMONIA")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("originals", type=Path, help="folder with NORMAL and PNEUMONIA")
+    parser.add_argument("copies", type=Path, help="the same with the 224 px copies")
+    parser.add_argument("--bundle", help="folder or name of a shipped bundle")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    arguments = parser.parse_args()
+    classifier = Classifier(load_bundle(arguments.bundle))
+    shifts: list[float] = []
+    differing: list[str] = []
+    for label in LABELS:
+        for original, _ in expand([arguments.originals / label]):
+            full = classifier.classify(original)
+            copy = classifier.classify(arguments.copies / label / original.name)
+            shifts.append(abs(full.probability - copy.probability))
+            if full.label != copy.label:
+                differing.append(original.name)
+                print(f"{original.name}: {full.probability:.3f}, copy {copy.probability:.3f}")
+    figures = {
+        "images": len(shifts),
+        "same_decision": len(shifts) - len(differing),
+        "mean_probability_shift": round(float(np.mean(shifts)), 4),
+        "largest_probability_shift": round(float(np.max(shifts)), 4),
+        "model_sha256": classifier.bundle.manifest.files["model.tflite"].sha256,
+    }
+    print(json.dumps(figures, indent=2))
+    if arguments.json:
+        write_text(arguments.json, json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

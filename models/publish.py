@@ -1,0 +1,102 @@
+"""Turn a converted bundle into a shipped one: add what was measured after conversion to its card.
+
+    python models/publish.py BUNDLE --run RUN --test-log docs/results/test-log.jsonl --parity FILE
+
+Model, threshold and temperature stay as they were verified; the manifest gains the test figures,
+the card gains them too, with the data set's licence and limits. The float model goes to
+models/float without its optimizer.
+"""
+
+import argparse
+import json
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from cxr_edge_convert.packaging import seal
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.errors import RunError
+from cxr_edge_runtime.files import replacing
+from cxr_edge_runtime.manifest import Figure
+
+MODELS = Path(__file__).resolve().parent
+
+
+def last_reading(log: Path, model_sha256: str) -> dict[str, Any]:
+    """The newest entry of the test log for a model.
+
+    Raises:
+        RunError: the model was never measured on test.
+    """
+    entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    of_model: list[dict[str, Any]] = [e for e in entries if e["model_sha256"] == model_sha256]
+    if not of_model:
+        raise RunError(f"{log}: no reading of this model; run cxr-edge evaluate --split test")
+    return of_model[-1]
+
+
+def parity_section(parity: dict[str, Any]) -> str:
+    """The card's section on full-resolution originals."""
+    return f"""
+## Full-resolution originals
+
+Users bring originals, training had 224 px copies. On {parity["images"]} originals of training films
+the decision equals the one on the copy of the same name for **{parity["same_decision"]}**; the
+probability moves by {parity["mean_probability_shift"]} on average and by
+{parity["largest_probability_shift"]} at most.
+"""
+
+
+def publish(bundle: Bundle, reading: dict[str, Any], parity: dict[str, Any], target: Path) -> None:
+    """Write the shipped bundle, replacing what lies at ``target``."""
+    if reading["threshold"] != bundle.manifest.threshold.value:
+        raise RunError("the test reading was made at another threshold")
+    if parity["model_sha256"] != reading["model_sha256"]:
+        raise RunError("the parity figures are of another model")
+    figures = {
+        name: Figure(**reading["metrics"][name]) for name in bundle.manifest.metrics["validation"]
+    }
+    manifest = replace(bundle.manifest, metrics=bundle.manifest.metrics | {"test": figures})
+    read_on = (
+        f"\n## Test\n\nThe test images were read once for this model, on {reading['date']};\n"
+        "the reading is in docs/results/test-log.jsonl of the repository.\n"
+        f"With {figures['specificity'].n} normal films the specificity is known no better than "
+        "its interval says.\n"
+    )
+    more = read_on + parity_section(parity) + (MODELS / "kermany.md").read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        staging = Path(folder) / target.name
+        seal(staging, manifest, bundle.model, more_card=more)
+        shutil.rmtree(target, ignore_errors=True)
+        staging.rename(target)
+
+
+def main() -> None:
+    """Publish one bundle."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--test-log", type=Path, required=True)
+    parser.add_argument("--parity", type=Path, required=True)
+    arguments = parser.parse_args()
+    bundle = Bundle.load(arguments.bundle)
+    name = bundle.manifest.name
+    sha256 = bundle.manifest.files[bundle.manifest.model.file].sha256
+    parity = json.loads(arguments.parity.read_text(encoding="utf-8"))
+    publish(
+        bundle,
+        last_reading(arguments.test_log, sha256),
+        parity,
+        MODELS / "cxr_edge_models" / name,
+    )
+    model = keras.models.load_model(arguments.run / "model.keras", compile=False)
+    with replacing(MODELS / "float" / f"{bundle.manifest.training.architecture}.keras") as file:
+        model.save(file)
+
+
+if __name__ == "__main__":
+    main()
