@@ -1,7 +1,6 @@
 """Does a film in full resolution get the same decision as its 224 px training copy?
 
-    python benchmarks/originals_parity.py ../shared/data/originals ../shared/data/chest_xray/train \\
-        [--bundle DIR|NAME] [--json FILE]
+python benchmarks/originals_parity.py ORIGINALS COPIES [--bundle DIR|NAME] [--json FILE]
 """
 
 import argparse
@@ -9,11 +8,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+from cxr_edge_runtime import Classifier
+from cxr_edge_runtime.files import write_text
 
 from cxr_edge.bundles import load_bundle
 from cxr_edge.inputs import expand
-from cxr_edge_runtime import Classifier
-from cxr_edge_runtime.files import write_text
 
 LABELS = ("NORMAL", "PNEUMONIA")
 

@@ -7,6 +7,7 @@ from importlib import metadata
 from typing import Annotated, Any
 
 import typer
+from cxr_edge_runtime.errors import CxrEdgeError, ExtraMissing
 
 from cxr_edge.commands.classify import classify
 from cxr_edge.commands.clean import clean
@@ -15,7 +16,6 @@ from cxr_edge.commands.evaluate import evaluate
 from cxr_edge.commands.split import split
 from cxr_edge.commands.train import train
 from cxr_edge.terminal import say
-from cxr_edge_runtime.errors import CxrEdgeError, ExtraMissing
 
 # Plain help: rich would triple the time to start.
 app = typer.Typer(

@@ -6,12 +6,10 @@ the top edge. Nothing is fitted to a real film or to a classifier: a sketch, not
 """
 
 import argparse
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,23 +23,23 @@ Span = tuple[Map, Map]  # where each ray enters and leaves a solid, y in cm
 MU_SOFT = 0.2048 * 1.06
 MU_CORTICAL = 0.3148 * 1.92
 MU_LUNG = 0.2053 * 0.26  # density of the lung at full inspiration
-MU_SPONGY = 0.8 * MU_SOFT + 0.2 * MU_CORTICAL  # marrow with a fifth of its volume mineralised
+MU_SPONGY = 0.75 * MU_SOFT + 0.25 * MU_CORTICAL  # marrow, a quarter of its volume mineralised
 
-FIELD_CM = (28.0, 24.6)  # width and height of the exposed field: a school child's chest
+FIELD_CM = (25.6, 22.5)  # width and height of the exposed field: a school child's chest
 WIDTH_PX = 1024
 STEP_CM = 0.04  # spacing along tubes, about one pixel and a half of the full-size image
 EMPTY = 1e6  # a span that misses its solid enters at +EMPTY and leaves at -EMPTY
 JPEG_QUALITY = 92
 
-PHOTONS = 2.0e5  # per pixel without a body; leaves some 1e4 behind the chest, as a real exposure
+PHOTONS = 6.0e4  # per pixel without a body; leaves some 3000 behind the heart
 READOUT_NOISE = 12.0  # photons, standard deviation: small beside the shot noise
-SCATTER_TO_PRIMARY = 0.5  # behind an anti-scatter grid
+SCATTER_GAIN = 0.6  # with an anti-scatter grid: about a third of the dose behind the heart
 SCATTER_CM = 3.0  # standard deviation of the scatter's spread
 DETECTOR_CM = 0.022  # standard deviation of focal spot and phosphor together
-LOCAL_CM = 2.5  # scale of the contrast boost that digital radiography systems apply
-LOCAL_GAIN = 0.45
-MID_LOG = -2.62  # ln(exposure) shown as mid grey
-FILM_SLOPE = 2.0  # steepness of the film curve there
+LOCAL_CM = 1.6  # scale of the contrast boost that digital radiography systems apply
+LOCAL_GAIN = 0.7
+MID_LOG = -2.15  # ln(exposure) shown as mid grey
+FILM_SLOPE = 1.45  # steepness of the film curve there
 
 
 @dataclass(frozen=True)
@@ -167,8 +165,8 @@ def trunk_length(film: Film, body: Anatomy) -> Map:
     parts = [trunk, film.capsule((0, -6), (0, 5), 3.3)]
     for side in (-1, 1):
         shoulder = (side * (body.cage + 2.2), 4.9)
-        parts.append(film.capsule((side * 2.5, 3.6), shoulder, 2.3))
-        parts.append(film.capsule(shoulder, (side * (body.cage + 5.4), 15.0), 2.5))
+        parts.append(film.capsule((side * 2.5, 3.6), shoulder, 2.8))
+        parts.append(film.capsule(shoulder, (side * (body.cage + 5.4), 15.0), 2.7))
     return sum(part**4 for part in parts) ** 0.25  # a rounded maximum: flesh has no creases
 
 
@@ -179,13 +177,13 @@ def lung_length(film: Film, body: Anatomy, side: int) -> Map:
     centre = side * (3.4 * (1 - profile) + (body.cage + medial) / 2 * profile)
     half = np.maximum(1e-6, (body.cage - medial) / 2 * profile)
     flank = np.maximum(0.0, 1 - np.abs((film.x - centre) / half) ** 2.4) ** (1 / 2.4)
-    lung = span(0.0, 5.0 * profile**0.7 * flank)
+    lung = span(0.0, 4.3 * profile**0.7 * flank)
     solids = [
         film.ellipsoid((1.5, 1.2, 13.4), (body.heart[0], 3.6, body.heart[1]), body.heart_tilt),
         film.ellipsoid((-0.5, 0.8, 13.2), (2.3, 3.0, 3.4)),  # right atrium
         film.ellipsoid((1.7, -0.8, 7.9), (1.15, 1.6, 1.2)),  # aortic arch
         film.ellipsoid((1.6, 0.5, 9.9), (1.3, 1.6, 1.5)),  # pulmonary trunk
-        film.ellipsoid((0.0, -0.5, 11.0), (1.75, 4.4, 13.0)),  # spine's front, great vessels
+        film.ellipsoid((0.0, -0.5, 11.0), (2.0, 4.0, 14.0)),  # spine's front, great vessels
     ]
     middle = reduce(hull, solids)
     top = body.dome_z[(side + 1) // 2]
@@ -213,12 +211,13 @@ def vessel_paths(
 def add_lungs(film: Film, body: Anatomy) -> None:
     """Replace soft tissue by lungs with their vessels and the body's opacities."""
     rng = np.random.default_rng([body.seed, 0])
-    grain = blur(rng.standard_normal(film.total.shape), 0.5 / film.pixel)
-    ragged = grain / grain.std()
+    white = rng.standard_normal(film.total.shape)
+    grains = [blur(white, size / film.pixel) for size in (0.12, 0.3, 0.8)]
+    ragged = sum(grain / grain.std() for grain in grains)
     solid: Map = np.zeros_like(film.total)
     for patch in body.opacities:
         u, v = (film.x - patch.x) / patch.half_width, (film.z - patch.z) / patch.half_height
-        edge = 1 / (1 + np.exp((u**2 + v**2 - 1 + 0.3 * ragged) / 0.22))
+        edge = 0.5 - 0.5 * np.tanh((u**2 + v**2 - 1 + 0.25 * ragged) / 0.8)
         solid = 1 - (1 - solid) * (1 - patch.fill * edge)
     for side in (-1, 1):
         vessels: Map = np.zeros_like(film.total)
@@ -248,12 +247,14 @@ def add_spine(film: Film) -> None:
         z, half = 3.3 + 1.46 * level, 0.95 + 0.025 * level
         wide = half - np.abs(film.x) - 0.15 * np.cos(np.pi * (film.z - z) / 1.3)
         box = film.inside(wide) * film.inside(0.6 - np.abs(film.z - z))
-        core = film.inside(wide - 0.07) * film.inside(0.5 - np.abs(film.z - z))
-        shell = 0.6 * (MU_CORTICAL - MU_SOFT) * (box - core)
+        core = film.inside(wide - 0.05) * film.inside(0.53 - np.abs(film.z - z))
+        shell = 0.4 * (MU_CORTICAL - MU_SOFT) * (box - core)
         film.total += shell + 2.0 * (MU_SPONGY - MU_SOFT) * box
-        film.bone(np.array([(0, -5.0, z + 0.5), (0, -3.2, z + 0.3)]), 0.24, 0.06)
+        film.bone(np.array([(0, -5.0, z + 0.5), (0, -3.2, z + 0.3)]), 0.2, 0.03)
         for side in (-1, 1):
-            film.bone(np.array([(side * 0.62, -3, z - 0.1), (side * 0.62, -2, z - 0.1)]), 0.25, 0.1)
+            film.bone(
+                np.array([(side * 0.62, -3, z - 0.1), (side * 0.62, -2, z - 0.1)]), 0.26, 0.05
+            )
             film.bone(np.array([(side * 0.8, -3, z), (side * 1.9, -3.4, z - 0.25)]), 0.27, 0.04)
 
 
@@ -266,7 +267,7 @@ def add_ribs(film: Film, body: Anatomy) -> None:
         x = (body.cage * cage_profile(body, side_z) + 0.25) * np.sin(angle) ** 0.85
         z = head_z - 0.45 * np.sin(2 * angle) + drop * (1 - np.cos(angle)) / 2
         for side in (-1, 1):
-            film.bone(np.stack([side * x, -5.4 * np.cos(angle), z], axis=1), 0.31, 0.075)
+            film.bone(np.stack([side * x, -5.4 * np.cos(angle), z], axis=1), 0.34, 0.11)
 
 
 def add_shoulders(film: Film, body: Anatomy) -> None:
@@ -289,7 +290,7 @@ def develop(film: Film, seed: int) -> NDArray[np.uint8]:
     """Expose the film to its body, add scatter and noise, and return 8-bit grey, bone bright."""
     rng = np.random.default_rng([seed, 1])
     primary = np.exp(-film.total)
-    scatter = SCATTER_TO_PRIMARY * blur(primary, SCATTER_CM / film.pixel)
+    scatter = SCATTER_GAIN * blur(primary * (1 - primary), SCATTER_CM / film.pixel)
     counts = rng.poisson(PHOTONS * (primary + scatter)).astype(np.float64)
     counts = blur(counts, DETECTOR_CM / film.pixel)
     counts += rng.normal(0.0, READOUT_NOISE, counts.shape)
@@ -314,8 +315,8 @@ def patches(seed: int, count: int) -> tuple[Opacity, ...]:
     """Scatter small faint opacities about both hila and lower zones."""
     rng = np.random.default_rng([seed, 2])
     x = rng.choice([-1, 1], count) * rng.uniform(2.8, 7.5, count)
-    z, size = rng.uniform(7.0, 15.5, count), rng.uniform(0.5, 1.4, count)
-    fill = rng.uniform(0.15, 0.4, count)
+    z, size = rng.uniform(7.0, 15.5, count), rng.uniform(0.5, 1.3, count)
+    fill = rng.uniform(0.1, 0.35, count)
     rows = np.stack([x, z, size, size * rng.uniform(0.7, 1.3, count), fill], axis=1).tolist()
     return tuple(Opacity(*row) for row in rows)
 
@@ -328,7 +329,7 @@ PHANTOMS = {
     "phantom_opacity_lobar.jpeg": replace(
         CLEAR, seed=3, cage=9.5, opacities=(Opacity(-5.2, 12.9, 3.4, 2.2, 0.75),)
     ),
-    "phantom_opacity_patchy.jpeg": replace(WIDE, seed=4, cage=9.8, opacities=patches(4, 34)),
+    "phantom_opacity_patchy.jpeg": replace(WIDE, seed=4, cage=9.8, opacities=patches(4, 50)),
 }
 
 
@@ -337,9 +338,9 @@ def write_phantoms(folder: Path, width_px: int = WIDTH_PX) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, body in PHANTOMS.items():
         image = Image.fromarray(render(body, width_px))
-        with NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part:
-            image.save(part, "JPEG", quality=JPEG_QUALITY, comment=b"synthetic phantom, no patient")
-        os.replace(part.name, folder / name)
+        part = folder / f".{name}.part"
+        image.save(part, "JPEG", quality=JPEG_QUALITY, comment=b"synthetic phantom, no patient")
+        part.replace(folder / name)
 
 
 def main() -> None:

@@ -52,13 +52,12 @@ class TinyRoad:
 @pytest.fixture(scope="session")
 def tiny_road(tmp_path_factory: pytest.TempPathFactory) -> TinyRoad:
     """300 patients a label give the 100 validation positives that a checked recall needs."""
-    from tiny_model import tiny_backbone
-
     from cxr_edge_train import architectures
     from cxr_edge_train.dataset.metadata import clean, read_metadata, read_splits, write_splits
     from cxr_edge_train.dataset.splits import assign_splits
     from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe
     from cxr_edge_train.training import train_run
+    from tiny_model import tiny_backbone
 
     root = tmp_path_factory.mktemp("road")
     metadata, splits = root / "clean_metadata.csv", root / "splits.csv"

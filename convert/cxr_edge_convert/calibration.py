@@ -1,11 +1,8 @@
 """Which training images calibrate an INT8 model, and the range of every tensor over all of them."""
 
 import hashlib
-from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
-
 from cxr_edge_runtime.errors import InvalidRequest
 
 DEFAULT_IMAGES = 300

@@ -45,8 +45,8 @@ Dataset digest `{training.dataset_digest[:16]}`. {versions}.
 ## Decision
 
 Probability is `sigmoid(logit / {manifest.temperature:.4f})`; {manifest.positive_label} at or above
-**{manifest.threshold.value:.4f}**. Temperature and threshold were chosen on {manifest.threshold.chosen_on}
-({manifest.threshold.rule}) and then frozen.
+**{manifest.threshold.value:.4f}**. Both were chosen on {manifest.threshold.chosen_on} and frozen:
+{manifest.threshold.rule}.
 
 ## Figures
 

@@ -10,7 +10,10 @@ from cxr_edge.terminal import progress_bar, say
 
 def clean(
     data_dir: Annotated[
-        Path, typer.Argument(help="Folder with train|val|test / NORMAL|PNEUMONIA; val and test may be absent.")
+        Path,
+        typer.Argument(
+            help="Folder with train|val|test / NORMAL|PNEUMONIA; val and test may be absent."
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The metadata file to write.")

@@ -31,7 +31,8 @@ def split(
             f"warning: {len(table) - len(assigned)} training images left out, because their "
             "patients have test images too"
         )
-    counts = assigned.groupby(["split", "label"], sort=True).size()
-    for (name, label), count in counts.items():
-        typer.echo(f"{name:<10}  {label:<9}  {count:>6}")
+    for name in sorted(set(assigned["split"])):
+        labels = assigned.loc[assigned["split"] == name, "label"]
+        for label in sorted(set(labels)):
+            typer.echo(f"{name:<10}  {label:<9}  {(labels == label).sum():>6}")
     typer.echo(f"wrote {output}")

@@ -54,9 +54,7 @@ class Bundle:
                 f"{path / MANIFEST}: differs from its checksum in {CHECKSUM}; "
                 "copy the bundle again from where it was made"
             )
-        contents = {
-            name: _verified(path / name, entry) for name, entry in manifest.files.items()
-        }
+        contents = {name: _verified(path / name, entry) for name, entry in manifest.files.items()}
         return cls(path, manifest, digest, contents[manifest.model.file])
 
 

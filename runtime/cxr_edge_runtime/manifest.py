@@ -175,7 +175,7 @@ def _read(expected: Any, value: Any, where: str, name: str) -> Any:
     origin, arguments = get_origin(expected), get_args(expected)
     if origin in (Union, types.UnionType):
         return None if value is None else _read(arguments[0], value, where, name)
-    if dataclasses.is_dataclass(expected):
+    if isinstance(expected, type) and dataclasses.is_dataclass(expected):
         _require(isinstance(value, dict), where, "a JSON object", value, name)
         hints = get_type_hints(expected)
         for key in value:
@@ -238,4 +238,4 @@ def _check(manifest: Manifest, name: str) -> None:
 
 def _is_plain(file: str) -> bool:
     """A name without any folder, so that no bundle reaches outside its own."""
-    return file not in ("", ".", "..") and not set(file) & set('/\\:\0')
+    return file not in ("", ".", "..") and not set(file) & set("/\\:\0")

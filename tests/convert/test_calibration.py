@@ -1,6 +1,5 @@
 import pandas as pd
 import pytest
-
 from cxr_edge_convert.calibration import calibration_digest, choose_calibration_images
 from cxr_edge_runtime.errors import InvalidRequest
 
@@ -59,7 +58,9 @@ def test_fewer_than_200_asked_for_are_refused() -> None:
         choose_calibration_images(table(patients=200), count=199, seed=0)
 
 
-@pytest.mark.parametrize("rows", [table(patients=10), table(patients=200).query("label == 'NORMAL'")])
+@pytest.mark.parametrize(
+    "rows", [table(patients=10), table(patients=200).query("label == 'NORMAL'")]
+)
 def test_too_few_training_images_are_refused(rows: pd.DataFrame) -> None:
     with pytest.raises(InvalidRequest, match="at least 100 training images of each label"):
         choose_calibration_images(rows, count=300, seed=0)

@@ -3,7 +3,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from cxr_edge_convert import conversion
 from cxr_edge_convert.conversion import convert_run
 from cxr_edge_convert.verification import Limits
@@ -86,9 +85,7 @@ def test_what_falls_short_lies_under_rejected(tiny_road: Any, tmp_path: Path) ->
 
 def test_existing_output_is_refused_before_any_work(converted: Path, tiny_road: Any) -> None:
     with pytest.raises(InvalidRequest, match="exists already"):
-        convert_run(
-            tiny_road.run, converted, int8=False, limits=LOOSE, cache_dir=tiny_road.cache
-        )
+        convert_run(tiny_road.run, converted, int8=False, limits=LOOSE, cache_dir=tiny_road.cache)
 
 
 def test_failure_leaves_nothing_half_written(
@@ -110,9 +107,7 @@ def test_corrupted_model_is_named(tiny_road: Any, tmp_path: Path) -> None:
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "model.keras").write_bytes(b"PK broken")
     with pytest.raises(RunError, match=r"model\.keras: cannot be loaded"):
-        convert_run(
-            tmp_path, tmp_path / "out", int8=False, limits=LOOSE, cache_dir=tiny_road.cache
-        )
+        convert_run(tmp_path, tmp_path / "out", int8=False, limits=LOOSE, cache_dir=tiny_road.cache)
 
 
 def test_calibration_and_validation_share_no_patient(tiny_road: Any) -> None:

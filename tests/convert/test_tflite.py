@@ -2,12 +2,11 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from synthetic import noisy_gradient
-from tiny_model import tiny_model
-
 from cxr_edge_convert.tflite import Ranges, tensor_ranges, to_float32, to_int8
 from cxr_edge_runtime.engines.litert import LiteRtEngine
 from cxr_edge_runtime.manifest import InputEntry
+from synthetic import noisy_gradient
+from tiny_model import tiny_model
 
 PIXELS = np.stack([noisy_gradient((32, 32), seed) for seed in range(40)])[..., np.newaxis]
 
@@ -62,7 +61,8 @@ def test_tensors_of_the_rescaling_do_not_saturate(int8: bytes) -> None:
     found = {
         name: representable(details)
         for name, details in tensors(int8).items()
-        if ("/rescaling" in name or "/grey_to_rgb" in name) and details["dtype"] is np.int8
+        if ("/rescaling" in name or "/grey_to_rgb" in name)
+        and details["dtype"] is np.int8
         and len(details["shape"]) == 4
     }
     wanted = {"mul": (0, 2), "add": (-1, 1), "concat": (-1, 1)}

@@ -7,11 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image
-from synthetic import noisy_gradient
-
 from cxr_edge_runtime import images
 from cxr_edge_runtime.errors import (
     ImageError,
@@ -23,6 +18,10 @@ from cxr_edge_runtime.errors import (
     UnsupportedImage,
 )
 from cxr_edge_runtime.images import MAX_PIXELS, MIN_SIDE, decode_grey, read_bytes, read_grey
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from synthetic import noisy_gradient
 
 
 def encoded(image: Image.Image, format_: str, **options: object) -> bytes:
@@ -188,7 +187,9 @@ def test_exif_rotation_is_applied(grey: np.ndarray) -> None:
     np.testing.assert_array_equal(decode_grey(content).pixels, np.rot90(grey, k=-1))
 
 
-@given(st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM"]))
+@given(
+    st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM"])
+)
 def test_arbitrary_bytes_raise_image_errors_only(content: bytes, magic: bytes) -> None:
     with pytest.raises(ImageError):
         decode_grey(magic + content)

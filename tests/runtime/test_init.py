@@ -12,8 +12,8 @@ def test_public_names_exist_and_are_sorted() -> None:
 
 def test_import_brings_neither_tensorflow_nor_an_engine() -> None:
     program = (
-        "import sys, cxr_edge_runtime; "
-        "print([m for m in ('tensorflow', 'keras', 'pandas', 'ai_edge_litert') if m in sys.modules])"
+        "import sys, cxr_edge_runtime; heavy = ('tensorflow', 'keras', 'pandas', 'ai_edge_litert'); "
+        "print([name for name in heavy if name in sys.modules])"
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert output.stdout == "[]\n", output.stderr

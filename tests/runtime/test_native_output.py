@@ -1,7 +1,6 @@
 import os
 
 import pytest
-
 from cxr_edge_runtime.native_output import stderr_silenced
 
 

@@ -3,18 +3,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cxr_edge_runtime.images import decode_grey, read_grey
+from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from synthetic import noisy_gradient
 
-from cxr_edge_runtime.images import decode_grey, read_grey
-from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 
-
-@given(
-    st.integers(64, 300), st.integers(64, 300), st.integers(16, 256), st.integers(16, 256)
-)
+@given(st.integers(64, 300), st.integers(64, 300), st.integers(16, 256), st.integers(16, 256))
 @settings(max_examples=40)
 def test_equals_pillow_bicubic(width: int, height: int, to_width: int, to_height: int) -> None:
     pixels = noisy_gradient((width, height), seed=width)

@@ -2,12 +2,11 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from cxr_edge_train.augmentation import augment
+from cxr_edge_train.recipe import Augmentation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import noisy_gradient
-
-from cxr_edge_train.augmentation import augment
-from cxr_edge_train.recipe import Augmentation
 
 NOTHING = Augmentation(**{field.name: 0.0 for field in fields(Augmentation)})
 PROBABILITIES = [
@@ -34,9 +33,7 @@ def test_shape_and_type_stay(seed: int) -> None:
 
 def test_the_same_seed_gives_the_same_image() -> None:
     pixels = noisy_gradient((96, 80), seed=1)
-    first, second = (
-        augment(pixels, Augmentation(), np.random.default_rng(5)) for _ in range(2)
-    )
+    first, second = (augment(pixels, Augmentation(), np.random.default_rng(5)) for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 
@@ -68,6 +65,8 @@ def test_left_stays_left() -> None:
     pixels[:, :40] = 200
     for seed in range(30):
         moved = augment(
-            pixels, replace(NOTHING, rotation=10.0, zoom=0.2, shift=0.08), np.random.default_rng(seed)
+            pixels,
+            replace(NOTHING, rotation=10.0, zoom=0.2, shift=0.08),
+            np.random.default_rng(seed),
         )
         assert moved[:, :48].mean() > moved[:, 48:].mean()

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
-from synthetic import noisy_gradient
-
 from cxr_edge_train.batches import TrainingBatches
 from cxr_edge_train.recipe import Augmentation
+from synthetic import noisy_gradient
 
 PIXELS = np.stack([noisy_gradient((32, 32), seed) for seed in range(22)])[..., np.newaxis]
 LABELS = np.array([0, 1, 1, 1] * 5 + [0, 1])

@@ -52,9 +52,7 @@ def augment(pixels: Pixels, settings: Augmentation, random: np.random.Generator)
     return np.asarray(image, dtype=np.uint8)
 
 
-def _affine(
-    image: Image.Image, settings: Augmentation, random: np.random.Generator
-) -> Image.Image:
+def _affine(image: Image.Image, settings: Augmentation, random: np.random.Generator) -> Image.Image:
     width, height = image.size
     angle = np.deg2rad(random.uniform(-settings.rotation, settings.rotation))
     zoom_x, zoom_y = random.uniform(1 - settings.zoom, 1 + settings.zoom, size=2)
@@ -62,7 +60,7 @@ def _affine(
     cos, sin = np.cos(angle), np.sin(angle)
     centre = np.array([width / 2, height / 2])
     matrix = np.array([[cos / zoom_x, sin / zoom_x], [-sin / zoom_y, cos / zoom_y]])
-    offset = centre - matrix @ (centre + (shift_x, shift_y))
+    offset = centre - matrix @ (centre + np.array([shift_x, shift_y]))
     (a, b), (d, e) = matrix
     # What lies outside is black: the air beside a patient, or the collimated border.
     return image.transform(
@@ -95,7 +93,7 @@ def _borders(image: Image.Image, random: np.random.Generator) -> Image.Image:
     width, height = image.size
     image = image.copy()
     draw = ImageDraw.Draw(image)
-    grey = int(random.choice([0, 0, 255, random.integers(256)]))
+    grey = (0, 0, 255, int(random.integers(256)))[random.integers(4)]
     left, top, right, bottom = (random.random(4) < 0.5) * random.uniform(0.01, 0.125, size=4)
     for box in (
         (0, 0, left * width, height),
@@ -110,7 +108,6 @@ def _borders(image: Image.Image, random: np.random.Generator) -> Image.Image:
 
 def _erase(image: Image.Image, random: np.random.Generator) -> Image.Image:
     """A flat rectangle of up to a quarter of each side, so that no one spot decides."""
-    width, height = image.size
     image = image.copy()
     x, y = random.uniform(-0.1, 0.9, size=2) * image.size
     w, h = random.uniform(0.08, 0.25, size=2) * image.size
@@ -131,7 +128,8 @@ def _markers(image: Image.Image, random: np.random.Generator) -> Image.Image:
         size = random.uniform(0.035, 0.09) * height
         x = random.choice([random.uniform(0.0, 0.2), random.uniform(0.7, 0.95)]) * width
         y = random.choice([random.uniform(0.0, 0.3), random.uniform(0.75, 0.95)]) * height
-        fill = int(random.choice([255, random.integers(160, 256), random.integers(0, 60)]))
+        shades = (255, int(random.integers(160, 256)), int(random.integers(0, 60)))
+        fill = shades[random.integers(3)]
         font = ImageFont.load_default(size)
         if random.random() < 0.3:
             box = draw.textbbox((x, y), text, font=font)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from cxr_edge_runtime.errors import RunError
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.architectures.pretrained import BACKBONE
 from cxr_edge_train.batches import TrainingBatches
 from cxr_edge_train.recipe import Recipe
@@ -71,9 +71,7 @@ def fit(
         )
     backbone.trainable = True
     schedule = _warmup_cosine(recipe, steps_per_epoch=len(batches))
-    _compile(
-        model, recipe, keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay)
-    )
+    _compile(model, recipe, keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay))
     checkpoint = output / "checkpoint.keras"
     model.fit(
         batches,

@@ -19,11 +19,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import replacing, write_text
 from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
+from numpy.typing import NDArray
 
 RUN_FORMAT = 1
 
@@ -126,9 +125,7 @@ def read_dataset(folder: Path) -> pd.DataFrame:
 def new_run_folder(cache_dir: Path, architecture: str) -> Path:
     """The first free ``cache_dir/runs/ARCHITECTURE-NNN``; not created."""
     numbers = (f"{architecture}-{number:03}" for number in itertools.count(1))
-    return next(
-        folder for name in numbers if not (folder := cache_dir / "runs" / name).exists()
-    )
+    return next(folder for name in numbers if not (folder := cache_dir / "runs" / name).exists())
 
 
 def read_predictions(folder: Path, validation: pd.DataFrame) -> NDArray[np.float64]:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import keras
 import pandas as pd
-
 from cxr_edge_runtime.errors import DatasetError, RunError
 from cxr_edge_runtime.files import replacing, write_text
 from cxr_edge_runtime.preprocess import PreprocessSpec
+
 from cxr_edge_train.architectures import build
 from cxr_edge_train.dataset.metadata import dataset_digest
 from cxr_edge_train.dataset.pixels import load_pixels
@@ -63,8 +63,7 @@ def train_run(
         raise RunError(f"{output}: holds a finished run already; choose another --output")
     table = table[table["split"].isin(["train", "validation"])].reset_index(drop=True)
     for split in ("train", "validation"):
-        labels = set(table.loc[table["split"] == split, "label"])
-        if len(labels) < 2:
+        if table.loc[table["split"] == split, "label"].nunique() < 2:
             raise DatasetError(f"the {split} split has not both labels; make the splits again")
     output.mkdir(parents=True, exist_ok=True)
     (output / "history.csv").unlink(missing_ok=True)  # of an attempt that did not finish

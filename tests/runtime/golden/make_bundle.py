@@ -7,9 +7,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from synthetic import noisy_gradient
-from tiny_model import tiny_model
-
 from cxr_edge_convert.tflite import tensor_ranges, to_float32, to_int8
 from cxr_edge_runtime.bundle import describe_files, write_bundle
 from cxr_edge_runtime.manifest import (
@@ -23,6 +20,8 @@ from cxr_edge_runtime.manifest import (
     Training,
 )
 from cxr_edge_runtime.preprocess import PreprocessSpec
+from synthetic import noisy_gradient
+from tiny_model import tiny_model
 
 pixels = np.stack([noisy_gradient((32, 32), seed) for seed in range(20)])[..., np.newaxis]
 float32 = to_float32(tiny_model())

@@ -3,7 +3,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.architectures import ARCHITECTURES, build
 from cxr_edge_train.architectures.input_layers import scaled_to_unit
@@ -54,5 +53,7 @@ def test_weights_of_another_shape_do_not_fit(tmp_path: Path) -> None:
 def test_imagenet_weights_from_a_file(shared: Path) -> None:
     file = shared / "weights/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5"
     random, pretrained = (build("mobilenetv2", SMALL, weights=w) for w in (None, str(file)))
-    kernels = [model.get_layer(BACKBONE).layers[1].get_weights()[0] for model in (random, pretrained)]
+    kernels = [
+        model.get_layer(BACKBONE).layers[1].get_weights()[0] for model in (random, pretrained)
+    ]
     assert np.abs(kernels[0] - kernels[1]).max() > 0.1

@@ -3,8 +3,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from synthetic import draw_dataset
-
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.dataset.metadata import (
     clean,
@@ -16,6 +14,7 @@ from cxr_edge_train.dataset.metadata import (
 )
 from cxr_edge_train.dataset.scanning import METADATA_COLUMNS
 from cxr_edge_train.dataset.splits import assign_splits
+from synthetic import draw_dataset
 
 
 @pytest.fixture

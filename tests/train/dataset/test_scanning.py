@@ -2,11 +2,10 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from PIL import Image
-from synthetic import draw_dataset
-
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.dataset.scanning import ImageRecord, LeftOut, find_files, scan
+from PIL import Image
+from synthetic import draw_dataset
 
 
 @pytest.fixture
@@ -47,7 +46,9 @@ def test_unusable_files_are_left_out_with_the_reason(data_dir: Path, tmp_path: P
     (folder / "half.png").write_bytes(whole[: len(whole) // 2])
     (folder / ".DS_Store").touch()
     left_out = [
-        item for item in scan(find_files(data_dir), relative_to=tmp_path) if isinstance(item, LeftOut)
+        item
+        for item in scan(find_files(data_dir), relative_to=tmp_path)
+        if isinstance(item, LeftOut)
     ]
     reasons = {Path(item.path).name: item.reason for item in left_out}
     assert set(reasons) == {"note.txt", "text.jpeg", "half.png"}

@@ -2,12 +2,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.dataset.metadata import clean, read_metadata
 from cxr_edge_train.dataset.splits import VALIDATION_FOLDS, assign_splits
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 
 def metadata(*, patients: int, test_patients: int = 0, images: int = 2) -> pd.DataFrame:
@@ -80,7 +79,7 @@ def test_unknown_patients_are_a_patient_each() -> None:
 
 
 def test_too_few_patients_are_named() -> None:
-    with pytest.raises(DatasetError, match="NORMAL: 5 patients.*at least 6"):
+    with pytest.raises(DatasetError, match=r"NORMAL: 5 patients.*at least 6"):
         assign_splits(metadata(patients=5), seed=0)
 
 

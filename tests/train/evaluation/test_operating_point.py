@@ -1,8 +1,7 @@
 import numpy as np
+from cxr_edge_train.evaluation.operating_point import choose_operating_point
 from hypothesis import given
 from hypothesis import strategies as st
-
-from cxr_edge_train.evaluation.operating_point import choose_operating_point
 
 PAIRS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 1)), min_size=4, max_size=60).filter(
     lambda pairs: len({label for _, label in pairs}) == 2
@@ -24,7 +23,9 @@ def test_no_other_threshold_with_the_sensitivity_has_a_higher_specificity(
     # Midway between two neighbouring floats is one of them; compare with the point's own figures.
     assert point.sensitivity >= floor
     best = max(
-        specificity for threshold in probabilities for sensitivity, specificity in [at(threshold)]
+        specificity
+        for threshold in probabilities
+        for sensitivity, specificity in [at(threshold)]
         if sensitivity >= floor
     )
     assert np.isclose(point.specificity, best)

@@ -1,11 +1,11 @@
-"""The architectures by name, one builder signature; adding one touches its own file and this list."""
+"""The architectures by name; adding one touches its own file and the list here."""
 
 from collections.abc import Callable
 from types import MappingProxyType
 
 import keras
-
 from cxr_edge_runtime.errors import InvalidRequest
+
 from cxr_edge_train.architectures.head import attach_head
 from cxr_edge_train.architectures.mobilenetv2 import mobilenetv2_backbone
 from cxr_edge_train.recipe import Model

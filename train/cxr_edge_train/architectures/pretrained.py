@@ -1,4 +1,4 @@
-"""What all pretrained backbones share: their layer name, and one clear message when weights fail."""
+"""What pretrained backbones share: the layer's name, and one clear message when weights fail."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -9,9 +9,9 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import pandas as pd
-
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files import write_text
+
 from cxr_edge_train.dataset.duplicates import remove_duplicates
 from cxr_edge_train.dataset.scanning import (
     LABELS,
@@ -35,7 +35,7 @@ class CleanResult:
 
 
 def left_out_path(metadata: Path) -> Path:
-    """Where the list of left-out files lies: ``clean_metadata.left_out.csv`` beside the metadata."""
+    """Where the list of left-out files lies, for example ``clean_metadata.left_out.csv``."""
     return metadata.with_suffix(".left_out.csv")
 
 
@@ -44,8 +44,9 @@ def clean(
     output: Path,
     *,
     pattern: re.Pattern[str] | None = None,
-    progress: Callable[[Iterable[ImageRecord | LeftOut], int], Iterable[ImageRecord | LeftOut]]
-    = lambda items, total: items,
+    progress: Callable[
+        [Iterable[ImageRecord | LeftOut], int], Iterable[ImageRecord | LeftOut]
+    ] = lambda items, total: items,
 ) -> CleanResult:
     """Scan a data set, drop what cannot be used and write both CSV files; images are never touched.
 

@@ -15,7 +15,7 @@ _NORMAL = re.compile(r"(?P<patient>(?:NORMAL\d*-)?IM-\d+)-\d+")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Patient id (empty when unknown) and kind (``normal``, ``bacteria``, ``virus``, ``unknown``)."""
+    """Patient id (empty when unknown) and kind: one of the four words above."""
 
     patient: str
     kind: str

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import DatasetError
+from numpy.typing import NDArray
+
 from cxr_edge_train.evaluation.metrics import Metrics, evaluate
 
 
@@ -55,9 +55,7 @@ def evaluate_bundle(
     if table.empty:
         raise DatasetError("no images in this split")
     classifier = Classifier(bundle, threads=threads)
-    predictions = [
-        classifier.classify(root / path) for path in progress(table["path"], len(table))
-    ]
+    predictions = [classifier.classify(root / path) for path in progress(table["path"], len(table))]
     probabilities = np.array([prediction.probability for prediction in predictions])
     metrics = evaluate(probabilities, table, threshold=bundle.manifest.threshold.value)
     logits = np.array([prediction.logit for prediction in predictions])
