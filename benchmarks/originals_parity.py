@@ -8,11 +8,11 @@ import json
 from pathlib import Path
 
 import numpy as np
-from cxr_edge_runtime import Classifier
-from cxr_edge_runtime.files import write_text
 
 from cxr_edge.bundles import load_bundle
 from cxr_edge.inputs import expand
+from cxr_edge_runtime import Classifier
+from cxr_edge_runtime.files import write_text
 
 LABELS = ("NORMAL", "PNEUMONIA")
 

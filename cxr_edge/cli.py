@@ -7,7 +7,6 @@ from importlib import metadata
 from typing import Annotated, Any
 
 import typer
-from cxr_edge_runtime.errors import CxrEdgeError, ExtraMissing
 
 from cxr_edge.commands.classify import classify
 from cxr_edge.commands.clean import clean
@@ -16,6 +15,7 @@ from cxr_edge.commands.evaluate import evaluate
 from cxr_edge.commands.split import split
 from cxr_edge.commands.train import train
 from cxr_edge.terminal import say
+from cxr_edge_runtime.errors import CxrEdgeError, ExtraMissing
 
 # Plain help: rich would triple the time to start.
 app = typer.Typer(
@@ -72,7 +72,7 @@ def _root(
 def main() -> None:
     """Run the command line; what the user did wrong ends in one line and the error's exit code."""
     try:
-        app()
+        app(prog_name="cxr-edge")
     except CxrEdgeError as error:
         say(f"cxr-edge: {error}")
         sys.exit(error.exit_code)

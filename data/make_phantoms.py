@@ -6,7 +6,7 @@ the top edge. Nothing is fitted to a real film or to a classifier: a sketch, not
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Map = NDArray[np.float64]  # (rows, columns); path lengths in cm unless a docstring says more
-Span = tuple[Map, Map]  # where each ray enters and leaves a solid, y in cm
+Floats = NDArray[np.float64]  # as an image: (rows, columns)
+Point = tuple[float, float, float]  # x, y, z in cm
+Points = Sequence[Point] | Floats  # (points, 3) in cm
 
 # Attenuation in 1/cm at 60 keV, a usual effective energy of a chest beam: NIST SRD 126
 # (Hubbell & Seltzer 2004, ICRU-44 tissues) mu/rho times density. Air is taken as 0.
@@ -28,7 +29,7 @@ MU_SPONGY = 0.75 * MU_SOFT + 0.25 * MU_CORTICAL  # marrow, a quarter of its volu
 FIELD_CM = (25.6, 22.5)  # width and height of the exposed field: a school child's chest
 WIDTH_PX = 1024
 STEP_CM = 0.04  # spacing along tubes, about one pixel and a half of the full-size image
-EMPTY = 1e6  # a span that misses its solid enters at +EMPTY and leaves at -EMPTY
+MISS = -1e6  # span of a ray past its solid: leaves long before it enters
 JPEG_QUALITY = 92
 
 PHOTONS = 6.0e4  # per pixel without a body; leaves some 3000 behind the heart
@@ -39,7 +40,7 @@ DETECTOR_CM = 0.022  # standard deviation of focal spot and phosphor together
 LOCAL_CM = 1.6  # scale of the contrast boost that digital radiography systems apply
 LOCAL_GAIN = 0.7
 MID_LOG = -2.15  # ln(exposure) shown as mid grey
-FILM_SLOPE = 1.45  # steepness of the film curve there
+FILM_SLOPE = 1.75  # steepness of the film curve there
 
 
 @dataclass(frozen=True)
@@ -77,71 +78,65 @@ class Film:
         rows = round(FIELD_CM[1] / self.pixel)
         self.x = ((np.arange(width_px) + 0.5) * self.pixel - FIELD_CM[0] / 2)[None, :]
         self.z = ((np.arange(rows) + 0.5) * self.pixel)[:, None]
-        self.total: Map = np.zeros((rows, width_px))
+        self.total: Floats = np.zeros((rows, width_px))
 
-    def inside(self, margin: Map) -> Map:
+    def inside(self, margin: Floats) -> Floats:
         """Coverage 0 to 1 of pixels whose centres lie `margin` cm inside an edge."""
-        return np.clip(0.5 + margin / self.pixel, 0.0, 1.0)
+        covered: Floats = np.clip(0.5 + margin / self.pixel, 0.0, 1.0)
+        return covered
 
-    def tube(self, path: Map, radius: float, mu: float, onto: Map | None = None) -> None:
-        """Add a tube along `path` (points, 3), by default to the total.
+    def tube(self, path: Points, radius: float, mu: float, onto: Floats | None = None) -> None:
+        """Add `mu` times the chords of a tube along `path` to an image, by default the total.
 
         Each step ds lays down a disc ds thick: across a tube in the film's plane the discs add up
         to its chord 2*sqrt(r^2 - d^2), and one that points at the detector keeps its mass.
         """
         target = self.total if onto is None else onto
-        lengths = np.linalg.norm(np.diff(path, axis=0), axis=1)
+        points = np.asarray(path, dtype=np.float64)
+        lengths = np.linalg.norm(np.diff(points, axis=0), axis=1)
         along = np.concatenate([[0.0], np.cumsum(lengths)])
         count = max(2, round(along[-1] / STEP_CM))
         where = (np.arange(count) + 0.5) * along[-1] / count
         reach = radius + self.pixel
-        for x, z in zip(*(np.interp(where, along, path[:, axis]) for axis in (0, 2)), strict=True):
+        for x, z in zip(
+            *(np.interp(where, along, points[:, axis]) for axis in (0, 2)), strict=True
+        ):
             left, right = np.searchsorted(self.x[0], (x - reach, x + reach))
             top, bottom = np.searchsorted(self.z[:, 0], (z - reach, z + reach))
             away = np.hypot(self.x[:, left:right] - x, self.z[top:bottom] - z)
             disc = self.inside(radius - away) * (mu * along[-1] / count)
             target[top:bottom, left:right] += disc
 
-    def bone(self, path: Map, radius: float, cortex: float) -> None:
-        """Replace soft tissue along `path` by spongy bone in a shell `cortex` cm thick."""
-        self.tube(path, radius, MU_CORTICAL - MU_SOFT)
-        self.tube(path, radius - cortex, MU_SPONGY - MU_CORTICAL)
+    def bone(self, path: Points, radius: float, cortex: float) -> None:
+        """Put spongy bone in a shell `cortex` cm thick along `path` and its mirror image."""
+        for side in (-1, 1):
+            mirrored = np.multiply(path, (side, 1, 1))
+            self.tube(mirrored, radius, MU_CORTICAL - MU_SOFT)
+            self.tube(mirrored, radius - cortex, MU_SPONGY - MU_CORTICAL)
 
-    def ellipsoid(
-        self, centre: tuple[float, float, float], axes: tuple[float, float, float], tilt: float = 0
-    ) -> Span:
+    def ellipsoid(self, centre: Point, axes: Point, tilt: float = 0.0) -> Floats:
         """Return the span of an ellipsoid (half-axes x, y, z) turned by `tilt` radians in x-z."""
         dx, dz = self.x - centre[0], self.z - centre[2]
         u = (dx * np.cos(tilt) + dz * np.sin(tilt)) / axes[0]
         v = (dz * np.cos(tilt) - dx * np.sin(tilt)) / axes[2]
         return span(centre[1], axes[1] * np.sqrt(np.maximum(0.0, 1 - u**2 - v**2)))
 
-    def capsule(self, start: tuple[float, float], end: tuple[float, float], radius: float) -> Map:
-        """Return chords (cm) of a round-ended limb between two (x, z) points."""
-        (x0, z0), (dx, dz) = start, np.subtract(end, start)
-        t = np.clip(((self.x - x0) * dx + (self.z - z0) * dz) / (dx**2 + dz**2), 0.0, 1.0)
-        away = (self.x - x0 - t * dx) ** 2 + (self.z - z0 - t * dz) ** 2
-        return 2 * np.sqrt(np.maximum(0.0, radius**2 - away))
+
+def span(depth: float, half: Floats) -> Floats:
+    """Return where rays cross a solid `half` cm either side of `depth`: (-enter, leave) in cm.
+
+    The sign makes np.minimum intersect two spans and np.maximum join two touching ones.
+    """
+    return np.where(half > 0, np.stack([half - depth, half + depth]), MISS)
 
 
-def span(centre: float, half: Map) -> Span:
-    """Return the span `half` cm either side of depth `centre`, empty where `half` is zero."""
-    hit = half > 0
-    return np.where(hit, centre - half, EMPTY), np.where(hit, centre + half, -EMPTY)
+def length(crossed: Floats) -> Floats:
+    """Return the path length (cm) of a span, 0 where it is empty."""
+    inside: Floats = np.maximum(0.0, crossed[0] + crossed[1])
+    return inside
 
 
-def hull(a: Span, b: Span) -> Span:
-    """Join two touching solids; what little lies between them along a ray counts as solid."""
-    return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
-
-
-def overlap(*spans: Span) -> Map:
-    """Return the path length (cm) common to all spans."""
-    low, high = zip(*spans, strict=True)
-    return np.maximum(0.0, reduce(np.minimum, high) - reduce(np.maximum, low))
-
-
-def blur(image: Map, sigma_px: float) -> Map:
+def blur(image: Floats, sigma_px: float) -> Floats:
     """Return the Gaussian blur of `image` (any unit), its edges repeated outwards."""
     pad = int(3 * sigma_px) + 1
     padded = np.pad(image, pad, mode="edge")
@@ -150,30 +145,32 @@ def blur(image: Map, sigma_px: float) -> Map:
     return np.fft.irfft2(np.fft.rfft2(padded) * gain, s=padded.shape)[pad:-pad, pad:-pad]
 
 
-def cage_profile(body: Anatomy, z: Map) -> Map:
+def cage_profile(body: Anatomy, z: float | NDArray[np.floating]) -> Floats:
     """Return the chest's width at height z (cm) relative to its widest, 0 at the apex."""
     widest_z = body.dome_z[0] - 1.0
     rise = np.clip((widest_z - z) / (widest_z - body.apex_z), 0.0, 1.0)
-    return np.sqrt(1 - rise**2.2)
+    profile: Floats = np.sqrt(1 - rise**2.2)
+    return profile
 
 
-def trunk_length(film: Film, body: Anatomy) -> Map:
+def trunk_length(film: Film, body: Anatomy) -> Floats:
     """Return soft tissue along each ray (cm) as if trunk, neck and arms were solid."""
     width = body.cage * (0.86 + 0.14 * cage_profile(body, film.z)) + body.wall
     depth = 13.6 / (1 + np.exp(-(film.z - 2.6) / 0.9)) + 0.05 * film.z
     trunk = depth * np.maximum(0.0, 1 - np.abs(film.x / width) ** 2.6) ** (1 / 2.6)
-    parts = [trunk, film.capsule((0, -6), (0, 5), 3.3)]
+    limbs: Floats = np.zeros_like(film.total)
+    film.tube([(0.0, 0.0, -6.0), (0.0, 0.0, 4.0)], 3.3, 1.0, limbs)
     for side in (-1, 1):
-        shoulder = (side * (body.cage + 2.2), 4.9)
-        parts.append(film.capsule((side * 2.5, 3.6), shoulder, 2.8))
-        parts.append(film.capsule(shoulder, (side * (body.cage + 5.4), 15.0), 2.7))
-    return sum(part**4 for part in parts) ** 0.25  # a rounded maximum: flesh has no creases
+        joint, elbow = (body.cage + 2.2, 0.0, 5.2), (body.cage + 5.4, 0.0, 15.0)
+        film.tube(np.multiply([(3.0, 0.0, 3.9), joint, elbow], (side, 1, 1)), 2.9, 1.0, limbs)
+    solid: Floats = (trunk**4 + limbs**4) ** 0.25  # a rounded maximum: flesh has no creases
+    return solid
 
 
-def lung_length(film: Film, body: Anatomy, side: int) -> Map:
+def lung_length(film: Film, body: Anatomy, side: int) -> Floats:
     """Return aerated lung along each ray (cm); `side` is -1 for the patient's right, 1 left."""
     profile = cage_profile(body, film.z)
-    medial = 0.8
+    medial = 0.8  # x of the inner edge at the widest; the mediastinum covers it
     centre = side * (3.4 * (1 - profile) + (body.cage + medial) / 2 * profile)
     half = np.maximum(1e-6, (body.cage - medial) / 2 * profile)
     flank = np.maximum(0.0, 1 - np.abs((film.x - centre) / half) ** 2.4) ** (1 / 2.4)
@@ -185,22 +182,26 @@ def lung_length(film: Film, body: Anatomy, side: int) -> Map:
         film.ellipsoid((1.6, 0.5, 9.9), (1.3, 1.6, 1.5)),  # pulmonary trunk
         film.ellipsoid((0.0, -0.5, 11.0), (2.0, 4.0, 14.0)),  # spine's front, great vessels
     ]
-    middle = reduce(hull, solids)
+    middle = reduce(np.maximum, solids)
     top = body.dome_z[(side + 1) // 2]
-    rise = np.maximum(0.0, (top + 5.6 - film.z) / 5.6)
+    height = 5.6  # from the dome's top to where it is widest
+    rise = np.maximum(0.0, (top + height - film.z) / height)
     across = (film.x - side * (body.cage / 2 + 0.25)) / (body.cage / 2 + 0.2)
     dome = span(0.0, 5.6 * np.sqrt(np.maximum(0.0, 1 - rise**2 - across**2)))
-    return overlap(lung) - overlap(lung, middle) - overlap(lung, dome) + overlap(lung, middle, dome)
+    kept = length(lung)
+    for solid in (middle, dome):
+        kept = kept - length(np.minimum(lung, solid))
+    return kept + length(np.minimum(np.minimum(lung, middle), dome))  # was taken off twice
 
 
 def vessel_paths(
-    rng: np.random.Generator, start: Map, angle: float, radius: float
-) -> Iterator[tuple[Map, float]]:
+    rng: np.random.Generator, start: Floats, angle: float, radius: float
+) -> Iterator[tuple[Floats, float]]:
     """Yield (path, radius) of a vessel and all its branches, down to half a millimetre."""
-    length = 5.0 * radius**0.6 * rng.uniform(0.7, 1.2)
+    extent = 5.0 * radius**0.6 * rng.uniform(0.7, 1.2)
     bend = angle + rng.normal(0.0, 0.18)
     ahead = [(np.cos(a), rng.normal(0.0, 0.4), np.sin(a)) for a in (angle, bend)]
-    path = start + np.cumsum([np.zeros(3), *(length / 2 * np.array(ahead))], axis=0)
+    path = start + np.cumsum([np.zeros(3), *(extent / 2 * np.array(ahead))], axis=0)
     yield path, radius
     if radius > 0.05:
         for turn in (-1, 1):
@@ -212,15 +213,15 @@ def add_lungs(film: Film, body: Anatomy) -> None:
     """Replace soft tissue by lungs with their vessels and the body's opacities."""
     rng = np.random.default_rng([body.seed, 0])
     white = rng.standard_normal(film.total.shape)
-    grains = [blur(white, size / film.pixel) for size in (0.12, 0.3, 0.8)]
+    grains = [blur(white, size / film.pixel) for size in (0.18, 0.7)]
     ragged = sum(grain / grain.std() for grain in grains)
-    solid: Map = np.zeros_like(film.total)
+    solid: Floats = np.zeros_like(film.total)
     for patch in body.opacities:
         u, v = (film.x - patch.x) / patch.half_width, (film.z - patch.z) / patch.half_height
-        edge = 0.5 - 0.5 * np.tanh((u**2 + v**2 - 1 + 0.25 * ragged) / 0.8)
+        edge = 0.5 - 0.5 * np.tanh((u**2 + v**2 - 1 + 0.2 * ragged) / 0.8)
         solid = 1 - (1 - solid) * (1 - patch.fill * edge)
     for side in (-1, 1):
-        vessels: Map = np.zeros_like(film.total)
+        vessels: Floats = np.zeros_like(film.total)
         hilum = np.array([side * 2.0, 0.0, 9.9 - 0.4 * side])  # the left hilum stands higher
         for angle in np.linspace(-1.25, 1.35, 7):
             outward = angle if side > 0 else np.pi - angle
@@ -234,11 +235,10 @@ def add_lungs(film: Film, body: Anatomy) -> None:
 def add_airways(film: Film, body: Anatomy) -> None:
     """Replace soft tissue by the air of the trachea, main bronchi and stomach."""
     carina = (-0.2, 0.0, 8.8)
-    film.tube(np.array([(0.0, 0.0, -1.0), (-0.1, 0.0, 4.0), carina]), 0.55, -MU_SOFT)
-    for x, z in ((-2.3, 10.6), (2.6, 10.3)):
-        film.tube(np.array([carina, (x, 0.0, z)]), 0.38, -MU_SOFT)
+    film.tube([(0.0, 0.0, -1.0), (-0.1, 0.0, 4.0), carina], 0.55, -MU_SOFT)
+    film.tube([(-2.3, 0.0, 10.6), carina, (2.6, 0.0, 10.3)], 0.38, -MU_SOFT)
     bubble = film.ellipsoid((4.6, 2.0, body.dome_z[1] + 2.6), (2.1, 1.6, 1.2), 0.2)
-    film.total -= MU_SOFT * overlap(bubble)
+    film.total -= MU_SOFT * length(bubble)
 
 
 def add_spine(film: Film) -> None:
@@ -250,40 +250,34 @@ def add_spine(film: Film) -> None:
         core = film.inside(wide - 0.05) * film.inside(0.53 - np.abs(film.z - z))
         shell = 0.4 * (MU_CORTICAL - MU_SOFT) * (box - core)
         film.total += shell + 2.0 * (MU_SPONGY - MU_SOFT) * box
-        film.bone(np.array([(0, -5.0, z + 0.5), (0, -3.2, z + 0.3)]), 0.2, 0.03)
-        for side in (-1, 1):
-            film.bone(
-                np.array([(side * 0.62, -3, z - 0.1), (side * 0.62, -2, z - 0.1)]), 0.26, 0.05
-            )
-            film.bone(np.array([(side * 0.8, -3, z), (side * 1.9, -3.4, z - 0.25)]), 0.27, 0.04)
+        film.tube([(0, -5.0, z + 0.4), (0, -3.8, z + 0.1)], 0.18, MU_SPONGY - MU_SOFT)
+        film.bone([(0.62, -3.0, z - 0.1), (0.62, -2.3, z - 0.1)], 0.26, 0.06)  # pedicle
+        film.bone([(0.8, -3.0, z), (1.9, -3.4, z - 0.25)], 0.27, 0.04)  # transverse process
 
 
 def add_ribs(film: Film, body: Anatomy) -> None:
     """Add twelve pairs of ribs, each down and round the chest to where its cartilage starts."""
     for level in range(12):
         head_z, drop = 3.4 + 1.46 * level, body.rib_drop * (0.62 + 0.05 * min(level, 8))
-        angle = np.linspace(0.12, 2.35 if level < 7 else 2.35 - 0.24 * (level - 6), 60)
-        side_z = np.array(max(head_z + 0.45 * drop, body.apex_z + 0.9))
+        angle = np.linspace(0.12, 2.35 if level < 7 else 2.35 - 0.28 * (level - 6), 60)
+        side_z = max(head_z + 0.45 * drop, body.apex_z + 0.9)
         x = (body.cage * cage_profile(body, side_z) + 0.25) * np.sin(angle) ** 0.85
         z = head_z - 0.45 * np.sin(2 * angle) + drop * (1 - np.cos(angle)) / 2
-        for side in (-1, 1):
-            film.bone(np.stack([side * x, -5.4 * np.cos(angle), z], axis=1), 0.34, 0.11)
+        film.bone(np.stack([x, -5.4 * np.cos(angle), z], axis=1), 0.34, 0.11)
 
 
 def add_shoulders(film: Film, body: Anatomy) -> None:
     """Add clavicles, shoulder blades and upper arms."""
-    reach = body.cage + 2.2
+    reach = body.cage + 2.2  # x of the shoulder joint
     t = np.linspace(0, 1, 40)
-    bow = 0.28 * np.sin(2 * np.pi * t)
-    for side in (-1, 1):
-        x = side * (1.3 + (reach - 2.3) * t)
-        film.bone(np.stack([x, 4 - 3 * t, 5.1 - 1.7 * t + bow], axis=1), 0.4, 0.11)
-        film.bone(np.array([(side * reach, 0, 5.0), (side * (reach + 0.3), 0, 5.6)]), 1.2, 0.07)
-        film.bone(np.array([(side * reach, 0, 5.4), (side * 15.2, 0, 15.0)]), 0.72, 0.22)
-        socket, tip = (side * (reach - 1.3), -4, 5.2), (side * (body.cage - 1.2), -5, 12.2)
-        film.bone(np.array([socket, tip]), 0.3, 0.1)
-        film.bone(np.array([socket, (side * (reach - 4.8), -5, 4.4)]), 0.25, 0.08)
-        film.bone(np.array([(side * (reach - 4.8), -5, 4.4), tip]), 0.13, 0.06)
+    s_curve = 5.1 - 1.7 * t + 0.28 * np.sin(2 * np.pi * t)
+    film.bone(np.stack([1.3 + (reach - 2.3) * t, 4 - 3 * t, s_curve], axis=1), 0.4, 0.11)
+    film.bone([(reach, 0.0, 5.0), (reach + 0.3, 0.0, 5.6)], 1.2, 0.07)  # head of the humerus
+    film.bone([(reach, 0.0, 5.4), (reach + 3.3, 0.0, 15.0)], 0.72, 0.22)
+    socket, tip = (reach - 1.3, -4.0, 5.2), (body.cage - 1.2, -5.0, 12.2)
+    corner = (reach - 4.8, -5.0, 4.4)
+    film.bone([socket, tip], 0.3, 0.1)  # the blade's thick rim; its middle is paper-thin
+    film.bone([socket, corner, tip], 0.17, 0.06)
 
 
 def develop(film: Film, seed: int) -> NDArray[np.uint8]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+
 from cxr_edge_convert.packaging import seal
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import RunError

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+
 from synthetic import draw_dataset, noisy_gradient
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

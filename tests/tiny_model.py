@@ -1,6 +1,7 @@
 """A network of the model contract that is small enough for tests; needs Keras."""
 
 import keras
+
 from cxr_edge_train.architectures.head import attach_head
 from cxr_edge_train.architectures.input_layers import scaled_to_unit
 from cxr_edge_train.architectures.pretrained import BACKBONE

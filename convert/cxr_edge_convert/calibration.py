@@ -3,6 +3,7 @@
 import hashlib
 
 import pandas as pd
+
 from cxr_edge_runtime.errors import InvalidRequest
 
 DEFAULT_IMAGES = 300

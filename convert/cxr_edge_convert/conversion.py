@@ -9,11 +9,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
-from cxr_edge_runtime.engines.litert import LiteRtEngine
-from cxr_edge_runtime.errors import InvalidRequest, RunError
-from cxr_edge_runtime.manifest import Calibration
-from cxr_edge_train.dataset.pixels import load_pixels
-from cxr_edge_train.runs import Run, read_dataset, read_predictions, read_run
 from numpy.typing import NDArray
 
 from cxr_edge_convert.calibration import (
@@ -25,6 +20,11 @@ from cxr_edge_convert.packaging import FLOAT32, INT8, input_entry, package
 from cxr_edge_convert.report import write_report
 from cxr_edge_convert.tflite import tensor_ranges, to_float32, to_int8
 from cxr_edge_convert.verification import Limits, Verification, engine_logits, verify
+from cxr_edge_runtime.engines.litert import LiteRtEngine
+from cxr_edge_runtime.errors import InvalidRequest, RunError
+from cxr_edge_runtime.manifest import Calibration
+from cxr_edge_train.dataset.pixels import load_pixels
+from cxr_edge_train.runs import Run, read_dataset, read_predictions, read_run
 
 REJECTED = "rejected"
 

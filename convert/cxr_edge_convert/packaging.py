@@ -4,6 +4,7 @@ from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
+from cxr_edge_convert.card import model_card
 from cxr_edge_runtime.bundle import describe_files, write_bundle
 from cxr_edge_runtime.manifest import (
     NOTICE,
@@ -18,8 +19,6 @@ from cxr_edge_runtime.manifest import (
 )
 from cxr_edge_train.evaluation.metrics import Metrics
 from cxr_edge_train.runs import Run
-
-from cxr_edge_convert.card import model_card
 
 FLOAT32, INT8 = "float32", "int8"
 MODEL_FILE = "model.tflite"

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from cxr_edge_convert.verification import Limits, Verification
 from cxr_edge_runtime.files import write_text
 from cxr_edge_runtime.manifest import NOTICE
-
-from cxr_edge_convert.verification import Limits, Verification
 
 REPORT_SCHEMA_VERSION = 1
 

@@ -16,9 +16,10 @@ from ai_edge_litert.interpreter import Interpreter
 from ai_edge_quantizer import algorithm_manager, calibrator, qtyping, quantizer, recipe
 from ai_edge_quantizer import recipe_manager as recipes
 from ai_edge_quantizer.utils import qsv_utils
+from numpy.typing import NDArray
+
 from cxr_edge_runtime.native_output import stderr_silenced
 from cxr_edge_train.architectures.input_layers import INPUT_LAYERS
-from numpy.typing import NDArray
 
 _SIGNATURE = "serving_default"
 # Tensor name -> {"min": array, "max": array}, the form in which the quantizer takes ranges.

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_train.evaluation.metrics import Metrics, evaluate, positives
 from cxr_edge_train.evaluation.temperature import probabilities
-from numpy.typing import NDArray
 
 # With fewer positives a lost one moves recall by more than the limit itself.
 MIN_POSITIVES = 100

@@ -28,11 +28,10 @@ def classify(
 
     Exit code 0 when every image was classified, 3 when some failed, 1 when all did.
     """
-    from cxr_edge_runtime.classifier import Classifier, error_as_json, result_as_json
-    from cxr_edge_runtime.errors import ImageError
-
     from cxr_edge.bundles import load_bundle
     from cxr_edge.inputs import expand
+    from cxr_edge_runtime.classifier import Classifier, error_as_json, result_as_json
+    from cxr_edge_runtime.errors import ImageError
 
     classifier = Classifier(load_bundle(bundle), threads=threads)
     manifest = classifier.bundle.manifest

@@ -34,11 +34,10 @@ def evaluate(
     Test labels are for the final figure of a model that would ship. Each reading is appended to
     --log, whatever it says. Research use only. Not a medical device.
     """
+    from cxr_edge.bundles import load_bundle
     from cxr_edge_runtime.errors import InvalidRequest
     from cxr_edge_train.dataset.metadata import dataset_digest, read_metadata, read_splits
     from cxr_edge_train.evaluation.bundles import evaluate_bundle, log_test_reading
-
-    from cxr_edge.bundles import load_bundle
 
     if split is Split.TEST and log is None:
         raise InvalidRequest("--split test needs --log FILE: every reading of test is recorded")

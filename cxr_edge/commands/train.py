@@ -35,13 +35,12 @@ def train(
     from cxr_edge.backend import load_quietly
 
     load_quietly()
+    from cxr_edge.training_progress import TrainingProgress
     from cxr_edge_train.dataset.metadata import read_metadata, read_splits
     from cxr_edge_train.dataset.pixels import default_cache_dir
     from cxr_edge_train.recipe import Recipe, read_recipe
     from cxr_edge_train.runs import new_run_folder
     from cxr_edge_train.training import train_run
-
-    from cxr_edge.training_progress import TrainingProgress
 
     settings = read_recipe(recipe) if recipe else Recipe()
     table = read_splits(splits, read_metadata(metadata))

@@ -11,11 +11,28 @@ Research use only. Not a medical device. Every error derives from :class:`CxrEdg
 :mod:`cxr_edge_runtime.errors` for the tree.
 """
 
-from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.classifier import Classifier, Prediction
-from cxr_edge_runtime.errors import BundleError, CxrEdgeError, EngineError, ImageError
-from cxr_edge_runtime.manifest import Manifest
-from cxr_edge_runtime.preprocess import PreprocessSpec
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cxr_edge_runtime.bundle import Bundle
+    from cxr_edge_runtime.classifier import Classifier, Prediction
+    from cxr_edge_runtime.errors import BundleError, CxrEdgeError, EngineError, ImageError
+    from cxr_edge_runtime.manifest import Manifest
+    from cxr_edge_runtime.preprocess import PreprocessSpec
+
+# Loaded on first use: `cxr-edge --help` needs the errors and should not wait for numpy.
+_MODULES = {
+    "Bundle": "bundle",
+    "BundleError": "errors",
+    "Classifier": "classifier",
+    "CxrEdgeError": "errors",
+    "EngineError": "errors",
+    "ImageError": "errors",
+    "Manifest": "manifest",
+    "Prediction": "classifier",
+    "PreprocessSpec": "preprocess",
+}
 
 __all__ = [
     "Bundle",
@@ -28,3 +45,9 @@ __all__ = [
     "Prediction",
     "PreprocessSpec",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,5 +1,6 @@
 import pandas as pd
 import pytest
+
 from cxr_edge_convert.calibration import calibration_digest, choose_calibration_images
 from cxr_edge_runtime.errors import InvalidRequest
 

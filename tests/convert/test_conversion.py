@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from cxr_edge_convert import conversion
 from cxr_edge_convert.conversion import convert_run
 from cxr_edge_convert.verification import Limits

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+
 from cxr_edge_convert.tflite import Ranges, tensor_ranges, to_float32, to_int8
 from cxr_edge_runtime.engines.litert import LiteRtEngine
 from cxr_edge_runtime.manifest import InputEntry

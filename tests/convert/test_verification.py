@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from cxr_edge_convert.verification import Limits, Verification, verify
 
 N = 200

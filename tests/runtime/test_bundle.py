@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from cxr_edge_runtime.bundle import CHECKSUM, MANIFEST, Bundle, describe_files, write_bundle
 from cxr_edge_runtime.errors import BundleCorrupted, BundleError, BundleInvalid, BundleNotFound
 

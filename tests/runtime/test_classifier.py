@@ -4,12 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier, error_as_json, result_as_json, sigmoid
 from cxr_edge_runtime.errors import ImageNotFound
 from cxr_edge_runtime.images import read_grey
-from hypothesis import given
-from hypothesis import strategies as st
 from synthetic import noisy_gradient
 
 

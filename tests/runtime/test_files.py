@@ -2,6 +2,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from cxr_edge_runtime.files import replacing, write_bytes, write_text
 
 

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
 from cxr_edge_runtime import images
 from cxr_edge_runtime.errors import (
     ImageError,
@@ -18,9 +22,6 @@ from cxr_edge_runtime.errors import (
     UnsupportedImage,
 )
 from cxr_edge_runtime.images import MAX_PIXELS, MIN_SIDE, decode_grey, read_bytes, read_grey
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image
 from synthetic import noisy_gradient
 
 

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 import cxr_edge_runtime
 
 
@@ -10,9 +12,15 @@ def test_public_names_exist_and_are_sorted() -> None:
         assert hasattr(cxr_edge_runtime, name)
 
 
-def test_import_brings_neither_tensorflow_nor_an_engine() -> None:
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Clasifier'"):
+        cxr_edge_runtime.Clasifier  # noqa: B018
+
+
+def test_import_brings_neither_numpy_nor_an_engine() -> None:
     program = (
-        "import sys, cxr_edge_runtime; heavy = ('tensorflow', 'keras', 'pandas', 'ai_edge_litert'); "
+        "import sys, cxr_edge_runtime\n"
+        "heavy = ('numpy', 'PIL', 'tensorflow', 'keras', 'pandas', 'ai_edge_litert')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cxr_edge_runtime.errors import BundleError, BundleInvalid, BundleTooNew
-from cxr_edge_runtime.manifest import SCHEMA_VERSION, parse_manifest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cxr_edge_runtime.errors import BundleError, BundleInvalid, BundleTooNew
+from cxr_edge_runtime.manifest import SCHEMA_VERSION, parse_manifest
 
 GOLDEN = Path(__file__).parent / "golden" / "bundle-v1" / "bundle.json"
 

@@ -1,6 +1,7 @@
 import os
 
 import pytest
+
 from cxr_edge_runtime.native_output import stderr_silenced
 
 

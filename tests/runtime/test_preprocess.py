@@ -3,11 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cxr_edge_runtime.images import decode_grey, read_grey
-from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+
+from cxr_edge_runtime.images import decode_grey, read_grey
+from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 from synthetic import noisy_gradient
 
 

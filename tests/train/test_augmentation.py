@@ -2,10 +2,11 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from cxr_edge_train.augmentation import augment
-from cxr_edge_train.recipe import Augmentation
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from cxr_edge_train.augmentation import augment
+from cxr_edge_train.recipe import Augmentation
 from synthetic import noisy_gradient
 
 NOTHING = Augmentation(**{field.name: 0.0 for field in fields(Augmentation)})

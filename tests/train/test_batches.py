@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from cxr_edge_train.batches import TrainingBatches
 from cxr_edge_train.recipe import Augmentation
 from synthetic import noisy_gradient

@@ -1,8 +1,9 @@
 import numpy as np
-from cxr_edge_train.class_weights import balanced_class_weights
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
+
+from cxr_edge_train.class_weights import balanced_class_weights
 
 
 @given(st.lists(st.integers(0, 1), min_size=1, max_size=50))

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.recipe import Recipe, parse_recipe, read_recipe, recipe_as_toml
 

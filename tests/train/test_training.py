@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+
 from cxr_edge_runtime.errors import DatasetError, RunError
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits
 from cxr_edge_train.fitting import predict_logits

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from cxr_edge_runtime.errors import RunError
 from numpy.typing import NDArray
 
+from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.architectures.pretrained import BACKBONE
 from cxr_edge_train.batches import TrainingBatches
 from cxr_edge_train.recipe import Recipe

@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import replacing, write_text
 from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
-from numpy.typing import NDArray
 
 RUN_FORMAT = 1
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import keras
 import pandas as pd
+
 from cxr_edge_runtime.errors import DatasetError, RunError
 from cxr_edge_runtime.files import replacing, write_text
 from cxr_edge_runtime.preprocess import PreprocessSpec
-
 from cxr_edge_train.architectures import build
 from cxr_edge_train.dataset.metadata import dataset_digest
 from cxr_edge_train.dataset.pixels import load_pixels

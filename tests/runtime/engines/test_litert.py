@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.engines import OUTPUTS, open_engine, to_stored
 from cxr_edge_runtime.engines.litert import LiteRtEngine

@@ -3,6 +3,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.architectures import ARCHITECTURES, build
 from cxr_edge_train.architectures.input_layers import scaled_to_unit

@@ -3,6 +3,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.dataset.metadata import (
     clean,

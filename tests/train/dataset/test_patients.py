@@ -1,6 +1,7 @@
 import re
 
 import pytest
+
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.dataset.patients import Identity, compile_patient_pattern, identify
 

@@ -3,12 +3,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+
 from cxr_edge_runtime.errors import DatasetError, ImageNotFound
 from cxr_edge_runtime.images import read_grey
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 from cxr_edge_train.dataset.metadata import clean, read_metadata
 from cxr_edge_train.dataset.pixels import default_cache_dir, load_pixels
-from PIL import Image
 from synthetic import draw_dataset
 
 SPEC = PreprocessSpec(32, 40)

@@ -2,9 +2,10 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.dataset.scanning import ImageRecord, LeftOut, find_files, scan
-from PIL import Image
 from synthetic import draw_dataset
 
 

@@ -2,11 +2,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.dataset.metadata import clean, read_metadata
 from cxr_edge_train.dataset.splits import VALIDATION_FOLDS, assign_splits
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def metadata(*, patients: int, test_patients: int = 0, images: int = 2) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from cxr_edge_train.evaluation.intervals import patient_bootstrap, wilson_interval
 
 

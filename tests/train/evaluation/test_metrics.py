@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.evaluation.metrics import evaluate, positives
 

@@ -1,7 +1,8 @@
 import numpy as np
-from cxr_edge_train.evaluation.operating_point import choose_operating_point
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cxr_edge_train.evaluation.operating_point import choose_operating_point
 
 PAIRS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 1)), min_size=4, max_size=60).filter(
     lambda pairs: len({label for _, label in pairs}) == 2

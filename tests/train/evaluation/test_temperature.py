@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
 from scipy.special import expit
+
+from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
 
 
 @pytest.mark.parametrize("true_temperature", [0.5, 1.0, 3.0])

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from types import MappingProxyType
 
 import keras
-from cxr_edge_runtime.errors import InvalidRequest
 
+from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.architectures.head import attach_head
 from cxr_edge_train.architectures.mobilenetv2 import mobilenetv2_backbone
 from cxr_edge_train.recipe import Model

@@ -9,9 +9,9 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import pandas as pd
+
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files import write_text
-
 from cxr_edge_train.dataset.duplicates import remove_duplicates
 from cxr_edge_train.dataset.scanning import (
     LABELS,

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files import replacing
 from cxr_edge_runtime.images import decode_grey, read_bytes
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
-from numpy.typing import NDArray
 
 
 def default_cache_dir() -> Path:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from cxr_edge_runtime.errors import DatasetError, ImageError
 from cxr_edge_runtime.images import SUFFIXES, decode_grey, read_bytes
-
 from cxr_edge_train.dataset.patients import identify
 
 SPLITS = ("train", "val", "test")

@@ -3,8 +3,9 @@
 import warnings
 
 import pandas as pd
-from cxr_edge_runtime.errors import DatasetError
 from sklearn.model_selection import StratifiedGroupKFold
+
+from cxr_edge_runtime.errors import DatasetError
 
 # One fold of six: on the Kermany set about 640 pneumonia and 225 normal validation images, enough
 # for a sensitivity known to two points, while five sixths remain to learn from.

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import DatasetError
-from numpy.typing import NDArray
-
 from cxr_edge_train.evaluation.metrics import Metrics, evaluate
 
 

@@ -4,10 +4,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
-from cxr_edge_runtime.errors import DatasetError
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
+from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.evaluation.intervals import Interval, patient_bootstrap, wilson_interval
 
 # The bootstrap's seed is part of the definition of the interval, not an option.

@@ -1,0 +1,131 @@
+"""The whole road through the command line: clean, split, train, convert, evaluate, classify."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cxr_edge_train import architectures
+from synthetic import draw_dataset
+from tiny_model import tiny_backbone
+
+
+def test_split_prints_the_counts_and_writes_the_same_bytes_again(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    outcome = cxr_edge("split", tiny_road.metadata, "-o", tmp_path / "s.csv", "--seed", 0)
+    assert outcome.code == 0
+    assert "validation  PNEUMONIA     100" in outcome.out
+    assert (tmp_path / "s.csv").read_bytes() == tiny_road.splits.read_bytes()
+
+
+def test_train_on_a_bare_folder_needs_metadata_first(cxr_edge: Any, tmp_path: Path) -> None:
+    outcome = cxr_edge("train", tmp_path / "clean_metadata.csv")
+    assert outcome.code == 1
+    assert "no such file; make it with cxr-edge clean" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_metadata_without_a_column_is_one_line(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    broken = tmp_path / "m.csv"
+    broken.write_text(tiny_road.metadata.read_text().replace("patient", "who", 1))
+    outcome = cxr_edge("split", broken, "-o", tmp_path / "s.csv")
+    assert outcome.code == 1
+    assert "has no column patient" in outcome.err
+    assert not (tmp_path / "s.csv").exists()
+
+
+def test_unknown_architecture_is_wrong_usage(cxr_edge: Any, tiny_road: Any, tmp_path: Path) -> None:
+    outcome = cxr_edge(
+        "train", tiny_road.metadata, "--splits", tiny_road.splits, "--architecture", "resnet",
+        "-o", tmp_path / "run",
+    )  # fmt: skip
+    assert outcome.code == 2
+    assert "unknown architecture 'resnet'; known are mobilenetv2" in outcome.err
+
+
+def test_train_convert_evaluate_classify(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": tiny_backbone})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        "[model]\nimage_size = 32\n[fit]\nbatch_size = 50\nhead_epochs = 1\nepochs = 1\n"
+    )
+    run = tmp_path / "run"
+    outcome = cxr_edge(
+        "train", tiny_road.metadata, "--splits", tiny_road.splits, "--architecture", "tiny",
+        "--weights", "none", "--recipe", recipe, "-o", run,
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert "validation auc" in outcome.out
+    assert outcome.err.splitlines()[0] == f"run: {run}"
+    assert "epoch 2/2: loss" in outcome.err
+
+    bundles = tmp_path / "bundles"
+    outcome = cxr_edge(
+        "convert", run, "--int8", "-o", bundles,
+        "--max-recall-drop", 1, "--max-specificity-drop", 1,
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert [line.split()[0] for line in outcome.out.splitlines()[1:3]] == ["float32", "int8"]
+
+    outcome = cxr_edge(
+        "evaluate", bundles / "int8", tiny_road.metadata, "--splits", tiny_road.splits, "--json"
+    )
+    assert json.loads(outcome.out)["split"] == "validation"
+    manifest = json.loads((bundles / "int8" / "bundle.json").read_text())
+    # The engine on files, as a user has them, gives what verification found on cached pixels.
+    assert json.loads(outcome.out)["metrics"] == manifest["metrics"]["validation"]
+
+    image = next((tiny_road.root / "data" / "test" / "NORMAL").iterdir())
+    assert cxr_edge("classify", image, "--bundle", bundles / "int8").code == 0
+
+
+def test_too_few_positives_are_refused_with_exit_4(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(tiny_road.run, tmp_path / "run"))
+    lines = (run / "dataset.csv").read_text().splitlines(keepends=True)
+    dropped = [line for line in lines if ",validation" in line and "PNEUMONIA" in line][:1]
+    (run / "dataset.csv").write_text("".join(line for line in lines if line not in dropped))
+    outcome = cxr_edge("convert", run, "-o", tmp_path / "out")
+    assert outcome.code == 4
+    assert "recall cannot be checked on 99 positive validation images" in outcome.err
+    assert "REJECTED" in outcome.out
+    assert (tmp_path / "out" / "rejected" / "float32" / "bundle.json").exists()
+    assert not (tmp_path / "out" / "float32").exists()
+
+
+def test_test_labels_are_read_only_with_a_log(
+    cxr_edge: Any, tiny_road: Any, golden_bundle: Path, tmp_path: Path
+) -> None:
+    arguments = [
+        "evaluate", golden_bundle, tiny_road.metadata, "--splits", tiny_road.splits,
+        "--split", "test",
+    ]  # fmt: skip
+    outcome = cxr_edge(*arguments)
+    assert outcome.code == 2
+    assert "--split test needs --log FILE" in outcome.err
+    log = tmp_path / "log.jsonl"
+    for readings in (1, 2):
+        outcome = cxr_edge(*arguments, "--log", log)
+        assert outcome.code == 0
+        assert "test auc" in outcome.out
+        assert len(log.read_text().splitlines()) == readings
+    entry = json.loads(log.read_text().splitlines()[0])
+    assert entry["metrics"]["auc"]["n"] == 40
+    assert {"date", "bundle_sha256", "model_sha256", "test_digest"} <= set(entry)
+
+
+def test_split_of_a_tiny_set_says_what_is_missing(cxr_edge: Any, tmp_path: Path) -> None:
+    draw_dataset(tmp_path / "data", patients=3)
+    cxr_edge("clean", tmp_path / "data", "-o", tmp_path / "m.csv")
+    outcome = cxr_edge("split", tmp_path / "m.csv", "-o", tmp_path / "s.csv")
+    assert outcome.code == 1
+    assert "3 patients" in outcome.err

@@ -1,0 +1,87 @@
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from cxr_edge import cli
+
+COMMANDS = ["classify", "clean", "split", "train", "convert", "evaluate"]
+
+
+def test_help_lists_every_command_and_the_notice(cxr_edge: Any) -> None:
+    outcome = cxr_edge("--help")
+    assert outcome.code == 0
+    for command in COMMANDS:
+        assert f"  {command} " in outcome.out
+    assert "Research use only. Not a medical device." in outcome.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help(cxr_edge: Any, command: str) -> None:
+    outcome = cxr_edge(command, "--help")
+    assert outcome.code == 0
+    assert outcome.out.startswith(f"Usage: cxr-edge {command}")
+
+
+def test_help_loads_neither_numpy_nor_an_engine() -> None:
+    program = (
+        "import sys\nfrom cxr_edge.cli import main\nsys.argv = ['cxr-edge', '--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = ('numpy', 'PIL', 'ai_edge_litert', 'keras', 'tensorflow', 'pandas', 'rich')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert output.stdout.splitlines()[-1] == "[]", output.stderr
+
+
+def test_version(cxr_edge: Any) -> None:
+    assert cxr_edge("--version").out.startswith("cxr-edge 0.")
+
+
+@pytest.mark.parametrize("arguments", [["classify"], ["nonsense"], ["classify", "--nonsense", "a"]])
+def test_wrong_usage_is_exit_2(cxr_edge: Any, arguments: list[str]) -> None:
+    outcome = cxr_edge(*arguments)
+    assert outcome.code == 2
+    assert outcome.out == ""
+    assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "extra"),
+    [
+        ("pandas", ["clean", "."], "train"),
+        ("sklearn", ["split", "m.csv"], "train"),
+        ("keras", ["train", "m.csv"], "train"),
+        ("keras", ["convert", "run", "-o", "out"], "convert"),
+        ("pandas", ["evaluate", "mobilenetv2-int8", "m.csv"], "train"),
+    ],
+)
+def test_missing_extra_answers_with_the_line_that_installs_it(
+    module: str, arguments: list[str], extra: str
+) -> None:
+    # In a process of its own: here the package is loaded already.
+    program = f"import sys\nsys.modules['{module}'] = None\nfrom cxr_edge.cli import main\nmain()"
+    output = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True
+    )
+    assert output.returncode == 1
+    assert output.stderr.endswith(f"run: pip install 'cxr-edge[{extra}]'\n")
+    assert output.stderr.count("\n") == 1
+
+
+def test_full_disk_is_one_line(cxr_edge: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: object) -> None:
+        raise OSError(28, "No space left on device", "splits.csv")
+
+    monkeypatch.setattr(cli, "app", full)
+    outcome = cxr_edge("split")
+    assert outcome.code == 1
+    assert outcome.err == "cxr-edge: [Errno 28] No space left on device: 'splits.csv'\n"
+
+
+def test_python_dash_m_runs_the_same() -> None:
+    output = subprocess.run(
+        [sys.executable, "-m", "cxr_edge", "--version"], capture_output=True, text=True
+    )
+    assert output.stdout.startswith("cxr-edge ")

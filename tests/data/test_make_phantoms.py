@@ -1,0 +1,106 @@
+"""The phantom generator: repeatable, anatomically the right way round, and honest about opacities.
+
+Images are rendered small; places are given in the generator's centimetres.
+"""
+
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+DATA = Path(__file__).parents[2] / "data"
+WIDTH_PX = 160
+RIGHT_LUNG, LEFT_LUNG = (-5.5, 10.5), (6.5, 10.5)
+SPINE, HEART = (0.0, 15.0), (3.0, 13.5)
+
+
+@pytest.fixture(scope="module")
+def phantoms() -> ModuleType:
+    """Import the script by its path: data/ is not a package."""
+    spec = importlib.util.spec_from_file_location("make_phantoms", DATA / "make_phantoms.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up while it is loading
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def clear(phantoms: ModuleType) -> np.ndarray:
+    return phantoms.render(phantoms.CLEAR, WIDTH_PX)
+
+
+def brightness(
+    phantoms: ModuleType, image: np.ndarray, place: tuple[float, float], half_cm: float = 0.8
+) -> float:
+    """Mean grey of a square around `place` (x, z in cm)."""
+    pixel = phantoms.FIELD_CM[0] / image.shape[1]
+    column = round((place[0] + phantoms.FIELD_CM[0] / 2) / pixel)
+    row, half = round(place[1] / pixel), round(half_cm / pixel)
+    return float(image[row - half : row + half, column - half : column + half].mean())
+
+
+def test_image_is_8_bit_grey_of_the_asked_size(phantoms: ModuleType, clear: np.ndarray) -> None:
+    height = round(phantoms.FIELD_CM[1] * WIDTH_PX / phantoms.FIELD_CM[0])
+    assert clear.dtype == np.uint8
+    assert clear.shape == (height, WIDTH_PX)
+    assert clear.max() - clear.min() > 128  # neither washed out nor blank
+
+
+def test_same_seed_gives_the_same_pixels(phantoms: ModuleType, clear: np.ndarray) -> None:
+    assert np.array_equal(clear, phantoms.render(phantoms.CLEAR, WIDTH_PX))
+    assert not np.array_equal(clear, phantoms.render(replace(phantoms.CLEAR, seed=99), WIDTH_PX))
+
+
+@pytest.mark.parametrize("lung", [RIGHT_LUNG, LEFT_LUNG])
+@pytest.mark.parametrize("solid", [SPINE, HEART])
+def test_lungs_are_darker_than_heart_and_spine(
+    phantoms: ModuleType,
+    clear: np.ndarray,
+    lung: tuple[float, float],
+    solid: tuple[float, float],
+) -> None:
+    assert brightness(phantoms, clear, lung) + 40 < brightness(phantoms, clear, solid)
+
+
+def test_heart_lies_to_the_patients_left(phantoms: ModuleType, clear: np.ndarray) -> None:
+    mirror = (-HEART[0] - 1.0, HEART[1])
+    here = brightness(phantoms, clear, (HEART[0] + 1.0, HEART[1]))
+    assert here > brightness(phantoms, clear, mirror) + 30
+
+
+def test_opacity_brightens_its_place_and_no_other(phantoms: ModuleType, clear: np.ndarray) -> None:
+    patch = phantoms.Opacity(*RIGHT_LUNG, half_width=2.0, half_height=2.0, fill=0.8)
+    image = phantoms.render(replace(phantoms.CLEAR, opacities=(patch,)), WIDTH_PX)
+
+    def change(place: tuple[float, float]) -> float:
+        return brightness(phantoms, image, place) - brightness(phantoms, clear, place)
+
+    assert change(RIGHT_LUNG) > 25
+    for far in (LEFT_LUNG, SPINE, (6.0, 18.5), (9.0, 6.0)):
+        assert abs(change(far)) < 4  # scatter and noise only
+
+
+def test_writes_whole_grey_jpegs_twice_alike(phantoms: ModuleType, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        phantoms.write_phantoms(tmp_path / folder, WIDTH_PX)
+    assert {path.name for path in (tmp_path / "a").iterdir()} == set(phantoms.PHANTOMS)
+    for name in phantoms.PHANTOMS:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+        with Image.open(tmp_path / "a" / name) as image:
+            assert (image.format, image.mode) == ("JPEG", "L")
+
+
+def test_shipped_samples_are_the_generators(phantoms: ModuleType) -> None:
+    shipped = sorted((DATA / "samples").glob("phantom_*"))
+    assert [path.name for path in shipped] == sorted(phantoms.PHANTOMS)
+    assert sum(path.stat().st_size for path in shipped) < 700_000
+    for path in shipped:
+        with Image.open(path) as image:
+            assert (image.mode, image.width) == ("L", phantoms.WIDTH_PX)

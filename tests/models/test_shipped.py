@@ -1,0 +1,89 @@
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cxr_edge_models
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.classifier import Classifier
+from cxr_edge_train.recipe import parse_recipe, read_recipe
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return Bundle.load(cxr_edge_models.path(cxr_edge_models.DEFAULT))
+
+
+def test_default_comes_first_and_unknown_names_do_not_exist() -> None:
+    assert cxr_edge_models.names()[0] == cxr_edge_models.DEFAULT
+    with pytest.raises(KeyError):
+        cxr_edge_models.path("huge")
+
+
+def test_model_is_int8_and_at_most_3_megabytes(bundle: Bundle) -> None:
+    assert len(bundle.model) <= 3_000_000
+    assert bundle.manifest.model.quantization == "int8"
+    assert bundle.manifest.input.shape == (1, 224, 224, 1)
+
+
+def test_validation_auc_is_at_least_0_98_on_patients_never_seen(bundle: Bundle) -> None:
+    auc = bundle.manifest.metrics["validation"]["auc"]
+    assert auc.value >= 0.98
+    assert auc.n >= 800
+
+
+def test_figures_of_card_and_test_log_are_those_of_the_manifest(bundle: Bundle) -> None:
+    log = (ROOT / "docs" / "results" / "test-log.jsonl").read_text().splitlines()
+    sha256 = hashlib.sha256(bundle.model).hexdigest()
+    [reading] = [entry for line in log if (entry := json.loads(line))["model_sha256"] == sha256]
+    assert reading["threshold"] == bundle.manifest.threshold.value
+    card = (bundle.path / "MODEL_CARD.md").read_text()
+    for name, figure in bundle.manifest.metrics["test"].items():
+        assert reading["metrics"][name]["value"] == figure.value
+        assert f"| {figure.value:.3f} | {figure.low:.3f}–{figure.high:.3f} |" in card
+    parity = json.loads((ROOT / "docs" / "results" / "originals-parity.json").read_text())
+    assert parity["model_sha256"] == sha256
+    assert f"**{parity['same_decision']}**" in card
+    assert "CC BY 4.0" in card
+    assert "Research use only. Not a medical device." in card
+
+
+def test_recipe_in_the_bundle_is_the_committed_one(bundle: Bundle) -> None:
+    committed = read_recipe(ROOT / "models" / "recipes" / "mobilenetv2.toml")
+    assert parse_recipe(bundle.manifest.training.recipe) == committed
+
+
+def test_float_model_is_the_one_that_was_quantized(bundle: Bundle) -> None:
+    import keras
+
+    from cxr_edge_convert.tflite import to_float32
+    from cxr_edge_runtime.engines.litert import LiteRtEngine
+    from cxr_edge_runtime.manifest import InputEntry
+
+    model = keras.models.load_model(ROOT / "models" / "float" / "mobilenetv2.keras", compile=False)
+    engine = LiteRtEngine(to_float32(model), InputEntry((1, 224, 224, 1), "float32", 1.0, 0))
+    quantized = Classifier(bundle)
+    for sample in sorted((ROOT / "data" / "samples").glob("*.jpeg")):
+        pixels = np.asarray(Image.open(sample).convert("L").resize((224, 224)))
+        logit = float(engine.run(pixels[np.newaxis, ..., np.newaxis])["logit"][0, 0])
+        assert quantized.classify(pixels).logit == pytest.approx(logit, abs=1.5)
+
+
+def test_originals_get_the_decision_of_their_copies(bundle: Bundle, shared: Path) -> None:
+    classifier = Classifier(bundle)
+    data = shared / "data"
+    originals = sorted((data / "originals").glob("*/*"))
+    assert len(originals) == 220
+    same = sum(
+        classifier.classify(original).label
+        == classifier.classify(
+            data / "chest_xray" / "train" / original.parent.name / original.name
+        ).label
+        for original in originals
+    )
+    assert same >= 213
