@@ -32,9 +32,9 @@ STEP_CM = 0.04  # spacing along tubes, about one pixel and a half of the full-si
 MISS = -1e6  # span of a ray past its solid: leaves long before it enters
 JPEG_QUALITY = 92
 
-PHOTONS = 6.0e4  # per pixel without a body; leaves some 3000 behind the heart
+PHOTONS = 6.0e4  # per pixel without a body; leaves some 7000 behind the heart
 READOUT_NOISE = 12.0  # photons, standard deviation: small beside the shot noise
-SCATTER_GAIN = 0.6  # with an anti-scatter grid: about a third of the dose behind the heart
+SCATTER_GAIN = 0.6  # with a grid: 30 % of the dose behind the lungs, 45 % behind the heart
 SCATTER_CM = 3.0  # standard deviation of the scatter's spread
 DETECTOR_CM = 0.022  # standard deviation of focal spot and phosphor together
 LOCAL_CM = 1.6  # scale of the contrast boost that digital radiography systems apply
