@@ -37,7 +37,7 @@ class Metrics:
 
 def positives(table: pd.DataFrame) -> NDArray[np.int64]:
     """Labels of a metadata table as ``[N]`` of 1 (PNEUMONIA) and 0 (NORMAL)."""
-    return (table["label"] == "PNEUMONIA").to_numpy().astype(np.int64)
+    return np.array(table["label"] == "PNEUMONIA", dtype=np.int64)
 
 
 def evaluate(
