@@ -8,6 +8,7 @@ float32 is made from models/float; both run in turn on the same images in one pr
 import argparse
 import statistics
 import time
+from importlib import metadata
 from pathlib import Path
 
 import keras
@@ -47,7 +48,7 @@ def main() -> None:
         f"int8 {statistics.median(a for a, _ in pairs):.2f} ms, "
         f"float32 {statistics.median(b for _, b in pairs):.2f} ms, "
         f"ratio {statistics.median(a / b for a, b in pairs):.2f} "
-        f"({rounds} pairs, one thread, {int8.name})"
+        f"({rounds} pairs, one thread, {int8.name} {metadata.version(int8.name)})"
     )
 
 

@@ -3,7 +3,6 @@
 import functools
 import sys
 from collections.abc import Callable
-from importlib import metadata
 from typing import Annotated, Any
 
 import typer
@@ -53,6 +52,8 @@ app.command()(_needs("train", evaluate))
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib import metadata  # 25 ms that no other command should wait for
+
         typer.echo(f"cxr-edge {metadata.version('cxr-edge')}")
         raise typer.Exit
 

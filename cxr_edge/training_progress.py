@@ -12,13 +12,19 @@ from cxr_edge.terminal import say
 class TrainingProgress(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not typed
     """Draws a bar over the steps of an epoch on a terminal; elsewhere only the epoch's line."""
 
-    _bar: Any = None
+    def __init__(self, epochs: int) -> None:
+        """Take the number of epochs of both phases together."""
+        super().__init__()
+        self._epochs = epochs
+        self._bar: Any = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Start the bar of an epoch."""
         if sys.stderr.isatty():
             self._bar = typer.progressbar(
-                length=self.params["steps"], label=f"epoch {epoch + 1}", file=sys.stderr
+                length=self.params["steps"],
+                label=f"epoch {epoch + 1}/{self._epochs}",
+                file=sys.stderr,
             )
             self._bar.__enter__()
 
@@ -33,4 +39,4 @@ class TrainingProgress(keras.callbacks.Callback):  # type: ignore[misc]  # keras
             self._bar.__exit__(None, None, None)
             self._bar = None
         figures = ", ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
-        say(f"epoch {epoch + 1}/{self.params['epochs']}: {figures}")
+        say(f"epoch {epoch + 1}/{self._epochs}: {figures}")

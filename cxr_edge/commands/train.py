@@ -56,7 +56,7 @@ def train(
         output=folder,
         cache_dir=default_cache_dir(),
         min_sensitivity=min_sensitivity,
-        callbacks=[TrainingProgress()],
+        callbacks=[TrainingProgress(settings.fit.head_epochs + settings.fit.epochs)],
         progress=progress_bar("reading images"),
     )
     print_figures("validation", run.metrics["validation"])

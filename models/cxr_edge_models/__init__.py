@@ -1,11 +1,10 @@
 """The bundles that ship with cxr-edge, by name."""
 
-from importlib.resources import files
 from pathlib import Path
 
 DEFAULT = "mobilenetv2-int8"
 
-_FOLDER = Path(str(files(__name__)))
+_FOLDER = Path(__file__).parent
 
 
 def names() -> list[str]:

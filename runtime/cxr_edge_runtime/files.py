@@ -1,7 +1,6 @@
 """Files that are either whole or not there."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,8 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the folder cannot be made or written.
     """
+    import tempfile  # 5 ms that reading a bundle should not wait for
+
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays: Keras and Pillow choose the format by it.
     descriptor, name = tempfile.mkstemp(

@@ -87,3 +87,19 @@ def test_originals_get_the_decision_of_their_copies(bundle: Bundle, shared: Path
         for original in originals
     )
     assert same >= 213
+
+
+def test_input_and_rescaling_hold_every_grey(bundle: Bundle) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    details = Interpreter(model_content=bundle.model).get_tensor_details()
+    activations = {
+        tensor["name"]: tensor["quantization"]
+        for tensor in details
+        if tensor["dtype"] is np.int8 and tuple(tensor["shape"][1:3]) == (224, 224)
+    }
+    image, mul, add, concat = activations.values()
+    assert image == (1.0, -128)
+    for (scale, zero_point), (low, high) in ((mul, (0, 2)), (add, (-1, 1)), (concat, (-1, 1))):
+        assert (-128 - zero_point) * scale <= low + 1e-6
+        assert (127 - zero_point) * scale >= high - 1e-6

@@ -19,7 +19,7 @@ class Engine(Protocol):
     """A loaded model."""
 
     name: str
-    """Package and version that run the model, for example ``ai-edge-litert 2.3.0``."""
+    """The package that runs the model, for example ``ai-edge-litert``."""
 
     def run(self, image: NDArray[np.uint8]) -> Outputs:
         """Run the model on ``[1, H, W, 1] uint8`` grey values.

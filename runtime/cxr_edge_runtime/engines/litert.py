@@ -1,6 +1,5 @@
 """TFLite models through LiteRT (``ai-edge-litert``), or its predecessor ``tflite-runtime``."""
 
-from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -81,13 +80,13 @@ def _interpreter_class() -> tuple[Any, str]:
     try:
         from ai_edge_litert.interpreter import Interpreter
 
-        return Interpreter, f"ai-edge-litert {metadata.version('ai-edge-litert')}"
+        return Interpreter, "ai-edge-litert"
     except ModuleNotFoundError:
         pass
     try:
         from tflite_runtime.interpreter import Interpreter
 
-        return Interpreter, f"tflite-runtime {metadata.version('tflite-runtime')}"
+        return Interpreter, "tflite-runtime"
     except ModuleNotFoundError:
         raise EngineMissing(
             "no TFLite engine is installed; run: pip install ai-edge-litert"
