@@ -14,20 +14,17 @@ def expand(inputs: Iterable[Path]) -> Iterator[tuple[Path, ImageError | None]]:
         Each image's path and None; for a folder that gives no image, its path and the error.
     """
     for given in inputs:
-        if not given.is_dir():
-            yield given, None
-            continue
         try:
+            if not given.is_dir():
+                yield given, None
+                continue
             images = sorted(
                 entry
                 for entry in given.iterdir()
                 if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".")
             )
-        except OSError as error:
-            yield (
-                given,
-                ImageNotReadable(f"{given}: the folder cannot be read ({error.strerror})"),
-            )
+        except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
+            yield given, ImageNotReadable(f"{given}: cannot be read ({error})")
             continue
         if not images:
             yield given, ImageNotFound(f"{given}: no image in this folder")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.engines import Engine, open_engine
-from cxr_edge_runtime.errors import ImageError
+from cxr_edge_runtime.errors import EngineError, ImageError
 from cxr_edge_runtime.images import read_grey
 from cxr_edge_runtime.preprocess import preprocess
 
@@ -59,7 +59,7 @@ class Classifier:
 
         Raises:
             ImageError: the file cannot be used; the subclass says why.
-            EngineError: the engine failed.
+            EngineError: the engine failed or computed no number.
         """
         manifest = self.bundle.manifest
         started = time.perf_counter()
@@ -69,6 +69,8 @@ class Classifier:
         prepared = time.perf_counter()
         logit = float(self.engine.run(model_input)["logit"][0, 0])
         invoked = time.perf_counter()
+        if not math.isfinite(logit):
+            raise EngineError(f"{self.engine.name} computed {logit} for the logit; not an answer")
 
         probability = sigmoid(logit / manifest.temperature)
         negative = next(name for name in manifest.labels if name != manifest.positive_label)

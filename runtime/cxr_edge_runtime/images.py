@@ -1,13 +1,16 @@
 """From a file or bytes to grey pixels: every limit on size, format and depth stands here."""
 
+import contextlib
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageChops, TiffImagePlugin, UnidentifiedImageError
 
 from cxr_edge_runtime.errors import (
     ImageNotFound,
@@ -17,20 +20,40 @@ from cxr_edge_runtime.errors import (
     UnreadableImage,
     UnsupportedImage,
 )
+from cxr_edge_runtime.native_output import stderr_silenced
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
 
-# The largest flat-panel chest detectors have about 4300 x 4300 pixels; twice that is generous and
-# still decodes within a 512 MB device.
-MAX_PIXELS = 40_000_000
-# 40 million 16-bit pixels without compression, and some room for headers.
-MAX_BYTES = 100_000_000
+# The largest flat-panel chest detectors have about 4300 x 4300 pixels; half as much again is room
+# enough. Measured peaks of a process that decodes 30 million pixels stand in the tests' limit.
+MAX_PIXELS = 30_000_000
+# 30 million 16-bit pixels without compression, and some room for headers.
+MAX_BYTES = 80_000_000
 # Below this the ribs themselves can no longer be told apart.
 MIN_SIDE = 64
 
-# A 16-bit sample is scaled by its full range: 65535 / 257 = 255 exactly.
-_SIXTEEN_TO_EIGHT = 257
+# Modes that Pillow can turn to grey; of others, such as LAB, no light and dark is known.
+_CONVERTIBLE = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
+# What Pillow's decoders raise on damaged data; SyntaxError is how its PNG reader complains.
+_DAMAGE = (
+    OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, OverflowError,
+    struct.error,
+)  # fmt: skip
+# EXIF orientation (tag 0x0112): what makes the stored image upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# TIFF tags: bits of a sample, and what the lowest sample means.
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _MIN_IS_WHITE = 258, 262, 0
+# Rows that are scaled at once, to keep temporary arrays small.
+_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +108,8 @@ def read_grey(path: Path) -> GreyImage:
 def decode_grey(content: bytes, *, name: str = "image") -> GreyImage:
     """Decode an encoded image to 8-bit grey.
 
-    Colour is turned to luma (ITU-R 601, as Pillow does), transparency is laid over black, 16-bit
-    samples are divided by 257 (their full range, not the range that occurs), EXIF rotation is
+    Colour is turned to luma (ITU-R 601, as Pillow does), transparency is laid over black, samples
+    of 9 to 16 bits are scaled by their full range (not the range that occurs), EXIF rotation is
     applied. Of several frames the first is taken.
 
     Args:
@@ -100,23 +123,28 @@ def decode_grey(content: bytes, *, name: str = "image") -> GreyImage:
         ImageTooSmall: a side shorter than :data:`MIN_SIDE` pixels.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _tiff_silenced(content):
             # Pillow warns of sizes that we refuse, and of damaged metadata that nothing here needs.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 _check_size(image.size, name)
                 format_, mode = image.format or "", image.mode
-                pixels = _to_grey(ImageOps.exif_transpose(image), name)
+                pixels = _to_grey(_upright(image), name, **_tiff_samples(image))
     except Image.DecompressionBombError:
         raise ImageTooLarge(
             f"{name}: far more than {MAX_PIXELS // 1_000_000} million pixels; export a smaller copy"
         ) from None
     except UnidentifiedImageError:
         raise UnreadableImage(f"{name}: not a JPEG, PNG, TIFF, BMP or WebP image") from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError) as error:
-        # What Pillow's decoders raise on damaged data; SyntaxError is how its PNG reader complains.
+    except _DAMAGE as error:
         raise UnreadableImage(f"{name}: damaged image ({error})") from error
     return GreyImage(pixels, format_, mode)
+
+
+def _tiff_silenced(content: bytes) -> contextlib.AbstractContextManager[None]:
+    # libtiff writes its own complaints to the terminal.
+    is_tiff = content[:2] in (b"II", b"MM")
+    return stderr_silenced() if is_tiff else contextlib.nullcontext()
 
 
 def _check_size(size: tuple[int, int], name: str) -> None:
@@ -130,26 +158,58 @@ def _check_size(size: tuple[int, int], name: str) -> None:
         raise ImageTooSmall(f"{name}: {width}x{height} pixels, each side needs at least {MIN_SIDE}")
 
 
-def _to_grey(image: Image.Image, name: str) -> NDArray[np.uint8]:
-    if image.mode.startswith("I;16"):
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except _DAMAGE:  # damaged metadata does not make a film unusable
+        orientation = None
+    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
+
+
+def _tiff_samples(image: Image.Image) -> dict[str, Any]:
+    """What Pillow leaves to the caller for TIFF samples of more than 8 bits."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return {}
+    bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))
+    return {
+        "bits": bits[0] if 8 < bits[0] <= 16 else 16,
+        "min_is_white": image.tag_v2.get(_PHOTOMETRIC) == _MIN_IS_WHITE,
+    }
+
+
+def _to_grey(
+    image: Image.Image, name: str, *, bits: int = 16, min_is_white: bool = False
+) -> NDArray[np.uint8]:
+    if image.mode == "I" or image.mode.startswith("I;16"):
         # Pillow knows big-endian 16 bit as a mode of its own; numpy reads either byte order.
-        return _full_range(np.asarray(image))
-    if image.mode == "I":
         samples = np.asarray(image)
-        if samples.min() < 0 or samples.max() > 65_535:
-            raise UnsupportedImage(f"{name}: samples of more than 16 bits; export 8 or 16 bits")
-        return _full_range(samples)
+        highest = 2**bits - 1
+        if samples.min() < 0 or samples.max() > highest:
+            raise UnsupportedImage(f"{name}: samples of more than {bits} bits; export 8 or 16 bits")
+        return _full_range(samples, highest, min_is_white=min_is_white)
     if image.mode == "F":
         raise UnsupportedImage(f"{name}: floating-point samples; export 8 or 16 bits")
+    if image.mode not in _CONVERTIBLE:
+        raise UnsupportedImage(f"{name}: colour mode {image.mode}; export grey or RGB")
     if image.has_transparency_data:
-        opaque = image.convert("RGBA")
-        black = Image.new("RGBA", opaque.size, (0, 0, 0, 255))
-        image = Image.alpha_composite(black, opaque)
+        if image.mode not in ("RGBA", "LA"):
+            image = image.convert("RGBA")
+        image = ImageChops.multiply(image.convert("L"), image.getchannel("A"))
     if image.mode != "L":
         image = image.convert("L")
     return np.array(image, dtype=np.uint8)
 
 
-def _full_range(samples: NDArray[np.generic]) -> NDArray[np.uint8]:
-    rounded = (samples.astype(np.uint32) + _SIXTEEN_TO_EIGHT // 2) // _SIXTEEN_TO_EIGHT
-    return rounded.astype(np.uint8)
+def _full_range(
+    samples: NDArray[np.integer], highest: int, *, min_is_white: bool
+) -> NDArray[np.uint8]:
+    """Samples 0 to ``highest`` as 0 to 255, rounded; the other way round for ``min_is_white``."""
+    scale = np.round(np.arange(highest + 1) * (255 / highest)).astype(np.uint8)
+    if min_is_white:
+        scale = scale[::-1]
+    grey = np.empty(samples.shape, dtype=np.uint8)
+    for start in range(0, len(samples), _ROWS):
+        grey[start : start + _ROWS] = scale[samples[start : start + _ROWS]]
+    return grey

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import math
+import re
+import sys
 import types
 from dataclasses import dataclass
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -11,6 +13,14 @@ from cxr_edge_runtime.errors import BundleInvalid, BundleTooNew
 from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
 
 SCHEMA_VERSION = 1
+# VGG16 in float32, the largest model we build, has 59 MB.
+MAX_FILE_BYTES = 200_000_000
+
+# The input's type follows from the quantization.
+_DTYPES = {"float32": "float32", "int8": "int8"}
+# Beyond it an integer of JSON has no double.
+_LARGEST = sys.float_info.max
+
 NOTICE = "Research use only. Not a medical device."
 
 
@@ -194,6 +204,7 @@ def _read(expected: Any, value: Any, where: str, name: str) -> Any:
         _require(isinstance(value, dict), where, "a JSON object", value, name)
         return {k: _read(arguments[1], item, f"{where}{k}.", name) for k, item in value.items()}
     if expected is float and type(value) is int:
+        _require(abs(value) <= _LARGEST, where, "a finite number", value, name)
         value = float(value)
     _require(type(value) is expected, where, expected.__name__, value, name)
     if expected is float:
@@ -212,9 +223,17 @@ def _check(manifest: Manifest, name: str) -> None:
     height, width = manifest.preprocess.height, manifest.preprocess.width
     zero_points = {"float32": 0, "int8": -128}
     conditions = (
-        (len(manifest.labels) == 2, "labels must be two"),
+        (len(set(manifest.labels)) == 2 == len(manifest.labels), "labels must be two"),
         (manifest.positive_label in manifest.labels, "positive_label must be one of labels"),
         (manifest.model.file in manifest.files, "model.file must be listed in files"),
+        (
+            _DTYPES.get(manifest.model.quantization) == manifest.input.dtype,
+            f"model.quantization must be {' or '.join(_DTYPES)}, and input.dtype that of it",
+        ),
+        (
+            all(0 <= entry.bytes <= MAX_FILE_BYTES for entry in manifest.files.values()),
+            f"files must have 0 to {MAX_FILE_BYTES} bytes",
+        ),
         (manifest.temperature > 0, "temperature must be positive"),
         (0 <= manifest.threshold.value <= 1, "threshold.value must lie between 0 and 1"),
         (0 < height <= 4096 and 0 < width <= 4096, "preprocess size must lie within 1 to 4096"),
@@ -238,4 +257,4 @@ def _check(manifest: Manifest, name: str) -> None:
 
 def _is_plain(file: str) -> bool:
     """A name without any folder, so that no bundle reaches outside its own."""
-    return file not in ("", ".", "..") and not set(file) & set("/\\:\0")
+    return re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", file) is not None

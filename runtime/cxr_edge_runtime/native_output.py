@@ -2,8 +2,12 @@
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+# Two threads that redirect the descriptor at once could leave it redirected for good.
+_lock = threading.RLock()
 
 
 @contextmanager
@@ -13,13 +17,14 @@ def stderr_silenced() -> Iterator[None]:
     LiteRT prints a line on its delegate when it loads a model, TensorFlow several. The descriptor
     belongs to the whole process: other threads are silenced as well.
     """
-    sys.stderr.flush()
-    saved = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  # devnull is a name, not a path
-            os.dup2(nowhere.fileno(), 2)
-        yield
+    with _lock:
         sys.stderr.flush()
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+        saved = os.dup(2)
+        try:
+            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  # a name, not a path
+                os.dup2(nowhere.fileno(), 2)
+            yield
+            sys.stderr.flush()
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

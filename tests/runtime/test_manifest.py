@@ -70,7 +70,11 @@ def test_unknown_field_is_named() -> None:
         (("model", "file"), "other.tflite", "model.file must be listed in files"),
         (("input", "scale"), 0.9, "input.scale must be 1"),
         (("input", "zero_point"), 0, "zero_point -128"),
-        (("input", "dtype"), "uint8", "zero_point -128"),
+        (("input", "dtype"), "uint8", "input.dtype that of it"),
+        (("model", "quantization"), "banana", "model.quantization must be float32 or int8"),
+        (("labels",), ["FLU", "FLU"], "labels must be two"),
+        (("temperature",), 10**400, "temperature must be a finite number"),
+        (("files", "model.tflite", "bytes"), -2, "files must have 0 to"),
         (("input", "shape"), [2, 32, 32, 1], r"input.shape must be \[1, H, W, 1\]"),
         (("preprocess", "version"), 99, "preprocess rule or version"),
         (("preprocess", "height"), 10**6, "preprocess size"),
@@ -88,7 +92,7 @@ def test_wrong_value_is_named(path: tuple[str, ...], value: Any, message: str) -
         parse_manifest(encoded(content))
 
 
-@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a\\b", "..", "", "C:x", "a\0"])
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a\\b", "..", "", "C:x", "a\0", "\ud800", ".x"])
 def test_no_file_reaches_outside_the_bundle(name: str) -> None:
     content = values()
     content["files"][name] = content["files"]["MODEL_CARD.md"]

@@ -44,7 +44,7 @@ def fit(
         The model of the best epoch, with its optimizer state.
 
     Raises:
-        RunError: the loss became NaN or infinite.
+        RunError: no epoch of fine-tuning had a finite validation loss.
     """
     settings = recipe.fit
     batches = TrainingBatches(
@@ -80,7 +80,13 @@ def fit(
         initial_epoch=settings.head_epochs,
         epochs=settings.head_epochs + settings.epochs,
         callbacks=[
-            keras.callbacks.ModelCheckpoint(checkpoint, monitor="val_loss", save_best_only=True),
+            keras.callbacks.ModelCheckpoint(
+                checkpoint,
+                monitor="val_loss",
+                save_best_only=True,
+                # Without it the first epoch counts as best even when its loss is NaN.
+                initial_value_threshold=math.inf,
+            ),
             keras.callbacks.EarlyStopping(monitor="val_loss", patience=settings.patience),
             history,
             finite,

@@ -74,6 +74,8 @@ class LiteRtEngine:
             raise EngineError(f"the model's input is {found}, the manifest states {stated}")
         if any(output["dtype"] != np.float32 for output in outputs.values()):
             raise EngineError("the model's outputs are not all float32")
+        if tuple(outputs["logit"]["shape"]) != (1, 1):
+            raise EngineError(f"the model's logit has shape {outputs['logit']['shape']}, not [1 1]")
 
 
 def _interpreter_class() -> tuple[Any, str]:

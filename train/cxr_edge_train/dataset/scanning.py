@@ -76,16 +76,21 @@ def find_files(data_dir: Path) -> list[tuple[Path, str, str]]:
     for split in SPLITS:
         for label in LABELS:
             folder = data_dir / split / label
-            try:
-                entries = sorted(folder.rglob("*")) if folder.is_dir() else []
-            except OSError as error:
-                raise DatasetError(f"{folder}: cannot be read ({error})") from error
-            files.extend(
-                (path, split, label)
-                for path in entries
-                if not path.name.startswith(".") and not path.is_dir()
-            )
+            if folder.is_dir():
+                files.extend((path, split, label) for path in _walk(folder))
     return files
+
+
+def _walk(folder: Path) -> list[Path]:
+    def refuse(error: OSError) -> None:
+        # os.walk would pass over the folder in silence, and its films would be missing.
+        raise DatasetError(f"{error.filename}: cannot be read ({error.strerror})") from error
+
+    found: list[Path] = []
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found.extend(Path(parent, name) for name in names if not name.startswith("."))
+    return sorted(found)
 
 
 def scan(
@@ -103,6 +108,10 @@ def scan(
     """
     for path, split, label in files:
         relative = Path(os.path.relpath(path, relative_to)).as_posix()
+        shown = relative.encode("utf-8", "backslashreplace").decode()
+        if shown != relative:
+            yield LeftOut(shown, "unreadable: the name is not UTF-8; rename the file")
+            continue
         if path.suffix.lower() not in SUFFIXES:
             yield LeftOut(relative, "not an image")
             continue

@@ -28,7 +28,7 @@ def assign_splits(metadata: pd.DataFrame, *, seed: int) -> pd.DataFrame:
         The metadata, with ``split`` replaced, less the rows left out, in the given order.
 
     Raises:
-        DatasetError: a class has fewer patients than folds.
+        DatasetError: a label has no images, or fewer patients than folds.
     """
     patient = metadata["patient"].where(metadata["patient"] != "", "image:" + metadata["path"])
     is_test = metadata["split"] == "test"
@@ -38,6 +38,11 @@ def assign_splits(metadata: pd.DataFrame, *, seed: int) -> pd.DataFrame:
 
     pool = table[table["split"] == "train"]
     groups = patient[pool.index]
+    if pool["label"].nunique() < 2:
+        raise DatasetError(
+            "no images of both labels are left to train on: the patients of all others have test "
+            "images too. Was --patient-pattern of cxr-edge clean too general?"
+        )
     for label, of_label in groups.groupby(pool["label"]):
         if of_label.nunique() < VALIDATION_FOLDS:
             raise DatasetError(
