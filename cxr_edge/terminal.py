@@ -10,8 +10,8 @@ T = TypeVar("T")
 
 
 def say(message: str) -> None:
-    """Write a line to standard error."""
-    typer.echo(message, err=True)
+    """Write a line to standard error, control characters replaced."""
+    typer.echo(printable(message), err=True)
 
 
 def printable(text: str) -> str:

@@ -22,21 +22,38 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import replacing
 from cxr_edge_runtime.manifest import Figure
+from cxr_edge_train.runs import Run, read_run
 
 MODELS = Path(__file__).resolve().parent
 
 
-def last_reading(log: Path, model_sha256: str) -> dict[str, Any]:
-    """The newest entry of the test log for a model.
+def only_reading(log: Path, model_sha256: str) -> dict[str, Any]:
+    """The entry of the test log for a model.
 
     Raises:
-        RunError: the model was never measured on test.
+        RunError: the model was never measured on test, or more than once.
     """
     entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     of_model: list[dict[str, Any]] = [e for e in entries if e["model_sha256"] == model_sha256]
     if not of_model:
         raise RunError(f"{log}: no reading of this model; run cxr-edge evaluate --split test")
-    return of_model[-1]
+    if len(of_model) > 1:
+        raise RunError(f"{log}: {len(of_model)} readings of this model; test is read once")
+    return of_model[0]
+
+
+def check_run(bundle: Bundle, run: Run) -> None:
+    """Refuse a run that the bundle was not made from.
+
+    Raises:
+        RunError: data set, threshold or temperature differ.
+    """
+    manifest = bundle.manifest
+    stated = (
+        manifest.training.dataset_digest, manifest.threshold.value, manifest.temperature,
+    )  # fmt: skip
+    if stated != (run.dataset_digest, run.threshold, run.temperature):
+        raise RunError(f"{bundle.path}: was not made from this run")
 
 
 def parity_section(parity: dict[str, Any]) -> str:
@@ -51,8 +68,24 @@ probability moves by {parity["mean_probability_shift"]} on average and by
 """
 
 
+def card_sections(reading: dict[str, Any], parity: dict[str, Any]) -> str:
+    """What the card of a shipped bundle says beyond the card of a converted one."""
+    normals = reading["metrics"]["specificity"]["n"]
+    return (
+        f"\n## Test\n\nThe test images were read once for this model, on {reading['date']};\n"
+        "the reading is in docs/results/test-log.jsonl of the repository.\n"
+        f"With {normals} normal films the specificity is known no better than its interval says.\n"
+        + parity_section(parity)
+        + (MODELS / "kermany.md").read_text(encoding="utf-8")
+    )
+
+
 def publish(bundle: Bundle, reading: dict[str, Any], parity: dict[str, Any], target: Path) -> None:
-    """Write the shipped bundle, replacing what lies at ``target``."""
+    """Write the shipped bundle, replacing what lies at ``target``.
+
+    Raises:
+        RunError: the reading or the parity figures are not of this bundle.
+    """
     if reading["threshold"] != bundle.manifest.threshold.value:
         raise RunError("the test reading was made at another threshold")
     if parity["model_sha256"] != reading["model_sha256"]:
@@ -61,16 +94,9 @@ def publish(bundle: Bundle, reading: dict[str, Any], parity: dict[str, Any], tar
         name: Figure(**reading["metrics"][name]) for name in bundle.manifest.metrics["validation"]
     }
     manifest = replace(bundle.manifest, metrics=bundle.manifest.metrics | {"test": figures})
-    read_on = (
-        f"\n## Test\n\nThe test images were read once for this model, on {reading['date']};\n"
-        "the reading is in docs/results/test-log.jsonl of the repository.\n"
-        f"With {figures['specificity'].n} normal films the specificity is known no better than "
-        "its interval says.\n"
-    )
-    more = read_on + parity_section(parity) + (MODELS / "kermany.md").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         staging = Path(folder) / target.name
-        seal(staging, manifest, bundle.model, more_card=more)
+        seal(staging, manifest, bundle.model, more_card=card_sections(reading, parity))
         shutil.rmtree(target, ignore_errors=True)
         staging.rename(target)
 
@@ -84,12 +110,13 @@ def main() -> None:
     parser.add_argument("--parity", type=Path, required=True)
     arguments = parser.parse_args()
     bundle = Bundle.load(arguments.bundle)
+    check_run(bundle, read_run(arguments.run))
     name = bundle.manifest.name
     sha256 = bundle.manifest.files[bundle.manifest.model.file].sha256
     parity = json.loads(arguments.parity.read_text(encoding="utf-8"))
     publish(
         bundle,
-        last_reading(arguments.test_log, sha256),
+        only_reading(arguments.test_log, sha256),
         parity,
         MODELS / "cxr_edge_models" / name,
     )

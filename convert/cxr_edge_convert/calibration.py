@@ -4,11 +4,8 @@ import hashlib
 
 import pandas as pd
 
+from cxr_edge_convert.limits import MIN_CALIBRATION_IMAGES
 from cxr_edge_runtime.errors import InvalidRequest
-
-DEFAULT_IMAGES = 300
-# Fewer leave the extremes of many tensors unseen.
-MIN_IMAGES = 200
 
 
 def choose_calibration_images(table: pd.DataFrame, *, count: int, seed: int) -> pd.DataFrame:
@@ -19,17 +16,19 @@ def choose_calibration_images(table: pd.DataFrame, *, count: int, seed: int) -> 
 
     Args:
         table: the run's images, with ``split``, ``label``, ``patient`` and ``path``.
-        count: how many to draw; all there are if there are fewer, down to :data:`MIN_IMAGES`.
+        count: how many to draw; if there are fewer, all that the smaller class allows.
         seed: of the draw.
 
     Returns:
         The chosen rows, in the order they are used.
 
     Raises:
-        InvalidRequest: fewer than :data:`MIN_IMAGES` asked for or available, or one class only.
+        InvalidRequest: fewer than the minimum asked for or available, or one class only.
     """
-    if count < MIN_IMAGES:
-        raise InvalidRequest(f"calibration needs at least {MIN_IMAGES} images, not {count}")
+    if count < MIN_CALIBRATION_IMAGES:
+        raise InvalidRequest(
+            f"calibration needs at least {MIN_CALIBRATION_IMAGES} images, not {count}"
+        )
     train = table[table["split"] == "train"]
     shuffled = train.sort_values("path").sample(frac=1, random_state=seed)
     patient = shuffled["patient"].where(shuffled["patient"] != "", shuffled["path"])
@@ -40,10 +39,10 @@ def choose_calibration_images(table: pd.DataFrame, *, count: int, seed: int) -> 
     rank = ordered.groupby("label").cumcount()
     interleaved = ordered.assign(rank=rank).sort_values(["rank", "label"], kind="stable")
     smaller = interleaved["label"].value_counts().min() if not interleaved.empty else 0
-    if interleaved["label"].nunique() < 2 or 2 * smaller < MIN_IMAGES:
+    if interleaved["label"].nunique() < 2 or 2 * smaller < MIN_CALIBRATION_IMAGES:
         raise InvalidRequest(
-            f"calibration needs at least {MIN_IMAGES // 2} training images of each label; "
-            "this run has too few"
+            f"calibration needs at least {MIN_CALIBRATION_IMAGES // 2} training images of each "
+            "label; this run has too few"
         )
     chosen = interleaved[interleaved["rank"] < min(smaller, count // 2)]
     return chosen.drop(columns=["turn", "rank"]).reset_index(drop=True)

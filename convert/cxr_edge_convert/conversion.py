@@ -11,15 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxr_edge_convert.calibration import (
-    DEFAULT_IMAGES,
-    calibration_digest,
-    choose_calibration_images,
-)
+from cxr_edge_convert.calibration import calibration_digest, choose_calibration_images
+from cxr_edge_convert.limits import CALIBRATION_IMAGES, Limits
 from cxr_edge_convert.packaging import FLOAT32, INT8, input_entry, package
 from cxr_edge_convert.report import write_report
 from cxr_edge_convert.tflite import tensor_ranges, to_float32, to_int8
-from cxr_edge_convert.verification import Limits, Verification, engine_logits, verify
+from cxr_edge_convert.verification import Verification, engine_logits, verify
 from cxr_edge_runtime.engines.litert import LiteRtEngine
 from cxr_edge_runtime.errors import InvalidRequest, RunError
 from cxr_edge_runtime.manifest import Calibration
@@ -52,7 +49,7 @@ def convert_run(
     *,
     int8: bool,
     limits: Limits,
-    calibration_images: int = DEFAULT_IMAGES,
+    calibration_images: int = CALIBRATION_IMAGES,
     seed: int = 0,
     cache_dir: Path,
     progress: Callable[[Iterable[str], int], Iterable[str]] = lambda items, total: items,

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from cxr_edge_convert.verification import Limits, Verification
+from cxr_edge_convert.limits import Limits
+from cxr_edge_convert.verification import Verification
 from cxr_edge_runtime.files import write_text
 from cxr_edge_runtime.manifest import NOTICE
 

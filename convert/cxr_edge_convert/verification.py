@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxr_edge_convert.limits import Limits
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_train.evaluation.metrics import Metrics, evaluate, positives
 from cxr_edge_train.evaluation.temperature import probabilities
@@ -16,14 +17,6 @@ MIN_POSITIVES = 100
 # The difference of two shares of images is off by less than this in floating point, and a share
 # itself moves by far more.
 _ROUNDING = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The most a variant may lose against float, as differences of shares."""
-
-    max_recall_drop: float = 0.01
-    max_specificity_drop: float = 0.02
 
 
 @dataclass(frozen=True, slots=True)

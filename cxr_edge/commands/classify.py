@@ -37,7 +37,6 @@ def classify(
     manifest = classifier.bundle.manifest
     done = failed = 0
     for image, folder_error in expand(images):
-        name = printable(str(image))
         try:
             if folder_error:
                 raise folder_error
@@ -45,18 +44,18 @@ def classify(
         except ImageError as error:
             failed += 1
             if as_json:
-                typer.echo(json.dumps(error_as_json(name, error)))
+                typer.echo(json.dumps(error_as_json(str(image), error)))
             else:
                 say(f"cxr-edge: {error}")
             continue
         if as_json:
-            typer.echo(json.dumps(result_as_json(name, prediction, classifier.bundle)))
+            typer.echo(json.dumps(result_as_json(str(image), prediction, classifier.bundle)))
         else:
             if not done:
                 typer.echo("label      probability  threshold  file")
             typer.echo(
                 f"{prediction.label:<9}  {prediction.probability:>11.3f}  "
-                f"{prediction.threshold:>9.3f}  {name}"
+                f"{prediction.threshold:>9.3f}  {printable(str(image))}"
             )
         done += 1
     if done and not as_json:

@@ -7,6 +7,9 @@ import typer
 
 from cxr_edge import options
 from cxr_edge.terminal import progress_bar
+from cxr_edge_convert.limits import CALIBRATION_IMAGES, MIN_CALIBRATION_IMAGES, Limits
+
+_LIMITS = Limits()
 
 
 def convert(
@@ -17,13 +20,14 @@ def convert(
     ] = False,
     max_recall_drop: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Most recall a variant may lose.")
-    ] = 0.01,
+    ] = _LIMITS.max_recall_drop,
     max_specificity_drop: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Most specificity a variant may lose.")
-    ] = 0.02,
+    ] = _LIMITS.max_specificity_drop,
     calibration_images: Annotated[
-        int, typer.Option(help="Training images that calibrate INT8; at least 200.")
-    ] = 300,
+        int,
+        typer.Option(min=MIN_CALIBRATION_IMAGES, help="Training images that calibrate INT8."),
+    ] = CALIBRATION_IMAGES,
     seed: options.Seed = 0,
 ) -> None:
     """Convert a trained model to TFLite and check it on validation with the runtime's engine.
@@ -35,7 +39,6 @@ def convert(
 
     load_quietly()
     from cxr_edge_convert.conversion import REJECTED, convert_run
-    from cxr_edge_convert.verification import Limits
     from cxr_edge_runtime.errors import LimitMissed
     from cxr_edge_train.dataset.pixels import default_cache_dir
 

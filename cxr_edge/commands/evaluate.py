@@ -43,6 +43,12 @@ def evaluate(
         raise InvalidRequest("--split test needs --log FILE: every reading of test is recorded")
     loaded = load_bundle(bundle)
     table = read_splits(splits, read_metadata(metadata))
+    learned = table[table["split"] != Split.TEST.value]
+    if dataset_digest(learned) != loaded.manifest.training.dataset_digest:
+        say(
+            "warning: this bundle was trained on other images or splits; it may have learned from "
+            f"some of these {split.value} images"
+        )
     rows = table[table["split"] == split.value].reset_index(drop=True)
     evaluation = evaluate_bundle(
         loaded,

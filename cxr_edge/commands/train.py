@@ -7,6 +7,7 @@ import typer
 
 from cxr_edge import options
 from cxr_edge.terminal import print_figures, progress_bar, say
+from cxr_edge_train.defaults import MIN_SENSITIVITY
 
 
 def train(
@@ -28,8 +29,8 @@ def train(
     ] = None,
     seed: options.Seed = 0,
     min_sensitivity: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Floor of the operating point on validation.")
-    ] = 0.95,
+        float, typer.Option(min=0.01, max=1.0, help="Floor of the operating point on validation.")
+    ] = MIN_SENSITIVITY,
 ) -> None:
     """Train a classifier; everything it leaves is in the run's folder."""
     from cxr_edge.backend import load_quietly

@@ -6,7 +6,7 @@ import pytest
 
 from cxr_edge_convert import conversion
 from cxr_edge_convert.conversion import convert_run
-from cxr_edge_convert.verification import Limits
+from cxr_edge_convert.limits import Limits
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import InvalidRequest, RunError
 from cxr_edge_train.runs import read_dataset, read_run

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxr_edge_convert.verification import Limits, Verification, verify
+from cxr_edge_convert.limits import Limits
+from cxr_edge_convert.verification import Verification, verify
 
 N = 200
 TABLE = pd.DataFrame(

@@ -92,7 +92,9 @@ def test_wrong_value_is_named(path: tuple[str, ...], value: Any, message: str) -
         parse_manifest(encoded(content))
 
 
-@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a\\b", "..", "", "C:x", "a\0", "\ud800", ".x"])
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/passwd", "a\\b", "..", "", "C:x", "a\0", "\ud800", ".x"]
+)
 def test_no_file_reaches_outside_the_bundle(name: str) -> None:
     content = values()
     content["files"][name] = content["files"]["MODEL_CARD.md"]

@@ -43,8 +43,8 @@ class Augmentation:
         resolution: probability of going down to 40–100% of the size and up again.
         noise: probability of Gaussian noise of up to 8 grey values.
         jpeg: probability of re-encoding as JPEG of quality 30–95.
-        marker: probability of each of up to three side markers or burned-in texts.
-        border: probability of a flat block along each border.
+        marker: probability of one to three side markers or burned-in texts.
+        border: probability of flat blocks along the borders, each of the four with one half.
         erase: probability of a flat rectangle anywhere.
         invert: probability of turning black and white round.
     """
@@ -103,11 +103,30 @@ class Recipe:
     fit: Fit = field(default_factory=Fit)
 
 
+# Where a value makes sense; keys not listed are shares and probabilities, 0 to 1.
+_RANGES: dict[str, tuple[float, float]] = {
+    "image_size": (32, 1024),
+    "alpha": (0.1, 2.0),
+    "dropout": (0, 0.95),
+    "rotation": (0, 180),
+    "zoom": (0, 0.9),
+    "gamma": (0, 10),
+    "batch_size": (1, 4096),
+    "head_epochs": (0, 1000),
+    "head_learning_rate": (1e-9, 10),
+    "epochs": (1, 1000),
+    "learning_rate": (1e-9, 10),
+    "warmup_epochs": (0, 100),
+    "label_smoothing": (0, 0.5),
+    "patience": (1, 1000),
+}
+
+
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe; what it leaves out keeps its default.
 
     Raises:
-        InvalidRequest: missing file, no TOML, an unknown key, or a value of the wrong type or sign.
+        InvalidRequest: missing file, no TOML, unknown key, wrong type, or value out of range.
     """
     try:
         return parse_recipe(path.read_text(encoding="utf-8"), name=str(path))
@@ -158,7 +177,8 @@ def _parse_section(cls: type[Any], values: Any, where: str) -> Any:
             value = float(value)
         if type(value) is not types[key]:
             raise InvalidRequest(f"{where} {key} must be {types[key].__name__}, not {value!r}")
-        if value < 0:
-            raise InvalidRequest(f"{where} {key} must not be negative, not {value!r}")
+        low, high = _RANGES.get(key, (0, 1))
+        if not low <= value <= high:  # also false for NaN
+            raise InvalidRequest(f"{where} {key} must lie within {low} to {high}, not {value!r}")
         checked[key] = value
     return cls(**checked)

@@ -35,7 +35,7 @@ class Run:
     Attributes:
         architecture: name in the registry.
         weights: where the weights began: ``imagenet``, ``none`` or a file's name.
-        seed: of splits drawn, shuffling and augmentation in this run.
+        seed: of initial weights, shuffling and augmentation.
         root: folder the paths of ``dataset.csv`` are relative to.
         dataset_digest: see :func:`cxr_edge_train.dataset.metadata.dataset_digest`.
         preprocess: the rule the pixels were made with.

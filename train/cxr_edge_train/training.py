@@ -15,8 +15,9 @@ from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.architectures import build
 from cxr_edge_train.dataset.metadata import dataset_digest
 from cxr_edge_train.dataset.pixels import load_pixels
+from cxr_edge_train.defaults import MIN_SENSITIVITY
 from cxr_edge_train.evaluation.metrics import evaluate, positives
-from cxr_edge_train.evaluation.operating_point import MIN_SENSITIVITY, choose_operating_point
+from cxr_edge_train.evaluation.operating_point import choose_operating_point
 from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
 from cxr_edge_train.fitting import fit, predict_logits
 from cxr_edge_train.recipe import Recipe, recipe_as_toml

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_runtime.files import write_text
 from cxr_edge_train.dataset.duplicates import remove_duplicates
 from cxr_edge_train.dataset.scanning import (
+    FOLDERS,
     LABELS,
     METADATA_COLUMNS,
     ImageRecord,
@@ -22,6 +23,7 @@ from cxr_edge_train.dataset.scanning import (
     scan,
 )
 
+SPLITS = ("train", "validation", "test")
 SPLIT_COLUMNS = ("path", "md5", "split")
 LEFT_OUT_COLUMNS = tuple(field.name for field in fields(LeftOut))
 
@@ -58,7 +60,10 @@ def clean(
 
     Raises:
         DatasetError: the folder has not the expected structure, or no image is left of a label.
+        InvalidRequest: the output is a folder.
     """
+    if output.is_dir():
+        raise InvalidRequest(f"{output}: is a folder; name the file to write")
     files = find_files(data_dir.resolve())
     root = output.resolve().parent
     scanned = list(progress(scan(files, relative_to=root, pattern=pattern), len(files)))
@@ -80,12 +85,12 @@ def read_metadata(path: Path) -> pd.DataFrame:
     """Read ``clean_metadata.csv``.
 
     Raises:
-        DatasetError: the file is missing, is no CSV, lacks a column or has an unknown label.
+        DatasetError: the file is missing, is no CSV, lacks a column, lists an image twice, or has
+            an unknown label or split.
     """
     table = _read_csv(path, METADATA_COLUMNS, made_by="cxr-edge clean")
-    unknown = sorted(set(table["label"]) - set(LABELS))
-    if unknown:
-        raise DatasetError(f"{path}: unknown label {unknown[0]!r}; known are {', '.join(LABELS)}")
+    _check_words(path, table, "label", LABELS)
+    _check_words(path, table, "split", FOLDERS)
     return table
 
 
@@ -103,15 +108,24 @@ def read_splits(path: Path, metadata: pd.DataFrame) -> pd.DataFrame:
         ``test`` instead of the data set's own folder.
 
     Raises:
-        DatasetError: the file is missing or damaged, or belongs to other metadata.
+        DatasetError: the file is missing or damaged, belongs to other metadata, or puts a patient
+            into two splits.
     """
     splits = _read_csv(path, SPLIT_COLUMNS, made_by="cxr-edge split")
+    _check_words(path, splits, "split", SPLITS)
     joined = metadata.drop(columns="split").merge(
         splits, on=["path", "md5"], how="inner", validate="one_to_one"
     )
     if len(joined) != len(splits):
         raise DatasetError(
             f"{path}: {len(splits) - len(joined)} images are not in the metadata; "
+            "make the splits again with cxr-edge split"
+        )
+    known = joined[joined["patient"] != ""]
+    shared = known.groupby("patient")["split"].nunique() > 1
+    if shared.any():
+        raise DatasetError(
+            f"{path}: patient {shared.index[shared.argmax()]} is in more than one split; "
             "make the splits again with cxr-edge split"
         )
     return joined
@@ -138,7 +152,16 @@ def _read_csv(path: Path, columns: Sequence[str], *, made_by: str) -> pd.DataFra
         )
     if table.empty:
         raise DatasetError(f"{path}: has no rows; make the file with {made_by}")
+    twice = table["path"][table["path"].duplicated()]
+    if not twice.empty:
+        raise DatasetError(f"{path}: lists {twice.iloc[0]} twice; make the file with {made_by}")
     return table
+
+
+def _check_words(path: Path, table: pd.DataFrame, column: str, known: Sequence[str]) -> None:
+    unknown = sorted(set(map(str, table[column])) - set(known))
+    if unknown:
+        raise DatasetError(f"{path}: unknown {column} {unknown[0]!r}; known are {', '.join(known)}")
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[tuple[object, ...]]) -> None:

@@ -23,6 +23,19 @@ def default_cache_dir() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "cxr-edge"
 
 
+def read_unchanged(path: Path, md5: str) -> NDArray[np.uint8]:
+    """Grey pixels ``[H, W] uint8`` of a file that is still the one that was cleaned.
+
+    Raises:
+        DatasetError: its MD5 is another.
+        ImageError: it is missing or cannot be decoded.
+    """
+    content = read_bytes(path)
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+        raise DatasetError(f"{path}: changed since it was cleaned; run cxr-edge clean again")
+    return decode_grey(content, name=str(path)).pixels
+
+
 def load_pixels(
     rows: pd.DataFrame,
     spec: PreprocessSpec,
@@ -58,12 +71,7 @@ def load_pixels(
             pixels = np.lib.format.open_memmap(temporary, "w+", dtype=np.uint8, shape=shape)
             paths = progress(rows["path"], len(rows))
             for index, (path, md5) in enumerate(zip(paths, rows["md5"])):
-                content = read_bytes(root / path)
-                if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
-                    raise DatasetError(
-                        f"{root / path}: changed since it was cleaned; run cxr-edge clean again"
-                    )
-                pixels[index] = preprocess(decode_grey(content, name=path).pixels, spec)[0]
+                pixels[index] = preprocess(read_unchanged(root / path, md5), spec)[0]
             pixels.flush()
     cached: NDArray[np.uint8] = np.load(file, mmap_mode="r")
     return cached

@@ -11,7 +11,7 @@ from cxr_edge_runtime.errors import DatasetError, ImageError
 from cxr_edge_runtime.images import SUFFIXES, decode_grey, read_bytes
 from cxr_edge_train.dataset.patients import identify
 
-SPLITS = ("train", "val", "test")
+FOLDERS = ("train", "val", "test")
 LABELS = ("NORMAL", "PNEUMONIA")
 
 
@@ -73,7 +73,7 @@ def find_files(data_dir: Path) -> list[tuple[Path, str, str]]:
                 "train|val|test / NORMAL|PNEUMONIA (val and test may be absent)"
             )
     files: list[tuple[Path, str, str]] = []
-    for split in SPLITS:
+    for split in FOLDERS:
         for label in LABELS:
             folder = data_dir / split / label
             if folder.is_dir():

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_train.dataset.pixels import read_unchanged
 from cxr_edge_train.evaluation.metrics import Metrics, evaluate
 
 
@@ -43,19 +44,23 @@ def evaluate_bundle(
 
     Args:
         bundle: temperature and threshold are taken from its manifest.
-        table: rows with ``path``, ``label`` and ``patient``.
+        table: rows with ``path``, ``md5``, ``label`` and ``patient``.
         root: folder the paths are relative to.
         threads: of the engine.
         progress: wraps the iteration.
 
     Raises:
-        DatasetError: no rows, or only one label among them.
+        DatasetError: no rows, only one label among them, or an image changed since cleaning.
         ImageError: an image is missing or damaged.
     """
     if table.empty:
         raise DatasetError("no images in this split")
     classifier = Classifier(bundle, threads=threads)
-    predictions = [classifier.classify(root / path) for path in progress(table["path"], len(table))]
+    paths = progress(table["path"], len(table))
+    predictions = [
+        classifier.classify(read_unchanged(root / path, md5))
+        for path, md5 in zip(paths, table["md5"])
+    ]
     probabilities = np.array([prediction.probability for prediction in predictions])
     metrics = evaluate(probabilities, table, threshold=bundle.manifest.threshold.value)
     logits = np.array([prediction.logit for prediction in predictions])

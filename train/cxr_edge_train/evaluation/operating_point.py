@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
-MIN_SENSITIVITY = 0.95
+from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_train.defaults import MIN_SENSITIVITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,13 @@ def choose_operating_point(
     Args:
         probabilities: ``[N]`` probability of PNEUMONIA on validation.
         labels: ``[N]`` of 1 (PNEUMONIA) and 0, both present.
-        min_sensitivity: the floor, 0 to 1.
+        min_sensitivity: the floor, above 0 and at most 1.
+
+    Raises:
+        InvalidRequest: the floor is out of range.
     """
+    if not 0 < min_sensitivity <= 1:
+        raise InvalidRequest(f"the sensitivity floor must lie within 0 to 1, not {min_sensitivity}")
     false_positive_rate, sensitivity, thresholds = roc_curve(
         labels, probabilities, drop_intermediate=False
     )

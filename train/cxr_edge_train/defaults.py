@@ -1,0 +1,4 @@
+"""Defaults that the command line shows; light to import."""
+
+# The operating point calls at least this share of the pneumonia films PNEUMONIA.
+MIN_SENSITIVITY = 0.95
