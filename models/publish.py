@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from cxr_edge_convert.packaging import seal
 from cxr_edge_runtime.bundle import Bundle
@@ -101,6 +102,21 @@ def publish(bundle: Bundle, reading: dict[str, Any], parity: dict[str, Any], tar
         staging.rename(target)
 
 
+def save_float(model: keras.Model, file: Path) -> None:
+    """Save a model without optimizer, unless the file holds it already.
+
+    A ``.keras`` file carries the time it was written, so saving again would change it in git.
+    """
+    if file.exists():
+        weights = keras.models.load_model(file, compile=False).get_weights()
+        if len(weights) == len(model.get_weights()) and all(
+            map(np.array_equal, weights, model.get_weights())
+        ):
+            return
+    with replacing(file) as temporary:
+        model.save(temporary)
+
+
 def main() -> None:
     """Publish one bundle."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -120,9 +136,10 @@ def main() -> None:
         parity,
         MODELS / "cxr_edge_models" / name,
     )
-    model = keras.models.load_model(arguments.run / "model.keras", compile=False)
-    with replacing(MODELS / "float" / f"{bundle.manifest.training.architecture}.keras") as file:
-        model.save(file)
+    save_float(
+        keras.models.load_model(arguments.run / "model.keras", compile=False),
+        MODELS / "float" / f"{bundle.manifest.training.architecture}.keras",
+    )
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,22 @@ def test_file_of_another_length_is_refused(bundle: Path, change: bytes) -> None:
     path = bundle / "model.tflite"
     path.write_bytes(path.read_bytes() + change if change else path.read_bytes()[:-1])
     with pytest.raises(BundleCorrupted, match=r"model\.tflite: differs from its recorded SHA-256"):
+        Bundle.load(bundle)
+
+
+@pytest.mark.parametrize("name", [MANIFEST, CHECKSUM, "model.tflite"])
+def test_link_in_a_bundle_is_not_followed(bundle: Path, tmp_path: Path, name: str) -> None:
+    outside = tmp_path / "outside"
+    (bundle / name).rename(outside)
+    (bundle / name).symlink_to(outside)
+    with pytest.raises(BundleInvalid, match="must be a plain file, not a link"):
+        Bundle.load(bundle)
+
+
+def test_pipe_in_a_bundle_is_not_waited_for(bundle: Path) -> None:
+    (bundle / "model.tflite").unlink()
+    os.mkfifo(bundle / "model.tflite")
+    with pytest.raises(BundleInvalid, match="must be a plain file"):
         Bundle.load(bundle)
 
 

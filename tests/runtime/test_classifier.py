@@ -3,13 +3,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier, error_as_json, result_as_json, sigmoid
-from cxr_edge_runtime.errors import ImageNotFound
+from cxr_edge_runtime.errors import EngineError, ImageNotFound
 from cxr_edge_runtime.images import read_grey
 from synthetic import noisy_gradient
 
@@ -54,6 +55,21 @@ def test_golden_logits_stay_within_a_few_steps(classifier: Classifier) -> None:
     # INT8 kernels differ between processors by a few steps, so equality cannot be asked for.
     logits = [classifier.classify(noisy_gradient((32, 32), seed)).logit for seed in (100, 101)]
     assert logits == pytest.approx([-0.1278, -0.1267], abs=0.01)
+
+
+@pytest.mark.parametrize("logit", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_no_answer(
+    classifier: Classifier, make_image: Callable[..., Path], logit: float
+) -> None:
+    class Broken:
+        name = "broken"
+
+        def run(self, image: np.ndarray) -> dict[str, np.ndarray]:
+            return {"logit": np.array([[logit]], np.float32)}
+
+    classifier.engine = Broken()
+    with pytest.raises(EngineError, match="not an answer"):
+        classifier.classify(make_image())
 
 
 @given(st.floats(-1e6, 1e6))

@@ -1,3 +1,4 @@
+import contextlib
 import io
 import os
 import struct
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from cxr_edge_runtime import images
 from cxr_edge_runtime.errors import (
@@ -188,6 +189,77 @@ def test_exif_rotation_is_applied(grey: np.ndarray) -> None:
     np.testing.assert_array_equal(decode_grey(content).pixels, np.rot90(grey, k=-1))
 
 
+def with_exif(grey: np.ndarray) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010E] = "a film"
+    return encoded(Image.fromarray(grey), "JPEG", exif=exif)
+
+
+@pytest.mark.parametrize("position", range(2, 100))
+def test_damaged_exif_does_not_make_a_film_unusable(grey: np.ndarray, position: int) -> None:
+    content = bytearray(with_exif(grey))
+    assert b"Exif" in content[:100]
+    for value in (0x00, 0x7F, 0xFF):
+        content[position] = value
+        try:
+            pixels = decode_grey(bytes(content)).pixels
+        except UnreadableImage:
+            continue  # the container itself was hit
+        assert sorted(pixels.shape) == sorted(grey.shape)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_exif_orientation_is_that_of_pillow(grey: np.ndarray, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(Image.fromarray(grey), "PNG", exif=exif)
+    reference = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+    np.testing.assert_array_equal(decode_grey(content).pixels, np.asarray(reference))
+
+
+def test_sixteen_bit_tiff_whose_lowest_sample_is_white_is_turned_round() -> None:
+    samples = np.linspace(0, 65_535, 64 * 64).astype(np.uint16).reshape(64, 64)
+    content = encoded(Image.fromarray(samples), "TIFF")
+    # PhotometricInterpretation (262), SHORT, one value: from BlackIsZero (1) to WhiteIsZero (0).
+    entries = [struct.pack("<HHIHH", 262, 3, 1, value, 0) for value in (1, 0)]
+    assert content.count(entries[0]) == 1
+    turned = decode_grey(content.replace(*entries)).pixels
+    np.testing.assert_array_equal(turned, 255 - decode_grey(content).pixels)
+
+
+def twelve_bit_tiff(value: int) -> bytes:
+    """An uncompressed little-endian TIFF, 64x64, two 12-bit samples in three bytes."""
+    row = bytes([value >> 4, (value & 15) << 4 | value >> 8, value & 255]) * 32
+    tags = [(256, 64), (257, 64), (258, 12), (259, 1), (262, 1), (273, 122), (278, 64)]
+    tags.append((279, len(row) * 64))
+    header = struct.pack("<2sHIH", b"II", 42, 8, len(tags))
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, number) for tag, number in tags)
+    head = header + entries + struct.pack("<I", 0)
+    return head.ljust(122, b"\0") + row * 64
+
+
+@pytest.mark.parametrize("value", [0, 2048, 4095])
+def test_twelve_bit_samples_are_scaled_by_their_own_full_range(value: int) -> None:
+    pixels = decode_grey(twelve_bit_tiff(value)).pixels
+    assert np.unique(pixels).tolist() == [round(value * 255 / 4095)]
+
+
+def test_colours_without_a_known_light_are_refused() -> None:
+    with pytest.raises(UnsupportedImage, match="colour mode LAB; export grey or RGB"):
+        decode_grey(encoded(Image.new("LAB", (64, 64)), "TIFF"))
+
+
+def test_damaged_tiff_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    content = encoded(Image.new("L", (64, 64)), "TIFF", compression="tiff_lzw")
+    for position in range(8, len(content)):
+        damaged = bytearray(content)
+        damaged[position] ^= 0xFF
+        with contextlib.suppress(ImageError):
+            decode_grey(bytes(damaged))
+    assert capfd.readouterr() == ("", "")
+
+
 @given(
     st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM"])
 )
@@ -199,7 +271,9 @@ def test_arbitrary_bytes_raise_image_errors_only(content: bytes, magic: bytes) -
 @given(st.data())
 def test_damaged_image_decodes_or_raises_image_errors_only(data: st.DataObject) -> None:
     format_ = data.draw(st.sampled_from(["JPEG", "PNG", "TIFF", "BMP", "WEBP"]))
-    content = bytearray(encoded(Image.fromarray(noisy_gradient((64, 64), 0)), format_))
+    film = noisy_gradient((64, 64), 0)
+    plain = encoded(Image.fromarray(film), format_)
+    content = bytearray(with_exif(film) if data.draw(st.booleans()) else plain)
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     try:

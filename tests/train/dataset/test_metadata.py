@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_train.dataset.metadata import (
     clean,
     dataset_digest,
@@ -97,6 +97,47 @@ def test_splits_of_other_images_are_refused(data_dir: Path, tmp_path: Path) -> N
     assert len(read_splits(tmp_path / "s.csv", metadata)) == len(metadata)
     with pytest.raises(DatasetError, match="3 images are not in the metadata"):
         read_splits(tmp_path / "s.csv", metadata.iloc[3:])
+
+
+@pytest.fixture
+def cleaned(data_dir: Path, tmp_path: Path) -> tuple[Path, Path]:
+    metadata, splits = tmp_path / "m.csv", tmp_path / "s.csv"
+    clean(data_dir, metadata)
+    write_splits(splits, assign_splits(read_metadata(metadata), seed=0))
+    return metadata, splits
+
+
+def test_splits_with_a_patient_on_both_sides_are_refused(cleaned: tuple[Path, Path]) -> None:
+    metadata, splits = cleaned
+    lines = splits.read_text().splitlines()
+    index = next(i for i, line in enumerate(lines) if line.endswith(",validation"))
+    lines[index] = lines[index].replace(",validation", ",train")
+    splits.write_text("\n".join(lines) + "\n")
+    with pytest.raises(DatasetError, match=r"patient \S+ is in more than one split"):
+        read_splits(splits, read_metadata(metadata))
+
+
+def test_misspelt_split_is_named(cleaned: tuple[Path, Path]) -> None:
+    metadata, splits = cleaned
+    splits.write_text(splits.read_text().replace(",validation", ",validatoin"))
+    with pytest.raises(DatasetError, match="unknown split 'validatoin'; known are train, valid"):
+        read_splits(splits, read_metadata(metadata))
+    metadata.write_text(metadata.read_text().replace(",test,", ",tset,"))
+    with pytest.raises(DatasetError, match="unknown split 'tset'"):
+        read_metadata(metadata)
+
+
+def test_image_listed_twice_is_named(cleaned: tuple[Path, Path]) -> None:
+    metadata, _ = cleaned
+    lines = metadata.read_text().splitlines()
+    metadata.write_text("\n".join([*lines, lines[-1]]) + "\n")
+    with pytest.raises(DatasetError, match=r"lists data/test/.* twice"):
+        read_metadata(metadata)
+
+
+def test_output_that_is_a_folder_is_refused(data_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="is a folder; name the file"):
+        clean(data_dir, tmp_path)
 
 
 def test_digest_does_not_depend_on_where_the_files_lie(data_dir: Path, tmp_path: Path) -> None:

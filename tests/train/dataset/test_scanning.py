@@ -1,4 +1,6 @@
 import hashlib
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,37 @@ def test_unusable_files_are_left_out_with_the_reason(data_dir: Path, tmp_path: P
     assert reasons["note.txt"] == "not an image"
     assert reasons["text.jpeg"].startswith("unreadable: text.jpeg: not a JPEG")
     assert reasons["half.png"].startswith("unreadable: half.png: damaged")
+
+
+def test_hidden_folders_are_not_entered(data_dir: Path) -> None:
+    hidden = data_dir / "train" / "NORMAL" / ".ipynb_checkpoints"
+    hidden.mkdir()
+    Image.new("L", (64, 64)).save(hidden / "copy.png")
+    assert all("copy.png" not in path.name for path, _, _ in find_files(data_dir))
+
+
+def test_folder_that_cannot_be_read_is_an_error_and_not_empty(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DatasetError, match="NORMAL: cannot be read \\(Permission denied\\)"):
+        find_files(data_dir)
+
+
+def test_name_that_is_not_utf8_is_left_out(data_dir: Path, tmp_path: Path) -> None:
+    folder = os.fsencode(data_dir / "train" / "NORMAL")
+    source = data_dir / "train" / "NORMAL" / "IM-0000-0000.png"
+    shutil.copy(source, os.path.join(folder, b"z\xff.png"))  # noqa: PTH118  # bytes
+    [left_out] = [
+        item
+        for item in scan(find_files(data_dir), relative_to=tmp_path)
+        if isinstance(item, LeftOut)
+    ]
+    assert left_out.path.endswith("z\\udcff.png")
+    assert "not UTF-8" in left_out.reason
 
 
 @pytest.mark.parametrize("missing", ["NORMAL", "PNEUMONIA"])

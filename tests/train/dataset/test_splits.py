@@ -79,6 +79,12 @@ def test_unknown_patients_are_a_patient_each() -> None:
     assert set(assign_splits(table, seed=0)["split"]) == {"train", "validation"}
 
 
+def test_pattern_that_makes_everybody_one_patient_is_suspected() -> None:
+    table = metadata(patients=12, test_patients=1).assign(patient="p")
+    with pytest.raises(DatasetError, match="Was --patient-pattern of cxr-edge clean too general"):
+        assign_splits(table, seed=0)
+
+
 def test_too_few_patients_are_named() -> None:
     with pytest.raises(DatasetError, match=r"NORMAL: 5 patients.*at least 6"):
         assign_splits(metadata(patients=5), seed=0)

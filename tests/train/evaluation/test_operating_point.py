@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.evaluation.operating_point import choose_operating_point
 
 PAIRS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 1)), min_size=4, max_size=60).filter(
@@ -21,7 +23,6 @@ def test_no_other_threshold_with_the_sensitivity_has_a_higher_specificity(
         called = probabilities >= threshold
         return float(called[labels == 1].mean()), float((~called)[labels == 0].mean())
 
-    # Midway between two neighbouring floats is one of them; compare with the point's own figures.
     assert point.sensitivity >= floor
     best = max(
         specificity
@@ -31,6 +32,12 @@ def test_no_other_threshold_with_the_sensitivity_has_a_higher_specificity(
     )
     assert np.isclose(point.specificity, best)
     assert at(point.threshold)[0] >= floor
+
+
+@pytest.mark.parametrize("floor", [0.0, -0.1, 1.1, float("nan")])
+def test_floor_out_of_range_is_refused(floor: float) -> None:
+    with pytest.raises(InvalidRequest, match="sensitivity floor"):
+        choose_operating_point(np.array([0.1, 0.9]), np.array([0, 1]), min_sensitivity=floor)
 
 
 def test_threshold_lies_midway_so_that_rounding_flips_nothing() -> None:

@@ -1,0 +1,20 @@
+from pathlib import Path
+
+from cxr_edge_convert.card import model_card
+from cxr_edge_runtime.bundle import Bundle
+
+
+def test_card_says_what_the_manifest_says(golden_bundle: Path) -> None:
+    manifest = Bundle.load(golden_bundle).manifest
+    card = model_card(manifest)
+    assert card.startswith("# tiny-int8 1\n\n**Research use only. Not a medical device.**\n")
+    assert "sigmoid(logit / 1.5000)" in card
+    assert "**0.4000**" in card
+    assert "| validation | AUC (patient-level bootstrap) | 0.500 | 0.400–0.600 | 10 |" in card
+    assert "20 training images" in card
+
+
+def test_card_of_a_users_model_claims_nothing_of_our_data(golden_bundle: Path) -> None:
+    card = model_card(Bundle.load(golden_bundle).manifest)
+    assert "Kermany" not in card
+    assert "CC BY" not in card

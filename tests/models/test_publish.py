@@ -1,0 +1,108 @@
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from cxr_edge_convert.conversion import convert_run
+from cxr_edge_convert.limits import Limits
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.errors import RunError
+from cxr_edge_train.runs import read_run
+from tiny_model import tiny_model
+
+FIGURE = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 40}
+PARITY = {
+    "images": 10,
+    "same_decision": 9,
+    "mean_probability_shift": 0.01,
+    "largest_probability_shift": 0.2,
+}
+
+
+@pytest.fixture(scope="module")
+def publish() -> ModuleType:
+    path = Path(__file__).resolve().parents[2] / "models" / "publish.py"
+    spec = importlib.util.spec_from_file_location("publish", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_road: Any, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    output = tmp_path_factory.mktemp("publish") / "out"
+    limits = Limits(max_recall_drop=1.0, max_specificity_drop=1.0)
+    convert_run(tiny_road.run, output, int8=False, limits=limits, cache_dir=tiny_road.cache)
+    return Bundle.load(output / "float32")
+
+
+@pytest.fixture
+def reading(bundle: Bundle) -> dict[str, Any]:
+    return {
+        "date": "2026-01-02",
+        "model_sha256": bundle.manifest.files["model.tflite"].sha256,
+        "threshold": bundle.manifest.threshold.value,
+        "metrics": dict.fromkeys(bundle.manifest.metrics["validation"], FIGURE),
+    }
+
+
+def test_published_bundle_has_the_test_figures_and_the_same_model(
+    publish: ModuleType, bundle: Bundle, reading: dict[str, Any], tmp_path: Path
+) -> None:
+    target = tmp_path / "shipped"
+    parity = PARITY | {"model_sha256": reading["model_sha256"]}
+    for _ in range(2):  # the second replaces the first
+        publish.publish(bundle, reading, parity, target)
+    shipped = Bundle.load(target)
+    assert shipped.model == bundle.model
+    assert shipped.manifest.threshold == bundle.manifest.threshold
+    assert shipped.manifest.metrics["test"]["auc"].value == 0.9
+    card = (target / "MODEL_CARD.md").read_text()
+    assert "| test | specificity | 0.900 | 0.800–0.950 | 40 |" in card
+    assert "read once for this model, on 2026-01-02" in card
+    assert "**9**" in card
+    assert "CC BY 4.0" in card
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_figures_of_another_bundle_are_refused(
+    publish: ModuleType, bundle: Bundle, reading: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(RunError, match="at another threshold"):
+        publish.publish(bundle, reading | {"threshold": 0.123}, PARITY, tmp_path / "x")
+    with pytest.raises(RunError, match="of another model"):
+        publish.publish(bundle, reading, PARITY | {"model_sha256": "0"}, tmp_path / "x")
+
+
+@pytest.mark.parametrize(("count", "message"), [(0, "no reading"), (2, "2 readings")])
+def test_test_is_read_once(publish: ModuleType, tmp_path: Path, count: int, message: str) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text((json.dumps({"model_sha256": "a"}) + "\n") * count)
+    with pytest.raises(RunError, match=message):
+        publish.only_reading(log, "a")
+
+
+def test_same_float_model_is_not_written_again(publish: ModuleType, tmp_path: Path) -> None:
+    file = tmp_path / "tiny.keras"
+    publish.save_float(tiny_model(), file)
+    first = file.stat().st_mtime_ns
+    publish.save_float(tiny_model(), file)
+    assert file.stat().st_mtime_ns == first
+    publish.save_float(tiny_model(seed=1), file)
+    assert file.stat().st_mtime_ns > first
+
+
+def test_run_of_another_bundle_is_refused(
+    publish: ModuleType, bundle: Bundle, tiny_road: Any
+) -> None:
+    import dataclasses
+
+    run = read_run(tiny_road.run)
+    publish.check_run(bundle, run)
+    with pytest.raises(RunError, match="was not made from this run"):
+        publish.check_run(bundle, dataclasses.replace(run, threshold=0.123))
