@@ -27,5 +27,10 @@ def expand(inputs: Iterable[Path]) -> Iterator[tuple[Path, ImageError | None]]:
             yield given, ImageNotReadable(f"{given}: cannot be read ({error})")
             continue
         if not images:
-            yield given, ImageNotFound(f"{given}: no image in this folder")
+            yield (
+                given,
+                ImageNotFound(
+                    f"{given}: no image directly in this folder; folders in it are not searched"
+                ),
+            )
         yield from ((image, None) for image in images)

@@ -9,7 +9,9 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything ran
 Threads = Annotated[
     int, typer.Option("--threads", min=1, max=64, help="Threads of the inference engine.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Write JSON to standard output, one object a line.")
+]
 Metadata = Annotated[
     Path, typer.Argument(metavar="METADATA", help="clean_metadata.csv, from cxr-edge clean.")
 ]

@@ -16,7 +16,10 @@ EXIT_ALL_FAILED = 1
 
 def classify(
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="Image files, or folders of them.")
+        list[Path],
+        typer.Argument(
+            metavar="IMAGE...", help="Image files, or folders with images directly in them."
+        ),
     ],
     as_json: options.AsJson = False,
     bundle: options.BundleOption = None,
@@ -51,6 +54,8 @@ def classify(
         if as_json:
             typer.echo(json.dumps(result_as_json(str(image), prediction, classifier.bundle)))
         else:
+            for warning in prediction.warnings:
+                say(f"warning: {image}: {warning}")
             if not done:
                 typer.echo("label      probability  threshold  file")
             typer.echo(
@@ -59,6 +64,9 @@ def classify(
             )
         done += 1
     if done and not as_json:
-        typer.echo(f"{manifest.notice} Model: {manifest.name} {manifest.version}.")
+        typer.echo(
+            f"{manifest.notice} Model: {manifest.name} {manifest.version} "
+            f"({classifier.bundle.digest[:12]})."
+        )
     if failed:
         raise typer.Exit(EXIT_SOME_FAILED if done else EXIT_ALL_FAILED)

@@ -61,6 +61,9 @@ def convert(
             f"{variant.verification.agreement:>9.4f}  "
             f"{'passed' if variant.verification.passed else 'REJECTED'}"
         )
+    for variant in variants:
+        if variant.calibration:
+            typer.echo(f"{variant.name}: ranges from {variant.calibration.count} training images")
     typer.echo(f"wrote {output}")
     missed = [variant for variant in variants if not variant.verification.passed]
     if missed:

@@ -9,6 +9,9 @@ from cxr_edge import options
 from cxr_edge.terminal import print_figures, progress_bar, say
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 
+# The AUC of a model that guesses.
+CHANCE = 0.5
+
 
 def train(
     metadata: options.Metadata,
@@ -19,7 +22,11 @@ def train(
         typer.Option(metavar="imagenet|none|FILE", help="Where the backbone's weights begin."),
     ] = "imagenet",
     recipe: Annotated[
-        Path | None, typer.Option(help="TOML file of hyper-parameters; defaults without it.")
+        Path | None,
+        typer.Option(
+            help="TOML file of hyper-parameters, such as models/recipes/mobilenetv2.toml; "
+            "defaults without it."
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -61,6 +68,8 @@ def train(
         progress=progress_bar("reading images"),
     )
     print_figures("validation", run.metrics["validation"])
+    if run.metrics["validation"]["auc"]["low"] <= CHANCE:
+        say("warning: on validation this model is not clearly better than chance; train longer")
     typer.echo(
         f"threshold {run.threshold:.4f} ({run.threshold_rule}), temperature {run.temperature:.3f}"
     )

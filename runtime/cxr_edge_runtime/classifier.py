@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.engines import Engine, open_engine
 from cxr_edge_runtime.errors import EngineError, ImageError
-from cxr_edge_runtime.images import read_grey
+from cxr_edge_runtime.images import image_warnings, read_grey
 from cxr_edge_runtime.preprocess import preprocess
 
 # Version of the JSON that `classify --json` prints, one object a line.
@@ -28,6 +28,7 @@ class Prediction:
         probability: of the positive label, 0 to 1.
         threshold: the positive label is given at or above it.
         logit: the model's raw output.
+        warnings: what is suspicious about the image, in words.
         timings_ms: milliseconds of ``decode``, ``preprocess`` and ``invoke``.
     """
 
@@ -35,6 +36,7 @@ class Prediction:
     probability: float
     threshold: float
     logit: float
+    warnings: tuple[str, ...]
     timings_ms: dict[str, float]
 
 
@@ -80,6 +82,7 @@ class Classifier:
             probability=probability,
             threshold=manifest.threshold.value,
             logit=logit,
+            warnings=image_warnings(pixels),
             timings_ms={
                 "decode": (decoded - started) * 1000,
                 "preprocess": (prepared - decoded) * 1000,
@@ -104,7 +107,7 @@ def result_as_json(file: str, prediction: Prediction, bundle: Bundle) -> dict[st
         "probability": round(prediction.probability, 6),
         "threshold": prediction.threshold,
         "gate": {"verdict": "not_checked", "reasons": []},
-        "warnings": [],
+        "warnings": list(prediction.warnings),
         "timings_ms": {name: round(value, 3) for name, value in prediction.timings_ms.items()},
         "bundle": {
             "name": bundle.manifest.name,

@@ -5,16 +5,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cxr_edge_runtime.errors import InvalidRequest
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; rename it to ``path`` when the block ends well.
 
-    When the block raises, the temporary file is removed and ``path`` is as it was.
+    When the block raises, the temporary file is removed and ``path`` is as it was. A link is
+    followed.
 
     Raises:
         OSError: the folder cannot be made or written.
+        InvalidRequest: ``path`` is a folder, a device or a pipe, which a rename would destroy.
     """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise InvalidRequest(f"{path}: is not a regular file; choose another output")
     import tempfile  # 5 ms that reading a bundle should not wait for
 
     path.parent.mkdir(parents=True, exist_ok=True)

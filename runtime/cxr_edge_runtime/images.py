@@ -33,6 +33,10 @@ MAX_BYTES = 80_000_000
 # Below this the ribs themselves can no longer be told apart.
 MIN_SIDE = 64
 
+# A film uses most of the 256 greys; one squeezed into fewer than a quarter was exported wrongly,
+# most often 12 bits stored as 16.
+_LOW_CONTRAST = 64
+
 # Modes that Pillow can turn to grey; of others, such as LAB, no light and dark is known.
 _CONVERTIBLE = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
 # What Pillow's decoders raise on damaged data; SyntaxError is how its PNG reader complains.
@@ -76,13 +80,16 @@ def read_bytes(path: Path) -> bytes:
 
     Raises:
         ImageNotFound: there is no such file.
-        ImageNotReadable: it is a folder, or reading is not permitted or failed.
+        ImageNotReadable: it is no regular file, or reading is not permitted or failed.
         ImageTooLarge: the file has more bytes than the limit.
         UnreadableImage: the file is empty.
     """
     try:
         if path.is_dir():
             raise ImageNotReadable(f"{path}: is a folder, not an image")
+        if path.exists() and not path.is_file():
+            # Opening a pipe would wait for a writer.
+            raise ImageNotReadable(f"{path}: is a pipe or device, not an image file")
         # One byte more than the limit tells "at the limit" from "beyond it" and bounds memory
         # even where the size on disk cannot be trusted (a pipe, a growing file).
         with path.open("rb") as file:
@@ -139,6 +146,17 @@ def decode_grey(content: bytes, *, name: str = "image") -> GreyImage:
     except _DAMAGE as error:
         raise UnreadableImage(f"{name}: damaged image ({error})") from error
     return GreyImage(pixels, format_, mode)
+
+
+def image_warnings(pixels: NDArray[np.uint8]) -> tuple[str, ...]:
+    """What is suspicious about a decoded image ``[H, W] uint8``, in words for the user."""
+    low, high = int(pixels.min()), int(pixels.max())
+    if high - low < _LOW_CONTRAST:
+        return (
+            f"low contrast: greys lie between {low} and {high} of 255; 16-bit images are scaled "
+            "by their full range, so export 8 bits or stretch 12 bits to 16",
+        )
+    return ()
 
 
 def _tiff_silenced(content: bytes) -> contextlib.AbstractContextManager[None]:

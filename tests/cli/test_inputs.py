@@ -30,4 +30,4 @@ def test_folder_without_images_is_an_error_of_its_own(tmp_path: Path) -> None:
     [(path, error)] = expand([tmp_path])
     assert path == tmp_path
     assert isinstance(error, ImageNotFound)
-    assert "no image in this folder" in str(error)
+    assert "no image directly in this folder" in str(error)

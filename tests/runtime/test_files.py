@@ -1,8 +1,10 @@
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
+from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files import replacing, write_bytes, write_text
 
 
@@ -26,6 +28,21 @@ def test_the_file_may_be_read_by_others(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a", "plain")}
     assert len(modes) == 1
+
+
+def test_device_or_pipe_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for target in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(InvalidRequest, match="is not a regular file; choose another output"):
+            write_bytes(target, b"x")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    write_bytes(tmp_path / "link", b"x")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"x"
 
 
 def test_the_suffix_stays_for_writers_that_look_at_it(tmp_path: Path) -> None:

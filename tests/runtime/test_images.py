@@ -22,7 +22,14 @@ from cxr_edge_runtime.errors import (
     UnreadableImage,
     UnsupportedImage,
 )
-from cxr_edge_runtime.images import MAX_PIXELS, MIN_SIDE, decode_grey, read_bytes, read_grey
+from cxr_edge_runtime.images import (
+    MAX_PIXELS,
+    MIN_SIDE,
+    decode_grey,
+    image_warnings,
+    read_bytes,
+    read_grey,
+)
 from synthetic import noisy_gradient
 
 
@@ -59,6 +66,24 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 def test_folder_is_no_image(tmp_path: Path) -> None:
     with pytest.raises(ImageNotReadable, match="is a folder"):
         read_grey(tmp_path)
+
+
+def test_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "film.png")
+    with pytest.raises(ImageNotReadable, match="is a pipe or device"):
+        read_grey(tmp_path / "film.png")
+
+
+def test_twelve_bits_stored_as_sixteen_are_warned_of(grey: np.ndarray) -> None:
+    samples = grey.astype(np.uint16) * 16
+    [warning] = image_warnings(decode_grey(encoded(Image.fromarray(samples), "PNG")).pixels)
+    assert warning.startswith("low contrast: greys lie between 0 and 16 of 255")
+    assert image_warnings(grey) == ()
+
+
+def test_no_original_is_warned_of(shared: Path) -> None:
+    for path in sorted((shared / "data/originals").glob("*/*"))[::10]:
+        assert image_warnings(read_grey(path).pixels) == ()
 
 
 def test_empty_file_is_called_empty(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from cxr_edge_runtime.errors import DatasetError, RunError
+from cxr_edge_runtime.errors import DatasetError, InvalidRequest, RunError
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits
 from cxr_edge_train.fitting import predict_logits
 from cxr_edge_train.recipe import Recipe, read_recipe
@@ -71,7 +71,7 @@ def test_operating_point_keeps_its_floor_on_validation(tiny_road: Any) -> None:
 
 def test_finished_run_is_not_overwritten(tiny_road: Any) -> None:
     table = read_splits(tiny_road.splits, read_metadata(tiny_road.metadata))
-    with pytest.raises(RunError, match="holds a finished run already"):
+    with pytest.raises(InvalidRequest, match="holds a finished run already"):
         train_run(table, **arguments(tiny_road, tiny_road.run))
 
 

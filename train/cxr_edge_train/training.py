@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import pandas as pd
 
-from cxr_edge_runtime.errors import DatasetError, RunError
+from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_runtime.files import replacing, write_text
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.architectures import build
@@ -57,11 +57,11 @@ def train_run(
 
     Raises:
         DatasetError: a split lacks a label.
-        RunError: the folder holds a run already, or the loss left the numbers.
-        InvalidRequest: unknown architecture or unusable weights.
+        RunError: the loss left the numbers.
+        InvalidRequest: the folder holds a run already, or unknown architecture or weights.
     """
     if (output / "run.json").exists():
-        raise RunError(f"{output}: holds a finished run already; choose another --output")
+        raise InvalidRequest(f"{output}: holds a finished run already; choose another --output")
     table = table[table["split"].isin(["train", "validation"])].reset_index(drop=True)
     for split in ("train", "validation"):
         if table.loc[table["split"] == split, "label"].nunique() < 2:

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import shutil
@@ -28,7 +29,8 @@ def test_table_and_notice_on_standard_output(
     assert label in ("NORMAL", "PNEUMONIA")
     assert 0 <= float(probability) <= 1
     assert (threshold, name) == ("0.400", str(image))
-    assert notice == f"{NOTICE} Model: tiny-int8 1."
+    digest = hashlib.sha256((golden_bundle / "bundle.json").read_bytes()).hexdigest()
+    assert notice == f"{NOTICE} Model: tiny-int8 1 ({digest[:12]})."
     assert outcome.err == ""
 
 
@@ -155,6 +157,27 @@ def test_unusual_modes_are_classified(
     outcome = cxr_edge("classify", path, plain, "--json", "--bundle", golden_bundle)
     first, second = (json.loads(line)["probability"] for line in outcome.out.splitlines())
     assert first == pytest.approx(second, abs=0.01)
+
+
+def test_warning_goes_to_standard_error_and_into_the_json(
+    cxr_edge: Any, tmp_path: Path, golden_bundle: Path
+) -> None:
+    dark = tmp_path / "dark.png"
+    Image.fromarray(noisy_gradient((80, 70), seed=0).astype(np.uint16) * 16).save(dark)
+    outcome = cxr_edge("classify", dark, "--bundle", golden_bundle)
+    assert outcome.code == 0
+    assert outcome.err.startswith(f"warning: {dark}: low contrast")
+    outcome = cxr_edge("classify", dark, "--bundle", golden_bundle, "--json")
+    assert json.loads(outcome.out)["warnings"][0].startswith("low contrast")
+
+
+def test_json_keeps_file_names_as_they_are(
+    cxr_edge: Any, make_image: Callable[..., Path], golden_bundle: Path
+) -> None:
+    image = make_image("line\nbreak \u202f \udcff.png")
+    outcome = cxr_edge("classify", image, "--bundle", golden_bundle, "--json")
+    assert json.loads(outcome.out)["file"] == str(image)
+    assert "line?break ? ?.png" in cxr_edge("classify", image, "--bundle", golden_bundle).out
 
 
 def test_bundle_with_a_flipped_byte_is_refused_in_one_line(

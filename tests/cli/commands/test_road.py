@@ -123,6 +123,23 @@ def test_test_labels_are_read_only_with_a_log(
     assert {"date", "bundle_sha256", "model_sha256", "test_digest"} <= set(entry)
 
 
+def test_image_changed_after_cleaning_is_not_measured(cxr_edge: Any, tmp_path: Path) -> None:
+    draw_dataset(tmp_path / "data", patients=6, test_patients=2)
+    metadata, splits = tmp_path / "m.csv", tmp_path / "s.csv"
+    cxr_edge("clean", tmp_path / "data", "-o", metadata)
+    cxr_edge("split", metadata, "-o", splits)
+    arguments = ["mobilenetv2-int8", metadata, "--splits", splits, "--split", "test"]
+    outcome = cxr_edge("evaluate", *arguments, "--log", tmp_path / "log")
+    assert outcome.code == 0
+    assert "warning: this bundle was trained on other images or splits" in outcome.err
+    changed = next((tmp_path / "data" / "test" / "NORMAL").iterdir())
+    changed.write_bytes(next((tmp_path / "data" / "test" / "PNEUMONIA").iterdir()).read_bytes())
+    outcome = cxr_edge("evaluate", *arguments, "--log", tmp_path / "log2")
+    assert outcome.code == 1
+    assert f"{changed}: changed since it was cleaned" in outcome.err
+    assert not (tmp_path / "log2").exists()
+
+
 def test_split_of_a_tiny_set_says_what_is_missing(cxr_edge: Any, tmp_path: Path) -> None:
     draw_dataset(tmp_path / "data", patients=3)
     cxr_edge("clean", tmp_path / "data", "-o", tmp_path / "m.csv")

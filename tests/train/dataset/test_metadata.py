@@ -74,6 +74,13 @@ def test_missing_column_is_named(data_dir: Path, tmp_path: Path) -> None:
         read_metadata(output)
 
 
+def test_semicolons_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("path;split\na;train\n")
+    with pytest.raises(DatasetError, match="separated by semicolons; save it with commas"):
+        read_metadata(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b'"\n', b"path,split\n"])
 def test_what_is_no_metadata_is_one_clear_error(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
@@ -115,6 +122,13 @@ def test_splits_with_a_patient_on_both_sides_are_refused(cleaned: tuple[Path, Pa
     splits.write_text("\n".join(lines) + "\n")
     with pytest.raises(DatasetError, match=r"patient \S+ is in more than one split"):
         read_splits(splits, read_metadata(metadata))
+
+
+def test_metadata_given_as_splits_is_refused_or_has_no_validation(
+    cleaned: tuple[Path, Path],
+) -> None:
+    metadata, _ = cleaned
+    assert "validation" not in set(read_splits(metadata, read_metadata(metadata))["split"])
 
 
 def test_misspelt_split_is_named(cleaned: tuple[Path, Path]) -> None:

@@ -74,7 +74,7 @@ def test_folder_that_cannot_be_read_is_an_error_and_not_empty(
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(DatasetError, match="NORMAL: cannot be read \\(Permission denied\\)"):
+    with pytest.raises(DatasetError, match="train: cannot be read \\(Permission denied\\)"):
         find_files(data_dir)
 
 
@@ -102,6 +102,20 @@ def test_folder_without_the_structure_says_what_is_expected(tmp_path: Path, miss
 def test_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="nowhere: no such folder"):
         find_files(tmp_path / "nowhere")
+
+
+def test_film_below_neither_label_is_listed(data_dir: Path, tmp_path: Path) -> None:
+    for folder in ("train", "train/COVID"):
+        (data_dir / folder).mkdir(exist_ok=True)
+        Image.new("L", (64, 64)).save(data_dir / folder / "stray.png")
+    left_out = [
+        item
+        for item in scan(find_files(data_dir), relative_to=tmp_path)
+        if isinstance(item, LeftOut)
+    ]
+    assert {item.path: item.reason for item in left_out} == dict.fromkeys(
+        ["data/train/stray.png", "data/train/COVID/stray.png"], "not below NORMAL or PNEUMONIA"
+    )
 
 
 def test_val_may_be_absent_or_present(data_dir: Path) -> None:

@@ -114,7 +114,7 @@ def read_splits(path: Path, metadata: pd.DataFrame) -> pd.DataFrame:
     splits = _read_csv(path, SPLIT_COLUMNS, made_by="cxr-edge split")
     _check_words(path, splits, "split", SPLITS)
     joined = metadata.drop(columns="split").merge(
-        splits, on=["path", "md5"], how="inner", validate="one_to_one"
+        splits[list(SPLIT_COLUMNS)], on=["path", "md5"], how="inner", validate="one_to_one"
     )
     if len(joined) != len(splits):
         raise DatasetError(
@@ -145,6 +145,8 @@ def _read_csv(path: Path, columns: Sequence[str], *, made_by: str) -> pd.DataFra
         raise DatasetError(f"{path}: no such file; make it with {made_by}") from None
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise DatasetError(f"{path}: cannot be read as CSV ({error})") from error
+    if len(table.columns) == 1 and ";" in table.columns[0]:
+        raise DatasetError(f"{path}: is separated by semicolons; save it with commas")
     missing = [column for column in columns if column not in table.columns]
     if missing:
         raise DatasetError(

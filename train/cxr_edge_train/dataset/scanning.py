@@ -58,6 +58,8 @@ class LeftOut:
 def find_files(data_dir: Path) -> list[tuple[Path, str, str]]:
     """All files of a data set as ``(path, split, label)``, in a stable order.
 
+    The label is empty for a file that lies below neither ``NORMAL`` nor ``PNEUMONIA``.
+
     Hidden files (``.DS_Store``) and the ``__MACOSX`` folder of the Kaggle archive are not listed.
 
     Raises:
@@ -74,10 +76,10 @@ def find_files(data_dir: Path) -> list[tuple[Path, str, str]]:
             )
     files: list[tuple[Path, str, str]] = []
     for split in FOLDERS:
-        for label in LABELS:
-            folder = data_dir / split / label
-            if folder.is_dir():
-                files.extend((path, split, label) for path in _walk(folder))
+        folder = data_dir / split
+        for path in _walk(folder) if folder.is_dir() else []:
+            label = path.relative_to(folder).parts[0]
+            files.append((path, split, label if label in LABELS else ""))
     return files
 
 
@@ -111,6 +113,9 @@ def scan(
         shown = relative.encode("utf-8", "backslashreplace").decode()
         if shown != relative:
             yield LeftOut(shown, "unreadable: the name is not UTF-8; rename the file")
+            continue
+        if not label:
+            yield LeftOut(relative, f"not below {' or '.join(LABELS)}")
             continue
         if path.suffix.lower() not in SUFFIXES:
             yield LeftOut(relative, "not an image")
