@@ -4,13 +4,14 @@ import contextlib
 import io
 import struct
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageChops, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageChops, UnidentifiedImageError
 
 from cxr_edge_runtime.errors import (
     ImageNotFound,
@@ -44,7 +45,8 @@ _DAMAGE = (
     OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, OverflowError,
     struct.error,
 )  # fmt: skip
-# EXIF orientation (tag 0x0112): what makes the stored image upright.
+# EXIF tag, and what makes the stored image upright for each of its values.
+_ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -179,7 +181,7 @@ def _check_size(size: tuple[int, int], name: str) -> None:
 def _upright(image: Image.Image) -> Image.Image:
     image.load()
     try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
+        orientation = image.getexif().get(_ORIENTATION)
     except _DAMAGE:  # damaged metadata does not make a film unusable
         orientation = None
     turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
@@ -188,12 +190,13 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _tiff_samples(image: Image.Image) -> dict[str, Any]:
     """What Pillow leaves to the caller for TIFF samples of more than 8 bits."""
-    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+    if image.format != "TIFF":
         return {}
-    bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))
+    tags: Mapping[int, Any] = getattr(image, "tag_v2")  # noqa: B009  # only TIFF images have it
+    bits = tags.get(_BITS_PER_SAMPLE, (16,))
     return {
         "bits": bits[0] if 8 < bits[0] <= 16 else 16,
-        "min_is_white": image.tag_v2.get(_PHOTOMETRIC) == _MIN_IS_WHITE,
+        "min_is_white": tags.get(_PHOTOMETRIC) == _MIN_IS_WHITE,
     }
 
 
