@@ -22,13 +22,14 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def print_figures(split: str, figures: Mapping[str, Mapping[str, float]]) -> None:
-    """Write one line a figure: ``validation auc 0.991 [0.985, 0.996]  n = 865``."""
+def print_figures(split: str, figures: Mapping[str, Mapping[str, float]], notice: str) -> None:
+    """Write one line a figure, ``validation auc 0.991 [0.985, 0.996]  n = 865``, and the notice."""
     for name, figure in figures.items():
         typer.echo(
             f"{split} {name:<12} {figure['value']:.3f} "
             f"[{figure['low']:.3f}, {figure['high']:.3f}]  n = {figure['n']}"
         )
+    typer.echo(notice)
 
 
 def progress_bar(label: str) -> Callable[[Iterable[T], int], Iterator[T]]:

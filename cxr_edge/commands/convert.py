@@ -40,6 +40,7 @@ def convert(
     load_quietly()
     from cxr_edge_convert.conversion import REJECTED, convert_run
     from cxr_edge_runtime.errors import LimitMissed
+    from cxr_edge_runtime.manifest import NOTICE
     from cxr_edge_train.dataset.pixels import default_cache_dir
 
     variants = convert_run(
@@ -64,6 +65,7 @@ def convert(
     for variant in variants:
         if variant.calibration:
             typer.echo(f"{variant.name}: ranges from {variant.calibration.count} training images")
+    typer.echo(NOTICE)
     typer.echo(f"wrote {output}")
     missed = [variant for variant in variants if not variant.verification.passed]
     if missed:

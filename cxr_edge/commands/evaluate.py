@@ -74,5 +74,4 @@ def evaluate(
             )
         )
         return
-    print_figures(split.value, figures)
-    typer.echo(loaded.manifest.notice)
+    print_figures(split.value, figures, loaded.manifest.notice)

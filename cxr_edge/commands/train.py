@@ -44,6 +44,7 @@ def train(
 
     load_quietly()
     from cxr_edge.training_progress import TrainingProgress
+    from cxr_edge_runtime.manifest import NOTICE
     from cxr_edge_train.dataset.metadata import read_metadata, read_splits
     from cxr_edge_train.dataset.pixels import default_cache_dir
     from cxr_edge_train.recipe import Recipe, read_recipe
@@ -67,7 +68,7 @@ def train(
         callbacks=[TrainingProgress(settings.fit.head_epochs + settings.fit.epochs)],
         progress=progress_bar("reading images"),
     )
-    print_figures("validation", run.metrics["validation"])
+    print_figures("validation", run.metrics["validation"], NOTICE)
     if run.metrics["validation"]["auc"]["low"] <= CHANCE:
         say("warning: on validation this model is not clearly better than chance; train longer")
     typer.echo(

@@ -14,6 +14,8 @@ from cxr_edge_train.batches import TrainingBatches
 from cxr_edge_train.recipe import Recipe
 
 PREDICT_BATCH = 64
+# The best epoch so far, in the run's folder while it is being made.
+CHECKPOINT = "checkpoint.keras"
 
 
 def fit(
@@ -72,7 +74,7 @@ def fit(
     backbone.trainable = True
     schedule = _warmup_cosine(recipe, steps_per_epoch=len(batches))
     _compile(model, recipe, keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay))
-    checkpoint = output / "checkpoint.keras"
+    checkpoint = output / CHECKPOINT
     model.fit(
         batches,
         validation_data=held_out,

@@ -19,7 +19,7 @@ from cxr_edge_train.defaults import MIN_SENSITIVITY
 from cxr_edge_train.evaluation.metrics import evaluate, positives
 from cxr_edge_train.evaluation.operating_point import choose_operating_point
 from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
-from cxr_edge_train.fitting import fit, predict_logits
+from cxr_edge_train.fitting import CHECKPOINT, fit, predict_logits
 from cxr_edge_train.recipe import Recipe, recipe_as_toml
 from cxr_edge_train.runs import Run, write_run, write_table
 
@@ -67,7 +67,8 @@ def train_run(
         if table.loc[table["split"] == split, "label"].nunique() < 2:
             raise DatasetError(f"the {split} split has not both labels; make the splits again")
     output.mkdir(parents=True, exist_ok=True)
-    (output / "history.csv").unlink(missing_ok=True)  # of an attempt that did not finish
+    for name in ("history.csv", CHECKPOINT):  # of an attempt that did not finish
+        (output / name).unlink(missing_ok=True)
     write_text(output / "recipe.toml", recipe_as_toml(recipe))
     write_table(output / "dataset.csv", table)
 

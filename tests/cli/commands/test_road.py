@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cxr_edge_runtime.manifest import NOTICE
 from cxr_edge_train import architectures
 from synthetic import draw_dataset
 from tiny_model import tiny_backbone
@@ -64,6 +65,7 @@ def test_train_convert_evaluate_classify(
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     assert "validation auc" in outcome.out
+    assert NOTICE in outcome.out
     assert outcome.err.splitlines()[0] == f"run: {run}"
     assert [line[:9] for line in outcome.err.splitlines()[1:]] == ["epoch 1/2", "epoch 2/2"]
 
@@ -74,6 +76,7 @@ def test_train_convert_evaluate_classify(
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     assert [line.split()[0] for line in outcome.out.splitlines()[1:3]] == ["float32", "int8"]
+    assert NOTICE in outcome.out
 
     outcome = cxr_edge(
         "evaluate", bundles / "int8", tiny_road.metadata, "--splits", tiny_road.splits, "--json"
