@@ -22,7 +22,7 @@ def test_every_setting_is_tested_below() -> None:
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_shape_and_type_stay(seed: int) -> None:
     pixels = noisy_gradient((96, 80), seed=1)
     always = replace(Augmentation(), **dict.fromkeys(PROBABILITIES, 1.0))

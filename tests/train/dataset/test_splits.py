@@ -33,7 +33,7 @@ def patients_by_split(table: pd.DataFrame) -> dict[str, set[str]]:
 
 
 @given(st.integers(6, 40), st.integers(0, 5), st.integers(1, 4), st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_no_patient_is_in_two_splits(patients: int, tests: int, images: int, seed: int) -> None:
     table = metadata(patients=patients, test_patients=tests, images=images)
     assigned = assign_splits(table, seed=seed)
