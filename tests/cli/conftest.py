@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -22,8 +23,11 @@ Run = Callable[..., Outcome]
 
 
 @pytest.fixture
-def cxr_edge(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Call ``cxr-edge`` with arguments, in this process."""
+def cxr_edge(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> Run:
+    """Call ``cxr-edge`` with arguments, in this process, with a cache folder of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def run(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["cxr-edge", *map(str, arguments)])

@@ -66,6 +66,9 @@ def train_run(
     for split in ("train", "validation"):
         if table.loc[table["split"] == split, "label"].nunique() < 2:
             raise DatasetError(f"the {split} split has not both labels; make the splits again")
+    # Before any other work: unknown names and weights that do not fit are found here.
+    keras.utils.set_random_seed(seed)
+    model = build(architecture, recipe.model, weights=weights)
     output.mkdir(parents=True, exist_ok=True)
     for name in ("history.csv", CHECKPOINT):  # of an attempt that did not finish
         (output / name).unlink(missing_ok=True)
@@ -80,8 +83,6 @@ def train_run(
         load_pixels(rows, spec, root=root, cache_dir=cache_dir, progress=progress)
         for rows in (train, validation)
     )
-    keras.utils.set_random_seed(seed)
-    model = build(architecture, recipe.model, weights=weights)
     labels = positives(validation)
     started = time.monotonic()
     model = fit(

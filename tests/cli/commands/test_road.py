@@ -47,13 +47,14 @@ def test_unknown_architecture_is_wrong_usage(cxr_edge: Any, tiny_road: Any, tmp_
     )  # fmt: skip
     assert outcome.code == 2
     assert "unknown architecture 'resnet'; known are mobilenetv2" in outcome.err
+    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "cache").exists()
 
 
 def test_train_convert_evaluate_classify(
     cxr_edge: Any, tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": tiny_backbone})
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
         "[model]\nimage_size = 32\n[fit]\nbatch_size = 50\nhead_epochs = 1\nepochs = 1\n"
