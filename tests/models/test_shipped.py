@@ -68,6 +68,22 @@ def test_card_is_what_the_generator_writes_and_the_sections(bundle: Bundle) -> N
     assert (bundle.path / "MODEL_CARD.md").read_text() == card
 
 
+def test_readme_states_these_figures_and_a_real_answer(bundle: Bundle) -> None:
+    readme = (ROOT / "README.md").read_text()
+    for split in ("validation", "test"):
+        for name in ("auc", "sensitivity", "specificity"):
+            figure = bundle.manifest.metrics[split][name]
+            assert f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]" in readme
+    sample = ROOT / "data" / "samples" / "phantom_opacity_lobar.jpeg"
+    shown = next(line for line in readme.splitlines() if line.endswith(sample.name))
+    label, probability, threshold, _ = shown.split()
+    prediction = Classifier(bundle).classify(sample)
+    assert label == prediction.label
+    # INT8 kernels of other processors and engines move a probability by some hundredths.
+    assert float(probability) == pytest.approx(prediction.probability, abs=0.06)
+    assert float(threshold) == pytest.approx(prediction.threshold, abs=0.0005)
+
+
 def test_recipe_in_the_bundle_is_the_committed_one(bundle: Bundle) -> None:
     committed = read_recipe(ROOT / "models" / "recipes" / "mobilenetv2.toml")
     assert parse_recipe(bundle.manifest.training.recipe) == committed
