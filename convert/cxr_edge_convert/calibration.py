@@ -1,4 +1,4 @@
-"""Which training images calibrate an INT8 model, and the range of every tensor over all of them."""
+"""Which training images calibrate an INT8 model."""
 
 import hashlib
 
@@ -6,6 +6,7 @@ import pandas as pd
 
 from cxr_edge_convert.limits import MIN_CALIBRATION_IMAGES
 from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_train.dataset.patients import patient_groups
 
 
 def choose_calibration_images(table: pd.DataFrame, *, count: int, seed: int) -> pd.DataFrame:
@@ -31,9 +32,8 @@ def choose_calibration_images(table: pd.DataFrame, *, count: int, seed: int) -> 
         )
     train = table[table["split"] == "train"]
     shuffled = train.sort_values("path").sample(frac=1, random_state=seed)
-    patient = shuffled["patient"].where(shuffled["patient"] != "", shuffled["path"])
     # How many images of the same patient come before this one, then the drawn order.
-    turn = shuffled.groupby(patient).cumcount()
+    turn = shuffled.groupby(patient_groups(shuffled)).cumcount()
     ordered = shuffled.assign(turn=turn).sort_values("turn", kind="stable")
     # Rank within the class: 0th of each class, 1st of each class, ...
     rank = ordered.groupby("label").cumcount()

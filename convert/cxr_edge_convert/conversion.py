@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from cxr_edge_convert.calibration import calibration_digest, choose_calibration_images
 from cxr_edge_convert.limits import CALIBRATION_IMAGES, Limits
-from cxr_edge_convert.packaging import FLOAT32, INT8, input_entry, package
+from cxr_edge_convert.packaging import FLOAT32, INT8, package
 from cxr_edge_convert.report import write_report
 from cxr_edge_convert.tflite import tensor_ranges, to_float32, to_int8
 from cxr_edge_convert.verification import Verification, engine_logits, verify
 from cxr_edge_runtime.engines.litert import LiteRtEngine
 from cxr_edge_runtime.errors import InvalidRequest, RunError
-from cxr_edge_runtime.manifest import Calibration
+from cxr_edge_runtime.manifest import Calibration, InputEntry
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.runs import Run, read_dataset, read_predictions, read_run
 
@@ -96,7 +96,7 @@ def convert_run(
     float_logits = read_predictions(folder, validation)
 
     def checked(name: str, content: bytes, calibration: Calibration | None) -> Variant:
-        engine = LiteRtEngine(content, input_entry(run, name))
+        engine = LiteRtEngine(content, InputEntry.of_contract(name, run.preprocess))
         verification = verify(
             float_logits,
             engine_logits(engine, validation_pixels),

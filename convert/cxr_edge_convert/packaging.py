@@ -29,14 +29,6 @@ INTENDED_USE = (
 )
 
 
-def input_entry(run: Run, quantization: str) -> InputEntry:
-    """The input tensor that the model contract gives a variant."""
-    shape = (1, run.preprocess.height, run.preprocess.width, 1)
-    if quantization == INT8:
-        return InputEntry(shape, "int8", 1.0, -128)
-    return InputEntry(shape, "float32", 1.0, 0)
-
-
 def package(
     target: Path,
     model: bytes,
@@ -67,7 +59,7 @@ def package(
         positive_label="PNEUMONIA",
         files={},
         model=ModelEntry(MODEL_FILE, "tflite", quantization),
-        input=input_entry(run, quantization),
+        input=InputEntry.of_contract(quantization, run.preprocess),
         preprocess=run.preprocess,
         temperature=run.temperature,
         threshold=Threshold(run.threshold, run.threshold_rule, "validation"),

@@ -67,8 +67,9 @@ def tensor_ranges(float32: bytes, pixels: NDArray[np.uint8]) -> Ranges:
     """
     ranges = _min_max(float32, pixels)
     ramp = np.resize(np.arange(256, dtype=np.uint8), pixels.shape[1:])[np.newaxis]
+    image = _interpreter(float32).get_input_details()[0]["name"]
     for name, limits in _min_max(float32, ramp).items():
-        if name == _input_name(float32) or any(f"/{layer}" in name for layer in INPUT_LAYERS):
+        if name == image or any(f"/{layer}" in name for layer in INPUT_LAYERS):
             ranges[name] = limits
     return {name: _covering(limits) for name, limits in ranges.items()}
 
@@ -88,9 +89,9 @@ def to_int8(float32: bytes, ranges: Ranges) -> bytes:
     engine.load_quantization_recipe(recipe.static_wi8_ai8())
     # The operators that make the outputs: the map's convolution and the two means. In float the
     # logit is not confined to 256 steps, and three small operators cost next to nothing.
-    for name in _output_names(float32):
+    for output in _interpreter(float32).get_output_details():
         engine.update_quantization_recipe(
-            regex=re.escape(name),
+            regex=re.escape(output["name"]),
             operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
             algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE,
         )
@@ -142,12 +143,3 @@ def _covering(limits: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.fl
 def _interpreter(model: bytes) -> Any:
     with stderr_silenced():
         return Interpreter(model_content=model)
-
-
-def _input_name(model: bytes) -> str:
-    name: str = _interpreter(model).get_input_details()[0]["name"]
-    return name
-
-
-def _output_names(model: bytes) -> list[str]:
-    return [details["name"] for details in _interpreter(model).get_output_details()]

@@ -50,7 +50,7 @@ def evaluate(
             f"some of these {split.value} images"
         )
     rows = table[table["split"] == split.value].reset_index(drop=True)
-    evaluation = evaluate_bundle(
+    metrics = evaluate_bundle(
         loaded,
         rows,
         root=metadata.resolve().parent,
@@ -58,9 +58,9 @@ def evaluate(
         progress=progress_bar("classifying"),
     )
     if split is Split.TEST and log is not None:
-        log_test_reading(log, loaded, evaluation.metrics, dataset_digest(rows))
+        log_test_reading(log, loaded, metrics, dataset_digest(rows))
         say(f"logged in {log}")
-    figures = evaluation.metrics.as_dict()
+    figures = metrics.as_dict()
     if as_json:
         typer.echo(
             json.dumps(

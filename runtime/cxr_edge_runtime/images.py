@@ -94,7 +94,7 @@ def read_bytes(path: Path) -> bytes:
             # Opening a pipe would wait for a writer.
             raise ImageNotReadable(f"{path}: is a pipe or device, not an image file")
         # One byte more than the limit tells "at the limit" from "beyond it" and bounds memory
-        # even where the size on disk cannot be trusted (a pipe, a growing file).
+        # even when the file grows meanwhile.
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:

@@ -16,8 +16,8 @@ SCHEMA_VERSION = 1
 # VGG16 in float32, the largest model we build, has 59 MB.
 MAX_FILE_BYTES = 200_000_000
 
-# The input's type follows from the quantization.
-_DTYPES = {"float32": "float32", "int8": "int8"}
+# The model contract: type and zero point of the input follow from the quantization.
+_INPUTS = {"float32": ("float32", 0), "int8": ("int8", -128)}
 # Beyond it an integer of JSON has no double.
 _LARGEST = sys.float_info.max
 
@@ -56,6 +56,12 @@ class InputEntry:
     dtype: str
     scale: float
     zero_point: int
+
+    @classmethod
+    def of_contract(cls, quantization: str, preprocess: PreprocessSpec) -> "InputEntry":
+        """The input that the model contract gives to a quantization, ``float32`` or ``int8``."""
+        dtype, zero_point = _INPUTS[quantization]
+        return cls((1, preprocess.height, preprocess.width, 1), dtype, 1.0, zero_point)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,14 +227,14 @@ def _require(condition: bool, where: str, expected: str, value: Any, name: str) 
 def _check(manifest: Manifest, name: str) -> None:
     """What the types alone do not say."""
     height, width = manifest.preprocess.height, manifest.preprocess.width
-    zero_points = {"float32": 0, "int8": -128}
+    dtype, zero_point = _INPUTS.get(manifest.model.quantization, (None, None))
     conditions = (
         (len(set(manifest.labels)) == 2 == len(manifest.labels), "labels must be two"),
         (manifest.positive_label in manifest.labels, "positive_label must be one of labels"),
         (manifest.model.file in manifest.files, "model.file must be listed in files"),
         (
-            _DTYPES.get(manifest.model.quantization) == manifest.input.dtype,
-            f"model.quantization must be {' or '.join(_DTYPES)}, and input.dtype that of it",
+            manifest.input.dtype == dtype,
+            f"model.quantization must be {' or '.join(_INPUTS)}, and input.dtype that of it",
         ),
         (
             all(0 <= entry.bytes <= MAX_FILE_BYTES for entry in manifest.files.values()),
@@ -245,7 +251,7 @@ def _check(manifest: Manifest, name: str) -> None:
         (manifest.input.shape == (1, height, width, 1), "input.shape must be [1, H, W, 1]"),
         (manifest.input.scale == 1.0, "input.scale must be 1"),
         (
-            zero_points.get(manifest.input.dtype) == manifest.input.zero_point,
+            manifest.input.zero_point == zero_point,
             "input must be float32 with zero_point 0 or int8 with zero_point -128",
         ),
         (all(_is_plain(file) for file in manifest.files), "files must be plain names"),

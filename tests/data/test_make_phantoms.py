@@ -3,8 +3,6 @@
 Images are rendered small; places are given in the generator's centimetres.
 """
 
-import importlib.util
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +10,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 from PIL import Image
+
+from scripts import load_script
 
 DATA = Path(__file__).parents[2] / "data"
 WIDTH_PX = 160
@@ -21,14 +21,7 @@ SPINE, HEART = (0.0, 15.0), (3.0, 13.5)
 
 @pytest.fixture(scope="module")
 def phantoms() -> ModuleType:
-    """Import the script by its path: data/ is not a package."""
-    spec = importlib.util.spec_from_file_location("make_phantoms", DATA / "make_phantoms.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up while it is loading
-    spec.loader.exec_module(module)
-    return module
+    return load_script("data/make_phantoms.py")
 
 
 @pytest.fixture(scope="module")

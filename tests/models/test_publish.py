@@ -1,4 +1,3 @@
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +10,7 @@ from cxr_edge_convert.limits import Limits
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.runs import read_run
+from scripts import load_script
 from tiny_model import tiny_model
 
 FIGURE = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 40}
@@ -24,13 +24,7 @@ PARITY = {
 
 @pytest.fixture(scope="module")
 def publish() -> ModuleType:
-    path = Path(__file__).resolve().parents[2] / "models" / "publish.py"
-    spec = importlib.util.spec_from_file_location("publish", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("models/publish.py")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,4 @@
 import hashlib
-import importlib.util
 import json
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from cxr_edge_convert.card import model_card
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_train.recipe import parse_recipe, read_recipe
+from scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,11 +56,7 @@ def test_figures_of_card_and_test_log_are_those_of_the_manifest(bundle: Bundle) 
 
 
 def test_card_is_what_the_generator_writes_and_the_sections(bundle: Bundle) -> None:
-    spec = importlib.util.spec_from_file_location("publish", ROOT / "models" / "publish.py")
-    assert spec is not None
-    assert spec.loader is not None
-    publish = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(publish)
+    publish = load_script("models/publish.py")
     sha256 = hashlib.sha256(bundle.model).hexdigest()
     reading = publish.only_reading(ROOT / "docs" / "results" / "test-log.jsonl", sha256)
     parity = json.loads((ROOT / "docs" / "results" / "originals-parity.json").read_text())

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+import pandas as pd
+
 from cxr_edge_runtime.errors import InvalidRequest
 
 NORMAL, BACTERIA, VIRUS, UNKNOWN = "normal", "bacteria", "virus", "unknown"
@@ -19,6 +21,15 @@ class Identity:
 
     patient: str
     kind: str
+
+
+def patient_groups(table: pd.DataFrame) -> "pd.Series[str]":
+    """Whose image each row is, for grouping; every image of an unknown patient is a group alone.
+
+    Args:
+        table: rows with ``patient`` and ``path``.
+    """
+    return table["patient"].where(table["patient"] != "", "image:" + table["path"])
 
 
 def compile_patient_pattern(pattern: str) -> re.Pattern[str]:

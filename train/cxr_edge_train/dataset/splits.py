@@ -6,6 +6,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_train.dataset.patients import patient_groups
 
 # One fold of six: on the Kermany set about 640 pneumonia and 225 normal validation images, enough
 # for a sensitivity known to two points, while five sixths remain to learn from.
@@ -30,7 +31,7 @@ def assign_splits(metadata: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     Raises:
         DatasetError: a label has no images, or fewer patients than folds.
     """
-    patient = metadata["patient"].where(metadata["patient"] != "", "image:" + metadata["path"])
+    patient = patient_groups(metadata)
     is_test = metadata["split"] == "test"
     leaking = ~is_test & patient.isin(patient[is_test])
     table = metadata[~leaking].copy()

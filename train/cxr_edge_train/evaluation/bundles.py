@@ -2,34 +2,17 @@
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.dataset.pixels import read_unchanged
 from cxr_edge_train.evaluation.metrics import Metrics, evaluate
-
-
-@dataclass(frozen=True, slots=True)
-class BundleEvaluation:
-    """What a bundle does on a split.
-
-    Attributes:
-        metrics: with intervals, at the bundle's own threshold.
-        probabilities: ``[N]`` of each row.
-        logits: ``[N]`` of each row.
-    """
-
-    metrics: Metrics
-    probabilities: NDArray[np.float64]
-    logits: NDArray[np.float64]
 
 
 def evaluate_bundle(
@@ -39,7 +22,7 @@ def evaluate_bundle(
     root: Path,
     threads: int = 1,
     progress: Callable[[Iterable[str], int], Iterable[str]] = lambda items, total: items,
-) -> BundleEvaluation:
+) -> Metrics:
     """Classify every image of a table from its file, as a user would, and compute the figures.
 
     Args:
@@ -57,14 +40,13 @@ def evaluate_bundle(
         raise DatasetError("no images in this split")
     classifier = Classifier(bundle, threads=threads)
     paths = progress(table["path"], len(table))
-    predictions = [
-        classifier.classify(read_unchanged(root / path, md5))
-        for path, md5 in zip(paths, table["md5"])
-    ]
-    probabilities = np.array([prediction.probability for prediction in predictions])
-    metrics = evaluate(probabilities, table, threshold=bundle.manifest.threshold.value)
-    logits = np.array([prediction.logit for prediction in predictions])
-    return BundleEvaluation(metrics, probabilities, logits)
+    probabilities = np.array(
+        [
+            classifier.classify(read_unchanged(root / path, md5)).probability
+            for path, md5 in zip(paths, table["md5"])
+        ]
+    )
+    return evaluate(probabilities, table, threshold=bundle.manifest.threshold.value)
 
 
 def log_test_reading(log: Path, bundle: Bundle, metrics: Metrics, digest: str) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.evaluation.intervals import Interval, patient_bootstrap, wilson_interval
 
 # The bootstrap's seed is part of the definition of the interval, not an option.
@@ -56,7 +57,7 @@ def evaluate(
     labels = positives(table)
     if len(np.unique(labels)) < 2:
         raise DatasetError("only one label is present; both are needed to measure a classifier")
-    patients = table["patient"].where(table["patient"] != "", table["path"]).to_numpy(object)
+    patients = patient_groups(table).to_numpy(object)
     decisions = (probabilities >= threshold).astype(np.int64)
     (tn, fp), (fn, tp) = confusion_matrix(labels, decisions, labels=[0, 1]).tolist()
 
