@@ -196,7 +196,7 @@ def _read(expected: Any, value: Any, where: str, name: str) -> Any:
         hints = get_type_hints(expected)
         for key in value:
             if key not in hints:
-                raise BundleInvalid(f"{name}: unknown field {where}{key}")
+                raise BundleInvalid(f"{name}: unknown field {where}{_escaped(key)}")
         for key in hints:
             if key not in value:
                 raise BundleInvalid(f"{name}: missing field {where}{key}")
@@ -208,7 +208,10 @@ def _read(expected: Any, value: Any, where: str, name: str) -> Any:
         return tuple(_read(arguments[0], item, where, name) for item in value)
     if origin is dict:
         _require(isinstance(value, dict), where, "a JSON object", value, name)
-        return {k: _read(arguments[1], item, f"{where}{k}.", name) for k, item in value.items()}
+        return {
+            key: _read(arguments[1], item, f"{where}{_escaped(key)}.", name)
+            for key, item in value.items()
+        }
     if expected is float and type(value) is int:
         _require(abs(value) <= _LARGEST, where, "a finite number", value, name)
         value = float(value)
@@ -216,6 +219,11 @@ def _read(expected: Any, value: Any, where: str, name: str) -> Any:
     if expected is float:
         _require(math.isfinite(value), where, "a finite number", value, name)
     return value
+
+
+def _escaped(key: str) -> str:
+    """A key that the file chose, fit for a message of one line."""
+    return repr(key)[1:-1]
 
 
 def _require(condition: bool, where: str, expected: str, value: Any, name: str) -> None:

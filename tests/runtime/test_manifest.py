@@ -56,6 +56,15 @@ def test_unknown_field_is_named() -> None:
         parse_manifest(encoded(content))
 
 
+@pytest.mark.parametrize("section", ["threshold", "files", "metrics"])
+def test_line_break_in_a_key_stays_out_of_the_message(section: str) -> None:
+    content = values()
+    content[section]["a\nb"] = 1
+    with pytest.raises(BundleInvalid, match=r"a\\nb") as caught:
+        parse_manifest(encoded(content))
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
