@@ -1,0 +1,1 @@
+"""Figures and self-contained pages: one look for exploration, evaluation and comparison."""
