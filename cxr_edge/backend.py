@@ -12,7 +12,13 @@ def load_quietly() -> None:
         ModuleNotFoundError: Keras or its backend is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # GPU memory as it is needed, not all at once: others may use the device. Only the environment
+    # is read early enough, before the backend is imported.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     with stderr_silenced():
         import keras
 
         keras.distribution.list_devices()
+    # Its messages would mix with the results on standard output.
+    keras.config.disable_interactive_logging()

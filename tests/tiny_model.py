@@ -16,7 +16,9 @@ def tiny_backbone(
     entry = keras.Input(rgb.shape[1:])
     features = entry
     for filters in (8, 16):
-        features = keras.layers.Conv2D(filters, 3, strides=2, padding="same")(features)
+        features = keras.layers.Conv2D(
+            filters, 3, strides=2, padding="same", name=f"conv{filters}"
+        )(features)
         features = keras.layers.BatchNormalization(momentum=0.9)(features)
         features = keras.layers.ReLU(6.0)(features)
     backbone: keras.KerasTensor = keras.Model(entry, features, name=BACKBONE)(rgb)

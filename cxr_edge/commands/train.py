@@ -39,7 +39,10 @@ def train(
         float, typer.Option(min=0.01, max=1.0, help="Floor of the operating point on validation.")
     ] = MIN_SENSITIVITY,
 ) -> None:
-    """Train a classifier; everything it leaves is in the run's folder."""
+    """Train a classifier; everything it leaves is in the run's folder.
+
+    The same command goes on with a run that was interrupted.
+    """
     from cxr_edge.backend import load_quietly
 
     load_quietly()
@@ -47,18 +50,27 @@ def train(
     from cxr_edge_runtime.manifest import NOTICE
     from cxr_edge_train.dataset.metadata import read_metadata, read_splits
     from cxr_edge_train.dataset.pixels import default_cache_dir
+    from cxr_edge_train.devices import description
     from cxr_edge_train.recipe import Recipe, read_recipe
-    from cxr_edge_train.runs import new_run_folder
-    from cxr_edge_train.training import train_run
+    from cxr_edge_train.snapshots import read_progress
+    from cxr_edge_train.training import fit_settings, recipe_for, train_run
+    from cxr_edge_train.unfinished import folder_for
 
-    settings = read_recipe(recipe) if recipe else Recipe()
+    start = None if weights == "none" else weights
+    settings = recipe_for(start, read_recipe(recipe) if recipe else Recipe())
     table = read_splits(splits, read_metadata(metadata))
-    folder = output or new_run_folder(default_cache_dir(), architecture)
-    say(f"run: {folder}")
+    folder = output or folder_for(
+        default_cache_dir(),
+        fit_settings(table, architecture=architecture, weights=start, recipe=settings, seed=seed),
+    )
+    done = read_progress(folder).epochs
+    say(f"run: {folder}, on {description(settings.fit)}")
+    if done:
+        say(f"going on after epoch {done}")
     run = train_run(
         table,
         architecture=architecture,
-        weights=None if weights == "none" else weights,
+        weights=start,
         recipe=settings,
         seed=seed,
         root=metadata.resolve().parent,

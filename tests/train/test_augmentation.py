@@ -18,7 +18,11 @@ STRENGTHS = ["rotation", "zoom", "shift", "gamma", "contrast", "brightness"]
 
 
 def test_every_setting_is_tested_below() -> None:
-    assert {field.name for field in fields(Augmentation)} == {*PROBABILITIES, *STRENGTHS}
+    assert {field.name for field in fields(Augmentation)} == {
+        *PROBABILITIES,
+        *STRENGTHS,
+        "mixup",  # of a batch, tested with the batches
+    }
 
 
 @given(st.integers(0, 10_000))

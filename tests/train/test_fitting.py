@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cxr_edge_runtime.errors import RunError
+from cxr_edge_train import devices
 from cxr_edge_train.architectures.pretrained import BACKBONE
 from cxr_edge_train.fitting import fit, predict_logits
 from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe
@@ -70,7 +71,6 @@ def test_best_epoch_of_fine_tuning_comes_back(tmp_path: Path) -> None:
     smoothed = LABELS[:20] * 0.95 + 0.025
     loss = np.mean(np.logaddexp(0, logits) - smoothed * logits)
     assert loss == pytest.approx(min(measured[1:]), rel=1e-3)
-    assert not (tmp_path / "checkpoint.keras").exists()
 
 
 def test_fine_tuning_stops_after_the_patience(tmp_path: Path) -> None:
@@ -78,9 +78,64 @@ def test_fine_tuning_stops_after_the_patience(tmp_path: Path) -> None:
     assert len(losses(tmp_path)) < 31
 
 
-def test_loss_that_is_no_number_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="the loss was never a number; lower learning_rate"):
+def test_loss_that_is_no_number_stops_with_advice(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"no longer a number in epoch 2; lower learning_rate"):
         fitted(tmp_path, learning_rate=1e30, warmup_epochs=0.0)
+
+
+def test_best_model_before_the_loss_left_the_numbers_is_kept(tmp_path: Path) -> None:
+    class Poison(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            if epoch == 2:
+                cam = self.model.get_layer("cam")
+                cam.set_weights([cam.get_weights()[0] * np.nan, cam.get_weights()[1]])
+
+    with pytest.raises(RunError, match=r"epoch 3; .* best model until then is .*best-0002\.keras"):
+        fitted(tmp_path, callbacks=[Poison()])
+    kept = keras.models.load_model(tmp_path / "best-0002.keras")
+    assert np.isfinite(predict_logits(kept, PIXELS)).all()
+
+
+def test_only_the_chosen_block_is_fine_tuned(tmp_path: Path) -> None:
+    start = [layer.get_weights() for layer in tiny_model().get_layer(BACKBONE).layers]
+    model = fitted(tmp_path, learning_rate=1e-2, fine_tune_from="conv16")
+    end = [layer.get_weights() for layer in model.get_layer(BACKBONE).layers]
+    changed = [any((a != b).any() for a, b in zip(one, two)) for one, two in zip(start, end)]
+    names = [type(layer).__name__ for layer in model.get_layer(BACKBONE).layers]
+    assert [name for name, c in zip(names, changed) if c] == ["Conv2D", "BatchNormalization"]
+
+
+def test_moving_average_of_weights_is_what_is_measured_and_saved(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("raw", "average")]
+    models = []
+    for folder, momentum in zip(folders, (0.0, 0.9)):
+        folder.mkdir()
+        settings = {"learning_rate": 1e-2, "epochs": 1, "head_epochs": 0}
+        models.append(fitted(folder, weight_average=momentum, **settings))
+    raw, average = (model.get_layer("cam").get_weights()[0] for model in models)
+    start = tiny_model().get_layer("cam").get_weights()[0]
+    assert np.abs(average - start).sum() < np.abs(raw - start).sum()
+    logits = predict_logits(models[1], PIXELS[:20])
+    smoothed = LABELS[:20] * 0.95 + 0.025
+    loss = np.mean(np.logaddexp(0, logits) - smoothed * logits)
+    assert loss == pytest.approx(losses(folders[1])[0], rel=1e-3)
+
+
+def test_model_trained_in_mixed_precision_computes_in_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "has_accelerator", lambda: True)
+    with devices.computing(Fit()):
+        assert keras.config.dtype_policy().name == "mixed_float16"
+        model = fitted(tmp_path)
+    assert keras.config.dtype_policy().name == "float32"
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    plain = tiny_model()
+    plain.set_weights(loaded.get_weights())
+    np.testing.assert_array_equal(predict_logits(loaded, PIXELS), predict_logits(plain, PIXELS))
+    for saved, back in zip(model.optimizer.variables, loaded.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(saved, back)
 
 
 def test_the_same_seed_gives_the_same_model(tmp_path: Path) -> None:

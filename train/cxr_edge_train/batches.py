@@ -1,5 +1,7 @@
 """Batches for fitting: shuffled and augmented anew each epoch, reproducible from the seed."""
 
+import os
+
 import keras
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +13,16 @@ from cxr_edge_train.recipe import Augmentation
 Named = dict[str, NDArray[np.float32]]
 Batch = tuple[Named, Named, Named]
 
-# Threads that augment while the network computes; Pillow lets go of the interpreter lock.
-_WORKERS = 2
+# Threads that augment while the network computes; Pillow lets go of the interpreter lock. More
+# than eight waited for the lock instead of working.
+_WORKERS = min(8, os.cpu_count() or 1)
 
 
 class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is not typed
     """Images, logit targets and class weights of the training split.
 
-    The order of an epoch and the augmentation of each image depend on the seed, the epoch and the
-    image alone, never on threads.
+    The order of an epoch, the augmentation of each image and what is mixed depend on the seed, the
+    epoch and the image alone, never on threads or on the epochs that this process has seen.
     """
 
     def __init__(
@@ -30,15 +33,25 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         *,
         batch_size: int,
         seed: int,
+        epoch: int = 0,
     ) -> None:
-        """Take ``pixels [N, H, W, 1] uint8`` and ``labels [N]`` of 0 and 1."""
+        """Take the training images.
+
+        Args:
+            pixels: ``[N, H, W, 1] uint8``.
+            labels: ``[N]`` of 0 and 1.
+            augmentation: how images are changed.
+            batch_size: images a batch.
+            seed: of everything drawn.
+            epoch: the first epoch to come, counted from 0 over all phases.
+        """
         super().__init__(workers=_WORKERS, use_multiprocessing=False, max_queue_size=8)
         self._pixels = pixels
         self._labels = labels
         self._augmentation = augmentation
         self._batch_size = batch_size
         self._seed = seed
-        self._epoch = 0
+        self._epoch = epoch
         weights = balanced_class_weights(labels)
         self._weights = np.array([weights[int(label)] for label in labels], dtype=np.float32)
         self._order = self._draw_order()
@@ -59,12 +72,12 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
                 )
                 for i in chosen
             ]
-        )
-        return (
-            {"image": images[..., np.newaxis].astype(np.float32)},
-            {"logit": self._labels[chosen, np.newaxis].astype(np.float32)},
-            {"logit": self._weights[chosen]},
-        )
+        )[..., np.newaxis].astype(np.float32)
+        targets = self._labels[chosen, np.newaxis].astype(np.float32)
+        weights = self._weights[chosen]
+        if self._augmentation.mixup:
+            images, targets, weights = self._mix(images, targets, weights, index)
+        return {"image": images}, {"logit": targets}, {"logit": weights}
 
     def on_epoch_end(self) -> None:
         """Draw the order of the next epoch."""
@@ -73,3 +86,55 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
 
     def _draw_order(self) -> NDArray[np.intp]:
         return np.random.default_rng((self._seed, self._epoch)).permutation(len(self._labels))
+
+    def _mix(
+        self,
+        images: NDArray[np.float32],
+        targets: NDArray[np.float32],
+        weights: NDArray[np.float32],
+        index: int,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """MixUp: each image and its target with another of the batch, one share for all."""
+        # The last number keeps these draws apart from those of the image with the same number.
+        random = np.random.default_rng((self._seed, self._epoch, index, 1))
+        share = np.float32(random.beta(self._augmentation.mixup, self._augmentation.mixup))
+        other = random.permutation(len(images))
+        return (
+            share * images + (1 - share) * images[other],
+            share * targets + (1 - share) * targets[other],
+            share * weights + (1 - share) * weights[other],
+        )
+
+
+class ValidationBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is not typed
+    """Images and targets of the validation split, never augmented, in batches of one size.
+
+    The last batch is filled up with images of weight 0, so that every batch can be dealt out to
+    several devices and nothing is compiled twice; the others weigh a little more instead, so that
+    Keras' mean over the batches is the mean over the images.
+    """
+
+    def __init__(
+        self, pixels: NDArray[np.uint8], labels: NDArray[np.integer], *, batch_size: int
+    ) -> None:
+        """Take ``pixels [N, H, W, 1] uint8`` and ``labels [N]`` of 0 and 1."""
+        super().__init__(workers=1, use_multiprocessing=False)
+        self._pixels = pixels
+        self._labels = labels
+        self._batch_size = batch_size
+
+    def __len__(self) -> int:
+        """Batches, the filled one included."""
+        return -(-len(self._labels) // self._batch_size)
+
+    def __getitem__(self, index: int) -> Batch:
+        """One batch: images float32 ``[B, H, W, 1]``, targets ``[B, 1]``, weights ``[B]``."""
+        count = len(self._labels)
+        wanted = np.arange(index * self._batch_size, (index + 1) * self._batch_size)
+        chosen = wanted % count
+        weight = len(self) * self._batch_size / count
+        return (
+            {"image": self._pixels[chosen].astype(np.float32)},
+            {"logit": self._labels[chosen, np.newaxis].astype(np.float32)},
+            {"logit": np.where(wanted < count, weight, 0).astype(np.float32)},
+        )

@@ -1,7 +1,9 @@
-"""Fit a model: the head first, then everything, keeping the best epoch."""
+"""Fit a model: the head first, then everything, keeping the best epoch; a killed fit goes on."""
 
 import math
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -9,29 +11,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import RunError
-from cxr_edge_train.architectures.pretrained import BACKBONE
-from cxr_edge_train.batches import TrainingBatches
+from cxr_edge_train.architectures.pretrained import freeze
+from cxr_edge_train.batches import TrainingBatches, ValidationBatches
+from cxr_edge_train.devices import compute_in_float32, has_accelerator
 from cxr_edge_train.recipe import Recipe
+from cxr_edge_train.snapshots import BEST, HISTORY, Snapshot, read_progress, tidy
 
 PREDICT_BATCH = 64
-# The best epoch so far, in the run's folder while it is being made.
-CHECKPOINT = "checkpoint.keras"
+
+Images = tuple[NDArray[np.uint8], NDArray[np.integer]]
 
 
 def fit(
     model: keras.Model,
     recipe: Recipe,
-    train: tuple[NDArray[np.uint8], NDArray[np.integer]],
-    validation: tuple[NDArray[np.uint8], NDArray[np.integer]],
+    train: Images,
+    validation: Images,
     *,
     seed: int,
     output: Path,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> keras.Model:
-    """Train the head with the backbone frozen, then the whole network.
+    """Train the head with the backbone frozen, then the network from the chosen block on.
 
-    ``checkpoint.keras`` (best validation loss of fine-tuning) and ``history.csv`` are written to
-    ``output`` while it runs.
+    ``output`` holds ``history.csv``, a snapshot of the last epoch and the model of the best one
+    while it runs. Where a snapshot lies there already, fitting goes on from it; the caller sees
+    to it that model, recipe, data and seed are the same, and discards it in the end.
 
     Args:
         model: from :func:`cxr_edge_train.architectures.build`.
@@ -43,66 +48,37 @@ def fit(
         callbacks: more Keras callbacks, such as a progress bar.
 
     Returns:
-        The model of the best epoch, with its optimizer state.
+        The model of the best epoch, with its optimizer state, computing in float32.
 
     Raises:
-        RunError: no epoch of fine-tuning had a finite validation loss.
+        RunError: the loss was no longer a number; the best model until then stays in ``output``.
+        InvalidRequest: the recipe's ``fine_tune_from`` names no layer.
+        OSError: the disk is full; the snapshot before stays.
     """
-    settings = recipe.fit
-    batches = TrainingBatches(
-        *train, recipe.augmentation, batch_size=settings.batch_size, seed=seed
-    )
-    held_out = (
-        {"image": validation[0].astype(np.float32)},
-        {"logit": validation[1][:, np.newaxis].astype(np.float32)},
-    )
-    history = keras.callbacks.CSVLogger(output / "history.csv", append=True)
-    finite = keras.callbacks.TerminateOnNaN()
-    backbone = model.get_layer(BACKBONE)
+    tidy(output)
+    try:
+        task = _Fit(model, recipe, train, validation, seed, output, callbacks)
+        if recipe.fit.head_epochs:
+            task.head()
+        task.fine_tune()
+    except OSError:
+        tidy(output)
+        raise
+    best = read_progress(output).best_file(output)
+    if best is None:
+        raise RunError(f"{output}: the validation loss was never a number; {_ADVICE}")
+    chosen: keras.Model = keras.models.load_model(best)
+    if isinstance(chosen.optimizer, keras.optimizers.LossScaleOptimizer):
+        compute_in_float32(chosen)
+        _compile(chosen, chosen.optimizer.inner_optimizer, recipe)
+    return chosen
 
-    if settings.head_epochs:
-        backbone.trainable = False
-        _compile(model, recipe, keras.optimizers.Adam(settings.head_learning_rate))
-        model.fit(
-            batches,
-            validation_data=held_out,
-            validation_batch_size=PREDICT_BATCH,
-            epochs=settings.head_epochs,
-            callbacks=[history, finite, *callbacks],
-            verbose=0,
-        )
-    backbone.trainable = True
-    schedule = _warmup_cosine(recipe, steps_per_epoch=len(batches))
-    _compile(model, recipe, keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay))
-    checkpoint = output / CHECKPOINT
-    model.fit(
-        batches,
-        validation_data=held_out,
-        validation_batch_size=PREDICT_BATCH,
-        initial_epoch=settings.head_epochs,
-        epochs=settings.head_epochs + settings.epochs,
-        callbacks=[
-            keras.callbacks.ModelCheckpoint(
-                checkpoint,
-                monitor="val_loss",
-                save_best_only=True,
-                # Without it the first epoch counts as best even when its loss is NaN.
-                initial_value_threshold=math.inf,
-            ),
-            keras.callbacks.EarlyStopping(monitor="val_loss", patience=settings.patience),
-            history,
-            finite,
-            *callbacks,
-        ],
-        verbose=0,
-    )
-    if not checkpoint.exists():
-        raise RunError(
-            f"{output}: the loss was never a number; lower learning_rate in the recipe's [fit]"
-        )
-    best: keras.Model = keras.models.load_model(checkpoint)
-    checkpoint.unlink()
-    return best
+
+def training_seconds(output: Path) -> float:
+    """Seconds of all epochs of a fit, interruptions left out, from its ``history.csv``."""
+    header, *rows = (output / HISTORY).read_text(encoding="utf-8").splitlines()
+    column = header.split(",").index("seconds")
+    return sum(float(row.split(",")[column]) for row in rows)
 
 
 def predict_logits(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -118,17 +94,118 @@ def predict_logits(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.
     return np.concatenate(logits).astype(np.float32)
 
 
-def _compile(model: keras.Model, recipe: Recipe, optimizer: keras.optimizers.Optimizer) -> None:
-    model.compile(
-        optimizer,
-        loss={
-            "logit": keras.losses.BinaryCrossentropy(
-                from_logits=True, label_smoothing=recipe.fit.label_smoothing
+_ADVICE = "lower learning_rate in the recipe's [fit] and train into another folder"
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """One fit: its two phases share all of this."""
+
+    model: keras.Model
+    recipe: Recipe
+    train: Images
+    validation: Images
+    seed: int
+    output: Path
+    callbacks: Sequence[keras.callbacks.Callback]
+
+    def head(self) -> None:
+        """Train what lies on the frozen backbone."""
+        settings = self.recipe.fit
+        freeze(self.model, before=None)
+        optimizer = keras.optimizers.Adam(settings.head_learning_rate)
+        _compile(self.model, optimizer, self.recipe)
+        self._run([Snapshot(self.output, first_epoch=0)], last_epoch=settings.head_epochs)
+
+    def fine_tune(self) -> None:
+        """Train the network from the chosen block on, keeping the best epoch."""
+        settings = self.recipe.fit
+        freeze(self.model, before=settings.fine_tune_from)
+        steps = max(1, len(self.train[1]) // settings.batch_size)
+        averages = settings.weight_average > 0
+        optimizer = keras.optimizers.AdamW(
+            _warmup_cosine(self.recipe, steps_per_epoch=steps),
+            weight_decay=settings.weight_decay,
+            use_ema=averages,
+            ema_momentum=settings.weight_average,
+        )
+        _compile(self.model, optimizer, self.recipe)
+        checkpoint = keras.callbacks.ModelCheckpoint(
+            self.output / BEST,
+            monitor="val_loss",
+            save_best_only=True,
+            # Infinity at first: without it the first epoch is best even when its loss is NaN.
+            initial_value_threshold=read_progress(self.output).best,
+        )
+        stopping = keras.callbacks.EarlyStopping(monitor="val_loss", patience=settings.patience)
+        averaging = keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if averages else None
+        snapshot = Snapshot(
+            self.output,
+            first_epoch=settings.head_epochs,
+            checkpoint=checkpoint,
+            stopping=stopping,
+            averaging=averaging,
+        )
+        # The average must be in its place when the checkpoint is written.
+        order = [averaging, checkpoint, stopping, snapshot]
+        self._run(
+            [callback for callback in order if callback is not None],
+            last_epoch=settings.head_epochs + settings.epochs,
+        )
+
+    def _run(self, callbacks: Sequence[keras.callbacks.Callback], *, last_epoch: int) -> None:
+        """Run those epochs of a phase that are still to be done."""
+        progress = read_progress(self.output)
+        if progress.stopped or progress.epochs >= last_epoch:
+            return
+        batches = TrainingBatches(
+            *self.train,
+            self.recipe.augmentation,
+            batch_size=self.recipe.fit.batch_size,
+            seed=self.seed,
+            epoch=progress.epochs,
+        )
+        history = self.model.fit(
+            batches,
+            validation_data=ValidationBatches(*self.validation, batch_size=PREDICT_BATCH),
+            initial_epoch=progress.epochs,
+            epochs=last_epoch,
+            callbacks=[
+                _Seconds(),
+                keras.callbacks.CSVLogger(self.output / HISTORY, append=True),
+                keras.callbacks.TerminateOnNaN(),
+                *self.callbacks,
+                *callbacks,
+            ],
+            verbose=0,
+        ).history
+        if not math.isfinite(history["loss"][-1]):
+            epoch = progress.epochs + len(history["loss"])
+            best = read_progress(self.output).best_file(self.output)
+            kept = f". The best model until then is {best}" if best else ""
+            raise RunError(
+                f"{self.output}: the loss was no longer a number in epoch {epoch}; {_ADVICE}{kept}"
             )
-        },
-        # XLA on a CPU was measured 7 times slower for these networks.
-        jit_compile=False,
+
+
+def _compile(model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: Recipe) -> None:
+    loss = keras.losses.BinaryCrossentropy(
+        from_logits=True, label_smoothing=recipe.fit.label_smoothing
     )
+    # TensorFlow's XLA on a processor was measured 7 times slower for these networks.
+    slow = keras.backend.backend() == "tensorflow" and not has_accelerator()
+    model.compile(optimizer, loss={"logit": loss}, jit_compile=False if slow else "auto")
+
+
+class _Seconds(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not typed
+    """Adds the wall time of each epoch, validation included, to what the others log."""
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if logs is not None:
+            logs["seconds"] = round(time.monotonic() - self._started, 2)
 
 
 def _warmup_cosine(

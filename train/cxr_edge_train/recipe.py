@@ -1,6 +1,7 @@
 """Hyper-parameters: a TOML file, checked key by key, and the defaults for what it leaves out."""
 
 import dataclasses
+import json
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ class Model:
 
     Attributes:
         image_size: height and width of the input, pixels.
-        alpha: width multiplier of the MobileNets.
+        alpha: width multiplier of the MobileNets and of pure_cnn.
         dropout: share of the last feature map's channels dropped while training.
     """
 
@@ -47,6 +48,7 @@ class Augmentation:
         border: probability of flat blocks along the borders, each of the four with one half.
         erase: probability of a flat rectangle anywhere.
         invert: probability of turning black and white round.
+        mixup: alpha of MixUp's Beta distribution (Zhang et al. 2018); 0 mixes nothing.
     """
 
     rotation: float = 10.0
@@ -65,6 +67,7 @@ class Augmentation:
     border: float = 0.15
     erase: float = 0.2
     invert: float = 0.0
+    mixup: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +76,33 @@ class Fit:
 
     Attributes:
         batch_size: images a step.
-        head_epochs: epochs with the backbone frozen.
+        head_epochs: epochs with the backbone frozen; none where its weights begin at random.
         head_learning_rate: Adam's step while the backbone is frozen.
-        epochs: most epochs of fine-tuning the whole network.
+        fine_tune_from: fine-tuning frees the backbone from the first layer whose name begins so,
+            for example ``block_13``; the empty string frees all of it.
+        epochs: most epochs of fine-tuning.
         learning_rate: peak of the cosine schedule of fine-tuning.
         warmup_epochs: epochs of linear rise to that peak.
         weight_decay: AdamW's decoupled decay.
+        weight_average: momentum of the moving average of weights (Polyak and Juditsky 1992) that
+            is measured and saved in the place of the weights; 0 averages nothing.
         label_smoothing: targets become ``label * (1 - s) + s / 2``.
         patience: epochs without a better validation loss before fine-tuning stops.
+        precision: ``float32``, or ``mixed`` to compute in 16 bits where a GPU is there.
     """
 
     batch_size: int = 32
     head_epochs: int = 1
     head_learning_rate: float = 1e-3
+    fine_tune_from: str = ""
     epochs: int = 12
     learning_rate: float = 3e-4
     warmup_epochs: float = 0.5
     weight_decay: float = 1e-4
+    weight_average: float = 0.0
     label_smoothing: float = 0.05
     patience: int = 4
+    precision: str = "mixed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +114,10 @@ class Recipe:
     fit: Fit = field(default_factory=Fit)
 
 
-# Where a value makes sense; keys not listed are shares and probabilities, 0 to 1.
+# The words a key may have; other text keys take any.
+_WORDS: dict[str, tuple[str, ...]] = {"precision": ("float32", "mixed")}
+
+# Where a number makes sense; keys not listed are shares and probabilities, 0 to 1.
 _RANGES: dict[str, tuple[float, float]] = {
     "image_size": (32, 1024),
     "alpha": (0.1, 2.0),
@@ -111,12 +125,14 @@ _RANGES: dict[str, tuple[float, float]] = {
     "rotation": (0, 180),
     "zoom": (0, 0.9),
     "gamma": (0, 10),
+    "mixup": (0, 10),
     "batch_size": (1, 4096),
     "head_epochs": (0, 1000),
     "head_learning_rate": (1e-9, 10),
     "epochs": (1, 1000),
     "learning_rate": (1e-9, 10),
     "warmup_epochs": (0, 100),
+    "weight_average": (0, 0.99999),
     "label_smoothing": (0, 0.5),
     "patience": (1, 1000),
 }
@@ -160,7 +176,9 @@ def recipe_as_toml(recipe: Recipe) -> str:
     """The whole recipe as TOML, defaults included, so that a run says all it used."""
     lines: list[str] = []
     for section, values in dataclasses.asdict(recipe).items():
-        lines += [f"[{section}]", *(f"{key} = {value!r}" for key, value in values.items()), ""]
+        # JSON writes text, integers and floats as TOML does.
+        pairs = (f"{key} = {json.dumps(value)}" for key, value in values.items())
+        lines += [f"[{section}]", *pairs, ""]
     return "\n".join(lines)
 
 
@@ -177,8 +195,17 @@ def _parse_section(cls: type[Any], values: Any, where: str) -> Any:
             value = float(value)
         if type(value) is not types[key]:
             raise InvalidRequest(f"{where} {key} must be {types[key].__name__}, not {value!r}")
-        low, high = _RANGES.get(key, (0, 1))
-        if not low <= value <= high:  # also false for NaN
-            raise InvalidRequest(f"{where} {key} must lie within {low} to {high}, not {value!r}")
+        _check_value(key, value, where)
         checked[key] = value
     return cls(**checked)
+
+
+def _check_value(key: str, value: str | float, where: str) -> None:
+    if isinstance(value, str):
+        words = _WORDS.get(key, (value,))
+        if value not in words:
+            raise InvalidRequest(f"{where} {key} must be {' or '.join(words)}, not {value!r}")
+        return
+    low, high = _RANGES.get(key, (0, 1))
+    if not low <= value <= high:  # also false for NaN
+        raise InvalidRequest(f"{where} {key} must lie within {low} to {high}, not {value!r}")

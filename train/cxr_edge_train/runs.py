@@ -11,7 +11,6 @@
     └── predictions.csv   logit and probability of each validation image
 """
 
-import itertools
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -44,7 +43,8 @@ class Run:
         threshold_rule: how it was chosen, in words.
         metrics: ``{"validation": {metric: {value, low, high, n}}}``.
         versions: of Python and the packages that matter.
-        seconds: wall time of fitting.
+        seconds: wall time of all epochs, interruptions left out.
+        devices: what it was computed on, in which precision.
         format: :data:`RUN_FORMAT` of the code that wrote it.
     """
 
@@ -60,6 +60,7 @@ class Run:
     metrics: dict[str, dict[str, dict[str, float]]]
     versions: dict[str, str]
     seconds: float
+    devices: str = ""
     format: int = RUN_FORMAT
 
 
@@ -121,12 +122,6 @@ def read_dataset(folder: Path) -> pd.DataFrame:
         return table.astype({"split": str, "label": str})
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{file}: damaged ({error}); train again") from error
-
-
-def new_run_folder(cache_dir: Path, architecture: str) -> Path:
-    """The first free ``cache_dir/runs/ARCHITECTURE-NNN``; not created."""
-    numbers = (f"{architecture}-{number:03}" for number in itertools.count(1))
-    return next(folder for name in numbers if not (folder := cache_dir / "runs" / name).exists())
 
 
 def read_predictions(folder: Path, validation: pd.DataFrame) -> NDArray[np.float64]:

@@ -2,28 +2,53 @@
 
 import importlib.metadata
 import platform
-import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import pandas as pd
 
-from cxr_edge_runtime.errors import DatasetError, InvalidRequest
+from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files import replacing, write_text
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.architectures import build
 from cxr_edge_train.dataset.metadata import dataset_digest
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.defaults import MIN_SENSITIVITY
+from cxr_edge_train.devices import computing, description
 from cxr_edge_train.evaluation.metrics import evaluate, positives
 from cxr_edge_train.evaluation.operating_point import choose_operating_point
 from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
-from cxr_edge_train.fitting import CHECKPOINT, fit, predict_logits
+from cxr_edge_train.fitting import fit, predict_logits, training_seconds
 from cxr_edge_train.recipe import Recipe, recipe_as_toml
 from cxr_edge_train.runs import Run, write_run, write_table
+from cxr_edge_train.snapshots import discard
+from cxr_edge_train.unfinished import FitSettings, claimed
 
-_VERSIONED = ("keras", "tensorflow", "jax", "torch", "numpy", "pillow", "scikit-learn")
+_VERSIONED = ("keras", "numpy", "pillow", "scikit-learn")
+
+
+def recipe_for(weights: str | None, recipe: Recipe) -> Recipe:
+    """The recipe as it is carried out: a backbone of random weights is not frozen first.
+
+    There is nothing in it to keep, and a head on random features learns little.
+    """
+    return recipe if weights else replace(recipe, fit=replace(recipe.fit, head_epochs=0))
+
+
+def fit_settings(
+    table: pd.DataFrame, *, architecture: str, weights: str | None, recipe: Recipe, seed: int
+) -> FitSettings:
+    """What tells one fit from another; arguments as of :func:`train_run`."""
+    return FitSettings(
+        architecture=architecture,
+        weights=_weights_name(weights),
+        seed=seed,
+        dataset_digest=dataset_digest(_without_test(table)),
+        recipe=recipe_as_toml(recipe_for(weights, recipe)),
+        backend=keras.backend.backend(),
+    )
 
 
 def train_run(
@@ -49,7 +74,7 @@ def train_run(
         recipe: hyper-parameters.
         seed: of initial weights, shuffling and augmentation.
         root: folder the table's paths are relative to.
-        output: the run's folder; must not hold a run yet.
+        output: the run's folder. An unfinished run of the same settings goes on.
         cache_dir: for the pixel cache.
         min_sensitivity: floor of the operating point.
         callbacks: more Keras callbacks.
@@ -60,21 +85,51 @@ def train_run(
         RunError: the loss left the numbers.
         InvalidRequest: the folder holds a run already, or unknown architecture or weights.
     """
-    if (output / "run.json").exists():
-        raise InvalidRequest(f"{output}: holds a finished run already; choose another --output")
-    table = table[table["split"].isin(["train", "validation"])].reset_index(drop=True)
+    table = _without_test(table)
     for split in ("train", "validation"):
         if table.loc[table["split"] == split, "label"].nunique() < 2:
             raise DatasetError(f"the {split} split has not both labels; make the splits again")
-    # Before any other work: unknown names and weights that do not fit are found here.
-    keras.utils.set_random_seed(seed)
-    model = build(architecture, recipe.model, weights=weights)
-    output.mkdir(parents=True, exist_ok=True)
-    for name in ("history.csv", CHECKPOINT):  # of an attempt that did not finish
-        (output / name).unlink(missing_ok=True)
-    write_text(output / "recipe.toml", recipe_as_toml(recipe))
-    write_table(output / "dataset.csv", table)
+    settings = fit_settings(
+        table, architecture=architecture, weights=weights, recipe=recipe, seed=seed
+    )
+    recipe = recipe_for(weights, recipe)
+    with computing(recipe.fit):
+        # Before any other work: unknown names and weights that do not fit are found here.
+        keras.utils.set_random_seed(seed)
+        model = build(architecture, recipe.model, weights=weights)
+        with claimed(output, settings):
+            run = _train(
+                model,
+                table,
+                settings,
+                recipe=recipe,
+                root=root,
+                output=output,
+                cache_dir=cache_dir,
+                min_sensitivity=min_sensitivity,
+                callbacks=callbacks,
+                progress=progress,
+            )
+            write_run(output, run)
+            discard(output)
+    return run
 
+
+def _train(
+    model: keras.Model,
+    table: pd.DataFrame,
+    settings: FitSettings,
+    *,
+    recipe: Recipe,
+    root: Path,
+    output: Path,
+    cache_dir: Path,
+    min_sensitivity: float,
+    callbacks: Sequence[keras.callbacks.Callback],
+    progress: Callable[[Iterable[str], int], Iterable[str]],
+) -> Run:
+    write_text(output / "recipe.toml", settings.recipe)
+    write_table(output / "dataset.csv", table)
     size = recipe.model.image_size
     spec = PreprocessSpec(height=size, width=size)
     train = table[table["split"] == "train"]
@@ -84,18 +139,15 @@ def train_run(
         for rows in (train, validation)
     )
     labels = positives(validation)
-    started = time.monotonic()
     model = fit(
         model,
         recipe,
         (train_pixels, positives(train)),
         (validation_pixels, labels),
-        seed=seed,
+        seed=settings.seed,
         output=output,
         callbacks=callbacks,
     )
-    seconds = time.monotonic() - started
-
     logits = predict_logits(model, validation_pixels)
     temperature = fit_temperature(logits, labels)
     probability = probabilities(logits, temperature)
@@ -107,29 +159,32 @@ def train_run(
     write_table(output / "predictions.csv", predictions)
     with replacing(output / "model.keras") as temporary:
         model.save(temporary)
-    run = Run(
-        architecture=architecture,
-        weights="none" if weights is None else Path(weights).name,
-        seed=seed,
+    return Run(
+        architecture=settings.architecture,
+        weights=settings.weights,
+        seed=settings.seed,
         root=str(root.resolve()),
-        dataset_digest=dataset_digest(table),
+        dataset_digest=settings.dataset_digest,
         preprocess=spec,
         temperature=temperature,
         threshold=point.threshold,
         threshold_rule=point.rule,
         metrics={"validation": metrics.as_dict()},
         versions=_versions(),
-        seconds=round(seconds, 1),
+        seconds=round(training_seconds(output), 1),
+        devices=description(recipe.fit),
     )
-    write_run(output, run)
-    return run
+
+
+def _without_test(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["split"].isin(["train", "validation"])].reset_index(drop=True)
+
+
+def _weights_name(weights: str | None) -> str:
+    return "none" if weights is None else Path(weights).name
 
 
 def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for name in _VERSIONED:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # an optional backend that is not installed
-    return versions
+    names = (*_VERSIONED, keras.backend.backend())
+    versions = {name: importlib.metadata.version(name) for name in names}
+    return {"python": platform.python_version(), **versions}

@@ -46,7 +46,7 @@ def test_unknown_architecture_is_wrong_usage(cxr_edge: Any, tiny_road: Any, tmp_
         "-o", tmp_path / "run",
     )  # fmt: skip
     assert outcome.code == 2
-    assert "unknown architecture 'resnet'; known are mobilenetv2" in outcome.err
+    assert "unknown architecture 'resnet'; known are pure_cnn, mob" in outcome.err
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "cache").exists()
 
@@ -56,9 +56,7 @@ def test_train_convert_evaluate_classify(
 ) -> None:
     monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": tiny_backbone})
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text(
-        "[model]\nimage_size = 32\n[fit]\nbatch_size = 50\nhead_epochs = 1\nepochs = 1\n"
-    )
+    recipe.write_text("[model]\nimage_size = 32\n[fit]\nbatch_size = 50\nepochs = 2\n")
     run = tmp_path / "run"
     outcome = cxr_edge(
         "train", tiny_road.metadata, "--splits", tiny_road.splits, "--architecture", "tiny",
@@ -67,7 +65,7 @@ def test_train_convert_evaluate_classify(
     assert outcome.code == 0, outcome.err
     assert "validation auc" in outcome.out
     assert NOTICE in outcome.out
-    assert outcome.err.splitlines()[0] == f"run: {run}"
+    assert outcome.err.splitlines()[0] == f"run: {run}, on cpu:0, float32"
     assert [line[:9] for line in outcome.err.splitlines()[1:]] == ["epoch 1/2", "epoch 2/2"]
 
     bundles = tmp_path / "bundles"

@@ -1,4 +1,6 @@
-"""From grey 0–255 to the three scaled channels that ImageNet backbones take."""
+"""From grey 0–255 to the scaled channels that each family of backbones was trained with."""
+
+from collections.abc import Sequence
 
 import keras
 
@@ -8,11 +10,52 @@ GREY_TO_RGB = "grey_to_rgb"
 # Layers whose range follows from grey 0–255 alone; calibration need not guess it from films.
 INPUT_LAYERS = (RESCALING, GREY_TO_RGB)
 
+# Means and deviations of ImageNet's channels, as keras.applications has them: the first in the
+# order blue, green, red that VGG was trained with, the others red, green, blue and for values 0–1.
+_CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
+_TORCH_MEAN_RGB = (0.485, 0.456, 0.406)
+_TORCH_DEVIATION_RGB = (0.229, 0.224, 0.225)
+
 
 def scaled_to_unit(image: keras.KerasTensor) -> keras.KerasTensor:
     """Grey ``[N, H, W, 1]`` 0–255 to ``[N, H, W, 3]`` in -1 to 1.
 
     The scaling of ``keras.applications.mobilenet_v2.preprocess_input``: ``x / 127.5 - 1``.
     """
-    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name=RESCALING)(image)
-    return keras.layers.Concatenate(name=GREY_TO_RGB)([scaled] * 3)
+    return _as_rgb(unit_grey(image))
+
+
+def unit_grey(image: keras.KerasTensor) -> keras.KerasTensor:
+    """Grey ``[N, H, W, 1]`` 0–255 to -1 to 1, still one channel."""
+    return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name=RESCALING)(image)
+
+
+def centred_bgr(image: keras.KerasTensor) -> keras.KerasTensor:
+    """Grey ``[N, H, W, 1]`` 0–255 to ``[N, H, W, 3]`` less ImageNet's mean, not scaled.
+
+    The scaling of ``keras.applications.vgg16.preprocess_input``.
+    """
+    return _by_channel(image, (1.0, 1.0, 1.0), [-mean for mean in _CAFFE_MEAN_BGR])
+
+
+def standardised_rgb(image: keras.KerasTensor) -> keras.KerasTensor:
+    """Grey ``[N, H, W, 1]`` 0–255 to ``[N, H, W, 3]``, ImageNet's mean 0 and deviation 1.
+
+    The scaling of ``keras.applications.densenet.preprocess_input``.
+    """
+    pairs = list(zip(_TORCH_MEAN_RGB, _TORCH_DEVIATION_RGB))
+    return _by_channel(
+        image,
+        [1 / (255 * deviation) for _, deviation in pairs],
+        [-mean / deviation for mean, deviation in pairs],
+    )
+
+
+def _as_rgb(image: keras.KerasTensor) -> keras.KerasTensor:
+    return keras.layers.Concatenate(name=GREY_TO_RGB)([image] * 3)
+
+
+def _by_channel(
+    image: keras.KerasTensor, scale: Sequence[float], offset: Sequence[float]
+) -> keras.KerasTensor:
+    return keras.layers.Rescaling(list(scale), offset=list(offset), name=RESCALING)(_as_rgb(image))

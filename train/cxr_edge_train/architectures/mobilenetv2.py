@@ -3,12 +3,8 @@
 import keras
 
 from cxr_edge_train.architectures.input_layers import scaled_to_unit
-from cxr_edge_train.architectures.pretrained import BACKBONE, loading_weights
+from cxr_edge_train.architectures.pretrained import adopt, loading_weights
 from cxr_edge_train.recipe import Model
-
-# keras.applications has 0.999, right for a million ImageNet steps; over the one or two thousand
-# steps of fine-tuning the running statistics would still be ImageNet's.
-BATCH_NORM_MOMENTUM = 0.99
 
 
 def mobilenetv2_backbone(
@@ -22,8 +18,4 @@ def mobilenetv2_backbone(
             include_top=False,
             weights=weights,
         )
-    backbone.name = BACKBONE
-    for layer in backbone.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = BATCH_NORM_MOMENTUM
-    return backbone(scaled_to_unit(image))
+    return adopt(backbone)(scaled_to_unit(image))
