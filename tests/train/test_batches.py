@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cxr_edge_train.batches import TrainingBatches
+from cxr_edge_train.batches import TrainingBatches, ValidationBatches
 from cxr_edge_train.recipe import Augmentation
 from synthetic import noisy_gradient
 
@@ -41,6 +41,46 @@ def test_any_order_of_asking_gives_the_same_batches() -> None:
 def test_each_epoch_and_each_seed_differ() -> None:
     made = batches()
     first = made[0][0]["image"]
-    made.on_epoch_end()
+    made.begin_epoch(1)
     assert (made[0][0]["image"] != first).any()
     assert (batches(seed=1)[0][0]["image"] != first).any()
+
+
+def test_epoch_does_not_depend_on_those_before() -> None:
+    walked, jumped = batches(), batches()
+    for epoch in range(1, 4):
+        walked.begin_epoch(epoch)
+    jumped.begin_epoch(3)
+    np.testing.assert_array_equal(walked[1][0]["image"], jumped[1][0]["image"])
+
+
+def test_mixup_mixes_images_targets_and_weights_alike() -> None:
+    settings = {"batch_size": 22, "seed": 0}
+    plain = TrainingBatches(PIXELS, LABELS, Augmentation(), **settings)[0]
+    mixed = TrainingBatches(PIXELS, LABELS, Augmentation(mixup=1.0), **settings)[0]
+    targets, before = mixed[1]["logit"][:, 0], plain[1]["logit"][:, 0]
+    between = (targets > 0) & (targets < 1)
+    assert between.any()
+    share = targets[between & (before == 1)].max()  # one share for the whole batch
+    partner_weight = (mixed[2]["logit"] - share * plain[2]["logit"]) / (1 - share)
+    partner_target = (targets - share * before) / (1 - share)
+    by_class = {int(t): float(w) for t, w in zip(before, plain[2]["logit"])}
+    for target, weight in zip(partner_target, partner_weight):
+        assert weight == pytest.approx(by_class[round(float(target))], abs=1e-4)
+    means = (batch[0]["image"].mean() for batch in (plain, mixed))
+    assert next(means) == pytest.approx(next(means), rel=1e-4)
+
+
+def test_validation_batches_have_one_size_and_the_mean_of_the_images() -> None:
+    made = ValidationBatches(PIXELS, LABELS, batch_size=8)
+    values = np.arange(22.0)
+    total = 0.0
+    for index in range(len(made)):
+        images, targets, weights = made[index]
+        assert images["image"].shape == (8, 32, 32, 1)
+        places = [
+            int(np.flatnonzero((image == PIXELS).all((1, 2, 3)))[0]) for image in images["image"]
+        ]
+        np.testing.assert_array_equal(targets["logit"][:, 0], LABELS[places])
+        total += float((values[places] * weights["logit"]).mean())  # as Keras' loss does
+    assert total / len(made) == pytest.approx(values.mean())

@@ -33,28 +33,17 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         *,
         batch_size: int,
         seed: int,
-        epoch: int = 0,
     ) -> None:
-        """Take the training images.
-
-        Args:
-            pixels: ``[N, H, W, 1] uint8``.
-            labels: ``[N]`` of 0 and 1.
-            augmentation: how images are changed.
-            batch_size: images a batch.
-            seed: of everything drawn.
-            epoch: the first epoch to come, counted from 0 over all phases.
-        """
+        """Take ``pixels [N, H, W, 1] uint8`` and ``labels [N]`` of 0 and 1."""
         super().__init__(workers=_WORKERS, use_multiprocessing=False, max_queue_size=8)
         self._pixels = pixels
         self._labels = labels
         self._augmentation = augmentation
         self._batch_size = batch_size
         self._seed = seed
-        self._epoch = epoch
         weights = balanced_class_weights(labels)
         self._weights = np.array([weights[int(label)] for label in labels], dtype=np.float32)
-        self._order = self._draw_order()
+        self.begin_epoch(0)
 
     def __len__(self) -> int:
         """Full batches in an epoch; the odd images of one epoch come in another."""
@@ -79,13 +68,14 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
             images, targets, weights = self._mix(images, targets, weights, index)
         return {"image": images}, {"logit": targets}, {"logit": weights}
 
-    def on_epoch_end(self) -> None:
-        """Draw the order of the next epoch."""
-        self._epoch += 1
-        self._order = self._draw_order()
+    def begin_epoch(self, epoch: int) -> None:
+        """Draw the order of an epoch, counted from 0 over all phases.
 
-    def _draw_order(self) -> NDArray[np.intp]:
-        return np.random.default_rng((self._seed, self._epoch)).permutation(len(self._labels))
+        Keras' own ``on_epoch_end`` will not do: it is also called when Keras has only looked at
+        the first batches, so counting its calls gives another order after a restart.
+        """
+        self._epoch = epoch
+        self._order = np.random.default_rng((self._seed, epoch)).permutation(len(self._labels))
 
     def _mix(
         self,

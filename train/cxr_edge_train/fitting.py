@@ -163,14 +163,18 @@ class _Fit:
             self.recipe.augmentation,
             batch_size=self.recipe.fit.batch_size,
             seed=self.seed,
-            epoch=progress.epochs,
         )
         history = self.model.fit(
             batches,
             validation_data=ValidationBatches(*self.validation, batch_size=PREDICT_BATCH),
             initial_epoch=progress.epochs,
             epochs=last_epoch,
+            # The batches shuffle by themselves; Keras would draw from a state that no restart has.
+            shuffle=False,
             callbacks=[
+                keras.callbacks.LambdaCallback(
+                    on_epoch_begin=lambda epoch, logs: batches.begin_epoch(epoch)
+                ),
                 _Seconds(),
                 keras.callbacks.CSVLogger(self.output / HISTORY, append=True),
                 keras.callbacks.TerminateOnNaN(),
@@ -195,6 +199,8 @@ def _compile(model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: 
     # TensorFlow's XLA on a processor was measured 7 times slower for these networks.
     slow = keras.backend.backend() == "tensorflow" and not has_accelerator()
     model.compile(optimizer, loss={"logit": loss}, jit_compile=False if slow else "auto")
+    if not model.optimizer.built:  # or there would be nothing yet to put a snapshot's state into
+        model.optimizer.build(model.trainable_variables)
 
 
 class _Seconds(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not typed

@@ -166,6 +166,8 @@ def _assign(folder: Path, **variables: Any) -> None:
     try:
         with np.load(file) as arrays:
             for group, members in variables.items():
+                if f"{group}-{len(members)}" in arrays:
+                    raise ValueError(f"it has more than {len(members)} variables of the {group}")
                 for index, variable in enumerate(members):
                     variable.assign(arrays[f"{group}-{index}"])
     except (OSError, ValueError, KeyError) as error:
