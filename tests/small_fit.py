@@ -4,8 +4,10 @@ As a program: ``python small_fit.py FOLDER [MOMENT EPOCH]`` kills itself at that
 epoch, counted from 1.
 """
 
+import csv
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import keras
 import numpy as np
 
 from cxr_edge_train import snapshots
-from cxr_edge_train.devices import computing
+from cxr_edge_train.devices import computing, description
 from cxr_edge_train.fitting import fit
 from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe
 from tiny_model import tiny_model
@@ -62,6 +64,24 @@ def run(folder: Path, callbacks: Any = ()) -> keras.Model:
             output=folder,
             callbacks=callbacks,
         )
+
+
+def program(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run this file as a program of its own."""
+    return subprocess.run(
+        [sys.executable, __file__, *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def history(folder: Path) -> list[dict[str, str]]:
+    """The rows of ``history.csv`` without the times."""
+    rows = list(csv.DictReader((folder / "history.csv").read_text().splitlines()))
+    for row in rows:
+        del row["seconds"]
+    return rows
 
 
 def _die() -> None:
@@ -118,4 +138,5 @@ if __name__ == "__main__":
     if len(sys.argv) > 2:
         run_and_die(target, sys.argv[2], int(sys.argv[3]))
     else:
-        run(target).save(target / "model.keras")
+        print(keras.backend.backend(), description(RECIPE.fit))
+        run(target)

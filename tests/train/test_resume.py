@@ -1,8 +1,5 @@
-import csv
-import os
+import errno
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -15,22 +12,6 @@ from cxr_edge_train.fitting import predict_logits
 from cxr_edge_train.snapshots import read_progress
 
 HEAD, BEST, LATER = 2, 4, 6  # epochs: in the head phase, the best one, of worse ones after it
-
-
-def program(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, small_fit.__file__, *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | environment,
-        capture_output=True,
-        text=True,
-    )
-
-
-def history(folder: Path) -> list[dict[str, str]]:
-    rows = list(csv.DictReader((folder / "history.csv").read_text().splitlines()))
-    for row in rows:
-        del row["seconds"]
-    return rows
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +27,9 @@ def test_the_fit_has_what_a_restart_can_lose(whole: tuple[Path, keras.Model]) ->
     assert progress.stopped
     assert progress.best_epoch == BEST
     assert progress.epochs == BEST + small_fit.RECIPE.fit.patience > LATER
-    assert [row["epoch"] for row in history(folder)] == [str(n) for n in range(progress.epochs)]
+    assert [row["epoch"] for row in small_fit.history(folder)] == [
+        str(n) for n in range(progress.epochs)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -63,13 +46,13 @@ def test_the_fit_has_what_a_restart_can_lose(whole: tuple[Path, keras.Model]) ->
 def test_killed_fit_goes_on_as_if_nothing_had_happened(
     whole: tuple[Path, keras.Model], tmp_path: Path, moment: str, epoch: int
 ) -> None:
-    outcome = program(tmp_path, moment, epoch)
+    outcome = small_fit.program(tmp_path, moment, epoch)
     assert outcome.returncode == -signal.SIGKILL, outcome.stderr
     assert read_progress(tmp_path).epochs == epoch - 1
 
     model = small_fit.run(tmp_path)
     assert read_progress(tmp_path) == read_progress(whole[0])
-    assert history(tmp_path) == history(whole[0])
+    assert small_fit.history(tmp_path) == small_fit.history(whole[0])
     for one, other in zip(model.get_weights(), whole[1].get_weights(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
     for one, other in zip(model.optimizer.variables, whole[1].optimizer.variables, strict=True):
@@ -78,10 +61,38 @@ def test_killed_fit_goes_on_as_if_nothing_had_happened(
     assert left == {"history.csv", "snapshot.npz", f"best-{BEST:04}.keras"}
 
 
+@pytest.mark.parametrize("full_at", ["the best model", "the snapshot"])
+def test_full_disk_leaves_nothing_half_written(
+    whole: tuple[Path, keras.Model],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    full_at: str,
+) -> None:
+    def full(target: Path) -> None:
+        if read_progress(tmp_path).epochs == BEST - 1:
+            Path(target).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    save, savez = keras.Model.save, np.savez
+    with monkeypatch.context() as patch:
+        if full_at == "the best model":
+            patch.setattr(keras.Model, "save", lambda m, p, **kw: (full(p), save(m, p, **kw)))
+        else:
+            patch.setattr(np, "savez", lambda p, **arrays: (full(p), savez(p, **arrays)))
+        with pytest.raises(OSError, match="No space left on device"):
+            small_fit.run(tmp_path)
+    assert read_progress(tmp_path).epochs == BEST - 1
+    assert len(small_fit.history(tmp_path)) == BEST - 1
+    before = f"best-{BEST - 1:04}.keras"
+    assert {path.name for path in tmp_path.iterdir()} == {"history.csv", "snapshot.npz", before}
+    small_fit.run(tmp_path)
+    assert small_fit.history(tmp_path) == small_fit.history(whole[0])
+
+
 def test_finished_fit_is_not_done_again(whole: tuple[Path, keras.Model]) -> None:
-    before = history(whole[0])
+    before = small_fit.history(whole[0])
     again = small_fit.run(whole[0])
-    assert history(whole[0]) == before
+    assert small_fit.history(whole[0]) == before
     pixels, _ = small_fit.films()
     np.testing.assert_array_equal(predict_logits(again, pixels), predict_logits(whole[1], pixels))
 

@@ -1,6 +1,7 @@
 """Batches for fitting: shuffled and augmented anew each epoch, reproducible from the seed."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -13,9 +14,8 @@ from cxr_edge_train.recipe import Augmentation
 Named = dict[str, NDArray[np.float32]]
 Batch = tuple[Named, Named, Named]
 
-# Threads that augment while the network computes; Pillow lets go of the interpreter lock. More
-# than eight waited for the lock instead of working.
-_WORKERS = min(8, os.cpu_count() or 1)
+# Threads that augment a batch; Pillow lets go of the interpreter lock.
+_THREADS = min(8, os.cpu_count() or 1)
 
 
 class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is not typed
@@ -35,7 +35,10 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         seed: int,
     ) -> None:
         """Take ``pixels [N, H, W, 1] uint8`` and ``labels [N]`` of 0 and 1."""
-        super().__init__(workers=_WORKERS, use_multiprocessing=False, max_queue_size=8)
+        # One worker: with more, Keras asks for batches of the next epoch before it says that the
+        # epoch begins, and on JAX trains on them.
+        super().__init__(workers=1, use_multiprocessing=False)
+        self._threads = ThreadPoolExecutor(_THREADS)
         self._pixels = pixels
         self._labels = labels
         self._augmentation = augmentation
@@ -52,16 +55,8 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
     def __getitem__(self, index: int) -> Batch:
         """One batch: images float32 ``[B, H, W, 1]``, targets ``[B, 1]``, weights ``[B]``."""
         chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        images = np.stack(
-            [
-                augment(
-                    self._pixels[i, :, :, 0],
-                    self._augmentation,
-                    np.random.default_rng((self._seed, self._epoch, int(i))),
-                )
-                for i in chosen
-            ]
-        )[..., np.newaxis].astype(np.float32)
+        augmented = list(self._threads.map(self._augmented, chosen))
+        images = np.stack(augmented)[..., np.newaxis].astype(np.float32)
         targets = self._labels[chosen, np.newaxis].astype(np.float32)
         weights = self._weights[chosen]
         if self._augmentation.mixup:
@@ -76,6 +71,10 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         """
         self._epoch = epoch
         self._order = np.random.default_rng((self._seed, epoch)).permutation(len(self._labels))
+
+    def _augmented(self, image: int) -> NDArray[np.uint8]:
+        random = np.random.default_rng((self._seed, self._epoch, int(image)))
+        return augment(self._pixels[image, :, :, 0], self._augmentation, random)
 
     def _mix(
         self,

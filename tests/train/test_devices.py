@@ -1,0 +1,65 @@
+import signal
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import small_fit
+from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_train import devices
+from cxr_edge_train.recipe import Fit
+
+TWO = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+
+
+def losses(folder: Path) -> list[list[float]]:
+    return [[float(row["loss"]), float(row["val_loss"])] for row in small_fit.history(folder)]
+
+
+def test_two_devices_learn_what_one_does_and_go_on_after_a_kill(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    outcome = small_fit.program(one, KERAS_BACKEND="jax")
+    assert outcome.stdout == "jax cpu:0, float32\n", outcome.stderr
+    outcome = small_fit.program(two, small_fit.MOMENTS[0], 5, **TWO)
+    assert outcome.returncode == -signal.SIGKILL, outcome.stderr
+    outcome = small_fit.program(two, **TWO)
+    assert outcome.stdout == "jax cpu:0, cpu:1, float32\n", outcome.stderr
+    np.testing.assert_allclose(losses(two), losses(one), rtol=2e-3)
+    assert len(losses(one)) > 5
+
+
+def test_batch_that_cannot_be_dealt_out_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "devices", lambda: ["gpu:0", "gpu:1", "gpu:2"])
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with (
+        pytest.raises(InvalidRequest, match="batch_size 32 cannot be dealt out to 3 devices"),
+        devices.computing(Fit()),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("found", "precision", "policy"),
+    [
+        (["cpu:0"], "mixed", "float32"),
+        (["gpu:0"], "mixed", "mixed_float16"),
+        (["gpu:0"], "float32", "float32"),
+    ],
+)
+def test_sixteen_bits_only_where_a_gpu_gains_by_it(
+    monkeypatch: pytest.MonkeyPatch, found: list[str], precision: str, policy: str
+) -> None:
+    monkeypatch.setattr(devices, "devices", lambda: found)
+    assert devices.policy(Fit(precision=precision)) == policy
+    assert devices.description(Fit(precision=precision)) == f"{found[0]}, {policy}"
+
+
+def test_global_state_of_keras_is_put_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "devices", lambda: ["gpu:0"])
+    with pytest.raises(RuntimeError), devices.computing(Fit()):
+        assert keras.config.dtype_policy().name == "mixed_float16"
+        raise RuntimeError
+    assert keras.config.dtype_policy().name == "float32"

@@ -1,0 +1,76 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from cxr_edge_runtime.errors import InvalidRequest, RunError
+from cxr_edge_train.unfinished import FitSettings, claimed, folder_for
+
+SETTINGS = FitSettings("tiny", "none", 0, "digest", "[model]", "tensorflow")
+
+
+def interrupt(folder: Path, settings: FitSettings = SETTINGS) -> None:
+    with pytest.raises(KeyboardInterrupt), claimed(folder, settings):
+        raise KeyboardInterrupt
+
+
+def test_finished_claim_leaves_nothing(tmp_path: Path) -> None:
+    with claimed(tmp_path / "run", SETTINGS):
+        pass
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_same_settings_may_go_on(tmp_path: Path) -> None:
+    interrupt(tmp_path)
+    interrupt(tmp_path)
+    with claimed(tmp_path, SETTINGS):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"seed": 1}, "another seed;"),
+        ({"recipe": "x", "backend": "jax"}, "another recipe, backend"),
+    ],
+)
+def test_other_settings_are_refused(tmp_path: Path, change: dict[str, object], words: str) -> None:
+    interrupt(tmp_path)
+    with (
+        pytest.raises(InvalidRequest, match=words),
+        claimed(tmp_path, replace(SETTINGS, **change)),  # type: ignore[arg-type]
+    ):
+        pass
+
+
+def test_only_one_process_trains_in_a_folder(tmp_path: Path) -> None:
+    with (
+        FileLock(tmp_path / ".lock"),
+        pytest.raises(InvalidRequest, match="another process is training into this folder"),
+        claimed(tmp_path, SETTINGS),
+    ):
+        pass
+
+
+def test_finished_run_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(InvalidRequest, match="holds a finished run"), claimed(tmp_path, SETTINGS):
+        pass
+
+
+def test_damaged_settings_are_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "unfinished.json").write_text("{")
+    with pytest.raises(RunError, match=r"unfinished\.json: damaged"), claimed(tmp_path, SETTINGS):
+        pass
+
+
+def test_unfinished_run_of_the_same_settings_is_found_again(tmp_path: Path) -> None:
+    finished, other, mine = (tmp_path / "runs" / f"tiny-{n:03}" for n in (1, 2, 3))
+    assert folder_for(tmp_path, SETTINGS) == finished
+    finished.mkdir(parents=True)
+    (finished / "run.json").write_text("{}")
+    interrupt(other, replace(SETTINGS, seed=1))
+    assert folder_for(tmp_path, SETTINGS) == mine
+    interrupt(mine)
+    assert folder_for(tmp_path, SETTINGS) == mine
