@@ -164,25 +164,31 @@ class _Fit:
             batch_size=self.recipe.fit.batch_size,
             seed=self.seed,
         )
-        history = self.model.fit(
-            batches,
-            validation_data=ValidationBatches(*self.validation, batch_size=PREDICT_BATCH),
-            initial_epoch=progress.epochs,
-            epochs=last_epoch,
-            # The batches shuffle by themselves; Keras would draw from a state that no restart has.
-            shuffle=False,
-            callbacks=[
-                keras.callbacks.LambdaCallback(
-                    on_epoch_begin=lambda epoch, logs: batches.begin_epoch(epoch)
-                ),
-                _Seconds(),
-                keras.callbacks.CSVLogger(self.output / HISTORY, append=True),
-                keras.callbacks.TerminateOnNaN(),
-                *self.callbacks,
-                *callbacks,
-            ],
-            verbose=0,
-        ).history
+        logger = keras.callbacks.CSVLogger(self.output / HISTORY, append=True)
+        try:
+            history = self.model.fit(
+                batches,
+                validation_data=ValidationBatches(*self.validation, batch_size=PREDICT_BATCH),
+                initial_epoch=progress.epochs,
+                epochs=last_epoch,
+                # The batches shuffle by themselves; Keras would draw from a state that no restart
+                # has.
+                shuffle=False,
+                callbacks=[
+                    keras.callbacks.LambdaCallback(
+                        on_epoch_begin=lambda epoch, logs: batches.begin_epoch(epoch)
+                    ),
+                    _Seconds(),
+                    logger,
+                    keras.callbacks.TerminateOnNaN(),
+                    *self.callbacks,
+                    *callbacks,
+                ],
+                verbose=0,
+            ).history
+        finally:
+            if logger.csv_file is not None:  # Keras closes it only when all goes well
+                logger.csv_file.close()
         if not math.isfinite(history["loss"][-1]):
             epoch = progress.epochs + len(history["loss"])
             best = read_progress(self.output).best_file(self.output)
