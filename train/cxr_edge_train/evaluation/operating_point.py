@@ -7,7 +7,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_train.defaults import MIN_SENSITIVITY
+from cxr_edge_train.defaults import MIN_SENSITIVITY, MIN_SPECIFICITY
+
+# No probability reaches it.
+_ABOVE_ALL = float(np.nextafter(1.0, 2.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,52 @@ def choose_operating_point(
     # Sensitivity and false positive rate both rise along the curve: the first point that reaches
     # the floor has the highest specificity. The last point has sensitivity 1, so one always does.
     index = int(np.argmax(sensitivity >= min_sensitivity))
-    reached = float(thresholds[index])
-    below = probabilities[probabilities < reached]
-    threshold = (reached + float(below.max())) / 2 if below.size else reached
     return OperatingPoint(
-        threshold=threshold,
+        threshold=_midway(probabilities, float(thresholds[index])),
         rule=f"highest specificity with sensitivity at least {min_sensitivity:g}",
         sensitivity=float(sensitivity[index]),
         specificity=float(1 - false_positive_rate[index]),
     )
+
+
+def highest_recall(
+    probabilities: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    *,
+    min_specificity: float = MIN_SPECIFICITY,
+) -> OperatingPoint:
+    """The highest sensitivity among the thresholds with at least ``min_specificity``.
+
+    Architectures are compared here: recall alone would choose the model that always says
+    PNEUMONIA.
+
+    Args:
+        probabilities: ``[N]`` probability of PNEUMONIA on validation.
+        labels: ``[N]`` of 1 (PNEUMONIA) and 0, both present.
+        min_specificity: the floor, above 0 and at most 1.
+
+    Raises:
+        InvalidRequest: the floor is out of range.
+    """
+    if not 0 < min_specificity <= 1:
+        raise InvalidRequest(f"the specificity floor must lie within 0 to 1, not {min_specificity}")
+    false_positive_rate, sensitivity, thresholds = roc_curve(
+        labels, probabilities, drop_intermediate=False
+    )
+    # The last point that keeps the floor; the first one, where nothing is called PNEUMONIA and
+    # scikit-learn's threshold is infinite, always does. Counts are compared, not rounded shares.
+    negatives = int((labels == 0).sum())
+    false_positives = np.rint(false_positive_rate * negatives)
+    index = int(np.flatnonzero(negatives - false_positives >= min_specificity * negatives)[-1])
+    reached = float(thresholds[index])
+    return OperatingPoint(
+        threshold=_midway(probabilities, reached) if np.isfinite(reached) else _ABOVE_ALL,
+        rule=f"highest sensitivity with specificity at least {min_specificity:g}",
+        sensitivity=float(sensitivity[index]),
+        specificity=float(1 - false_positive_rate[index]),
+    )
+
+
+def _midway(probabilities: NDArray[np.floating], reached: float) -> float:
+    below = probabilities[probabilities < reached]
+    return (reached + float(below.max())) / 2 if below.size else reached
