@@ -10,6 +10,7 @@ import typer
 from cxr_edge.commands.classify import classify
 from cxr_edge.commands.clean import clean
 from cxr_edge.commands.convert import convert
+from cxr_edge.commands.eda import eda
 from cxr_edge.commands.evaluate import evaluate
 from cxr_edge.commands.split import split
 from cxr_edge.commands.train import train
@@ -45,6 +46,7 @@ def _needs(extra: str, command: Callable[..., Any]) -> Callable[..., Any]:
 app.command()(classify)
 app.command()(_needs("train", clean))
 app.command()(_needs("train", split))
+app.command()(_needs("train", eda))
 app.command()(_needs("train", train))
 app.command()(_needs("convert", convert))
 app.command()(_needs("train", evaluate))

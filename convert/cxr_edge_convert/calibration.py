@@ -6,7 +6,7 @@ import pandas as pd
 
 from cxr_edge_convert.limits import MIN_CALIBRATION_IMAGES
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_train.dataset.patients import patient_groups
+from cxr_edge_train.dataset.sampling import spread_over_patients
 
 
 def choose_calibration_images(table: pd.DataFrame, *, count: int, seed: int) -> pd.DataFrame:
@@ -31,10 +31,7 @@ def choose_calibration_images(table: pd.DataFrame, *, count: int, seed: int) -> 
             f"calibration needs at least {MIN_CALIBRATION_IMAGES} images, not {count}"
         )
     train = table[table["split"] == "train"]
-    shuffled = train.sort_values("path").sample(frac=1, random_state=seed)
-    # How many images of the same patient come before this one, then the drawn order.
-    turn = shuffled.groupby(patient_groups(shuffled)).cumcount()
-    ordered = shuffled.assign(turn=turn).sort_values("turn", kind="stable")
+    ordered = spread_over_patients(train, seed=seed)
     # Rank within the class: 0th of each class, 1st of each class, ...
     rank = ordered.groupby("label").cumcount()
     interleaved = ordered.assign(rank=rank).sort_values(["rank", "label"], kind="stable")
@@ -45,7 +42,7 @@ def choose_calibration_images(table: pd.DataFrame, *, count: int, seed: int) -> 
             "label; this run has too few"
         )
     chosen = interleaved[interleaved["rank"] < min(smaller, count // 2)]
-    return chosen.drop(columns=["turn", "rank"]).reset_index(drop=True)
+    return chosen.drop(columns="rank").reset_index(drop=True)
 
 
 def calibration_digest(chosen: pd.DataFrame) -> str:

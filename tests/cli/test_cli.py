@@ -6,7 +6,7 @@ import pytest
 
 from cxr_edge import cli
 
-COMMANDS = ["classify", "clean", "split", "train", "convert", "evaluate"]
+COMMANDS = ["classify", "clean", "split", "eda", "train", "convert", "evaluate"]
 
 
 def test_help_lists_every_command_and_the_notice(cxr_edge: Any) -> None:
@@ -52,6 +52,7 @@ def test_wrong_usage_is_exit_2(cxr_edge: Any, arguments: list[str]) -> None:
     [
         ("pandas", ["clean", "."], "train"),
         ("sklearn", ["split", "m.csv"], "train"),
+        ("seaborn", ["eda", "m.csv"], "train"),
         ("keras", ["train", "m.csv"], "train"),
         ("keras", ["convert", "run", "-o", "out"], "convert"),
         ("pandas", ["evaluate", "mobilenetv2-int8", "m.csv"], "train"),

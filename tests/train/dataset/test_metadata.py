@@ -74,6 +74,27 @@ def test_missing_column_is_named(data_dir: Path, tmp_path: Path) -> None:
         read_metadata(output)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (",64,64,", ",wide,64,", "width 'wide' is no positive number"),
+        (",64,64,", ",64,0,", "height '0' is no positive number"),
+        (",64,64,", ",64,,", "height '' is no positive number"),
+        (",64,64,", ",nan,64,", "width 'nan' is no positive number"),
+        (",64,64,", ",inf,64,", "width 'inf' is no positive number"),
+        (",virus,", ",fungus,", "unknown kind 'fungus'; known are normal, bacteria, virus"),
+    ],
+)
+def test_value_that_no_cleaning_writes_is_named(
+    data_dir: Path, tmp_path: Path, old: str, new: str, told: str
+) -> None:
+    output = tmp_path / "m.csv"
+    clean(data_dir, output)
+    output.write_text(output.read_text().replace(old, new, 1))
+    with pytest.raises(DatasetError, match=told):
+        read_metadata(output)
+
+
 def test_semicolons_are_named(tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
     path.write_text("path;split\na;train\n")

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_runtime.files import write_text
 from cxr_edge_train.dataset.duplicates import remove_duplicates
+from cxr_edge_train.dataset.patients import KINDS
 from cxr_edge_train.dataset.scanning import (
     FOLDERS,
     LABELS,
@@ -86,11 +88,14 @@ def read_metadata(path: Path) -> pd.DataFrame:
 
     Raises:
         DatasetError: the file is missing, is no CSV, lacks a column, lists an image twice, or has
-            an unknown label or split.
+            an unknown label, split or kind, or a size that is no positive number.
     """
     table = _read_csv(path, METADATA_COLUMNS, made_by="cxr-edge clean")
     _check_words(path, table, "label", LABELS)
     _check_words(path, table, "split", FOLDERS)
+    _check_words(path, table, "kind", KINDS)
+    for side in ("width", "height"):
+        _check_positive(path, table, side)
     return table
 
 
@@ -164,6 +169,16 @@ def _check_words(path: Path, table: pd.DataFrame, column: str, known: Sequence[s
     unknown = sorted(set(map(str, table[column])) - set(known))
     if unknown:
         raise DatasetError(f"{path}: unknown {column} {unknown[0]!r}; known are {', '.join(known)}")
+
+
+def _check_positive(path: Path, table: pd.DataFrame, column: str) -> None:
+    numbers = pd.to_numeric(table[column], errors="coerce")
+    wrong = table[column][~numbers.between(0, sys.maxsize, inclusive="neither")]  # NaN too
+    if not wrong.empty:
+        raise DatasetError(
+            f"{path}: {column} {str(wrong.iloc[0])!r} is no positive number; "
+            "make the file with cxr-edge clean"
+        )
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[tuple[object, ...]]) -> None:

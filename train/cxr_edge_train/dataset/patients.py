@@ -8,6 +8,7 @@ import pandas as pd
 from cxr_edge_runtime.errors import InvalidRequest
 
 NORMAL, BACTERIA, VIRUS, UNKNOWN = "normal", "bacteria", "virus", "unknown"
+KINDS = (NORMAL, BACTERIA, VIRUS, UNKNOWN)
 
 # The names of Kermany et al. 2018. Bacteria and virus are numbered separately, and so are IM and
 # NORMAL2-IM: the series belongs to the patient id, the bare number would join different people.

@@ -1,0 +1,1 @@
+"""Exploration: one page that shows what a cleaned data set holds before anything is trained."""

@@ -1,0 +1,118 @@
+"""How many images and patients of each label and kind, and what the classes weigh."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import seaborn
+from matplotlib.container import BarContainer
+
+from cxr_edge_train.class_weights import balanced_class_weights
+from cxr_edge_train.dataset.patients import KINDS, NORMAL, patient_groups
+from cxr_edge_train.dataset.scanning import FOLDERS, LABELS
+from cxr_edge_train.reporting.figures import LABEL_COLOURS, new_figure, save_figure
+from cxr_edge_train.reporting.page import Picture, Section, Table
+
+
+def class_counts(table: pd.DataFrame, figure_file: Path) -> Section:
+    """Images by split, label and kind, as a table and bars.
+
+    Args:
+        table: the metadata.
+        figure_file: PNG to write.
+    """
+    counted = (
+        table.assign(who=patient_groups(table))
+        .groupby(["split", "label", "kind"])
+        .agg(images=("path", "size"), patients=("who", "nunique"))
+    )
+    order = [
+        (split, label, kind)
+        for split in FOLDERS
+        for label in LABELS
+        for kind in KINDS
+        if (split, label, kind) in counted.index
+    ]
+    rows = [[*key, f"{counted.images[key]:,}", f"{counted.patients[key]:,}"] for key in order]
+    return Section(
+        "Class counts",
+        [
+            "Split is the data set's own folder. Kind is read from the file name; NORMAL films are "
+            "of kind normal. An image of an unknown patient counts as a patient of its own."
+        ],
+        tables=[Table(["split", "label", "kind", "images", "patients"], rows)],
+        pictures=[Picture(_draw(table, figure_file), _balance_in_words(table))],
+    )
+
+
+def class_weights(learning: pd.DataFrame) -> Section:
+    """What an image of each label counts in the loss.
+
+    Args:
+        learning: the rows outside test, which training draws from; both labels occur.
+    """
+    codes = np.array([LABELS.index(label) for label in learning["label"]])
+    weights = balanced_class_weights(codes)
+    counts = np.bincount(codes, minlength=len(LABELS))
+    rows = [
+        [
+            label,
+            f"{counts[code]:,}",
+            f"{counts[code] / codes.size:.1%}",
+            f"{codes.size:,} / ({len(LABELS)} x {counts[code]:,}) = {weights[code]:.3f}",
+            f"{counts[code] * weights[code] / codes.size:.1%}",
+        ]
+        for code, label in enumerate(LABELS)
+    ]
+    return Section(
+        "Class weights",
+        [
+            "In the loss an image counts with the weight of its class, w(class) = n / (k x "
+            "n(class)): n images, k = 2 classes, n(class) images of the class, as scikit-learn's "
+            "class_weight='balanced'. Both classes then have the same say and the mean weight of "
+            "an image is 1.",
+            "Counted on all images outside test; cxr-edge train counts again on its training "
+            "split, so its weights differ by a little.",
+        ],
+        tables=[Table(["label", "images", "share of images", "weight", "share of the loss"], rows)],
+    )
+
+
+def _draw(table: pd.DataFrame, file: Path) -> Path:
+    splits = [split for split in FOLDERS if split in set(table["split"])]
+    kinds = [kind for kind in KINDS if kind in set(table["kind"])]
+    normal, pneumonia = (LABEL_COLOURS[label] for label in LABELS)
+    # Kinds of pneumonia are shades of its colour, lightest last.
+    shades = seaborn.light_palette(pneumonia, n_colors=len(KINDS) + 1, reverse=True)
+    palette = {kind: normal if kind == NORMAL else shades[KINDS.index(kind) - 1] for kind in kinds}
+    figure = new_figure()
+    axes = figure.subplots()
+    seaborn.countplot(
+        table, x="split", hue="kind", order=splits, hue_order=kinds, palette=palette,
+        saturation=1, ax=axes,
+    )  # fmt: skip
+    for bars in axes.containers:
+        assert isinstance(bars, BarContainer)  # all that countplot draws
+        axes.bar_label(bars, fmt="{:,.0f}", fontsize=8, padding=1)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.margins(y=0.1)
+    axes.set(title="Images by split and kind", xlabel="split (folder)", ylabel="images")
+    axes.legend(title="kind", loc="upper left", bbox_to_anchor=(1, 1))
+    seaborn.despine(ax=axes)
+    return save_figure(figure, file)
+
+
+def _balance_in_words(table: pd.DataFrame) -> str:
+    shares = {
+        split: (rows["label"] == LABELS[1]).mean()
+        for split in FOLDERS
+        if not (rows := table[table["split"] == split]).empty
+    }
+    told = ", ".join(f"{share:.1%} of {split}" for split, share in shares.items())
+    caption = f"Number of images of each kind in each split. {LABELS[1]} is {told}."
+    if "train" in shares and "test" in shares:
+        caption += (
+            f" Between train and test that is {abs(shares['train'] - shares['test']) * 100:.1f} "
+            "points apart; predictive values shift with it, sensitivity and specificity do not."
+        )
+    return caption

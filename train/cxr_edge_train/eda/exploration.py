@@ -1,0 +1,144 @@
+"""The whole exploration: read, draw, and write ``eda.html``."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from cxr_edge_runtime.errors import DatasetError, InvalidRequest
+from cxr_edge_runtime.manifest import NOTICE
+from cxr_edge_train.dataset.metadata import dataset_digest, read_metadata
+from cxr_edge_train.dataset.patients import patient_groups
+from cxr_edge_train.dataset.sampling import spread_over_patients
+from cxr_edge_train.dataset.scanning import LABELS
+from cxr_edge_train.eda.cleaning import cleaning_sections
+from cxr_edge_train.eda.counts import class_counts, class_weights
+from cxr_edge_train.eda.films import augmentation_preview, random_samples
+from cxr_edge_train.eda.intensity import intensity_histograms, read_intensities
+from cxr_edge_train.eda.patients import images_per_patient
+from cxr_edge_train.eda.sizes import image_sizes
+from cxr_edge_train.recipe import Recipe
+from cxr_edge_train.reporting.page import Section, Table, write_page
+
+PAGE = "eda.html"
+# Enough that a label's mean histogram no longer moves, few enough that full-size films, at about
+# 30 ms each to decode, take half a minute.
+INTENSITY_IMAGES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Exploration:
+    """What was written.
+
+    Attributes:
+        page: the HTML file.
+        figures: the PNG files beside it, which the page holds too.
+        alarms: what the reader must not miss, one line each.
+    """
+
+    page: Path
+    figures: tuple[Path, ...]
+    alarms: tuple[str, ...]
+
+
+def explore(
+    metadata: Path,
+    output: Path,
+    *,
+    root: Path,
+    recipe: Recipe,
+    recipe_name: str,
+    seed: int,
+    progress: Callable[[Iterable[str], int], Iterable[str]] = lambda items, total: items,
+) -> Exploration:
+    """Write one page about a cleaned data set, and its figures as PNG files.
+
+    Counts and file properties are of all splits; pixels are read of train and val alone, never of
+    test. All pixels are read before anything is written, and the page is written last.
+
+    Args:
+        metadata: ``clean_metadata.csv``; the cleaning report is looked for beside it.
+        output: folder to make or to write into.
+        root: folder the paths in the metadata are relative to.
+        recipe: whose augmentation is shown.
+        recipe_name: what the page calls it.
+        seed: of samples and augmentation.
+        progress: wraps the reading of images, given the paths and their number.
+
+    Raises:
+        InvalidRequest: the output is a file.
+        DatasetError: the metadata or the cleaning report is damaged, a label has no image outside
+            test, or an image changed since it was cleaned.
+        ImageError: an image is missing or cannot be decoded.
+    """
+    if output.exists() and not output.is_dir():
+        raise InvalidRequest(f"{output}: is a file; name a folder")
+    table = read_metadata(metadata)
+    learning = table[table["split"] != "test"]
+    for label in LABELS:
+        if label not in set(learning["label"]):
+            raise DatasetError(f"{metadata}: no {label} images outside test, so none may be shown")
+    ordered = spread_over_patients(learning, seed=seed)
+    intensities = read_intensities(
+        ordered, per_label=INTENSITY_IMAGES, root=root, progress=progress
+    )
+    shortcuts_file, patients_file = output / "shortcuts.png", output / "images_per_patient.png"
+    sections = [
+        _overview(metadata, table, seed),
+        *cleaning_sections(metadata, table, shortcuts_file=shortcuts_file),
+        class_counts(table, output / "class_counts.png"),
+        class_weights(learning),
+        images_per_patient(table, patients_file),
+        image_sizes(table, output / "sizes.png", output / "aspect_ratios.png"),
+        intensity_histograms(intensities, output / "intensities.png"),
+        random_samples(
+            ordered,
+            root=root,
+            files={label: output / f"samples_{label.lower()}.png" for label in LABELS},
+        ),
+        augmentation_preview(
+            ordered,
+            recipe,
+            recipe_name=recipe_name,
+            root=root,
+            seed=seed,
+            file=output / "augmentation.png",
+        ),
+    ]
+    page = output / PAGE
+    write_page(page, title="Exploration of the data set", notice=NOTICE, sections=sections)
+    figures = tuple(picture.file for section in sections for picture in section.pictures)
+    for file in (shortcuts_file, patients_file):
+        if file not in figures:  # this time there was nothing to draw
+            file.unlink(missing_ok=True)
+    return Exploration(
+        page,
+        figures,
+        tuple(section.alarm for section in sections if section.alarm),
+    )
+
+
+def _overview(metadata: Path, table: pd.DataFrame, seed: int) -> Section:
+    facts = [
+        ["metadata", metadata.name],
+        ["images", f"{len(table):,}"],
+        [
+            "patients (each image of unknown ones counts as one)",
+            f"{patient_groups(table).nunique():,}",
+        ],
+        ["digest of splits, labels and images", dataset_digest(table)[:12]],
+        ["seed", str(seed)],
+    ]
+    return Section(
+        "Overview",
+        [
+            "What the data set holds, before anything is trained on it. Counts and file properties "
+            "are shown of every split. Films, their intensities and the augmentation are shown of "
+            "train and val alone: no pixel of test was read for this page, since what is seen of "
+            "test guides choices, and then its figures flatter.",
+            "The page holds films of the data set: pass it on only as the data's licence and the "
+            "patients' privacy allow.",
+        ],
+        tables=[Table(["fact", "value"], facts)],
+    )

@@ -1,0 +1,145 @@
+"""Mean grey-level histogram of each label."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import seaborn
+from numpy.typing import NDArray
+
+from cxr_edge_train.dataset.patients import patient_groups
+from cxr_edge_train.dataset.pixels import read_unchanged
+from cxr_edge_train.dataset.scanning import LABELS
+from cxr_edge_train.eda.separation import separation_in_words
+from cxr_edge_train.reporting.figures import LABEL_COLOURS, new_figure, save_figure
+from cxr_edge_train.reporting.page import Picture, Section, Table
+
+GREYS = 256
+# Four greys to a bin: JPEG and contrast stretching leave combs that would hide the shape.
+_BINS = 64
+# The band around the mean holds four of five images.
+_BAND = (10, 90)
+
+
+@dataclass(frozen=True, slots=True)
+class Intensities:
+    """Grey levels of a sample.
+
+    Attributes:
+        rows: the metadata of the sample.
+        histograms: ``[N, 256] float64``, share of an image's pixels at each grey.
+        available: how many images of each label the sample was drawn from.
+    """
+
+    rows: pd.DataFrame
+    histograms: NDArray[np.float64]
+    available: dict[str, int]
+
+
+def read_intensities(
+    ordered: pd.DataFrame,
+    *,
+    per_label: int,
+    root: Path,
+    progress: Callable[[Iterable[str], int], Iterable[str]] = lambda items, total: items,
+) -> Intensities:
+    """Count the greys of the first images of each label, at full resolution.
+
+    Args:
+        ordered: rows outside test in the drawn order.
+        per_label: most images to read of a label.
+        root: folder the paths are relative to.
+        progress: wraps the iteration over the paths, given them and their number.
+
+    Raises:
+        DatasetError: an image changed since it was cleaned.
+        ImageError: an image is missing or cannot be decoded.
+    """
+    rows = ordered.groupby("label").head(per_label).reset_index(drop=True)
+    histograms = np.empty((len(rows), GREYS))
+    for index, (path, md5) in enumerate(zip(progress(rows["path"], len(rows)), rows["md5"])):
+        pixels = read_unchanged(root / path, md5)
+        histograms[index] = np.bincount(pixels.ravel(), minlength=GREYS) / pixels.size
+    return Intensities(rows, histograms, ordered["label"].value_counts().to_dict())
+
+
+def intensity_histograms(intensities: Intensities, figure_file: Path) -> Section:
+    """Mean histogram by label with the spread between images.
+
+    Args:
+        intensities: of train and val images.
+        figure_file: PNG to write.
+    """
+    rows, histograms = intensities.rows, intensities.histograms
+    greys = np.arange(GREYS)
+    mean = histograms @ greys
+    deviation = np.sqrt(np.maximum(histograms @ greys**2 - mean**2, 0))
+    table: list[list[str]] = []
+    for label in LABELS:
+        of = (rows["label"] == label).to_numpy()
+        table.append(
+            [
+                label,
+                f"{of.sum():,} of {intensities.available[label]:,}",
+                f"{patient_groups(rows[of]).nunique():,}",
+                f"{mean[of].mean():.1f} ± {mean[of].std():.1f}",
+                f"{deviation[of].mean():.1f}",
+                f"{histograms[of, 0].mean():.2%}",
+                f"{histograms[of, -1].mean():.2%}",
+            ]
+        )
+    columns = [
+        "label", "images read", "patients", "mean grey", "contrast", "black (0)", "white (255)",
+    ]  # fmt: skip
+    return Section(
+        "Intensities",
+        [
+            "From images of train and val only, drawn at random so that every patient gives one "
+            "before any gives a second, and read at full resolution. Mean grey is the mean of the "
+            "images' means ± their standard deviation; contrast is the mean standard deviation of "
+            "grey within an image; black and white are the mean shares of pixels at either end."
+        ],
+        tables=[Table(columns, table)],
+        pictures=[
+            Picture(
+                _draw(rows, histograms, figure_file),
+                "Mean histogram of each label, every image counting alike; the band holds the "
+                "middle 80% of the images at each grey. Look for a peak at 0 (black borders), at "
+                "255 (burnt-out film or text), and for curves whose bands part. "
+                + separation_in_words(
+                    "mean grey",
+                    mean,
+                    rows,
+                    cause="Opacities brighten a film, but so do exposure and the console: ask "
+                    "which it is here.",
+                ),
+            )
+        ],
+    )
+
+
+def _draw(rows: pd.DataFrame, histograms: NDArray[np.float64], file: Path) -> Path:
+    width = GREYS // _BINS
+    shares = 100 * histograms.reshape(len(histograms), _BINS, width).sum(axis=2)
+    centres = np.arange(_BINS) * width + (width - 1) / 2
+    figure = new_figure(8.0)
+    axes = figure.subplots()
+    for label in LABELS:
+        of = shares[(rows["label"] == label).to_numpy()]
+        colour = LABEL_COLOURS[label]
+        low, high = np.percentile(of, _BAND, axis=0)
+        axes.fill_between(centres, low, high, color=colour, alpha=0.15, linewidth=0)
+        for edge in (low, high):
+            axes.plot(centres, edge, color=colour, linestyle=":", linewidth=0.8)
+        axes.plot(centres, of.mean(axis=0), color=colour, label=f"{label}, n = {len(of):,}")
+    axes.set(
+        title="Mean grey-level histogram by label, train and val",
+        xlabel=f"grey level, 0 is black ({width} levels a bin)", ylabel="share of pixels, %",
+        xlim=(0, GREYS - 1),
+    )  # fmt: skip
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    seaborn.despine(ax=axes)
+    return save_figure(figure, file)

@@ -1,0 +1,93 @@
+"""How many images each patient has."""
+
+from pathlib import Path
+
+import pandas as pd
+import seaborn
+from matplotlib.container import BarContainer
+
+from cxr_edge_train.dataset.scanning import LABELS
+from cxr_edge_train.reporting.figures import LABEL_COLOURS, new_figure, save_figure
+from cxr_edge_train.reporting.page import Picture, Section
+
+# More images than this are one bar, so that one patient with hundreds does not squeeze the rest.
+_MOST = 10
+
+
+def images_per_patient(table: pd.DataFrame, figure_file: Path) -> Section:
+    """Patients by their number of images and label; only words when no patient is known.
+
+    Args:
+        table: the metadata.
+        figure_file: PNG to write.
+    """
+    title = "Images per patient"
+    known = table[table["patient"] != ""]
+    unknown = len(table) - len(known)
+    alarm = (
+        f"The patient of {unknown:,} of {len(table):,} images is unknown: films of one person may "
+        "fall on both sides of a split. Give cxr-edge clean a --patient-pattern if the file names "
+        "tell."
+        if unknown
+        else ""
+    )
+    if known.empty:
+        return Section(title, ["No patient is known, so there is nothing to count."], alarm)
+    return Section(
+        title,
+        _in_words(known),
+        alarm,
+        pictures=[
+            Picture(
+                _draw(known, figure_file),
+                "How many patients have one image, two, and so on; the scale is logarithmic. "
+                "Bars far to the right are patients that a model can learn by heart.",
+            )
+        ],
+    )
+
+
+def _in_words(known: pd.DataFrame) -> list[str]:
+    counts = known.groupby("patient").size()
+    several = counts[counts > 1]
+    words = [
+        f"{len(counts):,} patients are known by the file names. {len(several):,} of them have "
+        f"more than one image; together these have {several.sum():,} of {len(known):,} images. "
+        f"The largest number is {counts.max():,} ({counts.idxmax()})."
+    ]
+    if len(several):
+        words.append(
+            "Films of one person are alike, so a split by image would put a patient into training "
+            "and validation at once. cxr-edge split therefore splits by patient."
+        )
+    both = int((known.groupby("patient")["label"].nunique() > 1).sum())
+    if both:
+        words.append(f"{both:,} patients have images of both labels and stand in both colours.")
+    return words
+
+
+def _draw(known: pd.DataFrame, file: Path) -> Path:
+    counts = known.groupby(["patient", "label"]).size().rename("images").reset_index()
+    top = int(min(counts["images"].max(), _MOST))
+    names = [str(number) for number in range(1, top + 1)]
+    if counts["images"].max() > _MOST:
+        names[-1] = f"{_MOST} or more"
+    counts["bar"] = [names[min(images, _MOST) - 1] for images in counts["images"]]
+    figure = new_figure(9.0)
+    axes = figure.subplots()
+    seaborn.countplot(
+        counts, x="bar", hue="label", order=names, hue_order=LABELS, palette=LABEL_COLOURS,
+        saturation=1, ax=axes,
+    )  # fmt: skip
+    axes.set_yscale("log")
+    for bars in axes.containers:
+        assert isinstance(bars, BarContainer)  # all that countplot draws
+        told = [f"{bar.get_height():,.0f}" if bar.get_height() else "" for bar in bars]
+        axes.bar_label(bars, told, fontsize=7, padding=1)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.set_ylim(bottom=0.5)
+    axes.margins(y=0.1)
+    axes.set(title="Images per patient", xlabel="images of the patient", ylabel="patients (log)")
+    axes.legend(title="label", loc="upper left", bbox_to_anchor=(1, 1))
+    seaborn.despine(ax=axes)
+    return save_figure(figure, file)
