@@ -9,6 +9,7 @@ import typer
 
 from cxr_edge.commands.classify import classify
 from cxr_edge.commands.clean import clean
+from cxr_edge.commands.compare import compare
 from cxr_edge.commands.convert import convert
 from cxr_edge.commands.eda import eda
 from cxr_edge.commands.evaluate import evaluate
@@ -48,6 +49,7 @@ app.command()(_needs("train", clean))
 app.command()(_needs("train", split))
 app.command()(_needs("train", eda))
 app.command()(_needs("train", train))
+app.command()(_needs("train", compare))
 app.command()(_needs("convert", convert))
 app.command()(_needs("train", evaluate))
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import replacing, write_text
 from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
+from cxr_edge_train.evaluation.temperature import probabilities
 
 RUN_FORMAT = 1
 
@@ -62,6 +63,10 @@ class Run:
     seconds: float
     devices: str = ""
     format: int = RUN_FORMAT
+
+    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Of PNEUMONIA, at the run's temperature; ``[N]`` as the logits."""
+        return probabilities(logits, self.temperature)
 
 
 def write_run(folder: Path, run: Run) -> None:
@@ -137,3 +142,16 @@ def read_predictions(folder: Path, validation: pd.DataFrame) -> NDArray[np.float
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{file}: damaged ({error}); train again") from error
     return logits
+
+
+def read_history(folder: Path) -> pd.DataFrame:
+    """One row an epoch: ``epoch`` from 0, ``loss``, ``val_loss``, ``seconds``.
+
+    Raises:
+        RunError: ``history.csv`` is missing or damaged.
+    """
+    file = folder / "history.csv"
+    try:
+        return pd.read_csv(file).astype({"epoch": int, "loss": float, "val_loss": float})
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{file}: damaged ({error}); train again") from error

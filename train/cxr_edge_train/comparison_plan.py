@@ -1,0 +1,130 @@
+"""What a comparison has to train: checked as a whole before the first image is read."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_train.architectures import ARCHITECTURES, build
+from cxr_edge_train.recipe import Recipe, read_recipe
+from cxr_edge_train.runs import read_run
+from cxr_edge_train.training import fit_settings, recipe_for
+
+# There are no pretrained weights of it, so what is said for all others is not meant for it.
+_FROM_SCRATCH = "pure_cnn"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One architecture of a comparison.
+
+    Attributes:
+        architecture: name in the registry.
+        weights: ``imagenet``, a file, or None for random ones.
+        recipe: as it is carried out.
+        folder: of the run.
+        finished: the run is there already.
+        parameters: number of them in the network.
+    """
+
+    architecture: str
+    weights: str | None
+    recipe: Recipe
+    folder: Path
+    finished: bool
+    parameters: int
+
+
+def plan(
+    table: pd.DataFrame,
+    architectures: Sequence[str],
+    *,
+    weights: Sequence[str],
+    recipes: Sequence[str],
+    seed: int,
+    output: Path,
+) -> list[Task]:
+    """Check names, recipes, weights and runs that are there already.
+
+    Args:
+        table: images with splits.
+        architectures: names, in the order they are trained and shown.
+        weights: ``NAME=VALUE`` for one architecture, ``VALUE`` for all others.
+        recipes: ``NAME=FILE`` for one architecture, ``FILE`` for all others.
+        seed: of all runs.
+        output: folder of the comparison; runs lie in ``runs/NAME``.
+
+    Raises:
+        InvalidRequest: an unknown or repeated name, weights that do not fit, or a finished run of
+            other settings.
+    """
+    if len(set(architectures)) < len(architectures):
+        raise InvalidRequest("--architectures: a name is given twice")
+    if _FROM_SCRATCH in architectures:
+        weights = [f"{_FROM_SCRATCH}=none", *weights]
+    weights_of = _by_name(weights, architectures, option="--weights", default="imagenet")
+    recipe_of = _by_name(recipes, architectures, option="--recipe", default="")
+    tasks = []
+    for name in architectures:
+        start = None if weights_of[name] == "none" else weights_of[name]
+        chosen = read_recipe(Path(recipe_of[name])) if recipe_of[name] else Recipe()
+        # Finds unknown names and weights that do not fit, before hours of training.
+        parameters = int(build(name, chosen.model, weights=start).count_params())
+        folder = output / "runs" / name
+        finished = (folder / "run.json").exists()
+        if finished:
+            _check_same(table, name, start, chosen, seed, folder)
+        tasks.append(Task(name, start, recipe_for(start, chosen), folder, finished, parameters))
+    return tasks
+
+
+def sha256_of(file: Path) -> str:
+    """SHA-256 of a file, hexadecimal, read piece by piece."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _by_name(
+    given: Sequence[str], architectures: Sequence[str], *, option: str, default: str
+) -> dict[str, str]:
+    values = dict.fromkeys(architectures, default)
+    # Whatever has no known name before its first "=" is for all others; a path may have one, too.
+    named = [(head, tail) for head, _, tail in (g.partition("=") for g in given)]
+    for text, (head, tail) in zip(given, named):
+        if not (tail and head in ARCHITECTURES):
+            values = dict.fromkeys(architectures, text)
+    for head, tail in named:
+        if tail and head in ARCHITECTURES:
+            if head not in values:
+                raise InvalidRequest(f"{option} {head}=: {head} is not among --architectures")
+            values[head] = tail
+    return values
+
+
+def _check_same(
+    table: pd.DataFrame,
+    name: str,
+    weights: str | None,
+    recipe: Recipe,
+    seed: int,
+    folder: Path,
+) -> None:
+    settings = fit_settings(table, architecture=name, weights=weights, recipe=recipe, seed=seed)
+    run = read_run(folder)
+    recorded = (folder / "recipe.toml").read_text(encoding="utf-8")
+    pairs = {
+        "architecture": (run.architecture, settings.architecture),
+        "weights": (run.weights, settings.weights),
+        "seed": (run.seed, settings.seed),
+        "dataset": (run.dataset_digest, settings.dataset_digest),
+        "recipe": (recorded, settings.recipe),
+    }
+    changed = [what for what, (there, wanted) in pairs.items() if there != wanted]
+    if changed:
+        raise InvalidRequest(
+            f"{folder}: holds a finished run with another {', '.join(changed)}; choose another "
+            "--output, or remove the folder"
+        )

@@ -1,0 +1,267 @@
+"""What a comparison leaves: one table as CSV, Markdown and HTML, figures, and the winner.
+
+::
+
+    DIR/
+    ├── comparison.csv  comparison.md  comparison.html
+    ├── figures/        recall.png  size.png  roc.png  learning.png
+    ├── runs/           one finished run an architecture
+    └── winner/         model.keras and MODEL_CARD.md
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_runtime.files import replacing, write_text
+from cxr_edge_runtime.manifest import NOTICE
+from cxr_edge_train.comparison import Candidate, Choice
+from cxr_edge_train.comparison_figures import draw_learning, draw_recall, draw_roc, draw_size
+from cxr_edge_train.evaluation.intervals import Interval
+from cxr_edge_train.reporting.figures import save_figure
+from cxr_edge_train.reporting.page import Picture, Section, Table, markdown_table, write_page
+from cxr_edge_train.runs import write_table
+
+TITLE = "Architectures compared"
+Readings = Mapping[str, dict[str, Any]]
+
+_VALIDATION = (
+    "All figures of these tables are of validation images, on which epoch, temperature and "
+    "threshold were chosen; they flatter. Brackets hold 95% intervals."
+)
+
+
+def read_test_log(log: Path, models: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The test figures of the compared models, as ``cxr-edge evaluate --split test`` logged them.
+
+    Args:
+        log: one JSON object a line; may not exist.
+        models: architecture by the SHA-256 of its ``model.keras``.
+
+    Returns:
+        ``{architecture: {metric: {value, low, high, n}}}`` of the models that were read.
+
+    Raises:
+        DatasetError: the log is damaged, or a model was read more than once.
+    """
+    readings: dict[str, dict[str, Any]] = {}
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+            name, metrics = models.get(entry["model_sha256"]), entry["metrics"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatasetError(f"{log}: line {number} is damaged ({error})") from error
+        if name in readings:
+            raise DatasetError(
+                f"{log}: {name} was read on test more than once; test is for one final figure"
+            )
+        if name:
+            readings[name] = metrics
+    return readings
+
+
+def write_comparison(
+    output: Path, candidates: Sequence[Candidate], choice: Choice, readings: Readings
+) -> None:
+    """Write tables, figures and the winner into ``output``.
+
+    Args:
+        output: folder; made when missing.
+        candidates: in the order they are shown.
+        choice: from :func:`cxr_edge_train.comparison.choose`.
+        readings: test figures of finalists by architecture; may be empty.
+    """
+    write_table(output / "comparison.csv", _as_frame(candidates, choice))
+    sections = _sections(candidates, choice, readings, _draw(output / "figures", candidates))
+    write_text(output / "comparison.md", _as_markdown(sections))
+    write_page(output / "comparison.html", title=TITLE, notice=NOTICE, sections=sections)
+    _save_winner(output / "winner", choice, readings)
+
+
+def _as_frame(candidates: Sequence[Candidate], choice: Choice) -> pd.DataFrame:
+    rows = []
+    for candidate in candidates:
+        row: dict[str, object] = {
+            "architecture": candidate.name,
+            "winner": candidate is choice.winner,
+            "finalist": candidate in choice.finalists,
+            "weights": candidate.run.weights,
+            "parameters": candidate.parameters,
+            "float32_megabytes": round(candidate.megabytes, 3),
+        }
+        row |= _columns("recall_at_floor", asdict(candidate.recall))
+        row |= _columns("specificity_at_floor", asdict(candidate.specificity))
+        row["mcnemar_p"] = choice.p_values[candidate.name]
+        for name, figure in candidate.metrics.as_dict().items():
+            row |= _columns(name, figure)
+        row |= {
+            "epochs": len(candidate.history),
+            "training_seconds": candidate.run.seconds,
+            "training_images_per_second": round(candidate.images_per_second, 1),
+            "devices": candidate.run.devices,
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _columns(name: str, figure: Mapping[str, float]) -> dict[str, float]:
+    return {name: figure["value"], f"{name}_low": figure["low"], f"{name}_high": figure["high"]}
+
+
+def _draw(folder: Path, candidates: Sequence[Candidate]) -> list[Picture]:
+    return [
+        Picture(
+            save_figure(draw_recall(candidates), folder / "recall.png"),
+            "Validation recall at the specificity floor, with 95% intervals: where bars overlap "
+            "widely, the order may be chance.",
+        ),
+        Picture(
+            save_figure(draw_size(candidates), folder / "size.png"),
+            "Validation AUC against the size of the float32 weights: up and to the left is better.",
+        ),
+        Picture(
+            save_figure(draw_roc(candidates), folder / "roc.png"),
+            "The upper left part of the ROC curves on validation; the line marks the floor.",
+        ),
+        Picture(
+            save_figure(draw_learning(candidates), folder / "learning.png"),
+            "Validation loss by epoch: a curve that still falls at its end was not trained out.",
+        ),
+    ]
+
+
+def _sections(
+    candidates: Sequence[Candidate],
+    choice: Choice,
+    readings: Readings,
+    pictures: Sequence[Picture],
+) -> list[Section]:
+    random = [c.name for c in candidates if c.run.weights == "none"]
+    start = (
+        f"Trained from random weights: {', '.join(random)}. Against pretrained networks that "
+        "measures the weights as much as the architecture."
+        if random and len(random) < len(candidates)
+        else "All networks began alike."
+    )
+    overview = Table(
+        ["architecture", "began with", "parameters", "MB float32", "recall at the floor",
+         "specificity there", "McNemar p", "AUC", "epochs", "minutes", "images/s"],
+        [
+            [
+                f"{c.name} (chosen)" if c is choice.winner else c.name,
+                c.run.weights,
+                f"{c.parameters:,}",
+                f"{c.megabytes:.1f}",
+                str(c.recall),
+                str(c.specificity),
+                f"{choice.p_values[c.name]:.3f}",
+                str(c.metrics.auc),
+                str(len(c.history)),
+                f"{c.run.seconds / 60:.1f}",
+                f"{c.images_per_second:.0f}",
+            ]
+            for c in candidates
+        ],
+    )  # fmt: skip
+    names = list(dict.fromkeys(name for c in candidates for name in c.metrics.as_dict()))
+    metrics = Table(
+        ["architecture", *(name.replace("_", " ") for name in names)],
+        [[c.name, *_cells(c.metrics.as_dict(), names)] for c in candidates],
+    )
+    return [
+        Section(
+            "The choice",
+            [choice.reason, f"Finalists: {', '.join(c.name for c in choice.finalists)}.", start],
+        ),
+        Section("Side by side", [_VALIDATION], tables=[overview], pictures=pictures),
+        Section(
+            "At each network's own operating point",
+            [f"The threshold is chosen as the {candidates[0].run.threshold_rule} on validation."],
+            tables=[metrics],
+        ),
+        _test_section(choice, readings),
+    ]
+
+
+def _test_section(choice: Choice, readings: Readings) -> Section:
+    title = "Finalists on test images"
+    read = [c for c in choice.finalists if c.name in readings]
+    if not read:
+        return Section(
+            title,
+            [
+                "Not read yet. Each finalist may be measured once: cxr-edge evaluate with "
+                "--split test and --log; then the same cxr-edge compare shows the figures here."
+            ],
+        )
+    names = list(readings[read[0].name])
+    return Section(
+        title,
+        [
+            "Read once for each finalist, after the choice was made on validation, at thresholds "
+            "frozen on validation. Nothing was chosen by these figures."
+        ],
+        tables=[
+            Table(
+                ["architecture", *(name.replace("_", " ") for name in names)],
+                [[c.name, *_cells(readings[c.name], names)] for c in read],
+            )
+        ],
+    )
+
+
+def _cells(figures: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> list[str]:
+    return [str(Interval(**figures[name])) if name in figures else "–" for name in names]  # type: ignore[arg-type]
+
+
+def _as_markdown(sections: Sequence[Section]) -> str:
+    parts = [f"# {TITLE}", NOTICE]
+    for section in sections:
+        parts += [f"## {section.title}", *section.paragraphs]
+        parts += [markdown_table(table).rstrip() for table in section.tables]
+        parts += [f"![{p.caption}](figures/{p.file.name})" for p in section.pictures]
+    return "\n\n".join(parts) + "\n"
+
+
+def _save_winner(folder: Path, choice: Choice, readings: Readings) -> None:
+    winner = choice.winner
+    with replacing(folder / "model.keras") as temporary:
+        shutil.copyfile(winner.folder / "model.keras", temporary)
+    lines = [
+        f"# {winner.name}",
+        NOTICE,
+        "A Keras 3 model: input `image`, grey 0–255, "
+        f"{winner.run.preprocess.height}x{winner.run.preprocess.width}; outputs `logit`, `cam`, "
+        f"`embedding`. Probability of pneumonia is sigmoid(logit / {winner.run.temperature:.4f}), "
+        f"called PNEUMONIA from {winner.run.threshold:.4f} on "
+        f"({winner.run.threshold_rule}, on validation).",
+        f"Weights began with: {winner.run.weights}. Seed {winner.run.seed}. Trained for "
+        f"{len(winner.history)} epochs on {winner.run.devices}.",
+        "## Why this one",
+        choice.reason,
+        "## Figures",
+        markdown_table(
+            Table(
+                ["split", *(name.replace("_", " ") for name in winner.metrics.as_dict())],
+                [
+                    [split, *_cells(figures, list(winner.metrics.as_dict()))]
+                    for split, figures in (
+                        ("validation", winner.metrics.as_dict()),
+                        ("test", readings.get(winner.name)),
+                    )
+                    if figures
+                ],
+            )
+        ).rstrip(),
+        "## Limits",
+        "Validation images chose epoch, temperature and threshold, so their figures flatter. "
+        "Nothing is known of patients, hospitals and devices other than those of the data set.",
+    ]
+    write_text(folder / "MODEL_CARD.md", "\n\n".join(lines) + "\n")
