@@ -24,7 +24,11 @@ def draw_recall(candidates: Sequence[Candidate]) -> Figure:
         axes.plot([recall.low, recall.high], [place, place], color=NEUTRAL, linewidth=2)
         axes.plot(recall.value, place, "o", color=_colour(candidates, candidate), markersize=8)
     axes.set_yticks(range(len(candidates)), [c.name for c in reversed(candidates)])
-    axes.set(xlabel="validation recall of PNEUMONIA", title="Recall at the specificity floor")
+    axes.set(
+        xlabel="validation recall of PNEUMONIA",
+        title="Recall at the specificity floor",
+        ylim=(-0.5, len(candidates) - 0.5),
+    )
     axes.grid(axis="x", alpha=0.3)
     _bare(axes)
     return figure
@@ -43,15 +47,20 @@ def draw_size(candidates: Sequence[Candidate]) -> Figure:
             fmt="o",
             capsize=3,
             color=_colour(candidates, candidate),
-            label=candidate.name,
         )
+        axes.annotate(
+            candidate.name,
+            (candidate.megabytes, auc.value),
+            xytext=(7, 3),
+            textcoords="offset points",
+        )
+    axes.margins(x=0.2)
     axes.set_xscale("log")
     axes.set_xticks([c.megabytes for c in candidates], [f"{c.megabytes:.1f}" for c in candidates])
     axes.minorticks_off()
     axes.tick_params(axis="x", labelrotation=45)
     axes.set(xlabel="float32 weights, MB", ylabel="validation AUC", title="Accuracy against size")
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="best")
     _bare(axes)
     return figure
 
