@@ -21,7 +21,8 @@ import keras  # noqa: E402
 
 from cxr_edge_train.architectures import build  # noqa: E402
 from cxr_edge_train.batches import Batch, TrainingBatches  # noqa: E402
-from cxr_edge_train.recipe import Augmentation, Model  # noqa: E402
+from cxr_edge_train.fitting import compile_model  # noqa: E402
+from cxr_edge_train.recipe import Augmentation, Model, Recipe  # noqa: E402
 
 IMAGES, BATCH_SIZE, PAIRS = 512, 32, 5
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
@@ -44,7 +45,7 @@ def main(architecture: str = "mobilenetv2", image_size: str = "224") -> None:
     size = int(image_size)
     films = [
         np.asarray(Image.open(file).convert("L").resize((size, size)))
-        for file in sorted(SAMPLES.glob("*.png"))
+        for file in sorted(SAMPLES.glob("*.jpeg"))
     ]
     with tempfile.TemporaryDirectory() as folder:
         shape = (IMAGES, size, size, 1)
@@ -55,7 +56,7 @@ def main(architecture: str = "mobilenetv2", image_size: str = "224") -> None:
         augmented = TrainingBatches(pixels, labels, Augmentation(), batch_size=BATCH_SIZE, seed=0)
         ready = _InMemory([augmented[index] for index in range(len(augmented))])
         model = build(architecture, Model(image_size=size), weights=None)
-        model.compile("adam", {"logit": keras.losses.BinaryCrossentropy(from_logits=True)})
+        compile_model(model, keras.optimizers.AdamW(), Recipe())
         seconds: dict[str, list[float]] = {"cache": [], "memory": []}
         model.fit(ready, verbose=0)  # compiles
         for _ in range(PAIRS):

@@ -70,7 +70,7 @@ def fit(
     chosen: keras.Model = keras.models.load_model(best)
     if isinstance(chosen.optimizer, keras.optimizers.LossScaleOptimizer):
         compute_in_float32(chosen)
-        _compile(chosen, chosen.optimizer.inner_optimizer, recipe)
+        compile_model(chosen, chosen.optimizer.inner_optimizer, recipe)
     return chosen
 
 
@@ -114,7 +114,7 @@ class _Fit:
         settings = self.recipe.fit
         freeze(self.model, before=None)
         optimizer = keras.optimizers.Adam(settings.head_learning_rate)
-        _compile(self.model, optimizer, self.recipe)
+        compile_model(self.model, optimizer, self.recipe)
         self._run([Snapshot(self.output, first_epoch=0)], last_epoch=settings.head_epochs)
 
     def fine_tune(self) -> None:
@@ -129,7 +129,7 @@ class _Fit:
             use_ema=averages,
             ema_momentum=settings.weight_average,
         )
-        _compile(self.model, optimizer, self.recipe)
+        compile_model(self.model, optimizer, self.recipe)
         checkpoint = keras.callbacks.ModelCheckpoint(
             self.output / BEST,
             monitor="val_loss",
@@ -198,7 +198,10 @@ class _Fit:
             )
 
 
-def _compile(model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: Recipe) -> None:
+def compile_model(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: Recipe
+) -> None:
+    """Compile a model for the recipe's loss on ``logit``, and build the optimizer's state."""
     loss = keras.losses.BinaryCrossentropy(
         from_logits=True, label_smoothing=recipe.fit.label_smoothing
     )
