@@ -1,7 +1,7 @@
 """``cxr-edge train``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -38,6 +38,9 @@ def train(
     min_sensitivity: Annotated[
         float, typer.Option(min=0.01, max=1.0, help="Floor of the operating point on validation.")
     ] = MIN_SENSITIVITY,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write the run's folder tensorboard/ as well.")
+    ] = False,
 ) -> None:
     """Train a classifier; everything it leaves is in the run's folder.
 
@@ -46,6 +49,8 @@ def train(
     from cxr_edge.backend import load_quietly
 
     load_quietly()
+    import keras
+
     from cxr_edge.training_progress import TrainingProgress
     from cxr_edge_runtime.manifest import NOTICE
     from cxr_edge_train.dataset.metadata import read_metadata, read_splits
@@ -67,6 +72,11 @@ def train(
     say(f"run: {folder}, on {description(settings.fit)}")
     if done:
         say(f"going on after epoch {done}")
+    callbacks: list[keras.callbacks.Callback] = [
+        TrainingProgress(settings.fit.head_epochs + settings.fit.epochs)
+    ]
+    if tensorboard:
+        callbacks.append(_tensorboard(folder / "tensorboard"))
     run = train_run(
         table,
         architecture=architecture,
@@ -77,7 +87,7 @@ def train(
         output=folder,
         cache_dir=default_cache_dir(),
         min_sensitivity=min_sensitivity,
-        callbacks=[TrainingProgress(settings.fit.head_epochs + settings.fit.epochs)],
+        callbacks=callbacks,
         progress=progress_bar("reading images"),
     )
     print_figures("validation", run.metrics["validation"], NOTICE)
@@ -87,3 +97,18 @@ def train(
         f"threshold {run.threshold:.4f} ({run.threshold_rule}), temperature {run.temperature:.3f}"
     )
     typer.echo(f"wrote {folder}")
+
+
+def _tensorboard(folder: Path) -> Any:
+    try:
+        import tensorboard  # noqa: F401  # Keras writes without it, but nothing could show it
+    except ModuleNotFoundError as error:
+        from cxr_edge_runtime.errors import ExtraMissing
+
+        raise ExtraMissing(
+            "--tensorboard needs tensorboard, which is not installed; "
+            "run: pip install 'cxr-edge[tensorboard]'"
+        ) from error
+    import keras
+
+    return keras.callbacks.TensorBoard(folder)

@@ -60,9 +60,10 @@ def test_train_convert_evaluate_classify(
     run = tmp_path / "run"
     outcome = cxr_edge(
         "train", tiny_road.metadata, "--splits", tiny_road.splits, "--architecture", "tiny",
-        "--weights", "none", "--recipe", recipe, "-o", run,
+        "--weights", "none", "--recipe", recipe, "-o", run, "--tensorboard",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
+    assert list((run / "tensorboard").rglob("events.out.tfevents.*"))
     assert "validation auc" in outcome.out
     assert NOTICE in outcome.out
     assert outcome.err.splitlines()[0] == f"run: {run}, on cpu:0, float32"
