@@ -16,6 +16,14 @@ Metadata = Annotated[
     Path, typer.Argument(metavar="METADATA", help="clean_metadata.csv, from cxr-edge clean.")
 ]
 Splits = Annotated[Path, typer.Option("--splits", help="splits.csv, from cxr-edge split.")]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        "--root",
+        metavar="DIR",
+        help="Folder the paths in the metadata are relative to; the metadata's folder without it.",
+    ),
+]
 BundleOption = Annotated[
     str | None,
     typer.Option(
