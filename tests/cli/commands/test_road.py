@@ -135,7 +135,7 @@ def test_image_changed_after_cleaning_is_not_measured(cxr_edge: Any, tmp_path: P
     arguments = ["mobilenetv2-int8", metadata, "--splits", splits, "--split", "test"]
     outcome = cxr_edge("evaluate", *arguments, "--log", tmp_path / "log")
     assert outcome.code == 0
-    assert "warning: this bundle was trained on other images or splits" in outcome.err
+    assert "warning: this model was trained on other images or splits" in outcome.err
     changed = next((tmp_path / "data" / "test" / "NORMAL").iterdir())
     changed.write_bytes(next((tmp_path / "data" / "test" / "PNEUMONIA").iterdir()).read_bytes())
     outcome = cxr_edge("evaluate", *arguments, "--log", tmp_path / "log2")

@@ -15,7 +15,7 @@ def draw_confusion(confusion: Confusion) -> Figure:
     shares = counts / counts.sum(axis=1, keepdims=True)
     figure = new_figure(4.6, 4.4)
     axes = figure.subplots()
-    axes.imshow(shares, cmap="Greys", vmin=0, vmax=1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         share = shares[row, column]
         axes.text(

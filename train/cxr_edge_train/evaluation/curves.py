@@ -32,7 +32,7 @@ def draw_roc(predictions: pd.DataFrame, metrics: Metrics, *, threshold: float) -
     false_positive_rate, sensitivity, _ = roc_curve(
         positives(predictions), predictions["probability"]
     )
-    figure, axes = _square("ROC", "1 − specificity", "sensitivity")
+    figure, axes = _square(f"ROC, {metrics.auc.n:,} images", "1 − specificity", "sensitivity")
     axes.plot([0, 1], [0, 1], label="guessing", **_GUESSING)
     axes.plot(false_positive_rate, sensitivity, color=_CURVE, label=f"AUC {metrics.auc}")
     at, reached = metrics.specificity, metrics.sensitivity
@@ -61,7 +61,9 @@ def draw_precision_recall(
     """
     labels = positives(predictions)
     precision, sensitivity, _ = precision_recall_curve(labels, predictions["probability"])
-    figure, axes = _square("Precision and recall", "recall (sensitivity)", "precision")
+    figure, axes = _square(
+        f"Precision and recall, {metrics.auc.n:,} images", "recall (sensitivity)", "precision"
+    )
     share = float(labels.mean())
     axes.plot([0, 1], [share, share], label=f"guessing: {share:.3f} have pneumonia", **_GUESSING)
     # A step to the left of each point, as average precision adds them up.
@@ -107,9 +109,8 @@ def draw_reliability(predictions: pd.DataFrame, metrics: Metrics) -> Figure:
             [share.high - share.value for share in shares],
         ],
         color=_CURVE,
-        marker="o",
+        fmt="o",
         markersize=5,
-        linewidth=1,
         elinewidth=1,
         capsize=2,
         label="observed (bars: 95% intervals)",
@@ -121,7 +122,7 @@ def draw_reliability(predictions: pd.DataFrame, metrics: Metrics) -> Figure:
         ylim=(-0.03, 1.03),
     )
     upper.title.set_fontsize("medium")
-    upper.legend(loc="upper left", frameon=False)
+    upper.legend(loc="lower right", frameon=False)
     lower.bar(
         [each.low for each in bins],
         [each.n for each in bins],

@@ -55,7 +55,12 @@ def write_figures(
     worst = worst_errors(predictions)
     if worst.size:
         shown = films(worst)
-        errors = draw_worst_errors(predictions.iloc[worst], shown, activation_maps(shown))
+        errors = draw_worst_errors(
+            predictions.iloc[worst],
+            shown,
+            activation_maps(shown),
+            n_errors=confusion.n - confusion.correct,
+        )
     else:
         errors = draw_no_errors()
     save_figure(errors, folder / "worst_errors.png")
@@ -74,7 +79,7 @@ def write_learning_curves(run: Path, folder: Path) -> None:
     file = run / "history.csv"
     head_epochs = read_recipe(run / "recipe.toml").fit.head_epochs
     try:
-        history = pd.read_csv(file)
+        history = pd.read_csv(file).astype({"epoch": int, "loss": float, "val_loss": float})
         figure = draw_learning_curves(history, head_epochs=head_epochs)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{file}: damaged ({error}); train again") from error

@@ -8,7 +8,7 @@ from cxr_edge_train.reporting.figures import NEUTRAL, SPLIT_COLOURS, new_figure
 
 
 def draw_learning_curves(history: pd.DataFrame, *, head_epochs: int) -> Figure:
-    """Both losses, the end of the head's training and the best epoch after it.
+    """Both losses, the end of the head's training, and the lowest validation loss after it.
 
     Args:
         history: ``history.csv``, rows with ``epoch`` from 0, ``loss`` and ``val_loss``.
@@ -36,18 +36,19 @@ def draw_learning_curves(history: pd.DataFrame, *, head_epochs: int) -> Figure:
         )
     tuned = history.loc[history["epoch"] >= head_epochs, "val_loss"]
     if tuned.notna().any():
-        best = tuned.idxmin()
+        lowest = tuned.idxmin()
         axes.plot(
-            epochs[best],
-            tuned[best],
+            epochs[lowest],
+            tuned[lowest],
             marker="o",
             markersize=9,
             markerfacecolor="none",
             color="black",
             linestyle="none",
-            label=f"kept: epoch {epochs[best]}, {tuned[best]:.3f}",
+            label=f"lowest: epoch {epochs[lowest]}, {tuned[lowest]:.3f}",
         )
     axes.set(title="Learning curves", xlabel="epoch", ylabel="loss")
+    axes.margins(y=0.12)
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)

@@ -18,7 +18,7 @@ _LONGEST_NAME = 30
 _CONTRIBUTION = LinearSegmentedColormap.from_list(
     "contribution", [LABEL_COLOURS["NORMAL"], "white", LABEL_COLOURS["PNEUMONIA"]]
 )
-_OPACITY = 0.6
+_OPACITY = 0.7
 
 
 def worst_errors(predictions: pd.DataFrame) -> NDArray[np.intp]:
@@ -35,7 +35,11 @@ def worst_errors(predictions: pd.DataFrame) -> NDArray[np.intp]:
 
 
 def draw_worst_errors(
-    errors: pd.DataFrame, films: NDArray[np.uint8], activation_maps: NDArray[np.floating]
+    errors: pd.DataFrame,
+    films: NDArray[np.uint8],
+    activation_maps: NDArray[np.floating],
+    *,
+    n_errors: int,
 ) -> Figure:
     """Films with the activation map laid over them, strong where it adds much to the logit.
 
@@ -43,9 +47,11 @@ def draw_worst_errors(
         errors: ``[K]`` rows with ``label``, ``probability`` and ``path``, at least one.
         films: the model's input ``[K, H, W, 1] uint8``.
         activation_maps: the model's ``cam`` output ``[K, h, w]``.
+        n_errors: all wrong decisions, shown here or not.
     """
     rows = -(-len(errors) // _COLUMNS)
-    figure = new_figure(9.6, 0.9 + 2.75 * rows)
+    figure = new_figure(9.6, 1.2 + 2.75 * rows)
+    figure.suptitle(f"The worst {len(errors)} of {n_errors} wrong decisions")
     grid = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
     largest = float(np.abs(activation_maps).max()) or 1.0
     height, width = films.shape[1:3]
@@ -60,17 +66,18 @@ def draw_worst_errors(
             cmap=_CONTRIBUTION,
             vmin=-largest,
             vmax=largest,
-            alpha=_OPACITY * np.abs(contribution) / largest,
+            # The root shows maps that are weak all over beside one that has a peak.
+            alpha=_OPACITY * np.sqrt(np.abs(contribution) / largest),
             extent=(-0.5, width - 0.5, height - 0.5, -0.5),
             interpolation="bilinear",
         )
         axes.set_title(
-            f"{error.label}, probability {error.probability:.3f}\n{shown_name(error.path)}",
+            f"label {error.label}, probability {error.probability:.3f}\n{shown_name(error.path)}",
             fontsize="small",
             parse_math=False,
         )
     bar = figure.colorbar(overlay, ax=list(grid), location="bottom", shrink=0.5, aspect=40)
-    bar.set_label("activation map: speaks for NORMAL (−) or PNEUMONIA (+)")
+    bar.set_label("activation map: speaks for NORMAL (−) or PNEUMONIA (+); its mean is the logit")
     return figure
 
 
