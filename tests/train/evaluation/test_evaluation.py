@@ -45,7 +45,10 @@ def bundle_evaluation(golden_bundle: Path) -> Evaluation:
 @pytest.fixture
 def run_evaluation(tiny_road: Any) -> Evaluation:
     subject = RunSubject(tiny_road.run)
-    predictions = prediction_table(TABLE, LOGITS, temperature=1.0, threshold=0.5)
+    # Certain enough for any threshold; precision would be left out where nothing is called.
+    predictions = prediction_table(
+        TABLE, 20 * LOGITS, temperature=subject.temperature, threshold=subject.threshold
+    )
     return summarise(subject, predictions, split="validation")
 
 
