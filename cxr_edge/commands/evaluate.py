@@ -86,14 +86,25 @@ def evaluate(
 
 
 def _load(name_or_folder: str, threads: int) -> "Subject":
-    """A folder with ``run.json`` is a run; all else is taken for a bundle."""
-    if (Path(name_or_folder) / "run.json").is_file():
+    """A folder with ``run.json`` is a run; all else is taken for a bundle.
+
+    Raises:
+        RunError: a folder that is neither, or a run that is damaged.
+        BundleError: no such bundle, or one that cannot be used.
+    """
+    from cxr_edge_runtime.bundle import MANIFEST
+    from cxr_edge_runtime.errors import RunError
+
+    folder = Path(name_or_folder)
+    if (folder / "run.json").is_file():
         from cxr_edge.backend import load_quietly
 
         load_quietly()
         from cxr_edge_train.evaluation.run_subject import RunSubject
 
-        return RunSubject(Path(name_or_folder))
+        return RunSubject(folder)
+    if folder.is_dir() and not (folder / MANIFEST).exists():
+        raise RunError(f"{folder}: neither a finished run (run.json) nor a bundle ({MANIFEST})")
     from cxr_edge.bundles import load_bundle
     from cxr_edge_train.evaluation.bundle_subject import BundleSubject
 

@@ -170,6 +170,14 @@ def test_test_labels_of_a_run_are_read_only_with_a_log(
     assert json.loads(outcome.out).items() <= entry.items()
 
 
+def test_folder_that_is_neither_run_nor_bundle_is_named(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    outcome = cxr_edge("evaluate", tmp_path, tiny_road.metadata, "--splits", tiny_road.splits)
+    assert outcome.code == 1
+    assert "neither a finished run (run.json) nor a bundle (bundle.json)" in outcome.err
+
+
 def test_evaluation_is_not_written_over_a_file(
     cxr_edge: Any, tiny_road: Any, golden_bundle: Path
 ) -> None:

@@ -4,6 +4,7 @@ import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, roc_auc_score
 
 from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_train.evaluation import intervals
 from cxr_edge_train.evaluation.metrics import Confusion, count_decisions, evaluate, positives
 
 TABLE = pd.DataFrame(
@@ -58,7 +59,10 @@ def test_precision_of_no_positive_decision_is_left_out() -> None:
     assert (metrics.f1.value, metrics.sensitivity.value) == (0.0, 0.0)
 
 
-def test_bootstrap_interval_is_that_of_drawing_patients_and_scoring_their_films() -> None:
+def test_bootstrap_interval_is_that_of_drawing_patients_and_scoring_their_films(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(intervals, "RESAMPLES", 100)
     random = np.random.default_rng(1)
     n = 60
     table = pd.DataFrame(
@@ -75,7 +79,7 @@ def test_bootstrap_interval_is_that_of_drawing_patients_and_scoring_their_films(
     ]
     draw = np.random.default_rng(0)
     scores = []
-    while len(scores) < 1000:
+    while len(scores) < 100:
         drawn = np.concatenate(
             [images_of[i] for i in draw.integers(len(images_of), size=len(images_of))]
         )
