@@ -24,9 +24,10 @@ def printable(text: str) -> str:
 
 def print_figures(split: str, figures: Mapping[str, Mapping[str, float]], notice: str) -> None:
     """Write one line a figure, ``validation auc 0.991 [0.985, 0.996]  n = 865``, and the notice."""
+    width = max(map(len, figures))
     for name, figure in figures.items():
         typer.echo(
-            f"{split} {name:<12} {figure['value']:.3f} "
+            f"{split} {name:<{width}} {figure['value']:.3f} "
             f"[{figure['low']:.3f}, {figure['high']:.3f}]  n = {figure['n']}"
         )
     typer.echo(notice)

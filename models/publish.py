@@ -91,8 +91,11 @@ def publish(bundle: Bundle, reading: dict[str, Any], parity: dict[str, Any], tar
         raise RunError("the test reading was made at another threshold")
     if parity["model_sha256"] != reading["model_sha256"]:
         raise RunError("the parity figures are of another model")
+    # Readings of the first version have fewer figures than conversion writes today.
     figures = {
-        name: Figure(**reading["metrics"][name]) for name in bundle.manifest.metrics["validation"]
+        name: Figure(**reading["metrics"][name])
+        for name in bundle.manifest.metrics["validation"]
+        if name in reading["metrics"]
     }
     manifest = replace(bundle.manifest, metrics=bundle.manifest.metrics | {"test": figures})
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:

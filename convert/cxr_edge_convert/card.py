@@ -4,9 +4,14 @@ from cxr_edge_runtime.manifest import Figure, Manifest
 
 _NAMES = {
     "auc": "AUC (patient-level bootstrap)",
+    "average_precision": "average precision (patient-level bootstrap)",
     "sensitivity": "sensitivity (recall of PNEUMONIA)",
     "specificity": "specificity",
+    "precision": "precision",
+    "f1": "F1 (patient-level bootstrap)",
     "accuracy": "accuracy",
+    "brier": "Brier score (patient-level bootstrap)",
+    "expected_calibration_error": "expected calibration error (patient-level bootstrap)",
 }
 
 

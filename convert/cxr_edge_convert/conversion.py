@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -18,9 +17,10 @@ from cxr_edge_convert.report import write_report
 from cxr_edge_convert.tflite import tensor_ranges, to_float32, to_int8
 from cxr_edge_convert.verification import Verification, engine_logits, verify
 from cxr_edge_runtime.engines.litert import LiteRtEngine
-from cxr_edge_runtime.errors import InvalidRequest, RunError
+from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.manifest import Calibration, InputEntry
 from cxr_edge_train.dataset.pixels import load_pixels
+from cxr_edge_train.evaluation.run_subject import load_model
 from cxr_edge_train.runs import Run, read_dataset, read_predictions, read_run
 
 REJECTED = "rejected"
@@ -51,6 +51,7 @@ def convert_run(
     limits: Limits,
     calibration_images: int = CALIBRATION_IMAGES,
     seed: int = 0,
+    root: Path | None = None,
     cache_dir: Path,
     progress: Callable[[Iterable[str], int], Iterable[str]] = lambda items, total: items,
 ) -> list[Variant]:
@@ -66,6 +67,8 @@ def convert_run(
         limits: the most a variant may lose against float.
         calibration_images: how many training images calibrate INT8.
         seed: of the drawing of calibration images.
+        root: folder the paths of the run's images are relative to; the one it was trained with
+            without it.
         cache_dir: of decoded pixels.
         progress: wraps the decoding of images.
 
@@ -84,11 +87,15 @@ def convert_run(
     calibrating = (
         choose_calibration_images(table, count=calibration_images, seed=seed) if int8 else None
     )
-    model = _load_model(folder)
+    model = load_model(folder)
 
     def pixels_of(rows: pd.DataFrame) -> NDArray[np.uint8]:
         return load_pixels(
-            rows, run.preprocess, root=Path(run.root), cache_dir=cache_dir, progress=progress
+            rows,
+            run.preprocess,
+            root=root or Path(run.root),
+            cache_dir=cache_dir,
+            progress=progress,
         )
 
     validation = table[table["split"] == "validation"].reset_index(drop=True)
@@ -120,14 +127,6 @@ def convert_run(
         variants.append(checked(INT8, quantized, calibration))
     _write_all(output, folder, run, variants, limits)
     return variants
-
-
-def _load_model(folder: Path) -> keras.Model:
-    file = folder / "model.keras"
-    try:
-        return keras.models.load_model(file, compile=False)
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        raise RunError(f"{file}: cannot be loaded ({error}); train again") from error
 
 
 def _write_all(

@@ -52,7 +52,10 @@ class Verification:
 
     def as_dict(self) -> dict[str, Any]:
         """As it stands in ``report.json``."""
-        return asdict(self)
+        return asdict(self) | {
+            "metrics": self.metrics.as_dict(),
+            "float_metrics": self.float_metrics.as_dict(),
+        }
 
 
 def engine_logits(engine: Engine, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

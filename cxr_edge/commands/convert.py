@@ -28,6 +28,7 @@ def convert(
         int,
         typer.Option(min=MIN_CALIBRATION_IMAGES, help="Training images that calibrate INT8."),
     ] = CALIBRATION_IMAGES,
+    root: options.Root = None,
     seed: options.Seed = 0,
 ) -> None:
     """Convert a trained model to TFLite and check it on validation with the runtime's engine.
@@ -50,6 +51,7 @@ def convert(
         limits=Limits(max_recall_drop, max_specificity_drop),
         calibration_images=calibration_images,
         seed=seed,
+        root=root,
         cache_dir=default_cache_dir(),
         progress=progress_bar("reading images"),
     )

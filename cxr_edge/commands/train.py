@@ -34,6 +34,7 @@ def train(
             "--output", "-o", help="Folder of the run; by default a new one in the user's cache."
         ),
     ] = None,
+    root: options.Root = None,
     seed: options.Seed = 0,
     min_sensitivity: Annotated[
         float, typer.Option(min=0.01, max=1.0, help="Floor of the operating point on validation.")
@@ -83,7 +84,7 @@ def train(
         weights=start,
         recipe=settings,
         seed=seed,
-        root=metadata.resolve().parent,
+        root=root or metadata.resolve().parent,
         output=folder,
         cache_dir=default_cache_dir(),
         min_sensitivity=min_sensitivity,

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -104,11 +105,10 @@ def test_failure_leaves_nothing_half_written(
 
 
 def test_corrupted_model_is_named(tiny_road: Any, tmp_path: Path) -> None:
-    for path in tiny_road.run.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "model.keras").write_bytes(b"PK broken")
+    run = Path(shutil.copytree(tiny_road.run, tmp_path / "run"))
+    (run / "model.keras").write_bytes(b"PK broken")
     with pytest.raises(RunError, match=r"model\.keras: cannot be loaded"):
-        convert_run(tmp_path, tmp_path / "out", int8=False, limits=LOOSE, cache_dir=tiny_road.cache)
+        convert_run(run, tmp_path / "out", int8=False, limits=LOOSE, cache_dir=tiny_road.cache)
 
 
 def test_calibration_and_validation_share_no_patient(tiny_road: Any) -> None:

@@ -64,6 +64,17 @@ def test_published_bundle_has_the_test_figures_and_the_same_model(
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_reading_of_the_first_version_has_fewer_figures(
+    publish: ModuleType, bundle: Bundle, reading: dict[str, Any], tmp_path: Path
+) -> None:
+    first = dict.fromkeys(("accuracy", "auc", "sensitivity", "specificity"), FIGURE)
+    parity = PARITY | {"model_sha256": reading["model_sha256"]}
+    publish.publish(bundle, reading | {"metrics": first}, parity, tmp_path / "shipped")
+    shipped = Bundle.load(tmp_path / "shipped").manifest
+    assert set(shipped.metrics["test"]) == set(first)
+    assert "brier" in shipped.metrics["validation"]
+
+
 def test_figures_of_another_bundle_are_refused(
     publish: ModuleType, bundle: Bundle, reading: dict[str, Any], tmp_path: Path
 ) -> None:

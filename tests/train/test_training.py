@@ -31,6 +31,7 @@ def test_run_holds_everything(tiny_road: Any) -> None:
     names = {path.name for path in tiny_road.run.iterdir()}
     assert names == {
         "model.keras", "run.json", "recipe.toml", "dataset.csv", "history.csv", "predictions.csv",
+        "figures",
     }  # fmt: skip
     assert read_recipe(tiny_road.run / "recipe.toml").fit.epochs == 2
     history = list(csv.DictReader((tiny_road.run / "history.csv").read_text().splitlines()))

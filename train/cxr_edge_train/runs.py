@@ -8,7 +8,8 @@
     ├── recipe.toml       every hyper-parameter, defaults included
     ├── dataset.csv       the training and validation images; no test image is listed
     ├── history.csv       losses by epoch
-    └── predictions.csv   logit and probability of each validation image
+    ├── predictions.csv   logit, probability and decision of each validation image
+    └── figures/          learning curves, and what evaluation draws, of the validation images
 """
 
 import json

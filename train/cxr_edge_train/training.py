@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -17,8 +18,11 @@ from cxr_edge_train.dataset.metadata import dataset_digest
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 from cxr_edge_train.devices import computing, description
+from cxr_edge_train.evaluation.figures import FIGURES, write_figures, write_learning_curves
 from cxr_edge_train.evaluation.metrics import evaluate, positives
 from cxr_edge_train.evaluation.operating_point import choose_operating_point
+from cxr_edge_train.evaluation.predictions import prediction_table
+from cxr_edge_train.evaluation.run_subject import activation_maps
 from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
 from cxr_edge_train.fitting import fit, predict_logits, training_seconds
 from cxr_edge_train.recipe import Recipe, recipe_as_toml
@@ -153,12 +157,21 @@ def _train(
     probability = probabilities(logits, temperature)
     point = choose_operating_point(probability, labels, min_sensitivity=min_sensitivity)
     metrics = evaluate(probability, validation, threshold=point.threshold)
-    predictions = validation[["path", "label", "kind", "patient"]].assign(
-        logit=logits, probability=probability
+    predictions = prediction_table(
+        validation, logits, temperature=temperature, threshold=point.threshold
     )
     write_table(output / "predictions.csv", predictions)
     with replacing(output / "model.keras") as temporary:
         model.save(temporary)
+    write_figures(
+        output / FIGURES,
+        predictions,
+        metrics,
+        threshold=point.threshold,
+        films=lambda rows: validation_pixels[rows],
+        activation_maps=partial(activation_maps, model),
+    )
+    write_learning_curves(output, output / FIGURES)
     return Run(
         architecture=settings.architecture,
         weights=settings.weights,

@@ -83,6 +83,7 @@ def test_train_convert_evaluate_classify(
     )
     assert json.loads(outcome.out)["split"] == "validation"
     manifest = json.loads((bundles / "int8" / "bundle.json").read_text())
+    assert (json.loads(outcome.out)["run"], json.loads(outcome.out)["n"]) == (None, 200)
     # The engine on files, as a user has them, gives what verification found on cached pixels.
     assert json.loads(outcome.out)["metrics"] == manifest["metrics"]["validation"]
 
@@ -126,6 +127,91 @@ def test_test_labels_are_read_only_with_a_log(
     assert {"date", "bundle_sha256", "model_sha256", "test_digest"} <= set(entry)
 
 
+def test_run_and_bundle_are_evaluated_into_the_same_files(
+    cxr_edge: Any, tiny_road: Any, golden_bundle: Path, tmp_path: Path
+) -> None:
+    shutil.copy(tiny_road.metadata, tmp_path / "m.csv")  # not beside the images
+    arguments = [tmp_path / "m.csv", "--splits", tiny_road.splits, "--root", tiny_road.root]
+    found = {}
+    for name, subject in (("run", tiny_road.run), ("bundle", golden_bundle)):
+        output = tmp_path / name
+        outcome = cxr_edge("evaluate", subject, *arguments, "-o", output)
+        assert outcome.code == 0, outcome.err
+        content = json.loads((output / "evaluation.json").read_text())
+        assert f"validation {content['correct']} of {content['n']} right\n" in outcome.out
+        assert "validation bacteria right " in outcome.out
+        assert len((output / "predictions.csv").read_text().splitlines()) == content["n"] + 1
+        found[name] = {path.relative_to(output).as_posix() for path in output.rglob("*.*")}
+    assert found["run"] - found["bundle"] == {"figures/learning_curves.png"}
+    assert found["bundle"] == {
+        "evaluation.json", "predictions.csv", "figures/roc.png", "figures/precision_recall.png",
+        "figures/reliability.png", "figures/confusion.png", "figures/worst_errors.png",
+    }  # fmt: skip
+    # The run's own validation figures, and its predictions, come out again.
+    run = json.loads((tiny_road.run / "run.json").read_text())
+    again = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert again["metrics"]["sensitivity"] == run["metrics"]["validation"]["sensitivity"]
+    assert again["metrics"]["auc"]["value"] == run["metrics"]["validation"]["auc"]["value"]
+
+
+def test_test_labels_of_a_run_are_read_only_with_a_log(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    arguments = [
+        "evaluate", tiny_road.run, tiny_road.metadata, "--splits", tiny_road.splits,
+        "--split", "test",
+    ]  # fmt: skip
+    assert cxr_edge(*arguments).code == 2
+    outcome = cxr_edge(*arguments, "--log", tmp_path / "log", "--json")
+    assert outcome.code == 0, outcome.err
+    entry = json.loads((tmp_path / "log").read_text())
+    assert (entry["run"], entry["bundle"], entry["split"]) == ("run", None, "test")
+    assert json.loads(outcome.out).items() <= entry.items()
+
+
+def test_folder_that_is_neither_run_nor_bundle_is_named(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    outcome = cxr_edge("evaluate", tmp_path, tiny_road.metadata, "--splits", tiny_road.splits)
+    assert outcome.code == 1
+    assert "neither a finished run (run.json) nor a bundle (bundle.json)" in outcome.err
+
+
+def test_evaluation_is_not_written_over_a_file(
+    cxr_edge: Any, tiny_road: Any, golden_bundle: Path
+) -> None:
+    outcome = cxr_edge(
+        "evaluate", golden_bundle, tiny_road.metadata, "--splits", tiny_road.splits,
+        "-o", tiny_road.splits,
+    )  # fmt: skip
+    assert outcome.code == 2
+    assert "is a file; choose another --output" in outcome.err
+
+
+def test_images_elsewhere_are_found_with_root(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": tiny_backbone})
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        "[model]\nimage_size = 32\n[fit]\nbatch_size = 100\nhead_epochs = 0\nepochs = 1\n"
+    )
+    shutil.copy(tiny_road.metadata, tmp_path / "m.csv")
+    run = tmp_path / "run"
+    outcome = cxr_edge(
+        "train", tmp_path / "m.csv", "--splits", tiny_road.splits, "--architecture", "tiny",
+        "--weights", "none", "--recipe", recipe, "--root", tiny_road.root, "-o", run,
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    arguments = ["convert", run, "--max-recall-drop", 1, "--max-specificity-drop", 1]
+    shutil.rmtree(tmp_path / "cache")
+    moved = json.loads((run / "run.json").read_text()) | {"root": str(tmp_path / "gone")}
+    (run / "run.json").write_text(json.dumps(moved))
+    assert cxr_edge(*arguments, "-o", tmp_path / "a").code == 1
+    outcome = cxr_edge(*arguments, "-o", tmp_path / "b", "--root", tiny_road.root)
+    assert outcome.code == 0, outcome.err
+
+
 def test_image_changed_after_cleaning_is_not_measured(cxr_edge: Any, tmp_path: Path) -> None:
     draw_dataset(tmp_path / "data", patients=6, test_patients=2)
     metadata, splits = tmp_path / "m.csv", tmp_path / "s.csv"
@@ -134,7 +220,7 @@ def test_image_changed_after_cleaning_is_not_measured(cxr_edge: Any, tmp_path: P
     arguments = ["mobilenetv2-int8", metadata, "--splits", splits, "--split", "test"]
     outcome = cxr_edge("evaluate", *arguments, "--log", tmp_path / "log")
     assert outcome.code == 0
-    assert "warning: this bundle was trained on other images or splits" in outcome.err
+    assert "warning: this model was trained on other images or splits" in outcome.err
     changed = next((tmp_path / "data" / "test" / "NORMAL").iterdir())
     changed.write_bytes(next((tmp_path / "data" / "test" / "PNEUMONIA").iterdir()).read_bytes())
     outcome = cxr_edge("evaluate", *arguments, "--log", tmp_path / "log2")

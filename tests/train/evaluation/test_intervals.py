@@ -19,11 +19,11 @@ def test_nothing_measured_is_not_a_number() -> None:
 def test_bootstrap_by_patient_is_wider_when_films_of_a_patient_are_alike() -> None:
     values = np.repeat(np.random.default_rng(0).random(30), 10)
 
-    def mean(indices: np.ndarray) -> float:
-        return float(values[indices].mean())
+    def mean(weights: np.ndarray) -> dict[str, float]:
+        return {"mean": float(np.average(values, weights=weights))}
 
-    alike = patient_bootstrap(mean, np.repeat(np.arange(30), 10).astype(object), seed=0)
-    alone = patient_bootstrap(mean, np.arange(300).astype(object), seed=0)
+    alike = patient_bootstrap(mean, np.repeat(np.arange(30), 10).astype(object), seed=0)["mean"]
+    alone = patient_bootstrap(mean, np.arange(300).astype(object), seed=0)["mean"]
     assert alike.high - alike.low > 2 * (alone.high - alone.low)
     assert alike.low < alike.value < alike.high
     assert alike.value == pytest.approx(values.mean())
@@ -31,5 +31,27 @@ def test_bootstrap_by_patient_is_wider_when_films_of_a_patient_are_alike() -> No
 
 def test_bootstrap_is_the_same_for_the_same_seed() -> None:
     patients = np.arange(20).astype(object)
-    first, second = (patient_bootstrap(lambda i: float(i.mean()), patients, seed=3) for _ in "ab")
+
+    def first_half(weights: np.ndarray) -> dict[str, float]:
+        return {"share": float(weights[:10].sum() / weights.sum())}
+
+    first, second = (patient_bootstrap(first_half, patients, seed=3) for _ in "ab")
     assert first == second
+
+
+def test_all_films_of_a_drawn_patient_count_as_often() -> None:
+    def same(weights: np.ndarray) -> dict[str, float]:
+        assert weights.sum() in range(0, 13, 2)
+        assert weights[0] == weights[3]
+        return {"a": float(weights[0])}
+
+    patients = np.array(["x", "y", "z", "x", "y", "z"], dtype=object)
+    assert patient_bootstrap(same, patients, seed=0)["a"].n == 6
+
+
+def test_draw_without_an_answer_is_drawn_again() -> None:
+    def one_label_missing(weights: np.ndarray) -> dict[str, float]:
+        return {"auc": 1.0 if weights[0] and weights[1] else float("nan"), "f1": 0.5}
+
+    figures = patient_bootstrap(one_label_missing, np.array(["a", "b"], dtype=object), seed=0)
+    assert (figures["auc"].low, figures["auc"].high) == (1.0, 1.0)

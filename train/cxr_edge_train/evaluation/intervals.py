@@ -41,24 +41,35 @@ def wilson_interval(successes: int, n: int) -> Interval:
 
 
 def patient_bootstrap(
-    statistic: Callable[[NDArray[np.intp]], float], patients: NDArray[np.object_], *, seed: int
-) -> Interval:
+    statistics: Callable[[NDArray[np.int64]], dict[str, float]],
+    patients: NDArray[np.object_],
+    *,
+    seed: int,
+) -> dict[str, Interval]:
     """Percentile bootstrap that draws patients, not images, since a patient's films are alike.
 
+    Drawing patients gives each image a weight: how often its patient was drawn. All figures come
+    from the same :data:`RESAMPLES` draws.
+
     Args:
-        statistic: the figure computed from the images at the given indices.
+        statistics: the figures by name, of images with the given weights ``[N]``; one is NaN where
+            the draw does not allow it.
         patients: ``[N]`` patient id of each image.
-        seed: of the :data:`RESAMPLES` draws.
+        seed: of the draws.
     """
-    images_of = [np.flatnonzero(patients == patient) for patient in np.unique(patients)]
+    ids, patient_of = np.unique(patients, return_inverse=True)
     random = np.random.default_rng(seed)
-    values: list[float] = []
-    while len(values) < RESAMPLES:
-        drawn = random.integers(len(images_of), size=len(images_of))
-        value = statistic(np.concatenate([images_of[i] for i in drawn]))
-        if not np.isnan(value):  # a draw without one of the classes has no AUC; draw again
-            values.append(value)
+    draws: list[list[float]] = []
+    while len(draws) < RESAMPLES:
+        drawn = random.integers(len(ids), size=len(ids))
+        values = list(statistics(np.bincount(drawn, minlength=len(ids))[patient_of]).values())
+        if not np.isnan(values).any():  # a draw without one of the labels has no AUC; draw again
+            draws.append(values)
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
+    lows, highs = np.quantile(draws, [tail, 1 - tail], axis=0)
     n = len(patients)
-    return Interval(float(statistic(np.arange(n))), float(low), float(high), n)
+    measured = statistics(np.ones(n, dtype=np.int64))
+    return {
+        name: Interval(value, float(low), float(high), n)
+        for (name, value), low, high in zip(measured.items(), lows, highs)
+    }

@@ -5,40 +5,96 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, roc_auc_score
+from sklearn.metrics import confusion_matrix
 
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.evaluation.intervals import Interval, patient_bootstrap, wilson_interval
+from cxr_edge_train.evaluation.ranking import Ranking
+from cxr_edge_train.evaluation.reliability import expected_calibration_error
 
 # The bootstrap's seed is part of the definition of the interval, not an option.
 _BOOTSTRAP_SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
+class Confusion:
+    """How many decisions were right and wrong, PNEUMONIA being the positive label.
+
+    Attributes:
+        tn: NORMAL called NORMAL.
+        fp: NORMAL called PNEUMONIA.
+        fn: PNEUMONIA called NORMAL.
+        tp: PNEUMONIA called PNEUMONIA.
+    """
+
+    tn: int
+    fp: int
+    fn: int
+    tp: int
+
+    @property
+    def correct(self) -> int:
+        """Right decisions."""
+        return self.tn + self.tp
+
+    @property
+    def n(self) -> int:
+        """All decisions."""
+        return self.tn + self.fp + self.fn + self.tp
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """Figures of one model on one split, each with its 95% interval.
 
+    Shares of images have Wilson's interval, the others the patient-level bootstrap's.
+
     Attributes:
-        auc: area under the ROC curve; patient-level bootstrap.
+        auc: area under the ROC curve; bootstrap.
+        average_precision: of PNEUMONIA, over all thresholds; bootstrap.
         sensitivity: recall of PNEUMONIA at the threshold; Wilson.
         specificity: recall of NORMAL at the threshold; Wilson.
+        precision: share of PNEUMONIA among the images called so; Wilson. None where none was.
+        f1: harmonic mean of sensitivity and precision; bootstrap.
         accuracy: share of right decisions at the threshold; Wilson.
+        brier: mean squared difference of probability and label (Brier 1950); bootstrap.
+        expected_calibration_error: see
+            :func:`cxr_edge_train.evaluation.reliability.expected_calibration_error`; bootstrap.
     """
 
     auc: Interval
+    average_precision: Interval
     sensitivity: Interval
     specificity: Interval
+    precision: Interval | None
+    f1: Interval
     accuracy: Interval
+    brier: Interval
+    expected_calibration_error: Interval
 
     def as_dict(self) -> dict[str, dict[str, float]]:
-        """As it stands in ``bundle.json`` and ``run.json``."""
-        return asdict(self)
+        """As it stands in ``bundle.json`` and ``run.json``; a figure that is None is left out."""
+        return {name: figure for name, figure in asdict(self).items() if figure is not None}
 
 
 def positives(table: pd.DataFrame) -> NDArray[np.int64]:
     """Labels of a metadata table as ``[N]`` of 1 (PNEUMONIA) and 0 (NORMAL)."""
     return np.array(table["label"] == "PNEUMONIA", dtype=np.int64)
+
+
+def count_decisions(
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer], *, threshold: float
+) -> Confusion:
+    """Compare decisions with labels.
+
+    Args:
+        probabilities: ``[N]`` of PNEUMONIA.
+        labels: ``[N]`` of 1 (PNEUMONIA) and 0.
+        threshold: an image is called PNEUMONIA at or above it.
+    """
+    matrix = confusion_matrix(labels, probabilities >= threshold, labels=[0, 1])
+    return Confusion(*map(int, matrix.ravel()))
 
 
 def evaluate(
@@ -57,19 +113,35 @@ def evaluate(
     labels = positives(table)
     if len(np.unique(labels)) < 2:
         raise DatasetError("only one label is present; both are needed to measure a classifier")
+    ranking = Ranking(probabilities, labels)
+    called = (probabilities >= threshold).astype(np.int64)
+    squares = (probabilities - labels) ** 2
+
+    def statistics(weights: NDArray[np.int64]) -> dict[str, float]:
+        auc, average_precision = ranking.areas(weights)
+        true_positives = int(weights @ (labels * called))
+        return {
+            "auc": auc,
+            "average_precision": average_precision,
+            "f1": 2 * true_positives / max(1, int(weights @ (labels + called))),
+            "brier": float(weights @ squares) / int(weights.sum()),
+            "expected_calibration_error": expected_calibration_error(
+                probabilities, labels, weights
+            ),
+        }
+
     patients = patient_groups(table).to_numpy(object)
-    decisions = (probabilities >= threshold).astype(np.int64)
-    (tn, fp), (fn, tp) = confusion_matrix(labels, decisions, labels=[0, 1]).tolist()
-
-    def auc(indices: NDArray[np.intp]) -> float:
-        drawn = labels[indices]
-        if drawn.min() == drawn.max():
-            return float("nan")
-        return float(roc_auc_score(drawn, probabilities[indices]))
-
+    drawn = patient_bootstrap(statistics, patients, seed=_BOOTSTRAP_SEED)
+    counts = count_decisions(probabilities, labels, threshold=threshold)
+    n_called = counts.tp + counts.fp
     return Metrics(
-        auc=patient_bootstrap(auc, patients, seed=_BOOTSTRAP_SEED),
-        sensitivity=wilson_interval(tp, tp + fn),
-        specificity=wilson_interval(tn, tn + fp),
-        accuracy=wilson_interval(tp + tn, len(labels)),
+        auc=drawn["auc"],
+        average_precision=drawn["average_precision"],
+        sensitivity=wilson_interval(counts.tp, counts.tp + counts.fn),
+        specificity=wilson_interval(counts.tn, counts.tn + counts.fp),
+        precision=wilson_interval(counts.tp, n_called) if n_called else None,
+        f1=drawn["f1"],
+        accuracy=wilson_interval(counts.correct, counts.n),
+        brier=drawn["brier"],
+        expected_calibration_error=drawn["expected_calibration_error"],
     )

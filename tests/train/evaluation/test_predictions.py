@@ -1,0 +1,68 @@
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.classifier import Classifier
+from cxr_edge_runtime.errors import DatasetError, EngineError
+from cxr_edge_train.dataset.metadata import read_metadata, read_splits
+from cxr_edge_train.evaluation.bundle_subject import BundleSubject
+from cxr_edge_train.evaluation.predictions import predict, prediction_table
+
+
+@pytest.fixture
+def rows(tiny_road: Any) -> pd.DataFrame:
+    table = read_splits(tiny_road.splits, read_metadata(tiny_road.metadata))
+    return table[table["split"] == "validation"].iloc[::40]
+
+
+@pytest.fixture
+def subject(golden_bundle: Path) -> BundleSubject:
+    return BundleSubject(Bundle.load(golden_bundle))
+
+
+def test_prediction_is_what_classify_says(
+    rows: pd.DataFrame, subject: BundleSubject, golden_bundle: Path, tiny_road: Any
+) -> None:
+    predictions = predict(subject, rows, root=tiny_road.root)
+    assert list(predictions.columns) == [
+        "path", "label", "kind", "patient", "logit", "probability", "decision",
+    ]  # fmt: skip
+    classifier = Classifier(Bundle.load(golden_bundle))
+    for row in predictions.itertuples():
+        said = classifier.classify(tiny_road.root / row.path)
+        assert (row.decision, row.logit) == (said.label, said.logit)
+        assert row.probability == pytest.approx(said.probability, abs=1e-12)
+
+
+def test_no_images_are_an_error(rows: pd.DataFrame, subject: BundleSubject, tiny_road: Any) -> None:
+    with pytest.raises(DatasetError, match="no images in this split"):
+        predict(subject, rows.iloc[:0], root=tiny_road.root)
+
+
+def test_changed_image_is_an_error(
+    rows: pd.DataFrame, subject: BundleSubject, tiny_road: Any
+) -> None:
+    with pytest.raises(DatasetError, match="changed since it was cleaned"):
+        predict(subject, rows.assign(md5="0"), root=tiny_road.root)
+
+
+def test_image_without_a_logit_is_named(
+    rows: pd.DataFrame, subject: BundleSubject, tiny_road: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(images: Iterable[np.ndarray]) -> np.ndarray:
+        return np.array([np.nan if number == 1 else 0.0 for number, _ in enumerate(images)])
+
+    monkeypatch.setattr(subject, "logits", broken)
+    with pytest.raises(EngineError, match=rows["path"].iloc[1]):
+        predict(subject, rows, root=tiny_road.root)
+
+
+def test_probability_at_the_threshold_is_pneumonia() -> None:
+    table = pd.DataFrame({"path": ["a"], "label": ["NORMAL"], "kind": ["normal"], "patient": [""]})
+    predictions = prediction_table(table, np.array([0.0]), temperature=2.0, threshold=0.5)
+    assert predictions["decision"].tolist() == ["PNEUMONIA"]

@@ -1,0 +1,50 @@
+"""A bundle, measured in the engine that runs it on the device."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.engines import open_engine
+from cxr_edge_train.evaluation.subject import ModelIdentity
+
+
+class BundleSubject:
+    """See :class:`cxr_edge_train.evaluation.subject.Subject`."""
+
+    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
+        """Load the bundle's model.
+
+        Args:
+            bundle: a loaded bundle.
+            threads: threads of the engine.
+
+        Raises:
+            EngineError: the model cannot be loaded.
+        """
+        manifest = bundle.manifest
+        self.identity = ModelIdentity(
+            run=None,
+            bundle=manifest.name,
+            version=manifest.version,
+            bundle_sha256=bundle.digest,
+            model_sha256=manifest.files[manifest.model.file].sha256,
+            training_digest=manifest.training.dataset_digest,
+        )
+        self.run_folder: Path | None = None
+        self.preprocess = manifest.preprocess
+        self.temperature = manifest.temperature
+        self.threshold = manifest.threshold.value
+        self._engine = open_engine(bundle, threads=threads)
+
+    def logits(self, images: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:
+        """One image at a time, as on the device."""
+        return np.array([float(self._engine.run(image)["logit"][0, 0]) for image in images])
+
+    def activation_maps(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """One image at a time too."""
+        return np.stack(
+            [self._engine.run(image[np.newaxis])["cam"][0, :, :, 0] for image in images]
+        )

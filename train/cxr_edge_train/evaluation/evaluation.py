@@ -1,0 +1,139 @@
+"""All figures of a model on a split, with one schema for a Keras model and a bundle."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cxr_edge_runtime.manifest import NOTICE
+from cxr_edge_train.dataset.patients import BACTERIA, NORMAL, UNKNOWN, VIRUS
+from cxr_edge_train.evaluation.intervals import Interval, wilson_interval
+from cxr_edge_train.evaluation.metrics import (
+    Confusion,
+    Metrics,
+    count_decisions,
+    evaluate,
+    positives,
+)
+from cxr_edge_train.evaluation.subject import ModelIdentity, Subject
+
+# Raised when a field of `evaluation.json` changes its meaning or goes.
+EVALUATION_SCHEMA_VERSION = 1
+
+_KINDS = (NORMAL, BACTERIA, VIRUS, UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What came out.
+
+    Attributes:
+        model: that was measured.
+        split: ``validation`` or ``test``.
+        n: images.
+        correct: images called right.
+        threshold: PNEUMONIA at or above it; frozen with the model.
+        temperature: probability is ``sigmoid(logit / temperature)``; frozen too.
+        metrics: with intervals.
+        confusion: decisions by label.
+        by_kind: share called right among the images of each kind, with Wilson's interval.
+    """
+
+    model: ModelIdentity
+    split: str
+    n: int
+    correct: int
+    threshold: float
+    temperature: float
+    metrics: Metrics
+    confusion: Confusion
+    by_kind: dict[str, Interval]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of ``evaluation.json`` and, with date and digest, of a line of the test log.
+
+        ::
+
+            {"schema_version": 1,
+             "run": name or null, "bundle": name or null, "version": of the bundle or null,
+             "bundle_sha256": of bundle.json or null, "model_sha256": of model.keras or the
+             bundle's model, "training_digest": of the images the model was made with,
+             "split": "validation" or "test", "n": images, "correct": images called right,
+             "threshold": …, "temperature": …,
+             "metrics": {metric: {"value": …, "low": …, "high": …, "n": …}},
+             "confusion": {"tn": …, "fp": …, "fn": …, "tp": …},
+             "by_kind": {kind: {"value": …, "low": …, "high": …, "n": …}},
+             "notice": …}
+
+        ``metrics`` are those of :class:`cxr_edge_train.evaluation.metrics.Metrics`; ``precision``
+        is left out where nothing was called PNEUMONIA. ``by_kind`` has the kinds that occur.
+        """
+        values = asdict(self)
+        return {
+            "schema_version": EVALUATION_SCHEMA_VERSION,
+            **values.pop("model"),
+            **values,
+            "metrics": self.metrics.as_dict(),
+            "notice": NOTICE,
+        }
+
+
+def summarise(subject: Subject, predictions: pd.DataFrame, *, split: str) -> Evaluation:
+    """Compute all figures.
+
+    Args:
+        subject: that predicted.
+        predictions: from :func:`cxr_edge_train.evaluation.predictions.predict`.
+        split: ``validation`` or ``test``.
+
+    Raises:
+        DatasetError: only one label is there.
+    """
+    probability = predictions["probability"].to_numpy(float)
+    threshold = subject.threshold
+    metrics = evaluate(probability, predictions, threshold=threshold)
+    confusion = count_decisions(probability, positives(predictions), threshold=threshold)
+    return Evaluation(
+        model=subject.identity,
+        split=split,
+        n=confusion.n,
+        correct=confusion.correct,
+        threshold=threshold,
+        temperature=subject.temperature,
+        metrics=metrics,
+        confusion=confusion,
+        by_kind=right_by_kind(predictions),
+    )
+
+
+def right_by_kind(predictions: pd.DataFrame) -> dict[str, Interval]:
+    """Share called right among the images of each kind that occurs.
+
+    Args:
+        predictions: rows with ``label``, ``decision`` and ``kind``.
+    """
+    right = predictions["label"] == predictions["decision"]
+    others = sorted(set(predictions["kind"]) - set(_KINDS))  # a user's own metadata may have them
+    return {
+        kind: wilson_interval(int(right[of_kind].sum()), int(of_kind.sum()))
+        for kind in (*_KINDS, *others)
+        if (of_kind := predictions["kind"] == kind).any()
+    }
+
+
+def log_test_reading(log: Path, evaluation: Evaluation, digest: str) -> None:
+    """Append one JSON line: every look at test labels leaves a trace.
+
+    Args:
+        log: file to append to.
+        evaluation: what came out.
+        digest: of the test images.
+    """
+    today = datetime.now(UTC).strftime("%Y-%m-%d")
+    entry = {"date": today, "test_digest": digest, **evaluation.as_dict()}
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry, sort_keys=True) + "\n")

@@ -1,0 +1,86 @@
+"""The PNG figures of an evaluation and of a run."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cxr_edge_runtime.errors import RunError
+from cxr_edge_train.evaluation.confusion_matrix import draw_confusion
+from cxr_edge_train.evaluation.curves import draw_precision_recall, draw_reliability, draw_roc
+from cxr_edge_train.evaluation.learning_curves import draw_learning_curves
+from cxr_edge_train.evaluation.metrics import Metrics, count_decisions, positives
+from cxr_edge_train.evaluation.worst_errors import (
+    draw_no_errors,
+    draw_worst_errors,
+    worst_errors,
+)
+from cxr_edge_train.recipe import read_recipe
+from cxr_edge_train.reporting.figures import save_figure
+
+FIGURES = "figures"
+
+
+def write_figures(
+    folder: Path,
+    predictions: pd.DataFrame,
+    metrics: Metrics,
+    *,
+    threshold: float,
+    films: Callable[[NDArray[np.intp]], NDArray[np.uint8]],
+    activation_maps: Callable[[NDArray[np.uint8]], NDArray[np.floating]],
+) -> None:
+    """Write ROC, precision-recall, reliability, confusion matrix and worst errors.
+
+    Args:
+        folder: for the PNG files; made where absent.
+        predictions: from :func:`cxr_edge_train.evaluation.predictions.prediction_table`.
+        metrics: of the same predictions.
+        threshold: of the decisions.
+        films: the model's input ``[K, H, W, 1] uint8`` of the rows at K positions.
+        activation_maps: the model's ``cam`` output ``[K, h, w]`` for such films.
+    """
+    confusion = count_decisions(
+        predictions["probability"].to_numpy(float), positives(predictions), threshold=threshold
+    )
+    save_figure(draw_roc(predictions, metrics, threshold=threshold), folder / "roc.png")
+    save_figure(
+        draw_precision_recall(predictions, metrics, threshold=threshold),
+        folder / "precision_recall.png",
+    )
+    save_figure(draw_reliability(predictions, metrics), folder / "reliability.png")
+    save_figure(draw_confusion(confusion), folder / "confusion.png")
+    worst = worst_errors(predictions)
+    if worst.size:
+        shown = films(worst)
+        errors = draw_worst_errors(
+            predictions.iloc[worst],
+            shown,
+            activation_maps(shown),
+            n_errors=confusion.n - confusion.correct,
+        )
+    else:
+        errors = draw_no_errors()
+    save_figure(errors, folder / "worst_errors.png")
+
+
+def write_learning_curves(run: Path, folder: Path) -> None:
+    """Draw the ``history.csv`` of a run.
+
+    Args:
+        run: the run's folder; its recipe says when the head alone was trained.
+        folder: for ``learning_curves.png``.
+
+    Raises:
+        RunError: ``history.csv`` is missing or damaged.
+    """
+    file = run / "history.csv"
+    head_epochs = read_recipe(run / "recipe.toml").fit.head_epochs
+    try:
+        history = pd.read_csv(file).astype({"epoch": int, "loss": float, "val_loss": float})
+        figure = draw_learning_curves(history, head_epochs=head_epochs)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{file}: damaged ({error}); train again") from error
+    save_figure(figure, folder / "learning_curves.png")

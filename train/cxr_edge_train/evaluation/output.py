@@ -1,0 +1,71 @@
+"""The folder of an evaluation.
+
+::
+
+    OUTPUT/
+    ├── evaluation.json    see Evaluation.as_dict
+    ├── predictions.csv    logit, probability and decision of each image
+    └── figures/           PNG files
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cxr_edge_runtime.files import write_text
+from cxr_edge_train.evaluation.evaluation import Evaluation
+from cxr_edge_train.evaluation.figures import FIGURES, write_figures, write_learning_curves
+from cxr_edge_train.evaluation.predictions import model_input
+from cxr_edge_train.evaluation.subject import Subject
+from cxr_edge_train.runs import write_table
+
+
+def write_evaluation(
+    output: Path,
+    evaluation: Evaluation,
+    predictions: pd.DataFrame,
+    subject: Subject,
+    table: pd.DataFrame,
+    *,
+    root: Path,
+) -> None:
+    """Write an evaluation; a run's has its learning curves too.
+
+    Args:
+        output: folder; made where absent, files of those names are replaced.
+        evaluation: the figures.
+        predictions: from :func:`cxr_edge_train.evaluation.predictions.predict`.
+        subject: that predicted.
+        table: the images' rows, with ``path`` and ``md5``, in the order of the predictions.
+        root: folder the paths are relative to.
+
+    Raises:
+        DatasetError: an image changed since cleaning.
+        ImageError: an image went missing.
+        RunError: the run's history is damaged.
+    """
+
+    def films(positions: NDArray[np.intp]) -> NDArray[np.uint8]:
+        chosen = table.iloc[positions]
+        return np.concatenate(
+            [
+                model_input(root / path, md5, subject.preprocess)
+                for path, md5 in zip(chosen["path"], chosen["md5"])
+            ]
+        )
+
+    write_table(output / "predictions.csv", predictions)
+    write_figures(
+        output / FIGURES,
+        predictions,
+        evaluation.metrics,
+        threshold=evaluation.threshold,
+        films=films,
+        activation_maps=subject.activation_maps,
+    )
+    if subject.run_folder is not None:
+        write_learning_curves(subject.run_folder, output / FIGURES)
+    write_text(output / "evaluation.json", json.dumps(evaluation.as_dict(), indent=2) + "\n")

@@ -1,0 +1,92 @@
+"""``predictions.csv``: what a model says about each image of a split."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cxr_edge_runtime.errors import DatasetError, EngineError
+from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
+from cxr_edge_train.dataset.pixels import read_unchanged
+from cxr_edge_train.evaluation.subject import Subject
+from cxr_edge_train.evaluation.temperature import probabilities
+
+Progress = Callable[[Iterable[str], int], Iterable[str]]
+
+
+def predict(
+    subject: Subject,
+    table: pd.DataFrame,
+    *,
+    root: Path,
+    progress: Progress = lambda items, total: items,
+) -> pd.DataFrame:
+    """Read every image of a table from its file, as a user's is read, and put it to a model.
+
+    Args:
+        subject: the model.
+        table: rows with ``path``, ``md5``, ``label``, ``kind`` and ``patient``.
+        root: folder the paths are relative to.
+        progress: wraps the iteration over the paths, given them and their number.
+
+    Returns:
+        See :func:`prediction_table`.
+
+    Raises:
+        DatasetError: no rows, or an image changed since cleaning.
+        ImageError: an image is missing or damaged.
+        EngineError: the model computed no number.
+    """
+    if table.empty:
+        raise DatasetError("no images in this split")
+    paths = progress(table["path"], len(table))
+    images = (
+        model_input(root / path, md5, subject.preprocess) for path, md5 in zip(paths, table["md5"])
+    )
+    logits = subject.logits(images)
+    broken = ~np.isfinite(logits)
+    if broken.any():
+        path = table["path"].iloc[int(np.argmax(broken))]
+        raise EngineError(f"{path}: the model's logit is not a number; this model cannot be used")
+    return prediction_table(
+        table, logits, temperature=subject.temperature, threshold=subject.threshold
+    )
+
+
+def model_input(path: Path, md5: str, spec: PreprocessSpec) -> NDArray[np.uint8]:
+    """A file, still the one that was cleaned, as ``[1, H, W, 1] uint8``.
+
+    Raises:
+        DatasetError: its MD5 is another.
+        ImageError: it is missing or cannot be decoded.
+    """
+    return preprocess(read_unchanged(path, md5), spec)
+
+
+def prediction_table(
+    table: pd.DataFrame,
+    logits: NDArray[np.floating],
+    *,
+    temperature: float,
+    threshold: float,
+) -> pd.DataFrame:
+    """The columns of ``predictions.csv``, rows numbered from 0 in the order of the table.
+
+    Args:
+        table: rows with ``path``, ``label``, ``kind`` and ``patient``.
+        logits: ``[N]``.
+        temperature: ``probability`` is ``sigmoid(logit / temperature)``.
+        threshold: ``decision`` is PNEUMONIA at or above it.
+    """
+    probability = probabilities(logits, temperature)
+    return (
+        table[["path", "label", "kind", "patient"]]
+        .reset_index(drop=True)
+        .assign(
+            logit=logits,
+            probability=probability,
+            decision=np.where(probability >= threshold, "PNEUMONIA", "NORMAL"),
+        )
+    )

@@ -1,0 +1,68 @@
+"""The Keras model of a training run, measured in Keras."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr_edge_runtime.errors import RunError
+from cxr_edge_train.evaluation.subject import ModelIdentity
+from cxr_edge_train.fitting import predict_logits
+from cxr_edge_train.runs import read_run
+
+
+class RunSubject:
+    """See :class:`cxr_edge_train.evaluation.subject.Subject`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load a run's model.
+
+        Raises:
+            RunError: the run is incomplete or damaged.
+        """
+        run = read_run(folder)
+        with (folder / "model.keras").open("rb") as file:
+            model_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        self.identity = ModelIdentity(
+            run=folder.resolve().name,
+            bundle=None,
+            version=None,
+            bundle_sha256=None,
+            model_sha256=model_sha256,
+            training_digest=run.dataset_digest,
+        )
+        self.run_folder: Path | None = folder
+        self.preprocess = run.preprocess
+        self.temperature = run.temperature
+        self.threshold = run.threshold
+        self._model = load_model(folder)
+
+    def logits(self, images: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:
+        """In batches."""
+        return predict_logits(self._model, np.concatenate(list(images))).astype(np.float64)
+
+    def activation_maps(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """In one batch."""
+        return activation_maps(self._model, images)
+
+
+def load_model(folder: Path) -> keras.Model:
+    """The model of a run, not compiled.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    file = folder / "model.keras"
+    try:
+        return keras.models.load_model(file, compile=False)
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise RunError(f"{file}: cannot be loaded ({error}); train again") from error
+
+
+def activation_maps(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The ``cam`` output ``[N, h, w]`` of a few ``images [N, H, W, 1] uint8``, in one batch."""
+    outputs = model.predict_on_batch({"image": images.astype(np.float32)})
+    return np.asarray(outputs["cam"], dtype=np.float32)[..., 0]

@@ -1,0 +1,97 @@
+"""The films a model is most wrong about, with what in them it went by."""
+
+from pathlib import PurePath
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from cxr_edge_train.reporting.figures import LABEL_COLOURS, NEUTRAL, new_figure
+
+WORST = 12
+_COLUMNS = 4
+_LONGEST_NAME = 30
+
+# The head adds the map up to the logit: below 0 it speaks for NORMAL, above for PNEUMONIA.
+_CONTRIBUTION = LinearSegmentedColormap.from_list(
+    "contribution", [LABEL_COLOURS["NORMAL"], "white", LABEL_COLOURS["PNEUMONIA"]]
+)
+_OPACITY = 0.7
+
+
+def worst_errors(predictions: pd.DataFrame) -> NDArray[np.intp]:
+    """Positions of the :data:`WORST` wrong decisions furthest from the label, worst first.
+
+    Args:
+        predictions: rows with ``label``, ``decision`` and ``probability``.
+    """
+    wrong = np.flatnonzero(predictions["label"] != predictions["decision"])
+    label = (predictions["label"] == "PNEUMONIA").to_numpy(float)
+    distance = np.abs(predictions["probability"].to_numpy(float) - label)[wrong]
+    worst: NDArray[np.intp] = wrong[np.argsort(-distance, kind="stable")][:WORST]
+    return worst
+
+
+def draw_worst_errors(
+    errors: pd.DataFrame,
+    films: NDArray[np.uint8],
+    activation_maps: NDArray[np.floating],
+    *,
+    n_errors: int,
+) -> Figure:
+    """Films with the activation map laid over them, strong where it adds much to the logit.
+
+    Args:
+        errors: ``[K]`` rows with ``label``, ``probability`` and ``path``, at least one.
+        films: the model's input ``[K, H, W, 1] uint8``.
+        activation_maps: the model's ``cam`` output ``[K, h, w]``.
+        n_errors: all wrong decisions, shown here or not.
+    """
+    rows = -(-len(errors) // _COLUMNS)
+    figure = new_figure(9.6, 1.2 + 2.75 * rows)
+    figure.suptitle(f"The worst {len(errors)} of {n_errors} wrong decisions")
+    grid = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
+    largest = float(np.abs(activation_maps).max()) or 1.0
+    height, width = films.shape[1:3]
+    for axes in grid:
+        axes.set_axis_off()
+    for axes, error, film, contribution in zip(
+        grid, errors.itertuples(), films[..., 0], activation_maps
+    ):
+        axes.imshow(film, cmap="gray", vmin=0, vmax=255)
+        overlay = axes.imshow(
+            contribution,
+            cmap=_CONTRIBUTION,
+            vmin=-largest,
+            vmax=largest,
+            # The root shows maps that are weak all over beside one that has a peak.
+            alpha=_OPACITY * np.sqrt(np.abs(contribution) / largest),
+            extent=(-0.5, width - 0.5, height - 0.5, -0.5),
+            interpolation="bilinear",
+        )
+        axes.set_title(
+            f"label {error.label}, probability {error.probability:.3f}\n{shown_name(error.path)}",
+            fontsize="small",
+            parse_math=False,
+        )
+    bar = figure.colorbar(overlay, ax=list(grid), location="bottom", shrink=0.5, aspect=40)
+    bar.set_label("activation map: speaks for NORMAL (−) or PNEUMONIA (+); its mean is the logit")
+    return figure
+
+
+def draw_no_errors() -> Figure:
+    """The same figure when every decision was right."""
+    figure = new_figure(5.0, 1.5)
+    figure.text(0.5, 0.5, "Every decision was right.", ha="center", va="center", color=NEUTRAL)
+    return figure
+
+
+def shown_name(path: str) -> str:
+    """A file name fit for a title: the font has no glyph for some letters, and no room for all."""
+    name = PurePath(path).name.encode("ascii", "backslashreplace").decode()
+    if len(name) <= _LONGEST_NAME:
+        return name
+    half = _LONGEST_NAME // 2
+    return f"{name[: half - 1]}…{name[-half:]}"
