@@ -22,6 +22,6 @@ def load_bundle(name_or_folder: str | None) -> Bundle:
     if name_or_folder in cxr_edge_models.names():
         return Bundle.load(cxr_edge_models.path(name_or_folder))
     raise BundleNotFound(
-        f"--bundle {name_or_folder}: no such folder, and no shipped bundle of that name; "
+        f"bundle {name_or_folder}: no such folder, and no shipped bundle of that name; "
         f"shipped are {', '.join(cxr_edge_models.names())}"
     )

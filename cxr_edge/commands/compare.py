@@ -62,10 +62,11 @@ def compare(
     from cxr_edge_runtime.manifest import NOTICE
     from cxr_edge_train.architectures import ARCHITECTURES
     from cxr_edge_train.comparison import choose, read_candidate
-    from cxr_edge_train.comparison_plan import plan, sha256_of
+    from cxr_edge_train.comparison_plan import plan
     from cxr_edge_train.comparison_report import read_test_log, write_comparison
     from cxr_edge_train.dataset.metadata import read_metadata, read_splits
     from cxr_edge_train.dataset.pixels import default_cache_dir
+    from cxr_edge_train.runs import model_sha256
     from cxr_edge_train.training import train_run
 
     table = read_splits(splits, read_metadata(metadata))
@@ -101,7 +102,7 @@ def compare(
         )
     choice = choose(candidates)
     log = test_log or output / "test-log.jsonl"
-    models = {sha256_of(c.folder / "model.keras"): c.name for c in candidates}
+    models = {model_sha256(c.folder): c.name for c in candidates}
     readings = read_test_log(log, models)
     write_comparison(output, candidates, choice, readings)
     for candidate in candidates:

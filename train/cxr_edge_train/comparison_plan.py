@@ -1,6 +1,5 @@
 """What a comparison has to train: checked as a whole before the first image is read."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,12 +78,6 @@ def plan(
             _check_same(table, name, start, chosen, seed, folder)
         tasks.append(Task(name, start, recipe_for(start, chosen), folder, finished, parameters))
     return tasks
-
-
-def sha256_of(file: Path) -> str:
-    """SHA-256 of a file, hexadecimal, read piece by piece."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _by_name(

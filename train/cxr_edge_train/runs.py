@@ -12,6 +12,7 @@
     └── figures/          learning curves, and what evaluation draws, of the validation images
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -156,3 +157,9 @@ def read_history(folder: Path) -> pd.DataFrame:
         return pd.read_csv(file).astype({"epoch": int, "loss": float, "val_loss": float})
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{file}: damaged ({error}); train again") from error
+
+
+def model_sha256(folder: Path) -> str:
+    """SHA-256 of the run's ``model.keras``, by which the test log knows it."""
+    with (folder / "model.keras").open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.evaluation.confusion_matrix import draw_confusion
 from cxr_edge_train.evaluation.curves import draw_precision_recall, draw_reliability, draw_roc
 from cxr_edge_train.evaluation.learning_curves import draw_learning_curves
@@ -19,6 +18,7 @@ from cxr_edge_train.evaluation.worst_errors import (
 )
 from cxr_edge_train.recipe import read_recipe
 from cxr_edge_train.reporting.figures import save_figure
+from cxr_edge_train.runs import read_history
 
 FIGURES = "figures"
 
@@ -76,11 +76,6 @@ def write_learning_curves(run: Path, folder: Path) -> None:
     Raises:
         RunError: ``history.csv`` is missing or damaged.
     """
-    file = run / "history.csv"
     head_epochs = read_recipe(run / "recipe.toml").fit.head_epochs
-    try:
-        history = pd.read_csv(file).astype({"epoch": int, "loss": float, "val_loss": float})
-        figure = draw_learning_curves(history, head_epochs=head_epochs)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{file}: damaged ({error}); train again") from error
+    figure = draw_learning_curves(read_history(run), head_epochs=head_epochs)
     save_figure(figure, folder / "learning_curves.png")

@@ -1,6 +1,5 @@
 """The Keras model of a training run, measured in Keras."""
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.evaluation.subject import ModelIdentity
 from cxr_edge_train.fitting import predict_logits
-from cxr_edge_train.runs import read_run
+from cxr_edge_train.runs import model_sha256, read_run
 
 
 class RunSubject:
@@ -24,14 +23,12 @@ class RunSubject:
             RunError: the run is incomplete or damaged.
         """
         run = read_run(folder)
-        with (folder / "model.keras").open("rb") as file:
-            model_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         self.identity = ModelIdentity(
             run=folder.resolve().name,
             bundle=None,
             version=None,
             bundle_sha256=None,
-            model_sha256=model_sha256,
+            model_sha256=model_sha256(folder),
             training_digest=run.dataset_digest,
         )
         self.run_folder: Path | None = folder
