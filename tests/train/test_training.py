@@ -80,12 +80,24 @@ def test_finished_run_is_not_overwritten(tiny_road: Any) -> None:
         train_run(table, **arguments(tiny_road, tiny_road.run))
 
 
-def test_split_without_both_labels_is_refused(tiny_road: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [0, 1])
+def test_split_with_too_few_patients_of_a_label_is_refused(
+    tiny_road: Any, tmp_path: Path, left: int
+) -> None:
     table = read_splits(tiny_road.splits, read_metadata(tiny_road.metadata))
-    one = table[(table["split"] != "validation") | (table["label"] == "NORMAL")]
-    with pytest.raises(DatasetError, match="the validation split has not both labels"):
-        train_run(one, **arguments(tiny_road, tmp_path / "run"))
+    some = table[(table["split"] == "validation") & (table["label"] == "NORMAL")]
+    dropped = some[~some["patient"].isin(some["patient"].unique()[:left])]
+    message = f"the validation split has {left} NORMAL patients, at least 2 are needed"
+    with pytest.raises(DatasetError, match=message):
+        train_run(table.drop(dropped.index), **arguments(tiny_road, tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+def test_moved_images_are_found_below_another_root(tiny_road: Any, tmp_path: Path) -> None:
+    table = read_splits(tiny_road.splits, read_metadata(tiny_road.metadata))
+    changes = {"root": tmp_path, "cache_dir": tmp_path / "cache"}
+    with pytest.raises(DatasetError, match=r"if the images lie elsewhere now, say .* --root"):
+        train_run(table, **arguments(tiny_road, tmp_path / "run") | changes)
 
 
 def test_run_without_model_is_refused(tiny_road: Any, tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from cxr_edge_runtime.files import replacing, write_text
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.architectures import build
 from cxr_edge_train.dataset.metadata import dataset_digest
+from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.dataset.pixels import load_pixels
+from cxr_edge_train.dataset.scanning import LABELS
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 from cxr_edge_train.devices import computing, description
 from cxr_edge_train.evaluation.figures import FIGURES, write_figures, write_learning_curves
@@ -29,6 +31,9 @@ from cxr_edge_train.recipe import Recipe, recipe_as_toml
 from cxr_edge_train.runs import Run, write_run, write_table
 from cxr_edge_train.snapshots import discard
 from cxr_edge_train.unfinished import FitSettings, claimed
+
+# Of each label in each split: the interval of a figure comes from drawing patients.
+MIN_PATIENTS = 2
 
 _VERSIONED = ("keras", "numpy", "pillow", "scikit-learn")
 
@@ -85,14 +90,13 @@ def train_run(
         progress: wraps the decoding of images.
 
     Raises:
-        DatasetError: a split lacks a label.
+        DatasetError: a split has too few patients of a label.
         RunError: the loss left the numbers.
         InvalidRequest: the folder holds a run already, or unknown architecture or weights.
     """
     table = _without_test(table)
     for split in ("train", "validation"):
-        if table.loc[table["split"] == split, "label"].nunique() < 2:
-            raise DatasetError(f"the {split} split has not both labels; make the splits again")
+        _check_split(table[table["split"] == split], split)
     settings = fit_settings(
         table, architecture=architecture, weights=weights, recipe=recipe, seed=seed
     )
@@ -187,6 +191,17 @@ def _train(
         seconds=round(training_seconds(output), 1),
         devices=description(recipe.fit),
     )
+
+
+def _check_split(rows: pd.DataFrame, split: str) -> None:
+    patients = patient_groups(rows).groupby(rows["label"]).nunique()
+    for label in LABELS:
+        count = int(patients.get(label, 0))
+        if count < MIN_PATIENTS:
+            raise DatasetError(
+                f"the {split} split has {count} {label} patients, at least {MIN_PATIENTS} are "
+                "needed; make the splits again with cxr-edge split, or add images"
+            )
 
 
 def _without_test(table: pd.DataFrame) -> pd.DataFrame:

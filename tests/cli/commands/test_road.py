@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,19 @@ def test_train_convert_evaluate_classify(
 
     image = next((tiny_road.root / "data" / "test" / "NORMAL").iterdir())
     assert cxr_edge("classify", image, "--bundle", bundles / "int8").code == 0
+
+
+def test_tensorboard_that_is_not_installed_is_named(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    outcome = cxr_edge(
+        "train", tiny_road.metadata, "--splits", tiny_road.splits, "--weights", "none",
+        "-o", tmp_path / "run", "--tensorboard",
+    )  # fmt: skip
+    assert outcome.code == 1
+    assert "run: pip install 'cxr-edge[tensorboard]'" in outcome.err
+    assert not (tmp_path / "run").exists()
 
 
 def test_too_few_positives_are_refused_with_exit_4(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_runtime.errors import DatasetError, ImageNotFound
 from cxr_edge_runtime.files import replacing
 from cxr_edge_runtime.images import decode_grey, read_bytes
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
@@ -27,10 +27,15 @@ def read_unchanged(path: Path, md5: str) -> NDArray[np.uint8]:
     """Grey pixels ``[H, W] uint8`` of a file that is still the one that was cleaned.
 
     Raises:
-        DatasetError: its MD5 is another.
-        ImageError: it is missing or cannot be decoded.
+        DatasetError: it is missing, or its MD5 is another.
+        ImageError: it cannot be read or decoded.
     """
-    content = read_bytes(path)
+    try:
+        content = read_bytes(path)
+    except ImageNotFound as error:
+        raise DatasetError(
+            f"{error}; if the images lie elsewhere now, say where with --root"
+        ) from error
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
         raise DatasetError(f"{path}: changed since it was cleaned; run cxr-edge clean again")
     return decode_grey(content, name=str(path)).pixels
@@ -60,8 +65,8 @@ def load_pixels(
         Read-only memory map ``[N, H, W, 1] uint8`` in the order of the rows.
 
     Raises:
-        DatasetError: an image changed since it was cleaned.
-        ImageError: an image is missing or cannot be decoded.
+        DatasetError: an image is missing or changed since it was cleaned.
+        ImageError: an image cannot be read or decoded.
     """
     key = json.dumps([asdict(spec), rows["md5"].tolist()])
     file = cache_dir / "pixels" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
