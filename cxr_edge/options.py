@@ -15,6 +15,14 @@ AsJson = Annotated[
 Metadata = Annotated[
     Path, typer.Argument(metavar="METADATA", help="clean_metadata.csv, from cxr-edge clean.")
 ]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        "--root",
+        metavar="DIR",
+        help="Folder the paths in METADATA are relative to; METADATA's own folder without it.",
+    ),
+]
 Splits = Annotated[Path, typer.Option("--splits", help="splits.csv, from cxr-edge split.")]
 BundleOption = Annotated[
     str | None,

@@ -71,11 +71,14 @@ class GreyImage:
         pixels: ``[H, W] uint8``, upright (EXIF rotation applied), 0 is black.
         format: container format as Pillow names it, for example ``JPEG``.
         mode: Pillow's mode of the stored image, for example ``L``, ``RGB`` or ``I;16``.
+        jpeg_step: mean step of a JPEG's luma quantisation table, 1 is the finest; ``None`` for
+            other formats.
     """
 
     pixels: NDArray[np.uint8]
     format: str
     mode: str
+    jpeg_step: float | None = None
 
 
 def read_bytes(path: Path) -> bytes:
@@ -139,6 +142,7 @@ def decode_grey(content: bytes, *, name: str = "image") -> GreyImage:
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 _check_size(image.size, name)
                 format_, mode = image.format or "", image.mode
+                jpeg_step = _jpeg_step(image)
                 pixels = _to_grey(_upright(image), name, **_tiff_samples(image))
     except Image.DecompressionBombError:
         raise ImageTooLarge(
@@ -148,7 +152,7 @@ def decode_grey(content: bytes, *, name: str = "image") -> GreyImage:
         raise UnreadableImage(f"{name}: not a JPEG, PNG, TIFF, BMP or WebP image") from None
     except _DAMAGE as error:
         raise UnreadableImage(f"{name}: damaged image ({error})") from error
-    return GreyImage(pixels, format_, mode)
+    return GreyImage(pixels, format_, mode, jpeg_step)
 
 
 def image_warnings(pixels: NDArray[np.uint8]) -> tuple[str, ...]:
@@ -177,6 +181,12 @@ def _check_size(size: tuple[int, int], name: str) -> None:
         )
     if min(width, height) < MIN_SIDE:
         raise ImageTooSmall(f"{name}: {width}x{height} pixels, each side needs at least {MIN_SIDE}")
+
+
+def _jpeg_step(image: Image.Image) -> float | None:
+    # Only JPEG images have the attribute; table 0 is the luma's in every encoder met.
+    tables: Mapping[int, list[int]] = getattr(image, "quantization", {})
+    return sum(tables[0]) / len(tables[0]) if 0 in tables else None
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -50,7 +50,9 @@ def patient_bootstrap(
         patients: ``[N]`` patient id of each image.
         seed: of the :data:`RESAMPLES` draws.
     """
-    images_of = [np.flatnonzero(patients == patient) for patient in np.unique(patients)]
+    _, patient_of, films = np.unique(patients, return_inverse=True, return_counts=True)
+    # One sort; looking for each patient's films anew takes minutes with 50,000 patients.
+    images_of = np.split(np.argsort(patient_of, kind="stable"), np.cumsum(films)[:-1])
     random = np.random.default_rng(seed)
     values: list[float] = []
     while len(values) < RESAMPLES:
