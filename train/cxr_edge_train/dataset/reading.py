@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import PIL
-from PIL import Image
 
 from cxr_edge_runtime.errors import ImageError
-from cxr_edge_runtime.images import MAX_BYTES, MAX_PIXELS, MIN_SIDE, decode_grey, read_bytes
+from cxr_edge_runtime.images import MAX_BYTES, MAX_PIXELS, MIN_SIDE, inspect, read_bytes
 
 # Side of the square grey copy that near-duplicates are told by.
 THUMBNAIL_SIDE = 32
@@ -28,7 +27,7 @@ class FileFacts(NamedTuple):
         width: upright width in pixels, 0 when it cannot be decoded.
         height: upright height in pixels, 0 when it cannot be decoded.
         mode: Pillow's mode of the stored image.
-        jpeg_step: see :class:`cxr_edge_runtime.images.GreyImage`.
+        jpeg_step: see :class:`cxr_edge_runtime.images.Inspection`.
         thumbnail: :data:`THUMBNAIL_SIDE` squared grey values, row by row.
         error: why it cannot be used, in words; empty for a usable image.
     """
@@ -44,7 +43,7 @@ class FileFacts(NamedTuple):
 
 
 def read_facts(paths: Sequence[str]) -> list[FileFacts]:
-    """Read, hash and fully decode each file; the pixels are dropped at once."""
+    """Read, hash and check each file."""
     return [_read(Path(path)) for path in paths]
 
 
@@ -55,13 +54,15 @@ def _read(path: Path) -> FileFacts:
         return FileFacts("", error=str(error))
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     try:
-        image = decode_grey(content, name=path.name)
+        image = inspect(content, name=path.name, side=THUMBNAIL_SIDE)
     except ImageError as error:
         return FileFacts(md5, len(content), error=str(error))
-    height, width = image.pixels.shape
-    thumbnail = Image.fromarray(image.pixels).resize(
-        (THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX
-    )
     return FileFacts(
-        md5, len(content), width, height, image.mode, image.jpeg_step, thumbnail.tobytes()
+        md5,
+        len(content),
+        image.width,
+        image.height,
+        image.mode,
+        image.jpeg_step,
+        image.thumbnail.tobytes(),
     )

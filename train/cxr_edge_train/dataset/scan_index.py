@@ -8,7 +8,7 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cxr_edge_train.dataset.reading import READER, FileFacts
 
@@ -24,8 +24,8 @@ CREATE TABLE IF NOT EXISTS facts (
 )
 """
 _LOOK_UP = f"""
-SELECT {_COLUMNS} FROM facts
-WHERE file = ? AND file_size = ? AND modified_ns = ? AND changed_ns = ? AND reader = '{READER}'
+SELECT file, file_size, modified_ns, changed_ns, {_COLUMNS} FROM facts
+WHERE reader = '{READER}' AND file IN
 """
 _STORE = (
     f"INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, '{READER}'"
@@ -72,13 +72,18 @@ class ScanIndex:
                 _remove(self._file)
                 self._connection = _open(self._file)
 
-    def look_up(self, stamp: Stamp) -> FileFacts | None:
-        """The facts of a file, ``None`` when it is new or has changed."""
-        row = None
+    def look_up(self, stamps: Sequence[Stamp]) -> dict[Stamp, FileFacts]:
+        """The facts of those files that are neither new nor changed."""
+        rows: list[tuple[Any, ...]] = []
         if self._connection is not None:
             with self._tolerated():
-                row = self._connection.execute(_LOOK_UP, stamp).fetchone()
-        return FileFacts(*row) if row else None
+                files = ", ".join("?" * len(stamps))
+                rows = self._connection.execute(
+                    f"{_LOOK_UP} ({files})", [stamp.file for stamp in stamps]
+                ).fetchall()
+        width = len(Stamp._fields)
+        known = {Stamp(*row[:width]): row[width:] for row in rows}
+        return {stamp: FileFacts(*known[stamp]) for stamp in stamps if stamp in known}
 
     def store(self, facts: Sequence[tuple[Stamp, FileFacts]]) -> None:
         """Remember facts, in one transaction; those of files that could not be read are not."""

@@ -21,7 +21,7 @@ LABELS = ("NORMAL", "PNEUMONIA")
 
 # Files handed to a process at once, and remembered in one transaction: small enough for a lively
 # progress bar and little lost work, large enough that handing over costs nothing.
-_BATCH = 32
+_BATCH = 64
 
 
 class ImageRecord(NamedTuple):
@@ -65,9 +65,15 @@ class LeftOut(NamedTuple):
 
 
 class FoundFile(NamedTuple):
-    """A file below a split; the label is empty below neither ``NORMAL`` nor ``PNEUMONIA``."""
+    """A file below a split.
 
-    path: Path
+    Attributes:
+        path: POSIX path relative to the data set.
+        split: the data set's own folder.
+        label: empty below neither ``NORMAL`` nor ``PNEUMONIA``.
+    """
+
+    path: str
     split: str
     label: str
 
@@ -111,17 +117,20 @@ def find_files(data_dir: Path) -> Iterator[FoundFile]:
             continue
         for label in LABELS:
             inside = folder / label
-            if inside.is_dir() and next(_walk(inside), None) is None:
+            if inside.is_dir() and next(_walk(inside, ""), None) is None:
                 raise DatasetError(
                     f"{inside}: the folder holds no files; put images there, or remove it"
                 )
-        for path in _walk(folder):
-            label = path.relative_to(folder).parts[0]
+        for path in _walk(folder, f"{split}/"):
+            label = path.split("/", 2)[1]
             yield FoundFile(path, split, label if label in LABELS else "")
 
 
-def _walk(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """Files below a folder, ordered as their sorted paths would be; links are followed."""
+def _walk(folder: Path, prefix: str, above: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Files below a folder, ordered as their sorted paths would be; links are followed.
+
+    Text is joined here, not paths: with thousands of files a second it shows.
+    """
     here = os.path.realpath(folder)
     if here in above:  # a link to a folder that it lies in
         return
@@ -135,9 +144,9 @@ def _walk(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
         raise DatasetError(f"{folder}: cannot be read ({error.strerror})") from error
     for name, is_folder in names:
         if is_folder:
-            yield from _walk(folder / name, above | {here})
+            yield from _walk(folder / name, f"{prefix}{name}/", above | {here})
         else:
-            yield folder / name
+            yield prefix + name
 
 
 def scan(
@@ -163,18 +172,20 @@ def scan(
     Raises:
         DatasetError: see :func:`find_files`; or a reading process was killed.
     """
-    prefix = Path(os.path.relpath(data_dir, relative_to))
+    prefix = f"{Path(os.path.relpath(data_dir, relative_to)).as_posix()}/".removeprefix("./")
+    folder = f"{data_dir}{os.sep}"
     waiting: deque[list[_Pending]] = deque()
 
     def unread() -> Iterator[list[str]]:
         files = find_files(data_dir)
         while batch := list(itertools.islice(files, _BATCH)):
-            pending = [
-                _look_at(file, (prefix / file.path.relative_to(data_dir)).as_posix(), index)
-                for file in batch
-            ]
+            pending = [_look_at(file, prefix + file.path, folder + file.path) for file in batch]
+            if index is not None:
+                known = index.look_up([item.stamp for item in pending if item.stamp is not None])
+                for item in pending:
+                    item.facts = known.get(item.stamp) if item.stamp is not None else None
             waiting.append(pending)
-            yield [str(item.file.path) for item in pending if item.to_read]
+            yield [folder + item.file.path for item in pending if item.to_read]
 
     for facts in read_batches(unread(), workers=workers):
         pending = waiting.popleft()
@@ -193,35 +204,29 @@ class _Pending:
 
     file: FoundFile
     relative: str
-    refused: str
-    stamp: Stamp | None
-    facts: FileFacts | None
+    refused: str = ""
+    stamp: Stamp | None = None
+    facts: FileFacts | None = None
 
     @property
     def to_read(self) -> bool:
         return not self.refused and self.facts is None
 
 
-def _look_at(file: FoundFile, relative: str, index: ScanIndex | None) -> _Pending:
+def _look_at(file: FoundFile, relative: str, path: str) -> _Pending:
     shown = relative.encode("utf-8", "backslashreplace").decode()
-    refused = ""
     if shown != relative:
-        refused = "unreadable: the name is not UTF-8; rename the file"
-    elif not file.label:
-        refused = f"not below {' or '.join(LABELS)}"
-    elif file.path.suffix.lower() not in SUFFIXES:
-        refused = "not an image"
-    stamp = None if refused or index is None else _stamp(file.path)
-    facts = None if index is None or stamp is None else index.look_up(stamp)
-    return _Pending(file, shown, refused, stamp, facts)
-
-
-def _stamp(path: Path) -> Stamp | None:
+        return _Pending(file, shown, "unreadable: the name is not UTF-8; rename the file")
+    if not file.label:
+        return _Pending(file, shown, f"not below {' or '.join(LABELS)}")
+    if f".{path.rpartition('.')[2].lower()}" not in SUFFIXES:
+        return _Pending(file, shown, "not an image")
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116  # see _walk
     except OSError:  # reading it will say why
-        return None
-    return Stamp(str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        return _Pending(file, shown)
+    stamp = Stamp(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return _Pending(file, shown, stamp=stamp)
 
 
 def _scanned(pending: _Pending, pattern: re.Pattern[str] | None) -> ScannedFile:
@@ -231,7 +236,7 @@ def _scanned(pending: _Pending, pattern: re.Pattern[str] | None) -> ScannedFile:
         reason = pending.refused if facts is None else f"unreadable: {facts.error}"
         return ScannedFile(split, label, LeftOut(pending.relative, reason))
     # From the name, never from the index: another pattern takes effect at once.
-    identity = identify(path.name, label, pattern)
+    identity = identify(path.rsplit("/", 1)[-1], label, pattern)
     record = ImageRecord(
         path=pending.relative,
         split=split,
