@@ -78,6 +78,8 @@ def clean(
 
 
 def _print_report(report: "CleaningReport") -> None:
+    from cxr_edge_train.dataset.near_duplicates import MAX_PAIRS
+
     typer.echo(f"{'split':<6} {'label':<10}{'found':>7}{'readable':>10}{'unique':>8}{'kept':>7}")
     for row in report.flow:
         typer.echo(
@@ -88,8 +90,8 @@ def _print_report(report: "CleaningReport") -> None:
     across_splits = sum(pair.across_splits for pair in near)
     across_labels = sum(pair.across_labels for pair in near)
     typer.echo(
-        f"near-duplicates: {len(near)} pairs, {across_splits} across splits, "
-        f"{across_labels} across labels"
+        f"near-duplicates: {len(near)} pairs{' (no more are listed)' * (len(near) == MAX_PAIRS)}, "
+        f"{across_splits} across splits, {across_labels} across labels"
     )
     typer.echo(f"leaks: {report.leaks.verdict}. {report.leaks.words}")
     typer.echo(f"shortcuts: {report.shortcuts.verdict}. {report.shortcuts.words}")
