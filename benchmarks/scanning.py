@@ -9,7 +9,8 @@ in turn and the scan starts with an empty index, so that each reads every file; 
 pair by pair and its median is the figure.
 
 --memory writes data sets of that many different files, copies of DATA_DIR's first films with a JPEG
-comment each, and takes the inventory of each in a process of its own: no near-duplicates, all else.
+comment each, and cleans each in a process of its own up to both CSV files: scanning, the index and
+exact duplicates, without the report.
 """
 
 import argparse
@@ -95,7 +96,7 @@ def multiply(data_dir: Path, number: int, target: Path) -> None:
 
 
 def take_one_inventory(data_dir: Path) -> None:
-    """Clean without near-duplicates and print this process's peak resident KiB."""
+    """Clean without the report and print this process's peak resident KiB."""
     with tempfile.TemporaryDirectory() as folder, Inventory() as inventory:
         output = Path(folder) / "clean_metadata.csv"
         take_inventory(inventory, data_dir, relative_to=output.parent, cache_dir=Path(folder))

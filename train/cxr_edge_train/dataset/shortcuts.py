@@ -38,13 +38,15 @@ def check_shortcuts(inventory: Inventory) -> Shortcuts:
     Args:
         inventory: after :func:`cxr_edge_train.dataset.duplicates.remove_duplicates`.
     """
+    condition = f"state = '{KEPT}' AND split != 'test'"
     rows = inventory.connection.execute(
-        f"SELECT {', '.join(_COLUMNS)} FROM files WHERE state = '{KEPT}' AND split != 'test' "
-        "ORDER BY place"
+        f"SELECT {', '.join(_COLUMNS)} FROM files WHERE {condition} ORDER BY place"
     )
-    table = pd.DataFrame.from_records(rows.fetchall(), columns=list(_COLUMNS))
-    if len(table) > MAX_IMAGES:
-        table = table.sample(MAX_IMAGES, random_state=_SEED)
+    order = np.random.default_rng(_SEED).permutation(inventory.count(condition))
+    chosen = set(order[:MAX_IMAGES].tolist())
+    table = pd.DataFrame.from_records(
+        [row for place, row in enumerate(rows) if place in chosen], columns=list(_COLUMNS)
+    )
     patients = patient_groups(table).to_numpy(object)
     positive = (table["label"] == "PNEUMONIA").to_numpy()
     fewest = min(len(np.unique(patients[positive == label])) for label in (True, False))
