@@ -59,7 +59,8 @@ class TinyRoad:
 def tiny_road(tmp_path_factory: pytest.TempPathFactory) -> TinyRoad:
     """300 patients a label give the 100 validation positives that a checked recall needs."""
     from cxr_edge_train import architectures
-    from cxr_edge_train.dataset.metadata import clean, read_metadata, read_splits, write_splits
+    from cxr_edge_train.dataset.cleaning import clean
+    from cxr_edge_train.dataset.metadata import read_metadata, read_splits, write_splits
     from cxr_edge_train.dataset.splits import assign_splits
     from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe
     from cxr_edge_train.training import train_run

@@ -1,10 +1,14 @@
 """Images and data sets drawn for tests; nothing here looks like a chest."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+if TYPE_CHECKING:
+    from cxr_edge_train.dataset.scanning import ScannedFile
 
 
 def noisy_gradient(size: tuple[int, int], seed: int) -> NDArray[np.uint8]:
@@ -37,3 +41,27 @@ def draw_dataset(folder: Path, *, patients: int, test_patients: int = 0) -> Path
 def _save(pixels: NDArray[np.uint8], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
+
+
+def scanned_file(
+    path: str,
+    md5: str,
+    *,
+    label: str = "NORMAL",
+    patient: str = "",
+    thumbnail: NDArray[np.uint8] | None = None,
+    size: tuple[int, int] = (64, 64),
+    n_bytes: int = 1,
+    mode: str = "L",
+    jpeg_step: float | None = None,
+) -> "ScannedFile":
+    """A usable image as scanning finds it; the split is the first folder of ``path``."""
+    from cxr_edge_train.dataset.scanning import ImageRecord, ScannedFile
+
+    split = path.split("/")[0]
+    width, height = size
+    record = ImageRecord(
+        path, split, label, "unknown", patient, md5, width, height, mode, n_bytes, jpeg_step
+    )
+    pixels = np.zeros((32, 32), np.uint8) if thumbnail is None else thumbnail
+    return ScannedFile(split, label, record, pixels.tobytes())

@@ -2,9 +2,10 @@
 
 import contextlib
 import io
+import stat
 import struct
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_QUARTER_TURNS = frozenset({_UPRIGHT[5], _UPRIGHT[6], _UPRIGHT[7], _UPRIGHT[8]})
 # TIFF tags: bits of a sample, and what the lowest sample means.
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _MIN_IS_WHITE = 258, 262, 0
 # Rows that are read at once, to keep temporary arrays small.
@@ -78,6 +80,26 @@ class GreyImage:
     mode: str
 
 
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What a data set needs to know of an image that it will not show yet.
+
+    Attributes:
+        width: upright width, pixels.
+        height: upright height, pixels.
+        mode: Pillow's mode of the stored image.
+        jpeg_step: mean step of a JPEG's luma quantisation table, 1 is the finest; ``None`` for
+            other formats.
+        thumbnail: ``[side, side] uint8``, the whole image squashed to a square of cell means.
+    """
+
+    width: int
+    height: int
+    mode: str
+    jpeg_step: float | None
+    thumbnail: NDArray[np.uint8]
+
+
 def read_bytes(path: Path) -> bytes:
     """Read a file of at most :data:`MAX_BYTES` bytes.
 
@@ -88,9 +110,10 @@ def read_bytes(path: Path) -> bytes:
         UnreadableImage: the file is empty.
     """
     try:
-        if path.is_dir():
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
             raise ImageNotReadable(f"{path}: is a folder, not an image")
-        if path.exists() and not path.is_file():
+        if not stat.S_ISREG(kind):
             # Opening a pipe would wait for a writer.
             raise ImageNotReadable(f"{path}: is a pipe or device, not an image file")
         # One byte more than the limit tells "at the limit" from "beyond it" and bounds memory
@@ -132,14 +155,49 @@ def decode_grey(content: bytes, *, name: str = "image") -> GreyImage:
         ImageTooLarge: more than :data:`MAX_PIXELS` pixels; checked before decoding.
         ImageTooSmall: a side shorter than :data:`MIN_SIDE` pixels.
     """
+    with _opened(content, name) as image:
+        format_, mode = image.format or "", image.mode
+        upright, _ = _upright(image)
+        pixels = _to_grey(upright, name, **_tiff_samples(image))
+    return GreyImage(pixels, format_, mode)
+
+
+def inspect(content: bytes, *, name: str = "image", side: int) -> Inspection:
+    """Check an image as :func:`decode_grey` does, for the price of a thumbnail.
+
+    A JPEG's data are read to the end, so a damaged or truncated file is found (Pillow's own
+    ``verify`` finds neither), but its pixels are made only as large as the thumbnail needs.
+
+    Args:
+        content: the bytes of the file.
+        name: what error messages call the image.
+        side: of the thumbnail, pixels.
+
+    Raises:
+        ImageError: as :func:`decode_grey`.
+    """
+    with _opened(content, name) as image:
+        stored, mode, jpeg_step = image.size, image.mode, _jpeg_step(image)
+        # Twice the side at least, so that cells are means of what the film shows.
+        image.draft("L", (2 * side, 2 * side))
+        upright, turn = _upright(image)
+        if upright.mode != "L" or upright.has_transparency_data:  # else it is grey as it is
+            upright = Image.fromarray(_to_grey(upright, name, **_tiff_samples(image)))
+        thumbnail = upright.resize((side, side), Image.Resampling.BOX)
+    width, height = stored[::-1] if turn in _QUARTER_TURNS else stored
+    return Inspection(width, height, mode, jpeg_step, np.asarray(thumbnail))
+
+
+@contextlib.contextmanager
+def _opened(content: bytes, name: str) -> Iterator[Image.Image]:
+    """The image within the limits on its size; whatever is wrong with it is our error."""
     try:
         with warnings.catch_warnings(), _tiff_silenced(content):
             # Pillow warns of sizes that we refuse, and of damaged metadata that nothing here needs.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 _check_size(image.size, name)
-                format_, mode = image.format or "", image.mode
-                pixels = _to_grey(_upright(image), name, **_tiff_samples(image))
+                yield image
     except Image.DecompressionBombError:
         raise ImageTooLarge(
             f"{name}: far more than {MAX_PIXELS // 1_000_000} million pixels; export a smaller copy"
@@ -148,7 +206,6 @@ def decode_grey(content: bytes, *, name: str = "image") -> GreyImage:
         raise UnreadableImage(f"{name}: not a JPEG, PNG, TIFF, BMP or WebP image") from None
     except _DAMAGE as error:
         raise UnreadableImage(f"{name}: damaged image ({error})") from error
-    return GreyImage(pixels, format_, mode)
 
 
 def image_warnings(pixels: NDArray[np.uint8]) -> tuple[str, ...]:
@@ -179,14 +236,21 @@ def _check_size(size: tuple[int, int], name: str) -> None:
         raise ImageTooSmall(f"{name}: {width}x{height} pixels, each side needs at least {MIN_SIDE}")
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _jpeg_step(image: Image.Image) -> float | None:
+    # Only JPEG images have the attribute; table 0 is the luma's in every encoder met.
+    tables: Mapping[int, list[int]] = getattr(image, "quantization", {})
+    return sum(tables[0]) / len(tables[0]) if 0 in tables else None
+
+
+def _upright(image: Image.Image) -> tuple[Image.Image, Image.Transpose | None]:
+    """The decoded image as it should be seen, and how it was turned for that."""
     image.load()
     try:
         orientation = image.getexif().get(_ORIENTATION)
     except _DAMAGE:  # damaged metadata does not make a film unusable
         orientation = None
     turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
-    return image if turn is None else image.transpose(turn)
+    return (image if turn is None else image.transpose(turn)), turn
 
 
 def _tiff_samples(image: Image.Image) -> dict[str, Any]:

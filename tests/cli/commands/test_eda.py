@@ -44,7 +44,9 @@ def test_root_is_where_the_images_lie(cxr_edge: Any, metadata: Path, tmp_path: P
     shutil.move(tmp_path / "data", tmp_path / "elsewhere" / "data")
     outcome = cxr_edge("eda", metadata, "-o", tmp_path / "out")
     assert outcome.code == 1
-    assert outcome.err.endswith(": no such file\n")
+    assert outcome.err.endswith(
+        ": no such file; if the images lie elsewhere now, say where with --root\n"
+    )
     assert outcome.err.count("\n") == 1
     arguments = ["eda", metadata, "-o", tmp_path / "out", "--root", tmp_path / "elsewhere"]
     assert cxr_edge(*arguments).code == 0

@@ -227,7 +227,7 @@ def test_images_elsewhere_are_found_with_root(
 
 
 def test_image_changed_after_cleaning_is_not_measured(cxr_edge: Any, tmp_path: Path) -> None:
-    draw_dataset(tmp_path / "data", patients=6, test_patients=2)
+    draw_dataset(tmp_path / "data", patients=12, test_patients=2)
     metadata, splits = tmp_path / "m.csv", tmp_path / "s.csv"
     cxr_edge("clean", tmp_path / "data", "-o", metadata)
     cxr_edge("split", metadata, "-o", splits)

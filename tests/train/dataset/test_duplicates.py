@@ -1,37 +1,40 @@
 from cxr_edge_train.dataset.duplicates import remove_duplicates
-from cxr_edge_train.dataset.scanning import ImageRecord
+from cxr_edge_train.dataset.inventory import Inventory
+from cxr_edge_train.dataset.scanning import ScannedFile
+from synthetic import scanned_file
 
 
-def record(path: str, md5: str, *, label: str = "NORMAL") -> ImageRecord:
-    split = path.split("/")[0]
-    return ImageRecord(path, split, label, "normal", "", md5, 64, 64, "L", 1)
-
-
-def reasons(*records: ImageRecord) -> dict[str, str]:
-    kept, left_out = remove_duplicates(records)
-    assert len(kept) + len(left_out) == len(records)
-    return {item.path: item.reason for item in left_out}
+def reasons(*files: ScannedFile) -> dict[str, str]:
+    with Inventory() as inventory:
+        inventory.add(files)
+        remove_duplicates(inventory)
+        left_out = dict(inventory.left_out())
+        assert len(list(inventory.kept())) + len(left_out) == len(files)
+    return left_out
 
 
 def test_within_a_split_the_first_by_path_stays() -> None:
-    assert reasons(record("train/b", "1"), record("train/a", "1"), record("train/c", "2")) == {
-        "train/b": "duplicate of train/a"
-    }
+    assert reasons(
+        scanned_file("train/b", "1"), scanned_file("train/a", "1"), scanned_file("train/c", "2")
+    ) == {"train/b": "duplicate of train/a"}
 
 
 def test_across_splits_the_train_copy_goes() -> None:
-    assert reasons(record("train/a", "1"), record("test/z", "1"), record("val/b", "1")) == {
-        "train/a": "duplicate of test/z",
-        "val/b": "duplicate of test/z",
-    }
+    assert reasons(
+        scanned_file("train/a", "1"), scanned_file("val/b", "1"), scanned_file("test/z", "1")
+    ) == {"train/a": "duplicate of test/z", "val/b": "duplicate of test/z"}
 
 
 def test_one_image_under_two_labels_goes_altogether() -> None:
     assert reasons(
-        record("train/a", "1"), record("train/b", "1", label="PNEUMONIA"), record("test/c", "1")
+        scanned_file("train/a", "1"),
+        scanned_file("train/b", "1", label="PNEUMONIA"),
+        scanned_file("test/c", "1"),
     ) == dict.fromkeys(["test/c", "train/a", "train/b"], "same image under two labels")
 
 
 def test_order_of_what_stays_is_kept() -> None:
-    kept, _ = remove_duplicates([record("train/b", "1"), record("train/a", "2")])
-    assert [item.path for item in kept] == ["train/b", "train/a"]
+    with Inventory() as inventory:
+        inventory.add([scanned_file("train/b", "1"), scanned_file("train/a", "2")])
+        remove_duplicates(inventory)
+        assert [record.path for record in inventory.kept()] == ["train/b", "train/a"]

@@ -1,69 +1,43 @@
-import csv
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from PIL import Image
 
-from cxr_edge_runtime.errors import DatasetError, InvalidRequest
+from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_train.dataset.cleaning import clean
 from cxr_edge_train.dataset.metadata import (
-    clean,
     dataset_digest,
-    left_out_path,
     read_metadata,
     read_splits,
     write_splits,
 )
-from cxr_edge_train.dataset.scanning import METADATA_COLUMNS
 from cxr_edge_train.dataset.splits import assign_splits
 from synthetic import draw_dataset
 
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
-    return draw_dataset(tmp_path / "data", patients=8, test_patients=2)
+    return draw_dataset(tmp_path / "data", patients=12, test_patients=2)
 
 
-def test_clean_writes_one_row_an_image_and_touches_none(data_dir: Path, tmp_path: Path) -> None:
-    before = {path: path.read_bytes() for path in data_dir.rglob("*.png")}
-    output = tmp_path / "clean_metadata.csv"
-    result = clean(data_dir, output)
-    rows = list(csv.DictReader(output.read_text().splitlines()))
-    assert len(rows) == len(result.kept) == len(before) == 40
-    assert tuple(rows[0]) == METADATA_COLUMNS
-    assert METADATA_COLUMNS == (
-        "path", "split", "label", "kind", "patient", "md5", "width", "height", "mode", "bytes",
-    )  # fmt: skip
-    assert {path: path.read_bytes() for path in data_dir.rglob("*.png")} == before
-
-
-def test_what_was_left_out_is_listed_beside(data_dir: Path, tmp_path: Path) -> None:
-    folder = data_dir / "train" / "NORMAL"
-    shutil.copy(folder / "IM-0000-0000.png", folder / "again.png")
-    output = tmp_path / "clean_metadata.csv"
+def test_metadata_from_before_jpeg_step_is_still_read(data_dir: Path, tmp_path: Path) -> None:
+    output = tmp_path / "m.csv"
     clean(data_dir, output)
-    assert left_out_path(output).name == "clean_metadata.left_out.csv"
-    assert list(csv.DictReader(left_out_path(output).read_text().splitlines())) == [
-        {
-            "path": "data/train/NORMAL/again.png",
-            "reason": "duplicate of data/train/NORMAL/IM-0000-0000.png",
-        }
-    ]
+    now = read_metadata(output)
+    assert now["jpeg_step"].isna().all()  # drawn as PNG
+    lines = output.read_text().splitlines()
+    output.write_text("\n".join(line.rpartition(",")[0] for line in lines) + "\n")
+    pd.testing.assert_frame_equal(read_metadata(output), now)
 
 
-def test_same_folder_gives_the_same_bytes(data_dir: Path, tmp_path: Path) -> None:
-    outputs = [tmp_path / name for name in ("a.csv", "b.csv")]
-    for output in outputs:
-        clean(data_dir, output)
-    assert outputs[0].read_bytes() == outputs[1].read_bytes()
-
-
-def test_label_without_usable_images_is_an_error(data_dir: Path, tmp_path: Path) -> None:
-    for path in (data_dir / "train" / "NORMAL").iterdir():
-        path.write_text("broken")
-    with pytest.raises(DatasetError, match=r"no usable NORMAL image.*left_out\.csv"):
-        clean(data_dir, tmp_path / "m.csv")
-    assert not (tmp_path / "m.csv").exists()
-    assert left_out_path(tmp_path / "m.csv").exists()
+def test_step_of_a_jpeg_is_a_number(data_dir: Path, tmp_path: Path) -> None:
+    film = data_dir / "train" / "NORMAL" / "IM-0000-0000"
+    with Image.open(film.with_suffix(".png")) as image:
+        image.save(film.with_suffix(".jpeg"), quality=75)
+    clean(data_dir, tmp_path / "m.csv")
+    assert read_metadata(tmp_path / "m.csv")["jpeg_step"].dropna().tolist() == [29.03125]
 
 
 def test_missing_column_is_named(data_dir: Path, tmp_path: Path) -> None:
@@ -168,11 +142,6 @@ def test_image_listed_twice_is_named(cleaned: tuple[Path, Path]) -> None:
     metadata.write_text("\n".join([*lines, lines[-1]]) + "\n")
     with pytest.raises(DatasetError, match=r"lists data/test/.* twice"):
         read_metadata(metadata)
-
-
-def test_output_that_is_a_folder_is_refused(data_dir: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="is a folder; name the file"):
-        clean(data_dir, tmp_path)
 
 
 def test_digest_does_not_depend_on_where_the_files_lie(data_dir: Path, tmp_path: Path) -> None:

@@ -1,14 +1,23 @@
 import hashlib
 import os
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_train.dataset import scanning
+from cxr_edge_train.dataset.scan_index import ScanIndex
 from cxr_edge_train.dataset.scanning import ImageRecord, LeftOut, find_files, scan
 from synthetic import draw_dataset
+
+
+def left_out_of(data_dir: Path) -> list[LeftOut]:
+    outcomes = [file.outcome for file in scan(data_dir, relative_to=data_dir.parent)]
+    return [outcome for outcome in outcomes if isinstance(outcome, LeftOut)]
 
 
 @pytest.fixture
@@ -17,9 +26,10 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 def test_every_image_gets_a_record(data_dir: Path, tmp_path: Path) -> None:
-    records = list(scan(find_files(data_dir), relative_to=tmp_path))
-    assert len(records) == 8
-    first = records[0]
+    files = list(scan(data_dir, relative_to=tmp_path))
+    assert len(files) == 8
+    first = files[0].outcome
+    assert len(files[0].thumbnail) == 32 * 32
     assert isinstance(first, ImageRecord)
     path = data_dir / "train" / "NORMAL" / "IM-0000-0000.png"
     assert first == ImageRecord(
@@ -33,26 +43,28 @@ def test_every_image_gets_a_record(data_dir: Path, tmp_path: Path) -> None:
         height=64,
         mode="L",
         bytes=path.stat().st_size,
+        jpeg_step=None,
     )
 
 
 def test_order_is_stable(data_dir: Path) -> None:
-    files = find_files(data_dir)
-    assert files == sorted(files)
+    folder = data_dir / "train" / "NORMAL"
+    for name in ("a/b.png", "a-b.png", "a.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (64, 64)).save(folder / name)
+    paths = [Path(file.path) for file in find_files(data_dir)]
+    assert paths == sorted(paths)
+    assert len(paths) == 11
 
 
-def test_unusable_files_are_left_out_with_the_reason(data_dir: Path, tmp_path: Path) -> None:
+def test_unusable_files_are_left_out_with_the_reason(data_dir: Path) -> None:
     folder = data_dir / "train" / "NORMAL"
     (folder / "note.txt").write_text("x")
     (folder / "text.jpeg").write_text("x")
     whole = (folder / "IM-0000-0000.png").read_bytes()
     (folder / "half.png").write_bytes(whole[: len(whole) // 2])
     (folder / ".DS_Store").touch()
-    left_out = [
-        item
-        for item in scan(find_files(data_dir), relative_to=tmp_path)
-        if isinstance(item, LeftOut)
-    ]
+    left_out = left_out_of(data_dir)
     reasons = {Path(item.path).name: item.reason for item in left_out}
     assert set(reasons) == {"note.txt", "text.jpeg", "half.png"}
     assert reasons["note.txt"] == "not an image"
@@ -64,7 +76,7 @@ def test_hidden_folders_are_not_entered(data_dir: Path) -> None:
     hidden = data_dir / "train" / "NORMAL" / ".ipynb_checkpoints"
     hidden.mkdir()
     Image.new("L", (64, 64)).save(hidden / "copy.png")
-    assert all("copy.png" not in path.name for path, _, _ in find_files(data_dir))
+    assert all("copy.png" not in file.path for file in find_files(data_dir))
 
 
 def test_folder_that_cannot_be_read_is_an_error_and_not_empty(
@@ -74,19 +86,15 @@ def test_folder_that_cannot_be_read_is_an_error_and_not_empty(
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(DatasetError, match="train: cannot be read \\(Permission denied\\)"):
-        find_files(data_dir)
+    with pytest.raises(DatasetError, match="NORMAL: cannot be read \\(Permission denied\\)"):
+        list(find_files(data_dir))
 
 
-def test_name_that_is_not_utf8_is_left_out(data_dir: Path, tmp_path: Path) -> None:
+def test_name_that_is_not_utf8_is_left_out(data_dir: Path) -> None:
     folder = os.fsencode(data_dir / "train" / "NORMAL")
     source = data_dir / "train" / "NORMAL" / "IM-0000-0000.png"
     shutil.copy(source, os.path.join(folder, b"z\xff.png"))  # noqa: PTH118  # bytes
-    [left_out] = [
-        item
-        for item in scan(find_files(data_dir), relative_to=tmp_path)
-        if isinstance(item, LeftOut)
-    ]
+    [left_out] = left_out_of(data_dir)
     assert left_out.path.endswith("z\\udcff.png")
     assert "not UTF-8" in left_out.reason
 
@@ -96,23 +104,19 @@ def test_folder_without_the_structure_says_what_is_expected(tmp_path: Path, miss
     present = {"NORMAL": "PNEUMONIA", "PNEUMONIA": "NORMAL"}[missing]
     (tmp_path / "train" / present).mkdir(parents=True)
     with pytest.raises(DatasetError, match=f"train/{missing}; expected train.val.test"):
-        find_files(tmp_path)
+        list(find_files(tmp_path))
 
 
 def test_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="nowhere: no such folder"):
-        find_files(tmp_path / "nowhere")
+        list(find_files(tmp_path / "nowhere"))
 
 
-def test_film_below_neither_label_is_listed(data_dir: Path, tmp_path: Path) -> None:
+def test_film_below_neither_label_is_listed(data_dir: Path) -> None:
     for folder in ("train", "train/COVID"):
         (data_dir / folder).mkdir(exist_ok=True)
         Image.new("L", (64, 64)).save(data_dir / folder / "stray.png")
-    left_out = [
-        item
-        for item in scan(find_files(data_dir), relative_to=tmp_path)
-        if isinstance(item, LeftOut)
-    ]
+    left_out = left_out_of(data_dir)
     assert {item.path: item.reason for item in left_out} == dict.fromkeys(
         ["data/train/stray.png", "data/train/COVID/stray.png"], "not below NORMAL or PNEUMONIA"
     )
@@ -122,4 +126,88 @@ def test_val_may_be_absent_or_present(data_dir: Path) -> None:
     folder = data_dir / "val" / "NORMAL"
     folder.mkdir(parents=True)
     Image.new("L", (64, 64)).save(folder / "IM-9-1.png")
-    assert {split for _, split, _ in find_files(data_dir)} == {"train", "val"}
+    assert {file.split for file in find_files(data_dir)} == {"train", "val"}
+
+
+@pytest.mark.parametrize("folder", ["train/NORMAL", "train/PNEUMONIA", "test/NORMAL"])
+def test_empty_label_folder_is_named(data_dir: Path, folder: str) -> None:
+    shutil.rmtree(data_dir / folder, ignore_errors=True)
+    (data_dir / folder).mkdir(parents=True)
+    (data_dir / folder / ".DS_Store").touch()
+    with pytest.raises(DatasetError, match=f"{folder}: the folder holds no files"):
+        list(find_files(data_dir))
+
+
+def test_linked_folders_are_entered_once(data_dir: Path) -> None:
+    folder = data_dir / "train" / "NORMAL"
+    folder.rename(data_dir / "elsewhere")
+    folder.symlink_to(data_dir / "elsewhere")
+    (data_dir / "elsewhere" / "loop").symlink_to(data_dir / "elsewhere")
+    assert len([file for file in find_files(data_dir) if file.label == "NORMAL"]) == 4
+
+
+def test_any_number_of_processes_finds_the_same(data_dir: Path) -> None:
+    for number in range(200):
+        Image.new("L", (64, 64), number).save(data_dir / "train" / "NORMAL" / f"x{number}.png")
+    alone, together = (
+        list(scan(data_dir, relative_to=data_dir, workers=workers)) for workers in (1, 2)
+    )
+    assert alone == together
+    assert len(alone) == 208
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The files that are really read."""
+    read: list[str] = []
+    real = scanning.read_batches
+
+    def watched(batches: Any, *, workers: int | None) -> Any:
+        def noted() -> Any:
+            for batch in batches:
+                read.extend(batch)
+                yield batch
+
+        return real(noted(), workers=workers)
+
+    monkeypatch.setattr(scanning, "read_batches", watched)
+    return read
+
+
+def test_unchanged_folder_is_not_read_twice(
+    data_dir: Path, tmp_path: Path, reads: list[str]
+) -> None:
+    (data_dir / "train" / "NORMAL" / "broken.png").write_text("broken")
+    index = ScanIndex(tmp_path / "cache")
+    first = list(scan(data_dir, relative_to=tmp_path, index=index))
+    assert len(reads) == 9
+    assert list(scan(data_dir, relative_to=tmp_path, index=index)) == first
+    assert len(reads) == 9
+    changed = data_dir / "train" / "NORMAL" / "broken.png"
+    shutil.copy(data_dir / "train" / "NORMAL" / "IM-0000-0000.png", changed)
+    again = list(scan(data_dir, relative_to=tmp_path, index=index))
+    assert reads[9:] == [str(changed)]
+    assert all(isinstance(file.outcome, ImageRecord) for file in again)
+
+
+def test_file_of_the_same_size_and_time_is_still_seen_to_have_changed(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    index = ScanIndex(tmp_path / "cache")
+    path = data_dir / "train" / "NORMAL" / "IM-0000-0000.png"
+    before = list(scan(data_dir, relative_to=tmp_path, index=index))
+    times = path.stat()
+    path.write_bytes(path.read_bytes()[:-4] + b"xxxx")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert list(scan(data_dir, relative_to=tmp_path, index=index)) != before
+
+
+def test_other_pattern_takes_effect_at_once(
+    data_dir: Path, tmp_path: Path, reads: list[str]
+) -> None:
+    index = ScanIndex(tmp_path / "cache")
+    list(scan(data_dir, relative_to=tmp_path, index=index))
+    pattern = re.compile(r"(0)")
+    files = list(scan(data_dir, relative_to=tmp_path, index=index, pattern=pattern))
+    assert len(reads) == 8
+    assert "0" in {file.outcome.patient for file in files if isinstance(file.outcome, ImageRecord)}

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxr_edge_runtime.errors import DatasetError
-from cxr_edge_train.dataset.metadata import clean, read_metadata
+from cxr_edge_train.dataset.cleaning import clean
+from cxr_edge_train.dataset.metadata import read_metadata
 from cxr_edge_train.dataset.splits import VALIDATION_FOLDS, assign_splits
 
 
@@ -32,7 +33,7 @@ def patients_by_split(table: pd.DataFrame) -> dict[str, set[str]]:
     return {split: set(rows["patient"]) for split, rows in table.groupby("split")}
 
 
-@given(st.integers(6, 40), st.integers(0, 5), st.integers(1, 4), st.integers(0, 1000))
+@given(st.integers(12, 40), st.sampled_from([0, 2, 5]), st.integers(1, 4), st.integers(0, 1000))
 @settings(max_examples=30)
 def test_no_patient_is_in_two_splits(patients: int, tests: int, images: int, seed: int) -> None:
     table = metadata(patients=patients, test_patients=tests, images=images)
@@ -67,7 +68,7 @@ def test_official_test_stays_test_and_val_joins_train() -> None:
 
 
 def test_train_images_of_a_test_patient_are_left_out() -> None:
-    table = metadata(patients=12, test_patients=1)
+    table = metadata(patients=13, test_patients=2)
     table.loc[table["patient"] == "normal-3", "patient"] = "normal-10000"
     assigned = assign_splits(table, seed=0)
     assert len(assigned) == len(table) - 2
@@ -86,8 +87,37 @@ def test_pattern_that_makes_everybody_one_patient_is_suspected() -> None:
 
 
 def test_too_few_patients_are_named() -> None:
-    with pytest.raises(DatasetError, match=r"NORMAL: 5 patients.*at least 6"):
-        assign_splits(metadata(patients=5), seed=0)
+    with pytest.raises(DatasetError, match=r"NORMAL: 11 patients .*at least 12 are needed"):
+        assign_splits(metadata(patients=11), seed=0)
+
+
+@pytest.mark.parametrize("images", [0, 1])
+def test_test_folder_that_cannot_be_measured_is_refused(images: int) -> None:
+    table = metadata(patients=12, test_patients=2)
+    surplus = table[(table["split"] == "test") & (table["label"] == "NORMAL")].index[images * 2 :]
+    with pytest.raises(
+        DatasetError, match=rf"test: {images} patients? of NORMAL, at least 2 .*remove it"
+    ):
+        assign_splits(table.drop(surplus), seed=0)
+
+
+def test_validation_of_one_patient_is_refused() -> None:
+    # 11 patients with one image and one with a hundred: that one may fill validation alone.
+    table = metadata(patients=12, images=1)
+    many = pd.concat([table[table["patient"] == "normal-0"]] * 100, ignore_index=True)
+    many = many.assign(path=many["path"] + "-" + many.index.astype(str), md5=many.index.astype(str))
+    table = pd.concat([table, many], ignore_index=True)
+    refused = []
+    for seed in range(8):
+        try:
+            assigned = assign_splits(table, seed=seed)
+        except DatasetError as error:
+            refused.append(str(error))
+            continue
+        known = assigned.groupby(["split", "label"])["patient"].nunique()
+        assert (known >= 2).all()
+    assert refused
+    assert all("1 patient of NORMAL" in error and "--seed" in error for error in refused)
 
 
 def test_no_patient_of_the_real_set_is_in_two_splits(shared: Path, tmp_path: Path) -> None:

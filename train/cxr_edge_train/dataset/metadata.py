@@ -2,18 +2,14 @@
 
 import csv
 import hashlib
-import io
-import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from cxr_edge_runtime.errors import DatasetError, InvalidRequest
-from cxr_edge_runtime.files import write_text
-from cxr_edge_train.dataset.duplicates import remove_duplicates
+from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_runtime.files import replacing
 from cxr_edge_train.dataset.patients import KINDS
 from cxr_edge_train.dataset.scanning import (
     FOLDERS,
@@ -21,21 +17,12 @@ from cxr_edge_train.dataset.scanning import (
     METADATA_COLUMNS,
     ImageRecord,
     LeftOut,
-    find_files,
-    scan,
 )
 
 SPLITS = ("train", "validation", "test")
 SPLIT_COLUMNS = ("path", "md5", "split")
-LEFT_OUT_COLUMNS = tuple(field.name for field in fields(LeftOut))
-
-
-@dataclass(frozen=True, slots=True)
-class CleanResult:
-    """What cleaning kept and left out."""
-
-    kept: list[ImageRecord]
-    left_out: list[LeftOut]
+# Added later; metadata written before is still read.
+_ADDED_COLUMN = "jpeg_step"
 
 
 def left_out_path(metadata: Path) -> Path:
@@ -43,54 +30,27 @@ def left_out_path(metadata: Path) -> Path:
     return metadata.with_suffix(".left_out.csv")
 
 
-def clean(
-    data_dir: Path,
-    output: Path,
-    *,
-    pattern: re.Pattern[str] | None = None,
-    progress: Callable[
-        [Iterable[ImageRecord | LeftOut], int], Iterable[ImageRecord | LeftOut]
-    ] = lambda items, total: items,
-) -> CleanResult:
-    """Scan a data set, drop what cannot be used and write both CSV files; images are never touched.
+def write_metadata(path: Path, records: Iterable[ImageRecord]) -> None:
+    """Write ``clean_metadata.csv``, a row at a time."""
+    _write_csv(path, METADATA_COLUMNS, records)
 
-    Args:
-        data_dir: folder with ``train|val|test / NORMAL|PNEUMONIA``.
-        output: the metadata file to write; paths inside are relative to its folder.
-        pattern: finds the patient in a file name, for data sets other than Kermany's.
-        progress: wraps the iteration, given the items and their number.
 
-    Raises:
-        DatasetError: the folder has not the expected structure, or no image is left of a label.
-        InvalidRequest: the output is a folder.
-    """
-    if output.is_dir():
-        raise InvalidRequest(f"{output}: is a folder; name the file to write")
-    files = find_files(data_dir.resolve())
-    root = output.resolve().parent
-    scanned = list(progress(scan(files, relative_to=root, pattern=pattern), len(files)))
-    kept, duplicates = remove_duplicates(r for r in scanned if isinstance(r, ImageRecord))
-    unusable = [item for item in scanned if isinstance(item, LeftOut)]
-    left_out = sorted([*unusable, *duplicates], key=lambda item: item.path)
-    _write_csv(left_out_path(output), LEFT_OUT_COLUMNS, map(astuple, left_out))
-    for label in LABELS:
-        if not any(record.label == label and record.split != "test" for record in kept):
-            raise DatasetError(
-                f"{data_dir}: no usable {label} image for training; "
-                f"see {left_out_path(output)} for what was left out and why"
-            )
-    _write_csv(output, METADATA_COLUMNS, map(astuple, kept))
-    return CleanResult(kept, left_out)
+def write_left_out(path: Path, files: Iterable[LeftOut]) -> None:
+    """Write the list of left-out files with the columns ``path, reason``."""
+    _write_csv(path, LeftOut._fields, files)
 
 
 def read_metadata(path: Path) -> pd.DataFrame:
-    """Read ``clean_metadata.csv``.
+    """Read ``clean_metadata.csv``; ``jpeg_step`` is NaN where it is empty or not yet recorded.
 
     Raises:
         DatasetError: the file is missing, is no CSV, lacks a column, lists an image twice, or has
             an unknown label, split or kind, or a size that is no positive number.
     """
-    table = _read_csv(path, METADATA_COLUMNS, made_by="cxr-edge clean")
+    needed = [column for column in METADATA_COLUMNS if column != _ADDED_COLUMN]
+    table = _read_csv(path, needed, made_by="cxr-edge clean")
+    if _ADDED_COLUMN not in table.columns:
+        table[_ADDED_COLUMN] = float("nan")
     _check_words(path, table, "label", LABELS)
     _check_words(path, table, "split", FOLDERS)
     _check_words(path, table, "kind", KINDS)
@@ -145,7 +105,12 @@ def dataset_digest(rows: pd.DataFrame) -> str:
 def _read_csv(path: Path, columns: Sequence[str], *, made_by: str) -> pd.DataFrame:
     try:
         # keep_default_na: a patient called "NA" is a patient.
-        table = pd.read_csv(path, keep_default_na=False, dtype={"patient": str, "md5": str})
+        table = pd.read_csv(
+            path,
+            keep_default_na=False,
+            na_values={_ADDED_COLUMN: [""]},
+            dtype={"patient": str, "md5": str},
+        )
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such file; make it with {made_by}") from None
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
@@ -181,9 +146,11 @@ def _check_positive(path: Path, table: pd.DataFrame, column: str) -> None:
         )
 
 
-def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[tuple[object, ...]]) -> None:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, buffer.getvalue())
+def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)

@@ -1,22 +1,30 @@
 """Walk ``train|val|test / NORMAL|PNEUMONIA`` and really decode every file."""
 
-import hashlib
+import itertools
 import os
 import re
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from cxr_edge_runtime.errors import DatasetError, ImageError
-from cxr_edge_runtime.images import SUFFIXES, decode_grey, read_bytes
+from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_runtime.images import SUFFIXES
 from cxr_edge_train.dataset.patients import identify
+from cxr_edge_train.dataset.reading import FileFacts
+from cxr_edge_train.dataset.scan_index import ScanIndex, Stamp
+from cxr_edge_train.dataset.workers import read_batches
 
 FOLDERS = ("train", "val", "test")
 LABELS = ("NORMAL", "PNEUMONIA")
 
+# Files handed to a process at once, and remembered in one transaction: small enough for a lively
+# progress bar and little lost work, large enough that handing over costs nothing.
+_BATCH = 64
 
-@dataclass(frozen=True, slots=True)
-class ImageRecord:
+
+class ImageRecord(NamedTuple):
     """One row of ``clean_metadata.csv``.
 
     Attributes:
@@ -26,10 +34,11 @@ class ImageRecord:
         kind: ``normal``, ``bacteria``, ``virus`` or ``unknown``.
         patient: patient id, empty when unknown.
         md5: MD5 of the file, hexadecimal; it finds duplicates and is no protection.
-        width: stored width, pixels.
-        height: stored height, pixels.
+        width: upright width, pixels.
+        height: upright height, pixels.
         mode: Pillow's mode of the stored image.
         bytes: size of the file.
+        jpeg_step: mean step of the luma quantisation table, ``None`` when it is no JPEG.
     """
 
     path: str
@@ -42,29 +51,57 @@ class ImageRecord:
     height: int
     mode: str
     bytes: int
+    jpeg_step: float | None
 
 
-METADATA_COLUMNS = tuple(field.name for field in fields(ImageRecord))
+METADATA_COLUMNS = ImageRecord._fields
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(NamedTuple):
     """A file that does not enter the metadata, and why."""
 
     path: str
     reason: str
 
 
-def find_files(data_dir: Path) -> list[tuple[Path, str, str]]:
-    """All files of a data set as ``(path, split, label)``, in a stable order.
+class FoundFile(NamedTuple):
+    """A file below a split.
 
-    The label is empty for a file that lies below neither ``NORMAL`` nor ``PNEUMONIA``.
+    Attributes:
+        path: POSIX path relative to the data set.
+        split: the data set's own folder.
+        label: empty below neither ``NORMAL`` nor ``PNEUMONIA``.
+    """
+
+    path: str
+    split: str
+    label: str
+
+
+class ScannedFile(NamedTuple):
+    """What came of a file: a record and its thumbnail, or the reason to leave it out.
+
+    Attributes:
+        split: see :class:`FoundFile`.
+        label: see :class:`FoundFile`.
+        outcome: one of the two.
+        thumbnail: see :class:`cxr_edge_train.dataset.reading.FileFacts`.
+    """
+
+    split: str
+    label: str
+    outcome: ImageRecord | LeftOut
+    thumbnail: bytes = b""
+
+
+def find_files(data_dir: Path) -> Iterator[FoundFile]:
+    """All files of a data set, in a stable order, one folder in memory at a time.
 
     Hidden files (``.DS_Store``) and the ``__MACOSX`` folder of the Kaggle archive are not listed.
 
     Raises:
         DatasetError: no ``train/NORMAL`` and ``train/PNEUMONIA`` below the folder, or a label
-            folder that cannot be read.
+            folder that is empty or cannot be read.
     """
     if not data_dir.is_dir():
         raise DatasetError(f"{data_dir}: no such folder")
@@ -74,69 +111,143 @@ def find_files(data_dir: Path) -> list[tuple[Path, str, str]]:
                 f"{data_dir}: has no folder train/{label}; expected "
                 "train|val|test / NORMAL|PNEUMONIA (val and test may be absent)"
             )
-    files: list[tuple[Path, str, str]] = []
     for split in FOLDERS:
         folder = data_dir / split
-        for path in _walk(folder) if folder.is_dir() else []:
-            label = path.relative_to(folder).parts[0]
-            files.append((path, split, label if label in LABELS else ""))
-    return files
+        if not folder.is_dir():
+            continue
+        for label in LABELS:
+            inside = folder / label
+            if inside.is_dir() and next(_walk(inside, ""), None) is None:
+                raise DatasetError(
+                    f"{inside}: the folder holds no files; put images there, or remove it"
+                )
+        for path in _walk(folder, f"{split}/"):
+            label = path.split("/", 2)[1]
+            yield FoundFile(path, split, label if label in LABELS else "")
 
 
-def _walk(folder: Path) -> list[Path]:
-    def refuse(error: OSError) -> None:
-        # os.walk would pass over the folder in silence, and its films would be missing.
-        raise DatasetError(f"{error.filename}: cannot be read ({error.strerror})") from error
+def _walk(folder: Path, prefix: str, above: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Files below a folder, ordered as their sorted paths would be; links are followed.
 
-    found: list[Path] = []
-    for parent, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found.extend(Path(parent, name) for name in names if not name.startswith("."))
-    return sorted(found)
+    Text is joined here, not paths: with thousands of files a second it shows.
+    """
+    here = os.path.realpath(folder)
+    if here in above:  # a link to a folder that it lies in
+        return
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(
+                (entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")
+            )
+    except OSError as error:
+        # Passing over the folder in silence would leave its films out.
+        raise DatasetError(f"{folder}: cannot be read ({error.strerror})") from error
+    for name, is_folder in names:
+        if is_folder:
+            yield from _walk(folder / name, f"{prefix}{name}/", above | {here})
+        else:
+            yield prefix + name
 
 
 def scan(
-    files: list[tuple[Path, str, str]], *, relative_to: Path, pattern: re.Pattern[str] | None = None
-) -> Iterator[ImageRecord | LeftOut]:
-    """Read, hash and decode each file; pixels are dropped at once.
+    data_dir: Path,
+    *,
+    relative_to: Path,
+    pattern: re.Pattern[str] | None = None,
+    index: ScanIndex | None = None,
+    workers: int | None = None,
+) -> Iterator[ScannedFile]:
+    """Read, hash and decode each file, in several processes; memory does not grow with the files.
 
     Args:
-        files: what :func:`find_files` returned.
-        relative_to: the folder that will hold the metadata file.
+        data_dir: folder of the data set, resolved.
+        relative_to: the folder that will hold the metadata file, resolved.
         pattern: see :func:`cxr_edge_train.dataset.patients.identify`.
+        index: facts of earlier runs, looked up and added to.
+        workers: number of processes, by default one a processor; it changes no result.
 
     Yields:
-        A record for each usable image, in order; a :class:`LeftOut` for each other file.
+        Each file of :func:`find_files`, in its order.
+
+    Raises:
+        DatasetError: see :func:`find_files`; or a reading process was killed.
     """
-    for path, split, label in files:
-        relative = Path(os.path.relpath(path, relative_to)).as_posix()
-        shown = relative.encode("utf-8", "backslashreplace").decode()
-        if shown != relative:
-            yield LeftOut(shown, "unreadable: the name is not UTF-8; rename the file")
-            continue
-        if not label:
-            yield LeftOut(relative, f"not below {' or '.join(LABELS)}")
-            continue
-        if path.suffix.lower() not in SUFFIXES:
-            yield LeftOut(relative, "not an image")
-            continue
-        try:
-            content = read_bytes(path)
-            image = decode_grey(content, name=path.name)
-        except ImageError as error:
-            yield LeftOut(relative, f"unreadable: {error}")
-            continue
-        identity = identify(path.name, label, pattern)
-        height, width = image.pixels.shape
-        yield ImageRecord(
-            path=relative,
-            split=split,
-            label=label,
-            kind=identity.kind,
-            patient=identity.patient,
-            md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
-            width=width,
-            height=height,
-            mode=image.mode,
-            bytes=len(content),
-        )
+    prefix = f"{Path(os.path.relpath(data_dir, relative_to)).as_posix()}/".removeprefix("./")
+    folder = f"{data_dir}{os.sep}"
+    waiting: deque[list[_Pending]] = deque()
+
+    def unread() -> Iterator[list[str]]:
+        files = find_files(data_dir)
+        while batch := list(itertools.islice(files, _BATCH)):
+            pending = [_look_at(file, prefix + file.path, folder + file.path) for file in batch]
+            if index is not None:
+                known = index.look_up([item.stamp for item in pending if item.stamp is not None])
+                for item in pending:
+                    item.facts = known.get(item.stamp) if item.stamp is not None else None
+            waiting.append(pending)
+            yield [folder + item.file.path for item in pending if item.to_read]
+
+    for facts in read_batches(unread(), workers=workers):
+        pending = waiting.popleft()
+        read = list(zip((item for item in pending if item.to_read), facts))
+        for item, found in read:
+            item.facts = found
+        if index is not None and read:
+            index.store([(item.stamp, found) for item, found in read if item.stamp is not None])
+        for item in pending:
+            yield _scanned(item, pattern)
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A file on its way from the walk to its facts."""
+
+    file: FoundFile
+    relative: str
+    refused: str = ""
+    stamp: Stamp | None = None
+    facts: FileFacts | None = None
+
+    @property
+    def to_read(self) -> bool:
+        return not self.refused and self.facts is None
+
+
+def _look_at(file: FoundFile, relative: str, path: str) -> _Pending:
+    shown = relative.encode("utf-8", "backslashreplace").decode()
+    if shown != relative:
+        return _Pending(file, shown, "unreadable: the name is not UTF-8; rename the file")
+    if not file.label:
+        return _Pending(file, shown, f"not below {' or '.join(LABELS)}")
+    if f".{path.rpartition('.')[2].lower()}" not in SUFFIXES:
+        return _Pending(file, shown, "not an image")
+    try:
+        status = os.stat(path)  # noqa: PTH116  # see _walk
+    except OSError:  # reading it will say why
+        return _Pending(file, shown)
+    stamp = Stamp(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return _Pending(file, shown, stamp=stamp)
+
+
+def _scanned(pending: _Pending, pattern: re.Pattern[str] | None) -> ScannedFile:
+    path, split, label = pending.file
+    facts = pending.facts
+    if facts is None or facts.error:
+        reason = pending.refused if facts is None else f"unreadable: {facts.error}"
+        return ScannedFile(split, label, LeftOut(pending.relative, reason))
+    # From the name, never from the index: another pattern takes effect at once.
+    identity = identify(path.rsplit("/", 1)[-1], label, pattern)
+    record = ImageRecord(
+        path=pending.relative,
+        split=split,
+        label=label,
+        kind=identity.kind,
+        patient=identity.patient,
+        md5=facts.md5,
+        width=facts.width,
+        height=facts.height,
+        mode=facts.mode,
+        bytes=facts.size,
+        jpeg_step=facts.jpeg_step,
+    )
+    return ScannedFile(split, label, record, facts.thumbnail)

@@ -7,10 +7,14 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.dataset.patients import patient_groups
+from cxr_edge_train.dataset.scanning import LABELS
 
 # One fold of six: on the Kermany set about 640 pneumonia and 225 normal validation images, enough
 # for a sensitivity known to two points, while five sixths remain to learn from.
 VALIDATION_FOLDS = 6
+# Of each label in each split. What is measured on a single patient says nothing of another, and
+# nothing can be said of its spread.
+MIN_PATIENTS = 2
 
 
 def assign_splits(metadata: pd.DataFrame, *, seed: int) -> pd.DataFrame:
@@ -29,7 +33,8 @@ def assign_splits(metadata: pd.DataFrame, *, seed: int) -> pd.DataFrame:
         The metadata, with ``split`` replaced, less the rows left out, in the given order.
 
     Raises:
-        DatasetError: a label has no images, or fewer patients than folds.
+        DatasetError: a split, ``test`` included where there is one, would have fewer than
+            :data:`MIN_PATIENTS` patients of a label.
     """
     patient = patient_groups(metadata)
     is_test = metadata["split"] == "test"
@@ -44,11 +49,12 @@ def assign_splits(metadata: pd.DataFrame, *, seed: int) -> pd.DataFrame:
             "no images of both labels are left to train on: the patients of all others have test "
             "images too. Was --patient-pattern of cxr-edge clean too general?"
         )
+    needed = MIN_PATIENTS * VALIDATION_FOLDS
     for label, of_label in groups.groupby(pool["label"]):
-        if of_label.nunique() < VALIDATION_FOLDS:
+        if of_label.nunique() < needed:
             raise DatasetError(
-                f"{label}: {of_label.nunique()} patients for training and validation, "
-                f"at least {VALIDATION_FOLDS} are needed to split by patient"
+                f"{label}: {_patients(of_label.nunique())} for training and validation, at least "
+                f"{needed} are needed to split by patient and have {MIN_PATIENTS} in validation"
             )
     folds = StratifiedGroupKFold(n_splits=VALIDATION_FOLDS, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
@@ -56,4 +62,25 @@ def assign_splits(metadata: pd.DataFrame, *, seed: int) -> pd.DataFrame:
         warnings.simplefilter("ignore", UserWarning)
         _, validation = next(folds.split(pool, pool["kind"], groups))
     table.loc[pool.index[validation], "split"] = "validation"
+    _check_patients(table, patient)
     return table
+
+
+def _check_patients(table: pd.DataFrame, patient: "pd.Series[str]") -> None:
+    advice = {
+        "test": "put more films into the data set's test folder or remove it, and clean again",
+        "train": "choose another --seed or add patients",
+        "validation": "choose another --seed or add patients",
+    }
+    for split, rows in table.groupby("split"):
+        for label in LABELS:
+            number = patient[rows.index[rows["label"] == label]].nunique()
+            if number < MIN_PATIENTS:
+                raise DatasetError(
+                    f"{split}: {_patients(number)} of {label}, at least {MIN_PATIENTS} of each "
+                    f"label are needed to measure on it; {advice[split]}"
+                )
+
+
+def _patients(number: int) -> str:
+    return f"{number} patient{'' if number == 1 else 's'}"

@@ -9,7 +9,7 @@ import seaborn
 
 from cxr_edge_train.dataset.cleaning_report import (
     CleaningReport,
-    Flow,
+    FlowRow,
     Leaks,
     Shortcuts,
     read_cleaning_report,
@@ -90,7 +90,7 @@ def _flow(report: CleaningReport) -> Section:
     )
 
 
-def _flow_row(row: Flow) -> list[str]:
+def _flow_row(row: FlowRow) -> list[str]:
     return [row.split, row.label, *_steps([getattr(row, step) for step in _STEPS])]
 
 
