@@ -143,44 +143,36 @@ def _sections(
     readings: Readings,
     pictures: Sequence[Picture],
 ) -> list[Section]:
-    random = [c.name for c in candidates if c.run.weights == "none"]
-    start = (
-        f"Trained from random weights: {', '.join(random)}. Against pretrained networks that "
-        "measures the weights as much as the architecture."
-        if random and len(random) < len(candidates)
-        else "All networks began alike."
-    )
-    overview = Table(
-        ["architecture", "began with", "parameters", "MB float32", "recall at the floor",
-         "specificity there", "McNemar p", "AUC", "epochs", "minutes", "images/s"],
-        [
-            [
-                f"{c.name} (chosen)" if c is choice.winner else c.name,
-                c.run.weights,
-                f"{c.parameters:,}",
-                f"{c.megabytes:.1f}",
-                str(c.recall),
-                str(c.specificity),
-                f"{choice.p_values[c.name]:.3f}",
-                str(c.metrics.auc),
-                str(len(c.history)),
-                f"{c.run.seconds / 60:.1f}",
-                f"{c.images_per_second:.0f}",
-            ]
-            for c in candidates
-        ],
+    overview = _by_architecture(
+        [f"{c.name} (chosen)" if c is choice.winner else c.name for c in candidates],
+        {
+            "weights began": ["random" if c.run.weights == "none" else "pretrained"
+                              for c in candidates],
+            "parameters": [f"{c.parameters:,}" for c in candidates],
+            "float32 weights, MB": [f"{c.megabytes:.1f}" for c in candidates],
+            "recall at the floor": [str(c.recall) for c in candidates],
+            "specificity there": [str(c.specificity) for c in candidates],
+            "McNemar's p": [f"{choice.p_values[c.name]:.3f}"
+                                                        for c in candidates],
+            "AUC": [str(c.metrics.auc) for c in candidates],
+            "epochs": [str(len(c.history)) for c in candidates],
+            "training, minutes": [f"{c.run.seconds / 60:.1f}" for c in candidates],
+            "training, images a second": [f"{c.images_per_second:.0f}" for c in candidates],
+        },
     )  # fmt: skip
-    names = list(dict.fromkeys(name for c in candidates for name in c.metrics.as_dict()))
-    metrics = Table(
-        ["architecture", *(name.replace("_", " ") for name in names)],
-        [[c.name, *_cells(c.metrics.as_dict(), names)] for c in candidates],
-    )
+    metrics = _of_metrics([c.name for c in candidates], [c.metrics.as_dict() for c in candidates])
+    devices = " and ".join(dict.fromkeys(c.run.devices for c in candidates))
     return [
         Section(
             "The choice",
-            [choice.reason, f"Finalists: {', '.join(c.name for c in choice.finalists)}.", start],
+            [choice.reason, f"Finalists: {', '.join(c.name for c in choice.finalists)}."],
         ),
-        Section("Side by side", [_VALIDATION], tables=[overview], pictures=pictures),
+        Section(
+            "Side by side",
+            [_VALIDATION, _starts(candidates), f"Trained on {devices}; times are of that."],
+            tables=[overview],
+            pictures=pictures,
+        ),
         Section(
             "At each network's own operating point",
             [f"The threshold is chosen as the {candidates[0].run.threshold_rule} on validation."],
@@ -201,24 +193,45 @@ def _test_section(choice: Choice, readings: Readings) -> Section:
                 "--split test and --log; then the same cxr-edge compare shows the figures here."
             ],
         )
-    names = list(readings[read[0].name])
     return Section(
         title,
         [
             "Read once for each finalist, after the choice was made on validation, at thresholds "
             "frozen on validation. Nothing was chosen by these figures."
         ],
-        tables=[
-            Table(
-                ["architecture", *(name.replace("_", " ") for name in names)],
-                [[c.name, *_cells(readings[c.name], names)] for c in read],
-            )
-        ],
+        tables=[_of_metrics([c.name for c in read], [readings[c.name] for c in read])],
     )
 
 
-def _cells(figures: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> list[str]:
-    return [str(Interval(**figures[name])) if name in figures else "–" for name in names]  # type: ignore[arg-type]
+def _starts(candidates: Sequence[Candidate]) -> str:
+    pretrained = [f"{c.name} from {c.run.weights}" for c in candidates if c.run.weights != "none"]
+    random = [c.name for c in candidates if c.run.weights == "none"]
+    if not pretrained:
+        return "All networks began with random weights."
+    words = f"Pretrained: {', '.join(pretrained)}."
+    if random:
+        words += (
+            f" From random weights: {', '.join(random)}. Between the two groups this measures "
+            "the start as much as the architecture."
+        )
+    return words
+
+
+def _by_architecture(names: Sequence[str], rows: Mapping[str, Sequence[str]]) -> Table:
+    return Table(["", *names], [[title, *cells] for title, cells in rows.items()])
+
+
+def _of_metrics(names: Sequence[str], figures: Sequence[Mapping[str, Any]]) -> Table:
+    metrics = list(dict.fromkeys(metric for figure in figures for metric in figure))
+    return _by_architecture(
+        names,
+        {
+            metric.replace("_", " "): [
+                str(Interval(**figure[metric])) if metric in figure else "–" for figure in figures
+            ]
+            for metric in metrics
+        },
+    )
 
 
 def _as_markdown(sections: Sequence[Section]) -> str:
@@ -234,6 +247,9 @@ def _save_winner(folder: Path, choice: Choice, readings: Readings) -> None:
     winner = choice.winner
     with replacing(folder / "model.keras") as temporary:
         shutil.copyfile(winner.folder / "model.keras", temporary)
+    figures: dict[str, Mapping[str, Any]] = {"validation": winner.metrics.as_dict()}
+    if winner.name in readings:
+        figures["test, read once"] = readings[winner.name]
     lines = [
         f"# {winner.name}",
         NOTICE,
@@ -247,19 +263,7 @@ def _save_winner(folder: Path, choice: Choice, readings: Readings) -> None:
         "## Why this one",
         choice.reason,
         "## Figures",
-        markdown_table(
-            Table(
-                ["split", *(name.replace("_", " ") for name in winner.metrics.as_dict())],
-                [
-                    [split, *_cells(figures, list(winner.metrics.as_dict()))]
-                    for split, figures in (
-                        ("validation", winner.metrics.as_dict()),
-                        ("test", readings.get(winner.name)),
-                    )
-                    if figures
-                ],
-            )
-        ).rstrip(),
+        markdown_table(_of_metrics(list(figures), list(figures.values()))).rstrip(),
         "## Limits",
         "Validation images chose epoch, temperature and threshold, so their figures flatter. "
         "Nothing is known of patients, hospitals and devices other than those of the data set.",
