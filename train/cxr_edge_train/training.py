@@ -18,6 +18,7 @@ from cxr_edge_train.dataset.metadata import dataset_digest
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.dataset.scanning import LABELS
+from cxr_edge_train.dataset.splits import MIN_PATIENTS
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 from cxr_edge_train.devices import computing, description
 from cxr_edge_train.evaluation.figures import FIGURES, write_figures, write_learning_curves
@@ -31,9 +32,6 @@ from cxr_edge_train.recipe import Recipe, recipe_as_toml
 from cxr_edge_train.runs import Run, write_run, write_table
 from cxr_edge_train.snapshots import discard
 from cxr_edge_train.unfinished import FitSettings, claimed
-
-# Of each label in each split: the interval of a figure comes from drawing patients.
-MIN_PATIENTS = 2
 
 _VERSIONED = ("keras", "numpy", "pillow", "scikit-learn")
 
@@ -194,6 +192,7 @@ def _train(
 
 
 def _check_split(rows: pd.DataFrame, split: str) -> None:
+    # Splits made by cxr-edge keep this; a file made by hand may not.
     patients = patient_groups(rows).groupby(rows["label"]).nunique()
     for label in LABELS:
         count = int(patients.get(label, 0))
