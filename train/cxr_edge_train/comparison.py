@@ -149,7 +149,7 @@ def _reason(winner: Candidate, leader: Candidate, finalists: Sequence[Candidate]
     if not others:
         return words + "Every other architecture's decisions differ from it (exact McNemar's test)."
     words += (
-        f"By the exact McNemar's test {' and '.join(others)} "
+        f"By the exact McNemar's test {_listed(others)} "
         f"{'does' if len(others) == 1 else 'do'} not differ from it (p at least "
         f"{SIGNIFICANCE:g}), so AUC decides, then size: "
     )
@@ -158,8 +158,11 @@ def _reason(winner: Candidate, leader: Candidate, finalists: Sequence[Candidate]
     words += f"{winner.name} has AUC {winner.metrics.auc.value:.3f}"
     if equal:
         return words + (
-            f", as {' and '.join(c.name for c in equal)}, and fewer parameters "
-            f"({winner.parameters:,} against "
-            f"{' and '.join(f'{c.parameters:,}' for c in equal)})."
+            f", as {_listed([c.name for c in equal])}, and fewer parameters "
+            f"({winner.parameters:,} against {_listed([f'{c.parameters:,}' for c in equal])})."
         )
     return words + f", {rivals[0].name} {rivals[0].metrics.auc.value:.3f}."
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
