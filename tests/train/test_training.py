@@ -10,7 +10,7 @@ import pytest
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest, RunError
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits
 from cxr_edge_train.fitting import predict_logits
-from cxr_edge_train.recipe import Recipe, read_recipe
+from cxr_edge_train.recipe import Fit, Model, Recipe, read_recipe
 from cxr_edge_train.runs import read_dataset, read_run
 from cxr_edge_train.training import train_run
 
@@ -90,6 +90,16 @@ def test_split_with_too_few_patients_of_a_label_is_refused(
     message = f"the validation split has {left} NORMAL patients, at least 2 are needed"
     with pytest.raises(DatasetError, match=message):
         train_run(table.drop(dropped.index), **arguments(tiny_road, tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_block_that_is_not_there_is_found_before_anything_is_written(
+    tiny_road: Any, tmp_path: Path
+) -> None:
+    table = read_splits(tiny_road.splits, read_metadata(tiny_road.metadata))
+    recipe = Recipe(model=Model(image_size=32), fit=Fit(fine_tune_from="layer9"))
+    with pytest.raises(InvalidRequest, match="mobilenetv2 has no layer of that name"):
+        train_run(table, **arguments(tiny_road, tmp_path / "run") | {"recipe": recipe})
     assert not (tmp_path / "run").exists()
 
 

@@ -37,10 +37,18 @@ def test_same_settings_may_go_on(tmp_path: Path) -> None:
 )
 def test_other_settings_are_refused(tmp_path: Path, change: dict[str, object], words: str) -> None:
     interrupt(tmp_path)
+    (tmp_path / "snapshot.npz").touch()
     with (
         pytest.raises(InvalidRequest, match=words),
         claimed(tmp_path, replace(SETTINGS, **change)),  # type: ignore[arg-type]
     ):
+        pass
+
+
+def test_other_settings_replace_those_of_a_run_without_an_epoch(tmp_path: Path) -> None:
+    interrupt(tmp_path)
+    interrupt(tmp_path, replace(SETTINGS, seed=1))
+    with claimed(tmp_path, replace(SETTINGS, seed=1)):
         pass
 
 

@@ -14,6 +14,7 @@ from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files import replacing, write_text
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.architectures import build
+from cxr_edge_train.architectures.pretrained import freeze
 from cxr_edge_train.dataset.metadata import dataset_digest
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.dataset.pixels import load_pixels
@@ -100,9 +101,11 @@ def train_run(
     )
     recipe = recipe_for(weights, recipe)
     with computing(recipe.fit):
-        # Before any other work: unknown names and weights that do not fit are found here.
+        # Before any other work: unknown names, weights that do not fit and blocks that are not
+        # there are found here.
         keras.utils.set_random_seed(seed)
         model = build(architecture, recipe.model, weights=weights)
+        freeze(model, before=recipe.fit.fine_tune_from)
         with claimed(output, settings):
             run = _train(
                 model,

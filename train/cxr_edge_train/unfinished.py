@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from cxr_edge_runtime.errors import InvalidRequest, RunError
 from cxr_edge_runtime.files import write_text
+from cxr_edge_train.snapshots import SNAPSHOT
 
 SETTINGS = "unfinished.json"
 _LOCK = ".lock"
@@ -56,7 +57,8 @@ def claimed(folder: Path, settings: FitSettings) -> Iterator[None]:
         raise InvalidRequest(f"{folder}: another process is training into this folder") from None
     try:
         left = _left_settings(folder)
-        if left is None:
+        # Before its first epoch has ended a run has nothing to lose.
+        if left is None or not (folder / SNAPSHOT).exists():
             write_text(folder / SETTINGS, json.dumps(asdict(settings), indent=2) + "\n")
         elif left != settings:
             one, other = asdict(left), asdict(settings)
