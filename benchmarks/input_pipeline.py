@@ -24,7 +24,7 @@ from cxr_edge_train.batches import Batch, TrainingBatches  # noqa: E402
 from cxr_edge_train.fitting import compile_model  # noqa: E402
 from cxr_edge_train.recipe import Augmentation, Model, Recipe  # noqa: E402
 
-IMAGES, BATCH_SIZE, PAIRS = 512, 32, 5
+IMAGES, BATCH_SIZE, PAIRS = 256, 32, 5
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
 
 
