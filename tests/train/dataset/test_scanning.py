@@ -1,7 +1,9 @@
+import contextlib
 import hashlib
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -174,11 +176,16 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return read
 
 
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[ScanIndex]:
+    with contextlib.closing(ScanIndex(tmp_path / "cache")) as opened:
+        yield opened
+
+
 def test_unchanged_folder_is_not_read_twice(
-    data_dir: Path, tmp_path: Path, reads: list[str]
+    data_dir: Path, tmp_path: Path, reads: list[str], index: ScanIndex
 ) -> None:
     (data_dir / "train" / "NORMAL" / "broken.png").write_text("broken")
-    index = ScanIndex(tmp_path / "cache")
     first = list(scan(data_dir, relative_to=tmp_path, index=index))
     assert len(reads) == 9
     assert list(scan(data_dir, relative_to=tmp_path, index=index)) == first
@@ -191,9 +198,8 @@ def test_unchanged_folder_is_not_read_twice(
 
 
 def test_file_of_the_same_size_and_time_is_still_seen_to_have_changed(
-    data_dir: Path, tmp_path: Path
+    data_dir: Path, tmp_path: Path, index: ScanIndex
 ) -> None:
-    index = ScanIndex(tmp_path / "cache")
     path = data_dir / "train" / "NORMAL" / "IM-0000-0000.png"
     before = list(scan(data_dir, relative_to=tmp_path, index=index))
     times = path.stat()
@@ -203,9 +209,8 @@ def test_file_of_the_same_size_and_time_is_still_seen_to_have_changed(
 
 
 def test_other_pattern_takes_effect_at_once(
-    data_dir: Path, tmp_path: Path, reads: list[str]
+    data_dir: Path, tmp_path: Path, reads: list[str], index: ScanIndex
 ) -> None:
-    index = ScanIndex(tmp_path / "cache")
     list(scan(data_dir, relative_to=tmp_path, index=index))
     pattern = re.compile(r"(0)")
     files = list(scan(data_dir, relative_to=tmp_path, index=index, pattern=pattern))
