@@ -1,4 +1,5 @@
 import errno
+import json
 import signal
 from pathlib import Path
 
@@ -97,7 +98,20 @@ def test_finished_fit_is_not_done_again(whole: tuple[Path, keras.Model]) -> None
     np.testing.assert_array_equal(predict_logits(again, pixels), predict_logits(whole[1], pixels))
 
 
-def test_damaged_snapshot_is_one_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "snapshot.npz").write_bytes(b"PK nonsense")
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+def test_damaged_snapshot_is_one_clear_error(tmp_path: Path, share: float) -> None:
+    np.savez(tmp_path / "snapshot.npz", progress="{}", weights=np.ones(100))
+    content = (tmp_path / "snapshot.npz").read_bytes()
+    (tmp_path / "snapshot.npz").write_bytes(content[: int(len(content) * share)])
     with pytest.raises(RunError, match=r"snapshot\.npz: damaged .*remove .* and train again"):
+        small_fit.run(tmp_path)
+
+
+def test_damaged_best_model_is_one_clear_error(tmp_path: Path) -> None:
+    progress = json.dumps({"epochs": 11, "stopped": True, "best": 0.5, "best_epoch": 9})
+    np.savez(tmp_path / "snapshot.npz", progress=progress)
+    (tmp_path / "best-0009.keras").write_bytes(b"PK nonsense")
+    with pytest.raises(
+        RunError, match=r"best-0009\.keras: cannot be loaded .*remove .* and train again"
+    ):
         small_fit.run(tmp_path)

@@ -67,6 +67,14 @@ def test_finished_run_is_refused(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("below", ["", "run"])
+def test_output_that_is_a_file_is_one_clear_error(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").write_text("x")
+    folder = tmp_path / "file" / below
+    with pytest.raises(InvalidRequest, match="is a file or lies below"), claimed(folder, SETTINGS):
+        pass
+
+
 def test_damaged_settings_are_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "unfinished.json").write_text("{")
     with pytest.raises(RunError, match=r"unfinished\.json: damaged"), claimed(tmp_path, SETTINGS):

@@ -14,6 +14,7 @@ from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.architectures.pretrained import freeze
 from cxr_edge_train.batches import TrainingBatches, ValidationBatches
 from cxr_edge_train.devices import compute_in_float32, has_accelerator
+from cxr_edge_train.keras_files import load_keras
 from cxr_edge_train.recipe import Recipe
 from cxr_edge_train.snapshots import BEST, HISTORY, Snapshot, read_progress, tidy
 
@@ -52,6 +53,7 @@ def fit(
 
     Raises:
         RunError: the loss was no longer a number; the best model until then stays in ``output``.
+            Or what an earlier process left there is damaged.
         InvalidRequest: the recipe's ``fine_tune_from`` names no layer.
         OSError: the disk is full; the snapshot before stays.
     """
@@ -67,7 +69,7 @@ def fit(
     best = read_progress(output).best_file(output)
     if best is None:
         raise RunError(f"{output}: the validation loss was never a number; {_ADVICE}")
-    chosen: keras.Model = keras.models.load_model(best)
+    chosen = load_keras(best, compiled=True, advice=f"remove {output} and train again")
     if isinstance(chosen.optimizer, keras.optimizers.LossScaleOptimizer):
         compute_in_float32(chosen)
         compile_model(chosen, chosen.optimizer.inner_optimizer, recipe)

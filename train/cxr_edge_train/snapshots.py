@@ -10,6 +10,10 @@ again.
 import json
 import math
 import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,8 @@ from cxr_edge_runtime.files import replacing
 
 SNAPSHOT = "snapshot.npz"
 HISTORY = "history.csv"
+# What reading a cut or changed archive raises, by where the damage is.
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 # As ModelCheckpoint fills it in, the first epoch being 1.
 BEST = "best-{epoch:04d}.keras"
 
@@ -55,14 +61,10 @@ def read_progress(folder: Path) -> Progress:
     Raises:
         RunError: the snapshot is damaged.
     """
-    file = folder / SNAPSHOT
-    if not file.exists():
+    if not (folder / SNAPSHOT).exists():
         return Progress()
-    try:
-        with np.load(file) as arrays:
-            return Progress(**json.loads(str(arrays["progress"])))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{file}: damaged ({error}); remove {folder} and train again") from error
+    with _arrays(folder) as arrays:
+        return Progress(**json.loads(str(arrays["progress"])))
 
 
 def tidy(folder: Path) -> None:
@@ -162,13 +164,21 @@ def _write(folder: Path, progress: Progress, **variables: Any) -> None:
 
 
 def _assign(folder: Path, **variables: Any) -> None:
+    with _arrays(folder) as arrays:
+        for group, members in variables.items():
+            if f"{group}-{len(members)}" in arrays:
+                raise ValueError(f"it has more than {len(members)} variables of the {group}")
+            for index, variable in enumerate(members):
+                variable.assign(arrays[f"{group}-{index}"])
+
+
+@contextmanager
+def _arrays(folder: Path) -> Iterator[Any]:
+    """The snapshot's arrays; what goes wrong while they are read means that it is damaged."""
     file = folder / SNAPSHOT
     try:
-        with np.load(file) as arrays:
-            for group, members in variables.items():
-                if f"{group}-{len(members)}" in arrays:
-                    raise ValueError(f"it has more than {len(members)} variables of the {group}")
-                for index, variable in enumerate(members):
-                    variable.assign(arrays[f"{group}-{index}"])
-    except (OSError, ValueError, KeyError) as error:
+        # NumPy itself would leave a damaged file open.
+        with file.open("rb") as stream, np.load(stream) as arrays:
+            yield arrays
+    except _DAMAGED as error:
         raise RunError(f"{file}: damaged ({error}); remove {folder} and train again") from error

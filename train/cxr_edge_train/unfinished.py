@@ -49,7 +49,12 @@ def claimed(folder: Path, settings: FitSettings) -> Iterator[None]:
     """
     if (folder / "run.json").exists():
         raise InvalidRequest(f"{folder}: holds a finished run already; choose another --output")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InvalidRequest(
+            f"{folder}: is a file or lies below one; choose another --output"
+        ) from None
     lock = FileLock(folder / _LOCK, timeout=0)
     try:
         lock.acquire()

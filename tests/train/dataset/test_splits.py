@@ -86,6 +86,12 @@ def test_pattern_that_makes_everybody_one_patient_is_suspected() -> None:
         assign_splits(table, seed=0)
 
 
+def test_metadata_of_one_label_says_which_is_missing() -> None:
+    rows = metadata(patients=30)
+    with pytest.raises(DatasetError, match="the metadata has no PNEUMONIA images"):
+        assign_splits(rows[rows["label"] == "NORMAL"], seed=0)
+
+
 def test_too_few_patients_are_named() -> None:
     with pytest.raises(DatasetError, match=r"NORMAL: 11 patients .*at least 12 are needed"):
         assign_splits(metadata(patients=11), seed=0)

@@ -44,6 +44,9 @@ def assign_splits(metadata: pd.DataFrame, *, seed: int) -> pd.DataFrame:
 
     pool = table[table["split"] == "train"]
     groups = patient[pool.index]
+    for label in LABELS:
+        if label not in set(metadata["label"]):
+            raise DatasetError(f"the metadata has no {label} images; both labels are needed")
     if pool["label"].nunique() < 2:
         raise DatasetError(
             "no images of both labels are left to train on: the patients of all others have test "

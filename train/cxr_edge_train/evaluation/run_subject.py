@@ -7,9 +7,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.evaluation.subject import ModelIdentity
 from cxr_edge_train.fitting import predict_logits
+from cxr_edge_train.keras_files import load_keras
 from cxr_edge_train.runs import model_sha256, read_run
 
 
@@ -52,11 +52,7 @@ def load_model(folder: Path) -> keras.Model:
     Raises:
         RunError: the file is damaged.
     """
-    file = folder / "model.keras"
-    try:
-        return keras.models.load_model(file, compile=False)
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        raise RunError(f"{file}: cannot be loaded ({error}); train again") from error
+    return load_keras(folder / "model.keras", compiled=False, advice="train again")
 
 
 def activation_maps(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
