@@ -35,6 +35,9 @@ from cxr_edge_train.dataset.metadata import left_out_path, write_left_out, write
 from cxr_edge_train.dataset.scan_index import ScanIndex
 from cxr_edge_train.dataset.scanning import LABELS, find_files, scan
 
+# Files a second against the bare loop; growth of memory from the first to the last number of files.
+MIN_RATIO, MAX_GROWTH_MIB = 0.8, 20
+
 # Films that the memory test multiplies.
 _FILMS = 20
 
@@ -76,8 +79,10 @@ def measure_throughput(data_dir: Path, pairs: int, processes: int) -> None:
     print(
         f"scanning: {statistics.median(ours):.0f} against {statistics.median(bare):.0f} files/s "
         f"with {processes} processes, ratio {statistics.median(ratios):.2f} "
-        f"({ratios[0]:.2f} to {ratios[-1]:.2f}, {pairs} pairs)"
+        f"({ratios[0]:.2f} to {ratios[-1]:.2f}, {pairs} pairs), at least {MIN_RATIO} wanted"
     )
+    if statistics.median(ratios) < MIN_RATIO:
+        sys.exit("scanning is slower than wanted")
 
 
 def multiply(data_dir: Path, number: int, target: Path) -> None:
@@ -145,7 +150,12 @@ def measure_memory(data_dir: Path, sizes: list[int]) -> None:
         peaks.append((own, together))
         print(f"{size} files: peak {own:.1f} MiB, with the reading processes {together:.1f} MiB")
     own, together = (last - first for last, first in zip(peaks[-1], peaks[0]))
-    print(f"from {sizes[0]} to {sizes[-1]} files: {own:+.1f} MiB, with them {together:+.1f} MiB")
+    print(
+        f"from {sizes[0]} to {sizes[-1]} files: {own:+.1f} MiB, with them {together:+.1f} MiB, at "
+        f"most {MAX_GROWTH_MIB} wanted"
+    )
+    if together > MAX_GROWTH_MIB:
+        sys.exit("scanning takes more memory for more files than wanted")
 
 
 def main() -> None:

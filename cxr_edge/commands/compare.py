@@ -103,8 +103,11 @@ def compare(
     choice = choose(candidates)
     log = test_log or output / "test-log.jsonl"
     models = {model_sha256(c.folder): c.name for c in candidates}
+    # First without test figures: a log that cannot be used must not cost what was trained.
+    write_comparison(output, candidates, choice, {})
     readings = read_test_log(log, models)
-    write_comparison(output, candidates, choice, readings)
+    if readings:
+        write_comparison(output, candidates, choice, readings)
     for candidate in candidates:
         mark = "*" if candidate is choice.winner else " "
         typer.echo(

@@ -1,11 +1,16 @@
 """Files that are either whole or not there."""
 
 import os
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cxr_edge_runtime.errors import InvalidRequest
+
+# .STEM-XXXXXXXX.SUFFIX, the eight characters being tempfile's.
+_TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.[^.]*)?")
 
 
 @contextmanager
@@ -39,6 +44,19 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_temporaries(folder: Path, *, older_than_s: float = 0.0) -> None:
+    """Remove what :func:`replacing` left in a folder when its process was killed.
+
+    Args:
+        folder: may be missing.
+        older_than_s: seconds since the last write; others may be at work in a shared folder.
+    """
+    newest = time.time() - older_than_s
+    for path in folder.glob(".*"):
+        if _TEMPORARY.fullmatch(path.name) and path.is_file() and path.stat().st_mtime <= newest:
+            path.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_runtime.files import replacing, write_bytes, write_text
+from cxr_edge_runtime.files import remove_temporaries, replacing, write_bytes, write_text
 
 
 def test_text_is_written_as_given(tmp_path: Path) -> None:
@@ -49,3 +49,17 @@ def test_the_suffix_stays_for_writers_that_look_at_it(tmp_path: Path) -> None:
     with replacing(tmp_path / "m.keras") as temporary:
         assert temporary.suffix == ".keras"
         temporary.touch()
+
+
+def test_only_temporaries_of_a_killed_process_are_removed(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), replacing(tmp_path / "model.keras") as temporary:
+        left = temporary.name
+        raise RuntimeError
+    others = [".lock", "a-12345678.txt", ".hidden.txt"]
+    for name in [left, *others]:
+        (tmp_path / name).touch()
+    remove_temporaries(tmp_path, older_than_s=60)
+    assert (tmp_path / left).exists()
+    remove_temporaries(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(others)
+    remove_temporaries(tmp_path / "missing")

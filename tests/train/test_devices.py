@@ -8,7 +8,9 @@ import pytest
 import small_fit
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train import devices
+from cxr_edge_train.fitting import fit
 from cxr_edge_train.recipe import Fit
+from tiny_model import tiny_model
 
 TWO = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
 
@@ -35,10 +37,27 @@ def test_batch_that_cannot_be_dealt_out_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(devices, "devices", lambda: ["gpu:0", "gpu:1", "gpu:2"])
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with (
-        pytest.raises(InvalidRequest, match="batch_size 32 cannot be dealt out to 3 devices"),
+        pytest.raises(InvalidRequest, match="a batch of 32 images cannot be dealt out to 3"),
         devices.computing(Fit()),
     ):
         pass
+
+
+def test_odd_batch_of_a_small_set_is_refused_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(devices, "devices", lambda: ["cpu:0", "cpu:1"])
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    pixels, labels = small_fit.films()
+    with pytest.raises(InvalidRequest, match="a batch of 9 images cannot be dealt out"):
+        fit(
+            tiny_model(),
+            small_fit.RECIPE,
+            (pixels[:9], labels[:9]),
+            (pixels, labels),
+            seed=0,
+            output=tmp_path,
+        )
 
 
 @pytest.mark.parametrize(

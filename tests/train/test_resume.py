@@ -115,3 +115,13 @@ def test_damaged_best_model_is_one_clear_error(tmp_path: Path) -> None:
         RunError, match=r"best-0009\.keras: cannot be loaded .*remove .* and train again"
     ):
         small_fit.run(tmp_path)
+
+
+def test_folder_with_braces_in_its_name_is_just_a_folder(
+    whole: tuple[Path, keras.Model], tmp_path: Path
+) -> None:
+    folder = tmp_path / "br{epoch}ace"
+    folder.mkdir()
+    small_fit.run(folder)
+    assert small_fit.history(folder) == small_fit.history(whole[0])
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest, RunError
+from cxr_edge_train import architectures
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits
 from cxr_edge_train.fitting import predict_logits
 from cxr_edge_train.recipe import Fit, Model, Recipe, read_recipe
 from cxr_edge_train.runs import read_dataset, read_run
 from cxr_edge_train.training import train_run
+from tiny_model import tiny_backbone
 
 
 def arguments(road: Any, output: Path) -> dict[str, Any]:
@@ -94,12 +96,16 @@ def test_split_with_too_few_patients_of_a_label_is_refused(
 
 
 def test_block_that_is_not_there_is_found_before_anything_is_written(
-    tiny_road: Any, tmp_path: Path
+    tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = read_splits(tiny_road.splits, read_metadata(tiny_road.metadata))
     recipe = Recipe(model=Model(image_size=32), fit=Fit(fine_tune_from="layer9"))
-    with pytest.raises(InvalidRequest, match="mobilenetv2 has no layer of that name"):
-        train_run(table, **arguments(tiny_road, tmp_path / "run") | {"recipe": recipe})
+    weights = tmp_path / "tiny.weights.h5"
+    weights.touch()
+    changes = {"recipe": recipe, "architecture": "tiny", "weights": str(weights)}
+    monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": tiny_backbone})
+    with pytest.raises(InvalidRequest, match="tiny has no layer of that name"):
+        train_run(table, **arguments(tiny_road, tmp_path / "run") | changes)
     assert not (tmp_path / "run").exists()
 
 

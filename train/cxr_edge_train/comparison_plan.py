@@ -9,7 +9,7 @@ import pandas as pd
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.architectures import ARCHITECTURES, build
 from cxr_edge_train.recipe import Recipe, read_recipe
-from cxr_edge_train.runs import read_run
+from cxr_edge_train.runs import RUN, read_run
 from cxr_edge_train.training import fit_settings, recipe_for
 
 # There are no pretrained weights of it, so what is said for all others is not meant for it.
@@ -73,7 +73,7 @@ def plan(
         # Finds unknown names and weights that do not fit, before hours of training.
         parameters = int(build(name, chosen.model, weights=start).count_params())
         folder = output / "runs" / name
-        finished = (folder / "run.json").exists()
+        finished = (folder / RUN).exists()
         if finished:
             _check_same(table, name, start, chosen, seed, folder)
         tasks.append(Task(name, start, recipe_for(start, chosen), folder, finished, parameters))
@@ -108,9 +108,11 @@ def _check_same(
     settings = fit_settings(table, architecture=name, weights=weights, recipe=recipe, seed=seed)
     run = read_run(folder)
     recorded = (folder / "recipe.toml").read_text(encoding="utf-8")
+    # Runs of before the digest was recorded are known by the name alone.
+    known = run.weights_sha256 or settings.weights_sha256
     pairs = {
         "architecture": (run.architecture, settings.architecture),
-        "weights": (run.weights, settings.weights),
+        "weights": ((run.weights, known), (settings.weights, settings.weights_sha256)),
         "seed": (run.seed, settings.seed),
         "dataset": (run.dataset_digest, settings.dataset_digest),
         "recipe": (recorded, settings.recipe),

@@ -48,14 +48,17 @@ def read_test_log(log: Path, models: Mapping[str, str]) -> dict[str, dict[str, A
         ``{architecture: {metric: {value, low, high, n}}}`` of the models that were read.
 
     Raises:
-        DatasetError: the log is damaged, or a model was read more than once.
+        DatasetError: the log is damaged, a model was read more than once, or two were read on
+            different test images.
     """
     readings: dict[str, dict[str, Any]] = {}
+    digests: dict[str, str] = {}
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     for number, line in enumerate(lines, start=1):
         try:
             entry = json.loads(line)
             name, metrics = models.get(entry["model_sha256"]), entry["metrics"]
+            digest = entry["test_digest"]
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(f"{log}: line {number} is damaged ({error})") from error
         if name in readings:
@@ -64,6 +67,12 @@ def read_test_log(log: Path, models: Mapping[str, str]) -> dict[str, dict[str, A
             )
         if name:
             readings[name] = metrics
+            digests[digest] = name
+    if len(digests) > 1:
+        raise DatasetError(
+            f"{log}: {' and '.join(digests.values())} were read on different test images; figures "
+            "of different images say nothing about which is better"
+        )
     return readings
 
 

@@ -47,12 +47,8 @@ def computing(settings: Fit) -> Iterator[None]:
         InvalidRequest: a batch cannot be dealt out evenly.
     """
     before = keras.config.dtype_policy(), keras.distribution.distribution()
+    check_batch(settings.batch_size)
     if _deals_out():
-        if settings.batch_size % len(devices()):
-            raise InvalidRequest(
-                f"batch_size {settings.batch_size} cannot be dealt out to {len(devices())} "
-                "devices; make it a multiple of their number in the recipe's [fit]"
-            )
         keras.distribution.set_distribution(keras.distribution.DataParallel())
     keras.config.set_dtype_policy(policy(settings))
     try:
@@ -60,6 +56,20 @@ def computing(settings: Fit) -> Iterator[None]:
     finally:
         keras.config.set_dtype_policy(before[0])
         keras.distribution.set_distribution(before[1])
+
+
+def check_batch(images: int) -> None:
+    """Refuse a batch that cannot be shared evenly.
+
+    Raises:
+        InvalidRequest: the number of images is no multiple of the number of devices that share it.
+    """
+    if _deals_out() and images % len(devices()):
+        raise InvalidRequest(
+            f"a batch of {images} images cannot be dealt out to {len(devices())} devices; make "
+            "batch_size in the recipe's [fit] a multiple of their number and at most the number "
+            "of training images"
+        )
 
 
 def compute_in_float32(model: keras.Model) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.architectures.pretrained import freeze
 from cxr_edge_train.batches import TrainingBatches, ValidationBatches
-from cxr_edge_train.devices import compute_in_float32, has_accelerator
+from cxr_edge_train.devices import check_batch, compute_in_float32, has_accelerator
 from cxr_edge_train.keras_files import load_keras
 from cxr_edge_train.recipe import Recipe
 from cxr_edge_train.snapshots import BEST, HISTORY, Snapshot, read_progress, tidy
@@ -54,9 +54,11 @@ def fit(
     Raises:
         RunError: the loss was no longer a number; the best model until then stays in ``output``.
             Or what an earlier process left there is damaged.
-        InvalidRequest: the recipe's ``fine_tune_from`` names no layer.
+        InvalidRequest: the recipe's ``fine_tune_from`` names no layer, or several devices cannot
+            share a batch evenly.
         OSError: the disk is full; the snapshot before stays.
     """
+    check_batch(min(recipe.fit.batch_size, len(train[1])))
     tidy(output)
     try:
         task = _Fit(model, recipe, train, validation, seed, output, callbacks)
@@ -133,7 +135,7 @@ class _Fit:
         )
         compile_model(self.model, optimizer, self.recipe)
         checkpoint = keras.callbacks.ModelCheckpoint(
-            self.output / BEST,
+            _literal(self.output) / BEST,
             monitor="val_loss",
             save_best_only=True,
             # Infinity at first: without it the first epoch is best even when its loss is NaN.
@@ -212,6 +214,11 @@ def compile_model(
     model.compile(optimizer, loss={"logit": loss}, jit_compile=False if slow else "auto")
     if not model.optimizer.built:  # or there would be nothing yet to put a snapshot's state into
         model.optimizer.build(model.trainable_variables)
+
+
+def _literal(folder: Path) -> Path:
+    """A folder whose name survives the formatting that ModelCheckpoint puts its path through."""
+    return Path(str(folder).replace("{", "{{").replace("}", "}}"))
 
 
 class _Seconds(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not typed

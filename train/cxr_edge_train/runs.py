@@ -28,6 +28,8 @@ from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
 from cxr_edge_train.evaluation.temperature import probabilities
 
 RUN_FORMAT = 1
+# Written last: a folder that has it holds a finished run.
+RUN = "run.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Run:
         versions: of Python and the packages that matter.
         seconds: wall time of all epochs, interruptions left out.
         devices: what it was computed on, in which precision.
+        weights_sha256: of the file the weights began as, empty where there was none.
         format: :data:`RUN_FORMAT` of the code that wrote it.
     """
 
@@ -64,6 +67,7 @@ class Run:
     versions: dict[str, str]
     seconds: float
     devices: str = ""
+    weights_sha256: str = ""
     format: int = RUN_FORMAT
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -72,8 +76,8 @@ class Run:
 
 
 def write_run(folder: Path, run: Run) -> None:
-    """Write ``run.json`` last: a folder that has one is complete."""
-    write_text(folder / "run.json", json.dumps(asdict(run), indent=2, sort_keys=True) + "\n")
+    """Write ``run.json``, after all other files."""
+    write_text(folder / RUN, json.dumps(asdict(run), indent=2, sort_keys=True) + "\n")
 
 
 def read_run(folder: Path) -> Run:
@@ -82,7 +86,7 @@ def read_run(folder: Path) -> Run:
     Raises:
         RunError: no such folder, incomplete, of another format, or made with another preprocess.
     """
-    file = folder / "run.json"
+    file = folder / RUN
     try:
         values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         values["preprocess"] = PreprocessSpec(**values["preprocess"])

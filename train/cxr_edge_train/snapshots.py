@@ -22,7 +22,7 @@ import keras
 import numpy as np
 
 from cxr_edge_runtime.errors import RunError
-from cxr_edge_runtime.files import replacing
+from cxr_edge_runtime.files import remove_temporaries, replacing
 
 SNAPSHOT = "snapshot.npz"
 HISTORY = "history.csv"
@@ -30,6 +30,7 @@ HISTORY = "history.csv"
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 # As ModelCheckpoint fills it in, the first epoch being 1.
 BEST = "best-{epoch:04d}.keras"
+_BEST_FILES = "best-[0-9][0-9][0-9][0-9].keras"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ def read_progress(folder: Path) -> Progress:
 def tidy(folder: Path) -> None:
     """Remove what epochs left that the snapshot knows nothing of: they will be done again."""
     progress = read_progress(folder)
-    for file in [*folder.glob("best-*.keras"), *folder.glob(".snapshot-*.npz")]:
+    remove_temporaries(folder)
+    for file in folder.glob(_BEST_FILES):
         if file != progress.best_file(folder):
             file.unlink()
     history = folder / HISTORY
@@ -82,7 +84,7 @@ def tidy(folder: Path) -> None:
 
 def discard(folder: Path) -> None:
     """Remove the snapshot and the best model of a fit that is finished."""
-    for file in [folder / SNAPSHOT, *folder.glob("best-*.keras")]:
+    for file in [folder / SNAPSHOT, *folder.glob(_BEST_FILES)]:
         file.unlink(missing_ok=True)
 
 

@@ -1,5 +1,6 @@
 """One training run from tables to a finished folder."""
 
+import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +22,7 @@ from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.dataset.scanning import LABELS
 from cxr_edge_train.dataset.splits import MIN_PATIENTS
 from cxr_edge_train.defaults import MIN_SENSITIVITY
-from cxr_edge_train.devices import computing, description
+from cxr_edge_train.devices import computing, description, policy
 from cxr_edge_train.evaluation.figures import FIGURES, write_figures, write_learning_curves
 from cxr_edge_train.evaluation.metrics import evaluate, positives
 from cxr_edge_train.evaluation.operating_point import choose_operating_point
@@ -30,7 +31,7 @@ from cxr_edge_train.evaluation.run_subject import activation_maps
 from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
 from cxr_edge_train.fitting import fit, predict_logits, training_seconds
 from cxr_edge_train.recipe import Recipe, recipe_as_toml
-from cxr_edge_train.runs import Run, write_run, write_table
+from cxr_edge_train.runs import Run, read_run, write_run, write_table
 from cxr_edge_train.snapshots import discard
 from cxr_edge_train.unfinished import FitSettings, claimed
 
@@ -38,11 +39,13 @@ _VERSIONED = ("keras", "numpy", "pillow", "scikit-learn")
 
 
 def recipe_for(weights: str | None, recipe: Recipe) -> Recipe:
-    """The recipe as it is carried out: a backbone of random weights is not frozen first.
+    """The recipe as it is carried out: of a backbone with random weights nothing is frozen.
 
-    There is nothing in it to keep, and a head on random features learns little.
+    There is nothing in it to keep, and what lies on random features learns little.
     """
-    return recipe if weights else replace(recipe, fit=replace(recipe.fit, head_epochs=0))
+    if weights:
+        return recipe
+    return replace(recipe, fit=replace(recipe.fit, head_epochs=0, fine_tune_from=""))
 
 
 def fit_settings(
@@ -52,10 +55,12 @@ def fit_settings(
     return FitSettings(
         architecture=architecture,
         weights=_weights_name(weights),
+        weights_sha256=_weights_sha256(weights),
         seed=seed,
         dataset_digest=dataset_digest(_without_test(table)),
         recipe=recipe_as_toml(recipe_for(weights, recipe)),
         backend=keras.backend.backend(),
+        precision=policy(recipe.fit),
     )
 
 
@@ -106,20 +111,23 @@ def train_run(
         keras.utils.set_random_seed(seed)
         model = build(architecture, recipe.model, weights=weights)
         freeze(model, before=recipe.fit.fine_tune_from)
-        with claimed(output, settings):
-            run = _train(
-                model,
-                table,
-                settings,
-                recipe=recipe,
-                root=root,
-                output=output,
-                cache_dir=cache_dir,
-                min_sensitivity=min_sensitivity,
-                callbacks=callbacks,
-                progress=progress,
-            )
-            write_run(output, run)
+        with claimed(output, settings) as finished:
+            if finished:
+                run = read_run(output)
+            else:
+                run = _train(
+                    model,
+                    table,
+                    settings,
+                    recipe=recipe,
+                    root=root,
+                    output=output,
+                    cache_dir=cache_dir,
+                    min_sensitivity=min_sensitivity,
+                    callbacks=callbacks,
+                    progress=progress,
+                )
+                write_run(output, run)
             discard(output)
     return run
 
@@ -191,6 +199,7 @@ def _train(
         versions=_versions(),
         seconds=round(training_seconds(output), 1),
         devices=description(recipe.fit),
+        weights_sha256=settings.weights_sha256,
     )
 
 
@@ -207,11 +216,20 @@ def _check_split(rows: pd.DataFrame, split: str) -> None:
 
 
 def _without_test(table: pd.DataFrame) -> pd.DataFrame:
-    return table[table["split"].isin(["train", "validation"])].reset_index(drop=True)
+    # Sorted, since the order of the rows decides the order of the batches.
+    kept = table[table["split"].isin(["train", "validation"])]
+    return kept.sort_values("path", ignore_index=True)
 
 
 def _weights_name(weights: str | None) -> str:
     return "none" if weights is None else Path(weights).name
+
+
+def _weights_sha256(weights: str | None) -> str:
+    if weights is None or not Path(weights).is_file():
+        return ""
+    with Path(weights).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _versions() -> dict[str, str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from cxr_edge_runtime.errors import InvalidRequest, RunError
-from cxr_edge_runtime.files import write_text
+from cxr_edge_runtime.files import remove_temporaries, write_text
+from cxr_edge_train.runs import RUN
 from cxr_edge_train.snapshots import SNAPSHOT
 
 SETTINGS = "unfinished.json"
@@ -23,47 +24,61 @@ class FitSettings:
 
     Attributes:
         architecture: name in the registry.
-        weights: where the weights began.
+        weights: name of what the weights began as.
+        weights_sha256: of their file, empty where they are no file.
         seed: of everything random.
         dataset_digest: of the training and validation images.
         recipe: TOML text, defaults included.
         backend: of Keras; the state of another has another form.
+        precision: Keras' dtype policy; mixed precision has more state.
     """
 
     architecture: str
     weights: str
+    weights_sha256: str
     seed: int
     dataset_digest: str
     recipe: str
     backend: str
+    precision: str
 
 
 @contextmanager
-def claimed(folder: Path, settings: FitSettings) -> Iterator[None]:
+def claimed(folder: Path, settings: FitSettings) -> Iterator[bool]:
     """Own a run's folder while fitting; when the block ends well the claim is removed.
 
+    Yields:
+        Whether an earlier process finished this very run and was killed before it tidied up.
+
     Raises:
-        InvalidRequest: the folder holds a finished run or an unfinished one of other settings, or
-            another process trains there.
+        InvalidRequest: the folder holds a finished run, an unfinished one of other settings or
+            files that are no run's, or another process trains there.
         RunError: what an earlier process left is damaged.
     """
-    if (folder / "run.json").exists():
-        raise InvalidRequest(f"{folder}: holds a finished run already; choose another --output")
+    _refuse_finished(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise InvalidRequest(
             f"{folder}: is a file or lies below one; choose another --output"
         ) from None
+    others = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+    if others and SETTINGS not in others:
+        raise InvalidRequest(
+            f"{folder}: holds files that are no training run, for example {min(others)}; choose "
+            "another --output"
+        )
     lock = FileLock(folder / _LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout:
         raise InvalidRequest(f"{folder}: another process is training into this folder") from None
     try:
+        _refuse_finished(folder)  # by a process that had the lock until now
         left = _left_settings(folder)
+        remove_temporaries(folder)
         # Before its first epoch has ended a run has nothing to lose.
-        if left is None or not (folder / SNAPSHOT).exists():
+        if left is None or not ((folder / SNAPSHOT).exists() or (folder / RUN).exists()):
             write_text(folder / SETTINGS, json.dumps(asdict(settings), indent=2) + "\n")
         elif left != settings:
             one, other = asdict(left), asdict(settings)
@@ -72,7 +87,7 @@ def claimed(folder: Path, settings: FitSettings) -> Iterator[None]:
                 f"{folder}: holds an unfinished run with another {', '.join(changed)}; "
                 "choose another --output, or remove the folder"
             )
-        yield
+        yield (folder / RUN).exists()
         (folder / SETTINGS).unlink()
         (folder / _LOCK).unlink(missing_ok=True)
     finally:
@@ -90,9 +105,14 @@ def folder_for(cache_dir: Path, settings: FitSettings) -> Path:
         folder = cache_dir / "runs" / f"{settings.architecture}-{number:03}"
         if not folder.exists():
             return folder
-        if not (folder / "run.json").exists() and _left_settings(folder) == settings:
+        if _left_settings(folder) == settings:
             return folder
     raise AssertionError  # the numbers do not end
+
+
+def _refuse_finished(folder: Path) -> None:
+    if (folder / RUN).exists() and not (folder / SETTINGS).exists():
+        raise InvalidRequest(f"{folder}: holds a finished run already; choose another --output")
 
 
 def _left_settings(folder: Path) -> FitSettings | None:

@@ -1,3 +1,6 @@
+import pytest
+
+from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.dataset.cleaning_report import FlowRow
 from cxr_edge_train.dataset.inventory import Inventory
 from cxr_edge_train.dataset.scanning import FOLDERS, LABELS, LeftOut, ScannedFile
@@ -33,3 +36,12 @@ def test_flow_has_every_label_of_a_split_that_is_there_and_no_other_split() -> N
             FlowRow("train", "NORMAL", 2, 1, 1, 1),
             FlowRow("train", "PNEUMONIA", 0, 0, 0, 0),
         )
+
+
+def test_full_temporary_folder_is_one_clear_error() -> None:
+    with (
+        pytest.raises(DatasetError, match=r"temporary folder \(.*full\); free space there"),
+        Inventory() as inventory,
+    ):
+        inventory.connection.execute("PRAGMA max_page_count = 20")
+        inventory.add(scanned_file(f"train/{number}", str(number)) for number in range(1000))

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +68,44 @@ def test_cache_lies_where_the_user_keeps_caches(
     assert default_cache_dir() == tmp_path / "cxr-edge"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert default_cache_dir() == Path.home() / ".cache" / "cxr-edge"
+
+
+@pytest.mark.parametrize("size", [0, 50, 200])
+def test_damaged_cache_is_made_anew(rows: pd.DataFrame, tmp_path: Path, size: int) -> None:
+    first = np.array(load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache"))
+    [file] = (tmp_path / "cache" / "pixels").iterdir()
+    file.write_bytes(file.read_bytes()[:size])
+    again = load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache")
+    np.testing.assert_array_equal(first, again)
+
+
+_ON_A_SMALL_DISK = """
+import resource, sys
+from pathlib import Path
+from cxr_edge_runtime.preprocess import PreprocessSpec
+from cxr_edge_train.dataset.metadata import read_metadata
+from cxr_edge_train.dataset.pixels import load_pixels
+
+root = Path(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+try:
+    load_pixels(
+        read_metadata(root / "m.csv"), PreprocessSpec(32, 40), root=root, cache_dir=root / "cache"
+    )
+except OSError as error:
+    print(type(error).__name__)
+"""
+
+
+def test_file_that_cannot_grow_is_an_error_and_leaves_nothing(
+    rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    # As on a full disk: writing fails, where a memory map would end the process with a signal.
+    done = subprocess.run(
+        [sys.executable, "-c", _ON_A_SMALL_DISK, str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "OSError"), done.stderr
+    assert list((tmp_path / "cache" / "pixels").iterdir()) == []

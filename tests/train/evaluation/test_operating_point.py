@@ -71,6 +71,22 @@ def test_no_other_threshold_with_the_specificity_has_a_higher_recall(
         default=0.0,
     )
     assert point.sensitivity == pytest.approx(best)
+    assert point.specificity == pytest.approx(
+        max(
+            (
+                specificity
+                for threshold in [*probabilities, 2.0]
+                for sensitivity, specificity in [at(threshold)]
+                if sensitivity >= best - 1e-9
+            )
+        )
+    )
+
+
+def test_perfect_model_is_not_given_false_alarms_up_to_the_floor() -> None:
+    probabilities = np.linspace(0, 1, 40)
+    point = highest_recall(probabilities, (probabilities > 0.5).astype(int), min_specificity=0.9)
+    assert (point.sensitivity, point.specificity) == (1.0, 1.0)
 
 
 def test_model_that_always_says_pneumonia_has_no_recall_at_a_floor() -> None:

@@ -1,6 +1,8 @@
 import numpy as np
+import pandas as pd
 import pytest
 
+from cxr_edge_train.evaluation.metrics import evaluate
 from cxr_edge_train.evaluation.reliability import (
     BINS,
     bin_numbers,
@@ -21,27 +23,45 @@ def test_empty_bins_are_not_listed() -> None:
 
 def test_error_is_the_mean_distance_weighted_by_images() -> None:
     probabilities, labels = np.array([0.01, 0.03, 0.97]), np.array([0, 1, 1])
-    once = np.ones(3, dtype=np.int64)
     expected = 2 / 3 * abs(0.02 - 0.5) + 1 / 3 * abs(0.97 - 1)
-    assert expected_calibration_error(probabilities, labels, once) == pytest.approx(expected)
-
-
-def test_weight_counts_an_image_several_times() -> None:
-    random = np.random.default_rng(0)
-    probabilities, labels = random.random(50), random.integers(0, 2, 50)
-    weights = random.integers(0, 4, 50)
-    repeated = np.repeat(np.arange(50), weights)
-    assert expected_calibration_error(probabilities, labels, weights) == pytest.approx(
-        expected_calibration_error(
-            probabilities[repeated], labels[repeated], np.ones(len(repeated), dtype=np.int64)
-        )
-    )
+    patients = np.array(["a", "b", "c"], dtype=object)
+    error = expected_calibration_error(probabilities, labels, patients, seed=0)
+    assert (error.value, error.n) == (pytest.approx(expected), 3)
 
 
 def test_probabilities_that_mean_what_they_say_have_a_small_error() -> None:
     random = np.random.default_rng(0)
-    probabilities = random.random(100_000)
-    labels = (random.random(100_000) < probabilities).astype(int)
-    once = np.ones(100_000, dtype=np.int64)
-    assert expected_calibration_error(probabilities, labels, once) < 0.01
-    assert expected_calibration_error(probabilities**3, labels, once) > 0.1
+    probabilities = random.random(10_000)
+    labels = (random.random(10_000) < probabilities).astype(int)
+    patients = np.arange(10_000).astype(object)
+    small, large = (
+        expected_calibration_error(told, labels, patients, seed=0)
+        for told in (probabilities, probabilities**3)
+    )
+    assert small.value < 0.02
+    assert large.low > 0.1
+
+
+def test_interval_of_the_error_holds_the_true_one() -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"path": [str(n) for n in range(300)], "patient": ""})
+    held = 0
+    for _ in range(40):
+        probabilities = random.uniform(0.1, 0.9, 300)
+        # The truth is 0.1 below what the model says, whatever it says.
+        ill = random.random(300) < probabilities - 0.1
+        labelled = table.assign(label=np.where(ill, "PNEUMONIA", "NORMAL"))
+        error = evaluate(probabilities, labelled, threshold=0.5).expected_calibration_error
+        held += error.low <= 0.1 <= error.high
+    assert held >= 38
+
+
+def test_interval_of_a_calibrated_model_reaches_down_to_no_error() -> None:
+    random = np.random.default_rng(1)
+    patients = np.arange(300).astype(object)
+    lows = []
+    for _ in range(40):
+        probabilities = random.uniform(0.1, 0.9, 300)
+        labels = (random.random(300) < probabilities).astype(int)
+        lows.append(expected_calibration_error(probabilities, labels, patients, seed=0).low)
+    assert np.count_nonzero(lows) <= 2

@@ -54,6 +54,9 @@ def clean(
 ) -> CleanResult:
     """Scan a data set, drop what cannot be used and write three files; images are never touched.
 
+    Images are read by processes of their own, so a script that calls this must do so below
+    ``if __name__ == "__main__":``.
+
     Args:
         data_dir: folder with ``train|val|test / NORMAL|PNEUMONIA``.
         output: the metadata file to write; paths inside are relative to its folder. The list of
@@ -64,7 +67,8 @@ def clean(
         comparing: wraps the search for near-duplicates, given its steps and their number.
 
     Raises:
-        DatasetError: the folder has not the expected structure, or no image is left of a label.
+        DatasetError: the folder has not the expected structure, no image is left of a label, or
+            the temporary folder is full.
         InvalidRequest: the output is a folder.
     """
     if output.is_dir():

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 
+from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.dataset.cleaning_report import FlowRow
 from cxr_edge_train.dataset.scanning import METADATA_COLUMNS, ImageRecord, LeftOut, ScannedFile
 
@@ -57,8 +58,17 @@ class Inventory:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Remove it."""
+        """Remove it.
+
+        Raises:
+            DatasetError: the temporary folder is full.
+        """
         self.connection.close()
+        if isinstance(error, sqlite3.OperationalError):
+            raise DatasetError(
+                f"the list of files found does not fit into the temporary folder ({error}); free "
+                "space there, or name another folder in the environment as SQLITE_TMPDIR"
+            ) from error
 
     def add(self, files: Iterable[ScannedFile]) -> None:
         """Enter files in the order they come."""

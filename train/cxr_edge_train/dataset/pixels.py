@@ -12,9 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import DatasetError, ImageNotFound
-from cxr_edge_runtime.files import replacing
+from cxr_edge_runtime.files import remove_temporaries, replacing
 from cxr_edge_runtime.images import decode_grey, read_bytes
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
+
+# A process that still decodes has written to its file more recently.
+_ABANDONED_S = 3600.0
 
 
 def default_cache_dir() -> Path:
@@ -71,12 +74,25 @@ def load_pixels(
     key = json.dumps([asdict(spec), rows["md5"].tolist()])
     file = cache_dir / "pixels" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
     shape = (len(rows), spec.height, spec.width, 1)
-    if not file.exists():
-        with replacing(file) as temporary:
-            pixels = np.lib.format.open_memmap(temporary, "w+", dtype=np.uint8, shape=shape)
+    cached = _cached(file, shape)
+    if cached is None:
+        remove_temporaries(file.parent, older_than_s=_ABANDONED_S)
+        # Written, not mapped: on a full disk a map ends the process with a signal.
+        with replacing(file) as temporary, temporary.open("wb") as stream:
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(stream, header)
             paths = progress(rows["path"], len(rows))
-            for index, (path, md5) in enumerate(zip(paths, rows["md5"])):
-                pixels[index] = preprocess(read_unchanged(root / path, md5), spec)[0]
-            pixels.flush()
-    cached: NDArray[np.uint8] = np.load(file, mmap_mode="r")
+            for path, md5 in zip(paths, rows["md5"]):
+                pixels = preprocess(read_unchanged(root / path, md5), spec)
+                stream.write(pixels.tobytes())
+        cached = np.load(file, mmap_mode="r")
     return cached
+
+
+def _cached(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """What the cache holds; None when there is nothing or the file is damaged."""
+    try:
+        pixels: NDArray[np.uint8] = np.load(file, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
+    return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None

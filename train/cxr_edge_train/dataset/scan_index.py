@@ -6,6 +6,7 @@ and lets two runs share it. It only saves time: whatever is wrong with it, clean
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from cxr_edge_train.dataset.reading import READER, FileFacts
 FILE_NAME = "scan-index-1.sqlite"
 
 _BUSY_S = 30.0
+_RETRY_S = 0.02
 _COLUMNS = ", ".join(FileFacts._fields)
 _LAYOUT = f"""
 CREATE TABLE IF NOT EXISTS facts (
@@ -114,6 +116,19 @@ class ScanIndex:
 
 
 def _open(file: Path) -> sqlite3.Connection:
+    # While another run opens or closes the file, SQLite refuses to switch to write-ahead logging
+    # at once, whatever the timeout.
+    last = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            return _connected(file)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > last:
+                raise
+            time.sleep(_RETRY_S)
+
+
+def _connected(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(file, timeout=_BUSY_S)
     try:
         connection.execute("PRAGMA journal_mode = WAL")

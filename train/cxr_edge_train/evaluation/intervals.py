@@ -1,6 +1,6 @@
 """95% confidence intervals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,20 @@ def wilson_interval(successes: int, n: int) -> Interval:
     return Interval(successes / n, float(interval.low), float(interval.high), n)
 
 
+def patient_draws(patients: NDArray[np.object_], *, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Endless bootstrap samples of patients: how often each image ``[N]`` was drawn.
+
+    Args:
+        patients: ``[N]`` patient id of each image.
+        seed: of the draws.
+    """
+    ids, patient_of = np.unique(patients, return_inverse=True)
+    random = np.random.default_rng(seed)
+    while True:
+        drawn = random.integers(len(ids), size=len(ids))
+        yield np.bincount(drawn, minlength=len(ids))[patient_of]
+
+
 def patient_bootstrap(
     statistics: Callable[[NDArray[np.int64]], dict[str, float]],
     patients: NDArray[np.object_],
@@ -57,14 +71,13 @@ def patient_bootstrap(
         patients: ``[N]`` patient id of each image.
         seed: of the draws.
     """
-    ids, patient_of = np.unique(patients, return_inverse=True)
-    random = np.random.default_rng(seed)
     draws: list[list[float]] = []
-    while len(draws) < RESAMPLES:
-        drawn = random.integers(len(ids), size=len(ids))
-        values = list(statistics(np.bincount(drawn, minlength=len(ids))[patient_of]).values())
+    for weights in patient_draws(patients, seed=seed):
+        values = list(statistics(weights).values())
         if not np.isnan(values).any():  # a draw without one of the labels has no AUC; draw again
             draws.append(values)
+        if len(draws) == RESAMPLES:
+            break
     tail = (1 - CONFIDENCE) / 2
     lows, highs = np.quantile(draws, [tail, 1 - tail], axis=0)
     n = len(patients)

@@ -60,7 +60,8 @@ class Metrics:
         accuracy: share of right decisions at the threshold; Wilson.
         brier: mean squared difference of probability and label (Brier 1950); bootstrap.
         expected_calibration_error: see
-            :func:`cxr_edge_train.evaluation.reliability.expected_calibration_error`; bootstrap.
+            :func:`cxr_edge_train.evaluation.reliability.expected_calibration_error`, also for its
+            interval.
     """
 
     auc: Interval
@@ -125,9 +126,6 @@ def evaluate(
             "average_precision": average_precision,
             "f1": 2 * true_positives / max(1, int(weights @ (labels + called))),
             "brier": float(weights @ squares) / int(weights.sum()),
-            "expected_calibration_error": expected_calibration_error(
-                probabilities, labels, weights
-            ),
         }
 
     patients = patient_groups(table).to_numpy(object)
@@ -143,5 +141,7 @@ def evaluate(
         f1=drawn["f1"],
         accuracy=wilson_interval(counts.correct, counts.n),
         brier=drawn["brier"],
-        expected_calibration_error=drawn["expected_calibration_error"],
+        expected_calibration_error=expected_calibration_error(
+            probabilities, labels, patients, seed=_BOOTSTRAP_SEED
+        ),
     )

@@ -73,6 +73,8 @@ def highest_recall(
 ) -> OperatingPoint:
     """The highest sensitivity among the thresholds with at least ``min_specificity``.
 
+    Of those with the same sensitivity the one with the highest specificity is taken.
+
     Architectures are compared here: recall alone would choose the model that always says
     PNEUMONIA.
 
@@ -89,11 +91,13 @@ def highest_recall(
     false_positive_rate, sensitivity, thresholds = roc_curve(
         labels, probabilities, drop_intermediate=False
     )
-    # The last point that keeps the floor; the first one, where nothing is called PNEUMONIA and
-    # scikit-learn's threshold is infinite, always does. Counts are compared, not rounded shares.
+    # The first point, where nothing is called PNEUMONIA and scikit-learn's threshold is infinite,
+    # always keeps the floor. Counts are compared, not rounded shares.
     negatives = int((labels == 0).sum())
     false_positives = np.rint(false_positive_rate * negatives)
-    index = int(np.flatnonzero(negatives - false_positives >= min_specificity * negatives)[-1])
+    last = int(np.flatnonzero(negatives - false_positives >= min_specificity * negatives)[-1])
+    # Points before it with the same sensitivity call fewer normal films PNEUMONIA.
+    index = int(np.flatnonzero(sensitivity == sensitivity[last])[0])
     reached = float(thresholds[index])
     return OperatingPoint(
         threshold=_midway(probabilities, reached) if np.isfinite(reached) else _ABOVE_ALL,
