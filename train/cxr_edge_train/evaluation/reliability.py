@@ -92,8 +92,8 @@ def expected_calibration_error(
     excess = probabilities - labels
 
     def by_bin(weights: NDArray[np.int64]) -> NDArray[np.float64]:
-        sums: NDArray[np.float64] = np.bincount(numbers, weights * excess, minlength=BINS)
-        return sums / weights.sum()
+        sums = np.bincount(numbers, weights=weights * excess, minlength=BINS)
+        return sums.astype(np.float64) / float(weights.sum())
 
     measured = by_bin(np.ones(len(labels), dtype=np.int64))
     draws = itertools.islice(patient_draws(patients, seed=seed), RESAMPLES)
