@@ -54,11 +54,17 @@ def test_comparison_trains_chooses_and_shows_test_figures_from_the_log(
     assert int(winner.optimizer.iterations) > 0
     assert "## Why this one" in (output / "winner" / "MODEL_CARD.md").read_text()
 
-    sha256 = hashlib.sha256((output / "runs" / "tiny" / "model.keras").read_bytes()).hexdigest()
-    figure = {"value": 0.875, "low": 0.8, "high": 0.9, "n": 40}
-    (output / "test-log.jsonl").write_text(
-        json.dumps({"model_sha256": sha256, "test_digest": "0f", "metrics": {"auc": figure}}) + "\n"
-    )
+    def reading(name: str, test_digest: str) -> str:
+        model = (output / "runs" / name / "model.keras").read_bytes()
+        entry = {
+            "model_sha256": hashlib.sha256(model).hexdigest(),
+            "test_digest": test_digest,
+            "metrics": {"auc": {"value": 0.875, "low": 0.8, "high": 0.9, "n": 40}},
+        }
+        return json.dumps(entry) + "\n"
+
+    log = output / "test-log.jsonl"
+    log.write_text(reading("tiny", "one"))
     before = rows
     outcome = cxr_edge(*arguments)
     assert "tiny: trained already" in outcome.err
@@ -67,16 +73,13 @@ def test_comparison_trains_chooses_and_shows_test_figures_from_the_log(
     assert "0.875 [0.800, 0.900]" in (output / "comparison.md").read_text()
     assert list(csv.DictReader((output / "comparison.csv").read_text().splitlines())) == before
 
-    log = output / "test-log.jsonl"
-    once = log.read_text()
-    log.write_text(once * 2)
+    log.write_text(reading("tiny", "one") * 2)
     (output / "comparison.md").unlink()
     outcome = cxr_edge(*arguments)
     assert outcome.code == 1
     assert "tiny was read on test more than once" in outcome.err
     assert "Not read yet." in (output / "comparison.md").read_text()
-    twin = hashlib.sha256((output / "runs" / "twin" / "model.keras").read_bytes()).hexdigest()
-    log.write_text(once + once.replace(sha256, twin).replace("0f", "1f"))
+    log.write_text(reading("tiny", "one") + reading("twin", "other"))
     assert "tiny and twin were read on different test images" in cxr_edge(*arguments).err
     log.write_text("{\n")
     assert "test-log.jsonl: line 1 is damaged" in cxr_edge(*arguments).err
