@@ -20,6 +20,8 @@
     │   └── EngineMissing        no engine is installed for this kind of model
     ├── DatasetError             images, metadata or splits cannot be used for training
     ├── RunError                 a training run is incomplete or was tampered with
+    ├── ReportError              the report of a conversion cannot be read
+    ├── ConversionError          a model cannot be expressed in the wanted format
     ├── ExtraMissing             the command needs packages that are not installed
     └── LimitMissed              a stated limit was missed (exit code 4)
 
@@ -108,6 +110,14 @@ class DatasetError(CxrEdgeError):
 
 class RunError(CxrEdgeError):
     """A training run is incomplete or damaged."""
+
+
+class ReportError(CxrEdgeError):
+    """The report of a conversion is missing or damaged."""
+
+
+class ConversionError(CxrEdgeError):
+    """A model cannot be expressed in the wanted format."""
 
 
 class ExtraMissing(CxrEdgeError):

@@ -12,12 +12,21 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from cxr_edge_runtime.errors import BundleInvalid, BundleTooNew
 from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
 
-SCHEMA_VERSION = 1
+# 1: all three outputs, TFLite in float32 or INT8. 2: says which outputs there are; more kinds.
+SCHEMA_VERSION = 2
 # VGG16 in float32, the largest model we build, has 59 MB.
 MAX_FILE_BYTES = 200_000_000
 
-# The model contract: type and zero point of the input follow from the quantization.
-_INPUTS = {"float32": ("float32", 0), "int8": ("int8", -128)}
+# The model contract, by format: type and zero point of the input follow from the quantization.
+# ONNX models keep the scaling of grey values in float, so they take floats even in INT8.
+_FLOAT, _INT8 = ("float32", 0), ("int8", -128)
+_INPUTS = {
+    "tflite": {"float32": _FLOAT, "float16": _FLOAT, "dynamic": _FLOAT, "int8": _INT8},
+    "onnx": {"float32": _FLOAT, "int8": _FLOAT},
+}
+
+# What a model may give, by name, never by position; a logit it must give.
+OUTPUTS = ("cam", "logit", "embedding")
 # Beyond it an integer of JSON has no double.
 _LARGEST = sys.float_info.max
 
@@ -34,7 +43,14 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """The model's file, its format (``tflite``) and quantization (``float32``, ``int8``)."""
+    """The model's file and what it is.
+
+    Attributes:
+        file: its name.
+        format: ``tflite`` or ``onnx``.
+        quantization: ``float32``, ``float16`` (weights), ``dynamic`` (INT8 weights) or ``int8``
+            (weights and activations); ONNX has the first and the last.
+    """
 
     file: str
     format: str
@@ -58,9 +74,11 @@ class InputEntry:
     zero_point: int
 
     @classmethod
-    def of_contract(cls, quantization: str, preprocess: PreprocessSpec) -> "InputEntry":
-        """The input that the model contract gives to a quantization, ``float32`` or ``int8``."""
-        dtype, zero_point = _INPUTS[quantization]
+    def of_contract(
+        cls, format: str, quantization: str, preprocess: PreprocessSpec
+    ) -> "InputEntry":
+        """The input that the model contract gives to a model; see :class:`ModelEntry`."""
+        dtype, zero_point = _INPUTS[format][quantization]
         return cls((1, preprocess.height, preprocess.width, 1), dtype, 1.0, zero_point)
 
 
@@ -119,6 +137,8 @@ class Manifest:
         files: every file of the bundle but the manifest and its checksum.
         model: the model's file and kind.
         input: the model's input tensor.
+        outputs: those of :data:`OUTPUTS` that the model gives; ``logit`` always. Without ``cam``
+            there is no heat map, without ``embedding`` no input gate.
         preprocess: from grey pixels to input.
         temperature: probability is ``sigmoid(logit / temperature)``.
         threshold: the frozen operating point.
@@ -140,6 +160,7 @@ class Manifest:
     files: dict[str, FileEntry]
     model: ModelEntry
     input: InputEntry
+    outputs: tuple[str, ...]
     preprocess: PreprocessSpec
     temperature: float
     threshold: Threshold
@@ -181,9 +202,18 @@ def parse_manifest(content: bytes, *, name: str = "bundle.json") -> Manifest:
             f"{name}: schema version {version}, this cxr-edge reads up to {SCHEMA_VERSION}; "
             "update cxr-edge"
         )
-    manifest: Manifest = _read(Manifest, values, "", name)
+    manifest: Manifest = _read(Manifest, _migrated(values, name), "", name)
     _check(manifest, name)
     return manifest
+
+
+def _migrated(values: dict[str, Any], name: str) -> dict[str, Any]:
+    """The manifest of an earlier version in the form of this one."""
+    if values["schema_version"] == 1:
+        if "outputs" in values:
+            raise BundleInvalid(f"{name}: unknown field outputs")
+        return values | {"outputs": list(OUTPUTS), "schema_version": SCHEMA_VERSION}
+    return values
 
 
 def _read(expected: Any, value: Any, where: str, name: str) -> Any:
@@ -235,14 +265,21 @@ def _require(condition: bool, where: str, expected: str, value: Any, name: str) 
 def _check(manifest: Manifest, name: str) -> None:
     """What the types alone do not say."""
     height, width = manifest.preprocess.height, manifest.preprocess.width
-    dtype, zero_point = _INPUTS.get(manifest.model.quantization, (None, None))
+    kinds = _INPUTS.get(manifest.model.format, {})
+    dtype, zero_point = kinds.get(manifest.model.quantization, (None, None))
+    outputs = set(manifest.outputs)
     conditions = (
         (len(set(manifest.labels)) == 2 == len(manifest.labels), "labels must be two"),
         (manifest.positive_label in manifest.labels, "positive_label must be one of labels"),
         (manifest.model.file in manifest.files, "model.file must be listed in files"),
+        (bool(kinds), f"model.format must be {' or '.join(_INPUTS)}"),
         (
             manifest.input.dtype == dtype,
-            f"model.quantization must be {' or '.join(_INPUTS)}, and input.dtype that of it",
+            f"model.quantization must be {' or '.join(kinds)}, and input.dtype that of it",
+        ),
+        (
+            "logit" in outputs <= set(OUTPUTS) and len(outputs) == len(manifest.outputs),
+            f"outputs must be logit and any of {', '.join(OUTPUTS)}, each once",
         ),
         (
             all(0 <= entry.bytes <= MAX_FILE_BYTES for entry in manifest.files.values()),
@@ -260,7 +297,7 @@ def _check(manifest: Manifest, name: str) -> None:
         (manifest.input.scale == 1.0, "input.scale must be 1"),
         (
             manifest.input.zero_point == zero_point,
-            "input must be float32 with zero_point 0 or int8 with zero_point -128",
+            "input.zero_point must be 0 for float32 and -128 for int8",
         ),
         (all(_is_plain(file) for file in manifest.files), "files must be plain names"),
     )

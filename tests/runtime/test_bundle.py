@@ -3,9 +3,11 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cxr_edge_runtime.bundle import CHECKSUM, MANIFEST, Bundle, describe_files, write_bundle
+from cxr_edge_runtime.engines import open_engine
 from cxr_edge_runtime.errors import BundleCorrupted, BundleError, BundleInvalid, BundleNotFound
 
 
@@ -97,3 +99,9 @@ def test_manifest_must_describe_what_is_written(golden_bundle: Path, tmp_path: P
         )
         write_bundle(tmp_path / "x", broken, contents)
     assert not (tmp_path / "x").exists()
+
+
+def test_bundle_of_version_1_still_loads_and_runs() -> None:
+    bundle = Bundle.load(Path(__file__).parent / "golden" / "bundle-v1")
+    outputs = open_engine(bundle).run(np.zeros((1, 32, 32, 1), np.uint8))
+    assert set(outputs) == set(bundle.manifest.outputs) == {"cam", "logit", "embedding"}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxr_edge_runtime.errors import BundleError, BundleInvalid, BundleTooNew
-from cxr_edge_runtime.manifest import SCHEMA_VERSION, parse_manifest
+from cxr_edge_runtime.manifest import SCHEMA_VERSION, InputEntry, parse_manifest
 
 GOLDEN = Path(__file__).parent / "golden" / "bundle-v1" / "bundle.json"
 
@@ -22,9 +22,54 @@ def encoded(content: Any) -> bytes:
     return json.dumps(content).encode()
 
 
-def test_golden_manifest_of_version_1_reads_and_writes_back_the_same() -> None:
-    content = GOLDEN.read_bytes()
+def test_golden_manifest_of_version_2_reads_and_writes_back_the_same() -> None:
+    content = (GOLDEN.parents[1] / "bundle-v2" / "bundle.json").read_bytes()
     assert parse_manifest(content).to_json().encode() == content
+
+
+def test_manifest_of_version_1_has_all_outputs() -> None:
+    content = values()
+    assert content["schema_version"] == 1
+    manifest = parse_manifest(encoded(content))
+    assert (manifest.schema_version, manifest.outputs) == (2, ("cam", "logit", "embedding"))
+    content |= {"schema_version": 2, "outputs": ["cam", "logit", "embedding"]}
+    assert parse_manifest(encoded(content)) == manifest
+
+
+def test_version_1_cannot_say_what_version_2_can() -> None:
+    with pytest.raises(BundleInvalid, match="unknown field outputs"):
+        parse_manifest(encoded(values() | {"outputs": ["logit"]}))
+
+
+@pytest.mark.parametrize(
+    ("format", "quantization", "dtype"),
+    [
+        ("tflite", "float32", "float32"),
+        ("tflite", "float16", "float32"),
+        ("tflite", "dynamic", "float32"),
+        ("tflite", "int8", "int8"),
+        ("onnx", "float32", "float32"),
+        ("onnx", "int8", "float32"),
+    ],
+)
+def test_input_follows_from_format_and_quantization(
+    format: str, quantization: str, dtype: str
+) -> None:
+    content = values()
+    content["model"] |= {"format": format, "quantization": quantization}
+    content["input"] |= {"dtype": dtype, "zero_point": -128 if dtype == "int8" else 0}
+    manifest = parse_manifest(encoded(content))
+    assert InputEntry.of_contract(format, quantization, manifest.preprocess) == manifest.input
+    content["input"]["dtype"] = "float32" if dtype == "int8" else "int8"
+    with pytest.raises(BundleInvalid, match=r"input\.dtype that of it"):
+        parse_manifest(encoded(content))
+
+
+@pytest.mark.parametrize("outputs", [[], ["cam"], ["logit", "logit"], ["logit", "other"]])
+def test_outputs_are_those_of_the_contract(outputs: list[str]) -> None:
+    content = values() | {"schema_version": 2, "outputs": outputs}
+    with pytest.raises(BundleInvalid, match="outputs must be logit and any of cam, logit"):
+        parse_manifest(encoded(content))
 
 
 def test_newer_schema_is_refused_in_one_clear_line() -> None:
@@ -78,9 +123,14 @@ def test_line_break_in_a_key_stays_out_of_the_message(section: str) -> None:
         (("positive_label",), "FLU", "positive_label must be one of labels"),
         (("model", "file"), "other.tflite", "model.file must be listed in files"),
         (("input", "scale"), 0.9, "input.scale must be 1"),
-        (("input", "zero_point"), 0, "zero_point -128"),
+        (("input", "zero_point"), 0, "-128 for int8"),
+        (("model", "format"), "pickle", "model.format must be tflite or onnx"),
         (("input", "dtype"), "uint8", "input.dtype that of it"),
-        (("model", "quantization"), "banana", "model.quantization must be float32 or int8"),
+        (
+            ("model", "quantization"),
+            "banana",
+            "must be float32 or float16 or dynamic or int8",
+        ),
         (("labels",), ["FLU", "FLU"], "labels must be two"),
         (("temperature",), 10**400, "temperature must be a finite number"),
         (("files", "model.tflite", "bytes"), -2, "files must have 0 to"),

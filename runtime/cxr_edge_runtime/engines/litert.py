@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.engines import OUTPUTS, Outputs, to_stored
+from cxr_edge_runtime.engines import Outputs, check_input, check_signature, to_stored
 from cxr_edge_runtime.errors import EngineError, EngineMissing
 from cxr_edge_runtime.manifest import InputEntry
 from cxr_edge_runtime.native_output import stderr_silenced
@@ -17,12 +17,15 @@ _MAGIC = b"TFL3"
 class LiteRtEngine:
     """A TFLite model in an interpreter of its own; not to be shared between threads."""
 
-    def __init__(self, model: bytes, entry: InputEntry, *, threads: int = 1) -> None:
+    def __init__(
+        self, model: bytes, entry: InputEntry, outputs: tuple[str, ...], *, threads: int = 1
+    ) -> None:
         """Load a model.
 
         Args:
             model: bytes of the ``.tflite`` file.
             entry: the manifest's description of the input, compared with the model's own.
+            outputs: the names of its outputs, compared too.
             threads: threads of the interpreter.
 
         Raises:
@@ -41,7 +44,7 @@ class LiteRtEngine:
             raise EngineError(f"{self.name} cannot load the model ({error})") from error
         self._interpreter = interpreter  # the runner does not keep it alive
         self._entry = entry
-        self._check_contract()
+        self._check_contract(outputs)
 
     def run(self, image: NDArray[np.uint8]) -> Outputs:
         """See :class:`cxr_edge_runtime.engines.Engine`."""
@@ -51,27 +54,16 @@ class LiteRtEngine:
             raise EngineError(f"{self.name} cannot run the model ({error})") from error
         return outputs
 
-    def _check_contract(self) -> None:
+    def _check_contract(self, names: tuple[str, ...]) -> None:
         inputs = self._runner.get_input_details()
         outputs = self._runner.get_output_details()
-        if set(inputs) != {"image"} or set(outputs) != set(OUTPUTS):
-            raise EngineError(
-                f"the model's signature is {sorted(inputs)} -> {sorted(outputs)}, "
-                f"expected ['image'] -> {sorted(OUTPUTS)}"
-            )
+        check_signature(set(inputs), set(outputs), names)
         image = inputs["image"]
         scale, zero_point = image["quantization"]
         # A float tensor states no scale (0.0, 0): its values are grey values as they are.
-        found = (
-            tuple(int(side) for side in image["shape"]),
-            np.dtype(image["dtype"]).name,
-            float(scale) or 1.0,
-            int(zero_point),
-        )
-        entry = self._entry
-        stated = (entry.shape, entry.dtype, entry.scale, entry.zero_point)
-        if found != stated:
-            raise EngineError(f"the model's input is {found}, the manifest states {stated}")
+        shape = tuple(int(side) for side in image["shape"])
+        dtype = np.dtype(image["dtype"]).name
+        check_input(shape, dtype, float(scale) or 1.0, int(zero_point), self._entry)
         if any(output["dtype"] != np.float32 for output in outputs.values()):
             raise EngineError("the model's outputs are not all float32")
         if tuple(outputs["logit"]["shape"]) != (1, 1):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.engines import OUTPUTS, open_engine, to_stored
+from cxr_edge_runtime.engines import open_engine, to_stored
 from cxr_edge_runtime.engines.litert import LiteRtEngine
 from cxr_edge_runtime.errors import EngineError, EngineMissing
-from cxr_edge_runtime.manifest import InputEntry
+from cxr_edge_runtime.manifest import OUTPUTS, InputEntry
 
 INT8 = InputEntry((1, 32, 32, 1), "int8", 1.0, -128)
 
@@ -51,23 +51,22 @@ def test_threads_change_nothing(bundle: Bundle) -> None:
 @pytest.mark.parametrize("content", [b"", b"TFL3", b"\0\0\0\0TFL3garbage" * 20, b"\0" * 500])
 def test_what_is_no_model_is_refused(content: bytes) -> None:
     with pytest.raises(EngineError):
-        LiteRtEngine(content, INT8)
+        LiteRtEngine(content, INT8, OUTPUTS)
 
 
 def test_truncated_model_is_refused(bundle: Bundle) -> None:
     with pytest.raises(EngineError):
-        LiteRtEngine(bundle.model[: len(bundle.model) // 2], INT8)
+        LiteRtEngine(bundle.model[: len(bundle.model) // 2], INT8, OUTPUTS)
 
 
 def test_input_other_than_stated_is_refused(bundle: Bundle) -> None:
     with pytest.raises(EngineError, match="the manifest states"):
-        LiteRtEngine(bundle.model, InputEntry((1, 32, 32, 1), "float32", 1.0, 0))
+        LiteRtEngine(bundle.model, InputEntry((1, 32, 32, 1), "float32", 1.0, 0), OUTPUTS)
 
 
-def test_unknown_format_has_no_engine(bundle: Bundle) -> None:
-    model = replace(bundle.manifest.model, format="pickle")
-    other = replace(bundle, manifest=replace(bundle.manifest, model=model))
-    with pytest.raises(EngineError, match="no engine for models of format pickle"):
+def test_outputs_other_than_stated_are_refused(bundle: Bundle) -> None:
+    other = replace(bundle, manifest=replace(bundle.manifest, outputs=("logit",)))
+    with pytest.raises(EngineError, match=r"signature is .*, expected \['image'\] -> \['logit'\]"):
         open_engine(other)
 
 
@@ -77,7 +76,7 @@ def test_missing_engine_says_what_to_install(
     for module in ("ai_edge_litert.interpreter", "tflite_runtime.interpreter"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(EngineMissing, match="pip install ai-edge-litert"):
-        LiteRtEngine(bundle.model, INT8)
+        LiteRtEngine(bundle.model, INT8, OUTPUTS)
 
 
 def test_loading_prints_nothing(bundle: Bundle, capfd: pytest.CaptureFixture[str]) -> None:

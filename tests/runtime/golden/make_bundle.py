@@ -1,4 +1,4 @@
-"""How ``bundle-v1`` was made; run once, kept to show it. Later schema versions get their own."""
+"""How ``bundle-v2`` was made; run once, kept to show it. ``bundle-v1`` is of an earlier version."""
 
 import sys
 from pathlib import Path
@@ -7,10 +7,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from cxr_edge_convert.tflite import tensor_ranges, to_float32, to_int8
+from cxr_edge_convert.graphs import scaling_tensors
+from cxr_edge_convert.ranges import activation_ranges
+from cxr_edge_convert.tflite import TfliteProbe, to_float32, to_int8
 from cxr_edge_runtime.bundle import describe_files, write_bundle
 from cxr_edge_runtime.manifest import (
     NOTICE,
+    OUTPUTS,
     Calibration,
     Figure,
     InputEntry,
@@ -20,17 +23,22 @@ from cxr_edge_runtime.manifest import (
     Training,
 )
 from cxr_edge_runtime.preprocess import PreprocessSpec
+from cxr_edge_train.recipe import Calibration as Method
 from synthetic import noisy_gradient
 from tiny_model import tiny_model
 
 pixels = np.stack([noisy_gradient((32, 32), seed) for seed in range(20)])[..., np.newaxis]
 float32 = to_float32(tiny_model())
+probe = TfliteProbe(float32)
+ranges = activation_ranges(
+    probe, pixels, scaling=scaling_tensors(probe.operators), calibration=Method()
+)
 contents = {
-    "model.tflite": to_int8(float32, tensor_ranges(float32, pixels)),
+    "model.tflite": to_int8(float32, ranges),
     "MODEL_CARD.md": b"# tiny\n\nRandom weights, for tests.\n",
 }
 manifest = Manifest(
-    schema_version=1,
+    schema_version=2,
     name="tiny-int8",
     version="1",
     task="pneumonia on chest X-rays",
@@ -39,6 +47,7 @@ manifest = Manifest(
     files=describe_files(contents),
     model=ModelEntry("model.tflite", "tflite", "int8"),
     input=InputEntry((1, 32, 32, 1), "int8", 1.0, -128),
+    outputs=OUTPUTS,
     preprocess=PreprocessSpec(32, 32),
     temperature=1.5,
     threshold=Threshold(0.4, "none, random weights", "nothing"),
@@ -50,4 +59,4 @@ manifest = Manifest(
     notice=NOTICE,
     license="Apache-2.0",
 )
-write_bundle(Path(__file__).parent / "bundle-v1", manifest, contents)
+write_bundle(Path(__file__).parent / "bundle-v2", manifest, contents)

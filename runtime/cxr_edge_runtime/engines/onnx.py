@@ -1,0 +1,85 @@
+"""ONNX models through ONNX Runtime on the processor."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr_edge_runtime.engines import Outputs, check_input, check_signature, to_stored
+from cxr_edge_runtime.errors import EngineError, EngineMissing
+from cxr_edge_runtime.manifest import InputEntry
+
+# ONNX Runtime's numbers: errors only; warnings about the graph are nothing a user can act on.
+_ERRORS_ONLY = 3
+
+
+class OnnxEngine:
+    """An ONNX model in a session of its own."""
+
+    name = "onnxruntime"
+
+    def __init__(
+        self, model: bytes, entry: InputEntry, outputs: tuple[str, ...], *, threads: int = 1
+    ) -> None:
+        """Load a model.
+
+        Args:
+            model: bytes of the ``.onnx`` file.
+            entry: the manifest's description of the input, compared with the model's own.
+            outputs: the names of its outputs, compared too.
+            threads: threads of one inference.
+
+        Raises:
+            EngineMissing: ONNX Runtime is not installed.
+            EngineError: the session refuses the model, or the model breaks the contract.
+        """
+        onnxruntime = _onnxruntime()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _ERRORS_ONLY
+        # Threads that spin while they wait take the other cores' time from other work.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its errors share no base class of their own
+            raise EngineError(f"{self.name} cannot load the model ({error})") from error
+        self._entry = entry
+        self._names = outputs
+        self._check_contract(outputs)
+
+    def run(self, image: NDArray[np.uint8]) -> Outputs:
+        """See :class:`cxr_edge_runtime.engines.Engine`."""
+        try:
+            values = self._session.run(self._names, {"image": to_stored(image, self._entry)})
+        except Exception as error:  # as above
+            raise EngineError(f"{self.name} cannot run the model ({error})") from error
+        return dict(zip(self._names, values))
+
+    def _check_contract(self, names: tuple[str, ...]) -> None:
+        inputs = {value.name: value for value in self._session.get_inputs()}
+        outputs = {value.name: value for value in self._session.get_outputs()}
+        check_signature(set(inputs), set(outputs), names)
+        image = inputs["image"]
+        # ONNX gives tensors no scale: values are grey values as they are.
+        check_input(tuple(image.shape), _dtype(image.type), 1.0, 0, self._entry)
+        if any(_dtype(output.type) != "float32" for output in outputs.values()):
+            raise EngineError("the model's outputs are not all float32")
+        if outputs["logit"].shape != [1, 1]:
+            raise EngineError(f"the model's logit has shape {outputs['logit'].shape}, not [1, 1]")
+
+
+def _dtype(onnx_type: str) -> str:
+    return "float32" if onnx_type == "tensor(float)" else onnx_type
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        raise EngineMissing(
+            "this bundle holds an ONNX model; run: pip install 'cxr-edge[onnx]'"
+        ) from None
+    return onnxruntime
