@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from cxr_edge_train.evaluation.subject import Subject
 
 
+# Files by which a run and a bundle are known.
+_OTHERS = ("run.json", "unfinished.json", "bundle.json")
+
+
 class Split(StrEnum):
     """What can be measured; training images would say nothing."""
 
@@ -56,6 +60,9 @@ def evaluate(
         raise InvalidRequest("--split test needs --log FILE: every reading of test is recorded")
     if output and output.exists() and not output.is_dir():
         raise InvalidRequest(f"{output}: is a file; choose another --output")
+    if output and any((output / name).exists() for name in _OTHERS):
+        # A run's predictions.csv and figures would be replaced by those of other images.
+        raise InvalidRequest(f"{output}: holds a run or a bundle; choose another --output")
     measured = _load(subject, threads)
     table = read_splits(splits, read_metadata(metadata))
     learned = table[table["split"] != Split.TEST.value]
@@ -103,6 +110,8 @@ def _load(name_or_folder: str, threads: int) -> "Subject":
         from cxr_edge_train.evaluation.run_subject import RunSubject
 
         return RunSubject(folder)
+    if (folder / "unfinished.json").exists():
+        raise RunError(f"{folder}: is not finished; go on with the cxr-edge train that began it")
     if folder.is_dir() and not (folder / MANIFEST).exists():
         raise RunError(f"{folder}: neither a finished run (run.json) nor a bundle ({MANIFEST})")
     from cxr_edge.bundles import load_bundle

@@ -20,9 +20,12 @@ def split(
 
     The data set's own test folder stays test.
     """
+    from cxr_edge_runtime.errors import InvalidRequest
     from cxr_edge_train.dataset.metadata import read_metadata, write_splits
     from cxr_edge_train.dataset.splits import assign_splits
 
+    if output.resolve() == metadata.resolve():
+        raise InvalidRequest(f"{output}: is the metadata itself; choose another --output")
     table = read_metadata(metadata)
     assigned = assign_splits(table, seed=seed)
     write_splits(output, assigned)

@@ -64,7 +64,10 @@ def train(
 
     start = None if weights == "none" else weights
     settings = recipe_for(start, read_recipe(recipe) if recipe else Recipe())
-    table = read_splits(splits, read_metadata(metadata))
+    cleaned = read_metadata(metadata)
+    table = read_splits(splits, cleaned)
+    if len(table) < len(cleaned):
+        say(f"note: {len(cleaned) - len(table)} images of the metadata are in no split")
     folder = output or folder_for(
         default_cache_dir(),
         fit_settings(table, architecture=architecture, weights=start, recipe=settings, seed=seed),

@@ -41,11 +41,11 @@ def test_weights_for_all_others_and_for_one(tiny_road: Any, tmp_path: Path) -> N
 def test_recipe_for_one(tiny_road: Any, tmp_path: Path) -> None:
     recipe = tmp_path / "r.toml"
     recipe.write_text('[fit]\nepochs = 3\nfine_tune_from = "block3"\n')
-    made = make(tiny_road, tmp_path, recipes=[f"pure_cnn={recipe}"])
+    made = make(tiny_road, tmp_path / "out", recipes=[f"pure_cnn={recipe}"])
     assert [task.recipe.fit.epochs for task in made] == [12, 3]
     # Its weights begin at random, so none of them is frozen.
     assert (made[1].recipe.fit.head_epochs, made[1].recipe.fit.fine_tune_from) == (0, "")
-    assert made[0].folder == tmp_path / "runs" / "tiny"
+    assert made[0].folder == tmp_path / "out" / "runs" / "tiny"
     assert not made[0].finished
 
 

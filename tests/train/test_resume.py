@@ -125,3 +125,11 @@ def test_folder_with_braces_in_its_name_is_just_a_folder(
     small_fit.run(folder)
     assert small_fit.history(folder) == small_fit.history(whole[0])
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+@pytest.mark.parametrize("text", ["", "epo", "epoch,loss\n0,0.5\n"])
+def test_damaged_history_is_found_before_the_first_epoch(tmp_path: Path, text: str) -> None:
+    np.savez(tmp_path / "snapshot.npz", progress=json.dumps({"epochs": 3}))
+    (tmp_path / "history.csv").write_text(text)
+    with pytest.raises(RunError, match=r"history\.csv: damaged; remove .* and train again"):
+        small_fit.run(tmp_path)

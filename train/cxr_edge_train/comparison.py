@@ -131,7 +131,13 @@ def choose(candidates: Sequence[Candidate]) -> Choice:
         (c for c in candidates if p_values[c.name] >= SIGNIFICANCE), key=_by_auc, reverse=True
     )
     winner = finalists[0]
-    return Choice(winner, leader, p_values, tuple(finalists), _reason(winner, leader, finalists))
+    return Choice(
+        winner,
+        leader,
+        p_values,
+        tuple(finalists),
+        _reason(winner, leader, finalists, alone=len(candidates) == 1),
+    )
 
 
 def _by_auc(candidate: Candidate) -> tuple[float, int]:
@@ -139,13 +145,17 @@ def _by_auc(candidate: Candidate) -> tuple[float, int]:
     return round(candidate.metrics.auc.value, 3), -candidate.parameters
 
 
-def _reason(winner: Candidate, leader: Candidate, finalists: Sequence[Candidate]) -> str:
+def _reason(
+    winner: Candidate, leader: Candidate, finalists: Sequence[Candidate], *, alone: bool
+) -> str:
     floor = leader.specificity
     words = (
         f"{leader.name} has the highest validation recall, {leader.recall}, where specificity is "
         f"{floor.value:.3f}. "
     )
     others = [c.name for c in finalists if c is not leader]
+    if alone:
+        return words + "It was compared with no other."
     if not others:
         return words + "Every other architecture's decisions differ from it (exact McNemar's test)."
     words += (

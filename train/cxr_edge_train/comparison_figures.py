@@ -83,8 +83,6 @@ def draw_roc(candidates: Sequence[Candidate]) -> Figure:
         ylabel="sensitivity (recall of PNEUMONIA)",
         title="ROC on validation",
     )
-    floor = min(c.specificity.value for c in candidates)
-    axes.axvline(floor, color=NEUTRAL, linestyle=":", linewidth=1)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, loc="lower right")
     _bare(axes)

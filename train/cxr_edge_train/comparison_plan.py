@@ -1,7 +1,7 @@
 """What a comparison has to train: checked as a whole before the first image is read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -65,6 +65,7 @@ def plan(
     if _FROM_SCRATCH in architectures:
         weights = [f"{_FROM_SCRATCH}=none", *weights]
     weights_of = _by_name(weights, architectures, option="--weights", default="imagenet")
+    _check_output(output)
     recipe_of = _by_name(recipes, architectures, option="--recipe", default="")
     tasks = []
     for name in architectures:
@@ -97,6 +98,16 @@ def _by_name(
     return values
 
 
+def _check_output(output: Path) -> None:
+    """Only a folder of an earlier comparison may hold anything."""
+    there = {path.name for path in output.iterdir()} if output.is_dir() else set()
+    if RUN in there or (there and "runs" not in there):
+        raise InvalidRequest(
+            f"{output}: holds files that are no comparison, for example {min(there)}; choose "
+            "another --output"
+        )
+
+
 def _check_same(
     table: pd.DataFrame,
     name: str,
@@ -107,7 +118,8 @@ def _check_same(
 ) -> None:
     settings = fit_settings(table, architecture=name, weights=weights, recipe=recipe, seed=seed)
     run = read_run(folder)
-    recorded = (folder / "recipe.toml").read_text(encoding="utf-8")
+    # How a model is converted is no part of what it learned.
+    recorded = replace(read_recipe(folder / "recipe.toml"), calibration=recipe.calibration)
     # Runs of before the digest was recorded are known by the name alone.
     known = run.weights_sha256 or settings.weights_sha256
     pairs = {
@@ -115,7 +127,7 @@ def _check_same(
         "weights": ((run.weights, known), (settings.weights, settings.weights_sha256)),
         "seed": (run.seed, settings.seed),
         "dataset": (run.dataset_digest, settings.dataset_digest),
-        "recipe": (recorded, settings.recipe),
+        "recipe": (recorded, recipe_for(weights, recipe)),
     }
     changed = [what for what, (there, wanted) in pairs.items() if there != wanted]
     if changed:

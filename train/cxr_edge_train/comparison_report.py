@@ -137,7 +137,8 @@ def _draw(folder: Path, candidates: Sequence[Candidate]) -> list[Picture]:
         ),
         Picture(
             save_figure(draw_roc(candidates), folder / "roc.png"),
-            "The upper left part of the ROC curves on validation; the line marks the floor.",
+            "The upper left part of the ROC curves on validation; a dot marks "
+            "where each network is compared.",
         ),
         Picture(
             save_figure(draw_learning(candidates), folder / "learning.png"),

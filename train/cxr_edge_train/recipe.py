@@ -106,16 +106,35 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """How conversion finds the range of each tensor of an INT8 model; fitting does not read it.
+
+    Attributes:
+        method: ``min-max`` over all calibration images, or ``percentile``, which cuts off what is
+            rare for finer steps.
+        percentile: with that method at most ``100 - percentile`` percent of a tensor's values lie
+            outside its range.
+    """
+
+    method: str = "min-max"
+    percentile: float = 99.99
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
-    """All hyper-parameters of a training run."""
+    """All hyper-parameters of a model."""
 
     model: Model = field(default_factory=Model)
     augmentation: Augmentation = field(default_factory=Augmentation)
     fit: Fit = field(default_factory=Fit)
+    calibration: Calibration = field(default_factory=Calibration)
 
 
 # The words a key may have; other text keys take any.
-_WORDS: dict[str, tuple[str, ...]] = {"precision": ("float32", "mixed")}
+_WORDS: dict[str, tuple[str, ...]] = {
+    "precision": ("float32", "mixed"),
+    "method": ("min-max", "percentile"),
+}
 
 # Where a number makes sense; keys not listed are shares and probabilities, 0 to 1.
 _RANGES: dict[str, tuple[float, float]] = {
@@ -135,6 +154,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "weight_average": (0, 0.99999),
     "label_smoothing": (0, 0.5),
     "patience": (1, 1000),
+    "percentile": (90, 100),
 }
 
 

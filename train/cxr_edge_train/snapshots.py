@@ -78,6 +78,10 @@ def tidy(folder: Path) -> None:
     history = folder / HISTORY
     if history.exists():
         lines = history.read_bytes().splitlines(keepends=True)
+        if progress.epochs and not (
+            len(lines) > progress.epochs and lines[0].startswith(b"epoch,")
+        ):
+            raise RunError(f"{history}: damaged; remove {folder} and train again")
         # The first line names the columns. Shortening a file works on a full disk, too.
         os.truncate(history, sum(map(len, lines[: progress.epochs + 1])) if progress.epochs else 0)
 

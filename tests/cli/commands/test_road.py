@@ -249,3 +249,37 @@ def test_split_of_a_tiny_set_says_what_is_missing(cxr_edge: Any, tmp_path: Path)
     outcome = cxr_edge("split", tmp_path / "m.csv", "-o", tmp_path / "s.csv")
     assert outcome.code == 1
     assert "3 patients" in outcome.err
+
+
+def test_outputs_that_would_replace_inputs_are_refused(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    metadata = Path(shutil.copy(tiny_road.metadata, tmp_path / "m.csv"))
+    run = Path(shutil.copytree(tiny_road.run, tmp_path / "run"))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    outcome = cxr_edge("split", metadata, "-o", metadata)
+    assert (outcome.code, "is the metadata itself" in outcome.err) == (2, True)
+    outcome = cxr_edge("evaluate", run, metadata, "--splits", tiny_road.splits, "-o", run)
+    assert (outcome.code, "holds a run or a bundle" in outcome.err) == (2, True)
+    outcome = cxr_edge("compare", metadata, "--splits", tiny_road.splits, "-o", run)
+    assert (outcome.code, "holds files that are no comparison" in outcome.err) == (2, True)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_evaluating_an_unfinished_run_says_how_to_finish_it(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "unfinished.json").write_text("{}")
+    outcome = cxr_edge("evaluate", tmp_path, tiny_road.metadata, "--splits", tiny_road.splits)
+    assert outcome.code == 1
+    assert "is not finished; go on with the cxr-edge train that began it" in outcome.err
+
+
+def test_images_in_no_split_are_counted(cxr_edge: Any, tiny_road: Any, tmp_path: Path) -> None:
+    lines = tiny_road.splits.read_text().splitlines(keepends=True)
+    (tmp_path / "s.csv").write_text("".join(lines[:-3]))
+    outcome = cxr_edge(
+        "train", tiny_road.metadata, "--splits", tmp_path / "s.csv", "--architecture", "none",
+        "-o", tmp_path / "run",
+    )  # fmt: skip
+    assert "note: 3 images of the metadata are in no split" in outcome.err

@@ -1,5 +1,6 @@
 """The films a model is most wrong about, with what in them it went by."""
 
+from collections.abc import Sequence
 from pathlib import PurePath
 
 import numpy as np
@@ -49,18 +50,43 @@ def draw_worst_errors(
         activation_maps: the model's ``cam`` output ``[K, h, w]``.
         n_errors: all wrong decisions, shown here or not.
     """
-    rows = -(-len(errors) // _COLUMNS)
+    captions = [
+        f"label {error.label}, probability {error.probability:.3f}\n{shown_name(error.path)}"
+        for error in errors.itertuples()
+    ]
+    title = f"The worst {len(errors)} of {n_errors} wrong decisions"
+    return draw_films(captions, films, activation_maps, title=title)
+
+
+def draw_films(
+    captions: Sequence[str],
+    films: NDArray[np.uint8],
+    activation_maps: NDArray[np.floating] | None,
+    *,
+    title: str,
+) -> Figure:
+    """Films in a grid, each with its caption and, where there are maps, its map laid over it.
+
+    Args:
+        captions: ``[K]``, at least one.
+        films: the model's input ``[K, H, W, 1] uint8``.
+        activation_maps: the model's ``cam`` output ``[K, h, w]``; None for a model without.
+        title: of the figure.
+    """
+    rows = -(-len(captions) // _COLUMNS)
     figure = new_figure(9.6, 1.2 + 2.75 * rows)
-    figure.suptitle(f"The worst {len(errors)} of {n_errors} wrong decisions")
+    figure.suptitle(title)
     grid = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
-    largest = float(np.abs(activation_maps).max()) or 1.0
-    height, width = films.shape[1:3]
     for axes in grid:
         axes.set_axis_off()
-    for axes, error, film, contribution in zip(
-        grid, errors.itertuples(), films[..., 0], activation_maps
-    ):
+    for axes, caption, film in zip(grid, captions, films[..., 0]):
         axes.imshow(film, cmap="gray", vmin=0, vmax=255)
+        axes.set_title(caption, fontsize="small", parse_math=False)
+    if activation_maps is None:
+        return figure
+    largest = float(np.abs(activation_maps).max()) or 1.0
+    height, width = films.shape[1:3]
+    for axes, contribution in zip(grid, activation_maps):
         overlay = axes.imshow(
             contribution,
             cmap=_CONTRIBUTION,
@@ -70,11 +96,6 @@ def draw_worst_errors(
             alpha=_OPACITY * np.sqrt(np.abs(contribution) / largest),
             extent=(-0.5, width - 0.5, height - 0.5, -0.5),
             interpolation="bilinear",
-        )
-        axes.set_title(
-            f"label {error.label}, probability {error.probability:.3f}\n{shown_name(error.path)}",
-            fontsize="small",
-            parse_math=False,
         )
     bar = figure.colorbar(overlay, ax=list(grid), location="bottom", shrink=0.5, aspect=40)
     bar.set_label("activation map: speaks for NORMAL (−) or PNEUMONIA (+); its mean is the logit")
