@@ -39,9 +39,8 @@ def main() -> None:
     float_file = Path(__file__).resolve().parents[1] / "models" / "float" / "mobilenetv2.keras"
     model = keras.models.load_model(float_file, compile=False)
     int8 = open_engine(bundle)
-    float32 = LiteRtEngine(
-        to_float32(model), InputEntry.of_contract("float32", bundle.manifest.preprocess)
-    )
+    entry = InputEntry.of_contract("tflite", "float32", bundle.manifest.preprocess)
+    float32 = LiteRtEngine(to_float32(model), entry, bundle.manifest.outputs)
     images = np.random.default_rng(0).integers(0, 256, (rounds, *shape), dtype=np.uint8)
     for image in images[:10]:
         int8.run(image), float32.run(image)

@@ -13,6 +13,8 @@ from cxr_edge.commands.compare import compare
 from cxr_edge.commands.convert import convert
 from cxr_edge.commands.eda import eda
 from cxr_edge.commands.evaluate import evaluate
+from cxr_edge.commands.info import info
+from cxr_edge.commands.report import report
 from cxr_edge.commands.split import split
 from cxr_edge.commands.train import train
 from cxr_edge.terminal import say
@@ -45,12 +47,14 @@ def _needs(extra: str, command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 app.command()(classify)
+app.command()(info)
 app.command()(_needs("train", clean))
 app.command()(_needs("train", split))
 app.command()(_needs("train", eda))
 app.command()(_needs("train", train))
 app.command()(_needs("train", compare))
 app.command()(_needs("convert", convert))
+app.command()(_needs("convert", report))
 app.command()(_needs("train", evaluate))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -27,8 +28,8 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def golden_bundle() -> Path:
-    """A tiny bundle of schema version 1, kept as it was written."""
-    return Path(__file__).parent / "runtime" / "golden" / "bundle-v1"
+    """A tiny bundle of the present schema, kept as it was written."""
+    return Path(__file__).parent / "runtime" / "golden" / "bundle-v2"
 
 
 @pytest.fixture
@@ -53,6 +54,16 @@ class TinyRoad:
     splits: Path
     run: Path
     cache: Path
+
+
+@pytest.fixture(scope="session")
+def tiny_source(tiny_road: TinyRoad) -> Any:
+    """The run of :func:`tiny_road` as the start of a conversion."""
+    from cxr_edge_convert.sources import run_source
+
+    return run_source(
+        tiny_road.run, root=None, cache_dir=tiny_road.cache, progress=lambda items, total: items
+    )
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ def model_card(manifest: Manifest) -> str:
         if calibration
         else ""
     )
+    no_map = "" if "cam" in manifest.outputs else "\n- No heat map: the model gives none."
     versions = ", ".join(f"{name} {version}" for name, version in training.versions.items())
     return f"""# {manifest.name} {manifest.version}
 
@@ -62,7 +63,7 @@ were chosen on them.
 ## Limits
 
 - Good for images like those it was trained on. Measure it on your own before you believe it.
-- Every image gets an answer, also one that shows no chest: this bundle has no input gate.
+- Every image gets an answer, also one that shows no chest: this bundle has no input gate.{no_map}
 - The probability is calibrated to the share of {manifest.positive_label} in the validation images.
 """
 

@@ -1,29 +1,63 @@
-"""From a run to verified bundles: the order in which the pieces are called."""
+"""From a float model to verified bundles: the order in which the pieces are called."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from cxr_edge_convert.calibration import calibration_digest, choose_calibration_images
-from cxr_edge_convert.limits import CALIBRATION_IMAGES, Limits
-from cxr_edge_convert.packaging import FLOAT32, INT8, package
-from cxr_edge_convert.report import write_report
-from cxr_edge_convert.tflite import tensor_ranges, to_float32, to_int8
-from cxr_edge_convert.verification import Verification, engine_logits, verify
-from cxr_edge_runtime.engines.litert import LiteRtEngine
+from cxr_edge_convert.accuracy_control import Controlled, control_accuracy
+from cxr_edge_convert.calibration import (
+    calibration_digest,
+    draw_calibration_images,
+    images_of_folder,
+)
+from cxr_edge_convert.formats import ModelProbe, float32_model, int8_model, probe_of, smaller_model
+from cxr_edge_convert.graphs import blocks, output_operators, scaling_tensors
+from cxr_edge_convert.limits import CALIBRATION_IMAGES, MAX_GRAPH_DIFFERENCE, Limits
+from cxr_edge_convert.ranges import Ranges, activation_ranges
+from cxr_edge_convert.sources import Source
+from cxr_edge_convert.stability import Stability, stability
+from cxr_edge_convert.tensor_errors import TensorError, tensor_errors
+from cxr_edge_convert.variants import FLOAT32, INT8, ONNX, Scheme
+from cxr_edge_convert.verification import Refit, Verification, engine_logits, refit, verify
+from cxr_edge_runtime.engines import open_model
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.manifest import Calibration, InputEntry
-from cxr_edge_train.dataset.pixels import load_pixels
-from cxr_edge_train.evaluation.run_subject import load_model
-from cxr_edge_train.runs import Run, read_dataset, read_predictions, read_run
+from cxr_edge_train.recipe import Calibration as Method
 
-REJECTED = "rejected"
+# Shows how far a step has come: from its label to a function that passes items through.
+Watch = Callable[[str], Callable[[Iterable[Any], int], Iterable[Any]]]
+# Images whose tensors are compared: more change the ranking of operators no longer.
+_COMPARED = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a model is converted.
+
+    Attributes:
+        schemes: the variants to make, see :func:`cxr_edge_convert.variants.wanted_schemes`.
+        limits: the most a variant may lose.
+        method: how ranges are found; the source's recipe says it where this is None.
+        calibration_images: how many images calibrate INT8.
+        calibration_dir: a folder with them; the training images without it.
+        seed: of their drawing.
+        accuracy_control: keep blocks in float where INT8 falls short.
+        refit_sensitivity: the sensitivity floor at which temperature and threshold are fitted anew
+            to each variant after its verdict; None leaves float's.
+    """
+
+    schemes: tuple[Scheme, ...]
+    limits: Limits = field(default_factory=Limits)
+    method: Method | None = None
+    calibration_images: int = CALIBRATION_IMAGES
+    calibration_dir: Path | None = None
+    seed: int = 0
+    accuracy_control: bool = False
+    refit_sensitivity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,126 +65,202 @@ class Variant:
     """A converted model and what became of it.
 
     Attributes:
-        name: ``float32`` or ``int8``.
-        model: bytes of the flatbuffer.
-        verification: against the Keras model.
-        calibration: of an INT8 variant.
+        scheme: what kind it is.
+        model: bytes of its file.
+        logits: ``[N]`` on validation.
+        verification: against Keras.
+        refit: its own operating point, where asked for.
+        calibration: of an INT8 model.
+        stability: of the calibration, where there were images for a second one.
+        errors: of the tensors of an INT8 model.
+        controlled: how an INT8 model with blocks in float came about.
     """
 
-    name: str
+    scheme: Scheme
     model: bytes
+    logits: NDArray[np.float64]
     verification: Verification
-    calibration: Calibration | None
+    refit: Refit | None = None
+    calibration: Calibration | None = None
+    stability: Stability | None = None
+    errors: tuple[TensorError, ...] = ()
+    controlled: Controlled | None = None
 
 
-def convert_run(
-    folder: Path,
-    output: Path,
-    *,
-    int8: bool,
-    limits: Limits,
-    calibration_images: int = CALIBRATION_IMAGES,
-    seed: int = 0,
-    root: Path | None = None,
-    cache_dir: Path,
-    progress: Callable[[Iterable[str], int], Iterable[str]] = lambda items, total: items,
+def make_variants(
+    source: Source, settings: Settings, *, watch: Watch = lambda label: lambda items, total: items
 ) -> list[Variant]:
-    """Convert a run, check each variant on validation and write bundles and report.
-
-    ``output/<variant>`` holds what passed, ``output/rejected/<variant>`` what did not; the whole
-    folder appears at once when everything is done.
+    """Make and verify every variant.
 
     Args:
-        folder: the run.
-        output: folder to make; must not exist or be empty.
-        int8: make the static INT8 variant too.
-        limits: the most a variant may lose against float.
-        calibration_images: how many training images calibrate INT8.
-        seed: of the drawing of calibration images.
-        root: folder the paths of the run's images are relative to; the one it was trained with
-            without it.
-        cache_dir: of decoded pixels.
-        progress: wraps the decoding of images.
+        source: the float model.
+        settings: what to make.
+        watch: shows progress.
 
     Returns:
-        The variants, float32 first.
+        In the order of the schemes; a model of accuracy control follows the one that fell short.
 
     Raises:
-        InvalidRequest: the output exists, or calibration has too few images.
-        RunError: the run is incomplete or damaged.
-        DatasetError: an image changed since the run was made.
+        InvalidRequest: too few calibration images, or some that belong to validation.
+        ConversionError: a format cannot express the model.
+        DatasetError: a calibration image changed since it was cleaned.
     """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise InvalidRequest(f"{output}: exists already; choose another --output")
-    run = read_run(folder)
-    table = read_dataset(folder)
-    calibrating = (
-        choose_calibration_images(table, count=calibration_images, seed=seed) if int8 else None
-    )
-    model = load_model(folder)
-
-    def pixels_of(rows: pd.DataFrame) -> NDArray[np.uint8]:
-        return load_pixels(
-            rows,
-            run.preprocess,
-            root=root or Path(run.root),
-            cache_dir=cache_dir,
-            progress=progress,
-        )
-
-    validation = table[table["split"] == "validation"].reset_index(drop=True)
-    validation_pixels = pixels_of(validation)
-    float_logits = read_predictions(folder, validation)
-
-    def checked(name: str, content: bytes, calibration: Calibration | None) -> Variant:
-        engine = LiteRtEngine(content, InputEntry.of_contract(name, run.preprocess))
-        verification = verify(
-            float_logits,
-            engine_logits(engine, validation_pixels),
-            validation,
-            temperature=run.temperature,
-            threshold=run.threshold,
-            limits=limits,
-        )
-        return Variant(name, content, verification, calibration)
-
-    float32 = to_float32(model)
-    variants = [checked(FLOAT32, float32, None)]
-    if calibrating is not None:
-        quantized = to_int8(float32, tensor_ranges(float32, pixels_of(calibrating)))
-        calibration = Calibration(
-            count=len(calibrating),
-            method="min-max over all images",
-            seed=seed,
-            digest=calibration_digest(calibrating),
-        )
-        variants.append(checked(INT8, quantized, calibration))
-    _write_all(output, folder, run, variants, limits)
+    quantized = any(scheme.quantization == INT8 for scheme in settings.schemes)
+    draws = _draws(source, settings) if quantized else []
+    variants: list[Variant] = []
+    for format in dict.fromkeys(scheme.format for scheme in settings.schemes):
+        work = _Work(source, settings, float32_model(source.model, format), draws, watch)
+        schemes = (scheme for scheme in settings.schemes if scheme.format == format)
+        float32, *others = (variant for scheme in schemes for variant in work.variants(scheme))
+        if float32.verification.max_logit_difference >= MAX_GRAPH_DIFFERENCE:
+            others = [_of_wrong_graph(variant, float32) for variant in others]
+        variants += [float32, *others]
     return variants
 
 
-def _write_all(
-    output: Path, folder: Path, run: Run, variants: list[Variant], limits: Limits
-) -> None:
-    recipe = (folder / "recipe.toml").read_text(encoding="utf-8")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}-"))
-    try:
-        staging.chmod(0o755)
-        for variant in variants:
-            passed = variant.verification.passed
-            package(
-                staging / variant.name if passed else staging / REJECTED / variant.name,
-                variant.model,
-                run,
-                recipe=recipe,
-                quantization=variant.name,
-                metrics=variant.verification.metrics,
-                calibration=variant.calibration,
+@dataclass(frozen=True, slots=True)
+class _Draw:
+    """Calibration images, in the order they are used."""
+
+    digest: str
+    pixels: NDArray[np.uint8]
+
+
+def _draws(source: Source, settings: Settings) -> list[_Draw]:
+    """The calibration images and, where there are enough, as many others."""
+    folder, images = settings.calibration_dir, source.images
+    candidates = source.train
+    if folder is not None:
+        candidates, images = images_of_folder(folder), replace(images, root=folder)
+        known = set(source.validation.table["md5"])
+        twice = candidates.loc[candidates["md5"].isin(known), "path"]
+        if len(twice):
+            raise InvalidRequest(
+                f"{folder}: {twice.iloc[0]} and {len(twice) - 1} more are validation images; what "
+                "calibrates must not verify, so take them out"
             )
-        write_report(staging, {v.name: (len(v.model), v.verification) for v in variants}, limits)
-        if output.exists():
-            output.rmdir()
-        staging.rename(output)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    tables = draw_calibration_images(
+        candidates, count=settings.calibration_images, seed=settings.seed
+    )
+    return [_Draw(calibration_digest(table), images.pixels(table)) for table in tables]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What the variants of one format share."""
+
+    source: Source
+    settings: Settings
+    float32: bytes
+    draws: list[_Draw]
+    watch: Watch
+
+    def variants(self, scheme: Scheme) -> list[Variant]:
+        if scheme.quantization == FLOAT32:
+            return [self._verified(scheme, self.float32)]
+        if scheme.quantization != INT8:
+            return [self._verified(scheme, smaller_model(self.float32, scheme))]
+        return self._int8(scheme)
+
+    def _int8(self, scheme: Scheme) -> list[Variant]:
+        probe = probe_of(self.float32, scheme.format)
+        method = self.settings.method or self.source.calibration
+        watched = self.watch(f"{scheme.name}: calibrating")(self.draws, len(self.draws))
+        ranges, *others = (
+            activation_ranges(
+                probe, draw.pixels, scaling=scaling_tensors(probe.operators), calibration=method
+            )
+            for draw in watched
+        )
+        model = int8_model(self.float32, scheme, ranges)
+        variant = replace(
+            self._verified(scheme, model),
+            calibration=Calibration(
+                count=len(self.draws[0].pixels),
+                method=_in_words(method),
+                seed=self.settings.seed,
+                digest=self.draws[0].digest,
+            ),
+            errors=self._errors(scheme, probe, model),
+        )
+        if others:
+            other = self._logits(scheme, int8_model(self.float32, scheme, others[0]))
+            compared = stability(
+                self.source.validation,
+                (ranges, variant.logits),
+                (others[0], other),
+                images=len(self.draws[1].pixels),
+                limits=self.settings.limits,
+            )
+            variant = replace(variant, stability=compared)
+        if variant.verification.passed or not self.settings.accuracy_control:
+            return [variant]
+        return [variant, self._controlled(variant, probe, ranges)]
+
+    def _controlled(self, short: Variant, probe: ModelProbe, ranges: Ranges) -> Variant:
+        scheme = replace(short.scheme, name=f"{short.scheme.name}-mixed")
+        controlled = control_accuracy(
+            blocks(probe.operators, output_operators(probe.operators, probe.outputs)),
+            short.errors,
+            make=lambda names: int8_model(self.float32, scheme, ranges, in_float=names),
+            check=lambda model: self._verified(scheme, model).verification,
+            progress=self.watch(f"{scheme.name}: blocks to float"),
+        )
+        return replace(
+            self._verified(scheme, controlled.model),
+            calibration=short.calibration,
+            errors=self._errors(scheme, probe, controlled.model),
+            controlled=controlled,
+        )
+
+    def _errors(self, scheme: Scheme, probe: ModelProbe, model: bytes) -> tuple[TensorError, ...]:
+        return tuple(
+            tensor_errors(
+                probe,
+                probe_of(model, scheme.format),
+                probe.operators,
+                self.draws[0].pixels[:_COMPARED],
+                channel_axis=1 if scheme.format == ONNX else -1,
+            )
+        )
+
+    def _verified(self, scheme: Scheme, model: bytes) -> Variant:
+        logits = self._logits(scheme, model)
+        reference, floor = self.source.validation, self.settings.refit_sensitivity
+        verification = verify(
+            reference,
+            logits,
+            self.settings.limits,
+            same_computation=scheme.quantization == FLOAT32,
+        )
+        own = None if floor is None else refit(reference, logits, min_sensitivity=floor)
+        return Variant(scheme, model, logits, verification, own)
+
+    def _logits(self, scheme: Scheme, model: bytes) -> NDArray[np.float64]:
+        spec = self.source.images.preprocess
+        engine = open_model(
+            model,
+            scheme.format,
+            InputEntry.of_contract(scheme.format, scheme.quantization, spec),
+            self.source.outputs,
+        )
+        watched = self.watch(f"{scheme.name}: verifying")
+        return engine_logits(engine, self.source.validation_pixels, watched)
+
+
+def _of_wrong_graph(variant: Variant, float32: Variant) -> Variant:
+    reason = (
+        f"made from {float32.scheme.name}, whose graph does not compute what Keras does; what it "
+        "loses is not the quantization's"
+    )
+    verification = variant.verification
+    return replace(
+        variant,
+        verification=replace(verification, failures=[reason, *verification.failures]),
+    )
+
+
+def _in_words(method: Method) -> str:
+    if method.method == "percentile":
+        return f"percentile {method.percentile:g} over all images"
+    return "min-max over all images"

@@ -4,12 +4,25 @@ from dataclasses import dataclass
 
 CALIBRATION_IMAGES = 300
 # Fewer leave the extremes of many tensors unseen.
-MIN_CALIBRATION_IMAGES = 200
+MIN_CALIBRATION_IMAGES = 50
+# With fewer a lost one moves recall by more than the limit itself.
+MIN_POSITIVES = 100
+# Float32 in another format computes the same up to rounding; more is an error of the graph.
+MAX_GRAPH_DIFFERENCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most a variant may lose against float, as differences of shares."""
+    """The most a variant may lose against float, as differences of shares.
+
+    Attributes:
+        max_recall_drop: of PNEUMONIA.
+        max_specificity_drop: of NORMAL.
+        max_auc_drop: of the area under the ROC curve.
+        min_agreement: share of images with the same decision.
+    """
 
     max_recall_drop: float = 0.01
     max_specificity_drop: float = 0.02
+    max_auc_drop: float = 0.005
+    min_agreement: float = 0.98

@@ -1,10 +1,15 @@
-"""A verified model, its run and its figures as a bundle."""
+"""A verified model with its source and figures as a bundle."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
+from cxr_edge_convert import onnx
 from cxr_edge_convert.card import model_card
+from cxr_edge_convert.sources import Source
+from cxr_edge_convert.variants import ONNX, Scheme
+from cxr_edge_convert.verification import Refit
 from cxr_edge_runtime.bundle import describe_files, write_bundle
 from cxr_edge_runtime.manifest import (
     NOTICE,
@@ -15,14 +20,12 @@ from cxr_edge_runtime.manifest import (
     Manifest,
     ModelEntry,
     Threshold,
-    Training,
 )
 from cxr_edge_train.evaluation.metrics import Metrics
-from cxr_edge_train.runs import Run
 
-FLOAT32, INT8 = "float32", "int8"
-MODEL_FILE = "model.tflite"
 CARD_FILE = "MODEL_CARD.md"
+# Where an ONNX file keeps the manifest, its files left out.
+METADATA_KEY = "cxr_edge_manifest"
 
 INTENDED_USE = (
     "Research and teaching on frontal chest X-rays like those it was trained on. Never a diagnosis."
@@ -32,52 +35,56 @@ INTENDED_USE = (
 def package(
     target: Path,
     model: bytes,
-    run: Run,
+    source: Source,
+    scheme: Scheme,
     *,
-    recipe: str,
-    quantization: str,
     metrics: Metrics,
+    failures: Sequence[str],
+    refit: Refit | None,
     calibration: Calibration | None,
 ) -> None:
     """Write a bundle.
 
     Args:
         target: folder to write to.
-        model: bytes of the TFLite model.
-        run: the run it comes from.
-        recipe: the run's recipe, TOML text.
-        quantization: ``float32`` or ``int8``.
-        metrics: of this model on validation.
+        model: bytes of the model's file.
+        source: what it was made from.
+        scheme: what kind of model it is.
+        metrics: of this model on validation, at float's operating point.
+        failures: the limits it missed; its name and intended use say so.
+        refit: its own operating point, where it was fitted anew.
         calibration: of an INT8 model.
     """
+    reference = source.validation
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
-        name=f"{run.architecture}-{quantization}",
+        name=f"{source.name}-{scheme.name}" + ("-rejected" if failures else ""),
         version=metadata.version("cxr-edge"),
         task="pneumonia on chest X-rays",
         labels=("NORMAL", "PNEUMONIA"),
         positive_label="PNEUMONIA",
         files={},
-        model=ModelEntry(MODEL_FILE, "tflite", quantization),
-        input=InputEntry.of_contract(quantization, run.preprocess),
-        preprocess=run.preprocess,
-        temperature=run.temperature,
-        threshold=Threshold(run.threshold, run.threshold_rule, "validation"),
-        gate=None,
-        metrics={"validation": manifest_figures(metrics)},
-        calibration=calibration,
-        training=Training(
-            architecture=run.architecture,
-            weights=run.weights,
-            seed=run.seed,
-            dataset_digest=run.dataset_digest,
-            recipe=recipe,
-            versions=run.versions,
+        model=ModelEntry(scheme.file, scheme.format, scheme.quantization),
+        input=InputEntry.of_contract(scheme.format, scheme.quantization, source.images.preprocess),
+        outputs=source.outputs,
+        preprocess=source.images.preprocess,
+        temperature=refit.temperature if refit else reference.temperature,
+        threshold=(
+            Threshold(refit.threshold, f"{refit.rule}, fitted to this variant", "validation")
+            if refit
+            else Threshold(reference.threshold, source.threshold_rule, "validation")
         ),
-        intended_use=INTENDED_USE,
+        gate=None,
+        metrics={"validation": manifest_figures(refit.metrics if refit else metrics)},
+        calibration=calibration,
+        training=source.training,
+        intended_use=f"None, it was rejected: {'; '.join(failures)}." if failures else INTENDED_USE,
         notice=NOTICE,
         license="Apache-2.0",
     )
+    if scheme.format == ONNX:
+        # The digests are those of the file that this goes into, so they cannot be in it.
+        model = onnx.with_metadata(model, {METADATA_KEY: manifest.to_json()})
     seal(target, manifest, model)
 
 

@@ -1,39 +1,44 @@
-"""Keras to TFLite: float32 through TensorFlow's converter, INT8 through ai-edge-quantizer.
+"""Keras to TFLite: float32 through TensorFlow's converter, the rest through ai-edge-quantizer.
 
 The one module that knows either of them.
 """
 
-import copy
 import re
 import tempfile
 import warnings
+from collections.abc import Collection
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
-from ai_edge_quantizer import algorithm_manager, calibrator, qtyping, quantizer, recipe
-from ai_edge_quantizer import recipe_manager as recipes
-from ai_edge_quantizer.utils import qsv_utils
+from ai_edge_litert.tools import flatbuffer_utils
+from ai_edge_quantizer import algorithm_manager, qtyping, quantizer, recipe, recipe_manager
 from numpy.typing import NDArray
 
+from cxr_edge_convert.graphs import Activations, Operator, output_operators
+from cxr_edge_convert.ranges import Ranges
+from cxr_edge_runtime.errors import ConversionError
 from cxr_edge_runtime.native_output import stderr_silenced
-from cxr_edge_train.architectures.input_layers import INPUT_LAYERS
 
 _SIGNATURE = "serving_default"
-# Tensor name -> {"min": array, "max": array}, the form in which the quantizer takes ranges.
-Ranges = dict[str, dict[str, NDArray[np.float32]]]
+_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL")
+_EVERY = qtyping.TFLOperationName.ALL_SUPPORTED
+_LEFT_ALONE = algorithm_manager.AlgorithmName.NO_QUANTIZE
 
 
 def to_float32(model: keras.Model) -> bytes:
     """Convert a model of the contract to TFLite, batch size 1, weights as they are.
 
     Args:
-        model: input ``image``, outputs ``cam``, ``logit`` and ``embedding``.
+        model: input ``image``, outputs by name.
 
     Returns:
         The flatbuffer; its signature names input and outputs. The same model gives the same bytes.
+
+    Raises:
+        ConversionError: the model has an operation that TFLite cannot express.
     """
     shape = (1, *model.inputs[0].shape[1:])
 
@@ -52,94 +57,145 @@ def to_float32(model: keras.Model) -> bytes:
         )
         archive.write_out(folder, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
-        return bytes(converter.convert())
+        try:
+            return bytes(converter.convert())
+        except Exception as error:  # its error class is private
+            layers = {layer.name for layer in model._flatten_layers()}
+            raise ConversionError(_inexpressible(str(error), layers)) from error
 
 
-def tensor_ranges(float32: bytes, pixels: NDArray[np.uint8]) -> Ranges:
-    """Smallest and largest value of every activation over all images.
-
-    The input and the layers that scale it get the range that grey 0 to 255 gives them, whatever
-    greys occur, so that no film is clipped.
-
-    Args:
-        float32: the float model.
-        pixels: ``[N, H, W, 1] uint8``; their order changes nothing.
-    """
-    ranges = _min_max(float32, pixels)
-    ramp = np.resize(np.arange(256, dtype=np.uint8), pixels.shape[1:])[np.newaxis]
-    image = _interpreter(float32).get_input_details()[0]["name"]
-    for name, limits in _min_max(float32, ramp).items():
-        if name == image or any(f"/{layer}" in name for layer in INPUT_LAYERS):
-            ranges[name] = limits
-    return {name: _covering(limits) for name, limits in ranges.items()}
+def to_float16(float32: bytes) -> bytes:
+    """Store weights in 16 bits; computing stays in float32."""
+    manager = recipe_manager.RecipeManager()
+    manager.add_weight_only_config(
+        ".*", _EVERY, num_bits=16, algorithm_key=algorithm_manager.AlgorithmName.FLOAT_CASTING
+    )
+    return _quantized(float32, manager.get_quantization_recipe())
 
 
-def to_int8(float32: bytes, ranges: Ranges) -> bytes:
+def to_dynamic(float32: bytes) -> bytes:
+    """Quantize weights per channel to INT8; activations are quantized anew for each image."""
+    return _quantized(float32, recipe.dynamic_wi8_afp32())
+
+
+def to_int8(float32: bytes, ranges: Ranges, *, in_float: Collection[str] = ()) -> bytes:
     """Quantize weights per channel and activations per tensor to INT8; the head stays in float.
 
     Args:
         float32: from :func:`to_float32`.
-        ranges: from :func:`tensor_ranges`.
+        ranges: of every activation tensor, by the names of :class:`TfliteProbe`.
+        in_float: names of more operators that stay in float.
 
     Returns:
         The flatbuffer, input INT8 with scale 1 and zero point -128, outputs float32. The same
         arguments give the same bytes.
     """
-    engine = quantizer.Quantizer(float32)
-    engine.load_quantization_recipe(recipe.static_wi8_ai8())
-    # The operators that make the outputs: the map's convolution and the two means. In float the
-    # logit is not confined to 256 steps, and three small operators cost next to nothing.
-    for output in _interpreter(float32).get_output_details():
-        engine.update_quantization_recipe(
-            regex=re.escape(output["name"]),
-            operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
-            algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE,
+    probe = TfliteProbe(float32)
+    head = output_operators(probe.operators, probe.outputs)
+    limits = {
+        name: {"min": _scalar(low, probe.ranks[name]), "max": _scalar(high, probe.ranks[name])}
+        for name, (low, high) in ranges.items()
+    }
+    return _quantized(float32, recipe.static_wi8_ai8(), limits, [*sorted(head), *sorted(in_float)])
+
+
+class TfliteProbe:
+    """All activations of a TFLite model, dequantized where they are INT8.
+
+    Attributes:
+        operators: of the graph, in the order in which they run.
+        outputs: tensor names of the outputs.
+        ranks: number of axes of each activation tensor.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        """Load a model from the bytes of its file."""
+        with stderr_silenced(), warnings.catch_warnings():
+            # LiteRT warns that keeping all tensors costs memory; that is what is wanted here.
+            warnings.simplefilter("ignore", UserWarning)
+            self._interpreter = Interpreter(
+                model_content=model, num_threads=1, experimental_preserve_all_tensors=True
+            )
+            self._interpreter.allocate_tensors()
+        self._runner = self._interpreter.get_signature_runner()
+        self._offset = int(self._runner.get_input_details()["image"]["quantization"][1])
+        self._dtype = self._runner.get_input_details()["image"]["dtype"]
+        self.operators = operators(model)
+        activations = {name for operator in self.operators for name in operator.inputs}
+        activations |= {name for operator in self.operators for name in operator.outputs}
+        self._details = {
+            details["name"]: details
+            for details in self._interpreter.get_tensor_details()
+            if details["name"] in activations
+        }
+        self.outputs = [details["name"] for details in self._interpreter.get_output_details()]
+        self.ranks = {name: len(details["shape"]) for name, details in self._details.items()}
+
+    def __call__(self, image: NDArray[np.uint8]) -> Activations:
+        """Run ``[1, H, W, 1] uint8``; see :data:`cxr_edge_convert.graphs.Probe`."""
+        self._runner(image=(image.astype(np.int16) + self._offset).astype(self._dtype))
+        return {name: self._values(details) for name, details in self._details.items()}
+
+    def _values(self, details: dict[str, Any]) -> NDArray[np.float32]:
+        values: NDArray[np.float32] = self._interpreter.get_tensor(details["index"])
+        if values.dtype != np.float32:
+            scale, zero_point = details["quantization"]
+            values = (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+        return values
+
+
+def operators(model: bytes) -> list[Operator]:
+    """The operators of a TFLite model, in the order in which they run."""
+    content = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    graph = content.subgraphs[0]
+    names = [tensor.name.decode() for tensor in graph.tensors]
+    kinds = [
+        str(flatbuffer_utils.opcode_to_name(content, index))
+        for index in range(len(content.operatorCodes))
+    ]
+    constant = [content.buffers[tensor.buffer].data is not None for tensor in graph.tensors]
+    return [
+        Operator(
+            kind=kinds[operator.opcodeIndex],
+            inputs=tuple(names[i] for i in operator.inputs if i >= 0 and not constant[i]),
+            outputs=tuple(names[i] for i in operator.outputs),
+            weighted=kinds[operator.opcodeIndex] in _WEIGHTED,
         )
+        for operator in graph.operators
+    ]
+
+
+def _quantized(
+    float32: bytes,
+    how: qtyping.ModelQuantizationRecipe,
+    ranges: Any = None,
+    in_float: Collection[str] = (),
+) -> bytes:
+    engine = quantizer.Quantizer(float32)
+    engine.load_quantization_recipe(how)
+    for name in in_float:
+        # An operator is found by the names of its outputs, each followed by a semicolon.
+        engine.update_quantization_recipe(f"^{re.escape(name)};", _EVERY, algorithm_key=_LEFT_ALONE)
     with stderr_silenced(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        result = engine.quantize(copy.deepcopy(ranges), enable_progress_report=False)
+        result = engine.quantize(ranges, enable_progress_report=False)
     return bytes(result.quantized_model)
 
 
-def _min_max(float32: bytes, pixels: NDArray[np.uint8]) -> Ranges:
-    manager = recipes.RecipeManager()
-    manager.load_quantization_recipe(recipe.static_wi8_ai8())
-    samples = [{"image": image[np.newaxis].astype(np.float32)} for image in pixels]
-    with stderr_silenced(), warnings.catch_warnings():
-        # LiteRT warns that keeping all tensors costs memory; that is what is wanted here.
-        warnings.simplefilter("ignore", UserWarning)
-        # The quantizer's own update is a moving average: it would forget all but the last images.
-        ranges = calibrator.Calibrator(
-            float32, num_threads=1, qsv_update_func=qsv_utils.min_max_update
-        )
-        ranges.calibrate({_SIGNATURE: samples}, manager)
-    found: Ranges = ranges.get_model_qsvs()
-    return found
+def _scalar(value: float, rank: int) -> NDArray[np.float32]:
+    return np.full((1,) * rank, value, dtype=np.float32)
 
 
-def _covering(limits: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-    """The narrowest range with an integer zero point that holds all of ``limits``.
-
-    The quantizer rounds the zero point, which would cut off up to half a step at one end.
-    """
-    low, high = float(limits["min"].min()), float(limits["max"].max())
-    low, high = min(low, 0.0), max(high, 0.0)
-    if low == high:
-        return limits
-    zero_points = np.arange(-128, 128)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scales = np.fmax(low / (-128 - zero_points), high / (127 - zero_points))
-    # A zero point at one end leaves no room on that side.
-    scales[0] = scales[0] if low == 0 else np.inf
-    scales[-1] = scales[-1] if high == 0 else np.inf
-    best = int(np.argmin(scales))
-    shape = limits["min"].shape
-    return {
-        "min": np.full(shape, (-128 - zero_points[best]) * scales[best], dtype=np.float32),
-        "max": np.full(shape, (127 - zero_points[best]) * scales[best], dtype=np.float32),
-    }
-
-
-def _interpreter(model: bytes) -> Any:
-    with stderr_silenced():
-        return Interpreter(model_content=model)
+def _inexpressible(message: str, layers: Collection[str]) -> str:
+    """What to tell the user of the converter's pages: operation and layer."""
+    found = re.search(r'fused\["(\w+):", "([^"]+)"', message)
+    if not found:
+        reason = " ".join(message.split())[:200]
+        return f"TFLite cannot express the model ({reason}); convert with --format onnx"
+    # Keras' path of the operation; it numbers the calls of a layer.
+    parts = [re.sub(r"_\d+$", "", part) for part in found[2].split("/")]
+    layer = next((part for part in reversed(parts) if part in layers), parts[0])
+    return (
+        f"TFLite cannot express {found[1]} in layer {layer!r}; replace it by layers that TFLite "
+        "has, or convert with --format onnx"
+    )

@@ -1,5 +1,6 @@
 """What a variant loses against float, measured with the runtime's engine on validation images."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -7,16 +8,63 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxr_edge_convert.limits import Limits
+from cxr_edge_convert.limits import MAX_GRAPH_DIFFERENCE, MIN_POSITIVES, Limits
 from cxr_edge_runtime.engines import Engine
+from cxr_edge_runtime.errors import EngineError
+from cxr_edge_train.evaluation.mcnemar import exact_mcnemar
 from cxr_edge_train.evaluation.metrics import Metrics, evaluate, positives
-from cxr_edge_train.evaluation.temperature import probabilities
+from cxr_edge_train.evaluation.operating_point import choose_operating_point
+from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
 
-# With fewer positives a lost one moves recall by more than the limit itself.
-MIN_POSITIVES = 100
 # The difference of two shares of images is off by less than this in floating point, and a share
 # itself moves by far more.
 _ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The float model on validation, with its frozen operating point.
+
+    Attributes:
+        table: the images' rows.
+        logits: ``[N]`` of Keras.
+        temperature: probability is ``sigmoid(logit / temperature)``.
+        threshold: PNEUMONIA at or above it.
+        metrics: of the float model.
+    """
+
+    table: pd.DataFrame
+    logits: NDArray[np.float64]
+    temperature: float
+    threshold: float
+    metrics: Metrics
+
+    @classmethod
+    def of(
+        cls,
+        table: pd.DataFrame,
+        logits: NDArray[np.float64],
+        *,
+        temperature: float,
+        threshold: float,
+    ) -> "Reference":
+        """Measure the float model; arguments as the attributes."""
+        metrics = evaluate(probabilities(logits, temperature), table, threshold=threshold)
+        return cls(table, logits, temperature, threshold, metrics)
+
+    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """``[N]`` of PNEUMONIA, at the float model's temperature."""
+        return probabilities(logits, self.temperature)
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """An image whose decision changed, with PNEUMONIA's probability before and after."""
+
+    path: str
+    label: str
+    before: float
+    after: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +73,30 @@ class Verification:
 
     Attributes:
         metrics: of the variant.
-        float_metrics: of the float model.
         recall_drop: float's sensitivity less the variant's.
         specificity_drop: float's specificity less the variant's.
+        auc_drop: float's area under the ROC curve less the variant's.
         agreement: share of images with the same decision.
-        flipped: images whose decision differs, as ``(path, float probability, its own)``.
+        to_pneumonia: images that float calls NORMAL and the variant PNEUMONIA.
+        to_normal: the reverse.
+        mcnemar_p: that both are right equally often, exact.
         max_logit_difference: largest absolute difference of a logit.
         mean_probability_shift: mean absolute difference of the probability.
+        max_probability_shift: largest absolute difference of the probability.
         failures: what was missed, in words; empty when the variant passed.
     """
 
     metrics: Metrics
-    float_metrics: Metrics
     recall_drop: float
     specificity_drop: float
+    auc_drop: float
     agreement: float
-    flipped: list[tuple[str, float, float]]
+    to_pneumonia: list[Flip]
+    to_normal: list[Flip]
+    mcnemar_p: float
     max_logit_difference: float
     mean_probability_shift: float
+    max_probability_shift: float
     failures: list[str]
 
     @property
@@ -52,68 +106,131 @@ class Verification:
 
     def as_dict(self) -> dict[str, Any]:
         """As it stands in ``report.json``."""
-        return asdict(self) | {
-            "metrics": self.metrics.as_dict(),
-            "float_metrics": self.float_metrics.as_dict(),
-        }
+        return asdict(self) | {"metrics": self.metrics.as_dict()}
 
 
-def engine_logits(engine: Engine, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Logits ``[N]`` of ``pixels [N, H, W, 1] uint8``, one image at a time as on the device."""
-    return np.array([engine.run(image[np.newaxis])["logit"][0, 0] for image in pixels])
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """Temperature and threshold fitted anew on the variant's own validation logits.
+
+    Attributes:
+        temperature: by which its logits are divided.
+        threshold: PNEUMONIA at or above it.
+        rule: that chose the threshold.
+        metrics: of the variant there.
+    """
+
+    temperature: float
+    threshold: float
+    rule: str
+    metrics: Metrics
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it stands in ``report.json``."""
+        return asdict(self) | {"metrics": self.metrics.as_dict()}
+
+
+def engine_logits(
+    engine: Engine,
+    pixels: NDArray[np.uint8],
+    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, total: items,
+) -> NDArray[np.float64]:
+    """Logits ``[N]`` of ``pixels [N, H, W, 1] uint8``, one image at a time as on the device.
+
+    Raises:
+        EngineError: the engine failed or computed no number.
+    """
+    images = progress(pixels, len(pixels))
+    logits = np.array([float(engine.run(image[np.newaxis])["logit"][0, 0]) for image in images])
+    if not np.isfinite(logits).all():
+        raise EngineError(f"{engine.name} computed no number for {np.isnan(logits).sum()} images")
+    return logits
 
 
 def verify(
-    float_logits: NDArray[np.floating],
-    variant_logits: NDArray[np.floating],
-    table: pd.DataFrame,
-    *,
-    temperature: float,
-    threshold: float,
+    reference: Reference,
+    logits: NDArray[np.floating],
     limits: Limits,
+    *,
+    same_computation: bool = False,
 ) -> Verification:
     """Compare a variant with float on paired validation images.
 
     Args:
-        float_logits: ``[N]`` of the trained model.
-        variant_logits: ``[N]`` of the variant, from :func:`engine_logits`.
-        table: the images' rows.
-        temperature: float's, frozen.
-        threshold: float's, frozen.
+        reference: the float model.
+        logits: ``[N]`` of the variant, from :func:`engine_logits`.
         limits: the most that may be lost.
+        same_computation: the variant is float32, so that its logits must be Keras' too.
     """
-    before = probabilities(float_logits, temperature)
-    after = probabilities(variant_logits, temperature)
-    float_metrics = evaluate(before, table, threshold=threshold)
+    table, threshold = reference.table, reference.threshold
+    before, after = reference.probabilities(reference.logits), reference.probabilities(logits)
     metrics = evaluate(after, table, threshold=threshold)
-    recall_drop = float_metrics.sensitivity.value - metrics.sensitivity.value
-    specificity_drop = float_metrics.specificity.value - metrics.specificity.value
-    changed = (before >= threshold) != (after >= threshold)
+    was, now = before >= threshold, after >= threshold
+    truth = positives(table).astype(bool)
+    drops = {
+        "recall": reference.metrics.sensitivity.value - metrics.sensitivity.value,
+        "specificity": reference.metrics.specificity.value - metrics.specificity.value,
+        "AUC": reference.metrics.auc.value - metrics.auc.value,
+    }
+    agreement = float((was == now).mean())
+    difference = float(np.abs(reference.logits - logits).max())
 
     failures: list[str] = []
-    n_positives = int(positives(table).sum())
-    if n_positives < MIN_POSITIVES:
+    if truth.sum() < MIN_POSITIVES:
         failures.append(
-            f"recall cannot be checked on {n_positives} positive validation images, "
+            f"recall cannot be checked on {truth.sum()} positive validation images, "
             f"at least {MIN_POSITIVES} are needed"
         )
-    for name, drop, limit in (
-        ("recall", recall_drop, limits.max_recall_drop),
-        ("specificity", specificity_drop, limits.max_specificity_drop),
-    ):
+    if same_computation and not difference < MAX_GRAPH_DIFFERENCE:
+        failures.append(
+            f"the graph does not compute what Keras does: logits differ by {difference:.4g}, "
+            f"the limit is {MAX_GRAPH_DIFFERENCE:g}"
+        )
+    allowed = (limits.max_recall_drop, limits.max_specificity_drop, limits.max_auc_drop)
+    for (name, drop), limit in zip(drops.items(), allowed):
         if drop > limit + _ROUNDING:
             failures.append(f"{name} fell by {drop:.4f}, the limit is {limit:g}")
+    if agreement < limits.min_agreement - _ROUNDING:
+        failures.append(
+            f"only {agreement:.4f} of the decisions agree, the limit is {limits.min_agreement:g}"
+        )
+
+    def flips(which: NDArray[np.bool_]) -> list[Flip]:
+        rows = table[which]
+        values = zip(rows["path"], rows["label"], before[which], after[which])
+        return [
+            Flip(str(path), str(label), round(float(old), 6), round(float(new), 6))
+            for path, label, old, new in values
+        ]
+
+    shift = np.abs(before - after)
     return Verification(
         metrics=metrics,
-        float_metrics=float_metrics,
-        recall_drop=recall_drop,
-        specificity_drop=specificity_drop,
-        agreement=float(1 - changed.mean()),
-        flipped=[
-            (str(path), round(float(old), 6), round(float(new), 6))
-            for path, old, new in zip(table["path"][changed], before[changed], after[changed])
-        ],
-        max_logit_difference=float(np.abs(float_logits - variant_logits).max()),
-        mean_probability_shift=float(np.abs(before - after).mean()),
+        recall_drop=drops["recall"],
+        specificity_drop=drops["specificity"],
+        auc_drop=drops["AUC"],
+        agreement=agreement,
+        to_pneumonia=flips(now & ~was),
+        to_normal=flips(was & ~now),
+        mcnemar_p=exact_mcnemar(was == truth, now == truth),
+        max_logit_difference=difference,
+        mean_probability_shift=float(shift.mean()),
+        max_probability_shift=float(shift.max()),
         failures=failures,
     )
+
+
+def refit(reference: Reference, logits: NDArray[np.floating], *, min_sensitivity: float) -> Refit:
+    """Fit temperature and threshold on a variant's own logits, after its verdict.
+
+    Args:
+        reference: the float model, for its images.
+        logits: ``[N]`` of the variant.
+        min_sensitivity: floor of the operating point.
+    """
+    labels = positives(reference.table)
+    temperature = fit_temperature(logits, labels)
+    probability = probabilities(logits, temperature)
+    point = choose_operating_point(probability, labels, min_sensitivity=min_sensitivity)
+    metrics = evaluate(probability, reference.table, threshold=point.threshold)
+    return Refit(temperature, point.threshold, point.rule, metrics)

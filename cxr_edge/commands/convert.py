@@ -1,22 +1,86 @@
 """``cxr-edge convert``."""
 
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from cxr_edge import options
-from cxr_edge.terminal import progress_bar
+from cxr_edge.terminal import progress_bar, say
 from cxr_edge_convert.limits import CALIBRATION_IMAGES, MIN_CALIBRATION_IMAGES, Limits
+from cxr_edge_convert.variants import DYNAMIC, FLOAT16, INT8, ONNX, TFLITE, wanted_schemes
+from cxr_edge_runtime.errors import InvalidRequest, LimitMissed
+from cxr_edge_train.defaults import MIN_SENSITIVITY
+
+if TYPE_CHECKING:
+    from cxr_edge_convert.conversion import Variant
 
 _LIMITS = Limits()
 
 
+class Format(StrEnum):
+    """Which formats to write."""
+
+    TFLITE = "tflite"
+    ONNX = "onnx"
+    BOTH = "both"
+
+
+class Target(StrEnum):
+    """Which processors an ONNX INT8 model is laid out for."""
+
+    ARM64 = "arm64"
+    X86 = "x86"
+
+
+class Scaling(StrEnum):
+    """What grey values were turned into for a model of one's own."""
+
+    GREY = "0-255"
+    UNIT = "0-1"
+    SIGNED = "-1-1"
+
+
 def convert(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished training run.")],
+    run: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="Folder of a finished training run.")
+    ] = None,
+    *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make.")],
-    int8: Annotated[
-        bool, typer.Option("--int8", help="Make a static INT8 variant beside float32.")
+    int8: Annotated[bool, typer.Option("--int8", help="Static INT8.")] = False,
+    float16: Annotated[
+        bool, typer.Option("--float16", help="Weights in 16 bits (TFLite).")
+    ] = False,
+    dynamic: Annotated[
+        bool, typer.Option("--dynamic", help="INT8 weights, activations on the fly (TFLite).")
+    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    format: Annotated[Format, typer.Option("--format", help="Formats to write.")] = Format.TFLITE,
+    target: Annotated[
+        Target, typer.Option("--target", help="Processors for ONNX INT8.")
+    ] = Target.ARM64,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            "--recipe", help="TOML file whose [calibration] is used instead of the run's recipe's."
+        ),
+    ] = None,
+    calibration_images: Annotated[
+        int, typer.Option(min=MIN_CALIBRATION_IMAGES, help="Images that calibrate INT8.")
+    ] = CALIBRATION_IMAGES,
+    calibration_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibration-dir",
+            metavar="DIR",
+            help="Calibrate with the films in this folder instead of training images.",
+        ),
+    ] = None,
+    accuracy_control: Annotated[
+        bool,
+        typer.Option("--accuracy-control", help="Keep blocks in float where INT8 falls short."),
     ] = False,
     max_recall_drop: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Most recall a variant may lose.")
@@ -24,56 +88,136 @@ def convert(
     max_specificity_drop: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Most specificity a variant may lose.")
     ] = _LIMITS.max_specificity_drop,
-    calibration_images: Annotated[
-        int,
-        typer.Option(min=MIN_CALIBRATION_IMAGES, help="Training images that calibrate INT8."),
-    ] = CALIBRATION_IMAGES,
+    max_auc_drop: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Most AUC a variant may lose.")
+    ] = _LIMITS.max_auc_drop,
+    min_agreement: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Least share of decisions that are float's.")
+    ] = _LIMITS.min_agreement,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit", help="After the verdict fit threshold and temperature to each variant."
+        ),
+    ] = False,
+    min_sensitivity: Annotated[
+        float, typer.Option(min=0.01, max=1.0, help="Sensitivity floor of a threshold chosen here.")
+    ] = MIN_SENSITIVITY,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier conversion in OUTPUT.")
+    ] = False,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", metavar="FILE", help="A Keras classifier made elsewhere, no RUN."),
+    ] = None,
+    metadata: Annotated[
+        Path | None, typer.Option("--metadata", help="With --model: clean_metadata.csv.")
+    ] = None,
+    splits: Annotated[
+        Path | None, typer.Option("--splits", help="With --model: splits.csv.")
+    ] = None,
+    labels: Annotated[
+        str,
+        typer.Option(
+            help="With --model: the labels in the order of its outputs; a single output gives the "
+            "probability of the second."
+        ),
+    ] = "NORMAL,PNEUMONIA",
+    scaling: Annotated[
+        Scaling | None,
+        typer.Option("--scaling", help="With --model: what it was trained on, if no layer scales."),
+    ] = None,
     root: options.Root = None,
     seed: options.Seed = 0,
 ) -> None:
-    """Convert a trained model to TFLite and check it on validation with the runtime's engine.
+    """Convert a trained model and check each variant on validation with the runtime's engine.
 
-    A variant that passes is written to OUTPUT/VARIANT. One that loses more than the limits allow
-    goes to OUTPUT/rejected and the exit code is 4. OUTPUT/report.md says what each costs.
+    Float32 is always made, for comparison. A variant that passes is written to OUTPUT/VARIANT. One
+    that loses more than the limits allow goes to OUTPUT/rejected and the exit code is 4.
+    OUTPUT/report.html says what each costs.
     """
+    if (run is None) == (model is None):
+        raise InvalidRequest("name either a RUN or a --model")
+    if model is not None and (metadata is None or splits is None):
+        raise InvalidRequest("--model needs --metadata and --splits, to verify it on validation")
+    quantizations = [
+        name
+        for name, wanted in ((FLOAT16, float16), (DYNAMIC, dynamic), (INT8, int8))
+        if wanted or every
+    ]
+    formats = [TFLITE, ONNX] if format is Format.BOTH else [format.value]
+    if TFLITE not in formats and (float16 or dynamic):
+        raise InvalidRequest("--float16 and --dynamic are variants of TFLite; add --format both")
+
     from cxr_edge.backend import load_quietly
 
     load_quietly()
-    from cxr_edge_convert.conversion import REJECTED, convert_run
-    from cxr_edge_runtime.errors import LimitMissed
+    from cxr_edge_convert.conversion import Settings, make_variants
+    from cxr_edge_convert.report.content import bundle_folder
+    from cxr_edge_convert.sources import foreign_source, run_source
+    from cxr_edge_convert.writing import check_output, write_all
     from cxr_edge_runtime.manifest import NOTICE
     from cxr_edge_train.dataset.pixels import default_cache_dir
+    from cxr_edge_train.recipe import read_recipe
 
-    variants = convert_run(
-        run,
-        output,
-        int8=int8,
-        limits=Limits(max_recall_drop, max_specificity_drop),
+    settings = Settings(
+        schemes=tuple(
+            wanted_schemes(formats=formats, quantizations=quantizations, target=target.value)
+        ),
+        limits=Limits(max_recall_drop, max_specificity_drop, max_auc_drop, min_agreement),
+        method=read_recipe(recipe).calibration if recipe else None,
         calibration_images=calibration_images,
+        calibration_dir=calibration_dir,
         seed=seed,
-        root=root,
-        cache_dir=default_cache_dir(),
-        progress=progress_bar("reading images"),
+        accuracy_control=accuracy_control,
+        refit_sensitivity=min_sensitivity if refit else None,
     )
-    typer.echo("variant       bytes  recall  specificity    AUC  agreement  verdict")
-    for variant in variants:
-        metrics = variant.verification.metrics
-        typer.echo(
-            f"{variant.name:<8} {len(variant.model):>10}  {metrics.sensitivity.value:>6.3f}  "
-            f"{metrics.specificity.value:>11.3f}  {metrics.auc.value:.3f}  "
-            f"{variant.verification.agreement:>9.4f}  "
-            f"{'passed' if variant.verification.passed else 'REJECTED'}"
+    check_output(output, overwrite=overwrite)
+    places: dict[str, Any] = {
+        "root": root,
+        "cache_dir": default_cache_dir(),
+        "progress": progress_bar("reading images"),
+    }
+    if model is not None and metadata is not None and splits is not None:
+        source = foreign_source(
+            model,
+            metadata=metadata,
+            splits=splits,
+            labels=labels.split(","),
+            scaling=scaling.value if scaling else None,
+            min_sensitivity=min_sensitivity,
+            **places,
         )
-    for variant in variants:
-        if variant.calibration:
-            typer.echo(f"{variant.name}: ranges from {variant.calibration.count} training images")
+    else:
+        source = run_source(cast("Path", run), **places)
+    variants = make_variants(source, settings, watch=progress_bar)
+    write_all(output, source, settings, variants, overwrite=overwrite, watch=progress_bar)
+
+    _print_table(variants)
     typer.echo(NOTICE)
-    typer.echo(f"wrote {output}")
+    typer.echo(f"wrote {output}; read {output / 'report.html'}")
     missed = [variant for variant in variants if not variant.verification.passed]
     if missed:
         reasons = "; ".join(
-            f"{variant.name}: {failure}"
+            f"{variant.scheme.name}: {', '.join(variant.verification.failures)}"
             for variant in missed
-            for failure in variant.verification.failures
         )
-        raise LimitMissed(f"{reasons}. See {output / REJECTED} and {output / 'report.md'}")
+        folder = output / bundle_folder(missed[0]).parent
+        raise LimitMissed(f"{reasons}. See {folder} and {output / 'report.html'}")
+
+
+def _print_table(variants: "Sequence[Variant]") -> None:
+    width = max(len(variant.scheme.name) for variant in variants)
+    typer.echo(f"{'variant':<{width}}       bytes  recall  specificity    AUC  agreement  verdict")
+    for variant in variants:
+        verification = variant.verification
+        metrics = verification.metrics
+        typer.echo(
+            f"{variant.scheme.name:<{width}}  {len(variant.model):>10}  "
+            f"{metrics.sensitivity.value:>6.3f}  {metrics.specificity.value:>11.3f}  "
+            f"{metrics.auc.value:.3f}  {verification.agreement:>9.4f}  "
+            f"{'passed' if verification.passed else 'REJECTED'}"
+        )
+    for variant in variants:
+        if variant.stability and variant.stability.warning:
+            say(f"warning: {variant.scheme.name}: {variant.stability.warning}")

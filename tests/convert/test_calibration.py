@@ -1,7 +1,15 @@
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
-from cxr_edge_convert.calibration import calibration_digest, choose_calibration_images
+from cxr_edge_convert.calibration import (
+    calibration_digest,
+    draw_calibration_images,
+    images_of_folder,
+)
 from cxr_edge_runtime.errors import InvalidRequest
 
 
@@ -12,56 +20,105 @@ def table(*, patients: int, images: int = 3, positives: int | None = None) -> pd
             "md5": f"{label}-{patient}-{image}",
             "label": label,
             "patient": f"{label}-{patient}",
-            "split": split,
         }
         for label, count in (("NORMAL", patients), ("PNEUMONIA", positives or patients))
         for patient in range(count)
         for image in range(images)
-        for split in (["validation"] if patient % 10 == 9 else ["train"])
     ]
     return pd.DataFrame(rows)
 
 
+def drawn(rows: pd.DataFrame, *, count: int = 300, seed: int = 0) -> pd.DataFrame:
+    return draw_calibration_images(rows, count=count, seed=seed)[0]
+
+
 def test_classes_are_interleaved_and_alike() -> None:
-    chosen = choose_calibration_images(table(patients=200), count=300, seed=0)
+    chosen = drawn(table(patients=200))
     assert len(chosen) == 300
     assert chosen["label"].tolist() == ["NORMAL", "PNEUMONIA"] * 150
 
 
-def test_only_training_images_are_drawn() -> None:
-    chosen = choose_calibration_images(table(patients=200), count=300, seed=0)
-    assert set(chosen["split"]) == {"train"}
-
-
 def test_no_patient_gives_a_second_image_before_all_gave_one() -> None:
-    chosen = choose_calibration_images(table(patients=200), count=300, seed=0)
-    assert chosen["patient"].is_unique
-    more = choose_calibration_images(table(patients=120), count=300, seed=0)
-    assert more["patient"].value_counts().max() == 2
+    assert drawn(table(patients=200))["patient"].is_unique
+    assert drawn(table(patients=120))["patient"].value_counts().max() == 2
 
 
 def test_seed_decides_and_order_of_the_table_does_not() -> None:
     rows = table(patients=200)
-    first = choose_calibration_images(rows, count=300, seed=0)
-    again = choose_calibration_images(rows.sample(frac=1, random_state=9), count=300, seed=0)
+    first = drawn(rows)
+    again = drawn(rows.sample(frac=1, random_state=9))
     assert first["path"].tolist() == again["path"].tolist()
-    other = choose_calibration_images(rows, count=300, seed=1)
-    assert calibration_digest(first) != calibration_digest(other)
+    assert calibration_digest(first) != calibration_digest(drawn(rows, seed=1))
 
 
 def test_digest_does_not_depend_on_the_order() -> None:
-    chosen = choose_calibration_images(table(patients=200), count=300, seed=0)
+    chosen = drawn(table(patients=200))
     assert calibration_digest(chosen) == calibration_digest(chosen[::-1])
 
 
-def test_fewer_than_200_asked_for_are_refused() -> None:
-    with pytest.raises(InvalidRequest, match="at least 200 images, not 199"):
-        choose_calibration_images(table(patients=200), count=199, seed=0)
+def test_second_draw_is_as_large_and_has_no_image_of_the_first() -> None:
+    first, second = draw_calibration_images(table(patients=200), count=300, seed=0)
+    assert len(second) == 300
+    assert set(first["path"]).isdisjoint(second["path"])
+    assert second["label"].tolist() == ["NORMAL", "PNEUMONIA"] * 150
 
 
-@pytest.mark.parametrize(
-    "rows", [table(patients=10), table(patients=200).query("label == 'NORMAL'")]
-)
-def test_too_few_training_images_are_refused(rows: pd.DataFrame) -> None:
-    with pytest.raises(InvalidRequest, match="at least 100 training images of each label"):
-        choose_calibration_images(rows, count=300, seed=0)
+def test_second_draw_needs_the_least_number_of_images_too() -> None:
+    assert len(draw_calibration_images(table(patients=58, images=3), count=300, seed=0)) == 1
+    first, second = draw_calibration_images(table(patients=59, images=3), count=300, seed=0)
+    assert (len(first), len(second)) == (300, 54)
+
+
+def test_fewer_than_50_asked_for_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match="at least 50 images, not 49"):
+        drawn(table(patients=200), count=49)
+
+
+def test_too_few_images_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match="at least 25 images of each label, not 24"):
+        drawn(table(patients=8))
+
+
+def test_one_class_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="both labels; there are only NORMAL"):
+        drawn(table(patients=200).query("label == 'NORMAL'"))
+
+
+def folder_of_films(folder: Path, *names: str) -> Path:
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        grey = np.random.default_rng(number).integers(0, 256, (64, 64)).astype(np.uint8)
+        Image.fromarray(grey).save(folder / name)
+    return folder
+
+
+def test_folder_of_films_without_labels_is_one_class(tmp_path: Path) -> None:
+    rows = images_of_folder(folder_of_films(tmp_path, *(f"{n:03}.png" for n in range(120))))
+    assert set(rows["label"]) == {""}
+    first, second = draw_calibration_images(rows, count=60, seed=0)
+    assert (len(first), len(second)) == (60, 60)
+    assert first["path"].tolist() != sorted(first["path"])
+
+
+def test_labels_of_a_folder_come_from_its_folders(tmp_path: Path) -> None:
+    names = [f"{label}/{n}.png" for label in ("NORMAL", "PNEUMONIA") for n in range(30)]
+    folder_of_films(tmp_path, *names)
+    (tmp_path / "notes.txt").write_text("no film")
+    rows = images_of_folder(tmp_path)
+    assert rows["label"].value_counts().to_dict() == {"NORMAL": 30, "PNEUMONIA": 30}
+    assert drawn(rows, count=50)["label"].tolist() == ["NORMAL", "PNEUMONIA"] * 25
+
+
+def test_same_film_twice_counts_once(tmp_path: Path) -> None:
+    folder_of_films(tmp_path, "a.png")
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
+    assert images_of_folder(tmp_path)["path"].tolist() == ["a.png"]
+
+
+def test_film_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    folder_of_films(tmp_path, "a.png")
+    (tmp_path / "b.png").write_bytes(b"no image")
+    with pytest.raises(InvalidRequest, match=r"b\.png: .*; take it out of the folder"):
+        images_of_folder(tmp_path)
+    with pytest.raises(InvalidRequest, match="no such folder"):
+        images_of_folder(tmp_path / "gone")

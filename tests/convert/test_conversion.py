@@ -1,118 +1,190 @@
-import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
+import numpy as np
 import pytest
 
 from cxr_edge_convert import conversion
-from cxr_edge_convert.conversion import convert_run
+from cxr_edge_convert.conversion import Settings, Variant, make_variants
 from cxr_edge_convert.limits import Limits
-from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.errors import InvalidRequest, RunError
-from cxr_edge_train.runs import read_dataset, read_run
+from cxr_edge_convert.sources import Source
+from cxr_edge_convert.variants import ONNX, TFLITE, Scheme, wanted_schemes
+from cxr_edge_convert.verification import Reference
+from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_train.architectures.head import attach_head
+from cxr_edge_train.fitting import predict_logits
+from cxr_edge_train.recipe import Calibration
 
-LOOSE = Limits(max_recall_drop=1.0, max_specificity_drop=1.0)
+LOOSE = Limits(1.0, 1.0, 1.0, 0.0)
 # A drop is never below -1, so nothing passes.
 IMPOSSIBLE = Limits(max_recall_drop=-2.0)
 
 
+def schemes(*quantizations: str, formats: tuple[str, ...] = (TFLITE,)) -> tuple[Scheme, ...]:
+    return tuple(wanted_schemes(formats=formats, quantizations=quantizations, target="x86"))
+
+
 @pytest.fixture(scope="module")
-def converted(tiny_road: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = tmp_path_factory.mktemp("bundles") / "out"
-    convert_run(tiny_road.run, output, int8=True, limits=LOOSE, cache_dir=tiny_road.cache)
-    return output
+def source(tiny_source: Source) -> Source:
+    return tiny_source
 
 
-def test_both_variants_and_the_report_are_written(converted: Path) -> None:
-    names = {path.relative_to(converted).as_posix() for path in converted.rglob("*.*")}
-    bundle = {"bundle.json", "bundle.json.sha256", "model.tflite", "MODEL_CARD.md"}
-    assert names == {
-        *(f"float32/{name}" for name in bundle),
-        *(f"int8/{name}" for name in bundle),
-        "report.json",
-        "report.md",
-    }
+@pytest.fixture(scope="module")
+def variants(source: Source) -> dict[str, Variant]:
+    wanted = schemes("float16", "dynamic", "int8", formats=(TFLITE, ONNX))
+    return {v.scheme.name: v for v in make_variants(source, Settings(wanted, LOOSE))}
 
 
-def test_manifest_carries_what_was_frozen(converted: Path, tiny_road: Any) -> None:
-    run = read_run(tiny_road.run)
-    for variant in ("float32", "int8"):
-        manifest = Bundle.load(converted / variant).manifest
-        assert manifest.threshold.value == run.threshold
-        assert manifest.temperature == run.temperature
-        assert manifest.training.dataset_digest == run.dataset_digest
-        assert "[augmentation]" in manifest.training.recipe
-        assert set(manifest.metrics) == {"validation"}
-    assert Bundle.load(converted / "float32").manifest.calibration is None
-    calibration = Bundle.load(converted / "int8").manifest.calibration
-    assert calibration is not None
-    assert (calibration.count, calibration.seed) == (300, 0)
+def test_every_variant_is_made_and_verified(variants: dict[str, Variant]) -> None:
+    assert list(variants) == [
+        "float32", "float16", "dynamic", "int8", "onnx-float32", "onnx-int8-x86",
+    ]  # fmt: skip
+    for variant in variants.values():
+        assert variant.verification.passed
+        assert variant.logits.shape == (200,)
+        assert variant.verification.mean_probability_shift < 0.05
 
 
-def test_float32_agrees_with_keras(converted: Path) -> None:
-    report = json.loads((converted / "report.json").read_text())
-    assert report["variants"]["float32"]["agreement"] == 1.0
-    assert report["variants"]["float32"]["max_logit_difference"] < 1e-3
+def test_float32_of_both_formats_equals_keras(variants: dict[str, Variant]) -> None:
+    for name in ("float32", "onnx-float32"):
+        assert variants[name].verification.max_logit_difference < 1e-3
+        assert variants[name].verification.agreement == 1.0
 
 
-def test_report_has_the_figures_of_both(converted: Path) -> None:
-    text = (converted / "report.md").read_text()
-    assert "Research use only. Not a medical device." in text
-    assert "| float32 |" in text
-    assert "| int8 |" in text
-
-
-def test_same_run_and_seed_give_the_same_bytes(
-    converted: Path, tiny_road: Any, tmp_path: Path
+def test_int8_says_what_calibrated_it_and_how_stable_that_is(
+    variants: dict[str, Variant], source: Source
 ) -> None:
-    again = tmp_path / "again"
-    convert_run(tiny_road.run, again, int8=True, limits=LOOSE, cache_dir=tiny_road.cache)
-    files = sorted(path for path in converted.rglob("*") if path.is_file())
-    assert len(files) == 10
-    for path in files:
-        assert path.read_bytes() == (again / path.relative_to(converted)).read_bytes(), path
+    for name in ("int8", "onnx-int8-x86"):
+        variant = variants[name]
+        assert variant.calibration is not None
+        assert (variant.calibration.count, variant.calibration.seed) == (300, 0)
+        assert variant.calibration.method == "min-max over all images"
+        assert variant.stability is not None
+        assert variant.stability.images == 300
+        assert 0 < variant.stability.range_change < 1
+        assert len(variant.errors) > 3
+    assert variants["float32"].calibration is None
+    assert variants["dynamic"].stability is None
 
 
-def test_what_falls_short_lies_under_rejected(tiny_road: Any, tmp_path: Path) -> None:
-    output = tmp_path / "out"
-    variants = convert_run(
-        tiny_road.run, output, int8=False, limits=IMPOSSIBLE, cache_dir=tiny_road.cache
+def test_same_source_and_seed_give_the_same_bytes(
+    source: Source, variants: dict[str, Variant]
+) -> None:
+    wanted = schemes("int8", formats=(TFLITE, ONNX))
+    again = make_variants(source, Settings(wanted, LOOSE))
+    for variant in again:
+        assert variant.model == variants[variant.scheme.name].model
+    [*_, other] = make_variants(source, Settings(schemes("int8"), LOOSE, seed=1))
+    assert other.calibration != variants["int8"].calibration
+
+
+def test_percentile_of_the_recipe_narrows_ranges(
+    source: Source, variants: dict[str, Variant]
+) -> None:
+    method = Calibration("percentile", 99.0)
+    [_, int8] = make_variants(source, Settings(schemes("int8"), LOOSE, method=method))
+    assert int8.calibration is not None
+    assert int8.calibration.method == "percentile 99 over all images"
+    assert int8.model != variants["int8"].model
+    [_, from_recipe] = make_variants(
+        replace(source, calibration=method), Settings(schemes("int8"), LOOSE)
     )
-    assert not variants[0].verification.passed
-    assert not (output / "float32").exists()
-    assert Bundle.load(output / "rejected" / "float32").manifest.name == "tiny-float32"
-    assert "recall fell by" in (output / "report.md").read_text()
+    assert from_recipe.model == int8.model
 
 
-def test_existing_output_is_refused_before_any_work(converted: Path, tiny_road: Any) -> None:
-    with pytest.raises(InvalidRequest, match="exists already"):
-        convert_run(tiny_road.run, converted, int8=False, limits=LOOSE, cache_dir=tiny_road.cache)
+def test_limits_are_applied(source: Source) -> None:
+    [float32] = make_variants(source, Settings(schemes(), IMPOSSIBLE))
+    assert not float32.verification.passed
 
 
-def test_failure_leaves_nothing_half_written(
-    tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_refit_gives_each_variant_its_own_operating_point(source: Source) -> None:
+    [float32] = make_variants(source, Settings(schemes(), LOOSE, refit_sensitivity=0.9))
+    assert float32.refit is not None
+    assert float32.refit.metrics.sensitivity.value >= 0.9
+    # The verdict is at float's.
+    assert float32.verification.metrics != float32.refit.metrics
+
+
+def test_error_of_the_graph_is_not_blamed_on_quantization(
+    source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*args: object, **kwargs: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(conversion, "write_report", fail)
-    with pytest.raises(KeyboardInterrupt):
-        convert_run(
-            tiny_road.run, tmp_path / "out", int8=False, limits=LOOSE, cache_dir=tiny_road.cache
-        )
-    assert list(tmp_path.iterdir()) == []
+    shifted = replace(source.validation, logits=source.validation.logits + 0.01)
+    float32, int8 = make_variants(
+        replace(source, validation=shifted), Settings(schemes("int8"), LOOSE)
+    )
+    assert "the graph does not compute what Keras does" in float32.verification.failures[0]
+    assert "made from float32, whose graph does not compute" in int8.verification.failures[0]
 
 
-def test_corrupted_model_is_named(tiny_road: Any, tmp_path: Path) -> None:
-    run = Path(shutil.copytree(tiny_road.run, tmp_path / "run"))
-    (run / "model.keras").write_bytes(b"PK broken")
-    with pytest.raises(RunError, match=r"model\.keras: cannot be loaded"):
-        convert_run(run, tmp_path / "out", int8=False, limits=LOOSE, cache_dir=tiny_road.cache)
+def test_calibration_may_come_from_a_folder(source: Source, tiny_road: Any, tmp_path: Path) -> None:
+    films = tiny_road.root / "data" / "train"
+    known = set(source.validation.table["path"])
+    for label in ("NORMAL", "PNEUMONIA"):
+        others = [f for f in sorted((films / label).iterdir()) if not f.match("x")]
+        free = [f for f in others if str(f.relative_to(tiny_road.root)) not in known][:30]
+        (tmp_path / "films" / label).mkdir(parents=True)
+        for film in free:
+            shutil.copy(film, tmp_path / "films" / label)
+    settings = Settings(schemes("int8"), LOOSE, calibration_dir=tmp_path / "films")
+    [_, int8] = make_variants(source, settings)
+    assert int8.calibration is not None
+    assert int8.calibration.count == 60
+    assert int8.stability is None
+    shutil.copy(tiny_road.root / source.validation.table["path"][0], tmp_path / "films" / "NORMAL")
+    with pytest.raises(InvalidRequest, match=r"and 0 more are validation images; .* take them out"):
+        make_variants(source, settings)
 
 
-def test_calibration_and_validation_share_no_patient(tiny_road: Any) -> None:
-    table = read_dataset(tiny_road.run)
-    chosen = conversion.choose_calibration_images(table, count=300, seed=0)
-    validation = table[table["split"] == "validation"]
-    assert set(chosen["patient"]).isdisjoint(validation["patient"])
+def with_an_outlier(source: Source) -> Source:
+    """A network with one channel ten thousand times larger than the others, undone by the next."""
+    keras.utils.set_random_seed(1)
+    image = keras.Input((32, 32, 1), name="image")
+    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(image)
+    first = keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="planted")
+    second = keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="undone")
+    third = keras.layers.Conv2D(8, 3, strides=2, activation="relu", name="innocent")
+    features = third(second(first(scaled)))
+    model = keras.Model({"image": image}, attach_head(features, dropout=0.0))
+    (kernel, bias), (next_kernel, next_bias) = first.get_weights(), second.get_weights()
+    kernel[..., 0] *= 1e4
+    next_kernel[:, :, 0] /= 1e4
+    first.set_weights([kernel, bias])
+    second.set_weights([next_kernel, next_bias])
+    table = source.validation.table
+    logits = predict_logits(model, source.validation_pixels).astype(np.float64)
+    threshold = float(np.median(1 / (1 + np.exp(-logits))))
+    reference = Reference.of(table, logits, temperature=1.0, threshold=threshold)
+    return replace(source, model=model, validation=reference)
+
+
+@pytest.mark.parametrize("format", [TFLITE, ONNX])
+def test_accuracy_control_finds_a_planted_outlier(source: Source, format: str) -> None:
+    planted = with_an_outlier(source)
+    limits = Limits(1.0, 1.0, 1.0, min_agreement=0.97)
+    settings = Settings(schemes("int8", formats=(format,)), limits, accuracy_control=True)
+    _, int8, mixed = make_variants(planted, settings)
+    assert not int8.verification.passed
+    assert mixed.verification.passed, mixed.verification.failures
+    assert mixed.scheme.name == f"{int8.scheme.name}-mixed"
+    assert mixed.controlled is not None
+    [*blocks] = mixed.controlled.blocks
+    assert "planted" in blocks[0][0]
+    assert not any("innocent" in name for block in blocks for name in block)
+    assert len(mixed.model) > len(int8.model)
+    assert mixed.calibration == int8.calibration
+
+
+def test_control_is_not_needed_where_int8_passes(source: Source) -> None:
+    settings = Settings(schemes("int8"), LOOSE, accuracy_control=True)
+    assert [v.scheme.name for v in make_variants(source, settings)] == ["float32", "int8"]
+
+
+def test_validation_calibrates_nothing(source: Source) -> None:
+    for draw in conversion._draws(source, Settings(schemes("int8"))):
+        assert len(draw.pixels) == 300
+        same = (draw.pixels[:, None] == source.validation_pixels[None, :20]).all(axis=(2, 3, 4))
+        assert not same.any()
+    assert np.isfinite(source.validation.logits).all()

@@ -1,11 +1,27 @@
+from collections.abc import Iterator
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from cxr_edge_convert.tflite import Ranges, tensor_ranges, to_float32, to_int8
+from cxr_edge_convert.graphs import blocks, output_operators, scaling_tensors
+from cxr_edge_convert.ranges import Ranges, activation_ranges
+from cxr_edge_convert.tflite import (
+    TfliteProbe,
+    operators,
+    to_dynamic,
+    to_float16,
+    to_float32,
+    to_int8,
+)
 from cxr_edge_runtime.engines.litert import LiteRtEngine
-from cxr_edge_runtime.manifest import InputEntry
+from cxr_edge_runtime.errors import ConversionError
+from cxr_edge_runtime.manifest import OUTPUTS, InputEntry
+from cxr_edge_runtime.native_output import stderr_silenced
+from cxr_edge_train.recipe import Calibration
 from synthetic import noisy_gradient
 from tiny_model import tiny_model
 
@@ -20,6 +36,23 @@ def model() -> keras.Model:
 @pytest.fixture(scope="module")
 def float32(model: keras.Model) -> bytes:
     return to_float32(model)
+
+
+def tensor_ranges(float32: bytes, pixels: np.ndarray) -> Ranges:
+    probe = TfliteProbe(float32)
+    return activation_ranges(
+        probe, pixels, scaling=scaling_tensors(probe.operators), calibration=Calibration()
+    )
+
+
+def engine(model: bytes, dtype: str = "float32") -> LiteRtEngine:
+    entry = InputEntry((1, 32, 32, 1), dtype, 1.0, -128 if dtype == "int8" else 0)
+    return LiteRtEngine(model, entry, OUTPUTS)
+
+
+def logits(model: bytes, dtype: str = "float32") -> np.ndarray:
+    run = engine(model, dtype).run
+    return np.array([run(image[np.newaxis])["logit"][0, 0] for image in PIXELS])
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +76,9 @@ def representable(details: dict[str, object]) -> tuple[float, float]:
 
 
 def test_float32_equals_keras(model: keras.Model, float32: bytes) -> None:
-    engine = LiteRtEngine(float32, InputEntry((1, 32, 32, 1), "float32", 1.0, 0))
+    run = engine(float32).run
     for image in PIXELS[:10]:
-        ours = engine.run(image[np.newaxis])
+        ours = run(image[np.newaxis])
         theirs = model.predict_on_batch({"image": image[np.newaxis].astype(np.float32)})
         for name in ("cam", "logit", "embedding"):
             np.testing.assert_allclose(ours[name], np.asarray(theirs[name]), atol=1e-5)
@@ -75,23 +108,6 @@ def test_tensors_of_the_rescaling_do_not_saturate(int8: bytes) -> None:
         assert high - low < 2.02
 
 
-def test_the_film_need_not_have_black_and_white_for_that(float32: bytes) -> None:
-    grey = np.clip(PIXELS, 60, 180)
-    found = tensor_ranges(float32, grey)
-    image = next(limits for name, limits in found.items() if "image" in name)
-    assert (float(image["min"].min()), float(image["max"].max())) == (0.0, 255.0)
-
-
-def test_ranges_hold_every_value_of_every_image(float32: bytes, ranges: Ranges) -> None:
-    singles = [tensor_ranges(float32, PIXELS[index : index + 1]) for index in range(0, 40, 8)]
-    for single in singles:
-        for name, limits in single.items():
-            # Each single range was widened to its own grid, by at most a step of 255.
-            slack = float((limits["max"] - limits["min"]).max()) / 127
-            assert float(ranges[name]["min"].min()) <= float(limits["min"].min()) + slack
-            assert float(ranges[name]["max"].max()) >= float(limits["max"].max()) - slack
-
-
 def test_order_of_images_changes_nothing(float32: bytes, ranges: Ranges, int8: bytes) -> None:
     backwards = tensor_ranges(float32, PIXELS[::-1])
     assert to_int8(float32, backwards) == int8
@@ -107,15 +123,7 @@ def test_same_model_and_images_give_the_same_bytes(
 def test_outputs_and_their_operators_stay_in_float(int8: bytes) -> None:
     interpreter = Interpreter(model_content=int8)
     assert {details["dtype"] for details in interpreter.get_output_details()} == {np.float32}
-    logits = {
-        float(
-            LiteRtEngine(int8, InputEntry((1, 32, 32, 1), "int8", 1.0, -128)).run(
-                image[np.newaxis]
-            )["logit"][0, 0]
-        )
-        for image in PIXELS
-    }
-    assert len(logits) == len(PIXELS)
+    assert len(set(logits(int8, "int8").tolist())) == len(PIXELS)
 
 
 def test_weights_are_int8_per_channel(int8: bytes) -> None:
@@ -128,12 +136,103 @@ def test_weights_are_int8_per_channel(int8: bytes) -> None:
 
 
 def test_int8_logits_stay_close_to_float(float32: bytes, int8: bytes) -> None:
-    engines = (
-        LiteRtEngine(float32, InputEntry((1, 32, 32, 1), "float32", 1.0, 0)),
-        LiteRtEngine(int8, InputEntry((1, 32, 32, 1), "int8", 1.0, -128)),
+    assert np.abs(logits(float32) - logits(int8, "int8")).max() < 0.02
+
+
+def test_float16_halves_the_weights_and_hardly_moves_the_logit(float32: bytes) -> None:
+    half = to_float16(float32)
+    assert half == to_float16(float32)
+    weights = [t for t in tensors(half).values() if t["dtype"] is np.float16]
+    assert len(weights) == 3
+    assert 0 < np.abs(logits(float32) - logits(half)).max() < 0.002
+
+
+def test_dynamic_has_int8_weights_and_float_activations(float32: bytes) -> None:
+    dynamic = to_dynamic(float32)
+    assert dynamic == to_dynamic(float32)
+    int8_weights = [t for t in tensors(dynamic).values() if t["dtype"] is np.int8]
+    assert len(int8_weights) >= 2
+    assert not [name for name in {o.kind for o in operators(dynamic)} if "QUANT" in name]
+    assert 0 < np.abs(logits(float32) - logits(dynamic)).max() < 0.02
+
+
+def test_blocks_named_stay_in_float(float32: bytes, ranges: Ranges, int8: bytes) -> None:
+    probe = TfliteProbe(float32)
+    first, *others = blocks(probe.operators, output_operators(probe.operators, probe.outputs))
+    mixed = to_int8(float32, ranges, in_float=first)
+    assert tensors(int8)[first[0]]["dtype"] is np.int8
+    assert tensors(mixed)[first[0]]["dtype"] is np.float32
+    assert tensors(mixed)[others[0][0]]["dtype"] is np.int8
+    everything = to_int8(
+        float32, ranges, in_float=[name for block in [first, *others] for name in block]
     )
-    before, after = (
-        np.array([engine.run(image[np.newaxis])["logit"][0, 0] for image in PIXELS])
-        for engine in engines
+    error = [
+        np.abs(logits(float32) - logits(model, "int8")).max() for model in (int8, mixed, everything)
+    ]
+    # What is left is the INT8 scaling before the first weights.
+    assert error[2] < error[0]
+    assert error[1] != error[0]
+
+
+def test_probe_sees_int8_tensors_as_the_numbers_they_stand_for(float32: bytes, int8: bytes) -> None:
+    before, after = TfliteProbe(float32)(PIXELS[:1]), TfliteProbe(int8)(PIXELS[:1])
+    assert set(before) <= set(after)
+    np.testing.assert_array_equal(next(v for n, v in after.items() if "image" in n), PIXELS[:1])
+    for name, values in before.items():
+        np.testing.assert_allclose(after[name], values, atol=0.1)
+
+
+def test_only_built_in_operators_are_used(float32: bytes, int8: bytes) -> None:
+    for model in (float32, int8, to_float16(float32), to_dynamic(float32)):
+        kinds = {operator.kind for operator in operators(model)}
+        assert not [kind for kind in kinds if "CUSTOM" in kind or "Flex" in kind], kinds
+
+
+# Steps of TensorFlow's INT8 output, in which it rounds the logit; ours stays in float.
+_STEPS = 3
+
+
+def test_tensorflows_own_int8_agrees(model: keras.Model, int8: bytes, tmp_path: Path) -> None:
+    def images() -> Iterator[list[np.ndarray]]:
+        for image in PIXELS:
+            yield [image[np.newaxis].astype(np.float32)]
+
+    logit = keras.Model(model.input, model.output["logit"])
+    logit.export(
+        tmp_path,
+        verbose=False,
+        input_signature=[
+            {"image": keras.InputSpec(shape=(1, 32, 32, 1), dtype="float32", name="image")}
+        ],
     )
-    assert np.abs(before - after).max() < 0.02
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = images
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_output_type = tf.int8
+    with stderr_silenced():
+        interpreter = Interpreter(model_content=converter.convert())
+        interpreter.allocate_tensors()
+    [read], [write] = interpreter.get_output_details(), interpreter.get_input_details()
+    step, zero = read["quantization"]
+    theirs = []
+    for image in PIXELS:
+        interpreter.set_tensor(write["index"], image[np.newaxis].astype(np.float32))
+        interpreter.invoke()
+        theirs.append((float(interpreter.get_tensor(read["index"])[0, 0]) - zero) * step)
+    assert np.abs(logits(int8, "int8") - theirs).max() < _STEPS * step
+
+
+def test_layer_that_tflite_cannot_express_is_named() -> None:
+    image = keras.Input((32, 32, 1), name="image")
+    resized = keras.layers.Resizing(16, 16, interpolation="bicubic", name="shrink")(image)
+    logit = keras.layers.GlobalAveragePooling2D(name="logit")(resized)
+    model = keras.Model({"image": image}, {"logit": logit})
+    with pytest.raises(ConversionError, match=r"^.*ResizeBicubic in layer 'shrink'; .*onnx$"):
+        to_float32(model)
+
+
+def test_operator_is_found_by_its_whole_name(float32: bytes, ranges: Ranges) -> None:
+    # A name that another one begins with must not take that one along.
+    names = [operator.name for operator in TfliteProbe(float32).operators]
+    assert to_int8(float32, ranges, in_float=[names[-1][:-1]]) == to_int8(float32, ranges)

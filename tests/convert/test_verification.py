@@ -3,30 +3,21 @@ import pandas as pd
 import pytest
 
 from cxr_edge_convert.limits import Limits
-from cxr_edge_convert.verification import Verification, verify
-
-N = 200
-TABLE = pd.DataFrame(
-    {
-        "path": [f"{number}.png" for number in range(2 * N)],
-        "label": ["PNEUMONIA"] * N + ["NORMAL"] * N,
-        "patient": [str(number) for number in range(2 * N)],
-    }
+from cxr_edge_convert.verification import (
+    Flip,
+    Verification,
+    engine_logits,
+    refit,
+    verify,
 )
-FLOAT = np.where(TABLE["label"] == "PNEUMONIA", 2.0, -2.0)
+from cxr_edge_runtime.errors import EngineError
+from verified_logits import FLOAT, TABLE, N, reference
 
 
 def verified(
-    variant: np.ndarray, *, table: pd.DataFrame = TABLE, limits: Limits | None = None
+    variant: np.ndarray, *, limits: Limits | None = None, same_computation: bool = False
 ) -> Verification:
-    return verify(
-        FLOAT[: len(table)],
-        variant,
-        table,
-        temperature=1.0,
-        threshold=0.5,
-        limits=limits or Limits(),
-    )
+    return verify(reference(), variant, limits or Limits(), same_computation=same_computation)
 
 
 def flipped(*, positives: int = 0, negatives: int = 0) -> np.ndarray:
@@ -39,39 +30,104 @@ def flipped(*, positives: int = 0, negatives: int = 0) -> np.ndarray:
 def test_equal_logits_pass() -> None:
     result = verified(FLOAT)
     assert result.passed
-    assert (result.agreement, result.recall_drop, result.flipped) == (1.0, 0.0, [])
+    assert (result.agreement, result.recall_drop, result.auc_drop) == (1.0, 0.0, 0.0)
+    assert (result.to_pneumonia, result.to_normal, result.mcnemar_p) == ([], [], 1.0)
 
 
 def test_drop_at_the_limit_passes_and_one_image_more_fails() -> None:
-    assert verified(flipped(positives=2)).passed
-    result = verified(flipped(positives=3))
+    limits = Limits(max_auc_drop=1.0)
+    assert verified(flipped(positives=2), limits=limits).passed
+    result = verified(flipped(positives=3), limits=limits)
     assert result.failures == ["recall fell by 0.0150, the limit is 0.01"]
     assert result.agreement == pytest.approx(1 - 3 / 400)
-    assert [path for path, _, _ in result.flipped] == ["0.png", "1.png", "2.png"]
+    assert result.to_normal == [
+        Flip(f"{number}.png", "PNEUMONIA", 0.880797, 0.119203) for number in range(3)
+    ]
+    assert result.to_pneumonia == []
+    assert result.mcnemar_p == 2 * 0.5**3
+
+
+LOOSE = {"max_recall_drop": 1.0, "max_specificity_drop": 1.0, "max_auc_drop": 1.0}
 
 
 def test_specificity_has_its_own_limit() -> None:
-    assert verified(flipped(negatives=4)).passed
-    assert verified(flipped(negatives=5)).failures == [
-        "specificity fell by 0.0250, the limit is 0.02"
+    limits = Limits(max_auc_drop=1.0)
+    assert verified(flipped(negatives=4), limits=limits).passed
+    result = verified(flipped(negatives=5), limits=limits)
+    assert result.failures == ["specificity fell by 0.0250, the limit is 0.02"]
+    assert [flip.path for flip in result.to_pneumonia] == [f"{N + n}.png" for n in range(5)]
+
+
+def test_auc_has_its_own_limit() -> None:
+    # Two of 200 below all others: half a hundredth of the pairs is in the wrong order.
+    ranked = FLOAT.copy()
+    ranked[:1] = -3.0
+    limits = Limits(**LOOSE | {"max_auc_drop": 0.005})
+    assert verified(ranked, limits=limits).passed
+    ranked[:2] = -3.0
+    result = verified(ranked, limits=limits)
+    assert result.auc_drop == pytest.approx(0.01)
+    assert result.failures == ["AUC fell by 0.0100, the limit is 0.005"]
+
+
+def test_agreement_has_its_own_limit() -> None:
+    # As many right ones as wrong ones change, so that nothing else moves much.
+    limits = Limits(**LOOSE, min_agreement=0.98)
+    assert verified(flipped(positives=4, negatives=4), limits=limits).passed
+    result = verified(flipped(positives=5, negatives=4), limits=limits)
+    assert result.failures == ["only 0.9775 of the decisions agree, the limit is 0.98"]
+
+
+def test_float32_must_compute_what_keras_does() -> None:
+    assert verified(FLOAT + 9e-4, same_computation=True).passed
+    result = verified(FLOAT + 0.01, same_computation=True)
+    assert result.failures == [
+        "the graph does not compute what Keras does: logits differ by 0.01, the limit is 0.001"
     ]
-
-
-def test_limits_can_be_changed() -> None:
-    assert verified(flipped(positives=20), limits=Limits(max_recall_drop=0.1)).passed
-    assert not verified(flipped(positives=1), limits=Limits(max_recall_drop=0.0)).passed
+    assert verified(FLOAT + 0.01).passed
 
 
 def test_fewer_than_100_positives_cannot_be_called_checked() -> None:
     few = pd.concat([TABLE.iloc[:99], TABLE.iloc[N:]]).reset_index(drop=True)
     logits = np.where(few["label"] == "PNEUMONIA", 2.0, -2.0)
-    result = verify(logits, logits, few, temperature=1.0, threshold=0.5, limits=Limits())
+    result = verify(reference(few, logits), logits, Limits())
     assert result.failures == [
         "recall cannot be checked on 99 positive validation images, at least 100 are needed"
     ]
 
 
 def test_shift_is_measured_in_logit_and_probability() -> None:
-    result = verified(FLOAT + 0.1)
+    moved = FLOAT.copy()
+    moved[0] += 0.1
+    result = verified(moved)
     assert result.max_logit_difference == pytest.approx(0.1)
-    assert 0 < result.mean_probability_shift < 0.1
+    shift = 1 / (1 + np.exp(-2.1)) - 1 / (1 + np.exp(-2.0))
+    assert result.max_probability_shift == pytest.approx(shift)
+    assert result.mean_probability_shift == pytest.approx(shift / (2 * N))
+
+
+def test_refit_finds_the_variants_own_operating_point() -> None:
+    random = np.random.default_rng(0)
+    logits = FLOAT + random.normal(0, 1.5, 2 * N)
+    shifted = logits + 1.0
+    own = refit(reference(logits=logits), shifted, min_sensitivity=0.9)
+    assert own.metrics.sensitivity.value >= 0.9
+    assert "sensitivity at least 0.9" in own.rule
+    verification = verify(reference(logits=logits), shifted, Limits(**LOOSE))
+    assert own.metrics.specificity.value > verification.metrics.specificity.value
+    assert own.as_dict()["metrics"]["sensitivity"]["value"] == own.metrics.sensitivity.value
+
+
+class _Broken:
+    name = "broken"
+
+    def run(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        return {"logit": np.array([[np.nan if image[0, 0, 0, 0] else 1.0]], np.float32)}
+
+
+def test_engine_that_computes_no_number_is_refused() -> None:
+    pixels = np.zeros((3, 1, 1, 1), np.uint8)
+    assert engine_logits(_Broken(), pixels).tolist() == [1.0, 1.0, 1.0]
+    pixels[1] = 1
+    with pytest.raises(EngineError, match="broken computed no number for 1 images"):
+        engine_logits(_Broken(), pixels)

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from cxr_edge_convert.conversion import convert_run
-from cxr_edge_convert.limits import Limits
+from cxr_edge_convert.conversion import Settings, make_variants
+from cxr_edge_convert.packaging import package
+from cxr_edge_convert.sources import Source
+from cxr_edge_convert.variants import wanted_schemes
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.runs import read_run
@@ -28,11 +30,21 @@ def publish() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def bundle(tiny_road: Any, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    output = tmp_path_factory.mktemp("publish") / "out"
-    limits = Limits(max_recall_drop=1.0, max_specificity_drop=1.0)
-    convert_run(tiny_road.run, output, int8=False, limits=limits, cache_dir=tiny_road.cache)
-    return Bundle.load(output / "float32")
+def bundle(tiny_source: Source, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    folder = tmp_path_factory.mktemp("publish") / "float32"
+    schemes = wanted_schemes(formats=["tflite"], quantizations=[], target="x86")
+    [variant] = make_variants(tiny_source, Settings(tuple(schemes)))
+    package(
+        folder,
+        variant.model,
+        tiny_source,
+        variant.scheme,
+        metrics=variant.verification.metrics,
+        failures=[],
+        refit=None,
+        calibration=None,
+    )
+    return Bundle.load(folder)
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ def test_readme_states_these_figures_and_a_real_answer(bundle: Bundle) -> None:
 
 def test_recipe_in_the_bundle_is_the_committed_one(bundle: Bundle) -> None:
     committed = read_recipe(ROOT / "models" / "recipes" / "mobilenetv2.toml")
+    assert "[calibration]" not in bundle.manifest.training.recipe  # it had the default then
     assert parse_recipe(bundle.manifest.training.recipe) == committed
 
 
@@ -90,10 +91,11 @@ def test_float_model_is_the_one_that_was_quantized(bundle: Bundle) -> None:
 
     from cxr_edge_convert.tflite import to_float32
     from cxr_edge_runtime.engines.litert import LiteRtEngine
-    from cxr_edge_runtime.manifest import InputEntry
+    from cxr_edge_runtime.manifest import OUTPUTS, InputEntry
 
     model = keras.models.load_model(ROOT / "models" / "float" / "mobilenetv2.keras", compile=False)
-    engine = LiteRtEngine(to_float32(model), InputEntry((1, 224, 224, 1), "float32", 1.0, 0))
+    entry = InputEntry((1, 224, 224, 1), "float32", 1.0, 0)
+    engine = LiteRtEngine(to_float32(model), entry, OUTPUTS)
     quantized = Classifier(bundle)
     for sample in sorted((ROOT / "data" / "samples").glob("*.jpeg")):
         pixels = np.asarray(Image.open(sample).convert("L").resize((224, 224)))

@@ -1,0 +1,47 @@
+"""The formats behind one set of functions."""
+
+from collections.abc import Collection
+
+import keras
+
+from cxr_edge_convert import onnx, tflite
+from cxr_edge_convert.ranges import Ranges
+from cxr_edge_convert.variants import DYNAMIC, FLOAT16, ONNX, Scheme
+
+ModelProbe = onnx.OnnxProbe | tflite.TfliteProbe
+
+
+def float32_model(model: keras.Model, format: str) -> bytes:
+    """A Keras model of the contract in another format, weights as they are.
+
+    Raises:
+        ConversionError: the format cannot express it.
+    """
+    return onnx.to_float32(model) if format == ONNX else tflite.to_float32(model)
+
+
+def probe_of(model: bytes, format: str) -> ModelProbe:
+    """All activations of a model in a format."""
+    return onnx.OnnxProbe(model) if format == ONNX else tflite.TfliteProbe(model)
+
+
+def smaller_model(float32: bytes, scheme: Scheme) -> bytes:
+    """The model with smaller weights, for the schemes that need no calibration."""
+    return {FLOAT16: tflite.to_float16, DYNAMIC: tflite.to_dynamic}[scheme.quantization](float32)
+
+
+def int8_model(
+    float32: bytes, scheme: Scheme, ranges: Ranges, *, in_float: Collection[str] = ()
+) -> bytes:
+    """The model with INT8 weights and activations.
+
+    Args:
+        float32: in the scheme's format.
+        scheme: an INT8 scheme.
+        ranges: of every activation tensor.
+        in_float: names of operators that stay in float, besides the head.
+    """
+    if scheme.format == ONNX:
+        assert scheme.target is not None
+        return onnx.to_int8(float32, ranges, target=scheme.target, in_float=in_float)
+    return tflite.to_int8(float32, ranges, in_float=in_float)

@@ -1,0 +1,261 @@
+"""Keras to ONNX through tf2onnx, INT8 through ONNX Runtime's quantizer.
+
+The one module that knows any of them.
+"""
+
+import re
+import tempfile
+import warnings
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationMethod, QuantType
+from onnxruntime.quantization.calibrate import TensorsData
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+from cxr_edge_convert.graphs import Activations, Operator, output_operators, scaling_tensors
+from cxr_edge_convert.ranges import Ranges
+from cxr_edge_runtime.errors import ConversionError
+from cxr_edge_runtime.native_output import stderr_silenced
+
+# Per-channel QDQ needs 13; 17 is read by every ONNX Runtime since 1.12.
+OPSET = 17
+# The oldest file format that holds this opset.
+_IR_VERSION = 8
+
+# Which activations each target multiplies fast; weights are signed for both.
+_ACTIVATIONS = {"arm64": QuantType.QInt8, "x86": QuantType.QUInt8}
+_WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+# What the quantizer may put between INT8 tensors; others stay in float.
+_QUANTIZED = (
+    *_WEIGHTED, "Add", "AveragePool", "Clip", "Concat", "GlobalAveragePool", "MaxPool", "Mul",
+    "Pad", "Relu", "Reshape", "Squeeze", "Transpose",
+)  # fmt: skip
+_DEQUANTIZED = "_DequantizeLinear_Output"
+
+
+def to_float32(model: keras.Model) -> bytes:
+    """Convert a model of the contract to ONNX, batch size 1, batch normalisation folded.
+
+    Args:
+        model: input ``image``, outputs by name.
+
+    Returns:
+        The file. The same model gives the same bytes, whatever else the process has done.
+
+    Raises:
+        ConversionError: the model has an operation that tf2onnx cannot express.
+    """
+    shape = (1, *model.inputs[0].shape[1:])
+    image = keras.InputSpec(shape=shape, dtype="float32", name="image")
+    model({"image": np.zeros(shape, dtype=np.float32)})  # exporting needs a model that was called
+    with tempfile.TemporaryDirectory() as folder, stderr_silenced(), warnings.catch_warnings():
+        # tf2onnx looks whether numpy still has an old name.
+        warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
+        file = Path(folder) / "model.onnx"
+        try:
+            model.export(
+                file,
+                format="onnx",
+                verbose=False,
+                input_signature=[{"image": image}],
+                opset_version=OPSET,
+            )
+        except (ValueError, RuntimeError, NotImplementedError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise ConversionError(
+                f"ONNX cannot express the model ({first}); replace the layer by one that it has, "
+                "or convert with --format tflite"
+            ) from error
+        exported = onnx.load(file)
+    _name_canonically(exported.graph)
+    for value in (*exported.graph.input, *exported.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    folded = _folded(exported)
+    _name_canonically(folded.graph)
+    return _finished(folded)
+
+
+def to_int8(
+    float32: bytes, ranges: Ranges, *, target: str, in_float: Collection[str] = ()
+) -> bytes:
+    """Quantize weights per channel and activations per tensor; scaling and head stay in float.
+
+    Args:
+        float32: from :func:`to_float32`.
+        ranges: of every activation tensor, by the names of :class:`OnnxProbe`.
+        target: ``arm64`` or ``x86``.
+        in_float: names of more operators that stay in float.
+
+    Returns:
+        The file, with quantize and dequantize nodes between operators (QDQ). The same arguments
+        give the same bytes.
+    """
+    model = onnx.shape_inference.infer_shapes(onnx.load_from_string(float32))
+    listed = operators(model.graph)
+    outputs = [value.name for value in model.graph.output]
+    scaling = scaling_tensors(listed)
+    kept = output_operators(listed, outputs) | scaling | set(in_float)
+    quantizer = QDQQuantizer(
+        model,
+        per_channel=True,
+        reduce_range=False,
+        weight_qType=QuantType.QInt8,
+        activation_qType=_ACTIVATIONS[target],
+        tensors_range=TensorsData(
+            CalibrationMethod.MinMax,
+            {name: (np.float32(low), np.float32(high)) for name, (low, high) in ranges.items()},
+        ),
+        nodes_to_quantize=[],
+        nodes_to_exclude=[node.name for node in model.graph.node if node.output[0] in kept],
+        op_types_to_quantize=list(_QUANTIZED),
+        extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
+    )
+    quantizer.quantize_model()
+    quantizer.model.topological_sort()
+    return _finished(quantizer.model.model)
+
+
+def with_metadata(model: bytes, entries: dict[str, str]) -> bytes:
+    """The model with ``entries`` in its ``metadata_props``."""
+    content = onnx.load_from_string(model)
+    onnx.helper.set_model_props(content, entries)
+    return bytes(content.SerializeToString(deterministic=True))
+
+
+class OnnxProbe:
+    """All activations of an ONNX model; of a quantized one what its INT8 tensors stand for.
+
+    Attributes:
+        operators: of the graph, in the order in which they run.
+        outputs: tensor names of the outputs.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        """Load a model from the bytes of its file."""
+        content = onnx.shape_inference.infer_shapes(onnx.load_from_string(model))
+        self.operators = operators(content.graph)
+        self.outputs = [value.name for value in content.graph.output]
+        floats = {
+            value.name
+            for value in content.graph.value_info
+            if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+        }
+        produced = [name for node in content.graph.node for name in node.output]
+        self._names = [*self.outputs, *(name for name in produced if name in floats)]
+        for name in self._names[len(self.outputs) :]:
+            content.graph.output.append(
+                onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+            )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        # Optimising would fuse the very tensors that are looked for.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        self._session = onnxruntime.InferenceSession(content.SerializeToString(), options)
+
+    def __call__(self, image: NDArray[np.uint8]) -> Activations:
+        """Run ``[1, H, W, 1] uint8``; see :data:`cxr_edge_convert.graphs.Probe`."""
+        greys = image.astype(np.float32)
+        values = dict(zip(self._names, self._session.run(self._names, {"image": greys})))
+        values["image"] = greys
+        # A quantized tensor is seen under its old name with the steps it has now.
+        dequantized = {
+            name.removesuffix(_DEQUANTIZED): value
+            for name, value in values.items()
+            if name.endswith(_DEQUANTIZED)
+        }
+        return values | dequantized
+
+
+def operators(graph: onnx.GraphProto) -> list[Operator]:
+    """The operators of an ONNX graph, in the order in which they run."""
+    constant = {value.name for value in graph.initializer}
+    return [
+        Operator(
+            kind=node.op_type,
+            inputs=tuple(name for name in node.input if name and name not in constant),
+            outputs=tuple(node.output),
+            weighted=node.op_type in _WEIGHTED,
+        )
+        for node in graph.node
+    ]
+
+
+def _folded(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with constants computed and batch normalisation folded into convolutions."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "folded.onnx"
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # it warns that the file is made for this machine's level
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(file)
+        onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        return onnx.load(file)
+
+
+def _name_canonically(graph: onnx.GraphProto) -> None:
+    """Name tensors and nodes by their layer and place in the graph.
+
+    tf2onnx numbers names by a counter that goes on from export to export.
+    """
+    kept = {value.name for value in (*graph.input, *graph.output)}
+    constants = {value.name: value for value in graph.initializer}
+    names: dict[str, str] = {name: name for name in ("", *kept)}
+    for number, node in enumerate(graph.node):
+        place = f"{number:03d}_{_layer(node)}"
+        for index, name in enumerate(node.input):
+            if name in constants and name not in names:
+                names[name] = f"{place}_input{index}"
+        for index, name in enumerate(node.output):
+            if name not in names:
+                names[name] = f"{place}_output{index}" if index else place
+        node.name = place
+        node.input[:] = [names[name] for name in node.input]
+        node.output[:] = [names[name] for name in node.output]
+    for name, constant in constants.items():
+        constant.name = names.get(name, "")
+    ordered = sorted((c for c in graph.initializer if c.name), key=lambda c: str(c.name))
+    copies = [onnx.TensorProto.FromString(constant.SerializeToString()) for constant in ordered]
+    del graph.initializer[:]
+    graph.initializer.extend(copies)
+    del graph.value_info[:]
+
+
+# Keras' own levels of a name below the layer.
+_SCOPES = ("batchnorm", "convolution", "depthwise")
+
+
+def _layer(node: Any) -> str:
+    """The Keras layer a node comes from, as far as its names tell, and its kind."""
+    # Weights know their layer best: what follows a layer may have been folded into it.
+    weights = node.input[1:] if node.op_type in _WEIGHTED else ()
+    for name in (*weights, node.name, *node.output):
+        earlier = re.fullmatch(r"\d{3}_(.+?)(_input\d+)?", name)
+        if earlier:
+            return earlier[1]
+        layers = [part for part in name.split("/")[:-1] if part not in _SCOPES]
+        if layers:
+            # Keras numbers the calls of a layer: model_1/layer_1/convolution.
+            return f"{re.sub(r'_[0-9]+$', '', layers[-1])}_{node.op_type}"
+    return str(node.op_type)
+
+
+def _finished(model: onnx.ModelProto) -> bytes:
+    """Checked bytes that do not depend on who wrote them."""
+    model.producer_name, model.producer_version = "cxr-edge", ""
+    model.ir_version = _IR_VERSION
+    model.graph.name, model.graph.doc_string = "cxr-edge", ""  # they name a temporary folder
+    used = {node.domain for node in model.graph.node}
+    opsets = [entry for entry in model.opset_import if entry.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(onnx.helper.make_opsetid(e.domain, e.version) for e in opsets)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString(deterministic=True))

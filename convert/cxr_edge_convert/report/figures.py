@@ -1,0 +1,180 @@
+"""Figures of a conversion's report."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
+
+from cxr_edge_convert.report.storage import Content
+from cxr_edge_train.evaluation.temperature import probabilities
+from cxr_edge_train.reporting.figures import LABEL_COLOURS, NEUTRAL, new_figure
+
+_ACCEPTED, _REJECTED = "#009E73", "#D55E00"
+_NAMED = 5  # operators whose names fit into a chart
+
+
+def draw_tradeoff(content: Content, cost: str) -> Figure:
+    """Recall and AUC against what a variant costs, with the line of the best trade-offs.
+
+    Args:
+        content: of the report.
+        cost: ``size`` or ``latency``.
+    """
+    figure = new_figure(9.6, 4.2)
+    variants = [v for v in content["variants"] if cost == "size" or v["timings"]]
+    costs = [_cost(variant, cost) for variant in variants]
+    metrics = [variant["verification"]["metrics"] for variant in variants]
+    passed = [variant["passed"] for variant in variants]
+    for axes, (name, title) in zip(
+        figure.subplots(1, 2), (("sensitivity", "recall of PNEUMONIA"), ("auc", "AUC"))
+    ):
+        _draw_points(axes, costs, [metric[name] for metric in metrics], passed)
+        _name_points(
+            axes,
+            [variant["name"] for variant in variants],
+            costs,
+            [metric[name]["value"] for metric in metrics],
+        )
+        keras = content["keras"]["metrics"][name]["value"]
+        axes.axhline(keras, color=NEUTRAL, linestyle=":", label="Keras")
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_formatter(ScalarFormatter())
+        axes.tick_params(axis="x", which="both", labelsize="small")
+        axes.set_xlabel(
+            "megabytes" if cost == "size" else "median milliseconds an image, one thread"
+        )
+        axes.set_ylabel(f"{title} on validation")
+        axes.margins(x=0.2)
+    figure.axes[0].legend(loc="lower right", fontsize="small")
+    return figure
+
+
+def draw_shift(content: Content, predictions: pd.DataFrame) -> Figure:
+    """Probability of each validation image, float against variant.
+
+    Args:
+        content: of the report.
+        predictions: ``label``, ``keras`` and the logits of each variant.
+    """
+    names = [variant["name"] for variant in content["variants"]]
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure = new_figure(3.4 * columns + 0.4, 3.3 * rows)
+    temperature = content["operating_point"]["temperature"]
+    threshold = content["operating_point"]["threshold"]
+    before = probabilities(predictions["keras"].to_numpy(float), temperature)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid[len(names) :]:
+        axes.set_axis_off()
+    for axes, name in zip(grid, names):
+        after = probabilities(predictions[name].to_numpy(float), temperature)
+        for label, colour in LABEL_COLOURS.items():
+            of_label = (predictions["label"] == label).to_numpy()
+            axes.scatter(
+                before[of_label], after[of_label], s=8, color=colour, alpha=0.5, label=label, lw=0
+            )
+        flipped = (before >= threshold) != (after >= threshold)
+        axes.scatter(
+            before[flipped], after[flipped], s=40, facecolors="none", edgecolors="black", lw=0.8,
+            label="decision changed",
+        )  # fmt: skip
+        axes.axhline(threshold, color=NEUTRAL, lw=0.8, linestyle=":")
+        axes.axvline(threshold, color=NEUTRAL, lw=0.8, linestyle=":")
+        axes.plot([0, 1], [0, 1], color=NEUTRAL, lw=0.8)
+        axes.set_title(name, fontsize="medium")
+        axes.set_aspect("equal")
+    figure.supxlabel("probability of PNEUMONIA in Keras")
+    figure.supylabel("in the variant")
+    grid[0].legend(loc="upper left", fontsize="x-small")
+    return figure
+
+
+def draw_tensor_errors(variants: Sequence[dict[str, Any]]) -> Figure:
+    """Error of each operator's output, in the order in which they run, the largest ones named.
+
+    Args:
+        variants: of the report, those that have ``tensor_errors``.
+    """
+    figure = new_figure(9.6, 2.6 * len(variants) + 0.6)
+    for axes, variant in zip(figure.subplots(len(variants), 1, squeeze=False)[:, 0], variants):
+        errors = variant["tensor_errors"]
+        shares = np.array([error["error"] for error in errors])
+        added = np.array([error["added"] for error in errors])
+        worst = set(np.argsort(-added, kind="stable")[:_NAMED].tolist())
+        colours = [_REJECTED if place in worst else NEUTRAL for place in range(len(errors))]
+        axes.bar(range(len(errors)), shares, color=colours)
+        for place in worst:
+            axes.annotate(
+                short_name(errors[place]["operator"], errors[place]["kind"]),
+                (place, shares[place]), rotation=30, fontsize="x-small", ha="right",
+                xytext=(0, 3), textcoords="offset points",
+            )  # fmt: skip
+        axes.set_ylim(0, max(0.01, float(shares.max()) * 1.35))
+        axes.set_title(variant["name"], fontsize="medium", loc="left")
+        axes.set_ylabel("error / variance")
+    axes.set_xlabel("operators in the order in which they run")
+    return figure
+
+
+def short_name(operator: str, kind: str) -> str:
+    """The layer that an operator's long name begins with."""
+    path = operator.split(";")[0].split("/")
+    if len(path) > 1:
+        return re.sub(r"_\d+$", "", path[-2])
+    return re.sub(r"^\d+_", "", operator).removesuffix(f"_{kind}")
+
+
+def best_tradeoffs(costs: Sequence[float], values: Sequence[float]) -> list[int]:
+    """Places of the points that no other one beats: none is cheaper and at least as good."""
+    order = sorted(range(len(costs)), key=lambda place: (costs[place], -values[place]))
+    best: list[int] = []
+    for place in order:
+        if not best or values[place] > values[best[-1]]:
+            best.append(place)
+    return best
+
+
+def _draw_points(
+    axes: Axes, costs: Sequence[float], figures: Sequence[dict[str, float]], passed: Sequence[bool]
+) -> None:
+    values = [figure["value"] for figure in figures]
+    for x, figure, good in zip(costs, figures, passed):
+        value = figure["value"]
+        axes.errorbar(
+            x, value, yerr=[[value - figure["low"]], [figure["high"] - value]],
+            marker="o" if good else "X", color=_ACCEPTED if good else _REJECTED, capsize=3, lw=1,
+        )  # fmt: skip
+    line = best_tradeoffs(costs, values)
+    axes.plot(
+        [costs[place] for place in line], [values[place] for place in line], color=_ACCEPTED, lw=1,
+        zorder=0, label="best trade-offs",
+    )  # fmt: skip
+
+
+def _name_points(
+    axes: Axes, names: Sequence[str], costs: Sequence[float], values: Sequence[float]
+) -> None:
+    """Write names beside points; of points nearly in the same place one name below the other."""
+    spread = max(values) - min(values) or 1.0
+    written: list[tuple[float, float]] = []
+    for name, x, y in zip(names, costs, values):
+        near = sum(
+            abs(np.log(x / other)) < 0.5 and abs(y - value) < spread / 20
+            for other, value in written
+        )
+        written.append((x, y))
+        axes.annotate(
+            name, (x, y), xytext=(5, 5 - 10 * near), textcoords="offset points", fontsize="small"
+        )
+
+
+def _cost(variant: dict[str, Any], cost: str) -> float:
+    if cost == "size":
+        return float(variant["bytes"]) / 1e6
+    return float(next(t["p50_ms"] for t in variant["timings"] if t["threads"] == 1))

@@ -1,0 +1,283 @@
+"""The words and tables of a conversion's report."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from cxr_edge_convert.report.figures import short_name
+from cxr_edge_convert.report.flipped import flipped_figure
+from cxr_edge_convert.report.storage import Content
+from cxr_edge_train.evaluation.intervals import Interval
+from cxr_edge_train.reporting.page import Picture, Section, Table
+
+_LISTED = 40  # flips beyond are in the JSON
+
+
+def verdict(content: Content) -> str:
+    """The outcome in one line."""
+    variants = content["variants"]
+    passed = [v["name"] for v in variants if v["passed"]]
+    short = [v["name"] for v in variants if not v["passed"]]
+    words = [f"Passed: {', '.join(passed)}." if passed else "No variant passed."]
+    if short:
+        words.append(f"Rejected: {', '.join(short)}.")
+    return " ".join(words)
+
+
+def report_sections(
+    content: Content, pictures: Mapping[str, Picture], folder: Path
+) -> list[Section]:
+    """All sections.
+
+    Args:
+        content: of the report.
+        pictures: ``size``, ``latency``, ``shift`` and, of INT8 variants, ``errors``.
+        folder: of the conversion, where the films of changed decisions lie.
+    """
+    variants = content["variants"]
+    short = [v for v in variants if not v["passed"]]
+    missing = [
+        words
+        for output, words in (
+            ("cam", "no heat map can be shown"),
+            ("embedding", "films cannot be checked by an input gate"),
+        )
+        if output not in content["source"]["outputs"]
+    ]
+    sections = [
+        Section(
+            "Verdict",
+            [
+                verdict(content),
+                _limits(content),
+                *(
+                    [f"The model's graph does not allow everything: {'; '.join(missing)}."]
+                    if missing
+                    else []
+                ),
+            ],
+            alarm=" ".join(
+                f"{v['name']}: {'; '.join(v['verification']['failures'])}." for v in short
+            ),
+        ),
+        Section(
+            "Variants",
+            [
+                "All figures are of validation images that calibrated nothing, at the threshold "
+                f"{content['operating_point']['threshold']:.4f} and temperature "
+                f"{content['operating_point']['temperature']:.4f} that were frozen for float "
+                f"({content['operating_point']['rule']}). Brackets hold 95% intervals; drops are "
+                "against Keras on the same images. Times are the median and the 95th percentile of "
+                "one inference, memory that of a process that does nothing else, both on the "
+                "machine that converted.",
+            ],
+            tables=[_quality_table(content), _difference_table(content), _cost_table(content)],
+            pictures=[pictures["size"], pictures["latency"]],
+        ),
+        _flips_section(content, pictures, folder),
+    ]
+    refits = [v for v in variants if v["refit"]]
+    if refits:
+        sections.append(_refit_section(refits))
+    quantized = [v for v in variants if v["calibration"]]
+    if quantized:
+        sections.append(_quantization_section(quantized, pictures))
+    sections.append(_origin_section(content))
+    return sections
+
+
+def _limits(content: Content) -> str:
+    limits = content["limits"]
+    return (
+        f"A variant may lose {limits['max_recall_drop']:g} recall, "
+        f"{limits['max_specificity_drop']:g} specificity and {limits['max_auc_drop']:g} AUC, and "
+        f"at least {limits['min_agreement']:g} of its decisions must be float's."
+    )
+
+
+def _quality_table(content: Content) -> Table:
+    columns = ["variant", "verdict", "recall", "specificity", "AUC", "accuracy", "precision"]
+    rows = [["Keras", "reference", *_metric_cells(content["keras"]["metrics"])]]
+    rows += [
+        [
+            variant["name"],
+            "passed" if variant["passed"] else "REJECTED",
+            *_metric_cells(variant["verification"]["metrics"]),
+        ]
+        for variant in content["variants"]
+    ]
+    return Table(columns, rows)
+
+
+def _difference_table(content: Content) -> Table:
+    columns = [
+        "variant", "recall drop", "specificity drop", "AUC drop", "agreement", "to PNEUMONIA",
+        "to NORMAL", "McNemar's p", "mean shift", "largest shift", "largest logit difference",
+    ]  # fmt: skip
+    rows = []
+    for variant in content["variants"]:
+        v = variant["verification"]
+        rows.append(
+            [
+                variant["name"],
+                f"{v['recall_drop']:.4f}",
+                f"{v['specificity_drop']:.4f}",
+                f"{v['auc_drop']:.4f}",
+                f"{v['agreement']:.4f}",
+                str(len(v["to_pneumonia"])),
+                str(len(v["to_normal"])),
+                f"{v['mcnemar_p']:.3f}",
+                f"{v['mean_probability_shift']:.4f}",
+                f"{v['max_probability_shift']:.3f}",
+                f"{v['max_logit_difference']:.2g}",
+            ]
+        )
+    return Table(columns, rows)
+
+
+def _metric_cells(metrics: dict[str, Any]) -> list[str]:
+    names = ("sensitivity", "specificity", "auc", "accuracy", "precision")
+    return [str(Interval(**metrics[name])) if name in metrics else "–" for name in names]
+
+
+def _cost_table(content: Content) -> Table:
+    columns = [
+        "variant", "format", "scheme", "bytes", "of Keras", "of float32",
+        "ms, 1 thread", "ms, 2 threads", "load ms", "peak MB",
+    ]  # fmt: skip
+    size = content["source"]["keras_bytes"]
+    rows = [["Keras", "keras", "float32", f"{size:,}", "1.00", "–", "–", "–", "–", "–"]]
+    for variant in content["variants"]:
+        scheme = variant["quantization"] + (f", {variant['target']}" if variant["target"] else "")
+        one, two = variant["timings"]
+        rows.append(
+            [
+                variant["name"],
+                variant["format"],
+                scheme,
+                f"{variant['bytes']:,}",
+                f"{variant['ratio_to_keras']:.2f}",
+                f"{variant['ratio_to_float32']:.2f}",
+                f"{one['p50_ms']:.2f} / {one['p95_ms']:.2f}",
+                f"{two['p50_ms']:.2f} / {two['p95_ms']:.2f}",
+                f"{one['load_ms']:.0f}",
+                f"{one['peak_memory_mb']:.0f}",
+            ]
+        )
+    return Table(columns, rows)
+
+
+def _flips_section(content: Content, pictures: Mapping[str, Picture], folder: Path) -> Section:
+    rows = []
+    for variant in content["variants"]:
+        verification = variant["verification"]
+        for direction in ("to_pneumonia", "to_normal"):
+            rows += [
+                [
+                    variant["name"],
+                    PurePosixPath(flip["path"]).name,
+                    flip["label"],
+                    f"{flip['before']:.3f}",
+                    f"{flip['after']:.3f}",
+                ]
+                for flip in verification[direction]
+            ]
+    words = ["No variant changes a decision."] if not rows else []
+    if len(rows) > _LISTED:
+        words.append(f"The first {_LISTED} of {len(rows)} are listed; report.json has all.")
+    films = [
+        Picture(
+            flipped_figure(folder, variant["name"]),
+            f"Films whose decision {variant['name']} changes, with the float model's activation "
+            "map where it has one.",
+        )
+        for variant in content["variants"]
+        if flipped_figure(folder, variant["name"]).exists()
+    ]
+    table = Table(["variant", "image", "label", "Keras", "variant's"], rows[:_LISTED])
+    return Section(
+        "Changed decisions",
+        words,
+        tables=[table] if rows else [],
+        pictures=[pictures["shift"], *films],
+    )
+
+
+def _refit_section(variants: Sequence[dict[str, Any]]) -> Section:
+    rows = []
+    for variant in variants:
+        refit, before = variant["refit"], variant["verification"]["metrics"]
+        for when, metrics, point in (
+            ("as verified", before, None),
+            ("fitted anew", refit["metrics"], refit),
+        ):
+            rows.append(
+                [
+                    variant["name"],
+                    when,
+                    f"{point['threshold']:.4f}" if point else "float's",
+                    f"{point['temperature']:.4f}" if point else "float's",
+                    *_metric_cells(metrics)[:2],
+                ]
+            )
+    columns = ["variant", "operating point", "threshold", "temperature", "recall", "specificity"]
+    return Section(
+        "Operating points fitted anew",
+        [
+            "After the verdict, threshold and temperature were fitted to each variant's own "
+            "validation logits; its bundle has these. They were chosen on the images that measure "
+            "them, so their figures flatter."
+        ],
+        tables=[Table(columns, rows)],
+    )
+
+
+def _quantization_section(
+    variants: Sequence[dict[str, Any]], pictures: Mapping[str, Picture]
+) -> Section:
+    words: list[str] = []
+    alarms: list[str] = []
+    for variant in variants:
+        calibration, stability = variant["calibration"], variant["stability"]
+        line = (
+            f"{variant['name']}: ranges by {calibration['method']}, {calibration['count']} images, "
+            f"seed {calibration['seed']}, digest {calibration['digest'][:12]}."
+        )
+        if stability:
+            line += (
+                f" With {stability['images']} other images the AUC changes by "
+                f"{stability['auc_change']:+.4f} and {stability['flips']} decisions; the range "
+                f"that changes most, of {short_name(stability['tensor'], '')}, by "
+                f"{stability['range_change']:.0%}."
+            )
+            if stability["warning"]:
+                alarms.append(f"{variant['name']}: {stability['warning']}.")
+        elif not variant["accuracy_control"]:
+            line += " There were not enough images for a second calibration to compare with."
+        control = variant["accuracy_control"]
+        if control:
+            blocks = ", ".join(short_name(block[0], "") for block in control["blocks_in_float"])
+            line += f" Kept in float, worst first: {blocks}."
+        words.append(line)
+    return Section(
+        "Quantization",
+        words,
+        alarm=" ".join(alarms),
+        pictures=[pictures["errors"]] if "errors" in pictures else [],
+    )
+
+
+def _origin_section(content: Content) -> Section:
+    source = content["source"]
+    rows = [[v["name"], v["folder"], v["sha256"]] for v in content["variants"]]
+    versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
+    return Section(
+        "Where it comes from",
+        [
+            f"{source['architecture']}, weights began as {source['weights']}, seed "
+            f"{source['seed']}. Float model SHA-256 {source['model_sha256']}, data set "
+            f"{source['dataset_digest']}.",
+            f"{versions}, on {content['machine']}.",
+        ],
+        tables=[Table(["variant", "folder", "SHA-256 of the model"], rows)],
+    )

@@ -1,0 +1,228 @@
+"""What a conversion starts from: a training run, or somebody else's Keras model."""
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cxr_edge_convert.foreign import contract_model
+from cxr_edge_convert.verification import Reference
+from cxr_edge_runtime.errors import DatasetError, RunError
+from cxr_edge_runtime.manifest import OUTPUTS, Training
+from cxr_edge_runtime.preprocess import PreprocessSpec
+from cxr_edge_train.dataset.metadata import dataset_digest, read_metadata, read_splits
+from cxr_edge_train.dataset.pixels import load_pixels
+from cxr_edge_train.evaluation.metrics import positives
+from cxr_edge_train.evaluation.operating_point import choose_operating_point
+from cxr_edge_train.evaluation.run_subject import load_model
+from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
+from cxr_edge_train.fitting import predict_logits
+from cxr_edge_train.recipe import Calibration, read_recipe
+from cxr_edge_train.runs import model_sha256, read_dataset, read_predictions, read_run
+
+Progress = Callable[[Iterable[Any], int], Iterable[Any]]
+# Kernels of another device round otherwise, by far less.
+_MAX_DRIFT = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Where the pixels of images are.
+
+    Attributes:
+        preprocess: from grey pixels to input.
+        root: folder that paths are relative to.
+        cache_dir: of decoded pixels.
+        progress: wraps the decoding.
+    """
+
+    preprocess: PreprocessSpec
+    root: Path
+    cache_dir: Path
+    progress: Progress
+
+    def pixels(self, rows: pd.DataFrame) -> NDArray[np.uint8]:
+        """``[N, H, W, 1] uint8`` of the rows; see :func:`load_pixels` for errors."""
+        return load_pixels(
+            rows, self.preprocess, root=self.root, cache_dir=self.cache_dir, progress=self.progress
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A float model with all that its variants are made from and measured by.
+
+    Attributes:
+        name: the first part of its bundles' names.
+        model: keeps the model contract.
+        model_sha256: of its file.
+        keras_bytes: its size as ``.keras`` without optimizer.
+        train: rows of the images it was trained with.
+        validation: Keras' own figures on validation.
+        validation_pixels: ``[N, H, W, 1] uint8``.
+        threshold_rule: how the threshold was chosen, in words.
+        images: where pixels come from.
+        training: for the manifest.
+        calibration: the recipe's method.
+    """
+
+    name: str
+    model: keras.Model
+    model_sha256: str
+    keras_bytes: int
+    train: pd.DataFrame
+    validation: Reference
+    validation_pixels: NDArray[np.uint8]
+    threshold_rule: str
+    images: Images
+    training: Training
+    calibration: Calibration
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The outputs of the contract that the model has, in the contract's order."""
+        return tuple(name for name in OUTPUTS if name in self.model.output)
+
+
+def run_source(folder: Path, *, root: Path | None, cache_dir: Path, progress: Progress) -> Source:
+    """A finished training run.
+
+    Args:
+        folder: the run.
+        root: folder the paths of its images are relative to; the one it was trained with if None.
+        cache_dir: of decoded pixels.
+        progress: wraps the decoding.
+
+    Raises:
+        RunError: the run is incomplete or damaged.
+        DatasetError: an image changed since the run was made.
+    """
+    run = read_run(folder)
+    table = read_dataset(folder)
+    recipe = folder / "recipe.toml"
+    calibration = read_recipe(recipe).calibration
+    images = Images(run.preprocess, root or Path(run.root), cache_dir, progress)
+    validation = table[table["split"] == "validation"].reset_index(drop=True)
+    recorded = read_predictions(folder, validation)
+    model = load_model(folder)
+    pixels = images.pixels(validation)
+    logits = predict_logits(model, pixels).astype(np.float64)
+    drift = float(np.abs(logits - recorded).max())
+    if not drift < _MAX_DRIFT:
+        raise RunError(
+            f"{folder}: model.keras does not give the logits of predictions.csv (they differ by "
+            f"{drift:.3g}), so threshold and temperature are not its own; train again"
+        )
+    return Source(
+        name=run.architecture,
+        model=model,
+        model_sha256=model_sha256(folder),
+        keras_bytes=keras_bytes(model),
+        train=table[table["split"] == "train"].reset_index(drop=True),
+        validation=Reference.of(
+            validation, logits, temperature=run.temperature, threshold=run.threshold
+        ),
+        validation_pixels=pixels,
+        threshold_rule=run.threshold_rule,
+        images=images,
+        training=Training(
+            architecture=run.architecture,
+            weights=run.weights,
+            seed=run.seed,
+            dataset_digest=run.dataset_digest,
+            recipe=recipe.read_text(encoding="utf-8"),
+            versions=run.versions,
+        ),
+        calibration=calibration,
+    )
+
+
+def keras_bytes(model: keras.Model) -> int:
+    """Size of the model as ``.keras`` without optimizer, which no device needs."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.keras"
+        model.save(file)
+        return file.stat().st_size
+
+
+def foreign_source(
+    file: Path,
+    *,
+    metadata: Path,
+    splits: Path,
+    labels: Sequence[str],
+    scaling: str | None,
+    min_sensitivity: float,
+    root: Path | None,
+    cache_dir: Path,
+    progress: Progress,
+) -> Source:
+    """Somebody else's Keras model; temperature and threshold are chosen here, on validation.
+
+    Args:
+        file: the model; see :func:`cxr_edge_convert.foreign.contract_model`, also for labels and
+            scaling.
+        metadata: ``clean_metadata.csv``.
+        splits: ``splits.csv``; test rows are dropped at once.
+        labels: in the order of the model's outputs.
+        scaling: what grey values were turned into, None when the model does it.
+        min_sensitivity: floor of the operating point.
+        root: folder the paths are relative to; the metadata's folder if None.
+        cache_dir: of decoded pixels.
+        progress: wraps the decoding.
+
+    Raises:
+        InvalidRequest: the model cannot be loaded.
+        ConversionError: it is no classifier that can be understood.
+        DatasetError: metadata, splits or images cannot be used.
+    """
+    model = contract_model(file, labels=labels, scaling=scaling)
+    table = read_splits(splits, read_metadata(metadata))
+    table = table[table["split"] != "test"].reset_index(drop=True)
+    validation = table[table["split"] == "validation"].reset_index(drop=True)
+    _, height, width, _ = model.inputs[0].shape
+    images = Images(PreprocessSpec(height, width), root or metadata.parent, cache_dir, progress)
+    pixels = images.pixels(validation)
+    logits = predict_logits(model, pixels).astype(np.float64)
+    truth = positives(validation)
+    if len(np.unique(truth)) < 2:
+        raise DatasetError(f"{splits}: validation needs images of both labels")
+    temperature = fit_temperature(logits, truth)
+    point = choose_operating_point(
+        probabilities(logits, temperature), truth, min_sensitivity=min_sensitivity
+    )
+    return Source(
+        name=_plain_name(file.stem),
+        model=model,
+        model_sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+        keras_bytes=keras_bytes(model),
+        train=table[table["split"] == "train"].reset_index(drop=True),
+        validation=Reference.of(
+            validation, logits, temperature=temperature, threshold=point.threshold
+        ),
+        validation_pixels=pixels,
+        threshold_rule=point.rule,
+        images=images,
+        training=Training(
+            architecture=_plain_name(file.stem),
+            weights="unknown: trained outside cxr-edge, perhaps on these validation images",
+            seed=0,
+            dataset_digest=dataset_digest(table),
+            recipe="",
+            versions={"keras": keras.__version__},
+        ),
+        calibration=Calibration(),
+    )
+
+
+def _plain_name(stem: str) -> str:
+    """A name for folders and bundles; a file's may hold anything."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-") or "own"

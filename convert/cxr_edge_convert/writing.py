@@ -1,0 +1,121 @@
+"""Bundles and report of a conversion on disk: all of it or nothing."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from cxr_edge_convert.conversion import Settings, Variant, Watch
+from cxr_edge_convert.measuring import Timing, measure
+from cxr_edge_convert.packaging import package
+from cxr_edge_convert.report.content import (
+    bundle_folder,
+    prediction_columns,
+    report_content,
+)
+from cxr_edge_convert.report.flipped import draw_flipped
+from cxr_edge_convert.report.rendering import render
+from cxr_edge_convert.report.storage import REPORT, write_content
+from cxr_edge_convert.sources import Source
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_train.evaluation.run_subject import activation_maps
+
+
+def check_output(output: Path, *, overwrite: bool) -> None:
+    """Refuse an output before any work is done.
+
+    Args:
+        output: the folder to make.
+        overwrite: an earlier conversion there may be replaced; nothing else is.
+
+    Raises:
+        InvalidRequest: the folder is there and may not be replaced.
+    """
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return
+    if not overwrite:
+        raise InvalidRequest(
+            f"{output}: exists already; choose another --output, or replace it with --overwrite"
+        )
+    if not (output / REPORT).is_file():
+        raise InvalidRequest(
+            f"{output}: is no folder of cxr-edge convert, so it is not overwritten; choose another "
+            "--output"
+        )
+
+
+def write_all(
+    output: Path,
+    source: Source,
+    settings: Settings,
+    variants: Sequence[Variant],
+    *,
+    overwrite: bool = False,
+    watch: Watch = lambda label: lambda items, total: items,
+) -> None:
+    """Write ``output/VARIANT``, ``output/rejected/VARIANT`` and the report; they appear at once.
+
+    Args:
+        output: folder to make; see :func:`check_output`.
+        source: the float model.
+        settings: of the conversion.
+        variants: what was made.
+        overwrite: replace an earlier conversion there.
+        watch: shows progress.
+
+    Raises:
+        InvalidRequest: the folder is there and may not be replaced.
+        OSError: the disk is full; nothing is left of the new folder, and the old one is as it was.
+    """
+    check_output(output, overwrite=overwrite)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}-"))
+    try:
+        staging.chmod(0o755)
+        timings: dict[str, list[Timing]] = {}
+        files: dict[str, tuple[int, str]] = {}
+        for variant in watch("measuring")(variants, len(variants)):
+            folder = staging / bundle_folder(variant)
+            package(
+                folder,
+                variant.model,
+                source,
+                variant.scheme,
+                metrics=variant.verification.metrics,
+                failures=variant.verification.failures,
+                refit=variant.refit,
+                calibration=variant.calibration,
+            )
+            manifest = Bundle.load(folder).manifest
+            entry = manifest.files[manifest.model.file]
+            files[variant.scheme.name] = (entry.bytes, entry.sha256)
+            timings[variant.scheme.name] = measure(folder)
+        content = report_content(source, settings, variants, files=files, timings=timings)
+        write_content(staging, content, prediction_columns(source, variants))
+        draw_flipped(
+            staging,
+            content,
+            source.validation.table,
+            source.validation_pixels,
+            partial(activation_maps, source.model) if "cam" in source.outputs else None,
+        )
+        render(staging)
+        _put_in_place(staging, output)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _put_in_place(staging: Path, output: Path) -> None:
+    if not output.exists():
+        staging.rename(output)
+        return
+    # A folder cannot be renamed over one that holds files, so the old one steps aside first.
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as aside:
+        old = output.rename(Path(aside) / output.name)
+        try:
+            staging.rename(output)
+        except OSError:
+            old.rename(output)
+            raise

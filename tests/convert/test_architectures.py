@@ -1,0 +1,117 @@
+"""Every architecture becomes TFLite and ONNX, in float32 and in INT8."""
+
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from cxr_edge_convert.formats import float32_model, int8_model, probe_of
+from cxr_edge_convert.graphs import scaling_tensors
+from cxr_edge_convert.ranges import activation_ranges
+from cxr_edge_convert.variants import ONNX, Scheme, wanted_schemes
+from cxr_edge_runtime.engines import open_model
+from cxr_edge_runtime.manifest import OUTPUTS, InputEntry
+from cxr_edge_runtime.preprocess import PreprocessSpec
+from cxr_edge_train.architectures import ARCHITECTURES, build
+from cxr_edge_train.devices import compute_in_float32
+from cxr_edge_train.recipe import Calibration, Model
+from synthetic import noisy_gradient
+
+SIDE = 32
+PIXELS = np.stack([noisy_gradient((SIDE, SIDE), seed) for seed in range(20)])[..., np.newaxis]
+SCHEMES = wanted_schemes(formats=["tflite", "onnx"], quantizations=["int8"], target="x86")
+
+
+def random_model(architecture: str) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        alpha = 0.35 if architecture in ("mobilenet", "mobilenetv2", "pure_cnn") else 1.0
+        return build(architecture, Model(image_size=SIDE, alpha=alpha), weights=None)
+
+
+def outputs(content: bytes, scheme: Scheme) -> dict[str, np.ndarray]:
+    entry = InputEntry.of_contract(scheme.format, scheme.quantization, PreprocessSpec(SIDE, SIDE))
+    run = open_model(content, scheme.format, entry, OUTPUTS).run
+    answers = [run(image[np.newaxis]) for image in PIXELS]
+    return {name: np.concatenate([answer[name] for answer in answers]) for name in OUTPUTS}
+
+
+def check(model: keras.Model) -> None:
+    expected = {
+        name: np.asarray(value)
+        for name, value in model.predict_on_batch({"image": PIXELS.astype(np.float32)}).items()
+    }
+    for scheme in SCHEMES:
+        float32 = float32_model(model, scheme.format)
+        content, tolerance = float32, 1e-3
+        if scheme.quantization == "int8":
+            probe = probe_of(float32, scheme.format)
+            scaling = scaling_tensors(probe.operators)
+            ranges = activation_ranges(probe, PIXELS, scaling=scaling, calibration=Calibration())
+            content = int8_model(float32, scheme, ranges)
+            # A network of random weights adds rounding up through all its layers.
+            tolerance = 0.25
+            if len(float32) > 1_000_000:  # in a tiny one names weigh more than weights
+                assert len(content) < (0.45 if scheme.format == ONNX else 0.4) * len(float32)
+        found = outputs(content, scheme)
+        for name in OUTPUTS:
+            spread = max(1e-3, float(np.abs(expected[name]).max()))
+            difference = float(np.abs(found[name] - expected[name]).max())
+            assert difference < tolerance * spread, (scheme.name, name, difference, spread)
+
+
+_QUICK = ("pure_cnn", "mobilenet")
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        name if name in _QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in ARCHITECTURES
+    ],
+)
+def test_architecture_is_converted(architecture: str) -> None:
+    check(random_model(architecture))
+
+
+_SAVE = """
+import sys
+import keras
+import small_fit
+
+model = small_fit.tiny_model()
+pixels, labels = small_fit.films()
+model.compile("adam", {"logit": keras.losses.BinaryCrossentropy(from_logits=True)})
+model.train_on_batch({"image": pixels.astype("float32")}, {"logit": labels[:, None] * 1.0})
+model.save(sys.argv[1])
+print(keras.backend.backend())
+"""
+
+
+@pytest.mark.slow
+def test_model_trained_on_another_backend_is_converted(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _SAVE, str(tmp_path / "model.keras")],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "jax\n", done.stderr
+    check(keras.models.load_model(tmp_path / "model.keras", compile=False))
+
+
+@pytest.mark.slow
+def test_model_trained_in_mixed_precision_is_converted() -> None:
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = random_model("mobilenetv2")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    compute_in_float32(model)
+    check(model)

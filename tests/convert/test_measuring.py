@@ -1,0 +1,23 @@
+from pathlib import Path
+
+import pytest
+
+from cxr_edge_convert.measuring import measure
+from cxr_edge_runtime.errors import EngineError
+
+
+def test_each_number_of_threads_is_measured_in_a_process_of_its_own(golden_bundle: Path) -> None:
+    # Memory that this process holds must not be counted.
+    held = bytearray(300 * 2**20)
+    timings = measure(golden_bundle)
+    assert [timing.threads for timing in timings] == [1, 2]
+    for timing in timings:
+        assert 0 < timing.p50_ms <= timing.p95_ms
+        assert timing.load_ms > 0
+        assert 10 < timing.peak_memory_mb < 250
+    del held
+
+
+def test_bundle_that_cannot_be_run_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="cannot be measured"):
+        measure(tmp_path)

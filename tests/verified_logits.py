@@ -1,0 +1,21 @@
+"""Logits of a float model that separates 200 images of each label, for tests of verification."""
+
+import numpy as np
+import pandas as pd
+
+from cxr_edge_convert.verification import Reference
+
+N = 200
+TABLE = pd.DataFrame(
+    {
+        "path": [f"{number}.png" for number in range(2 * N)],
+        "label": ["PNEUMONIA"] * N + ["NORMAL"] * N,
+        "patient": [str(number) for number in range(2 * N)],
+    }
+)
+FLOAT = np.where(TABLE["label"] == "PNEUMONIA", 2.0, -2.0)
+
+
+def reference(table: pd.DataFrame = TABLE, logits: np.ndarray = FLOAT) -> Reference:
+    """A float model with threshold one half and temperature 1."""
+    return Reference.of(table, logits, temperature=1.0, threshold=0.5)
