@@ -3,6 +3,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from cxr_edge_convert.foreign import contract_model
 from cxr_edge_runtime.errors import ConversionError, InvalidRequest
@@ -31,10 +32,6 @@ def logits(model: keras.Model) -> np.ndarray:
     return np.asarray(model({"image": IMAGES})["logit"])[:, 0]
 
 
-def sigmoid(values: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-values))
-
-
 def pooled(units: int, activation: str | None) -> list[keras.Layer]:
     return [
         layers.GlobalAveragePooling2D(),
@@ -54,7 +51,7 @@ def test_logit_is_derived_and_has_a_map_and_an_embedding(
         "cam": (5, 8, 8, 1), "logit": (5, 1), "embedding": (5, 8),
     }  # fmt: skip
     np.testing.assert_allclose(
-        sigmoid(logits(model)), probability(file, IMAGES), rtol=1e-4, atol=1e-6
+        expit(logits(model)), probability(file, IMAGES), rtol=1e-4, atol=1e-6
     )
     np.testing.assert_allclose(
         np.mean(outputs["cam"], axis=(1, 2)), outputs["logit"], rtol=1e-4, atol=1e-4
@@ -72,7 +69,7 @@ def test_activation_may_be_a_layer_of_its_own(tmp_path: Path, tail: list[keras.L
     file = saved(tmp_path, layers.GlobalAveragePooling2D(), *tail)
     model = contract_model(file, labels=LABELS, scaling="0-255")
     np.testing.assert_allclose(
-        sigmoid(logits(model)), probability(file, IMAGES), rtol=1e-4, atol=1e-6
+        expit(logits(model)), probability(file, IMAGES), rtol=1e-4, atol=1e-6
     )
 
 
@@ -102,7 +99,7 @@ def test_hidden_layer_leaves_no_map(tmp_path: Path) -> None:
     model = contract_model(file, labels=LABELS, scaling="0-255")
     assert set(model.output) == {"logit", "embedding"}
     np.testing.assert_allclose(
-        sigmoid(logits(model)), probability(file, IMAGES), rtol=1e-4, atol=1e-6
+        expit(logits(model)), probability(file, IMAGES), rtol=1e-4, atol=1e-6
     )
 
 
@@ -125,7 +122,7 @@ def test_grey_is_scaled_and_tripled_as_in_training(
     file = saved(tmp_path, *pooled(1, "sigmoid"), channels=3)
     model = contract_model(file, labels=LABELS, scaling=scaling)
     expected = probability(file, np.repeat(scale(IMAGES), 3, axis=-1))  # type: ignore[operator]
-    np.testing.assert_allclose(sigmoid(logits(model)), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(expit(logits(model)), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_scaling_must_be_said_unless_a_layer_does_it(tmp_path: Path) -> None:
@@ -146,7 +143,7 @@ def test_old_h5_files_and_nested_backbones_are_taken(tmp_path: Path) -> None:
     made = contract_model(file, labels=LABELS, scaling="0-255")
     assert made.output["cam"].shape == (None, 32, 32, 1)
     np.testing.assert_allclose(
-        sigmoid(logits(made)), np.asarray(model(IMAGES))[:, 0], rtol=1e-4, atol=1e-6
+        expit(logits(made)), np.asarray(model(IMAGES))[:, 0], rtol=1e-4, atol=1e-6
     )
 
 
