@@ -1,6 +1,6 @@
 """From a float model to verified bundles: the order in which the pieces are called."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_convert.accuracy_control import Controlled, control_accuracy
+from cxr_edge_convert.bias_correction import bias_corrections
 from cxr_edge_convert.calibration import (
     calibration_digest,
     draw_calibration_images,
     images_of_folder,
 )
-from cxr_edge_convert.formats import ModelProbe, float32_model, int8_model, probe_of, smaller_model
+from cxr_edge_convert.formats import (
+    ModelProbe,
+    float32_model,
+    int8_model,
+    probe_of,
+    smaller_model,
+    with_biases,
+)
 from cxr_edge_convert.graphs import blocks, output_operators, scaling_tensors
 from cxr_edge_convert.limits import CALIBRATION_IMAGES, MAX_GRAPH_DIFFERENCE, Limits
 from cxr_edge_convert.ranges import Ranges, activation_ranges
@@ -30,7 +38,7 @@ from cxr_edge_train.recipe import Calibration as Method
 
 # Shows how far a step has come: from its label to a function that passes items through.
 Watch = Callable[[str], Callable[[Iterable[Any], int], Iterable[Any]]]
-# Images whose tensors are compared: more change the ranking of operators no longer.
+# Images whose tensors are compared with float's: more change means and rankings no longer.
 _COMPARED = 32
 
 
@@ -146,6 +154,14 @@ def _draws(source: Source, settings: Settings) -> list[_Draw]:
 
 
 @dataclass(frozen=True, slots=True)
+class _Quantized:
+    """An INT8 model and the ranges it was made with."""
+
+    ranges: Ranges
+    model: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class _Work:
     """What the variants of one format share."""
 
@@ -164,45 +180,71 @@ class _Work:
 
     def _int8(self, scheme: Scheme) -> list[Variant]:
         probe = probe_of(self.float32, scheme.format)
-        method = self.settings.method or self.source.calibration
         watched = self.watch(f"{scheme.name}: calibrating")(self.draws, len(self.draws))
-        ranges, *others = (
-            activation_ranges(
-                probe, draw.pixels, scaling=scaling_tensors(probe.operators), calibration=method
-            )
-            for draw in watched
-        )
-        model = int8_model(self.float32, scheme, ranges)
+        kept, *others = (self._quantized(scheme, probe, draw) for draw in watched)
         variant = replace(
-            self._verified(scheme, model),
+            self._verified(scheme, kept.model),
             calibration=Calibration(
                 count=len(self.draws[0].pixels),
-                method=_in_words(method),
+                method=_in_words(self._method),
                 seed=self.settings.seed,
                 digest=self.draws[0].digest,
             ),
-            errors=self._errors(scheme, probe, model),
+            errors=self._errors(scheme, probe, kept.model),
         )
         if others:
-            other = self._logits(scheme, int8_model(self.float32, scheme, others[0]))
             compared = stability(
                 self.source.validation,
-                (ranges, variant.logits),
-                (others[0], other),
+                (kept.ranges, variant.logits),
+                (others[0].ranges, self._logits(scheme, others[0].model)),
                 images=len(self.draws[1].pixels),
                 limits=self.settings.limits,
             )
             variant = replace(variant, stability=compared)
         if variant.verification.passed or not self.settings.accuracy_control:
             return [variant]
-        return [variant, self._controlled(variant, probe, ranges)]
+        return [variant, self._controlled(variant, probe, kept.ranges)]
+
+    @property
+    def _method(self) -> Method:
+        return self.settings.method or self.source.calibration
+
+    def _quantized(self, scheme: Scheme, probe: ModelProbe, draw: _Draw) -> _Quantized:
+        ranges = activation_ranges(
+            probe, draw.pixels, scaling=scaling_tensors(probe.operators), calibration=self._method
+        )
+        return _Quantized(ranges, self._corrected(scheme, probe, ranges, draw))
+
+    def _corrected(
+        self,
+        scheme: Scheme,
+        probe: ModelProbe,
+        ranges: Ranges,
+        draw: _Draw,
+        in_float: Collection[str] = (),
+    ) -> bytes:
+        """INT8 with corrected biases; what stays in float needs no correction."""
+
+        def made(corrections: Mapping[str, NDArray[np.float32]]) -> bytes:
+            float32 = with_biases(self.float32, scheme.format, corrections)
+            return int8_model(float32, scheme, ranges, in_float=in_float)
+
+        fixed = output_operators(probe.operators, probe.outputs) | set(in_float)
+        corrections = bias_corrections(
+            probe,
+            lambda found: probe_of(made(found), scheme.format),
+            blocks(probe.operators, fixed),
+            draw.pixels[:_COMPARED],
+            channel_axis=_channel_axis(scheme),
+        )
+        return made(corrections)
 
     def _controlled(self, short: Variant, probe: ModelProbe, ranges: Ranges) -> Variant:
         scheme = replace(short.scheme, name=f"{short.scheme.name}-mixed")
         controlled = control_accuracy(
             blocks(probe.operators, output_operators(probe.operators, probe.outputs)),
             short.errors,
-            make=lambda names: int8_model(self.float32, scheme, ranges, in_float=names),
+            make=lambda names: self._corrected(scheme, probe, ranges, self.draws[0], names),
             check=lambda model: self._verified(scheme, model).verification,
             progress=self.watch(f"{scheme.name}: blocks to float"),
         )
@@ -220,7 +262,7 @@ class _Work:
                 probe_of(model, scheme.format),
                 probe.operators,
                 self.draws[0].pixels[:_COMPARED],
-                channel_axis=1 if scheme.format == ONNX else -1,
+                channel_axis=_channel_axis(scheme),
             )
         )
 
@@ -258,6 +300,10 @@ def _of_wrong_graph(variant: Variant, float32: Variant) -> Variant:
         variant,
         verification=replace(verification, failures=[reason, *verification.failures]),
     )
+
+
+def _channel_axis(scheme: Scheme) -> int:
+    return 1 if scheme.format == ONNX else -1
 
 
 def _in_words(method: Method) -> str:

@@ -1,8 +1,10 @@
 """The formats behind one set of functions."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from cxr_edge_convert import onnx, tflite
 from cxr_edge_convert.ranges import Ranges
@@ -28,6 +30,15 @@ def probe_of(model: bytes, format: str) -> ModelProbe:
 def smaller_model(float32: bytes, scheme: Scheme) -> bytes:
     """The model with smaller weights, for the schemes that need no calibration."""
     return {FLOAT16: tflite.to_float16, DYNAMIC: tflite.to_dynamic}[scheme.quantization](float32)
+
+
+def with_biases(
+    float32: bytes, format: str, corrections: Mapping[str, NDArray[np.float32]]
+) -> bytes:
+    """The model with numbers taken from the biases of some operators, a number a channel."""
+    if format == ONNX:
+        return onnx.with_biases(float32, corrections)
+    return tflite.with_biases(float32, corrections)
 
 
 def int8_model(

@@ -6,7 +6,7 @@ The one module that knows any of them.
 import re
 import tempfile
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,18 @@ def with_metadata(model: bytes, entries: dict[str, str]) -> bytes:
     """The model with ``entries`` in its ``metadata_props``."""
     content = onnx.load_from_string(model)
     onnx.helper.set_model_props(content, entries)
+    return bytes(content.SerializeToString(deterministic=True))
+
+
+def with_biases(float32: bytes, corrections: Mapping[str, NDArray[np.float32]]) -> bytes:
+    """The model with numbers taken from the biases of some operators, a number a channel."""
+    content = onnx.load_from_string(float32)
+    constants = {value.name: value for value in content.graph.initializer}
+    for node in content.graph.node:
+        if node.output[0] in corrections and len(node.input) > 2:
+            bias = constants[node.input[2]]
+            values = onnx.numpy_helper.to_array(bias) - corrections[node.output[0]]
+            bias.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float32), bias.name))
     return bytes(content.SerializeToString(deterministic=True))
 
 

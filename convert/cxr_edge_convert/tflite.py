@@ -6,7 +6,7 @@ The one module that knows either of them.
 import re
 import tempfile
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import keras
@@ -97,6 +97,21 @@ def to_int8(float32: bytes, ranges: Ranges, *, in_float: Collection[str] = ()) -
         for name, (low, high) in ranges.items()
     }
     return _quantized(float32, recipe.static_wi8_ai8(), limits, [*sorted(head), *sorted(in_float)])
+
+
+def with_biases(float32: bytes, corrections: Mapping[str, NDArray[np.float32]]) -> bytes:
+    """The model with numbers taken from the biases of some operators, a number a channel."""
+    content = flatbuffer_utils.read_model_from_bytearray(bytearray(float32))
+    graph = content.subgraphs[0]
+    for operator in graph.operators:
+        name = graph.tensors[operator.outputs[0]].name.decode()
+        # An operator without a bias has no third input, or one that is -1.
+        bias = operator.inputs[2] if len(operator.inputs) > 2 else -1
+        if name in corrections and bias >= 0:
+            buffer = content.buffers[graph.tensors[bias].buffer]
+            biases = np.frombuffer(bytes(buffer.data), np.float32) - corrections[name]
+            buffer.data = np.frombuffer(biases.tobytes(), np.uint8)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(content))
 
 
 class TfliteProbe:
