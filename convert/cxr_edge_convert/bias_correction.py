@@ -25,11 +25,12 @@ def bias_corrections(
     have few weights; the mean over calibration images is put back (Nagel et al. 2019,
     "Data-Free Quantization Through Weight Equalization and Bias Correction", section 4.2, with
     images). All at once would correct each operator also for the shifts of those before it.
+    An operator without a bias stays as it is.
 
     Args:
         float_probe: of the float model.
         int8_probe: of the INT8 model with these corrections.
-        blocks: operators with weights, each with what follows it; see
+        blocks: operators with biases, each with what follows it; see
             :func:`cxr_edge_convert.graphs.blocks`.
         pixels: calibration images ``[N, H, W, 1] uint8``.
         channel_axis: of tensors with four axes; the last one of others.

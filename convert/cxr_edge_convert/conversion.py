@@ -186,7 +186,7 @@ class _Work:
             self._verified(scheme, kept.model),
             calibration=Calibration(
                 count=len(self.draws[0].pixels),
-                method=_in_words(self._method),
+                method=_in_words(self._method, len(self.draws[0].pixels)),
                 seed=self.settings.seed,
                 digest=self.draws[0].digest,
             ),
@@ -230,10 +230,11 @@ class _Work:
             return int8_model(float32, scheme, ranges, in_float=in_float)
 
         fixed = output_operators(probe.operators, probe.outputs) | set(in_float)
+        biased = {operator.name for operator in probe.operators if operator.biased}
         corrections = bias_corrections(
             probe,
             lambda found: probe_of(made(found), scheme.format),
-            blocks(probe.operators, fixed),
+            [block for block in blocks(probe.operators, fixed) if block[0] in biased],
             draw.pixels[:_COMPARED],
             channel_axis=_channel_axis(scheme),
         )
@@ -306,7 +307,6 @@ def _channel_axis(scheme: Scheme) -> int:
     return 1 if scheme.format == ONNX else -1
 
 
-def _in_words(method: Method) -> str:
-    if method.method == "percentile":
-        return f"percentile {method.percentile:g} over all images"
-    return "min-max over all images"
+def _in_words(method: Method, images: int) -> str:
+    ranges = f"percentile {method.percentile:g}" if method.method == "percentile" else "min-max"
+    return f"{ranges} over all images, biases corrected over {min(images, _COMPARED)} of them"

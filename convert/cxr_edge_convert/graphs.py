@@ -21,12 +21,14 @@ class Operator:
         inputs: names of the activation tensors it reads.
         outputs: names of the tensors it writes; the first names the operator.
         weighted: True for convolutions and matrix products.
+        biased: True for those of them that add a bias.
     """
 
     kind: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     weighted: bool
+    biased: bool = False
 
     @property
     def name(self) -> str:

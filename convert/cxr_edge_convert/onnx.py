@@ -134,7 +134,7 @@ def with_biases(float32: bytes, corrections: Mapping[str, NDArray[np.float32]]) 
     content = onnx.load_from_string(float32)
     constants = {value.name: value for value in content.graph.initializer}
     for node in content.graph.node:
-        if node.output[0] in corrections and len(node.input) > 2:
+        if node.output[0] in corrections:
             bias = constants[node.input[2]]
             values = onnx.numpy_helper.to_array(bias) - corrections[node.output[0]]
             bias.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float32), bias.name))
@@ -159,16 +159,23 @@ class OnnxProbe:
             for value in content.graph.value_info
             if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
         }
-        produced = [name for node in content.graph.node for name in node.output]
-        self._names = [*self.outputs, *(name for name in produced if name in floats)]
-        for name in self._names[len(self.outputs) :]:
+        # A tensor that is quantized is looked at where it has been: asking for it before, or for
+        # dequantized weights, would keep the engine from computing in INT8.
+        hidden = {node.input[0] for node in content.graph.node if node.op_type == "QuantizeLinear"}
+        inner = [
+            name
+            for operator in self.operators
+            if operator.inputs
+            for name in operator.outputs
+            if name in floats - hidden
+        ]
+        self._names = [*self.outputs, *inner]
+        for name in inner:
             content.graph.output.append(
                 onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        # Optimising would fuse the very tensors that are looked for.
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._session = onnxruntime.InferenceSession(content.SerializeToString(), options)
 
     def __call__(self, image: NDArray[np.uint8]) -> Activations:
@@ -194,6 +201,7 @@ def operators(graph: onnx.GraphProto) -> list[Operator]:
             inputs=tuple(name for name in node.input if name and name not in constant),
             outputs=tuple(node.output),
             weighted=node.op_type in _WEIGHTED,
+            biased=node.op_type in _WEIGHTED and len(node.input) > 2,
         )
         for node in graph.node
     ]

@@ -105,10 +105,8 @@ def with_biases(float32: bytes, corrections: Mapping[str, NDArray[np.float32]]) 
     graph = content.subgraphs[0]
     for operator in graph.operators:
         name = graph.tensors[operator.outputs[0]].name.decode()
-        # An operator without a bias has no third input, or one that is -1.
-        bias = operator.inputs[2] if len(operator.inputs) > 2 else -1
-        if name in corrections and bias >= 0:
-            buffer = content.buffers[graph.tensors[bias].buffer]
+        if name in corrections:
+            buffer = content.buffers[graph.tensors[_bias(operator)].buffer]
             biases = np.frombuffer(bytes(buffer.data), np.float32) - corrections[name]
             buffer.data = np.frombuffer(biases.tobytes(), np.uint8)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(content))
@@ -175,9 +173,15 @@ def operators(model: bytes) -> list[Operator]:
             inputs=tuple(names[i] for i in operator.inputs if i >= 0 and not constant[i]),
             outputs=tuple(names[i] for i in operator.outputs),
             weighted=kinds[operator.opcodeIndex] in _WEIGHTED,
+            biased=kinds[operator.opcodeIndex] in _WEIGHTED and _bias(operator) >= 0,
         )
         for operator in graph.operators
     ]
+
+
+def _bias(operator: Any) -> int:
+    """Which tensor is the bias of an operator with weights; -1 if there is none."""
+    return int(operator.inputs[2]) if len(operator.inputs) > 2 else -1
 
 
 def _quantized(

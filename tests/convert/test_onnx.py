@@ -9,7 +9,15 @@ from onnx import TensorProto
 
 import cxr_edge_convert.onnx as convert_onnx
 from cxr_edge_convert.graphs import blocks, output_operators, scaling_tensors
-from cxr_edge_convert.onnx import OPSET, OnnxProbe, operators, to_float32, to_int8, with_metadata
+from cxr_edge_convert.onnx import (
+    OPSET,
+    OnnxProbe,
+    operators,
+    to_float32,
+    to_int8,
+    with_biases,
+    with_metadata,
+)
 from cxr_edge_convert.ranges import Ranges, activation_ranges
 from cxr_edge_runtime.engines.onnx import OnnxEngine
 from cxr_edge_runtime.errors import ConversionError
@@ -169,6 +177,24 @@ def test_tensors_have_the_names_of_their_layers(float32: bytes) -> None:
     names = [operator.name for operator in operators(onnx.load_from_string(float32).graph)]
     assert "000_rescaling_Mul" in names
     assert any("conv8" in name for name in names)
+
+
+def test_biases_take_what_is_to_be_corrected(float32: bytes) -> None:
+    assert not [operator for operator in OnnxProbe(float32).operators if operator.biased]
+    model = tiny_model()
+    for weight in model.weights:
+        if weight.path.endswith("beta"):
+            weight.assign(np.linspace(-0.2, 0.3, weight.shape[0]))
+    shifting = to_float32(model)
+    probe = OnnxProbe(shifting)
+    first, second = [operator.name for operator in probe.operators if operator.biased]
+    change = np.linspace(-1, 1, 16).astype(np.float32)
+    before, after = (
+        OnnxProbe(content)(PIXELS[:1])
+        for content in (shifting, with_biases(shifting, {second: change}))
+    )
+    np.testing.assert_array_equal(after[first], before[first])
+    np.testing.assert_allclose(after[second], before[second] - change[:, None, None], atol=1e-5)
 
 
 def test_metadata_is_kept_in_the_file(int8: bytes) -> None:

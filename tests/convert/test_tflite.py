@@ -16,6 +16,7 @@ from cxr_edge_convert.tflite import (
     to_float16,
     to_float32,
     to_int8,
+    with_biases,
 )
 from cxr_edge_runtime.engines.litert import LiteRtEngine
 from cxr_edge_runtime.errors import ConversionError
@@ -186,6 +187,17 @@ def test_only_built_in_operators_are_used(float32: bytes, int8: bytes) -> None:
     for model in (float32, int8, to_float16(float32), to_dynamic(float32)):
         kinds = {operator.kind for operator in operators(model)}
         assert not [kind for kind in kinds if "CUSTOM" in kind or "Flex" in kind], kinds
+
+
+def test_biases_take_what_is_to_be_corrected(float32: bytes) -> None:
+    probe = TfliteProbe(float32)
+    biased = [operator for operator in probe.operators if operator.biased]
+    assert [operator.weighted for operator in biased] == [True] * 3
+    head = biased[-1].name
+    shifted = TfliteProbe(with_biases(float32, {head: np.array([0.5], np.float32)}))
+    before, after = probe(PIXELS[:1]), shifted(PIXELS[:1])
+    np.testing.assert_allclose(after[head], before[head] - 0.5, atol=1e-6)
+    np.testing.assert_array_equal(after[biased[0].name], before[biased[0].name])
 
 
 # Steps of TensorFlow's INT8 output, in which it rounds the logit; ours stays in float.

@@ -240,7 +240,7 @@ def _quantization_section(
     for variant in variants:
         calibration, stability = variant["calibration"], variant["stability"]
         line = (
-            f"{variant['name']}: ranges by {calibration['method']}, {calibration['count']} images, "
+            f"{variant['name']}: {calibration['count']} images, ranges by {calibration['method']}, "
             f"seed {calibration['seed']}, digest {calibration['digest'][:12]}."
         )
         if stability:
