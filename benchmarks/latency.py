@@ -1,8 +1,9 @@
-"""One-thread latency of the shipped INT8 model against the float32 model it came from.
+"""One-thread latency of the shipped network in INT8 against float32, in both formats.
 
     python benchmarks/latency.py [--rounds 200]
 
-float32 is made from models/float; both run in turn on the same images in one process.
+All four models are made from models/float; INT8 is calibrated on the sample images, since ranges
+do not change what is computed. Each pair runs in turn on the same images in one process.
 """
 
 import argparse
@@ -14,12 +15,33 @@ from pathlib import Path
 import keras
 import numpy as np
 
-import cxr_edge_models
-from cxr_edge_convert.tflite import to_float32
-from cxr_edge_runtime import Bundle
-from cxr_edge_runtime.engines import Engine, open_engine
-from cxr_edge_runtime.engines.litert import LiteRtEngine
-from cxr_edge_runtime.manifest import InputEntry
+from cxr_edge_convert.formats import float32_model, int8_model, probe_of
+from cxr_edge_convert.graphs import scaling_tensors
+from cxr_edge_convert.ranges import activation_ranges
+from cxr_edge_convert.variants import FLOAT32, INT8, ONNX, TFLITE, Scheme
+from cxr_edge_runtime.engines import Engine, open_model
+from cxr_edge_runtime.images import read_grey
+from cxr_edge_runtime.manifest import OUTPUTS, InputEntry
+from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
+from cxr_edge_train.recipe import Calibration
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def engines(model: keras.Model, format: str, target: str | None) -> tuple[Engine, Engine]:
+    """The network in INT8 and in float32."""
+    spec = PreprocessSpec(*model.inputs[0].shape[1:3])
+    samples = sorted((ROOT / "data" / "samples").glob("*.jpeg"))
+    pixels = np.stack([preprocess(read_grey(path).pixels, spec)[0] for path in samples])
+    float32 = float32_model(model, format)
+    probe = probe_of(float32, format)
+    scaling = scaling_tensors(probe.operators)
+    ranges = activation_ranges(probe, pixels, scaling=scaling, calibration=Calibration())
+    int8 = int8_model(float32, Scheme(INT8, format, INT8, target), ranges)
+    return (
+        open_model(int8, format, InputEntry.of_contract(format, INT8, spec), OUTPUTS),
+        open_model(float32, format, InputEntry.of_contract(format, FLOAT32, spec), OUTPUTS),
+    )
 
 
 def invoke_ms(engine: Engine, image: np.ndarray) -> float:
@@ -30,27 +52,25 @@ def invoke_ms(engine: Engine, image: np.ndarray) -> float:
 
 
 def main() -> None:
-    """Print both medians and the median of the ratios."""
+    """Print, of each format, both medians and the median of the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=200)
     rounds = parser.parse_args().rounds
-    bundle = Bundle.load(cxr_edge_models.path(cxr_edge_models.DEFAULT))
-    shape = bundle.manifest.input.shape
-    float_file = Path(__file__).resolve().parents[1] / "models" / "float" / "mobilenetv2.keras"
-    model = keras.models.load_model(float_file, compile=False)
-    int8 = open_engine(bundle)
-    entry = InputEntry.of_contract("tflite", "float32", bundle.manifest.preprocess)
-    float32 = LiteRtEngine(to_float32(model), entry, bundle.manifest.outputs)
-    images = np.random.default_rng(0).integers(0, 256, (rounds, *shape), dtype=np.uint8)
-    for image in images[:10]:
-        int8.run(image), float32.run(image)
-    pairs = [(invoke_ms(int8, image), invoke_ms(float32, image)) for image in images]
-    print(
-        f"int8 {statistics.median(a for a, _ in pairs):.2f} ms, "
-        f"float32 {statistics.median(b for _, b in pairs):.2f} ms, "
-        f"ratio {statistics.median(a / b for a, b in pairs):.2f} "
-        f"({rounds} pairs, one thread, {int8.name} {metadata.version(int8.name)})"
+    model = keras.models.load_model(ROOT / "models" / "float" / "mobilenetv2.keras", compile=False)
+    images = np.random.default_rng(0).integers(
+        0, 256, (rounds, 1, *model.inputs[0].shape[1:]), dtype=np.uint8
     )
+    for format, target in ((TFLITE, None), (ONNX, "x86")):
+        int8, float32 = engines(model, format, target)
+        for image in images[:10]:
+            int8.run(image), float32.run(image)
+        pairs = [(invoke_ms(int8, image), invoke_ms(float32, image)) for image in images]
+        print(
+            f"{format}: int8 {statistics.median(a for a, _ in pairs):.2f} ms, "
+            f"float32 {statistics.median(b for _, b in pairs):.2f} ms, "
+            f"ratio {statistics.median(a / b for a, b in pairs):.2f} "
+            f"({rounds} pairs, one thread, {int8.name} {metadata.version(int8.name)})"
+        )
 
 
 if __name__ == "__main__":
