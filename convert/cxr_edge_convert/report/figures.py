@@ -11,10 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
 from cxr_edge_convert.report.storage import Content
+from cxr_edge_convert.variants import DYNAMIC, FLOAT16, FLOAT32, INT8, TFLITE
 from cxr_edge_train.evaluation.temperature import probabilities
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, NEUTRAL, new_figure
 
-_ACCEPTED, _REJECTED = "#009E73", "#D55E00"
+# Okabe and Ito's colours, which the colour-blind can tell apart.
+_COLOURS = {FLOAT32: "#0072B2", FLOAT16: "#56B4E9", DYNAMIC: "#E69F00", INT8: "#D55E00"}
 _NAMED = 5  # operators whose names fit into a chart
 
 
@@ -27,18 +29,15 @@ def draw_tradeoff(content: Content, cost: str) -> Figure:
     """
     figure = new_figure(9.6, 4.2)
     variants = [v for v in content["variants"] if cost == "size" or v["timings"]]
-    costs = [_cost(variant, cost) for variant in variants]
-    metrics = [variant["verification"]["metrics"] for variant in variants]
-    passed = [variant["passed"] for variant in variants]
     for axes, (name, title) in zip(
         figure.subplots(1, 2), (("sensitivity", "recall of PNEUMONIA"), ("auc", "AUC"))
     ):
-        _draw_points(axes, costs, [metric[name] for metric in metrics], passed)
-        _name_points(
+        for variant in variants:
+            _draw_point(axes, variant, _cost(variant, cost), name)
+        _draw_best_line(
             axes,
-            [variant["name"] for variant in variants],
-            costs,
-            [metric[name]["value"] for metric in metrics],
+            [_cost(variant, cost) for variant in variants],
+            [variant["verification"]["metrics"][name]["value"] for variant in variants],
         )
         keras = content["keras"]["metrics"][name]["value"]
         axes.axhline(keras, color=NEUTRAL, linestyle=":", label="Keras")
@@ -50,8 +49,8 @@ def draw_tradeoff(content: Content, cost: str) -> Figure:
             "megabytes" if cost == "size" else "median milliseconds an image, one thread"
         )
         axes.set_ylabel(f"{title} on validation")
-        axes.margins(x=0.2)
-    figure.axes[0].legend(loc="lower right", fontsize="small")
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=4, fontsize="small")
     return figure
 
 
@@ -106,16 +105,21 @@ def draw_tensor_errors(variants: Sequence[dict[str, Any]]) -> Figure:
         errors = variant["tensor_errors"]
         shares = np.array([error["error"] for error in errors])
         added = np.array([error["added"] for error in errors])
-        worst = set(np.argsort(-added, kind="stable")[:_NAMED].tolist())
-        colours = [_REJECTED if place in worst else NEUTRAL for place in range(len(errors))]
+        worst = np.argsort(-added, kind="stable")[:_NAMED].tolist()
+        colours = [_COLOURS[INT8] if place in worst else NEUTRAL for place in range(len(errors))]
         axes.bar(range(len(errors)), shares, color=colours)
-        for place in worst:
+        for rank, place in enumerate(worst, 1):
             axes.annotate(
-                short_name(errors[place]["operator"], errors[place]["kind"]),
-                (place, shares[place]), rotation=30, fontsize="x-small", ha="right",
-                xytext=(0, 3), textcoords="offset points",
+                str(rank), (place, shares[place]), fontsize="x-small", ha="center",
+                xytext=(0, 2), textcoords="offset points",
             )  # fmt: skip
-        axes.set_ylim(0, max(0.01, float(shares.max()) * 1.35))
+            name = short_name(errors[place]["operator"], errors[place]["kind"])
+            axes.plot([], [], " ", label=f"{rank} {name}")
+        axes.legend(
+            title="adds most error", fontsize="small", title_fontsize="small", handlelength=0,
+            handletextpad=0,
+        )  # fmt: skip
+        axes.set_ylim(0, max(0.01, float(shares.max()) * 1.15))
         axes.set_title(variant["name"], fontsize="medium", loc="left")
         axes.set_ylabel("error / variance")
     axes.set_xlabel("operators in the order in which they run")
@@ -140,38 +144,24 @@ def best_tradeoffs(costs: Sequence[float], values: Sequence[float]) -> list[int]
     return best
 
 
-def _draw_points(
-    axes: Axes, costs: Sequence[float], figures: Sequence[dict[str, float]], passed: Sequence[bool]
-) -> None:
-    values = [figure["value"] for figure in figures]
-    for x, figure, good in zip(costs, figures, passed):
-        value = figure["value"]
-        axes.errorbar(
-            x, value, yerr=[[value - figure["low"]], [figure["high"] - value]],
-            marker="o" if good else "X", color=_ACCEPTED if good else _REJECTED, capsize=3, lw=1,
-        )  # fmt: skip
-    line = best_tradeoffs(costs, values)
-    axes.plot(
-        [costs[place] for place in line], [values[place] for place in line], color=_ACCEPTED, lw=1,
-        zorder=0, label="best trade-offs",
+def _draw_point(axes: Axes, variant: dict[str, Any], cost: float, metric: str) -> None:
+    """A variant's metric with its interval; the marker tells the format, hollow a rejected one."""
+    found = variant["verification"]["metrics"][metric]
+    value, colour = found["value"], _COLOURS[variant["quantization"]]
+    axes.errorbar(
+        cost, value, yerr=[[value - found["low"]], [found["high"] - value]],
+        marker="o" if variant["format"] == TFLITE else "s", markersize=7, color=colour,
+        markerfacecolor=colour if variant["passed"] else "white", capsize=3, lw=1, ls="none",
+        label=variant["name"] + ("" if variant["passed"] else " (rejected)"),
     )  # fmt: skip
 
 
-def _name_points(
-    axes: Axes, names: Sequence[str], costs: Sequence[float], values: Sequence[float]
-) -> None:
-    """Write names beside points; of points nearly in the same place one name below the other."""
-    spread = max(values) - min(values) or 1.0
-    written: list[tuple[float, float]] = []
-    for name, x, y in zip(names, costs, values):
-        near = sum(
-            abs(np.log(x / other)) < 0.5 and abs(y - value) < spread / 20
-            for other, value in written
-        )
-        written.append((x, y))
-        axes.annotate(
-            name, (x, y), xytext=(5, 5 - 10 * near), textcoords="offset points", fontsize="small"
-        )
+def _draw_best_line(axes: Axes, costs: Sequence[float], values: Sequence[float]) -> None:
+    line = best_tradeoffs(costs, values)
+    axes.plot(
+        [costs[place] for place in line], [values[place] for place in line], color=NEUTRAL, lw=1,
+        zorder=0, label="best trade-offs",
+    )  # fmt: skip
 
 
 def _cost(variant: dict[str, Any], cost: str) -> float:
