@@ -6,7 +6,8 @@ from pathlib import Path
 
 from cxr_edge_runtime.errors import BundleCorrupted, BundleInvalid, BundleNotFound
 from cxr_edge_runtime.files import write_bytes
-from cxr_edge_runtime.manifest import FileEntry, Manifest, parse_manifest
+from cxr_edge_runtime.manifest import FileEntry, Manifest
+from cxr_edge_runtime.manifest_reading import parse_manifest
 
 MANIFEST = "bundle.json"
 CHECKSUM = "bundle.json.sha256"

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxr_edge_runtime.errors import BundleError, BundleInvalid, BundleTooNew
-from cxr_edge_runtime.manifest import SCHEMA_VERSION, InputEntry, parse_manifest
+from cxr_edge_runtime.manifest import SCHEMA_VERSION, InputEntry
+from cxr_edge_runtime.manifest_reading import parse_manifest
 
 GOLDEN = Path(__file__).parent / "golden" / "bundle-v1" / "bundle.json"
 
