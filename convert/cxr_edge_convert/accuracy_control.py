@@ -35,7 +35,7 @@ def control_accuracy(
     """Keep one block more in float, the one that adds most error first, until the limits hold.
 
     Args:
-        blocks: names of operators that are kept together; see
+        blocks: at least one; names of operators that are kept together; see
             :func:`cxr_edge_convert.graphs.blocks`.
         errors: of the INT8 model that fell short.
         make: the INT8 model with these operators in float.

@@ -3,12 +3,16 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
 
 from cxr_edge_convert.limits import MIN_CALIBRATION_IMAGES
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.images import SUFFIXES
-from cxr_edge_train.dataset.reading import read_facts
+from cxr_edge_train.dataset.near_duplicates import MIN_CORRELATION
+from cxr_edge_train.dataset.reading import THUMBNAIL_SIDE, read_facts
 from cxr_edge_train.dataset.sampling import spread_over_patients
 from cxr_edge_train.dataset.scanning import LABELS
 
@@ -54,8 +58,9 @@ def draw_calibration_images(
         raise InvalidRequest(f"calibration needs at least {least} images{of_each}, not {available}")
     size = min(available, count // len(classes))
     draws = [interleaved[interleaved["rank"] < size]]
-    if available - size >= least:
-        draws.append(interleaved[interleaved["rank"].between(size, 2 * size - 1)])
+    left = min(size, available - size)
+    if left >= least:
+        draws.append(interleaved[interleaved["rank"].between(size, size + left - 1)])
     return [draw.drop(columns="rank").reset_index(drop=True) for draw in draws]
 
 
@@ -66,11 +71,12 @@ def images_of_folder(folder: Path) -> pd.DataFrame:
         folder: images, or folders named ``NORMAL`` and ``PNEUMONIA`` with them.
 
     Returns:
-        ``path`` (relative to the folder), ``md5``, ``label`` (empty unless all lie below the two
-        folders) and ``patient`` (unknown, so empty); of exact duplicates the first.
+        ``path`` (relative to the folder), ``md5``, ``label`` (of the folder it lies in, empty where
+        no folder is called so) and ``patient`` (unknown, so empty); of exact duplicates the first.
 
     Raises:
-        InvalidRequest: no such folder, or an image in it cannot be used.
+        InvalidRequest: no such folder, an image in it cannot be used, or some have labels and
+            others none.
     """
     if not folder.is_dir():
         raise InvalidRequest(f"{folder}: no such folder")
@@ -83,16 +89,50 @@ def images_of_folder(folder: Path) -> pd.DataFrame:
     for path, found in zip(paths, facts):
         if found.error:
             raise InvalidRequest(f"{folder / path}: {found.error}; take it out of the folder")
-    labels = [next((part for part in path.parts if part in LABELS), "") for path in paths]
+    labels = [_label_of(folder.resolve().name, *path.parts[:-1]) for path in paths]
+    if any(labels) and not all(labels):
+        raise InvalidRequest(
+            f"{folder / paths[labels.index('')]}: lies in neither of the folders "
+            f"{' and '.join(LABELS)}, others do; give each image a label or none"
+        )
     table = pd.DataFrame(
         {
             "path": [path.as_posix() for path in paths],
             "md5": [found.md5 for found in facts],
-            "label": labels if all(labels) else [""] * len(paths),
+            "label": labels,
             "patient": "",
         }
     )
     return table.drop_duplicates("md5").reset_index(drop=True)
+
+
+def copies_of(pixels: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Which of ``pixels [N, H, W, 1]`` show a film of ``others [M, H, W, 1]``, perhaps re-encoded.
+
+    Thumbnails are compared as :mod:`cxr_edge_train.dataset.near_duplicates` compares them.
+    """
+    correlations = _thumbnails(pixels) @ _thumbnails(others).T
+    return np.flatnonzero((correlations >= MIN_CORRELATION).any(axis=1))
+
+
+def _thumbnails(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """``[N, 1024]`` of mean 0 and length 1."""
+    size = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    small = np.stack(
+        [
+            np.asarray(Image.fromarray(image[:, :, 0]).resize(size, Image.Resampling.BOX))
+            for image in pixels
+        ]
+    ).reshape(len(pixels), -1)
+    centred = small - small.mean(axis=1, keepdims=True, dtype=np.float32)
+    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = centred / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return unit
+
+
+def _label_of(*folders: str) -> str:
+    """The label that the innermost folder of such a name gives."""
+    return next((name.upper() for name in reversed(folders) if name.upper() in LABELS), "")
 
 
 def calibration_digest(chosen: pd.DataFrame) -> str:

@@ -1,6 +1,6 @@
 """``MODEL_CARD.md``, written from the manifest so that both always say the same."""
 
-from cxr_edge_runtime.manifest import Figure, Manifest
+from cxr_edge_runtime.manifest import Figure, Manifest, Training
 
 _NAMES = {
     "auc": "AUC (patient-level bootstrap)",
@@ -24,7 +24,7 @@ def model_card(manifest: Manifest) -> str:
     training, calibration = manifest.training, manifest.calibration
     height, width = manifest.preprocess.height, manifest.preprocess.width
     calibrated = (
-        f"\nINT8 ranges: {calibration.method}, {calibration.count} training images, "
+        f"\nINT8 ranges: {calibration.method}, {calibration.count} images, "
         f"seed {calibration.seed}.\n"
         if calibration
         else ""
@@ -44,8 +44,7 @@ of {manifest.positive_label} out. Licence: {manifest.license}.
 
 ## Training
 
-Weights began as: `{training.weights}`.
-Seed {training.seed}. Train and validation share no patient.
+{_origin(training)}
 Dataset digest `{training.dataset_digest[:16]}`. {versions}.
 {calibrated}
 ## Decision
@@ -66,6 +65,18 @@ were chosen on them.
 - Every image gets an answer, also one that shows no chest: this bundle has no input gate.{no_map}
 - The probability is calibrated to the share of {manifest.positive_label} in the validation images.
 """
+
+
+def _origin(training: Training) -> str:
+    if not training.recipe:  # only a model from elsewhere has none
+        return (
+            "Trained outside cxr-edge: from what, with which seed and on which images is unknown. "
+            "It may have\nlearned from the very images that measure it here."
+        )
+    return (
+        f"Weights began as: `{training.weights}`.\n"
+        f"Seed {training.seed}. Train and validation share no patient."
+    )
 
 
 def _figures(metrics: dict[str, dict[str, Figure]]) -> str:

@@ -1,17 +1,19 @@
 """From a float model to verified bundles: the order in which the pieces are called."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from cxr_edge_convert.accuracy_control import Controlled, control_accuracy
 from cxr_edge_convert.bias_correction import bias_corrections
 from cxr_edge_convert.calibration import (
     calibration_digest,
+    copies_of,
     draw_calibration_images,
     images_of_folder,
 )
@@ -30,7 +32,14 @@ from cxr_edge_convert.sources import Source
 from cxr_edge_convert.stability import Stability, stability
 from cxr_edge_convert.tensor_errors import TensorError, tensor_errors
 from cxr_edge_convert.variants import FLOAT32, INT8, ONNX, Scheme
-from cxr_edge_convert.verification import Refit, Verification, engine_logits, refit, verify
+from cxr_edge_convert.verification import (
+    Refit,
+    Verification,
+    engine_logits,
+    refit,
+    refit_failures,
+    verify,
+)
 from cxr_edge_runtime.engines import open_model
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.manifest import Calibration, InputEntry
@@ -117,9 +126,14 @@ def make_variants(
     draws = _draws(source, settings) if quantized else []
     variants: list[Variant] = []
     for format in dict.fromkeys(scheme.format for scheme in settings.schemes):
-        work = _Work(source, settings, float32_model(source.model, format), draws, watch)
-        schemes = (scheme for scheme in settings.schemes if scheme.format == format)
-        float32, *others = (variant for scheme in schemes for variant in work.variants(scheme))
+        float32_bytes = float32_model(source.model, format)
+        work = _Work(source, settings, float32_bytes, draws, watch, settings.accuracy_control)
+        first, *rest = (scheme for scheme in settings.schemes if scheme.format == format)
+        [float32] = work.variants(first)
+        if not float32.verification.passed:
+            # What float32 falls short of, no block in float will cure.
+            work = replace(work, accuracy_control=False)
+        others = [variant for scheme in rest for variant in work.variants(scheme)]
         if float32.verification.max_logit_difference >= MAX_GRAPH_DIFFERENCE:
             others = [_of_wrong_graph(variant, float32) for variant in others]
         variants += [float32, *others]
@@ -143,14 +157,24 @@ def _draws(source: Source, settings: Settings) -> list[_Draw]:
         known = set(source.validation.table["md5"])
         twice = candidates.loc[candidates["md5"].isin(known), "path"]
         if len(twice):
-            raise InvalidRequest(
-                f"{folder}: {twice.iloc[0]} and {len(twice) - 1} more are validation images; what "
-                "calibrates must not verify, so take them out"
-            )
+            raise _leaking(folder, twice)
     tables = draw_calibration_images(
         candidates, count=settings.calibration_images, seed=settings.seed
     )
-    return [_Draw(calibration_digest(table), images.pixels(table)) for table in tables]
+    draws = [_Draw(calibration_digest(table), images.pixels(table)) for table in tables]
+    if folder is not None:
+        for table, draw in zip(tables, draws):
+            copies = copies_of(draw.pixels, source.validation_pixels)
+            if len(copies):
+                raise _leaking(folder, table["path"].iloc[copies])
+    return draws
+
+
+def _leaking(folder: Path, paths: pd.Series) -> InvalidRequest:
+    return InvalidRequest(
+        f"{folder}: {paths.iloc[0]} and {len(paths) - 1} more show validation images; what "
+        "calibrates must not verify, so take them out"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +194,7 @@ class _Work:
     float32: bytes
     draws: list[_Draw]
     watch: Watch
+    accuracy_control: bool
 
     def variants(self, scheme: Scheme) -> list[Variant]:
         if scheme.quantization == FLOAT32:
@@ -186,7 +211,7 @@ class _Work:
             self._verified(scheme, kept.model),
             calibration=Calibration(
                 count=len(self.draws[0].pixels),
-                method=_in_words(self._method, len(self.draws[0].pixels)),
+                method=self._method_in_words(),
                 seed=self.settings.seed,
                 digest=self.draws[0].digest,
             ),
@@ -201,21 +226,29 @@ class _Work:
                 limits=self.settings.limits,
             )
             variant = replace(variant, stability=compared)
-        if variant.verification.passed or not self.settings.accuracy_control:
+        groups = self._blocks(probe)
+        if variant.verification.passed or not self.accuracy_control or not groups:
             return [variant]
-        return [variant, self._controlled(variant, probe, kept.ranges)]
+        return [variant, self._controlled(variant, probe, groups, kept.ranges)]
 
     @property
     def _method(self) -> Method:
         return self.settings.method or self.source.calibration
 
+    def _method_in_words(self) -> str:
+        method, folder = self._method, self.settings.calibration_dir
+        images = len(self.draws[0].pixels)
+        ranges = f"percentile {method.percentile:g}" if method.method == "percentile" else "min-max"
+        origin = "training images" if folder is None else "images of a folder"
+        return f"{ranges} over all {origin}, biases corrected over {min(images, _COMPARED)} of them"
+
     def _quantized(self, scheme: Scheme, probe: ModelProbe, draw: _Draw) -> _Quantized:
         ranges = activation_ranges(
             probe, draw.pixels, scaling=scaling_tensors(probe.operators), calibration=self._method
         )
-        return _Quantized(ranges, self._corrected(scheme, probe, ranges, draw))
+        return _Quantized(ranges, self._made(scheme, probe, ranges, draw))
 
-    def _corrected(
+    def _made(
         self,
         scheme: Scheme,
         probe: ModelProbe,
@@ -229,23 +262,33 @@ class _Work:
             float32 = with_biases(self.float32, scheme.format, corrections)
             return int8_model(float32, scheme, ranges, in_float=in_float)
 
-        fixed = output_operators(probe.operators, probe.outputs) | set(in_float)
-        biased = {operator.name for operator in probe.operators if operator.biased}
+        corrected = {operator.name for operator in probe.operators if operator.takes_bias}
+        corrected -= set(in_float)
         corrections = bias_corrections(
             probe,
             lambda found: probe_of(made(found), scheme.format),
-            [block for block in blocks(probe.operators, fixed) if block[0] in biased],
+            [block for block in self._blocks(probe) if block[0] in corrected],
             draw.pixels[:_COMPARED],
             channel_axis=_channel_axis(scheme),
         )
         return made(corrections)
 
-    def _controlled(self, short: Variant, probe: ModelProbe, ranges: Ranges) -> Variant:
+    def _blocks(self, probe: ModelProbe) -> list[tuple[str, ...]]:
+        return blocks(probe.operators, output_operators(probe.operators, probe.outputs))
+
+    def _controlled(
+        self,
+        short: Variant,
+        probe: ModelProbe,
+        groups: Sequence[tuple[str, ...]],
+        ranges: Ranges,
+    ) -> Variant:
         scheme = replace(short.scheme, name=f"{short.scheme.name}-mixed")
         controlled = control_accuracy(
-            blocks(probe.operators, output_operators(probe.operators, probe.outputs)),
+            groups,
             short.errors,
-            make=lambda names: self._corrected(scheme, probe, ranges, self.draws[0], names),
+            # Corrected anew each time: what was found behind a broken block is wrong without it.
+            make=lambda names: self._made(scheme, probe, ranges, self.draws[0], names),
             check=lambda model: self._verified(scheme, model).verification,
             progress=self.watch(f"{scheme.name}: blocks to float"),
         )
@@ -276,7 +319,11 @@ class _Work:
             self.settings.limits,
             same_computation=scheme.quantization == FLOAT32,
         )
-        own = None if floor is None else refit(reference, logits, min_sensitivity=floor)
+        if floor is None:
+            return Variant(scheme, model, logits, verification)
+        own = refit(reference, logits, min_sensitivity=floor)
+        failures = refit_failures(reference, own, self.settings.limits)
+        verification = replace(verification, failures=[*verification.failures, *failures])
         return Variant(scheme, model, logits, verification, own)
 
     def _logits(self, scheme: Scheme, model: bytes) -> NDArray[np.float64]:
@@ -305,8 +352,3 @@ def _of_wrong_graph(variant: Variant, float32: Variant) -> Variant:
 
 def _channel_axis(scheme: Scheme) -> int:
     return 1 if scheme.format == ONNX else -1
-
-
-def _in_words(method: Method, images: int) -> str:
-    ranges = f"percentile {method.percentile:g}" if method.method == "percentile" else "min-max"
-    return f"{ranges} over all images, biases corrected over {min(images, _COMPARED)} of them"

@@ -18,7 +18,11 @@ SCALINGS = {"0-255": (1.0, 0.0), "0-1": (1 / 255, 0.0), "-1-1": (1 / 127.5, -1.0
 _SCALING_LAYERS = (keras.layers.Rescaling, keras.layers.Normalization)
 # At inference features pass through them unchanged.
 _PASSING = (keras.layers.Dropout, keras.layers.SpatialDropout2D, keras.layers.GaussianNoise)
-_LAST_ACTIVATIONS = ("linear", "sigmoid", "softmax")
+# What may follow the last layer, by its units. Two sigmoids would be two answers, and a softmax of
+# one value is always 1.
+_LAST_ACTIVATIONS = {1: ("linear", "sigmoid"), 2: ("linear", "softmax")}
+# Of probabilities; float32 rounding, and mixed precision, stay below.
+_MAX_DIFFERENCE = 1e-2
 
 
 def contract_model(file: Path, *, labels: Sequence[str], scaling: str | None) -> keras.Model:
@@ -59,7 +63,41 @@ def contract_model(file: Path, *, labels: Sequence[str], scaling: str | None) ->
         scaled = keras.layers.Concatenate(name=GREY_TO_RGB)([scaled] * 3)
     whole = keras.Model({"image": image}, body(scaled), name="own")
     compute_in_float32(whole)
+    _check_same(file, model, whole, (factor, offset), labels)
     return whole
+
+
+def _check_same(
+    file: Path,
+    model: keras.Model,
+    whole: keras.Model,
+    scaling: tuple[float, float],
+    labels: Sequence[str],
+) -> None:
+    """Compare with the user's own model, so that nothing is lost in the rewriting."""
+    greys = np.random.default_rng(0).integers(0, 256, (4, *whole.inputs[0].shape[1:]))
+    factor, offset = scaling
+    films = greys.astype(np.float32) * factor + offset
+    channels = model.inputs[0].shape[3]
+    own = np.asarray(model(np.repeat(films, channels, axis=3), training=False), np.float64)
+    activation = _last_dense(file, model)[2]
+    if activation == "linear":
+        own = 1 / (1 + np.exp(-own)) if own.shape[1] == 1 else _softmax(own)
+    place = list(labels).index("PNEUMONIA")
+    wanted = own[:, place] if own.shape[1] == 2 else (own if place else 1 - own)[:, 0]
+    logits = np.asarray(whole({"image": greys.astype(np.float32)}, training=False)["logit"])
+    difference = float(np.abs(1 / (1 + np.exp(-logits[:, 0].astype(np.float64))) - wanted).max())
+    if not difference < _MAX_DIFFERENCE:
+        raise ConversionError(
+            f"{file}: rewritten with the contract's outputs it gives other probabilities (they "
+            f"differ by {difference:.2g}); its graph is not understood"
+        )
+
+
+def _softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    powers = np.exp(values - values.max(axis=1, keepdims=True))
+    shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return shares
 
 
 def _load(file: Path) -> keras.Model:
@@ -91,7 +129,7 @@ def _input_shape(file: Path, model: keras.Model) -> tuple[int, int, int]:
 
 
 def _outputs(file: Path, model: keras.Model, labels: Sequence[str]) -> dict[str, keras.KerasTensor]:
-    dense, features = _last_dense(file, model)
+    dense, features, _ = _last_dense(file, model)
     kernel, bias = _logit_weights(dense, labels)
     outputs: dict[str, keras.KerasTensor] = {}
     feature_map = _last_map(features)
@@ -109,25 +147,29 @@ def _outputs(file: Path, model: keras.Model, labels: Sequence[str]) -> dict[str,
     return outputs
 
 
-def _last_dense(file: Path, model: keras.Model) -> tuple[keras.layers.Dense, keras.KerasTensor]:
-    """The dense layer that decides, and the features ``[N, C]`` it reads."""
+def _last_dense(
+    file: Path, model: keras.Model
+) -> tuple[keras.layers.Dense, keras.KerasTensor, str]:
+    """The dense layer that decides, the features ``[N, C]`` it reads, and what follows it."""
     if len(model.outputs) != 1:
         raise ConversionError(f"{file}: has {len(model.outputs)} outputs, not one")
     layer, inputs = _source(model.outputs[0])
-    activation = ""
+    activation = "linear"
     if isinstance(layer, keras.layers.Activation | keras.layers.Softmax):
         activation = "softmax" if isinstance(layer, keras.layers.Softmax) else _activation(layer)
         layer, inputs = _source(inputs[0])
-    if (
-        not isinstance(layer, keras.layers.Dense)
-        or layer.units not in (1, 2)
-        or {activation or _activation(layer), _activation(layer)} - set(_LAST_ACTIVATIONS)
-    ):
+    allowed = _LAST_ACTIVATIONS.get(getattr(layer, "units", 0), ())
+    if activation == "linear" and isinstance(layer, keras.layers.Dense):
+        activation = _activation(layer)
+    elif _activation(layer) != "linear":
+        allowed = ()
+    if not isinstance(layer, keras.layers.Dense) or activation not in allowed:
         raise ConversionError(
-            f"{file}: ends in layer {layer.name!r} ({type(layer).__name__}); a classifier must "
-            "end in a Dense layer of one or two units with sigmoid, softmax or no activation"
+            f"{file}: ends in layer {layer.name!r} ({type(layer).__name__}); a classifier must end "
+            "in a Dense layer of one unit with sigmoid, or of two units with softmax, or of either "
+            "without activation"
         )
-    return layer, inputs[0]
+    return layer, inputs[0], activation
 
 
 def _logit_weights(

@@ -21,14 +21,15 @@ class Operator:
         inputs: names of the activation tensors it reads.
         outputs: names of the tensors it writes; the first names the operator.
         weighted: True for convolutions and matrix products.
-        biased: True for those of them that add a bias.
+        takes_bias: True for those of them whose output a bias of constants is added to, or could
+            be.
     """
 
     kind: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     weighted: bool
-    biased: bool = False
+    takes_bias: bool = False
 
     @property
     def name(self) -> str:

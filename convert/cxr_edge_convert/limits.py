@@ -1,6 +1,9 @@
 """What a conversion may cost and how many images calibrate it; light to import."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
+
+from cxr_edge_runtime.errors import InvalidRequest
 
 CALIBRATION_IMAGES = 300
 # Fewer leave the extremes of many tensors unseen.
@@ -26,3 +29,14 @@ class Limits:
     max_specificity_drop: float = 0.02
     max_auc_drop: float = 0.005
     min_agreement: float = 0.98
+
+    def __post_init__(self) -> None:
+        """Refuse NaN, against which anything would pass.
+
+        Raises:
+            InvalidRequest: one is no finite number.
+        """
+        for name, limit in asdict(self).items():
+            if not math.isfinite(limit):
+                option = name.replace("_", "-")
+                raise InvalidRequest(f"--{option}: must be a number, not {limit}")

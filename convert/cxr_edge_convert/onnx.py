@@ -31,7 +31,9 @@ _IR_VERSION = 8
 
 # Which activations each target multiplies fast; weights are signed for both.
 _ACTIVATIONS = {"arm64": QuantType.QInt8, "x86": QuantType.QUInt8}
-_WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+# Their third input is a bias.
+_BIASED = ("Conv", "ConvTranspose", "Gemm")
+_WEIGHTED = (*_BIASED, "MatMul")
 # What the quantizer may put between INT8 tensors; others stay in float.
 _QUANTIZED = (
     *_WEIGHTED, "Add", "AveragePool", "Clip", "Concat", "GlobalAveragePool", "MaxPool", "Mul",
@@ -67,19 +69,15 @@ def to_float32(model: keras.Model) -> bytes:
                 input_signature=[{"image": image}],
                 opset_version=OPSET,
             )
-        except (ValueError, RuntimeError, NotImplementedError) as error:
-            first = str(error).strip().splitlines()[0]
-            raise ConversionError(
-                f"ONNX cannot express the model ({first}); replace the layer by one that it has, "
-                "or convert with --format tflite"
-            ) from error
-        exported = onnx.load(file)
-    _name_canonically(exported.graph)
-    for value in (*exported.graph.input, *exported.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_value = 1
-    folded = _folded(exported)
-    _name_canonically(folded.graph)
-    return _finished(folded)
+            exported = onnx.load(file)
+            _name_canonically(exported.graph)
+            for value in (*exported.graph.input, *exported.graph.output):
+                value.type.tensor_type.shape.dim[0].dim_value = 1
+            folded = _folded(exported)
+            _name_canonically(folded.graph)
+            return _finished(folded)
+        except Exception as error:  # tf2onnx, ONNX Runtime and onnx have errors of their own
+            raise ConversionError(_inexpressible(str(error), model)) from error
 
 
 def to_int8(
@@ -134,11 +132,28 @@ def with_biases(float32: bytes, corrections: Mapping[str, NDArray[np.float32]]) 
     content = onnx.load_from_string(float32)
     constants = {value.name: value for value in content.graph.initializer}
     for node in content.graph.node:
-        if node.output[0] in corrections:
-            bias = constants[node.input[2]]
-            values = onnx.numpy_helper.to_array(bias) - corrections[node.output[0]]
-            bias.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float32), bias.name))
+        name = node.output[0]
+        if name in corrections:
+            given = constants[node.input[2]] if len(node.input) > 2 else None
+            before = onnx.numpy_helper.to_array(given) if given else np.float32(0)
+            values = (before - corrections[name]).astype(np.float32)
+            # One of its own: operators may share equal constants.
+            bias = onnx.numpy_helper.from_array(values, f"{name}_corrected_bias")
+            content.graph.initializer.append(bias)
+            node.input[:] = [*node.input[:2], bias.name]
+    _without_unused(content.graph)
     return bytes(content.SerializeToString(deterministic=True))
+
+
+def _without_unused(graph: onnx.GraphProto) -> None:
+    used = {name for node in graph.node for name in node.input}
+    kept = [
+        onnx.TensorProto.FromString(constant.SerializeToString())
+        for constant in graph.initializer
+        if constant.name in used
+    ]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
 
 
 class OnnxProbe:
@@ -201,7 +216,7 @@ def operators(graph: onnx.GraphProto) -> list[Operator]:
             inputs=tuple(name for name in node.input if name and name not in constant),
             outputs=tuple(node.output),
             weighted=node.op_type in _WEIGHTED,
-            biased=node.op_type in _WEIGHTED and len(node.input) > 2,
+            takes_bias=node.op_type in _BIASED,
         )
         for node in graph.node
     ]
@@ -266,6 +281,17 @@ def _layer(node: Any) -> str:
             # Keras numbers the calls of a layer: model_1/layer_1/convolution.
             return f"{re.sub(r'_[0-9]+$', '', layers[-1])}_{node.op_type}"
     return str(node.op_type)
+
+
+def _inexpressible(message: str, model: keras.Model) -> str:
+    """What to tell the user of the libraries' pages."""
+    lines = message.strip().splitlines() or ["for no stated reason"]
+    named = [layer.name for layer in model._flatten_layers() if layer.name in message]
+    where = f" in layer {max(named, key=len)!r}" if named else ""
+    return (
+        f"ONNX cannot express the model{where} ({lines[0][:200]}); replace the layer by one that "
+        "it has, or convert with --format tflite"
+    )
 
 
 def _finished(model: onnx.ModelProto) -> bytes:

@@ -80,7 +80,7 @@ def package(
         training=source.training,
         intended_use=f"None, it was rejected: {'; '.join(failures)}." if failures else INTENDED_USE,
         notice=NOTICE,
-        license="Apache-2.0",
+        license=source.license,
     )
     if scheme.format == ONNX:
         # The digests are those of the file that this goes into, so they cannot be in it.

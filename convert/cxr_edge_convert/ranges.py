@@ -32,8 +32,8 @@ def activation_ranges(
     Args:
         probe: the float network.
         pixels: ``[N, H, W, 1] uint8``.
-        scaling: tensors whose range is the one that grey 0 to 255 gives, whatever greys occur, so
-            that no film is clipped; see :func:`cxr_edge_convert.graphs.scaling_tensors`.
+        scaling: tensors whose range holds what grey 0 to 255 gives, whatever greys occur, so that
+            no film is clipped; see :func:`cxr_edge_convert.graphs.scaling_tensors`.
         calibration: the recipe's method and percentile.
 
     Returns:
@@ -44,7 +44,10 @@ def activation_ranges(
         ranges = _percentiles(probe, pixels, ranges, calibration.percentile)
     ramp = np.resize(np.arange(_LARGEST + 1, dtype=np.uint8), pixels.shape[1:])[np.newaxis]
     greys = _extremes(probe, ramp)
-    ranges |= {name: greys[name] for name in scaling if name in greys}
+    for name in ranges.keys() & scaling:
+        # What looks at the film as a whole, as layer normalisation does, goes beyond the ramp.
+        (low, high), (first, last) = ranges[name], greys[name]
+        ranges[name] = (min(low, first), max(high, last))
     return {name: covering(*limits) for name, limits in ranges.items()}
 
 

@@ -72,6 +72,7 @@ class Source:
         images: where pixels come from.
         training: for the manifest.
         calibration: the recipe's method.
+        license: of the weights, as far as it is known.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Source:
     images: Images
     training: Training
     calibration: Calibration
+    license: str
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -142,6 +144,7 @@ def run_source(folder: Path, *, root: Path | None, cache_dir: Path, progress: Pr
             versions=run.versions,
         ),
         calibration=calibration,
+        license="Apache-2.0",
     )
 
 
@@ -220,6 +223,7 @@ def foreign_source(
             versions={"keras": keras.__version__},
         ),
         calibration=Calibration(),
+        license="unknown",
     )
 
 

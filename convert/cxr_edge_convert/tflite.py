@@ -23,7 +23,9 @@ from cxr_edge_runtime.errors import ConversionError
 from cxr_edge_runtime.native_output import stderr_silenced
 
 _SIGNATURE = "serving_default"
-_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL")
+# Which input of an operator with weights is its bias; one kind has none.
+_BIAS_INPUT = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}
+_WEIGHTED = (*_BIAS_INPUT, "BATCH_MATMUL")
 _EVERY = qtyping.TFLOperationName.ALL_SUPPORTED
 _LEFT_ALONE = algorithm_manager.AlgorithmName.NO_QUANTIZE
 
@@ -103,13 +105,36 @@ def with_biases(float32: bytes, corrections: Mapping[str, NDArray[np.float32]]) 
     """The model with numbers taken from the biases of some operators, a number a channel."""
     content = flatbuffer_utils.read_model_from_bytearray(bytearray(float32))
     graph = content.subgraphs[0]
+    kinds = _kinds(content)
     for operator in graph.operators:
         name = graph.tensors[operator.outputs[0]].name.decode()
         if name in corrections:
-            buffer = content.buffers[graph.tensors[_bias(operator)].buffer]
-            biases = np.frombuffer(bytes(buffer.data), np.float32) - corrections[name]
-            buffer.data = np.frombuffer(biases.tobytes(), np.uint8)
+            place = _BIAS_INPUT[kinds[operator.opcodeIndex]]
+            # An operator without a bias ends before it, or has -1 there.
+            given = int(operator.inputs[place]) if place < len(operator.inputs) else -1
+            before = _constant(content, given) if given >= 0 else np.float32(0)
+            # A tensor of its own: the converter lets operators share equal constants.
+            bias = _add_constant(content, f"{name}/corrected_bias", before - corrections[name])
+            operator.inputs = [*operator.inputs[:place], bias, *operator.inputs[place + 1 :]]
     return bytes(flatbuffer_utils.convert_object_to_bytearray(content))
+
+
+def _constant(content: Any, tensor: int) -> NDArray[np.float32]:
+    buffer = content.buffers[content.subgraphs[0].tensors[tensor].buffer]
+    return np.frombuffer(bytes(buffer.data), np.float32)
+
+
+def _add_constant(content: Any, name: str, values: NDArray[np.float32]) -> int:
+    """Put a float vector into the model; the place of its tensor."""
+    buffer = flatbuffer_utils.schema_fb.BufferT()
+    buffer.data = np.frombuffer(values.astype(np.float32).tobytes(), np.uint8)
+    content.buffers.append(buffer)
+    tensor = flatbuffer_utils.schema_fb.TensorT()
+    tensor.name, tensor.shape = name.encode(), [len(values)]
+    tensor.type = flatbuffer_utils.schema_fb.TensorType.FLOAT32
+    tensor.buffer = len(content.buffers) - 1
+    content.subgraphs[0].tensors.append(tensor)
+    return len(content.subgraphs[0].tensors) - 1
 
 
 class TfliteProbe:
@@ -150,7 +175,13 @@ class TfliteProbe:
         return {name: self._values(details) for name, details in self._details.items()}
 
     def _values(self, details: dict[str, Any]) -> NDArray[np.float32]:
-        values: NDArray[np.float32] = self._interpreter.get_tensor(details["index"])
+        try:
+            values: NDArray[np.float32] = self._interpreter.get_tensor(details["index"])
+        except ValueError as error:  # inside loops, as recurrent layers have them
+            raise ConversionError(
+                f"TFLite shows no values of {details['name']!r}, so INT8 cannot be calibrated; "
+                "replace recurrent layers, or convert without --int8"
+            ) from error
         if values.dtype != np.float32:
             scale, zero_point = details["quantization"]
             values = (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
@@ -162,10 +193,7 @@ def operators(model: bytes) -> list[Operator]:
     content = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
     graph = content.subgraphs[0]
     names = [tensor.name.decode() for tensor in graph.tensors]
-    kinds = [
-        str(flatbuffer_utils.opcode_to_name(content, index))
-        for index in range(len(content.operatorCodes))
-    ]
+    kinds = _kinds(content)
     constant = [content.buffers[tensor.buffer].data is not None for tensor in graph.tensors]
     return [
         Operator(
@@ -173,15 +201,18 @@ def operators(model: bytes) -> list[Operator]:
             inputs=tuple(names[i] for i in operator.inputs if i >= 0 and not constant[i]),
             outputs=tuple(names[i] for i in operator.outputs),
             weighted=kinds[operator.opcodeIndex] in _WEIGHTED,
-            biased=kinds[operator.opcodeIndex] in _WEIGHTED and _bias(operator) >= 0,
+            takes_bias=kinds[operator.opcodeIndex] in _BIAS_INPUT,
         )
         for operator in graph.operators
     ]
 
 
-def _bias(operator: Any) -> int:
-    """Which tensor is the bias of an operator with weights; -1 if there is none."""
-    return int(operator.inputs[2]) if len(operator.inputs) > 2 else -1
+def _kinds(content: Any) -> list[str]:
+    """The kind of operator behind each code."""
+    return [
+        str(flatbuffer_utils.opcode_to_name(content, index))
+        for index in range(len(content.operatorCodes))
+    ]
 
 
 def _quantized(

@@ -167,11 +167,7 @@ def verify(
     metrics = evaluate(after, table, threshold=threshold)
     was, now = before >= threshold, after >= threshold
     truth = positives(table).astype(bool)
-    drops = {
-        "recall": reference.metrics.sensitivity.value - metrics.sensitivity.value,
-        "specificity": reference.metrics.specificity.value - metrics.specificity.value,
-        "AUC": reference.metrics.auc.value - metrics.auc.value,
-    }
+    drops = _drops(reference.metrics, metrics)
     agreement = float((was == now).mean())
     difference = float(np.abs(reference.logits - logits).max())
 
@@ -186,11 +182,8 @@ def verify(
             f"the graph does not compute what Keras does: logits differ by {difference:.4g}, "
             f"the limit is {MAX_GRAPH_DIFFERENCE:g}"
         )
-    allowed = (limits.max_recall_drop, limits.max_specificity_drop, limits.max_auc_drop)
-    for (name, drop), limit in zip(drops.items(), allowed):
-        if drop > limit + _ROUNDING:
-            failures.append(f"{name} fell by {drop:.4f}, the limit is {limit:g}")
-    if agreement < limits.min_agreement - _ROUNDING:
+    failures += _beyond(drops, limits)
+    if not agreement >= limits.min_agreement - _ROUNDING:
         failures.append(
             f"only {agreement:.4f} of the decisions agree, the limit is {limits.min_agreement:g}"
         )
@@ -234,3 +227,30 @@ def refit(reference: Reference, logits: NDArray[np.floating], *, min_sensitivity
     point = choose_operating_point(probability, labels, min_sensitivity=min_sensitivity)
     metrics = evaluate(probability, reference.table, threshold=point.threshold)
     return Refit(temperature, point.threshold, point.rule, metrics)
+
+
+def refit_failures(reference: Reference, own: Refit, limits: Limits) -> list[str]:
+    """What a variant loses at its own operating point beyond the limits, in words.
+
+    A threshold fitted anew must not undo what the verdict proved.
+    """
+    drops = _drops(reference.metrics, own.metrics)
+    del drops["AUC"]  # it knows no threshold, so the verdict has it
+    return [f"fitted anew, {words}" for words in _beyond(drops, limits)]
+
+
+def _drops(before: Metrics, after: Metrics) -> dict[str, float]:
+    return {
+        "recall": before.sensitivity.value - after.sensitivity.value,
+        "specificity": before.specificity.value - after.specificity.value,
+        "AUC": before.auc.value - after.auc.value,
+    }
+
+
+def _beyond(drops: dict[str, float], limits: Limits) -> list[str]:
+    allowed = (limits.max_recall_drop, limits.max_specificity_drop, limits.max_auc_drop)
+    return [
+        f"{name} fell by {drop:.4f}, the limit is {limit:g}"
+        for (name, drop), limit in zip(drops.items(), allowed)
+        if not drop <= limit + _ROUNDING
+    ]

@@ -14,36 +14,62 @@ from cxr_edge_convert.report.content import (
     prediction_columns,
     report_content,
 )
-from cxr_edge_convert.report.flipped import draw_flipped
-from cxr_edge_convert.report.rendering import render
-from cxr_edge_convert.report.storage import REPORT, write_content
+from cxr_edge_convert.report.flipped import FIGURES, draw_flipped
+from cxr_edge_convert.report.rendering import REPORT_FILES, render
+from cxr_edge_convert.report.storage import read_content, write_content
 from cxr_edge_convert.sources import Source
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.errors import InvalidRequest, ReportError
 from cxr_edge_train.evaluation.run_subject import activation_maps
 
 
-def check_output(output: Path, *, overwrite: bool) -> None:
+def check_output(output: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) -> None:
     """Refuse an output before any work is done.
 
     Args:
         output: the folder to make.
         overwrite: an earlier conversion there may be replaced; nothing else is.
+        inputs: what the conversion reads; none may lie in the folder.
 
     Raises:
         InvalidRequest: the folder is there and may not be replaced.
+        OSError: the folder that it would lie in cannot be made or written.
     """
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+    place = output.resolve()
+    if place == Path.cwd() or place in Path.cwd().parents:
+        raise InvalidRequest(f"{output}: holds the current folder; name a folder to make")
+    if not place.exists() or (place.is_dir() and not any(place.iterdir())):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _staging(place).rmdir()
         return
     if not overwrite:
         raise InvalidRequest(
             f"{output}: exists already; choose another --output, or replace it with --overwrite"
         )
-    if not (output / REPORT).is_file():
+    strange = _not_of_a_conversion(place)
+    if strange:
         raise InvalidRequest(
-            f"{output}: is no folder of cxr-edge convert, so it is not overwritten; choose another "
-            "--output"
+            f"{output}: is no folder of cxr-edge convert alone ({strange}), so it is not "
+            "overwritten; choose another --output"
         )
+    for path in inputs:
+        if path.resolve().is_relative_to(place):
+            raise InvalidRequest(f"{output}: holds {path}, which is read; choose another --output")
+
+
+def _not_of_a_conversion(folder: Path) -> str:
+    """The first thing in a folder that no conversion wrote, in words; empty if there is none."""
+    try:
+        content, _ = read_content(folder)
+        bundles = {Path(variant["folder"]).parts[0] for variant in content["variants"]}
+    except (ReportError, LookupError, TypeError) as error:
+        return f"it has no report of one: {error}" if isinstance(error, ReportError) else "damaged"
+    ours = {*REPORT_FILES, FIGURES, *bundles}
+    return next((path.name for path in sorted(folder.iterdir()) if path.name not in ours), "")
+
+
+def _staging(output: Path) -> Path:
+    return Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}-"))
 
 
 def write_all(
@@ -70,8 +96,8 @@ def write_all(
         OSError: the disk is full; nothing is left of the new folder, and the old one is as it was.
     """
     check_output(output, overwrite=overwrite)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}-"))
+    output = output.resolve()
+    staging = _staging(output)
     try:
         staging.chmod(0o755)
         timings: dict[str, list[Timing]] = {}
@@ -112,10 +138,12 @@ def _put_in_place(staging: Path, output: Path) -> None:
         staging.rename(output)
         return
     # A folder cannot be renamed over one that holds files, so the old one steps aside first.
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as aside:
-        old = output.rename(Path(aside) / output.name)
-        try:
-            staging.rename(output)
-        except OSError:
-            old.rename(output)
-            raise
+    aside = _staging(output)
+    try:
+        output.rename(aside / output.name)
+        staging.rename(output)
+    finally:
+        # Also when Ctrl-C came between the two.
+        if not output.exists():
+            (aside / output.name).rename(output)
+        shutil.rmtree(aside, ignore_errors=True)

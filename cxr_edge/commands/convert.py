@@ -117,12 +117,13 @@ def convert(
         Path | None, typer.Option("--splits", help="With --model: splits.csv.")
     ] = None,
     labels: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="With --model: the labels in the order of its outputs; a single output gives the "
-            "probability of the second."
+            "--labels",
+            help="With --model: the labels in the order of its outputs, NORMAL,PNEUMONIA if it is "
+            "not given; a single output gives the probability of the second.",
         ),
-    ] = "NORMAL,PNEUMONIA",
+    ] = None,
     scaling: Annotated[
         Scaling | None,
         typer.Option("--scaling", help="With --model: what it was trained on, if no layer scales."),
@@ -138,6 +139,8 @@ def convert(
     """
     if (run is None) == (model is None):
         raise InvalidRequest("name either a RUN or a --model")
+    if run is not None and any((metadata, splits, labels, scaling)):
+        raise InvalidRequest("--metadata, --splits, --labels and --scaling belong to --model")
     if model is not None and (metadata is None or splits is None):
         raise InvalidRequest("--model needs --metadata and --splits, to verify it on validation")
     quantizations = [
@@ -145,13 +148,17 @@ def convert(
         for name, wanted in ((FLOAT16, float16), (DYNAMIC, dynamic), (INT8, int8))
         if wanted or every
     ]
+    if INT8 not in quantizations and any((calibration_dir, recipe, accuracy_control)):
+        raise InvalidRequest(
+            "--calibration-dir, --recipe and --accuracy-control are for INT8; add --int8"
+        )
     formats = [TFLITE, ONNX] if format is Format.BOTH else [format.value]
     if TFLITE not in formats and (float16 or dynamic):
         raise InvalidRequest("--float16 and --dynamic are variants of TFLite; add --format both")
 
     from cxr_edge.backend import load_quietly
 
-    load_quietly()
+    load_quietly("tensorflow")  # its converter alone writes TFLite
     from cxr_edge_convert.conversion import Settings, make_variants
     from cxr_edge_convert.report.content import bundle_folder
     from cxr_edge_convert.sources import foreign_source, run_source
@@ -172,7 +179,8 @@ def convert(
         accuracy_control=accuracy_control,
         refit_sensitivity=min_sensitivity if refit else None,
     )
-    check_output(output, overwrite=overwrite)
+    inputs = [path for path in (run, model, metadata, splits, recipe, calibration_dir) if path]
+    check_output(output, overwrite=overwrite, inputs=inputs)
     places: dict[str, Any] = {
         "root": root,
         "cache_dir": default_cache_dir(),
@@ -183,7 +191,7 @@ def convert(
             model,
             metadata=metadata,
             splits=splits,
-            labels=labels.split(","),
+            labels=(labels or "NORMAL,PNEUMONIA").split(","),
             scaling=scaling.value if scaling else None,
             min_sensitivity=min_sensitivity,
             **places,
@@ -193,7 +201,7 @@ def convert(
     variants = make_variants(source, settings, watch=progress_bar)
     write_all(output, source, settings, variants, overwrite=overwrite, watch=progress_bar)
 
-    _print_table(variants)
+    _print_table(variants, output)
     typer.echo(NOTICE)
     typer.echo(f"wrote {output}; read {output / 'report.html'}")
     missed = [variant for variant in variants if not variant.verification.passed]
@@ -206,18 +214,27 @@ def convert(
         raise LimitMissed(f"{reasons}. See {folder} and {output / 'report.html'}")
 
 
-def _print_table(variants: "Sequence[Variant]") -> None:
+def _print_table(variants: "Sequence[Variant]", output: Path) -> None:
+    from cxr_edge_convert.report.content import bundle_folder
+
     width = max(len(variant.scheme.name) for variant in variants)
     typer.echo(f"{'variant':<{width}}       bytes  recall  specificity    AUC  agreement  verdict")
     for variant in variants:
         verification = variant.verification
         metrics = verification.metrics
+        file = output / bundle_folder(variant) / variant.scheme.file
         typer.echo(
-            f"{variant.scheme.name:<{width}}  {len(variant.model):>10}  "
+            f"{variant.scheme.name:<{width}}  {file.stat().st_size:>10}  "
             f"{metrics.sensitivity.value:>6.3f}  {metrics.specificity.value:>11.3f}  "
             f"{metrics.auc.value:.3f}  {verification.agreement:>9.4f}  "
             f"{'passed' if verification.passed else 'REJECTED'}"
         )
+        if variant.refit:
+            own = variant.refit.metrics
+            typer.echo(
+                f"{'  fitted anew':<{width}}  {'':>10}  {own.sensitivity.value:>6.3f}  "
+                f"{own.specificity.value:>11.3f}"
+            )
     for variant in variants:
         if variant.stability and variant.stability.warning:
             say(f"warning: {variant.scheme.name}: {variant.stability.warning}")

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from cxr_edge_train.evaluation.subject import Subject
 
 
-# Files by which a run and a bundle are known.
-_OTHERS = ("run.json", "unfinished.json", "bundle.json")
+# Files by which a run, a bundle and a conversion are known.
+_OTHERS = ("run.json", "unfinished.json", "bundle.json", "report.json")
 
 
 class Split(StrEnum):
@@ -62,7 +62,9 @@ def evaluate(
         raise InvalidRequest(f"{output}: is a file; choose another --output")
     if output and any((output / name).exists() for name in _OTHERS):
         # A run's predictions.csv and figures would be replaced by those of other images.
-        raise InvalidRequest(f"{output}: holds a run or a bundle; choose another --output")
+        raise InvalidRequest(
+            f"{output}: holds a run, a bundle or a conversion; choose another --output"
+        )
     measured = _load(subject, threads)
     table = read_splits(splits, read_metadata(metadata))
     learned = table[table["split"] != Split.TEST.value]

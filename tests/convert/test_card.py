@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 from cxr_edge_convert.card import model_card
@@ -11,7 +12,19 @@ def test_card_says_what_the_manifest_says(golden_bundle: Path) -> None:
     assert "sigmoid(logit / 1.5000)" in card
     assert "**0.4000**" in card
     assert "| validation | AUC (patient-level bootstrap) | 0.500 | 0.400–0.600 | 10 |" in card
-    assert "20 training images" in card
+    assert "20 images, seed 0" in card
+
+
+def test_card_of_a_model_from_elsewhere_says_that_nothing_is_known(golden_bundle: Path) -> None:
+    manifest = Bundle.load(golden_bundle).manifest
+    own, foreign = (
+        model_card(replace(manifest, training=replace(manifest.training, recipe=recipe)))
+        for recipe in ("seed = 0", "")
+    )
+    assert "share no patient" in own
+    assert "Trained outside cxr-edge" in foreign
+    assert "Seed 0" not in foreign
+    assert "share no patient" not in foreign
 
 
 def test_card_of_a_users_model_claims_nothing_of_our_data(golden_bundle: Path) -> None:

@@ -165,7 +165,10 @@ def test_file_that_cannot_be_loaded_is_one_clear_error(tmp_path: Path) -> None:
     ("tail", "message"),
     [
         (pooled(3, "softmax"), r"ends in layer 'dense\w*' \(Dense\)"),
-        (pooled(1, "relu"), "sigmoid, softmax or no activation"),
+        (pooled(1, "relu"), "of one unit with sigmoid, or of two units with softmax"),
+        (pooled(1, "softmax"), "of one unit with sigmoid"),
+        (pooled(2, "sigmoid"), "of two units with softmax"),
+        ([*pooled(1, "sigmoid"), layers.Activation("sigmoid")], "of one unit with sigmoid"),
         ([layers.GlobalAveragePooling2D()], r"\(GlobalAveragePooling2D\); a classifier must end"),
     ],
 )

@@ -180,21 +180,19 @@ def test_tensors_have_the_names_of_their_layers(float32: bytes) -> None:
 
 
 def test_biases_take_what_is_to_be_corrected(float32: bytes) -> None:
-    assert not [operator for operator in OnnxProbe(float32).operators if operator.biased]
-    model = tiny_model()
-    for weight in model.weights:
-        if weight.path.endswith("beta"):
-            weight.assign(np.linspace(-0.2, 0.3, weight.shape[0]))
-    shifting = to_float32(model)
-    probe = OnnxProbe(shifting)
-    first, second = [operator.name for operator in probe.operators if operator.biased]
+    probe = OnnxProbe(float32)
+    first, second, head = [o.name for o in probe.operators if o.takes_bias]
     change = np.linspace(-1, 1, 16).astype(np.float32)
-    before, after = (
-        OnnxProbe(content)(PIXELS[:1])
-        for content in (shifting, with_biases(shifting, {second: change}))
-    )
+    # None of them has a bias yet.
+    assert all(len(node.input) == 2 for node in onnx.load_from_string(float32).graph.node
+               if node.op_type == "Conv")  # fmt: skip
+    corrected = with_biases(float32, {second: change})
+    before, after = (OnnxProbe(content)(PIXELS[:1]) for content in (float32, corrected))
     np.testing.assert_array_equal(after[first], before[first])
     np.testing.assert_allclose(after[second], before[second] - change[:, None, None], atol=1e-5)
+    assert not np.array_equal(after[head], before[head])
+    twice = OnnxProbe(with_biases(corrected, {second: change}))(PIXELS[:1])
+    np.testing.assert_allclose(twice[second], before[second] - 2 * change[:, None, None], atol=1e-5)
 
 
 def test_metadata_is_kept_in_the_file(int8: bytes) -> None:

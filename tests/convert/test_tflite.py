@@ -191,13 +191,56 @@ def test_only_built_in_operators_are_used(float32: bytes, int8: bytes) -> None:
 
 def test_biases_take_what_is_to_be_corrected(float32: bytes) -> None:
     probe = TfliteProbe(float32)
-    biased = [operator for operator in probe.operators if operator.biased]
-    assert [operator.weighted for operator in biased] == [True] * 3
-    head = biased[-1].name
-    shifted = TfliteProbe(with_biases(float32, {head: np.array([0.5], np.float32)}))
+    first, second, head = [operator.name for operator in probe.operators if operator.takes_bias]
+    change = np.linspace(-1, 1, 8).astype(np.float32)
+    corrected = TfliteProbe(with_biases(float32, {first: change, head: np.float32([0.5])}))
+    without = TfliteProbe(with_biases(float32, {first: change}))
+    before, after, between = (p(PIXELS[:1]) for p in (probe, corrected, without))
+    np.testing.assert_allclose(
+        after[first], np.clip(before[first] - change, 0, 6), atol=1e-5, err_msg="before ReLU6"
+    )
+    np.testing.assert_allclose(after[head], between[head] - 0.5, atol=1e-5)
+
+
+def test_operators_that_share_a_bias_are_corrected_apart() -> None:
+    image = keras.Input((32, 32, 1), name="image")
+    features = image
+    for _ in range(3):
+        # Nothing to fold, so the converter gives all three one and the same tensor of zeros.
+        features = keras.layers.Conv2D(4, 3, strides=2, use_bias=False)(features)
+    model = keras.Model({"image": image}, {"logit": keras.layers.Flatten()(features)})
+    float32 = to_float32(model)
+    probe = TfliteProbe(float32)
+    first, second, third = [operator.name for operator in probe.operators if operator.takes_bias]
+    shifted = TfliteProbe(with_biases(float32, {third: np.ones(4, np.float32)}))
     before, after = probe(PIXELS[:1]), shifted(PIXELS[:1])
-    np.testing.assert_allclose(after[head], before[head] - 0.5, atol=1e-6)
-    np.testing.assert_array_equal(after[biased[0].name], before[biased[0].name])
+    for name in (first, second):
+        np.testing.assert_array_equal(after[name], before[name])
+    np.testing.assert_allclose(after[third], before[third] - 1, rtol=1e-4, atol=1e-3)
+
+
+def test_transposed_convolution_has_its_bias_elsewhere() -> None:
+    image = keras.Input((32, 32, 1), name="image")
+    larger = keras.layers.Conv2DTranspose(4, 3, strides=2, name="larger")(image)
+    logit = keras.layers.Dense(1)(keras.layers.GlobalAveragePooling2D()(larger))
+    float32 = to_float32(keras.Model({"image": image}, {"logit": logit}))
+    probe = TfliteProbe(float32)
+    [name] = [o.name for o in probe.operators if o.kind == "TRANSPOSE_CONV"]
+    shifted = TfliteProbe(with_biases(float32, {name: np.ones(4, np.float32)}))
+    np.testing.assert_allclose(
+        shifted(PIXELS[:1])[name], probe(PIXELS[:1])[name] - 1, rtol=1e-4, atol=1e-3
+    )
+
+
+def test_network_whose_values_tflite_hides_is_one_clear_error() -> None:
+    image = keras.Input((8, 8, 1), name="image")
+    rows = keras.layers.Reshape((8, 8))(image)
+    model = keras.Model(
+        {"image": image}, {"logit": keras.layers.Dense(1)(keras.layers.LSTM(4)(rows))}
+    )
+    probe = TfliteProbe(to_float32(model))
+    with pytest.raises(ConversionError, match="INT8 cannot be calibrated; replace recurrent"):
+        probe(np.zeros((1, 8, 8, 1), np.uint8))
 
 
 # Steps of TensorFlow's INT8 output, in which it rounds the logit; ours stays in float.

@@ -8,13 +8,34 @@ import pandas as pd
 from cxr_edge_convert.report.figures import draw_shift, draw_tensor_errors, draw_tradeoff
 from cxr_edge_convert.report.flipped import FIGURES
 from cxr_edge_convert.report.sections import report_sections
-from cxr_edge_convert.report.storage import Content, read_content
+from cxr_edge_convert.report.storage import PREDICTIONS, REPORT, Content, read_content
+from cxr_edge_runtime.errors import ReportError
 from cxr_edge_runtime.files import write_text
 from cxr_edge_train.reporting.figures import save_figure
 from cxr_edge_train.reporting.page import Picture, Section, markdown_table, write_page
 from cxr_edge_train.runs import write_table
 
 HTML, MARKDOWN, CSV = "report.html", "report.md", "report.csv"
+REPORT_FILES = (HTML, MARKDOWN, CSV, REPORT, PREDICTIONS)
+
+
+def render_again(folder: Path) -> Content:
+    """Write the report of an earlier conversion, which others may have changed since.
+
+    Returns:
+        What stands in it.
+
+    Raises:
+        ReportError: the folder holds no conversion, or a damaged one.
+    """
+    content, _ = read_content(folder)
+    try:
+        render(folder)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ReportError(
+            f"{folder}: its report is damaged ({type(error).__name__}: {error}); convert again"
+        ) from error
+    return content
 
 
 def render(folder: Path) -> None:
@@ -36,8 +57,8 @@ def _draw(folder: Path, content: Content, predictions: pd.DataFrame) -> dict[str
     pictures = {
         "size": Picture(
             save_figure(draw_tradeoff(content, "size"), figures / "tradeoff-size.png"),
-            "Recall and AUC on validation against size, with 95% intervals; a cross was rejected. "
-            "Where intervals overlap widely, the order may be chance.",
+            "Recall and AUC on validation against size, with 95% intervals; a hollow mark was "
+            "rejected. Where intervals overlap widely, the order may be chance.",
         ),
         "latency": Picture(
             save_figure(draw_tradeoff(content, "latency"), figures / "tradeoff-latency.png"),

@@ -27,7 +27,7 @@ def write_content(folder: Path, content: Content, predictions: pd.DataFrame) -> 
             ``keras`` and in each variant.
     """
     write_table(folder / PREDICTIONS, predictions)
-    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     write_text(folder / REPORT, text + "\n")
 
 

@@ -35,7 +35,12 @@ def test_all_formats_and_schemes_are_written_and_explained(
     outcome = cxr_edge(*arguments, "--target", "x86", "--refit")
     assert outcome.code == 0, outcome.err
     names = ["float32", "float16", "dynamic", "int8", "onnx-float32", "onnx-int8-x86"]
-    assert [line.split()[0] for line in outcome.out.splitlines()[1:7]] == names
+    rows = [line.split() for line in outcome.out.splitlines()[1:13]]
+    assert [row[0] for row in rows[::2]] == names
+    assert [row[:2] for row in rows[1::2]] == [["fitted", "anew"]] * 6
+    for name, size, *_ in rows[::2]:
+        manifest = Bundle.load(output / name).manifest
+        assert manifest.files[manifest.model.file].bytes == int(size)
     assert outcome.out.count(" passed") == 6
     assert NOTICE in outcome.out
     assert all((output / name / "bundle.json").is_file() for name in names)
@@ -78,7 +83,7 @@ def test_falling_short_is_exit_4_with_the_report_written(
     assert f"See {tmp_path / 'out' / 'rejected'}" in outcome.err
     manifest = Bundle.load(tmp_path / "out" / "rejected" / "int8").manifest
     assert manifest.calibration is not None
-    assert manifest.calibration.method.startswith("percentile 90 over all images, ")
+    assert manifest.calibration.method.startswith("percentile 90 over all training images, ")
     assert "Rejected: int8" in (tmp_path / "out" / "report.md").read_text()
 
 
@@ -115,7 +120,13 @@ def test_somebody_elses_model_says_what_it_cannot_do(
             ["run", "--format", "onnx", "--float16"],
             "--float16 and --dynamic are variants of TFLite",
         ),
-        (["run", "--recipe", "gone.toml"], "gone.toml: no such recipe"),
+        (["run", "--int8", "--recipe", "gone.toml"], "gone.toml: no such recipe"),
+        (["run", "--recipe", "r.toml"], "are for INT8; add --int8"),
+        (["run", "--calibration-dir", "films"], "are for INT8; add --int8"),
+        (["run", "--accuracy-control"], "are for INT8; add --int8"),
+        (["run", "--labels", "NORMAL,PNEUMONIA"], "belong to --model"),
+        (["run", "--scaling", "0-1"], "belong to --model"),
+        (["run", "--min-agreement", "nan"], "--min-agreement: must be a number"),
         (["gone"], "gone: no finished training run"),
         (["gone", "--calibration-images", "49"], "--calibration-images"),
         (["gone", "--format", "pickle"], "--format"),

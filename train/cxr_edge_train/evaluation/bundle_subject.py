@@ -37,6 +37,7 @@ class BundleSubject:
         self.preprocess = manifest.preprocess
         self.temperature = manifest.temperature
         self.threshold = manifest.threshold.value
+        self.gives_maps = "cam" in manifest.outputs
         self._engine = open_engine(bundle, threads=threads)
 
     def logits(self, images: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:

@@ -30,7 +30,7 @@ def write_figures(
     *,
     threshold: float,
     films: Callable[[NDArray[np.intp]], NDArray[np.uint8]],
-    activation_maps: Callable[[NDArray[np.uint8]], NDArray[np.floating]],
+    activation_maps: Callable[[NDArray[np.uint8]], NDArray[np.floating]] | None,
 ) -> None:
     """Write ROC, precision-recall, reliability, confusion matrix and worst errors.
 
@@ -40,7 +40,8 @@ def write_figures(
         metrics: of the same predictions.
         threshold: of the decisions.
         films: the model's input ``[K, H, W, 1] uint8`` of the rows at K positions.
-        activation_maps: the model's ``cam`` output ``[K, h, w]`` for such films.
+        activation_maps: the model's ``cam`` output ``[K, h, w]`` for such films; None for a model
+            without.
     """
     confusion = count_decisions(
         predictions["probability"].to_numpy(float), positives(predictions), threshold=threshold
@@ -58,7 +59,7 @@ def write_figures(
         errors = draw_worst_errors(
             predictions.iloc[worst],
             shown,
-            activation_maps(shown),
+            activation_maps(shown) if activation_maps else None,
             n_errors=confusion.n - confusion.correct,
         )
     else:

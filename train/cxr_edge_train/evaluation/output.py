@@ -64,7 +64,7 @@ def write_evaluation(
         evaluation.metrics,
         threshold=evaluation.threshold,
         films=films,
-        activation_maps=subject.activation_maps,
+        activation_maps=subject.activation_maps if subject.gives_maps else None,
     )
     if subject.run_folder is not None:
         write_learning_curves(subject.run_folder, output / FIGURES)

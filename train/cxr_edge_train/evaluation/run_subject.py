@@ -31,6 +31,7 @@ class RunSubject:
             model_sha256=model_sha256(folder),
             training_digest=run.dataset_digest,
         )
+        self.gives_maps = True
         self.run_folder: Path | None = folder
         self.preprocess = run.preprocess
         self.temperature = run.temperature

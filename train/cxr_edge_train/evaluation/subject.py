@@ -43,6 +43,7 @@ class Subject(Protocol):
         preprocess: from grey pixels to its input.
         temperature: probability is ``sigmoid(logit / temperature)``.
         threshold: PNEUMONIA at or above it.
+        gives_maps: the model has the ``cam`` output.
     """
 
     identity: ModelIdentity
@@ -50,11 +51,12 @@ class Subject(Protocol):
     preprocess: PreprocessSpec
     temperature: float
     threshold: float
+    gives_maps: bool
 
     def logits(self, images: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """Logits ``[N]`` of N images, each preprocessed to ``[1, H, W, 1] uint8``."""
         ...
 
     def activation_maps(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The ``cam`` output ``[N, h, w]`` of ``images [N, H, W, 1] uint8``."""
+        """The ``cam`` output ``[N, h, w]`` of ``images [N, H, W, 1] uint8``, where it has one."""
         ...

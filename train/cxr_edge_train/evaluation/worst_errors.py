@@ -38,7 +38,7 @@ def worst_errors(predictions: pd.DataFrame) -> NDArray[np.intp]:
 def draw_worst_errors(
     errors: pd.DataFrame,
     films: NDArray[np.uint8],
-    activation_maps: NDArray[np.floating],
+    activation_maps: NDArray[np.floating] | None,
     *,
     n_errors: int,
 ) -> Figure:
@@ -47,7 +47,7 @@ def draw_worst_errors(
     Args:
         errors: ``[K]`` rows with ``label``, ``probability`` and ``path``, at least one.
         films: the model's input ``[K, H, W, 1] uint8``.
-        activation_maps: the model's ``cam`` output ``[K, h, w]``.
+        activation_maps: the model's ``cam`` output ``[K, h, w]``; None for a model without.
         n_errors: all wrong decisions, shown here or not.
     """
     captions = [
