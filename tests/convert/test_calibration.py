@@ -69,6 +69,13 @@ def test_second_draw_needs_the_least_number_of_images_too() -> None:
     assert (len(first), len(second)) == (300, 54)
 
 
+def test_second_draw_is_balanced_even_where_one_class_is_scarce() -> None:
+    scarce = table(patients=60, images=3, positives=300)
+    first, second = draw_calibration_images(scarce, count=300, seed=0)
+    assert second["label"].tolist() == ["NORMAL", "PNEUMONIA"] * 30
+    assert set(first["path"]).isdisjoint(second["path"])
+
+
 def test_fewer_than_50_asked_for_are_refused() -> None:
     with pytest.raises(InvalidRequest, match="at least 50 images, not 49"):
         drawn(table(patients=200), count=49)
@@ -107,6 +114,20 @@ def test_labels_of_a_folder_come_from_its_folders(tmp_path: Path) -> None:
     rows = images_of_folder(tmp_path)
     assert rows["label"].value_counts().to_dict() == {"NORMAL": 30, "PNEUMONIA": 30}
     assert drawn(rows, count=50)["label"].tolist() == ["NORMAL", "PNEUMONIA"] * 25
+
+
+def test_folder_of_one_label_is_one_class_and_refused(tmp_path: Path) -> None:
+    names = [f"normal/{n}.png" for n in range(60)]
+    rows = images_of_folder(folder_of_films(tmp_path, *names) / "normal")
+    assert set(rows["label"]) == {"NORMAL"}
+    with pytest.raises(InvalidRequest, match="both labels; there are only NORMAL"):
+        drawn(rows)
+
+
+def test_film_outside_the_labels_folders_is_named(tmp_path: Path) -> None:
+    folder_of_films(tmp_path, "NORMAL/a.png", "PNEUMONIA/b.png", "c.png")
+    with pytest.raises(InvalidRequest, match=r"c\.png: lies in neither"):
+        images_of_folder(tmp_path)
 
 
 def test_same_film_twice_counts_once(tmp_path: Path) -> None:

@@ -57,6 +57,19 @@ def test_film_need_not_have_black_and_white_for_the_input(method: Calibration) -
     assert ranges(method=method)["image"] == (0.0, 255.0)
 
 
+def test_scaling_that_looks_at_the_whole_film_may_go_beyond_the_ramp() -> None:
+    def normalising(image: NDArray[np.uint8]) -> Activations:
+        greys = image.astype(np.float32)
+        return {"image": greys, "norm": (greys - greys.mean()) / greys.std()}
+
+    found = activation_ranges(normalising, PIXELS, scaling={"image", "norm"}, calibration=MIN_MAX)
+    assert found["image"] == (0.0, 255.0)
+    for image in PIXELS:
+        values = normalising(image)["norm"]
+        assert found["norm"][0] <= values.min()
+        assert found["norm"][1] >= values.max()
+
+
 @given(VALUES, VALUES)
 def test_covering_holds_both_ends_and_zero_with_an_integer_zero_point(
     one: float, other: float

@@ -191,14 +191,14 @@ def test_only_built_in_operators_are_used(float32: bytes, int8: bytes) -> None:
 
 def test_biases_take_what_is_to_be_corrected(float32: bytes) -> None:
     probe = TfliteProbe(float32)
-    first, second, head = [operator.name for operator in probe.operators if operator.takes_bias]
-    change = np.linspace(-1, 1, 8).astype(np.float32)
+    first, _, head = [operator.name for operator in probe.operators if operator.takes_bias]
+    change = np.linspace(-0.1, 0.1, 8).astype(np.float32)
     corrected = TfliteProbe(with_biases(float32, {first: change, head: np.float32([0.5])}))
     without = TfliteProbe(with_biases(float32, {first: change}))
     before, after, between = (p(PIXELS[:1]) for p in (probe, corrected, without))
-    np.testing.assert_allclose(
-        after[first], np.clip(before[first] - change, 0, 6), atol=1e-5, err_msg="before ReLU6"
-    )
+    free = (before[first] > 0.15) & (before[first] < 5)  # ReLU6 cuts off neither
+    assert free.sum() > 100
+    np.testing.assert_allclose(after[first][free], (before[first] - change)[free], atol=1e-5)
     np.testing.assert_allclose(after[head], between[head] - 0.5, atol=1e-5)
 
 
@@ -235,9 +235,8 @@ def test_transposed_convolution_has_its_bias_elsewhere() -> None:
 def test_network_whose_values_tflite_hides_is_one_clear_error() -> None:
     image = keras.Input((8, 8, 1), name="image")
     rows = keras.layers.Reshape((8, 8))(image)
-    model = keras.Model(
-        {"image": image}, {"logit": keras.layers.Dense(1)(keras.layers.LSTM(4)(rows))}
-    )
+    logit = keras.layers.Dense(1)(keras.layers.LSTM(4)(rows))
+    model = keras.Model({"image": image}, {"logit": logit})
     probe = TfliteProbe(to_float32(model))
     with pytest.raises(ConversionError, match="INT8 cannot be calibrated; replace recurrent"):
         probe(np.zeros((1, 8, 8, 1), np.uint8))

@@ -11,13 +11,13 @@ from cxr_edge_convert.conversion import Settings, Variant, make_variants
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.measuring import Timing
 from cxr_edge_convert.packaging import METADATA_KEY
-from cxr_edge_convert.report.rendering import render
+from cxr_edge_convert.report.rendering import render_again
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import ONNX, TFLITE, wanted_schemes
 from cxr_edge_convert.writing import check_output, write_all
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.engines import open_engine
-from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.errors import InvalidRequest, ReportError
 from cxr_edge_train.runs import read_run
 
 SETTINGS = Settings(
@@ -154,6 +154,58 @@ def test_nothing_but_a_conversion_is_ever_overwritten(tmp_path: Path, kind: str)
         check_output(output, overwrite=False)
 
 
+def test_conversion_with_other_things_in_it_is_not_overwritten(
+    source: Source, variants: list[Variant], tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    write_all(output, source, SETTINGS, variants[:1])
+    check_output(output, overwrite=True, inputs=[tmp_path / "run"])
+    with pytest.raises(InvalidRequest, match=r"holds .*model\.keras, which is read"):
+        check_output(output, overwrite=True, inputs=[output / "figures" / "model.keras"])
+    (output / "thesis.txt").touch()
+    with pytest.raises(InvalidRequest, match=r"\(thesis\.txt\), so it is not overwritten"):
+        check_output(output, overwrite=True)
+    (output / "thesis.txt").unlink()
+    (output / "report.json").write_text("{}")
+    with pytest.raises(InvalidRequest, match="is not overwritten"):
+        check_output(output, overwrite=True)
+
+
+@pytest.mark.parametrize("place", [".", "..", "new/../"])
+def test_current_folder_is_no_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(InvalidRequest, match="holds the current folder"):
+        check_output(Path(place), overwrite=True)
+
+
+def test_place_that_cannot_be_written_is_found_before_any_work() -> None:
+    with pytest.raises(OSError, match="/proc"):
+        check_output(Path("/proc/out"), overwrite=False)
+
+
+def test_interruption_between_the_renames_puts_the_old_folder_back(
+    source: Source, variants: list[Variant], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out"
+    write_all(output, source, SETTINGS, variants[:1])
+    before = files_below(tmp_path)
+    rename = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        renamed = rename(self, target)
+        if self == output:
+            raise KeyboardInterrupt
+        return renamed
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_all(output, source, SETTINGS, variants, overwrite=True)
+    assert files_below(tmp_path) == before
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "disk is full")])
 @pytest.mark.parametrize("step", ["package", "measure", "render"])
 def test_interruption_or_full_disk_leaves_the_old_and_nothing_new(
@@ -198,14 +250,29 @@ def test_rename_that_fails_puts_the_old_folder_back(
     assert files_below(tmp_path) == before
 
 
+def test_damaged_report_is_one_clear_error(
+    source: Source, variants: list[Variant], tmp_path: Path
+) -> None:
+    write_all(tmp_path / "out", source, SETTINGS, variants[:1])
+    report = tmp_path / "out" / "report.json"
+    content = json.loads(report.read_text())
+    for damaged in ({"schema_version": 2}, content | {"variants": [{}]}, content | {"keras": 1}):
+        report.write_text(json.dumps(damaged))
+        with pytest.raises(ReportError, match=r"its report is damaged \(.*\); convert again"):
+            render_again(tmp_path / "out")
+    report.write_text(json.dumps(content))
+    (tmp_path / "out" / "predictions.csv").write_text("path\na\n")
+    with pytest.raises(ReportError, match=r"its report is damaged \(.*\); convert again"):
+        render_again(tmp_path / "out")
+
+
 def test_report_is_written_again_from_what_is_there(
     source: Source, variants: list[Variant], tmp_path: Path
 ) -> None:
-
     output = tmp_path / "out"
     write_all(output, source, SETTINGS, variants)
     before = files_below(output)
     for name in ("report.html", "report.md", "report.csv", "figures/shift.png"):
         (output / name).unlink()
-    render(output)
+    render_again(output)
     assert files_below(output) == before
