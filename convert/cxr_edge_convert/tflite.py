@@ -6,6 +6,7 @@ The one module that knows either of them.
 import re
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -106,16 +107,24 @@ def with_biases(float32: bytes, corrections: Mapping[str, NDArray[np.float32]]) 
     content = flatbuffer_utils.read_model_from_bytearray(bytearray(float32))
     graph = content.subgraphs[0]
     kinds = _kinds(content)
+    readers = Counter(int(tensor) for operator in graph.operators for tensor in operator.inputs)
+    holders = Counter(tensor.buffer for tensor in graph.tensors)
     for operator in graph.operators:
         name = graph.tensors[operator.outputs[0]].name.decode()
-        if name in corrections:
-            place = _BIAS_INPUT[kinds[operator.opcodeIndex]]
-            # An operator without a bias ends before it, or has -1 there.
-            given = int(operator.inputs[place]) if place < len(operator.inputs) else -1
-            before = _constant(content, given) if given >= 0 else np.float32(0)
-            # A tensor of its own: the converter lets operators share equal constants.
-            bias = _add_constant(content, f"{name}/corrected_bias", before - corrections[name])
+        if name not in corrections:
+            continue
+        place = _BIAS_INPUT[kinds[operator.opcodeIndex]]
+        # An operator without a bias ends before it, or has -1 there.
+        bias = int(operator.inputs[place]) if place < len(operator.inputs) else -1
+        before = _constant(content, bias) if bias >= 0 else np.float32(0)
+        # The converter lets operators share equal constants; then this one gets its own.
+        if bias < 0 or readers[bias] > 1 or holders[graph.tensors[bias].buffer] > 1:
+            bias = _add_constant(content, f"{name}/corrected_bias")
             operator.inputs = [*operator.inputs[:place], bias, *operator.inputs[place + 1 :]]
+        after = (before - corrections[name]).astype(np.float32)
+        graph.tensors[bias].shape = [len(after)]
+        buffer = content.buffers[graph.tensors[bias].buffer]
+        buffer.data = np.frombuffer(after.tobytes(), np.uint8)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(content))
 
 
@@ -124,15 +133,12 @@ def _constant(content: Any, tensor: int) -> NDArray[np.float32]:
     return np.frombuffer(bytes(buffer.data), np.float32)
 
 
-def _add_constant(content: Any, name: str, values: NDArray[np.float32]) -> int:
-    """Put a float vector into the model; the place of its tensor."""
-    buffer = flatbuffer_utils.schema_fb.BufferT()
-    buffer.data = np.frombuffer(values.astype(np.float32).tobytes(), np.uint8)
-    content.buffers.append(buffer)
+def _add_constant(content: Any, name: str) -> int:
+    """Put an empty float tensor into the model; its place."""
+    content.buffers.append(flatbuffer_utils.schema_fb.BufferT())
     tensor = flatbuffer_utils.schema_fb.TensorT()
-    tensor.name, tensor.shape = name.encode(), [len(values)]
+    tensor.name, tensor.buffer = name.encode(), len(content.buffers) - 1
     tensor.type = flatbuffer_utils.schema_fb.TensorType.FLOAT32
-    tensor.buffer = len(content.buffers) - 1
     content.subgraphs[0].tensors.append(tensor)
     return len(content.subgraphs[0].tensors) - 1
 
