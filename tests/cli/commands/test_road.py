@@ -260,7 +260,7 @@ def test_outputs_that_would_replace_inputs_are_refused(
     outcome = cxr_edge("split", metadata, "-o", metadata)
     assert (outcome.code, "is the metadata itself" in outcome.err) == (2, True)
     outcome = cxr_edge("evaluate", run, metadata, "--splits", tiny_road.splits, "-o", run)
-    assert (outcome.code, "holds a run or a bundle" in outcome.err) == (2, True)
+    assert (outcome.code, "holds a run, a bundle or a conversion" in outcome.err) == (2, True)
     outcome = cxr_edge("compare", metadata, "--splits", tiny_road.splits, "-o", run)
     assert (outcome.code, "holds files that are no comparison" in outcome.err) == (2, True)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
