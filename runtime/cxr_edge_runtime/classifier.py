@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.engines import Engine, open_engine
 from cxr_edge_runtime.errors import EngineError, ImageError
-from cxr_edge_runtime.images import image_warnings, read_grey
+from cxr_edge_runtime.images import GreyImage, image_warnings, read_grey
 from cxr_edge_runtime.preprocess import preprocess
 
 # Version of the JSON that `classify --json` prints, one object a line.
@@ -56,8 +56,8 @@ class Classifier:
         self.bundle = bundle
         self.engine: Engine = open_engine(bundle, threads=threads)
 
-    def classify(self, image: Path | NDArray[np.uint8]) -> Prediction:
-        """Classify an image file, or grey pixels ``[H, W] uint8``.
+    def classify(self, image: Path | GreyImage | NDArray[np.uint8]) -> Prediction:
+        """Classify an image file, a decoded image, or grey pixels ``[H, W] uint8``.
 
         Raises:
             ImageError: the file cannot be used; the subclass says why.
@@ -65,9 +65,12 @@ class Classifier:
         """
         manifest = self.bundle.manifest
         started = time.perf_counter()
-        pixels = read_grey(image).pixels if isinstance(image, Path) else image
+        if isinstance(image, Path):
+            image = read_grey(image)
+        elif not isinstance(image, GreyImage):
+            image = GreyImage(image, format="", mode="L")
         decoded = time.perf_counter()
-        model_input = preprocess(pixels, manifest.preprocess)
+        model_input = preprocess(image.pixels, manifest.preprocess)
         prepared = time.perf_counter()
         logit = float(self.engine.run(model_input)["logit"][0, 0])
         invoked = time.perf_counter()
@@ -82,7 +85,7 @@ class Classifier:
             probability=probability,
             threshold=manifest.threshold.value,
             logit=logit,
-            warnings=image_warnings(pixels),
+            warnings=(*image.warnings, *image_warnings(image.pixels)),
             timings_ms={
                 "decode": (decoded - started) * 1000,
                 "preprocess": (prepared - decoded) * 1000,

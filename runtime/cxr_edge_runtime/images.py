@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, UnidentifiedImageError
 
+from cxr_edge_runtime.dicom import decode_dicom, is_dicom
 from cxr_edge_runtime.errors import (
     ImageNotFound,
     ImageNotReadable,
@@ -71,13 +72,18 @@ class GreyImage:
 
     Attributes:
         pixels: ``[H, W] uint8``, upright (EXIF rotation applied), 0 is black.
-        format: container format as Pillow names it, for example ``JPEG``.
-        mode: Pillow's mode of the stored image, for example ``L``, ``RGB`` or ``I;16``.
+        format: container format as Pillow names it, for example ``JPEG``; or ``DICOM``.
+        mode: Pillow's mode of the stored image, for example ``L``, ``RGB`` or ``I;16``; ``L`` of
+            DICOM, which is always grey.
+        warnings: what had to be assumed, in words for the user.
+        objections: why the file says that it holds no frontal chest X-ray; DICOM files alone do.
     """
 
     pixels: NDArray[np.uint8]
     format: str
     mode: str
+    warnings: tuple[str, ...] = ()
+    objections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +152,19 @@ def decode_grey(content: bytes, *, name: str = "image") -> GreyImage:
     applied. Of several frames the first is taken.
 
     Args:
-        content: the bytes of a JPEG, PNG, TIFF, BMP or WebP file.
+        content: the bytes of a JPEG, PNG, TIFF, BMP, WebP or DICOM file; its kind is known by them.
         name: what error messages call the image.
 
     Raises:
         UnreadableImage: not an image of these formats, or damaged.
-        UnsupportedImage: samples of more than 16 bits, or floating point.
+        UnsupportedImage: samples of more than 16 bits, or floating point; or DICOM that is no
+            single grey frame or needs a package that is not installed.
         ImageTooLarge: more than :data:`MAX_PIXELS` pixels; checked before decoding.
         ImageTooSmall: a side shorter than :data:`MIN_SIDE` pixels.
     """
+    if is_dicom(content):
+        film = decode_dicom(content, name=name, check_size=_check_size)
+        return GreyImage(film.pixels, "DICOM", "L", film.warnings, film.objections)
     with _opened(content, name) as image:
         format_, mode = image.format or "", image.mode
         upright, _ = _upright(image)
@@ -174,8 +184,10 @@ def inspect(content: bytes, *, name: str = "image", side: int) -> Inspection:
         side: of the thumbnail, pixels.
 
     Raises:
-        ImageError: as :func:`decode_grey`.
+        ImageError: as :func:`decode_grey`; DICOM files are for classification only.
     """
+    if is_dicom(content):
+        raise UnsupportedImage(f"{name}: a DICOM file; for a data set export it as PNG")
     with _opened(content, name) as image:
         stored, mode, jpeg_step = image.size, image.mode, _jpeg_step(image)
         # Twice the side at least, so that cells are means of what the film shows.
@@ -203,7 +215,7 @@ def _opened(content: bytes, name: str) -> Iterator[Image.Image]:
             f"{name}: far more than {MAX_PIXELS // 1_000_000} million pixels; export a smaller copy"
         ) from None
     except UnidentifiedImageError:
-        raise UnreadableImage(f"{name}: not a JPEG, PNG, TIFF, BMP or WebP image") from None
+        raise UnreadableImage(f"{name}: not a JPEG, PNG, TIFF, BMP, WebP or DICOM image") from None
     except _DAMAGE as error:
         raise UnreadableImage(f"{name}: damaged image ({error})") from error
 

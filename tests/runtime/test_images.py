@@ -96,7 +96,7 @@ def test_empty_file_is_called_empty(tmp_path: Path) -> None:
 def test_text_named_jpeg_is_no_image(tmp_path: Path) -> None:
     path = tmp_path / "note.jpeg"
     path.write_text("The lungs are clear." * 50)
-    with pytest.raises(UnreadableImage, match="not a JPEG, PNG, TIFF, BMP or WebP"):
+    with pytest.raises(UnreadableImage, match="not a JPEG, PNG, TIFF, BMP, WebP or DICOM"):
         read_grey(path)
 
 

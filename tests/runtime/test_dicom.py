@@ -1,0 +1,271 @@
+"""Files are written with pydicom, so that every rule of the standard has a film of its own."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    DigitalXRayImageStorageForPresentation,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    RLELossless,
+)
+
+import cxr_edge_runtime.dicom as dicom
+from cxr_edge_runtime.errors import (
+    ImageError,
+    ImageTooLarge,
+    UnsupportedImage,
+)
+from cxr_edge_runtime.images import decode_grey, inspect
+from synthetic import noisy_gradient
+
+RAMP = np.linspace(0, 4095, 80 * 64).round().astype(np.uint16).reshape(80, 64)
+PATIENT = "DOE^JANE"
+
+
+def written(
+    samples: np.ndarray = RAMP, *, syntax: str = ExplicitVRLittleEndian, **tags: Any
+) -> bytes:
+    """A DICOM file with these samples, 12 of 16 bits stored unless ``tags`` say otherwise."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = syntax
+    meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
+    meta.MediaStorageSOPInstanceUID = "1.2.3"
+    dataset = Dataset()
+    dataset.file_meta = meta
+    dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, "1.2.3"
+    dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate = PATIENT, "4711", "19700101"
+    dataset.Modality, dataset.BodyPartExamined, dataset.ViewPosition = "DX", "CHEST", "PA"
+    dataset.Rows, dataset.Columns = samples.shape[:2]
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated = 8 * samples.dtype.itemsize
+    dataset.BitsStored = 12 if dataset.BitsAllocated == 16 else 8
+    dataset.PixelRepresentation = int(samples.dtype.kind == "i")
+    for name, value in tags.items():
+        setattr(dataset, name, value)
+    dataset.HighBit = dataset.BitsStored - 1
+    if "PixelData" not in tags:
+        dataset.PixelData = samples.tobytes()
+    dataset["PixelData"].VR = "OW" if dataset.BitsAllocated == 16 else "OB"
+    file = io.BytesIO()
+    dataset.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+def table(entries: list[int], first: int, bits: int) -> Dataset:
+    item = Dataset()
+    item.LUTDescriptor = [len(entries), first, bits]
+    item.LUTData = entries
+    item["LUTDescriptor"].VR = item["LUTData"].VR = "US"
+    return item
+
+
+def test_window_maps_its_ends_to_black_and_white() -> None:
+    film = decode_grey(written(WindowCenter=2048, WindowWidth=1024))
+    assert film.format == "DICOM"
+    expected = np.clip((RAMP - (2048 - 0.5)) / 1023 + 0.5, 0, 1)
+    np.testing.assert_allclose(film.pixels, expected * 255, atol=0.51)
+    assert film.warnings == film.objections == ()
+
+
+def test_first_of_several_windows_is_taken() -> None:
+    one = decode_grey(written(WindowCenter=1000, WindowWidth=500)).pixels
+    several = decode_grey(written(WindowCenter=[1000, 3000], WindowWidth=[500, 900])).pixels
+    np.testing.assert_array_equal(several, one)
+
+
+def test_sigmoid_window() -> None:
+    film = decode_grey(written(WindowCenter=2048, WindowWidth=1024, VOILUTFunction="SIGMOID"))
+    expected = 255 / (1 + np.exp(-4 * (RAMP - 2048.0) / 1024))
+    np.testing.assert_allclose(film.pixels, expected, atol=0.51)
+
+
+def test_window_counts_in_rescaled_values() -> None:
+    signed = (RAMP.astype(np.int16) - 1024).astype(np.int16)
+    content = written(
+        signed, RescaleSlope=2, RescaleIntercept=-100, WindowCenter=500, WindowWidth=801,
+        BitsStored=16,
+    )  # fmt: skip
+    rescaled = signed * 2.0 - 100
+    expected = np.clip((rescaled - 499.5) / 800 + 0.5, 0, 1) * 255
+    np.testing.assert_allclose(decode_grey(content).pixels, expected, atol=0.51)
+
+
+def test_voi_table_goes_before_a_window() -> None:
+    entries = (np.linspace(0, 1, 4096) ** 2 * 1023).round().astype(int).tolist()
+    content = written(VOILUTSequence=[table(entries, 0, 10)], WindowCenter=10, WindowWidth=20)
+    expected = np.array(entries)[RAMP] / 1023 * 255
+    np.testing.assert_allclose(decode_grey(content).pixels, expected, atol=0.51)
+
+
+def test_modality_table_comes_before_the_window() -> None:
+    reversed_ = list(range(4095, -1, -1))
+    lut = table(reversed_, 0, 16)
+    lut.ModalityLUTType = "US"
+    content = written(ModalityLUTSequence=[lut], WindowCenter=2048, WindowWidth=4096)
+    np.testing.assert_allclose(decode_grey(content).pixels, (4095 - RAMP) / 4095 * 255, atol=0.51)
+
+
+def test_monochrome1_is_inverted_last() -> None:
+    window = {"WindowCenter": 2048, "WindowWidth": 1024}
+    plain = decode_grey(written(**window)).pixels
+    inverted = decode_grey(written(PhotometricInterpretation="MONOCHROME1", **window)).pixels
+    np.testing.assert_array_equal(inverted, 255 - plain)
+
+
+def test_without_a_window_greys_are_stretched_and_the_user_is_told() -> None:
+    samples = np.clip(RAMP, 1000, 3000)
+    samples[0, 0] = 0  # padding does not count
+    film = decode_grey(written(samples, PixelPaddingValue=0))
+    np.testing.assert_allclose(
+        film.pixels.ravel()[1:], (samples.ravel()[1:] - 1000.0) / 2000 * 255, atol=0.51
+    )
+    assert film.warnings == (
+        "no window in the DICOM file: greys were stretched from lowest to highest",
+    )
+
+
+def test_8_bits_without_a_window_are_taken_as_they_are() -> None:
+    grey = noisy_gradient((80, 70), seed=0) // 2
+    film = decode_grey(written(grey))
+    np.testing.assert_array_equal(film.pixels, grey)
+    assert film.warnings == ()
+
+
+def test_film_of_one_grey_is_no_error() -> None:
+    assert not decode_grey(written(np.full((80, 64), 7, np.uint16))).pixels.any()
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, RLELossless, JPEGBaseline8Bit])
+def test_other_transfer_syntaxes(syntax: str) -> None:
+    grey = noisy_gradient((80, 64), seed=0)
+    if syntax == JPEGBaseline8Bit:
+        file = io.BytesIO()
+        Image.fromarray(grey).save(file, "JPEG", quality=100)
+        content = written(grey, syntax=syntax, PixelData=encapsulate([file.getvalue()]))
+    else:
+        content = written(grey, syntax=ImplicitVRLittleEndian)
+        if syntax == RLELossless:
+            dataset = pydicom.dcmread(io.BytesIO(content))
+            dataset.compress(RLELossless)
+            file = io.BytesIO()
+            dataset.save_as(file)
+            content = file.getvalue()
+    np.testing.assert_allclose(decode_grey(content).pixels.astype(int), grey, atol=4)
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        ({"Modality": "CT"}, "it is no radiograph"),
+        ({"BodyPartExamined": "KNEE"}, "another part of the body"),
+        ({"ViewPosition": "LL"}, "no frontal view"),
+        ({"Modality": "CR", "BodyPartExamined": "THORAX", "ViewPosition": "AP"}, None),
+        ({"Modality": None, "BodyPartExamined": "", "ViewPosition": None}, None),
+    ],
+)
+def test_what_the_file_says_against_a_chest_film(tags: dict[str, Any], message: str | None) -> None:
+    objections = decode_grey(written(**tags)).objections
+    assert len(objections) == (message is not None)
+    assert message is None or message in objections[0]
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        ({"NumberOfFrames": 2, "Rows": 40}, "several frames"),
+        ({"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}, "in colour"),
+        ({"BitsAllocated": 32}, "not of 8 or 16 bits"),
+    ],
+)
+def test_what_is_no_single_grey_frame_is_refused(tags: dict[str, Any], message: str) -> None:
+    with pytest.raises(UnsupportedImage, match=message):
+        decode_grey(written(**tags))
+
+
+def test_file_without_an_image_is_refused() -> None:
+    dataset = pydicom.dcmread(io.BytesIO(written()))
+    del dataset.PixelData
+    file = io.BytesIO()
+    dataset.save_as(file)
+    with pytest.raises(UnsupportedImage, match="without an image"):
+        decode_grey(file.getvalue())
+
+
+def test_size_is_checked_before_decoding() -> None:
+    content = written(Rows=60_000, Columns=60_000, PixelData=b"\0\0")
+    with pytest.raises(ImageTooLarge, match="60000x60000 pixels"):
+        decode_grey(content)
+
+
+def test_deflated_file_is_refused_unopened() -> None:
+    content = written(syntax=DeflatedExplicitVRLittleEndian)
+    with pytest.raises(UnsupportedImage, match="deflated"):
+        decode_grey(content)
+
+
+def test_data_sets_are_not_made_of_dicom_files() -> None:
+    with pytest.raises(UnsupportedImage, match="export it as PNG"):
+        inspect(written(), side=32)
+
+
+def test_missing_pydicom_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
+    with pytest.raises(UnsupportedImage, match=r"cxr-edge\[dicom\]"):
+        decode_grey(written())
+
+
+def test_missing_decoder_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Compressed:
+        file_meta = FileMetaDataset()
+        file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+
+        @property
+        def pixel_array(self) -> np.ndarray:
+            raise RuntimeError("no decoder")
+
+    monkeypatch.setattr(dicom, "_gdcm_installed", lambda: False)
+    with pytest.raises(UnsupportedImage, match=r"cxr-edge\[dicom\]"):
+        dicom._samples(Compressed(), "film")
+
+
+@given(st.data())
+def test_damaged_file_is_an_error_without_patient_data(data: st.DataObject) -> None:
+    content = bytearray(written(WindowCenter=2048, WindowWidth=1024))
+    for _ in range(data.draw(st.integers(1, 8))):
+        # Headers: of the pixels any value is a value.
+        content[data.draw(st.integers(132, 700))] = data.draw(st.integers(0, 255))
+    content = content[: data.draw(st.integers(200, len(content)))]
+    try:
+        film = decode_grey(bytes(content), name="film")
+    except ImageError as error:
+        assert "DOE" not in str(error)
+        assert "4711" not in str(error)
+        assert str(error).startswith("film: ")
+        assert "\n" not in str(error)
+    else:
+        assert film.pixels.dtype == np.uint8
+
+
+@pytest.mark.parametrize("name", ["nih_dx_mono2_implicitLE", "rsna_mono2_jpegbaseline"])
+def test_real_films(shared: Path, name: str) -> None:
+    film = decode_grey((shared / "data" / "dicom" / f"{name}.dcm").read_bytes())
+    assert film.pixels.shape == (1024, 1024)
+    assert film.pixels.std() > 40
+    assert film.objections == ()
+
+
+def test_ct_scout_says_that_it_is_none(shared: Path) -> None:
+    content = (shared / "data" / "dicom" / "notcxr_CT_scout_chest_jpeglossless.dcm").read_bytes()
+    assert decode_grey(content).objections == ("the DICOM file says that it is no radiograph",)
