@@ -1,36 +1,86 @@
 """What the user names on the command line, as image files in a stable order."""
 
+import glob
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TextIO
 
+from cxr_edge_runtime.dicom import PREAMBLE_BYTES, is_dicom
 from cxr_edge_runtime.errors import ImageError, ImageNotFound, ImageNotReadable
 from cxr_edge_runtime.images import SUFFIXES
 
+# An image's path, or a path that gives none with the reason.
+Input = tuple[Path, ImageError | None]
 
-def expand(inputs: Iterable[Path]) -> Iterator[tuple[Path, ImageError | None]]:
-    """Files as they are; of a folder the images directly in it, by name.
+_DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
+_STDIN = "-"
+
+
+def expand(
+    inputs: Iterable[Path], *, recursive: bool = False, stdin: TextIO | None = None
+) -> Iterator[Input]:
+    """Files as they are; of a folder its images by name; of ``*`` and ``?`` what they match.
+
+    In a folder, images are known by their suffix, DICOM files without one by their first bytes;
+    hidden files are passed over.
+
+    Args:
+        inputs: as given.
+        recursive: search the folders in a folder, too.
+        stdin: where ``-`` reads paths from, one a line.
 
     Yields:
-        Each image's path and None; for a folder that gives no image, its path and the error.
+        Each image's path and None; for what gives no image, its path and the error.
     """
     for given in inputs:
+        if str(given) == _STDIN and stdin is not None:
+            lines = (line.rstrip("\r\n") for line in stdin)
+            yield from expand((Path(line) for line in lines if line), recursive=recursive)
+            continue
         try:
-            if not given.is_dir():
-                yield given, None
-                continue
-            images = sorted(
-                entry
-                for entry in given.iterdir()
-                if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".")
-            )
+            is_folder = given.is_dir()
+            # Path.glob takes no pattern with a root.
+            pattern = "" if given.exists() else str(given)
+            matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
         except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
             yield given, ImageNotReadable(f"{given}: cannot be read ({error})")
             continue
-        if not images:
-            yield (
-                given,
-                ImageNotFound(
-                    f"{given}: no image directly in this folder; folders in it are not searched"
-                ),
-            )
-        yield from ((image, None) for image in images)
+        if is_folder:
+            yield from _images_in(given, recursive)
+        elif matches:
+            yield from expand(map(Path, matches), recursive=recursive)
+        else:
+            yield given, None
+
+
+def _images_in(folder: Path, recursive: bool) -> Iterator[Input]:
+    failed: list[OSError] = []
+    found = False
+    for here, folders, names in os.walk(folder, onerror=failed.append):
+        folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
+        for path in (Path(here, name) for name in sorted(names)):
+            if not path.name.startswith(".") and _is_image(path):
+                found = True
+                yield path, None
+    for error in failed:
+        found = True
+        yield Path(error.filename), ImageNotReadable(f"{error.filename}: {error.strerror}")
+    if not found:
+        deeper = "" if recursive else "; folders in it are searched with --recursive"
+        where = "in" if recursive else "directly in"
+        yield folder, ImageNotFound(f"{folder}: no image {where} this folder{deeper}")
+
+
+def _is_image(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    if suffix:
+        return suffix in SUFFIXES or suffix in _DICOM_SUFFIXES
+    # Scanners and archives write DICOM files without a suffix.
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return is_dicom(file.read(PREAMBLE_BYTES))
+    except OSError:
+        return False

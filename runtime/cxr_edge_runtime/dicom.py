@@ -20,7 +20,8 @@ from cxr_edge_runtime.errors import (
 )
 
 # Where the standard puts its four letters (PS3.10, section 7.1).
-_PREAMBLE, _MAGIC = 128, b"DICM"
+_MAGIC_AT, _MAGIC = 128, b"DICM"
+PREAMBLE_BYTES = _MAGIC_AT + len(_MAGIC)
 # Computed and digital radiography, and radiography without saying which.
 _RADIOGRAPHS = frozenset({"CR", "DX", "RG"})
 _CHEST = ("CHEST", "THORAX", "LUNG")
@@ -50,7 +51,7 @@ class DicomFilm:
 
 def is_dicom(content: bytes) -> bool:
     """Whether a file's bytes begin as the DICOM standard says."""
-    return content[_PREAMBLE : _PREAMBLE + len(_MAGIC)] == _MAGIC
+    return content[_MAGIC_AT:PREAMBLE_BYTES] == _MAGIC
 
 
 def decode_dicom(

@@ -1,5 +1,9 @@
+import io
+import os
 from pathlib import Path
+from typing import Any
 
+import pytest
 from PIL import Image
 
 from cxr_edge.inputs import expand
@@ -24,6 +28,58 @@ def test_name_the_system_refuses_is_left_to_the_reader(tmp_path: Path) -> None:
     assert isinstance(error, ImageNotReadable)
     [(_, error)] = expand([tmp_path / "a\0b"])
     assert error is None or isinstance(error, ImageNotReadable)
+
+
+def test_folders_in_a_folder_are_searched_when_asked(tmp_path: Path) -> None:
+    for name in ("b/2.png", "b/c/3.png", "1.png", ".hidden/x.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = [str(path.relative_to(tmp_path)) for path, _ in expand([tmp_path], recursive=True)]
+    assert found == ["1.png", "b/2.png", "b/c/3.png"]
+    assert [path.name for path, _ in expand([tmp_path])] == ["1.png"]
+
+
+def test_patterns_the_shell_left_alone_are_matched(tmp_path: Path) -> None:
+    for name in ("b.png", "a.png", "c.txt", "[x].png"):
+        (tmp_path / name).touch()
+    assert [path.name for path, _ in expand([tmp_path / "?.png"])] == ["a.png", "b.png"]
+    # A file of that very name goes before a pattern.
+    assert [path.name for path, _ in expand([tmp_path / "[x].png"])] == ["[x].png"]
+    assert list(expand([tmp_path / "*.bmp"])) == [(tmp_path / "*.bmp", None)]
+
+
+def test_dash_reads_paths_from_standard_input(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.png").touch()
+    lines = io.StringIO(f"{tmp_path}/x y.png\r\n\n{tmp_path}/folder\n-\n")
+    found = [path for path, _ in expand([Path("-")], stdin=lines)]
+    assert found == [tmp_path / "x y.png", tmp_path / "folder" / "a.png", Path("-")]
+
+
+def test_dicom_files_are_found_with_and_without_a_suffix(tmp_path: Path) -> None:
+    for name in ("IM0001", "film.DCM"):
+        (tmp_path / name).write_bytes(bytes(128) + b"DICM")
+    (tmp_path / "README").write_bytes(bytes(200))
+    assert [path.name for path, _ in expand([tmp_path])] == ["IM0001", "film.DCM"]
+
+
+def test_folder_that_cannot_be_read_is_an_error_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "a.png").touch()
+    scandir = os.scandir
+
+    def refused(path: str) -> Any:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    first, (path, error) = expand([tmp_path], recursive=True)
+    assert first == (tmp_path / "a.png", None)
+    assert path == tmp_path / "closed"
+    assert isinstance(error, ImageNotReadable)
 
 
 def test_folder_without_images_is_an_error_of_its_own(tmp_path: Path) -> None:
