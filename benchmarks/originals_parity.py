@@ -11,7 +11,7 @@ import numpy as np
 
 from cxr_edge.bundles import load_bundle
 from cxr_edge.inputs import expand
-from cxr_edge_runtime import Classifier
+from cxr_edge_runtime.classifier import Classifier, sigmoid
 from cxr_edge_runtime.files import write_text
 
 LABELS = ("NORMAL", "PNEUMONIA")
@@ -25,16 +25,20 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
     classifier = Classifier(load_bundle(arguments.bundle))
+    temperature = classifier.bundle.manifest.temperature
     shifts: list[float] = []
     differing: list[str] = []
     for label in LABELS:
         for original, _ in expand([arguments.originals / label]):
-            full = classifier.classify(original)
-            copy = classifier.classify(arguments.copies / label / original.name)
-            shifts.append(abs(full.probability - copy.probability))
+            full, copy = (
+                classifier.classify(path, force=True)
+                for path in (original, arguments.copies / label / original.name)
+            )
+            was, now = (sigmoid(film.logit / temperature) for film in (full, copy))
+            shifts.append(abs(was - now))
             if full.label != copy.label:
                 differing.append(original.name)
-                print(f"{original.name}: {full.probability:.3f}, copy {copy.probability:.3f}")
+                print(f"{original.name}: {was:.3f}, copy {now:.3f}")
     figures = {
         "images": len(shifts),
         "same_decision": len(shifts) - len(differing),

@@ -1,6 +1,7 @@
 """A bundle: a folder with a model and all that is needed to trust and run it."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +24,18 @@ class Bundle:
         path: the folder it came from.
         manifest: what it says of itself.
         digest: SHA-256 of ``bundle.json``, hexadecimal; names the bundle beyond doubt.
-        model: the bytes of the model, exactly those that were verified.
+        contents: the bytes of every file by name, exactly those that were verified.
     """
 
     path: Path
     manifest: Manifest
     digest: str
-    model: bytes
+    contents: Mapping[str, bytes]
+
+    @property
+    def model(self) -> bytes:
+        """The bytes of the model."""
+        return self.contents[self.manifest.model.file]
 
     @classmethod
     def load(cls, path: Path) -> "Bundle":
@@ -54,7 +60,7 @@ class Bundle:
                 "copy the bundle again from where it was made"
             )
         contents = {name: _verified(path / name, entry) for name, entry in manifest.files.items()}
-        return cls(path, manifest, digest, contents[manifest.model.file])
+        return cls(path, manifest, digest, contents)
 
 
 def write_bundle(path: Path, manifest: Manifest, contents: dict[str, bytes]) -> None:

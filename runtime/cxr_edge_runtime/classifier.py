@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.engines import Engine, open_engine
-from cxr_edge_runtime.errors import EngineError, ImageError
+from cxr_edge_runtime.engines import Engine, Outputs, open_engine
+from cxr_edge_runtime.errors import CxrEdgeError, EngineError
+from cxr_edge_runtime.gate import NOT_CHECKED, REJECTED, Gate, Verdict
 from cxr_edge_runtime.images import GreyImage, image_warnings, read_grey
+from cxr_edge_runtime.manifest import GATE_FILE
 from cxr_edge_runtime.preprocess import preprocess
 
 # Version of the JSON that `classify --json` prints, one object a line.
@@ -24,18 +26,23 @@ class Prediction:
     """The answer for one image.
 
     Attributes:
-        label: one of the bundle's labels.
-        probability: of the positive label, 0 to 1.
+        label: one of the bundle's labels; None where the gate rejected the image.
+        probability: of the positive label, 0 to 1; None where the gate rejected the image.
         threshold: the positive label is given at or above it.
         logit: the model's raw output.
+        gate: whether the image is a usable frontal chest X-ray at all.
+        activation_map: ``[h, w] float32``, what each place adds to the logit, whose mean it is;
+            None where the model gives none.
         warnings: what is suspicious about the image, in words.
         timings_ms: milliseconds of ``decode``, ``preprocess`` and ``invoke``.
     """
 
-    label: str
-    probability: float
+    label: str | None
+    probability: float | None
     threshold: float
     logit: float
+    gate: Verdict
+    activation_map: NDArray[np.float32] | None
     warnings: tuple[str, ...]
     timings_ms: dict[str, float]
 
@@ -52,12 +59,21 @@ class Classifier:
 
         Raises:
             EngineError: the model cannot be loaded.
+            BundleInvalid: the gate cannot be read.
         """
         self.bundle = bundle
         self.engine: Engine = open_engine(bundle, threads=threads)
+        limits = bundle.manifest.gate
+        self._gate = Gate.from_bytes(bundle.contents[GATE_FILE], limits) if limits else None
 
-    def classify(self, image: Path | GreyImage | NDArray[np.uint8]) -> Prediction:
+    def classify(
+        self, image: Path | GreyImage | NDArray[np.uint8], *, force: bool = False
+    ) -> Prediction:
         """Classify an image file, a decoded image, or grey pixels ``[H, W] uint8``.
+
+        Args:
+            image: what to classify.
+            force: give an answer also where the gate rejects the image.
 
         Raises:
             ImageError: the file cannot be used; the subclass says why.
@@ -72,25 +88,40 @@ class Classifier:
         decoded = time.perf_counter()
         model_input = preprocess(image.pixels, manifest.preprocess)
         prepared = time.perf_counter()
-        logit = float(self.engine.run(model_input)["logit"][0, 0])
+        outputs = self.engine.run(model_input)
         invoked = time.perf_counter()
+        logit = float(outputs["logit"][0, 0])
         if not math.isfinite(logit):
             raise EngineError(f"{self.engine.name} computed {logit} for the logit; not an answer")
 
         probability = sigmoid(logit / manifest.temperature)
         negative = next(name for name in manifest.labels if name != manifest.positive_label)
         is_positive = probability >= manifest.threshold.value
+        gate = self._judge(image, model_input, outputs)
+        answered = force or gate.verdict != REJECTED
         return Prediction(
-            label=manifest.positive_label if is_positive else negative,
-            probability=probability,
+            label=(manifest.positive_label if is_positive else negative) if answered else None,
+            probability=probability if answered else None,
             threshold=manifest.threshold.value,
             logit=logit,
+            gate=gate,
+            activation_map=outputs["cam"][0, :, :, 0] if "cam" in outputs else None,
             warnings=(*image.warnings, *image_warnings(image.pixels)),
             timings_ms={
                 "decode": (decoded - started) * 1000,
                 "preprocess": (prepared - decoded) * 1000,
                 "invoke": (invoked - prepared) * 1000,
             },
+        )
+
+    def _judge(self, image: GreyImage, model_input: NDArray[np.uint8], outputs: Outputs) -> Verdict:
+        if self._gate is None:
+            return Verdict(NOT_CHECKED)
+        return self._gate.judge(
+            image,
+            model_input,
+            outputs["embedding"],
+            embed=lambda other: self.engine.run(other)["embedding"],
         )
 
 
@@ -107,9 +138,9 @@ def result_as_json(file: str, prediction: Prediction, bundle: Bundle) -> dict[st
         "schema_version": RESULT_SCHEMA_VERSION,
         "file": file,
         "label": prediction.label,
-        "probability": round(prediction.probability, 6),
+        "probability": prediction.probability and round(prediction.probability, 6),
         "threshold": prediction.threshold,
-        "gate": {"verdict": "not_checked", "reasons": []},
+        "gate": {"verdict": prediction.gate.verdict, "reasons": list(prediction.gate.reasons)},
         "warnings": list(prediction.warnings),
         "timings_ms": {name: round(value, 3) for name, value in prediction.timings_ms.items()},
         "bundle": {
@@ -121,7 +152,7 @@ def result_as_json(file: str, prediction: Prediction, bundle: Bundle) -> dict[st
     }
 
 
-def error_as_json(file: str, error: ImageError) -> dict[str, Any]:
+def error_as_json(file: str, error: CxrEdgeError) -> dict[str, Any]:
     """One line of ``classify --json`` for an image that could not be used."""
     return {
         "schema_version": RESULT_SCHEMA_VERSION,

@@ -43,6 +43,10 @@ _LOW_CONTRAST = 64
 
 # Modes that Pillow can turn to grey; of others, such as LAB, no light and dark is known.
 _CONVERTIBLE = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
+_GREY_MODES = frozenset({"1", "L", "LA"})
+# Mean difference of the largest and the smallest channel: 0 for films stored as RGB, a few for
+# tinted scans; of photographs most have more.
+_MAX_COLOUR = 15
 # What Pillow's decoders raise on damaged data; SyntaxError is how its PNG reader complains.
 _DAMAGE = (
     OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, OverflowError,
@@ -76,7 +80,7 @@ class GreyImage:
         mode: Pillow's mode of the stored image, for example ``L``, ``RGB`` or ``I;16``; ``L`` of
             DICOM, which is always grey.
         warnings: what had to be assumed, in words for the user.
-        objections: why the file says that it holds no frontal chest X-ray; DICOM files alone do.
+        objections: what in the file speaks against a frontal chest X-ray, in words.
     """
 
     pixels: NDArray[np.uint8]
@@ -168,8 +172,9 @@ def decode_grey(content: bytes, *, name: str = "image") -> GreyImage:
     with _opened(content, name) as image:
         format_, mode = image.format or "", image.mode
         upright, _ = _upright(image)
+        objections = ("it is in colour",) if _is_coloured(upright) else ()
         pixels = _to_grey(upright, name, **_tiff_samples(image))
-    return GreyImage(pixels, format_, mode)
+    return GreyImage(pixels, format_, mode, objections=objections)
 
 
 def inspect(content: bytes, *, name: str = "image", side: int) -> Inspection:
@@ -246,6 +251,15 @@ def _check_size(size: tuple[int, int], name: str) -> None:
         )
     if min(width, height) < MIN_SIDE:
         raise ImageTooSmall(f"{name}: {width}x{height} pixels, each side needs at least {MIN_SIDE}")
+
+
+def _is_coloured(image: Image.Image) -> bool:
+    if image.mode in _GREY_MODES or image.mode not in _CONVERTIBLE:
+        return False
+    small = image.convert("RGB") if image.mode in ("P", "PA") else image
+    small = small.resize((64, 64), Image.Resampling.BOX).convert("RGB")
+    channels = np.asarray(small).astype(np.int16)
+    return float((channels.max(axis=2) - channels.min(axis=2)).mean()) > _MAX_COLOUR
 
 
 def _jpeg_step(image: Image.Image) -> float | None:

@@ -20,6 +20,9 @@ CONTRACT_INPUTS = {
 # What a model may give, by name, never by position; a logit it must give.
 OUTPUTS = ("cam", "logit", "embedding")
 
+# The input gate's numbers, and the most bytes they may take.
+GATE_FILE, MAX_GATE_BYTES = "gate.npz", 200_000
+
 NOTICE = "Research use only. Not a medical device."
 
 
@@ -79,6 +82,14 @@ class Threshold:
     value: float
     rule: str
     chosen_on: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateLimits:
+    """Distances from the training films beyond which an image is suspicious or rejected."""
+
+    suspicious: float
+    rejected: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +165,7 @@ class Manifest:
     preprocess: PreprocessSpec
     temperature: float
     threshold: Threshold
-    gate: dict[str, float] | None
+    gate: GateLimits | None
     metrics: dict[str, dict[str, Figure]]
     calibration: Calibration | None
     training: Training

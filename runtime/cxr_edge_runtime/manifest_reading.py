@@ -9,7 +9,14 @@ import types
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from cxr_edge_runtime.errors import BundleInvalid, BundleTooNew
-from cxr_edge_runtime.manifest import CONTRACT_INPUTS, OUTPUTS, SCHEMA_VERSION, Manifest
+from cxr_edge_runtime.manifest import (
+    CONTRACT_INPUTS,
+    GATE_FILE,
+    MAX_GATE_BYTES,
+    OUTPUTS,
+    SCHEMA_VERSION,
+    Manifest,
+)
 from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
 
 # VGG16 in float32, the largest model we build, has 59 MB.
@@ -140,11 +147,26 @@ def _check(manifest: Manifest, name: str) -> None:
             manifest.input.zero_point == zero_point,
             "input.zero_point must be 0 for float32 and -128 for int8",
         ),
+        *_gate_conditions(manifest),
         (all(_is_plain(file) for file in manifest.files), "files must be plain names"),
     )
     for holds, message in conditions:
         if not holds:
             raise BundleInvalid(f"{name}: {message}")
+
+
+def _gate_conditions(manifest: Manifest) -> list[tuple[bool, str]]:
+    limits, file = manifest.gate, manifest.files.get(GATE_FILE)
+    if limits is None:
+        return []
+    return [
+        (0 < limits.suspicious <= limits.rejected, "gate must have 0 < suspicious <= rejected"),
+        ("embedding" in manifest.outputs, "gate needs the output embedding"),
+        (
+            file is not None and file.bytes <= MAX_GATE_BYTES,
+            f"gate needs {GATE_FILE} of at most {MAX_GATE_BYTES} bytes in files",
+        ),
+    ]
 
 
 def _is_plain(file: str) -> bool:

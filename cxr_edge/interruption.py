@@ -1,0 +1,58 @@
+"""Ctrl-C and SIGTERM as a wish to stop that is looked at between two pieces of work."""
+
+import contextlib
+import signal
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import FrameType
+from typing import TypeVar
+
+from cxr_edge.terminal import say
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Interruption:
+    """Whether the user wants to stop.
+
+    Attributes:
+        number: of the signal that came, None as long as none did.
+    """
+
+    number: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell expects of a program that a signal ended."""
+        return 128 + (self.number or 0)
+
+    def until(self, items: Iterable[T]) -> Iterator[T]:
+        """Pass items through until a signal comes."""
+        for item in items:
+            if self.number is not None:
+                return
+            yield item
+
+
+@contextlib.contextmanager
+def interruption() -> Iterator[Interruption]:
+    """Within, the first SIGINT or SIGTERM is only noted; a second one ends the program at once."""
+    noted = Interruption()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.number = number
+        restore()
+        say("cxr-edge: stopping after the images under way; once more to stop at once")
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield noted
+    finally:
+        restore()
