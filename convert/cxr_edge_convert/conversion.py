@@ -17,6 +17,7 @@ from cxr_edge_convert.calibration import (
     draw_calibration_images,
     images_of_folder,
 )
+from cxr_edge_convert.equipping import Equipment, Equipper
 from cxr_edge_convert.formats import (
     ModelProbe,
     float32_model,
@@ -35,12 +36,12 @@ from cxr_edge_convert.variants import FLOAT32, INT8, ONNX, Scheme
 from cxr_edge_convert.verification import (
     Refit,
     Verification,
-    engine_logits,
+    engine_outputs,
     refit,
     refit_failures,
     verify,
 )
-from cxr_edge_runtime.engines import open_model
+from cxr_edge_runtime.engines import Engine, Outputs, open_model
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.manifest import Calibration, InputEntry
 from cxr_edge_train.recipe import Calibration as Method
@@ -65,6 +66,7 @@ class Settings:
         accuracy_control: keep blocks in float where INT8 falls short.
         refit_sensitivity: the sensitivity floor at which temperature and threshold are fitted anew
             to each variant after its verdict; None leaves float's.
+        not_films: a folder with things that are no chest X-ray, for the input gate's limit.
     """
 
     schemes: tuple[Scheme, ...]
@@ -75,6 +77,7 @@ class Settings:
     seed: int = 0
     accuracy_control: bool = False
     refit_sensitivity: float | None = None
+    not_films: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +88,27 @@ class Variant:
         scheme: what kind it is.
         model: bytes of its file.
         logits: ``[N]`` on validation.
+        embeddings: ``[N, C]`` on validation, where the model gives them.
         verification: against Keras.
         refit: its own operating point, where asked for.
         calibration: of an INT8 model.
         stability: of the calibration, where there were images for a second one.
         errors: of the tensors of an INT8 model.
         controlled: how an INT8 model with blocks in float came about.
+        equipment: what its bundle carries beside the model.
     """
 
     scheme: Scheme
     model: bytes
     logits: NDArray[np.float64]
+    embeddings: NDArray[np.float32] | None
     verification: Verification
     refit: Refit | None = None
     calibration: Calibration | None = None
     stability: Stability | None = None
     errors: tuple[TensorError, ...] = ()
     controlled: Controlled | None = None
+    equipment: Equipment | None = None
 
 
 def make_variants(
@@ -122,6 +129,7 @@ def make_variants(
         ConversionError: a format cannot express the model.
         DatasetError: a calibration image changed since it was cleaned.
     """
+    equipper = Equipper.of(source, not_films=settings.not_films, seed=settings.seed)
     quantized = any(scheme.quantization == INT8 for scheme in settings.schemes)
     draws = _draws(source, settings) if quantized else []
     variants: list[Variant] = []
@@ -137,7 +145,9 @@ def make_variants(
         if float32.verification.max_logit_difference >= MAX_GRAPH_DIFFERENCE:
             others = [_of_wrong_graph(variant, float32) for variant in others]
         variants += [float32, *others]
-    return variants
+    return [
+        _equipped(variant, equipper) for variant in watch("input gate")(variants, len(variants))
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +231,7 @@ class _Work:
             compared = stability(
                 self.source.validation,
                 (kept.ranges, variant.logits),
-                (others[0].ranges, self._logits(scheme, others[0].model)),
+                (others[0].ranges, _logits(self._outputs(scheme, others[0].model))),
                 images=len(self.draws[1].pixels),
                 limits=self.settings.limits,
             )
@@ -311,7 +321,8 @@ class _Work:
         )
 
     def _verified(self, scheme: Scheme, model: bytes) -> Variant:
-        logits = self._logits(scheme, model)
+        outputs = self._outputs(scheme, model)
+        logits, embeddings = _logits(outputs), outputs.get("embedding")
         reference, floor = self.source.validation, self.settings.refit_sensitivity
         verification = verify(
             reference,
@@ -320,22 +331,37 @@ class _Work:
             same_computation=scheme.quantization == FLOAT32,
         )
         if floor is None:
-            return Variant(scheme, model, logits, verification)
+            return Variant(scheme, model, logits, embeddings, verification)
         own = refit(reference, logits, min_sensitivity=floor)
         failures = refit_failures(reference, own, self.settings.limits)
         verification = replace(verification, failures=[*verification.failures, *failures])
-        return Variant(scheme, model, logits, verification, own)
+        return Variant(scheme, model, logits, embeddings, verification, own)
 
-    def _logits(self, scheme: Scheme, model: bytes) -> NDArray[np.float64]:
-        spec = self.source.images.preprocess
-        engine = open_model(
-            model,
-            scheme.format,
-            InputEntry.of_contract(scheme.format, scheme.quantization, spec),
-            self.source.outputs,
-        )
+    def _outputs(self, scheme: Scheme, model: bytes) -> Outputs:
         watched = self.watch(f"{scheme.name}: verifying")
-        return engine_logits(engine, self.source.validation_pixels, watched)
+        engine = _engine(self.source, scheme, model)
+        return engine_outputs(engine, self.source.validation_pixels, watched)
+
+
+def _engine(source: Source, scheme: Scheme, model: bytes) -> Engine:
+    spec = source.images.preprocess
+    entry = InputEntry.of_contract(scheme.format, scheme.quantization, spec)
+    return open_model(model, scheme.format, entry, source.outputs)
+
+
+def _logits(outputs: Outputs) -> NDArray[np.float64]:
+    return outputs["logit"][:, 0].astype(np.float64)
+
+
+def _equipped(variant: Variant, equipper: Equipper) -> Variant:
+    source, own = equipper.source, variant.refit
+    equipment = equipper.equip(
+        _engine(source, variant.scheme, variant.model),
+        variant.embeddings,
+        temperature=own.temperature if own else source.validation.temperature,
+        threshold=own.threshold if own else source.validation.threshold,
+    )
+    return replace(variant, equipment=equipment)
 
 
 def _of_wrong_graph(variant: Variant, float32: Variant) -> Variant:

@@ -1,12 +1,13 @@
 """A verified model with its source and figures as a bundle."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 from cxr_edge_convert import onnx
 from cxr_edge_convert.card import model_card
+from cxr_edge_convert.equipping import Equipment
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import ONNX, Scheme
 from cxr_edge_convert.verification import Refit
@@ -42,6 +43,7 @@ def package(
     failures: Sequence[str],
     refit: Refit | None,
     calibration: Calibration | None,
+    equipment: Equipment | None,
 ) -> None:
     """Write a bundle.
 
@@ -54,6 +56,7 @@ def package(
         failures: the limits it missed; its name and intended use say so.
         refit: its own operating point, where it was fitted anew.
         calibration: of an INT8 model.
+        equipment: what the bundle carries beside the model, if anything.
     """
     reference = source.validation
     manifest = Manifest(
@@ -74,7 +77,7 @@ def package(
             if refit
             else Threshold(reference.threshold, source.threshold_rule, "validation")
         ),
-        gate=None,
+        gate=equipment.gate.limits if equipment and equipment.gate else None,
         metrics={"validation": manifest_figures(refit.metrics if refit else metrics)},
         calibration=calibration,
         training=source.training,
@@ -85,22 +88,21 @@ def package(
     if scheme.format == ONNX:
         # The digests are those of the file that this goes into, so they cannot be in it.
         model = onnx.with_metadata(model, {METADATA_KEY: manifest.to_json()})
-    seal(target, manifest, model)
+    seal(target, manifest, {manifest.model.file: model} | (equipment.files if equipment else {}))
 
 
-def seal(target: Path, manifest: Manifest, model: bytes, *, more_card: str = "") -> None:
-    """Write model, card and manifest, the card made from the manifest, the digests from the files.
+def seal(
+    target: Path, manifest: Manifest, contents: Mapping[str, bytes], *, more_card: str = ""
+) -> None:
+    """Write files, card and manifest, the card made from the manifest, the digests from the files.
 
     Args:
         target: folder to write to.
         manifest: its ``files`` is replaced.
-        model: bytes of the model.
+        contents: bytes of the model's and all other files by name; a card among them is replaced.
         more_card: Markdown sections put at the end of the card.
     """
-    contents = {
-        manifest.model.file: model,
-        CARD_FILE: (model_card(manifest) + more_card).encode(),
-    }
+    contents = {**contents, CARD_FILE: (model_card(manifest) + more_card).encode()}
     write_bundle(target, replace(manifest, files=describe_files(contents)), contents)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxr_edge_convert.limits import MAX_GRAPH_DIFFERENCE, MIN_POSITIVES, Limits
-from cxr_edge_runtime.engines import Engine
+from cxr_edge_runtime.engines import Engine, Outputs
 from cxr_edge_runtime.errors import EngineError
 from cxr_edge_train.evaluation.mcnemar import exact_mcnemar
 from cxr_edge_train.evaluation.metrics import Metrics, evaluate, positives
@@ -130,21 +130,36 @@ class Refit:
         return asdict(self) | {"metrics": self.metrics.as_dict()}
 
 
-def engine_logits(
+def engine_outputs(
     engine: Engine,
     pixels: NDArray[np.uint8],
     progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, total: items,
-) -> NDArray[np.float64]:
-    """Logits ``[N]`` of ``pixels [N, H, W, 1] uint8``, one image at a time as on the device.
+) -> Outputs:
+    """``logit`` and, where there is one, ``embedding``, one image at a time as on the device.
+
+    Args:
+        engine: a loaded model.
+        pixels: ``[N, H, W, 1] uint8``.
+        progress: wraps the images.
+
+    Returns:
+        ``logit [N, 1]`` and ``embedding [N, C]``.
 
     Raises:
         EngineError: the engine failed or computed no number.
     """
-    images = progress(pixels, len(pixels))
-    logits = np.array([float(engine.run(image[np.newaxis])["logit"][0, 0]) for image in images])
-    if not np.isfinite(logits).all():
-        raise EngineError(f"{engine.name} computed no number for {np.isnan(logits).sum()} images")
-    return logits
+    rows: dict[str, list[NDArray[np.float32]]] = {}
+    for image in progress(pixels, len(pixels)):
+        for name, value in engine.run(image[np.newaxis]).items():
+            if name != "cam":
+                # A copy: an engine may write the next image's values into the same memory.
+                rows.setdefault(name, []).append(value[0].copy())
+    outputs = {name: np.stack(values) for name, values in rows.items()}
+    for name, values in outputs.items():
+        broken = len(values) - int(np.isfinite(values).all(axis=1).sum())
+        if broken:
+            raise EngineError(f"{engine.name} computed no number for {broken} images ({name})")
+    return outputs
 
 
 def verify(
@@ -158,7 +173,7 @@ def verify(
 
     Args:
         reference: the float model.
-        logits: ``[N]`` of the variant, from :func:`engine_logits`.
+        logits: ``[N]`` of the variant, from :func:`engine_outputs`.
         limits: the most that may be lost.
         same_computation: the variant is float32, so that its logits must be Keras' too.
     """

@@ -113,6 +113,7 @@ def write_all(
                 failures=variant.verification.failures,
                 refit=variant.refit,
                 calibration=variant.calibration,
+                equipment=variant.equipment,
             )
             manifest = Bundle.load(folder).manifest
             entry = manifest.files[manifest.model.file]

@@ -78,6 +78,14 @@ def convert(
             help="Calibrate with the films in this folder instead of training images.",
         ),
     ] = None,
+    not_films: Annotated[
+        Path | None,
+        typer.Option(
+            "--not-films",
+            metavar="DIR",
+            help="Things that are no chest X-ray, to set the input gate's limit and to measure it.",
+        ),
+    ] = None,
     accuracy_control: Annotated[
         bool,
         typer.Option("--accuracy-control", help="Keep blocks in float where INT8 falls short."),
@@ -178,8 +186,10 @@ def convert(
         seed=seed,
         accuracy_control=accuracy_control,
         refit_sensitivity=min_sensitivity if refit else None,
+        not_films=not_films,
     )
-    inputs = [path for path in (run, model, metadata, splits, recipe, calibration_dir) if path]
+    read = (run, model, metadata, splits, recipe, calibration_dir, not_films)
+    inputs = [path for path in read if path]
     check_output(output, overwrite=overwrite, inputs=inputs)
     places: dict[str, Any] = {
         "root": root,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.engines import Engine, Outputs, open_engine
 from cxr_edge_runtime.errors import CxrEdgeError, EngineError
-from cxr_edge_runtime.gate import NOT_CHECKED, REJECTED, Gate, Verdict
+from cxr_edge_runtime.gate import NOT_CHECKED, REJECTED, Gate, Verdict, objections
 from cxr_edge_runtime.images import GreyImage, image_warnings, read_grey
 from cxr_edge_runtime.manifest import GATE_FILE
 from cxr_edge_runtime.preprocess import preprocess
@@ -118,7 +118,7 @@ class Classifier:
         if self._gate is None:
             return Verdict(NOT_CHECKED)
         return self._gate.judge(
-            image,
+            objections(image),
             model_input,
             outputs["embedding"],
             embed=lambda other: self.engine.run(other)["embedding"],

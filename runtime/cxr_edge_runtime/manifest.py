@@ -22,6 +22,8 @@ OUTPUTS = ("cam", "logit", "embedding")
 
 # The input gate's numbers, and the most bytes they may take.
 GATE_FILE, MAX_GATE_BYTES = "gate.npz", 200_000
+# Inputs with the answers they must get; room for five of 1024x1024.
+SELFTEST_FILE, MAX_SELFTEST_BYTES = "selftest.npz", 6_000_000
 
 NOTICE = "Research use only. Not a medical device."
 

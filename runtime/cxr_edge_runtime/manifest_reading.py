@@ -13,8 +13,10 @@ from cxr_edge_runtime.manifest import (
     CONTRACT_INPUTS,
     GATE_FILE,
     MAX_GATE_BYTES,
+    MAX_SELFTEST_BYTES,
     OUTPUTS,
     SCHEMA_VERSION,
+    SELFTEST_FILE,
     Manifest,
 )
 from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
@@ -148,6 +150,11 @@ def _check(manifest: Manifest, name: str) -> None:
             "input.zero_point must be 0 for float32 and -128 for int8",
         ),
         *_gate_conditions(manifest),
+        (
+            SELFTEST_FILE not in manifest.files
+            or manifest.files[SELFTEST_FILE].bytes <= MAX_SELFTEST_BYTES,
+            f"{SELFTEST_FILE} may have at most {MAX_SELFTEST_BYTES} bytes",
+        ),
         (all(_is_plain(file) for file in manifest.files), "files must be plain names"),
     )
     for holds, message in conditions:

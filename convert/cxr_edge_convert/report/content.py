@@ -126,6 +126,7 @@ def _variant_content(
             if controlled
             else None
         ),
+        "gate": variant.equipment.as_dict() if variant.equipment else None,
         "timings": [asdict(timing) for timing in timings],
     }
 

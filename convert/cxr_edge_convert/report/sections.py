@@ -1,5 +1,6 @@
 """The words and tables of a conversion's report."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -82,6 +83,9 @@ def report_sections(
     quantized = [v for v in variants if v["calibration"]]
     if quantized:
         sections.append(_quantization_section(quantized, pictures))
+    gated = [v for v in variants if v["gate"]]
+    if gated:
+        sections.append(_gate_section(gated))
     sections.append(_origin_section(content))
     return sections
 
@@ -275,6 +279,47 @@ def _control_cost(mixed: dict[str, Any], variants: Sequence[dict[str, Any]]) -> 
         f" Against {short['name']} that costs {mixed['bytes'] - short['bytes']:+,} bytes and "
         f"{milliseconds:+.2f} ms, one thread."
     )
+
+
+def _gate_section(variants: Sequence[dict[str, Any]]) -> Section:
+    columns = [
+        "variant", "suspicious beyond", "rejected beyond", "validation suspicious",
+        "validation rejected", "changed films rejected", "other things rejected",
+    ]  # fmt: skip
+    rows = []
+    for variant in variants:
+        gate = variant["gate"]
+        kinds = [gate["validation"], gate["augmented"]]
+        others = Counter[str]()
+        for counts in gate["non_films"].values():
+            others.update(counts)
+        rows.append(
+            [
+                variant["name"],
+                f"{gate['suspicious']:.1f}",
+                f"{gate['rejected']:.1f}",
+                _share(kinds[0], "suspicious"),
+                *(_share(counts, "rejected") for counts in (*kinds, others)),
+            ]
+        )
+    words = [
+        "Before a probability is shown the gate asks how far a film lies from training films. The "
+        "first limit is the 99% quantile of validation films, the second was set with training "
+        "films that were made to look different, so what these two columns say was tuned."
+    ]
+    if not any(v["gate"]["non_films"] for v in variants):
+        words.append(
+            "No things that are no films were given (--not-films), so how many the gate rejects "
+            "is not known."
+        )
+    else:
+        words.append("The other things are the half of --not-films that set no limit.")
+    return Section("Input gate", words, tables=[Table(columns, rows)])
+
+
+def _share(counts: Mapping[str, int], verdict: str) -> str:
+    total = sum(counts.values())
+    return f"{counts.get(verdict, 0)} of {total}" if total else "–"
 
 
 def _origin_section(content: Content) -> Section:

@@ -18,6 +18,11 @@ class Engine(Protocol):
     name: str
     """The package that runs the model, for example ``ai-edge-litert``."""
 
+    @property
+    def kernels(self) -> str:
+        """What computes inside the engine, in words, for example ``XNNPACK``."""
+        ...
+
     def run(self, image: NDArray[np.uint8]) -> Outputs:
         """Run the model on ``[1, H, W, 1] uint8`` grey values.
 

@@ -54,6 +54,13 @@ class LiteRtEngine:
             raise EngineError(f"{self.name} cannot run the model ({error})") from error
         return outputs
 
+    @property
+    def kernels(self) -> str:
+        """XNNPACK where the engine took it, else the kernels built into TFLite."""
+        # No public function tells; the engine lists a delegate among its operators.
+        operators = self._interpreter._get_ops_details()
+        return "XNNPACK" if any(op["op_name"] == "DELEGATE" for op in operators) else "built-in"
+
     def _check_contract(self, names: tuple[str, ...]) -> None:
         inputs = self._runner.get_input_details()
         outputs = self._runner.get_output_details()

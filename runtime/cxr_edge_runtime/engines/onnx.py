@@ -58,6 +58,11 @@ class OnnxEngine:
             raise EngineError(f"{self.name} cannot run the model ({error})") from error
         return dict(zip(self._names, values))
 
+    @property
+    def kernels(self) -> str:
+        """The providers that the session took."""
+        return ", ".join(self._session.get_providers())
+
     def _check_contract(self, names: tuple[str, ...]) -> None:
         inputs = {value.name: value for value in self._session.get_inputs()}
         outputs = {value.name: value for value in self._session.get_outputs()}

@@ -1,0 +1,127 @@
+"""What a bundle carries beside its model: the input gate and the inputs that test a device."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr_edge_convert.gate_fitting import (
+    AUGMENTED,
+    FILMS,
+    GateFigures,
+    augmented_films,
+    film_gate,
+    with_limits,
+)
+from cxr_edge_convert.golden_inputs import golden_inputs, label_means
+from cxr_edge_convert.non_films import NonFilms, read_non_films
+from cxr_edge_convert.sources import Source
+from cxr_edge_runtime.engines import Engine
+from cxr_edge_runtime.gate import Gate
+from cxr_edge_runtime.manifest import GATE_FILE, SELFTEST_FILE
+from cxr_edge_runtime.selftest import GoldenInputs
+from cxr_edge_train.dataset.sampling import spread_over_patients
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What a variant's bundle gets.
+
+    Attributes:
+        golden: what a device is tested with.
+        gate: the input gate, None where the model gives no embedding.
+        figures: what the gate does.
+    """
+
+    golden: GoldenInputs
+    gate: Gate | None = None
+    figures: GateFigures | None = None
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Their bytes by name."""
+        files = {SELFTEST_FILE: self.golden.to_bytes()}
+        return files | ({GATE_FILE: self.gate.to_bytes()} if self.gate else {})
+
+    def as_dict(self) -> dict[str, Any] | None:
+        """The gate as it stands in ``report.json``."""
+        if self.gate is None or self.figures is None:
+            return None
+        return {**asdict(self.gate.limits), **self.figures.as_dict()}
+
+
+@dataclass(frozen=True, slots=True)
+class Equipper:
+    """What the equipment of all variants of a source is made from.
+
+    Attributes:
+        source: the float model.
+        means: of the labels' training films.
+        gate: knows where films lie; None where the model gives no embedding.
+        augmented: training films made to look different.
+        non_films: things that are none, where the user has some.
+    """
+
+    source: Source
+    means: NDArray[np.float64]
+    gate: Gate | None
+    augmented: NDArray[np.uint8]
+    non_films: NonFilms | None
+
+    @classmethod
+    def of(cls, source: Source, *, not_films: Path | None, seed: int) -> "Equipper":
+        """Read and learn what all variants share.
+
+        Args:
+            source: the float model.
+            not_films: folder with things that are no chest X-ray.
+            seed: of the draw of training films and of their augmentation.
+
+        Raises:
+            InvalidRequest: ``not_films`` holds too little.
+            DatasetError: a training image changed since it was cleaned.
+        """
+        spec = source.images.preprocess
+        non_films = read_non_films(not_films, spec) if not_films else None
+        drawn = spread_over_patients(source.train, seed=seed).head(FILMS).reset_index(drop=True)
+        films = source.images.pixels(drawn)
+        return cls(
+            source,
+            label_means(films, list(drawn["label"])),
+            film_gate(source.model, films) if "embedding" in source.outputs else None,
+            augmented_films(films[:AUGMENTED], seed=seed),
+            non_films,
+        )
+
+    def equip(
+        self,
+        engine: Engine,
+        embeddings: NDArray[np.float32] | None,
+        *,
+        temperature: float,
+        threshold: float,
+    ) -> Equipment:
+        """Equip one variant.
+
+        Args:
+            engine: the variant.
+            embeddings: ``[N, C]`` it gives for validation, where it gives any.
+            temperature: of its bundle.
+            threshold: of its bundle.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        golden = golden_inputs(engine, self.means, temperature=temperature, threshold=threshold)
+        if self.gate is None or embeddings is None:
+            return Equipment(golden)
+        gate, figures = with_limits(
+            self.gate,
+            engine,
+            validation=(self.source.validation_pixels, embeddings),
+            augmented=self.augmented,
+            non_films=self.non_films,
+        )
+        return Equipment(golden, gate, figures)

@@ -1,0 +1,206 @@
+"""What the input gate of a bundle knows: where films lie, and how far from them is too far.
+
+Where films lie is learned once, from the float model's embeddings of training films. The limits are
+set for each variant on its own embeddings from the engine that will run it, since INT8's lie a
+little elsewhere. ``suspicious`` is the 99% quantile of validation films. ``rejected`` separates
+training films that were made to look different, as films of another hospital might, from things
+that are no films: the limit with the highest sum of both shares that it judges rightly (Youden
+1950). Where no such things are at hand it is the 99% quantile of those films.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr_edge_convert.non_films import NonFilms
+from cxr_edge_convert.verification import engine_outputs
+from cxr_edge_runtime.engines import Engine
+from cxr_edge_runtime.gate import REJECTED, Gate, thumbnails, transformed
+from cxr_edge_runtime.manifest import GateLimits
+from cxr_edge_train.augmentation import augment
+from cxr_edge_train.fitting import PREDICT_BATCH
+from cxr_edge_train.recipe import Augmentation
+
+# Training films that teach where films lie, and how many of them are made to look different.
+FILMS, AUGMENTED = 1000, 500
+# Principal axes that are kept, so that gate.npz stays below 200 KB also for 1,920 channels.
+_AXES = 32
+_QUANTILE = 0.99
+# Of embeddings of length 1.
+_LEAST_VARIANCE = 1e-9
+_NO_LIMITS = GateLimits(float("inf"), float("inf"))
+
+
+@dataclass(frozen=True, slots=True)
+class GateFigures:
+    """How many images of each kind get which verdict.
+
+    Attributes:
+        validation: by verdict.
+        augmented: training films that were made to look different; they set the limit.
+        non_films: by category, those that did not set the limit; empty if there are none.
+    """
+
+    validation: dict[str, int]
+    augmented: dict[str, int]
+    non_films: dict[str, dict[str, int]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it stands in ``report.json``."""
+        return asdict(self)
+
+
+def augmented_films(pixels: NDArray[np.uint8], *, seed: int) -> NDArray[np.uint8]:
+    """Films ``[N, H, W, 1] uint8`` made to look different, by the defaults of augmentation.
+
+    The model's own recipe is not asked: what a film may look like does not depend on it.
+    """
+    random = np.random.default_rng(seed)
+    changed = [augment(image[:, :, 0], Augmentation(), random) for image in pixels]
+    return np.stack(changed)[..., np.newaxis]
+
+
+def film_gate(model: keras.Model, films: NDArray[np.uint8]) -> Gate:
+    """A gate that knows where films lie and has no limits yet.
+
+    Args:
+        model: keeps the model contract and has an ``embedding``.
+        films: ``[N, H, W, 1] uint8``, training films.
+    """
+    embeddings = transformed(_embeddings(model, films))
+    mean = embeddings.mean(axis=0)
+    _, scales, axes = np.linalg.svd(embeddings - mean, full_matrices=False)
+    # Channels that never change have no variance; a device's rounding must not count as distance.
+    variances = np.maximum(scales**2 / (len(films) - 1), _LEAST_VARIANCE)
+    kept = min(_AXES, len(variances) - 1)
+    small = thumbnails(films)
+    small /= np.maximum(np.linalg.norm(small, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    film = small.mean(axis=0)
+    gate = Gate(
+        mean=mean,
+        axes=axes[:kept],
+        variances=variances[:kept],
+        residual=max(float(variances[kept:].sum() / (embeddings.shape[1] - kept)), _LEAST_VARIANCE),
+        film=film / np.linalg.norm(film),
+        limits=_NO_LIMITS,
+    )
+    # As the device will read it, rounded.
+    return Gate.from_bytes(gate.to_bytes(), _NO_LIMITS)
+
+
+def with_limits(
+    gate: Gate,
+    engine: Engine,
+    *,
+    validation: tuple[NDArray[np.uint8], NDArray[np.float32]],
+    augmented: NDArray[np.uint8],
+    non_films: NonFilms | None,
+) -> tuple[Gate, GateFigures]:
+    """Set a variant's limits, and count what they do.
+
+    Args:
+        gate: from :func:`film_gate`.
+        engine: the variant.
+        validation: films ``[N, H, W, 1] uint8`` and the variant's embeddings ``[N, C]`` of them.
+        augmented: from :func:`augmented_films`.
+        non_films: from :func:`cxr_edge_convert.non_films.read_non_films`.
+    """
+    changed = (augmented, engine_outputs(engine, augmented)["embedding"])
+    suspicious = float(np.quantile(gate.distance(validation[1]), _QUANTILE)) or 1.0
+    others = _beyond_other_checks(gate, engine, non_films)
+    rejected = rejection_limit(gate.distance(changed[1]), others)
+    gate = replace(gate, limits=GateLimits(suspicious, max(suspicious, rejected)))
+    verdicts = _Judge(gate, engine)
+    return gate, GateFigures(
+        validation=verdicts.counted(*validation),
+        augmented=verdicts.counted(*changed),
+        non_films=verdicts.by_category(non_films.half(fitting=False)) if non_films else {},
+    )
+
+
+def rejection_limit(films: NDArray[np.floating], others: NDArray[np.floating]) -> float:
+    """The distance that best separates films from other things.
+
+    Args:
+        films: ``[N]`` distances of films that must not be rejected.
+        others: ``[M]`` of things that should; may be empty.
+
+    Returns:
+        Of the distances that occur the one at which the share of films up to it and the share of
+        others beyond it have the highest sum, the lowest if several have; the 99% quantile of films
+        if there are no others.
+    """
+    if not len(others):
+        return float(np.quantile(films, _QUANTILE))
+    candidates = np.unique(np.concatenate([films, others]))
+    kept = np.searchsorted(np.sort(films), candidates, side="right") / len(films)
+    caught = 1 - np.searchsorted(np.sort(others), candidates, side="right") / len(others)
+    return float(candidates[np.argmax(kept + caught)])
+
+
+def _beyond_other_checks(
+    gate: Gate, engine: Engine, non_films: NonFilms | None
+) -> NDArray[np.float32]:
+    """Distances of the things that only the distance can tell from films."""
+    if non_films is None:
+        return np.empty(0, dtype=np.float32)
+    half = non_films.half(fitting=True)
+    embeddings = engine_outputs(engine, half.inputs)["embedding"]
+    verdicts = _Judge(gate, engine).verdicts(half.inputs, embeddings, half.objections)
+    return gate.distance(embeddings)[[verdict != REJECTED for verdict in verdicts]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """A gate with the engine whose embeddings it judges."""
+
+    gate: Gate
+    engine: Engine
+
+    def verdicts(
+        self,
+        inputs: NDArray[np.uint8],
+        embeddings: NDArray[np.float32],
+        objections: Sequence[tuple[str, ...]],
+    ) -> list[str]:
+        def embed(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return self.engine.run(image)["embedding"]
+
+        return [
+            self.gate.judge(words, image[np.newaxis], embedding[np.newaxis], embed).verdict
+            for image, embedding, words in zip(inputs, embeddings, objections)
+        ]
+
+    def counted(self, inputs: NDArray[np.uint8], embeddings: NDArray[np.float32]) -> dict[str, int]:
+        return _counts(self.verdicts(inputs, embeddings, [()] * len(inputs)))
+
+    def by_category(self, things: NonFilms) -> dict[str, dict[str, int]]:
+        if not len(things.inputs):
+            return {}
+        embeddings = engine_outputs(self.engine, things.inputs)["embedding"]
+        verdicts = self.verdicts(things.inputs, embeddings, things.objections)
+        return {
+            category: _counts([v for v, c in zip(verdicts, things.categories) if c == category])
+            for category in sorted(set(things.categories))
+        }
+
+
+def _counts(verdicts: Sequence[str]) -> dict[str, int]:
+    return dict(sorted(Counter(verdicts).items()))
+
+
+def _embeddings(model: keras.Model, films: NDArray[np.uint8]) -> NDArray[np.float32]:
+    batches = [
+        np.asarray(
+            model.predict_on_batch({"image": films[start : start + PREDICT_BATCH].astype("f4")})[
+                "embedding"
+            ]
+        )
+        for start in range(0, len(films), PREDICT_BATCH)
+    ]
+    return np.concatenate(batches)

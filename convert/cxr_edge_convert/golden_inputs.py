@@ -1,0 +1,60 @@
+"""Inputs that tell whether a device computes what was verified here.
+
+They lie on the line through the means of the two labels' training films, beyond them too: a mean of
+many films shows no patient, and along that line the probability goes from one side of the threshold
+to the other.
+"""
+
+import importlib.metadata
+import platform
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr_edge_runtime.engines import Engine
+from cxr_edge_runtime.selftest import MAX_SHIFT, GoldenInputs, probability
+
+# Steps along the line: 0 is the mean of normal films, 1 that of pneumonia.
+_PLACES = np.linspace(-4, 5, 91)
+# Near the threshold, yet beyond what a healthy device may move a probability by.
+_NEAR = 1.2 * MAX_SHIFT
+
+
+def label_means(films: NDArray[np.uint8], labels: Sequence[str]) -> NDArray[np.float64]:
+    """``[2, H, W]``: the mean of the films ``[N, H, W, 1] uint8`` of either label, NORMAL first."""
+    is_positive = np.asarray([label == "PNEUMONIA" for label in labels])
+    return np.stack([films[is_positive == which, :, :, 0].mean(axis=0) for which in (False, True)])
+
+
+def golden_inputs(
+    engine: Engine, means: NDArray[np.float64], *, temperature: float, threshold: float
+) -> GoldenInputs:
+    """Choose inputs and note what the engine makes of them.
+
+    Args:
+        engine: the variant.
+        means: from :func:`label_means`.
+        temperature: of the bundle.
+        threshold: of the bundle.
+
+    Returns:
+        The least and the most probable input, and on each side of the threshold the nearest that
+        a healthy device cannot move across it; fewer where the line does not cross it.
+    """
+    normal, pneumonia = means
+    line = normal + _PLACES[:, np.newaxis, np.newaxis] * (pneumonia - normal)
+    inputs = np.clip(np.round(line), 0, 255).astype(np.uint8)
+    probabilities = np.array([probability(engine, image, temperature) for image in inputs])
+    chosen = [int(probabilities.argmin()), int(probabilities.argmax())]
+    for side in (threshold - probabilities, probabilities - threshold):
+        safe = np.flatnonzero(side >= _NEAR)
+        if len(safe):
+            chosen.append(int(safe[side[safe].argmin()]))
+    kept = sorted(set(chosen))
+    version = importlib.metadata.version(engine.name)
+    return GoldenInputs(
+        inputs[kept],
+        probabilities[kept].astype(np.float32),
+        f"{engine.name} {version}, {engine.kernels}, {platform.machine()}",
+    )
