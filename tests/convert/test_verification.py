@@ -6,7 +6,7 @@ from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.verification import (
     Flip,
     Verification,
-    engine_logits,
+    engine_outputs,
     refit,
     verify,
 )
@@ -127,7 +127,7 @@ class _Broken:
 
 def test_engine_that_computes_no_number_is_refused() -> None:
     pixels = np.zeros((3, 1, 1, 1), np.uint8)
-    assert engine_logits(_Broken(), pixels).tolist() == [1.0, 1.0, 1.0]
+    assert engine_outputs(_Broken(), pixels)["logit"].tolist() == [[1.0], [1.0], [1.0]]
     pixels[1] = 1
-    with pytest.raises(EngineError, match="broken computed no number for 1 images"):
-        engine_logits(_Broken(), pixels)
+    with pytest.raises(EngineError, match=r"broken computed no number for 1 images \(logit\)"):
+        engine_outputs(_Broken(), pixels)

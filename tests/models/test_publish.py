@@ -43,6 +43,7 @@ def bundle(tiny_source: Source, tmp_path_factory: pytest.TempPathFactory) -> Bun
         failures=[],
         refit=None,
         calibration=None,
+        equipment=variant.equipment,
     )
     return Bundle.load(folder)
 
@@ -66,6 +67,8 @@ def test_published_bundle_has_the_test_figures_and_the_same_model(
         publish.publish(bundle, reading, parity, target)
     shipped = Bundle.load(target)
     assert shipped.model == bundle.model
+    for name in ("gate.npz", "selftest.npz"):
+        assert shipped.contents[name] == bundle.contents[name]
     assert shipped.manifest.threshold == bundle.manifest.threshold
     assert shipped.manifest.metrics["test"]["auc"].value == 0.9
     card = (target / "MODEL_CARD.md").read_text()

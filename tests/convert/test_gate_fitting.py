@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cxr_edge_convert.gate_fitting import (
+    augmented_films,
+    film_gate,
+    rejection_limit,
+    with_limits,
+)
+from cxr_edge_convert.non_films import NonFilms
+from cxr_edge_convert.sources import Source
+from cxr_edge_convert.verification import engine_outputs
+from cxr_edge_runtime.engines import Outputs
+from cxr_edge_runtime.gate import transformed
+from cxr_edge_runtime.manifest import MAX_GATE_BYTES
+
+
+class _KerasEngine:
+    name, kernels = "keras", "none"
+
+    def __init__(self, source: Source) -> None:
+        self._model = source.model
+
+    def run(self, image: NDArray[np.uint8]) -> Outputs:
+        outputs = self._model.predict_on_batch({"image": image.astype(np.float32)})
+        return {name: np.asarray(value) for name, value in outputs.items()}
+
+
+@pytest.fixture(scope="module")
+def films(tiny_source: Source) -> NDArray[np.uint8]:
+    return tiny_source.images.pixels(tiny_source.train.head(200).reset_index(drop=True))
+
+
+def test_limit_separates_films_from_other_things() -> None:
+    films, others = np.array([1.0, 2, 3, 4]), np.array([5.0, 6, 7])
+    assert rejection_limit(films, others) == 4
+    assert rejection_limit(others=films, films=others) == 7  # the wrong way round keeps all films
+    # One thing among the films and one film among the things.
+    assert rejection_limit(np.array([1.0, 2, 3, 9]), np.array([2.5, 6, 7, 8, 8.5])) == 3
+
+
+def test_limit_is_youdens_by_brute_force() -> None:
+    random = np.random.default_rng(0)
+    films, others = random.normal(0, 1, 50), random.normal(1, 1, 40)
+    best = max(
+        np.concatenate([films, others]),
+        key=lambda limit: (films <= limit).mean() + (others > limit).mean(),
+    )
+    assert rejection_limit(films, others) == pytest.approx(best)
+
+
+def test_limit_without_other_things_is_a_quantile_of_films() -> None:
+    assert rejection_limit(np.arange(101.0), np.empty(0)) == 99.0
+
+
+def test_distance_of_training_films_is_that_of_their_own_spread(
+    tiny_source: Source, films: NDArray[np.uint8]
+) -> None:
+    gate = film_gate(tiny_source.model, films)
+    embeddings = engine_outputs(_KerasEngine(tiny_source), films)["embedding"]
+    values = transformed(embeddings).astype(np.float64)
+    centred = values - values.mean(axis=0)
+    # With as many axes as matter, the distance is Mahalanobis' by the whole covariance.
+    squared = gate.distance(embeddings).astype(np.float64) ** 2
+    covariance = np.cov(centred.T) + 1e-12 * np.eye(centred.shape[1])
+    exact = np.einsum("ni,ij,nj->n", centred, np.linalg.inv(covariance), centred)
+    assert np.median(np.abs(squared / exact - 1)) < 0.2
+    assert len(gate.to_bytes()) <= MAX_GATE_BYTES
+    assert gate.to_bytes() == film_gate(tiny_source.model, films).to_bytes()
+
+
+def test_limits_are_ordered_and_the_counts_are_of_all_images(
+    tiny_source: Source, films: NDArray[np.uint8]
+) -> None:
+    engine = _KerasEngine(tiny_source)
+    validation = tiny_source.validation_pixels
+    random = np.random.default_rng(0)
+    noise = random.integers(0, 256, (12, *films.shape[1:]), dtype=np.uint8)
+    things = NonFilms(
+        noise,
+        [()] * 11 + [("it is in colour",)],
+        ["noise"] * 6 + ["snow"] * 6,
+        np.array([True, False] * 6),
+    )
+    gate, figures = with_limits(
+        film_gate(tiny_source.model, films),
+        engine,
+        validation=(validation, engine_outputs(engine, validation)["embedding"]),
+        augmented=augmented_films(films[:40], seed=0),
+        non_films=things,
+    )
+    assert 0 < gate.limits.suspicious <= gate.limits.rejected < np.inf
+    assert sum(figures.validation.values()) == len(validation)
+    beyond = figures.validation.get("suspicious", 0) + figures.validation.get("rejected", 0)
+    assert beyond <= np.ceil(0.01 * len(validation))
+    assert sum(figures.augmented.values()) == 40
+    assert {name: sum(c.values()) for name, c in figures.non_films.items()} == {
+        "noise": 3,
+        "snow": 3,
+    }
+    assert figures.non_films["snow"]["rejected"] >= 1  # the one in colour
+
+
+def test_changed_films_are_the_same_for_a_seed(films: NDArray[np.uint8]) -> None:
+    first, again, other = (augmented_films(films[:5], seed=seed) for seed in (0, 0, 1))
+    assert first.shape == films[:5].shape
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert not np.array_equal(first, films[:5])
