@@ -7,6 +7,15 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import BundleNotFound
 
 
+def shipped_bundles() -> list[Bundle]:
+    """The bundles that ship, the default one first.
+
+    Raises:
+        BundleError: the installation is damaged.
+    """
+    return [Bundle.load(cxr_edge_models.path(name)) for name in cxr_edge_models.names()]
+
+
 def load_bundle(name_or_folder: str | None) -> Bundle:
     """Load a bundle; a folder of that name goes before a shipped bundle, None is the default.
 

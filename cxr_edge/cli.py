@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cxr_edge.commands.benchmark import benchmark
 from cxr_edge.commands.classify import classify
 from cxr_edge.commands.clean import clean
 from cxr_edge.commands.compare import compare
@@ -15,8 +16,10 @@ from cxr_edge.commands.eda import eda
 from cxr_edge.commands.evaluate import evaluate
 from cxr_edge.commands.info import info
 from cxr_edge.commands.report import report
+from cxr_edge.commands.selftest import selftest
 from cxr_edge.commands.split import split
 from cxr_edge.commands.train import train
+from cxr_edge.commands.verify import verify
 from cxr_edge.terminal import say
 from cxr_edge_runtime.errors import CxrEdgeError, ExtraMissing
 
@@ -48,6 +51,9 @@ def _needs(extra: str, command: Callable[..., Any]) -> Callable[..., Any]:
 
 app.command()(classify)
 app.command()(info)
+app.command()(verify)
+app.command()(selftest)
+app.command()(benchmark)
 app.command()(_needs("train", clean))
 app.command()(_needs("train", split))
 app.command()(_needs("train", eda))

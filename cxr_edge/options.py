@@ -24,6 +24,15 @@ Root = Annotated[
     ),
 ]
 Splits = Annotated[Path, typer.Option("--splits", help="splits.csv, from cxr-edge split.")]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="ai-edge-litert, tflite-runtime or onnxruntime; the first that is installed and runs "
+        "the bundle without it.",
+    ),
+]
 BundleOption = Annotated[
     str | None,
     typer.Option(

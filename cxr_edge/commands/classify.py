@@ -48,6 +48,7 @@ def classify(
         bool, typer.Option("--force", help="Answer even where the image looks like no chest X-ray.")
     ] = False,
     bundle: options.BundleOption = None,
+    engine: options.Engine = None,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -90,7 +91,7 @@ def classify(
         done = failed = 0
         for image, result in classify_all(
             chain(first, inputs),
-            lambda: Classifier(loaded, threads=engine_threads),
+            lambda: Classifier(loaded, threads=engine_threads, engine=engine),
             workers=workers,
             force=force,
         ):

@@ -1,8 +1,14 @@
 """``cxr-edge info``."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from cxr_edge_runtime.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from cxr_edge_runtime.bundle import Bundle
 
 _MISSING = {
     "cam": "no heat map: the model gives no activation map",
@@ -18,10 +24,16 @@ def info(
             help="A bundle's folder or the name of a shipped one; the default one without it.",
         ),
     ] = None,
+    every: Annotated[bool, typer.Option("--list", help="List the bundles that ship.")] = False,
 ) -> None:
     """Say what a bundle is, what was measured of it and what it cannot do."""
-    from cxr_edge.bundles import load_bundle
+    from cxr_edge.bundles import load_bundle, shipped_bundles
 
+    if every:
+        if bundle is not None:
+            raise InvalidRequest("--list names all bundles that ship; leave BUNDLE out")
+        _print_list(shipped_bundles())
+        return
     loaded = load_bundle(bundle)
     manifest = loaded.manifest
     entry = manifest.files[manifest.model.file]
@@ -51,3 +63,14 @@ def info(
         typer.echo("missing    no input gate: every image gets an answer")
     typer.echo(f"use        {manifest.intended_use}")
     typer.echo(manifest.notice)
+
+
+def _print_list(bundles: "Sequence[Bundle]") -> None:
+    width = max(len(bundle.manifest.name) for bundle in bundles)
+    typer.echo(f"{'name':<{width}}  version  format  quantization       bytes  digest")
+    for bundle in bundles:
+        manifest = bundle.manifest
+        typer.echo(
+            f"{manifest.name:<{width}}  {manifest.version:<7}  {manifest.model.format:<6}  "
+            f"{manifest.model.quantization:<12}  {len(bundle.model):>10,}  {bundle.digest[:12]}"
+        )

@@ -7,7 +7,7 @@ order of the images.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 
 from cxr_edge_runtime.classifier import Classifier, Prediction
@@ -27,7 +27,7 @@ def classify_all(
     *,
     workers: int,
     force: bool = False,
-) -> Iterator[tuple[Path, Result]]:
+) -> Generator[tuple[Path, Result]]:
     """Classify images in turn, several at once.
 
     Args:

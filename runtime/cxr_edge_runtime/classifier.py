@@ -50,19 +50,20 @@ class Prediction:
 class Classifier:
     """A bundle ready to classify; not to be shared between threads."""
 
-    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle, *, threads: int = 1, engine: str | None = None) -> None:
         """Load the bundle's model.
 
         Args:
             bundle: a loaded bundle.
             threads: threads of the engine.
+            engine: see :func:`cxr_edge_runtime.engines.open_engine`.
 
         Raises:
             EngineError: the model cannot be loaded.
             BundleInvalid: the gate cannot be read.
         """
         self.bundle = bundle
-        self.engine: Engine = open_engine(bundle, threads=threads)
+        self.engine: Engine = open_engine(bundle, threads=threads, engine=engine)
         limits = bundle.manifest.gate
         self._gate = Gate.from_bytes(bundle.contents[GATE_FILE], limits) if limits else None
 

@@ -9,7 +9,6 @@ import pytest
 from cxr_edge_convert import writing
 from cxr_edge_convert.conversion import Settings, Variant, make_variants
 from cxr_edge_convert.limits import Limits
-from cxr_edge_convert.measuring import Timing
 from cxr_edge_convert.packaging import METADATA_KEY
 from cxr_edge_convert.report.rendering import render_again
 from cxr_edge_convert.sources import Source
@@ -18,6 +17,7 @@ from cxr_edge_convert.writing import check_output, write_all
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.engines import open_engine
 from cxr_edge_runtime.errors import InvalidRequest, ReportError
+from cxr_edge_runtime.measuring import Timing
 from cxr_edge_train.runs import read_run
 
 SETTINGS = Settings(

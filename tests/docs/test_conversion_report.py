@@ -6,11 +6,11 @@ from typing import Any
 
 from cxr_edge_convert.conversion import Settings, make_variants
 from cxr_edge_convert.limits import Limits
-from cxr_edge_convert.measuring import Timing
 from cxr_edge_convert.report.content import report_content
 from cxr_edge_convert.report.storage import REPORT_SCHEMA_VERSION
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import TFLITE, wanted_schemes
+from cxr_edge_runtime.measuring import Timing
 
 PAGE = Path(__file__).parents[2] / "docs" / "conversion-report.md"
 # Names that come from elsewhere: metrics, versions of packages, the fields of an interval.

@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from cxr_edge_convert.conversion import Settings, Variant
-from cxr_edge_convert.measuring import Timing
 from cxr_edge_convert.report.storage import REPORT_SCHEMA_VERSION, Content
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import FLOAT32
 from cxr_edge_runtime.manifest import NOTICE
+from cxr_edge_runtime.measuring import Timing
 
 REJECTED = "rejected"
 

@@ -11,6 +11,9 @@ from cxr_edge_runtime.manifest import InputEntry
 
 Outputs = dict[str, NDArray[np.float32]]
 
+# The packages that run a model of each format, the preferred one first.
+ENGINES = {"tflite": ("ai-edge-litert", "tflite-runtime"), "onnx": ("onnxruntime",)}
+
 
 class Engine(Protocol):
     """A loaded model."""
@@ -33,21 +36,37 @@ class Engine(Protocol):
         ...
 
 
-def open_engine(bundle: Bundle, *, threads: int = 1) -> Engine:
-    """Load the bundle's model into the engine for its format.
+def open_engine(bundle: Bundle, *, threads: int = 1, engine: str | None = None) -> Engine:
+    """Load the bundle's model into an engine for its format.
+
+    Args:
+        bundle: a loaded bundle.
+        threads: threads of the engine.
+        engine: one of :data:`ENGINES` of the format; the first that is installed if None.
 
     Raises:
-        EngineMissing: no engine for the format is installed.
+        EngineMissing: no such engine is installed.
         EngineError: the engine does not take the model, or the model breaks the contract.
     """
     manifest = bundle.manifest
     return open_model(
-        bundle.model, manifest.model.format, manifest.input, manifest.outputs, threads=threads
+        bundle.model,
+        manifest.model.format,
+        manifest.input,
+        manifest.outputs,
+        threads=threads,
+        engine=engine,
     )
 
 
 def open_model(
-    model: bytes, format: str, entry: InputEntry, outputs: tuple[str, ...], *, threads: int = 1
+    model: bytes,
+    format: str,
+    entry: InputEntry,
+    outputs: tuple[str, ...],
+    *,
+    threads: int = 1,
+    engine: str | None = None,
 ) -> Engine:
     """Load a model that is in no bundle yet.
 
@@ -57,18 +76,24 @@ def open_model(
         entry: what its input must be.
         outputs: which outputs it must have.
         threads: threads of the engine.
+        engine: see :func:`open_engine`.
 
     Raises:
-        EngineMissing: no engine for the format is installed.
+        EngineMissing: no such engine is installed.
         EngineError: the engine does not take the model, or the model breaks the contract.
     """
+    if engine is not None and engine not in ENGINES[format]:
+        raise EngineError(
+            f"{engine} runs no {format} model; {format} is run by {' and '.join(ENGINES[format])}"
+        )
     if format == "onnx":
         from cxr_edge_runtime.engines.onnx import OnnxEngine
 
         return OnnxEngine(model, entry, outputs, threads=threads)
     from cxr_edge_runtime.engines.litert import LiteRtEngine
 
-    return LiteRtEngine(model, entry, outputs, threads=threads)
+    names = ENGINES["tflite"] if engine is None else (engine,)
+    return LiteRtEngine(model, entry, outputs, threads=threads, names=names)
 
 
 def to_stored(image: NDArray[np.uint8], entry: InputEntry) -> NDArray[np.float32 | np.int8]:

@@ -1,5 +1,7 @@
 """TFLite models through LiteRT (``ai-edge-litert``), or its predecessor ``tflite-runtime``."""
 
+import importlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +14,23 @@ from cxr_edge_runtime.native_output import stderr_silenced
 
 # The identifier every TFLite flatbuffer has at byte 4.
 _MAGIC = b"TFL3"
+_MODULES = {
+    "ai-edge-litert": "ai_edge_litert.interpreter",
+    "tflite-runtime": "tflite_runtime.interpreter",
+}
 
 
 class LiteRtEngine:
     """A TFLite model in an interpreter of its own; not to be shared between threads."""
 
     def __init__(
-        self, model: bytes, entry: InputEntry, outputs: tuple[str, ...], *, threads: int = 1
+        self,
+        model: bytes,
+        entry: InputEntry,
+        outputs: tuple[str, ...],
+        *,
+        threads: int = 1,
+        names: Sequence[str] = tuple(_MODULES),
     ) -> None:
         """Load a model.
 
@@ -27,14 +39,15 @@ class LiteRtEngine:
             entry: the manifest's description of the input, compared with the model's own.
             outputs: the names of its outputs, compared too.
             threads: threads of the interpreter.
+            names: packages to try, in this order.
 
         Raises:
-            EngineMissing: neither package is installed.
+            EngineMissing: none of the packages is installed.
             EngineError: the interpreter refuses the model, or the model breaks the contract.
         """
         if model[4:8] != _MAGIC:
             raise EngineError("the model is not a TFLite file")
-        interpreter_class, self.name = _interpreter_class()
+        interpreter_class, self.name = _interpreter_class(names)
         try:
             with stderr_silenced():
                 interpreter = interpreter_class(model_content=model, num_threads=threads)
@@ -77,18 +90,10 @@ class LiteRtEngine:
             raise EngineError(f"the model's logit has shape {outputs['logit']['shape']}, not [1 1]")
 
 
-def _interpreter_class() -> tuple[Any, str]:
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-
-        return Interpreter, "ai-edge-litert"
-    except ModuleNotFoundError:
-        pass
-    try:
-        from tflite_runtime.interpreter import Interpreter
-
-        return Interpreter, "tflite-runtime"
-    except ModuleNotFoundError:
-        raise EngineMissing(
-            "no TFLite engine is installed; run: pip install ai-edge-litert"
-        ) from None
+def _interpreter_class(names: Sequence[str]) -> tuple[Any, str]:
+    for name in names:
+        try:
+            return importlib.import_module(_MODULES[name]).Interpreter, name
+        except ModuleNotFoundError:
+            continue
+    raise EngineMissing(f"no TFLite engine is installed; run: pip install {names[0]}")

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from cxr_edge_convert.measuring import measure
 from cxr_edge_runtime.errors import EngineError
+from cxr_edge_runtime.measuring import measure
 
 
 def test_each_number_of_threads_is_measured_in_a_process_of_its_own(golden_bundle: Path) -> None:

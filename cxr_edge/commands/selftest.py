@@ -1,0 +1,67 @@
+"""``cxr-edge selftest``."""
+
+import typer
+
+from cxr_edge import options
+from cxr_edge_runtime.errors import LimitMissed
+
+
+def selftest(
+    bundle: options.BundleOption = None,
+    engine: options.Engine = None,
+    threads: options.Threads = 1,
+    as_json: options.AsJson = False,
+) -> None:
+    """Compare this device with the one that made the bundle: same decisions, probabilities alike.
+
+    Exit code 4 when they differ.
+    """
+    from cxr_edge.bundles import load_bundle
+    from cxr_edge_runtime.engines import open_engine
+    from cxr_edge_runtime.selftest import MAX_SHIFT, run_selftest
+
+    loaded = load_bundle(bundle)
+    opened = open_engine(loaded, threads=threads, engine=engine)
+    golden, outcomes = run_selftest(loaded, opened)
+    largest = max(abs(outcome.computed - outcome.expected) for outcome in outcomes)
+    failed = [outcome for outcome in outcomes if not outcome.passed]
+    here = f"{opened.name}, {opened.kernels}"
+    if as_json:
+        import json
+
+        typer.echo(
+            json.dumps(
+                {
+                    "passed": not failed,
+                    "engine": opened.name,
+                    "kernels": opened.kernels,
+                    "made_with": golden.made_with,
+                    "largest_shift": round(largest, 6),
+                    "inputs": [
+                        {
+                            "expected": round(outcome.expected, 6),
+                            "computed": round(outcome.computed, 6),
+                            "passed": outcome.passed,
+                        }
+                        for outcome in outcomes
+                    ],
+                    "bundle": loaded.digest,
+                    "notice": loaded.manifest.notice,
+                }
+            )
+        )
+    else:
+        typer.echo(f"here       {here}\nmade with  {golden.made_with}")
+        typer.echo("expected  computed")
+        for outcome in outcomes:
+            typer.echo(
+                f"{outcome.expected:>8.4f}  {outcome.computed:>8.4f}  "
+                f"{'passed' if outcome.passed else 'FAILED'}"
+            )
+        typer.echo(loaded.manifest.notice)
+    if failed:
+        raise LimitMissed(
+            f"{len(failed)} of {len(outcomes)} golden inputs differ by more than {MAX_SHIFT} or "
+            f"in the decision (largest difference {largest:.3f}) with {here}; do not use this "
+            "bundle on this device"
+        )

@@ -1,0 +1,69 @@
+"""What the machine says of itself: model, temperature, and whether it slows itself down."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+_MODEL = "proc/device-tree/model"
+_TEMPERATURES = "sys/class/thermal/thermal_zone*/temp"
+# The Raspberry Pi's firmware; bits as documented for `vcgencmd get_throttled`.
+_THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
+_NOW = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
+_SINCE_BOOT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """As far as the machine tells.
+
+    Attributes:
+        model: for example ``Raspberry Pi Zero 2 W Rev 1.0``; None where nothing tells.
+        temperature_c: of the hottest sensor, degrees Celsius.
+        slowed: what slows the processor now, and what did since it was started; None where nothing
+            tells, empty where nothing does.
+    """
+
+    model: str | None
+    temperature_c: float | None
+    slowed: tuple[str, ...] | None
+
+
+def device_state(root: Path = Path("/")) -> DeviceState:
+    """Read the state of the machine; what cannot be read is None.
+
+    Args:
+        root: where ``/proc`` and ``/sys`` lie.
+    """
+    model = _text(root / _MODEL)
+    sensors = [_number(path) for path in sorted(root.glob(_TEMPERATURES))]
+    celsius = [value / 1000 for value in sensors if value is not None]
+    throttled = _number(root / _THROTTLED, base=16)
+    return DeviceState(
+        model.rstrip("\0") if model else None,
+        max(celsius) if celsius else None,
+        None if throttled is None else _slowed(throttled),
+    )
+
+
+def _slowed(bits: int) -> tuple[str, ...]:
+    now = [words for bit, words in _NOW.items() if bits >> bit & 1]
+    before = [
+        f"{words} since start-up"
+        for bit, words in _NOW.items()
+        if bits >> (bit + _SINCE_BOOT) & 1 and words not in now
+    ]
+    return (*now, *before)
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
+
+
+def _number(path: Path, base: int = 10) -> int | None:
+    text = _text(path)
+    try:
+        return int(text, base) if text else None
+    except ValueError:
+        return None
