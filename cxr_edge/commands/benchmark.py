@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cxr_edge import options
-from cxr_edge_runtime.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from cxr_edge_runtime.device import DeviceState
@@ -47,7 +46,7 @@ def benchmark(
         films = []
         for path, error in expand(images or [], recursive=False, stdin=sys.stdin):
             if error:
-                raise InvalidRequest(str(error))
+                raise error
             films.append(path)
         if not films:
             film = Path(folder) / "drawn.jpeg"
@@ -86,7 +85,7 @@ def _print(found: dict[str, Any], before: "DeviceState", after: "DeviceState") -
             f"{row['p50_ms']:>7.2f}  {row['p95_ms']:>7.2f}  {row['p99_ms']:>7.2f}  "
             f"{row['peak_memory_mb']:>7.1f}"
         )
-    films = "a drawn film" if found["films"] == "drawn" else f"{found['films']} films"
+    films = "a drawn film" if found["films"] == "drawn" else f"{found['films']} given"
     typer.echo(f"\none at a time, {films}   p50 ms   p95 ms   p99 ms")
     for name, row in found["stages_ms"].items():
         typer.echo(

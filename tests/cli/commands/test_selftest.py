@@ -1,0 +1,74 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cxr_edge_models
+from cxr_edge_runtime.bundle import Bundle, describe_files, write_bundle
+from cxr_edge_runtime.manifest import SELFTEST_FILE
+from cxr_edge_runtime.selftest import GoldenInputs
+
+
+@pytest.fixture
+def other_device(tmp_path: Path) -> Path:
+    """A bundle with one golden input of which this device computes something else."""
+    shipped = Bundle.load(cxr_edge_models.path(cxr_edge_models.DEFAULT))
+    golden = GoldenInputs.from_bytes(shipped.contents[SELFTEST_FILE])
+    moved = golden.probabilities.copy()
+    moved[-1] -= 0.2
+    contents = dict(shipped.contents) | {
+        SELFTEST_FILE: replace(golden, probabilities=moved).to_bytes()
+    }
+    manifest = replace(shipped.manifest, files=describe_files(contents))
+    write_bundle(tmp_path / "other", manifest, contents)
+    return tmp_path / "other"
+
+
+def test_healthy_device_passes_and_says_what_computed(cxr_edge: Any) -> None:
+    outcome = cxr_edge("selftest")
+    assert outcome.code == 0, outcome.err
+    lines = outcome.out.splitlines()
+    assert lines[0].startswith("here       ai-edge-litert, ")
+    assert lines[1].startswith("made with  ai-edge-litert ")
+    assert [line.split()[-1] for line in lines[3:-1]] == ["passed"] * 4
+    assert lines[-1] == "Research use only. Not a medical device."
+
+
+def test_device_that_differs_fails_with_exit_code_4(cxr_edge: Any, other_device: Path) -> None:
+    outcome = cxr_edge("selftest", "--bundle", other_device)
+    assert outcome.code == 4
+    assert outcome.out.count("FAILED") == 1
+    assert "1 of 4 golden inputs differ by more than 0.05" in outcome.err
+    assert "do not use this bundle on this device" in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_json_has_the_same(cxr_edge: Any, other_device: Path) -> None:
+    found = json.loads(cxr_edge("selftest", "--json").out)
+    assert found["passed"] is True
+    assert found["engine"] == "ai-edge-litert"
+    assert found["kernels"]
+    assert len(found["inputs"]) == 4
+    assert found["largest_shift"] < 0.05
+    assert found["notice"] == "Research use only. Not a medical device."
+    outcome = cxr_edge("selftest", "--json", "--bundle", other_device)
+    assert outcome.code == 4
+    found = json.loads(outcome.out)
+    assert (found["passed"], found["inputs"][-1]["passed"]) == (False, False)
+    assert found["largest_shift"] == pytest.approx(0.2, abs=0.05)
+
+
+def test_bundle_without_golden_inputs_is_one_line(cxr_edge: Any, golden_bundle: Path) -> None:
+    outcome = cxr_edge("selftest", "--bundle", golden_bundle)
+    assert outcome.code == 1
+    assert "has no golden inputs" in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_engine_is_chosen_by_name(cxr_edge: Any) -> None:
+    assert cxr_edge("selftest", "--engine", "ai-edge-litert").code == 0
+    outcome = cxr_edge("selftest", "--engine", "onnxruntime")
+    assert outcome.code == 1
+    assert "onnxruntime runs no tflite model; tflite is run by ai-edge-litert" in outcome.err
