@@ -1,36 +1,33 @@
 """The ``cxr-edge`` command: commands are gathered here, errors become one line and an exit code."""
 
 import functools
+import importlib
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
-from cxr_edge.commands.benchmark import benchmark
-from cxr_edge.commands.classify import classify
-from cxr_edge.commands.clean import clean
-from cxr_edge.commands.compare import compare
-from cxr_edge.commands.convert import convert
-from cxr_edge.commands.eda import eda
-from cxr_edge.commands.evaluate import evaluate
-from cxr_edge.commands.info import info
-from cxr_edge.commands.report import report
-from cxr_edge.commands.selftest import selftest
-from cxr_edge.commands.split import split
-from cxr_edge.commands.train import train
-from cxr_edge.commands.verify import verify
 from cxr_edge.terminal import say
 from cxr_edge_runtime.errors import CxrEdgeError, ExtraMissing
 
-# Plain help: rich would triple the time to start.
-app = typer.Typer(
-    name="cxr-edge",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+# Every command is the function of its name in the module of its name; each with the extra that it
+# needs. The order is that of the help.
+_COMMANDS = {
+    "classify": None,
+    "info": None,
+    "verify": None,
+    "selftest": None,
+    "benchmark": None,
+    "clean": "train",
+    "split": "train",
+    "eda": "train",
+    "train": "train",
+    "compare": "train",
+    "convert": "convert",
+    "report": "convert",
+    "evaluate": "train",
+}
 
 
 def _needs(extra: str, command: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,21 +46,6 @@ def _needs(extra: str, command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-app.command()(classify)
-app.command()(info)
-app.command()(verify)
-app.command()(selftest)
-app.command()(benchmark)
-app.command()(_needs("train", clean))
-app.command()(_needs("train", split))
-app.command()(_needs("train", eda))
-app.command()(_needs("train", train))
-app.command()(_needs("train", compare))
-app.command()(_needs("convert", convert))
-app.command()(_needs("convert", report))
-app.command()(_needs("train", evaluate))
-
-
 def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib import metadata  # 25 ms that no other command should wait for
@@ -72,7 +54,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
@@ -84,10 +65,29 @@ def _root(
     """
 
 
+def _app(arguments: list[str]) -> typer.Typer:
+    """The commands that these arguments can mean: importing all costs more than the lightest."""
+    # Plain help: rich would triple the time to start.
+    app = typer.Typer(
+        name="cxr-edge",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_root)
+    named = [name for name in arguments[:1] if name in _COMMANDS]
+    for name in named or _COMMANDS:
+        command = getattr(importlib.import_module(f"cxr_edge.commands.{name}"), name)
+        extra = _COMMANDS[name]
+        app.command()(_needs(extra, command) if extra else command)
+    return app
+
+
 def main() -> None:
     """Run the command line; what the user did wrong ends in one line and the error's exit code."""
     try:
-        app(prog_name="cxr-edge")
+        _app(sys.argv[1:])(prog_name="cxr-edge")
     except CxrEdgeError as error:
         say(f"cxr-edge: {error}")
         sys.exit(error.exit_code)

@@ -1,10 +1,8 @@
-"""Results of ``classify`` as a table, as JSON lines and as CSV."""
+"""Results of ``classify`` as a table and as JSON lines."""
 
-import csv
 import json
-import os
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Protocol
 
 import typer
 
@@ -13,11 +11,6 @@ from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import error_as_json, result_as_json
 from cxr_edge_runtime.errors import CxrEdgeError
-
-CSV_COLUMNS = (
-    "file", "label", "probability", "threshold", "gate", "reasons", "warnings", "error", "bundle",
-    "notice",
-)  # fmt: skip
 
 
 class Writer(Protocol):
@@ -85,35 +78,3 @@ class JsonWriter:
 
     def close(self) -> None:
         """Nothing is left to write: each line has the notice."""
-
-
-class CsvWriter:
-    """A row an image in a file; to be closed, whatever happens."""
-
-    def __init__(self, file: TextIO, bundle: Bundle) -> None:
-        """Write to an open file, the header first."""
-        self._bundle = bundle
-        self._rows = csv.DictWriter(file, CSV_COLUMNS, restval="")
-        self._rows.writeheader()
-
-    def write(self, image: Path, result: Result) -> None:
-        """Write one result."""
-        manifest = self._bundle.manifest
-        # Bytes of a name that are not UTF-8 become escapes.
-        name = os.fsencode(image).decode("utf-8", "backslashreplace")
-        row = {"file": name, "bundle": self._bundle.digest, "notice": manifest.notice}
-        if isinstance(result, CxrEdgeError):
-            row |= {"error": str(result).encode("utf-8", "backslashreplace").decode()}
-        else:
-            row |= {
-                "label": result.label or "",
-                "probability": "" if result.probability is None else f"{result.probability:.6f}",
-                "threshold": f"{result.threshold:.6f}",
-                "gate": result.gate.verdict,
-                "reasons": "; ".join(result.gate.reasons),
-                "warnings": "; ".join(result.warnings),
-            }
-        self._rows.writerow(row)
-
-    def close(self) -> None:
-        """Nothing is left to write; the file is its opener's."""

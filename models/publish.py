@@ -100,7 +100,8 @@ def publish(bundle: Bundle, reading: dict[str, Any], parity: dict[str, Any], tar
     manifest = replace(bundle.manifest, metrics=bundle.manifest.metrics | {"test": figures})
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         staging = Path(folder) / target.name
-        seal(staging, manifest, bundle.contents, more_card=card_sections(reading, parity))
+        contents = {name: bundle.read(name) for name in manifest.files}
+        seal(staging, manifest, contents, more_card=card_sections(reading, parity))
         shutil.rmtree(target, ignore_errors=True)
         staging.rename(target)
 

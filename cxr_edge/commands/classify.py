@@ -114,10 +114,11 @@ def classify(
 def _writers(
     bundle: "Bundle", *, as_json: bool, csv: Path | None, files: "ExitStack"
 ) -> "list[Writer]":
-    from cxr_edge.results import CsvWriter, JsonWriter, TableWriter
+    from cxr_edge.results import JsonWriter, TableWriter
 
     writers: list[Writer] = [JsonWriter(bundle) if as_json else TableWriter(bundle)]
     if csv is not None:
+        from cxr_edge.csv_results import CsvWriter
         from cxr_edge_runtime.files import replacing
 
         temporary = files.enter_context(replacing(csv))

@@ -25,8 +25,8 @@ def verify(
 
     loaded = load_bundle(bundle)
     classifier = Classifier(loaded)
-    if SELFTEST_FILE in loaded.contents:
-        GoldenInputs.from_bytes(loaded.contents[SELFTEST_FILE])
+    if SELFTEST_FILE in loaded.manifest.files:
+        GoldenInputs.from_bytes(loaded.read(SELFTEST_FILE))
     typer.echo(f"{loaded.digest}  bundle.json")
     for name, entry in loaded.manifest.files.items():
         typer.echo(f"{entry.sha256}  {name}")

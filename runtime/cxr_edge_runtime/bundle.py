@@ -1,7 +1,6 @@
 """A bundle: a folder with a model and all that is needed to trust and run it."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,24 +17,19 @@ _MAX_MANIFEST_BYTES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A verified bundle in memory.
+    """A bundle whose files were all verified.
 
     Attributes:
         path: the folder it came from.
         manifest: what it says of itself.
         digest: SHA-256 of ``bundle.json``, hexadecimal; names the bundle beyond doubt.
-        contents: the bytes of every file by name, exactly those that were verified.
+        model: bytes of the model, exactly those that were verified.
     """
 
     path: Path
     manifest: Manifest
     digest: str
-    contents: Mapping[str, bytes]
-
-    @property
-    def model(self) -> bytes:
-        """The bytes of the model."""
-        return self.contents[self.manifest.model.file]
+    model: bytes
 
     @classmethod
     def load(cls, path: Path) -> "Bundle":
@@ -59,8 +53,23 @@ class Bundle:
                 f"{path / MANIFEST}: differs from its checksum in {CHECKSUM}; "
                 "copy the bundle again from where it was made"
             )
-        contents = {name: _verified(path / name, entry) for name, entry in manifest.files.items()}
-        return cls(path, manifest, digest, contents)
+        model = b""
+        for name, entry in manifest.files.items():
+            content = _verified(path / name, entry)
+            if name == manifest.model.file:
+                model = content
+        return cls(path, manifest, digest, model)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file, verified once more; of large ones only the model stays in memory.
+
+        Raises:
+            BundleInvalid: the bundle has no such file.
+            BundleCorrupted: it changed since the bundle was loaded.
+        """
+        if name not in self.manifest.files:
+            raise BundleInvalid(f"{self.path}: has no {name}")
+        return _verified(self.path / name, self.manifest.files[name])
 
 
 def write_bundle(path: Path, manifest: Manifest, contents: dict[str, bytes]) -> None:

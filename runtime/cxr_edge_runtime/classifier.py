@@ -65,7 +65,7 @@ class Classifier:
         self.bundle = bundle
         self.engine: Engine = open_engine(bundle, threads=threads, engine=engine)
         limits = bundle.manifest.gate
-        self._gate = Gate.from_bytes(bundle.contents[GATE_FILE], limits) if limits else None
+        self._gate = Gate.from_bytes(bundle.read(GATE_FILE), limits) if limits else None
 
     def classify(
         self, image: Path | GreyImage | NDArray[np.uint8], *, force: bool = False

@@ -67,7 +67,7 @@ _QUARTER_TURNS = frozenset({_UPRIGHT[5], _UPRIGHT[6], _UPRIGHT[7], _UPRIGHT[8]})
 # TIFF tags: bits of a sample, and what the lowest sample means.
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _MIN_IS_WHITE = 258, 262, 0
 # Rows that are read at once, to keep temporary arrays small.
-_ROWS = 256
+_ROWS = 32
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,12 +93,12 @@ def run_selftest(bundle: Bundle, engine: Engine) -> tuple[GoldenInputs, list[Out
         EngineError: the engine failed.
     """
     manifest = bundle.manifest
-    if SELFTEST_FILE not in bundle.contents:
+    if SELFTEST_FILE not in manifest.files:
         raise BundleInvalid(
             f"{bundle.path}: has no golden inputs ({SELFTEST_FILE}), so this device cannot be "
             "compared; convert the model again with this version"
         )
-    golden = GoldenInputs.from_bytes(bundle.contents[SELFTEST_FILE])
+    golden = GoldenInputs.from_bytes(bundle.read(SELFTEST_FILE))
     shape = (manifest.preprocess.height, manifest.preprocess.width)
     if golden.inputs.shape[1:] != shape:
         raise BundleInvalid(f"{SELFTEST_FILE}: inputs of {golden.inputs.shape[1:]}, not {shape}")

@@ -68,7 +68,7 @@ def test_published_bundle_has_the_test_figures_and_the_same_model(
     shipped = Bundle.load(target)
     assert shipped.model == bundle.model
     for name in ("gate.npz", "selftest.npz"):
-        assert shipped.contents[name] == bundle.contents[name]
+        assert shipped.read(name) == bundle.read(name)
     assert shipped.manifest.threshold == bundle.manifest.threshold
     assert shipped.manifest.metrics["test"]["auc"].value == 0.9
     card = (target / "MODEL_CARD.md").read_text()

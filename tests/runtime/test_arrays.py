@@ -21,6 +21,18 @@ def npz(**arrays: Any) -> bytes:
     return file.getvalue()
 
 
+def npy(array: Any) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def bomb() -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(file, a=np.zeros(1_000_000, np.float32))
+    return file.getvalue()
+
+
 def test_arrays_come_back_with_type_and_shape() -> None:
     found = unpacked(pack_arrays(ARRAYS))
     for name, array in ARRAYS.items():
@@ -37,6 +49,7 @@ def test_same_arrays_give_the_same_bytes() -> None:
     [
         (b"", "damaged"),
         (b"no archive at all", "damaged"),
+        (npy(np.ones(3)), "damaged"),  # numpy's other format, which is no archive
         (pack_arrays(ARRAYS)[:-30], "damaged"),
         (npz(a=np.ones(2)), "damaged"),  # b is missing
         (npz(a=np.array([{}], dtype=object), b=np.ones(1)), "damaged"),  # would need pickle
@@ -51,14 +64,14 @@ def test_what_is_no_such_archive_is_refused_in_one_line(content: bytes, reason: 
 
 
 def test_archive_that_unpacks_to_too_much_is_refused_unread() -> None:
-    content = pack_arrays({"a": np.zeros(1_000_000, np.float32)})
+    content = bomb()
     assert len(content) < 10_000
     with pytest.raises(BundleInvalid, match="unpacks to 4000"):
         unpacked(content, "a")
 
 
 def test_size_that_an_archive_understates_is_found() -> None:
-    content = bytearray(pack_arrays({"a": np.zeros(1_000_000, np.float32)}))
+    content = bytearray(bomb())
     directory = content.rindex(b"PK\x01\x02")
     content[directory + 24 : directory + 28] = (100).to_bytes(4, "little")
     with pytest.raises(BundleInvalid, match="damaged"):

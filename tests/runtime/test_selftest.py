@@ -6,7 +6,7 @@ import pytest
 
 import cxr_edge_models
 from cxr_edge_runtime.arrays import pack_arrays
-from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle import Bundle, describe_files, write_bundle
 from cxr_edge_runtime.engines import Outputs, open_engine
 from cxr_edge_runtime.errors import BundleInvalid
 from cxr_edge_runtime.manifest import MAX_SELFTEST_BYTES, SELFTEST_FILE
@@ -65,9 +65,13 @@ def test_bundle_without_golden_inputs_says_what_to_do(golden_bundle: Path) -> No
         run_selftest(bundle, open_engine(bundle))
 
 
-def test_inputs_of_another_size_are_refused(shipped: Bundle) -> None:
+def test_inputs_of_another_size_are_refused(shipped: Bundle, tmp_path: Path) -> None:
     golden = GoldenInputs(np.zeros((1, 8, 8), np.uint8), np.zeros(1, np.float32), "")
-    other = replace(shipped, contents={**shipped.contents, SELFTEST_FILE: golden.to_bytes()})
+    contents = {name: shipped.read(name) for name in shipped.manifest.files}
+    contents[SELFTEST_FILE] = golden.to_bytes()
+    manifest = replace(shipped.manifest, files=describe_files(contents))
+    write_bundle(tmp_path / "other", manifest, contents)
+    other = Bundle.load(tmp_path / "other")
     with pytest.raises(BundleInvalid, match=r"inputs of \(8, 8\), not \(224, 224\)"):
         run_selftest(other, open_engine(shipped))
 

@@ -15,10 +15,10 @@ from cxr_edge_runtime.selftest import GoldenInputs
 def other_device(tmp_path: Path) -> Path:
     """A bundle with one golden input of which this device computes something else."""
     shipped = Bundle.load(cxr_edge_models.path(cxr_edge_models.DEFAULT))
-    golden = GoldenInputs.from_bytes(shipped.contents[SELFTEST_FILE])
+    golden = GoldenInputs.from_bytes(shipped.read(SELFTEST_FILE))
     moved = golden.probabilities.copy()
     moved[-1] -= 0.2
-    contents = dict(shipped.contents) | {
+    contents = {name: shipped.read(name) for name in shipped.manifest.files} | {
         SELFTEST_FILE: replace(golden, probabilities=moved).to_bytes()
     }
     manifest = replace(shipped.manifest, files=describe_files(contents))
