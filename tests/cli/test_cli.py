@@ -75,7 +75,7 @@ def test_full_disk_is_one_line(cxr_edge: Any, monkeypatch: pytest.MonkeyPatch) -
     def full(**_: object) -> None:
         raise OSError(28, "No space left on device", "splits.csv")
 
-    monkeypatch.setattr(cli, "app", full)
+    monkeypatch.setattr(cli, "_app", lambda arguments: full)
     outcome = cxr_edge("split")
     assert outcome.code == 1
     assert outcome.err == "cxr-edge: [Errno 28] No space left on device: 'splits.csv'\n"
