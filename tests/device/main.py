@@ -1,0 +1,170 @@
+"""Run the built wheel as real aarch64 code: install, --help, classify, selftest in little memory.
+
+Without options every Python of Raspberry Pi OS on every processor. Exit code 0: all was run and
+passed; 1: a step failed; 77: none failed, but something could not be run here, and a line NOT RUN
+says what and why.
+"""
+
+import argparse
+import platform
+import re
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import debian
+from environment import Answer, Environment, build_wheel, emulated_environment, native_environment
+from memory import check_limit
+from report import Failed, NotRun, Report, Step
+
+# The emulator's names, and who has such a processor. LiteRT chooses its kernels by it, so that each
+# is a test of its own.
+CPUS = {"cortex-a53": "Pi 3, Zero 2 W", "cortex-a72": "Pi 4", "cortex-a76": "Pi 5"}
+
+# All the memory of a Zero 2 W.
+LIMIT_MB = 512
+
+# Between an emulated and a native probability: INT8 kernels of different processors round
+# differently.
+TOLERANCE = 0.05
+
+
+def main() -> int:
+    """Run what the options choose; the exit code."""
+    options = _options()
+    report = Report()
+    print("Seconds are those of this computer, not a device's; MB is the most memory in use.\n")
+    with tempfile.TemporaryDirectory(prefix="cxr-edge-device-") as name:
+        work = Path(name)
+        with report.step("memory limit") as limit:
+            check_limit(options.memory)
+            limit.note(f"{options.memory} MB for each command; what takes more is stopped")
+        limit_mb = options.memory if limit.passed else None
+        with report.step("wheel") as built:
+            wheel = (options.wheel or build_wheel(work)).resolve()
+            built.note(wheel.name)
+        if built.passed:
+            on_device = platform.machine() in ("aarch64", "arm64")
+            run = _natively if on_device else _emulated
+            run(options, report, wheel, work, limit_mb)
+    return report.close()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="tests/device/run",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--python", choices=[*debian.RELEASES], help="only this one")
+    parser.add_argument("--cpu", choices=[*CPUS], help="only this one")
+    parser.add_argument(
+        "--memory", type=int, default=LIMIT_MB, metavar="MB", help="limit (default: %(default)s)"
+    )
+    parser.add_argument("--wheel", type=Path, help="a built one (default: the checkout's is built)")
+    parser.add_argument(
+        "--native",
+        type=Path,
+        metavar="VENV",
+        help="an environment of this computer with the wheel in it (default: one is made)",
+    )
+    return parser.parse_args()
+
+
+def _emulated(
+    options: argparse.Namespace, report: Report, wheel: Path, work: Path, limit_mb: int | None
+) -> None:
+    with report.step("emulator") as step:
+        emulator = debian.emulator()
+        step.note(str(emulator))
+    if not step.passed:
+        return
+    with report.step("native answer") as step:
+        if options.native:
+            native = Environment(options.native.resolve())
+        else:
+            native = native_environment(work / "native")
+            native.install(wheel)
+        expected, _ = native.answers()
+        step.note(f"{len(expected)} sample images, on {platform.machine()}")
+    if not step.passed:
+        return
+    cpus = [options.cpu] if options.cpu else [*CPUS]
+    for python in [options.python] if options.python else [*debian.RELEASES]:
+        print(f"\nPython {python}, of Debian {debian.RELEASES[python]}")
+        with report.step("system") as step:
+            files = debian.aarch64_files(python)
+            environment = emulated_environment(work / python, emulator, files, python)
+            environment = replace(environment, cpu=cpus[0], limit_mb=limit_mb)
+            step.note(environment.machine())
+            if not step.lines[0].startswith("aarch64 "):
+                raise Failed("its Python is of another architecture")
+        if not step.passed:
+            continue
+        with report.step("install") as step:
+            _install(environment, wheel, step)
+        if not step.passed:
+            continue
+        for cpu in cpus:
+            print(f"\nPython {python} on {cpu} ({CPUS[cpu]})")
+            _commands(replace(environment, cpu=cpu), report, expected)
+
+
+def _natively(
+    options: argparse.Namespace, report: Report, wheel: Path, work: Path, limit_mb: int | None
+) -> None:
+    """On a device: its own Python on its own processor, whatever the options choose."""
+    print(f"\nPython {platform.python_version()} on this computer, which needs no emulator")
+    environment = replace(native_environment(work / "native"), limit_mb=limit_mb)
+    with report.step("install") as step:
+        _install(environment, wheel, step)
+    if step.passed:
+        _commands(environment, report, None)
+
+
+def _install(environment: Environment, wheel: Path, step: Step) -> None:
+    done = environment.install(wheel)
+    step.note(f"{_memory(done.peak_mb)}; {environment.size_mb()} MB on disk")
+
+
+def _commands(environment: Environment, report: Report, expected: dict[str, Answer] | None) -> None:
+    """What a user does on the device; ``expected`` are the native answers, where it is emulated."""
+    commands = ""
+    with report.step("--help") as step:
+        done = environment.cxr_edge("--help")
+        commands = done.out
+        if not re.search(r"^ +classify\b", commands, re.MULTILINE):
+            raise Failed("it does not list classify")
+        step.note(_memory(done.peak_mb))
+    with report.step("classify") as step:
+        answers, done = environment.answers()
+        for name, answer in answers.items():
+            there = f", {expected[name].probability:.4f} native" if expected else ""
+            step.note(f"{answer.label:<9}  {answer.probability:.4f}{there}  {name}")
+        step.lines.insert(0, _memory(done.peak_mb) + _compared(answers, expected))
+    with report.step("selftest") as step:
+        if not re.search(r"^ +selftest\b", commands, re.MULTILINE):
+            raise NotRun("this cxr-edge has no selftest yet")
+        step.note(_memory(environment.cxr_edge("selftest").peak_mb))
+
+
+def _compared(answers: dict[str, Answer], expected: dict[str, Answer] | None) -> str:
+    if expected is None:
+        return ""
+    if [*answers] != [*expected]:
+        raise Failed(f"it answered for {[*answers]}, natively for {[*expected]}")
+    largest = max(abs(answers[name].probability - expected[name].probability) for name in expected)
+    if any(answers[name].label != expected[name].label for name in expected):
+        raise Failed("another label than natively")
+    if largest > TOLERANCE:
+        raise Failed(f"a probability differs by {largest:.4f} from the native one")
+    return f"; the native labels, probabilities within {largest:.4f} (limit {TOLERANCE})"
+
+
+def _memory(peak_mb: int | None) -> str:
+    return "memory not measured" if peak_mb is None else f"{peak_mb} MB"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
