@@ -82,9 +82,15 @@ class Environment:
         return sum(path.stat().st_blocks * 512 for path in files) // 2**20
 
     def answers(self) -> tuple[dict[str, Answer], Finished]:
-        """What ``classify`` says of each sample image, by its name."""
+        """What ``classify`` says of each sample image, by its name.
+
+        Raises:
+            Failed: it failed, or left an image without an answer.
+        """
         done = self.cxr_edge("classify", "--json", "--threads", str(DEVICE_CORES), SAMPLES)
         results = [json.loads(line) for line in done.out.splitlines()]
+        if any(each.get("label") is None for each in results):
+            raise Failed(f"an image got no answer: {done.out}")
         return {
             Path(each["file"]).name: Answer(each["label"], each["probability"]) for each in results
         }, done
@@ -138,6 +144,8 @@ def pip(environment: Environment, *arguments: str | Path) -> Finished:
     except Failed:
         with tempfile.TemporaryDirectory() as folder:
             probe = [*command, "download", "--no-deps", "--no-cache-dir", "--dest", folder, "typer"]
-            if subprocess.run(probe, stdin=subprocess.DEVNULL, capture_output=True).returncode:
-                raise NotRun("pip can fetch no package here: no network?") from None
+            done = subprocess.run(probe, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode:
+            reason = done.stderr.strip().splitlines()[-1]
+            raise NotRun(f"pip can fetch no package here: {reason}") from None
         raise

@@ -25,8 +25,9 @@ CPUS = {"cortex-a53": "Pi 3, Zero 2 W", "cortex-a72": "Pi 4", "cortex-a76": "Pi 
 # All the memory of a Zero 2 W.
 LIMIT_MB = 512
 
-# Between an emulated and a native probability: INT8 kernels of different processors round
-# differently.
+# Between an emulated and a native probability. LiteRT's kernels for these processors agree with
+# those for x86-64 to five digits of the logit; its plain ones, which it takes where it knows no
+# better, are up to 0.17 away, 0.04 of probability.
 TOLERANCE = 0.05
 
 
@@ -45,7 +46,7 @@ def main() -> int:
             wheel = (options.wheel or build_wheel(work)).resolve()
             built.note(wheel.name)
         if built.passed:
-            on_device = platform.machine() in ("aarch64", "arm64")
+            on_device = (platform.system(), platform.machine()) == ("Linux", "aarch64")
             run = _natively if on_device else _emulated
             run(options, report, wheel, work, limit_mb)
     return report.close()
@@ -87,12 +88,14 @@ def _emulated(
             native = native_environment(work / "native")
             native.install(wheel)
         expected, _ = native.answers()
-        step.note(f"{len(expected)} sample images, on {platform.machine()}")
+        step.note(f"of {platform.machine()}, for {len(expected)} sample images")
+        for name, answer in expected.items():
+            step.note(f"{answer.label:<9}  {answer.probability:.4f}  {name}")
     if not step.passed:
         return
     cpus = [options.cpu] if options.cpu else [*CPUS]
     for python in [options.python] if options.python else [*debian.RELEASES]:
-        print(f"\nPython {python}, of Debian {debian.RELEASES[python]}")
+        report.heading(f"Python {python}, of Debian {debian.RELEASES[python]}")
         with report.step("system") as step:
             files = debian.aarch64_files(python)
             environment = emulated_environment(work / python, emulator, files, python)
@@ -107,7 +110,7 @@ def _emulated(
         if not step.passed:
             continue
         for cpu in cpus:
-            print(f"\nPython {python} on {cpu} ({CPUS[cpu]})")
+            report.heading(f"Python {python} on {cpu} ({CPUS[cpu]})")
             _commands(replace(environment, cpu=cpu), report, expected)
 
 
@@ -115,7 +118,7 @@ def _natively(
     options: argparse.Namespace, report: Report, wheel: Path, work: Path, limit_mb: int | None
 ) -> None:
     """On a device: its own Python on its own processor, whatever the options choose."""
-    print(f"\nPython {platform.python_version()} on this computer, which needs no emulator")
+    report.heading(f"Python {platform.python_version()} on this computer, not emulated")
     environment = replace(native_environment(work / "native"), limit_mb=limit_mb)
     with report.step("install") as step:
         _install(environment, wheel, step)
@@ -140,8 +143,7 @@ def _commands(environment: Environment, report: Report, expected: dict[str, Answ
     with report.step("classify") as step:
         answers, done = environment.answers()
         for name, answer in answers.items():
-            there = f", {expected[name].probability:.4f} native" if expected else ""
-            step.note(f"{answer.label:<9}  {answer.probability:.4f}{there}  {name}")
+            step.note(f"{answer.label:<9}  {answer.probability:.4f}  {name}")
         step.lines.insert(0, _memory(done.peak_mb) + _compared(answers, expected))
     with report.step("selftest") as step:
         if not re.search(r"^ +selftest\b", commands, re.MULTILINE):

@@ -105,9 +105,9 @@ def check_limit(limit_mb: int) -> None:
     try:
         greedy = run([sys.executable, "-c", f"b'x' * {limit_mb * MB}"], limit_mb=limit_mb)
     except (OSError, subprocess.SubprocessError) as error:
-        raise NotRun(f"memory limit (needs root and control groups: {error})") from error
+        raise NotRun(f"it needs root and control groups: {error}") from error
     if greedy.code == 0 or not greedy.out_of_memory:
-        raise NotRun(f"memory limit (a program that took {limit_mb} MB was not stopped)")
+        raise NotRun(f"a program that took {limit_mb} MB was not stopped")
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,8 @@ def _group(limit_mb: int | None) -> Iterator[_Group | None]:
     if limit_mb is None:
         yield None
         return
-    # The second version has no memory folder at its mount.
-    interface = next(each for each in INTERFACES if each.mount.is_dir())
+    first, second = INTERFACES  # the second version has no folder for memory alone
+    interface = first if first.mount.is_dir() else second
     folder = interface.mount / f"cxr-edge-device-{os.getpid()}"
     folder.mkdir()
     try:

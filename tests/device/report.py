@@ -34,7 +34,15 @@ class Report:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self._count = {"ok": 0, "FAILED": 0, "NOT RUN": 0}
+        self._ok = 0
+        self._heading = ""
+        self._failed: list[str] = []
+        self._not_run: list[str] = []
+
+    def heading(self, words: str) -> None:
+        """Say what the steps to come are about."""
+        self._heading = f"{words}: "
+        print(f"\n{words}", flush=True)
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
@@ -45,13 +53,15 @@ class Report:
         try:
             yield step
             step.passed = True
+            self._ok += 1
         except NotRun as reason:
             outcome = "NOT RUN"
             step.lines.insert(0, str(reason))
+            self._not_run.append(f"{self._heading}{name} ({reason})")
         except Failed as reason:
             outcome = "FAILED"
             step.lines.insert(0, str(reason))
-        self._count[outcome] += 1
+            self._failed.append(f"{self._heading}{name} ({str(reason).splitlines()[0]})")
         first, *others = step.lines or [""]
         seconds = time.monotonic() - started
         print(f"  {name:<13} {outcome:<7} {seconds:5.1f} s  {first}".rstrip(), flush=True)
@@ -59,8 +69,12 @@ class Report:
             print(f"      {line}", flush=True)
 
     def close(self) -> int:
-        """Print the sum; 0 only where every step was run and passed."""
-        print("\nsteps: " + ", ".join(f"{count} {name}" for name, count in self._count.items()))
-        if self._count["FAILED"]:
+        """Repeat what did not pass; 0 only where every step was run and passed."""
+        print(f"\nsteps: {self._ok} ok, {len(self._failed)} failed, {len(self._not_run)} not run")
+        for words in self._not_run:
+            print(f"NOT RUN: {words}")
+        for words in self._failed:
+            print(f"FAILED: {words}")
+        if self._failed:
             return 1
-        return EXIT_NOT_RUN if self._count["NOT RUN"] else 0
+        return EXIT_NOT_RUN if self._not_run else 0
