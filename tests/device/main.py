@@ -6,6 +6,7 @@ says what and why.
 """
 
 import argparse
+import json
 import platform
 import re
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 import debian
 from environment import Answer, Environment, build_wheel, emulated_environment, native_environment
 from memory import check_limit
-from report import Failed, NotRun, Report, Step
+from report import Failed, Report, Step
 
 # The emulator's names, and who has such a processor. LiteRT chooses its kernels by it, so that each
 # is a test of its own.
@@ -133,11 +134,9 @@ def _install(environment: Environment, wheel: Path, step: Step) -> None:
 
 def _commands(environment: Environment, report: Report, expected: dict[str, Answer] | None) -> None:
     """What a user does on the device; ``expected`` are the native answers, where it is emulated."""
-    commands = ""
     with report.step("--help") as step:
         done = environment.cxr_edge("--help")
-        commands = done.out
-        if not re.search(r"^ +classify\b", commands, re.MULTILINE):
+        if not re.search(r"^ +classify\b", done.out, re.MULTILINE):
             raise Failed("it does not list classify")
         step.note(_memory(done.peak_mb))
     with report.step("classify") as step:
@@ -146,9 +145,10 @@ def _commands(environment: Environment, report: Report, expected: dict[str, Answ
             step.note(f"{answer.label:<9}  {answer.probability:.4f}  {name}")
         step.lines.insert(0, _memory(done.peak_mb) + _compared(answers, expected))
     with report.step("selftest") as step:
-        if not re.search(r"^ +selftest\b", commands, re.MULTILINE):
-            raise NotRun("this cxr-edge has no selftest yet")
-        step.note(_memory(environment.cxr_edge("selftest").peak_mb))
+        done = environment.cxr_edge("selftest", "--json")
+        found = json.loads(done.out)
+        step.note(f"{_memory(done.peak_mb)}; {found['engine']}, {found['kernels']}")
+        step.note(f"probabilities within {found['largest_shift']} of {found['made_with']}")
 
 
 def _compared(answers: dict[str, Answer], expected: dict[str, Answer] | None) -> str:
