@@ -70,6 +70,10 @@ def classify(
     from contextlib import ExitStack
     from itertools import chain, islice
 
+    # Here, few calls deep: Python 3.11 fetches and returns memory with every call once its stack
+    # is full to the brim, and deeper down the import of numpy took a tenth of the whole start so.
+    import numpy  # noqa: F401
+
     from cxr_edge.bundles import load_bundle
     from cxr_edge.inputs import expand
     from cxr_edge.interruption import interruption
