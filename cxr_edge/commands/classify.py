@@ -148,7 +148,12 @@ def _write_heatmap(folder: Path, image: Path, prediction: "Prediction", bundle: 
     # Films of one name in different folders must not replace each other.
     name = "_".join(part for part in image.parts if part not in (image.anchor, "..", "."))
     try:
-        picture = draw_heatmap(read_grey(image).pixels, prediction.activation_map, caption)
+        picture = draw_heatmap(
+            read_grey(image).pixels,
+            prediction.activation_map,
+            caption,
+            positive_label=manifest.positive_label,
+        )
         with replacing(folder / f"{name}.heatmap.png") as temporary:
             picture.save(temporary)
     except (OSError, ImageError) as error:

@@ -17,7 +17,11 @@ _CAPTION = 22
 
 
 def draw_heatmap(
-    pixels: NDArray[np.uint8], activation_map: NDArray[np.float32], caption: str
+    pixels: NDArray[np.uint8],
+    activation_map: NDArray[np.float32],
+    caption: str,
+    *,
+    positive_label: str,
 ) -> Image.Image:
     """Colour a film by what each place adds to the logit: vermilion for, blue against.
 
@@ -25,6 +29,7 @@ def draw_heatmap(
         pixels: ``[H, W] uint8``.
         activation_map: ``[h, w]`` of the same film; its mean is the logit.
         caption: a line below the film; what does not fit is cut off.
+        positive_label: what the logit speaks for; named below.
 
     Returns:
         RGB, at most 1024 pixels a side without the caption.
@@ -44,7 +49,7 @@ def draw_heatmap(
     draw.text((6, coloured.height + 3), caption, fill="white", font=ImageFont.load_default(14))
     draw.text(
         (6, coloured.height + _CAPTION),
-        "orange: for PNEUMONIA, blue: against",
+        f"orange: for {positive_label}, blue: against",
         fill="white",
         font=ImageFont.load_default(12),
     )

@@ -24,11 +24,11 @@ def test_table_and_notice_on_standard_output(
     outcome = cxr_edge("classify", image, "--bundle", golden_bundle)
     header, row, notice = outcome.out.splitlines()
     assert outcome.code == 0
-    assert header.split() == ["label", "probability", "threshold", "file"]
-    label, probability, threshold, name = row.split()
+    assert header.split() == ["label", "probability", "threshold", "gate", "file"]
+    label, probability, threshold, gate, name = row.split()
     assert label in ("NORMAL", "PNEUMONIA")
     assert 0 <= float(probability) <= 1
-    assert (threshold, name) == ("0.400", str(image))
+    assert (threshold, gate, name) == ("0.400", "not_checked", str(image))
     digest = hashlib.sha256((golden_bundle / "bundle.json").read_bytes()).hexdigest()
     assert notice == f"{NOTICE} Model: tiny-int8 1 ({digest[:12]})."
     assert outcome.err == ""

@@ -1,0 +1,44 @@
+import os
+import signal
+
+import pytest
+
+from cxr_edge.interruption import interruption
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_first_signal_is_noted_and_items_stop(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = []
+    with interruption() as interrupted:
+        for item in interrupted.until(range(10)):
+            seen.append(item)
+            if item == 3:
+                os.kill(os.getpid(), number)
+        assert interrupted.number == number
+        assert interrupted.exit_code == 128 + number
+    assert seen == [0, 1, 2, 3]
+    assert "once more to stop at once" in capsys.readouterr().err
+
+
+def test_second_signal_is_not_held_back() -> None:
+    with pytest.raises(KeyboardInterrupt), interruption():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_handlers_are_as_before_afterwards() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with interruption():
+        assert signal.getsignal(signal.SIGTERM) not in before
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    with pytest.raises(ValueError, match="x"), interruption():
+        raise ValueError("x")
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_without_a_signal_all_items_pass() -> None:
+    with interruption() as interrupted:
+        assert list(interrupted.until(range(3))) == [0, 1, 2]
+        assert interrupted.number is None

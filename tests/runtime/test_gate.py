@@ -1,0 +1,185 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from cxr_edge_runtime.arrays import pack_arrays
+from cxr_edge_runtime.errors import BundleInvalid
+from cxr_edge_runtime.gate import (
+    ACCEPTED,
+    REJECTED,
+    SIDE,
+    SUSPICIOUS,
+    Gate,
+    objections,
+    thumbnails,
+    transformed,
+)
+from cxr_edge_runtime.images import GreyImage
+from cxr_edge_runtime.manifest import GateLimits
+
+CHANNELS = 12
+FILM = np.tile(np.linspace(0, 255, 64, dtype=np.uint8)[:, np.newaxis], (1, 64))
+MODEL_INPUT = FILM[np.newaxis, :, :, np.newaxis]
+
+
+def gate(seed: int = 0, axes: int = 3) -> Gate:
+    random = np.random.default_rng(seed)
+    basis = np.linalg.qr(random.normal(size=(CHANNELS, CHANNELS)))[0][:axes]
+    film = thumbnails(MODEL_INPUT)[0]
+    return Gate(
+        mean=transformed(random.uniform(0.5, 1, (1, CHANNELS)))[0].astype(np.float32),
+        # To 16 bits and back, as they are stored.
+        axes=basis.astype(np.float16).astype(np.float32),
+        variances=np.array([0.5, 0.2, 0.1][:axes], np.float32),
+        residual=0.01,
+        film=(film / np.linalg.norm(film)).astype(np.float32),
+        limits=GateLimits(2.0, 4.0),
+    )
+
+
+def at_distance(wanted: float) -> NDArray[np.float32]:
+    """An embedding that lies so far from those of training films."""
+    known, away = gate(), np.random.default_rng(1).normal(size=CHANNELS) * 0.05
+    low, high = 0.0, 50.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        embedding = np.maximum(known.mean + middle * away, 0)[np.newaxis] ** 2
+        low, high = (middle, high) if known.distance(embedding)[0] < wanted else (low, middle)
+    assert known.distance(embedding)[0] == pytest.approx(wanted, abs=0.01)
+    return embedding.astype(np.float32)
+
+
+def judged(
+    distance: float,
+    *,
+    model_input: NDArray[np.uint8] = MODEL_INPUT,
+    negative: float = 99.0,
+    words: tuple[str, ...] = (),
+) -> tuple[str, tuple[str, ...]]:
+    asked = []
+
+    def embed(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        asked.append(image)
+        return at_distance(min(negative, 5.0))
+
+    found = gate().judge(words, model_input, at_distance(distance), embed)
+    assert len(asked) <= 1
+    return found.verdict, found.reasons
+
+
+@given(st.integers(0, 1000), st.integers(1, 3))
+def test_distance_is_mahalanobis_with_the_whole_covariance(seed: int, axes: int) -> None:
+    known = gate(seed, axes)
+    # Axes must be orthonormal for the formula; 16 bits leave them nearly so.
+    known = replace(known, axes=np.linalg.qr(known.axes.T)[0].T.astype(np.float32))
+    random = np.random.default_rng(seed)
+    embedding = random.uniform(0, 3, (5, CHANNELS)).astype(np.float32)
+    outside = np.eye(CHANNELS) - known.axes.T @ known.axes
+    covariance = known.axes.T @ np.diag(known.variances) @ known.axes + known.residual * outside
+    centred = transformed(embedding) - known.mean
+    expected = np.sqrt(np.einsum("ni,ij,nj->n", centred, np.linalg.inv(covariance), centred))
+    assert known.distance(embedding) == pytest.approx(expected, rel=1e-3)
+
+
+@given(st.floats(0.1, 100))
+def test_strength_of_an_embedding_does_not_matter(factor: float) -> None:
+    embedding = np.random.default_rng(0).uniform(0, 1, (3, CHANNELS)).astype(np.float32)
+    scaled = (embedding * factor).astype(np.float32)
+    assert transformed(scaled) == pytest.approx(transformed(embedding), abs=1e-5)
+
+
+def test_embedding_of_nothing_is_no_error() -> None:
+    assert np.isfinite(gate().distance(np.zeros((1, CHANNELS), np.float32))).all()
+
+
+def test_the_three_verdicts() -> None:
+    assert judged(1.0) == (ACCEPTED, ())
+    verdict, [reason] = judged(3.0)
+    assert verdict == SUSPICIOUS
+    assert "(distance 3.0, 99% of them are below 2.0)" in reason
+    verdict, [reason] = judged(5.0)
+    assert verdict == REJECTED
+    assert "does not look like a frontal chest X-ray (distance 5.0, the limit is 4.0)" in reason
+
+
+def test_what_the_file_shows_rejects_whatever_the_distance() -> None:
+    assert judged(1.0, words=("it is in colour",)) == (REJECTED, ("it is in colour",))
+
+
+def test_blank_image_is_named() -> None:
+    blank = np.full_like(MODEL_INPUT, 128)
+    assert judged(1.0, model_input=blank) == (REJECTED, ("it is blank",))
+
+
+def test_negative_is_named_only_where_its_inverse_looks_like_a_film() -> None:
+    verdict, [reason] = judged(1.0, model_input=255 - MODEL_INPUT, negative=1.0)
+    assert (verdict, reason[:8]) == (REJECTED, "inverted")
+    assert "invert the greys" in reason
+    verdict, [reason] = judged(1.0, model_input=255 - MODEL_INPUT, negative=5.0)
+    assert (verdict, reason) == (REJECTED, "it does not look like a frontal chest X-ray")
+
+
+def test_sides_and_objections_of_the_file() -> None:
+    film = GreyImage(FILM, "PNG", "L")
+    assert objections(film) == ()
+    long = GreyImage(np.zeros((70, 300), np.uint8), "PNG", "RGB", objections=("it is in colour",))
+    assert objections(long) == (
+        "it is in colour",
+        "its sides, 300x70, are not those of a film",
+    )
+
+
+def test_thumbnails_are_means_without_the_mean() -> None:
+    small = thumbnails(np.concatenate([MODEL_INPUT, MODEL_INPUT // 2]))
+    assert small.shape == (2, SIDE * SIDE)
+    assert small.mean(axis=1) == pytest.approx([0, 0], abs=1e-4)
+    assert small[0].reshape(SIDE, SIDE)[:, 0] == pytest.approx(
+        FILM.astype(float)[:, 0].reshape(SIDE, 2).mean(axis=1) - 127.5, abs=1.5
+    )
+
+
+def test_gate_comes_back_the_same_and_small() -> None:
+    known = gate()
+    content = known.to_bytes()
+    again = Gate.from_bytes(content, known.limits)
+    assert again.to_bytes() == content
+    embedding = np.random.default_rng(0).uniform(0, 3, (5, CHANNELS)).astype(np.float32)
+    assert np.array_equal(again.distance(embedding), known.distance(embedding))
+    # The largest of our networks has 1,920 channels.
+    large = replace(
+        known, axes=np.zeros((32, 1920), np.float32), mean=np.zeros(1920, np.float32),
+        variances=np.ones(32, np.float32),
+    )  # fmt: skip
+    assert len(large.to_bytes()) < 200_000
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"axes": np.zeros((3, CHANNELS + 1), np.float16)},
+        {"axes": np.zeros(CHANNELS, np.float16)},
+        {"variances": np.ones(2, np.float32)},
+        {"variances": np.array([1, 0, 1], np.float32)},
+        {"residual": np.array(0, np.float32)},
+        {"residual": np.array([1], np.float32)},
+        {"film": np.zeros(10, np.float32)},
+        {"mean": np.full(CHANNELS, np.nan, np.float32)},
+    ],
+)
+def test_arrays_that_are_no_gate_are_refused_in_one_line(changed: dict[str, np.ndarray]) -> None:
+    known = gate()
+    good = {
+        "mean": known.mean,
+        "axes": known.axes,
+        "variances": known.variances,
+        "residual": np.array(known.residual, np.float32),
+        "film": known.film,
+    }
+    Gate.from_bytes(pack_arrays(good), known.limits)
+    with pytest.raises(BundleInvalid, match=r"gate\.npz: ") as caught:
+        Gate.from_bytes(pack_arrays(good | changed), known.limits)
+    assert "\n" not in str(caught.value)
