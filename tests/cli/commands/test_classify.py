@@ -1,17 +1,26 @@
+import csv
 import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
+import cxr_edge_models
+from cxr_edge_runtime import images as images_module
+from cxr_edge_runtime.bundle import Bundle, write_bundle
+from cxr_edge_runtime.errors import ImageNotReadable
+from cxr_edge_runtime.manifest import GateLimits
 from synthetic import noisy_gradient
 
 NOTICE = "Research use only. Not a medical device."
@@ -209,3 +218,243 @@ def test_unknown_bundle_lists_the_shipped(cxr_edge: Any, make_image: Callable[..
     outcome = cxr_edge("classify", make_image(), "--bundle", "huge")
     assert outcome.code == 1
     assert "shipped are mobilenetv2-int8" in outcome.err
+
+
+@pytest.fixture(scope="module")
+def gated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped bundle with a limit that nothing reaches: every image is rejected."""
+    shipped = Bundle.load(cxr_edge_models.path(cxr_edge_models.DEFAULT))
+    manifest = replace(shipped.manifest, gate=GateLimits(1e-6, 1e-6))
+    folder = tmp_path_factory.mktemp("gated")
+    write_bundle(folder, manifest, {name: shipped.read(name) for name in manifest.files})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tiny_onnx(tmp_path_factory: pytest.TempPathFactory, tiny_source: Any) -> Path:
+    """A bundle with an INT8 ONNX model."""
+    from cxr_edge_convert.conversion import Settings, make_variants
+    from cxr_edge_convert.limits import Limits
+    from cxr_edge_convert.variants import wanted_schemes
+    from cxr_edge_convert.writing import write_all
+
+    schemes = wanted_schemes(formats=["onnx"], quantizations=["int8"], target="x86")
+    settings = Settings(tuple(schemes), Limits(1.0, 1.0, 1.0, 0.0))
+    folder = tmp_path_factory.mktemp("onnx") / "out"
+    write_all(folder, tiny_source, settings, make_variants(tiny_source, settings))
+    return folder / "onnx-int8-x86"
+
+
+def test_rejected_image_is_an_answer_without_label(
+    cxr_edge: Any, make_image: Callable[..., Path], gated: Path
+) -> None:
+    image = make_image()
+    outcome = cxr_edge("classify", image, "--bundle", gated)
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[1].split() == ["–", "–", "0.416", "rejected", str(image)]
+    assert outcome.err.startswith(f"rejected: {image}: it does not look like a frontal chest X-ray")
+    result = json.loads(cxr_edge("classify", image, "--bundle", gated, "--json").out)
+    assert (result["label"], result["probability"]) == (None, None)
+    assert result["gate"]["verdict"] == "rejected"
+    assert result["gate"]["reasons"]
+
+
+def test_force_gives_the_answer_and_keeps_the_verdict(
+    cxr_edge: Any, make_image: Callable[..., Path], gated: Path
+) -> None:
+    outcome = cxr_edge("classify", make_image(), "--bundle", gated, "--json", "--force")
+    result = json.loads(outcome.out)
+    assert result["label"] in ("NORMAL", "PNEUMONIA")
+    assert 0 <= result["probability"] <= 1
+    assert result["gate"]["verdict"] == "rejected"
+
+
+def test_inverted_film_is_named_as_such(cxr_edge: Any, shared: Path, tmp_path: Path) -> None:
+    film = sorted((shared / "data" / "originals" / "NORMAL").glob("*.jpeg"))[0]
+    negative = tmp_path / "negative.png"
+    ImageOps.invert(Image.open(film).convert("L")).save(negative)
+    outcome = cxr_edge("classify", film, negative)
+    assert outcome.code == 0
+    assert f"rejected: {negative}: inverted: bones are dark and air is bright" in outcome.err
+
+
+def test_folders_patterns_and_standard_input(
+    cxr_edge: Any, make_image: Callable[..., Path], golden_bundle: Path, tmp_path: Path
+) -> None:
+    for name in ("set/b.png", "set/a.png", "set/deep/c.png"):
+        make_image(name)
+    folder = tmp_path / "set"
+
+    def files(*arguments: object, stdin: str = "") -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "cxr_edge", "classify", "--json", "--bundle", golden_bundle,
+             *map(str, arguments)],
+            input=stdin, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return [
+            str(Path(json.loads(line)["file"]).relative_to(folder))
+            for line in done.stdout.splitlines()
+        ]
+
+    assert files(folder) == ["a.png", "b.png"]
+    assert files("--recursive", folder) == ["a.png", "b.png", "deep/c.png"]
+    assert files(folder / "*.png") == ["a.png", "b.png"]
+    assert files(folder / "**" / "c*") == ["deep/c.png"]
+    lines = f"{folder / 'b.png'}\n\n{folder / 'deep'}\n"
+    assert files("-", stdin=lines) == ["b.png", "deep/c.png"]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_order_and_answers_do_not_depend_on_threads(
+    cxr_edge: Any, make_image: Callable[..., Path], golden_bundle: Path, threads: int
+) -> None:
+    images = [make_image(f"{number}.png", seed=number) for number in range(9)]
+    outcome = cxr_edge(
+        "classify", *images, "--json", "--bundle", golden_bundle, "--threads", threads
+    )
+    results = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [result["file"] for result in results] == [str(image) for image in images]
+    alone = [
+        json.loads(cxr_edge("classify", image, "--json", "--bundle", golden_bundle).out)
+        for image in images
+    ]
+    assert [r["probability"] for r in results] == [r["probability"] for r in alone]
+
+
+def test_csv_has_a_row_an_image(
+    cxr_edge: Any, make_image: Callable[..., Path], golden_bundle: Path, tmp_path: Path
+) -> None:
+    image, table = make_image("with, comma.png"), tmp_path / "answers.csv"
+    missing = tmp_path / "gone.png"
+    outcome = cxr_edge("classify", image, missing, "--csv", table, "--bundle", golden_bundle)
+    assert outcome.code == 3
+    with table.open(newline="") as file:
+        answer, error = csv.DictReader(file)
+    assert answer["file"] == str(image)
+    assert answer["label"] in ("NORMAL", "PNEUMONIA")
+    assert 0 <= float(answer["probability"]) <= 1
+    assert (answer["gate"], answer["error"]) == ("not_checked", "")
+    assert error["error"] == f"{missing}: no such file"
+    assert (error["label"], error["probability"]) == ("", "")
+    for row in (answer, error):
+        assert row["notice"] == NOTICE
+        assert len(row["bundle"]) == 64
+
+
+def test_csv_that_cannot_be_written_is_found_before_any_work(
+    cxr_edge: Any, make_image: Callable[..., Path], golden_bundle: Path, tmp_path: Path
+) -> None:
+    outcome = cxr_edge(
+        "classify", make_image(), "--csv", "/proc/answers.csv", "--bundle", golden_bundle
+    )
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.count("\n") == 1
+    outcome = cxr_edge("classify", make_image(), "--csv", tmp_path, "--bundle", golden_bundle)
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("bundle", ["shipped", "onnx"])
+def test_heat_map_is_drawn_from_the_models_own_map(
+    cxr_edge: Any, make_image: Callable[..., Path], tmp_path: Path, bundle: str, tiny_onnx: Path
+) -> None:
+    images = [make_image("a/film.png"), make_image("b/film.png", seed=1)]
+    more = ["--bundle", tiny_onnx] if bundle == "onnx" else []
+    outcome = cxr_edge("classify", *images, "--heatmap", tmp_path / "maps", "--force", *more)
+    assert outcome.code == 0, outcome.err
+    pictures = sorted((tmp_path / "maps").iterdir())
+    assert len(pictures) == 2  # of films of one name, too
+    assert all(picture.name.endswith("film.png.heatmap.png") for picture in pictures)
+    with Image.open(pictures[0]) as picture:
+        assert picture.size == (96, 80 + 44)
+
+
+def test_heat_map_that_cannot_be_written_leaves_the_answers(
+    cxr_edge: Any, make_image: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "maps").write_text("a file")
+    images = [make_image("a.png"), make_image("b.png")]
+    outcome = cxr_edge("classify", *images, "--heatmap", tmp_path / "maps", "--force", "--json")
+    assert outcome.code == 3
+    assert len(outcome.out.splitlines()) == 2
+    assert outcome.err.count("no heat map of ") == 2
+
+
+def test_film_that_vanishes_is_its_own_error(
+    cxr_edge: Any,
+    make_image: Callable[..., Path],
+    golden_bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gone, kept = make_image("a.png"), make_image("b.png")
+    monkeypatch.setattr(images_module, "read_bytes", _vanishing(gone, images_module.read_bytes))
+    outcome = cxr_edge("classify", gone, kept, "--json", "--bundle", golden_bundle)
+    assert outcome.code == 3
+    first, second = (json.loads(line) for line in outcome.out.splitlines())
+    assert first["error"]["kind"] == "ImageNotReadable"
+    assert second["label"] in ("NORMAL", "PNEUMONIA")
+
+
+def _vanishing(gone: Path, read: Callable[[Path], bytes]) -> Callable[[Path], bytes]:
+    def read_bytes(path: Path) -> bytes:
+        if path == gone:
+            raise ImageNotReadable(f"{path}: cannot be read (Stale file handle)")
+        return read(path)
+
+    return read_bytes
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_a_batch_with_what_is_done_written(
+    make_image: Callable[..., Path], golden_bundle: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    image, table, answers = make_image(), tmp_path / "answers.csv", tmp_path / "answers.jsonl"
+    with answers.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cxr_edge", "classify", "-", "--csv", table, "--json",
+             "--threads", "2", "--bundle", golden_bundle],
+            stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert process.stdin is not None
+    process.stdin.write(f"{image}\n" * 20)
+    process.stdin.flush()
+    while not answers.read_text() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(number)
+    # One more image wakes it from waiting for the next line.
+    _, err = process.communicate(f"{image}\n" * 5, timeout=60)
+    assert process.returncode == 128 + number
+    assert "stopping after the images under way" in err
+    assert "Traceback" not in err
+    printed = [json.loads(line) for line in answers.read_text().splitlines()]
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == [result["file"] for result in printed]
+    assert 1 <= len(rows) < 25
+
+
+def test_reader_that_stops_early_is_no_traceback(
+    make_image: Callable[..., Path], golden_bundle: Path
+) -> None:
+    image = make_image()
+    command = [sys.executable, "-m", "cxr_edge", "classify", "--json", "--bundle", golden_bundle]
+    with subprocess.Popen(
+        [*command, *[str(image)] * 3000], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+    assert process.returncode != 0
+
+
+def test_engine_of_another_format_is_refused(
+    cxr_edge: Any, make_image: Callable[..., Path], golden_bundle: Path
+) -> None:
+    outcome = cxr_edge(
+        "classify", make_image(), "--bundle", golden_bundle, "--engine", "onnxruntime"
+    )
+    assert outcome.code == 1
+    assert "onnxruntime runs no tflite model" in outcome.err
