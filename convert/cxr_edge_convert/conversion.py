@@ -129,9 +129,9 @@ def make_variants(
         ConversionError: a format cannot express the model.
         DatasetError: a calibration image changed since it was cleaned.
     """
-    equipper = Equipper.of(source, not_films=settings.not_films, seed=settings.seed)
     quantized = any(scheme.quantization == INT8 for scheme in settings.schemes)
     draws = _draws(source, settings) if quantized else []
+    equipper = Equipper.of(source, not_films=settings.not_films, seed=settings.seed)
     variants: list[Variant] = []
     for format in dict.fromkeys(scheme.format for scheme in settings.schemes):
         float32_bytes = float32_model(source.model, format)
@@ -145,9 +145,10 @@ def make_variants(
         if float32.verification.max_logit_difference >= MAX_GRAPH_DIFFERENCE:
             others = [_of_wrong_graph(variant, float32) for variant in others]
         variants += [float32, *others]
-    return [
-        _equipped(variant, equipper) for variant in watch("input gate")(variants, len(variants))
-    ]
+    if equipper is None:
+        return variants
+    watched = watch("input gates")(variants, len(variants))
+    return [_equipped(variant, equipper) for variant in watched]
 
 
 @dataclass(frozen=True, slots=True)

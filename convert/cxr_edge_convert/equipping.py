@@ -71,8 +71,8 @@ class Equipper:
     non_films: NonFilms | None
 
     @classmethod
-    def of(cls, source: Source, *, not_films: Path | None, seed: int) -> "Equipper":
-        """Read and learn what all variants share.
+    def of(cls, source: Source, *, not_films: Path | None, seed: int) -> "Equipper | None":
+        """Read and learn what all variants share; None without training films of both labels.
 
         Args:
             source: the float model.
@@ -85,6 +85,8 @@ class Equipper:
         """
         spec = source.images.preprocess
         non_films = read_non_films(not_films, spec) if not_films else None
+        if len(set(source.train["label"])) < 2:
+            return None  # somebody else's model, measured on films of which none is for training
         drawn = spread_over_patients(source.train, seed=seed).head(FILMS).reset_index(drop=True)
         films = source.images.pixels(drawn)
         return cls(

@@ -40,7 +40,9 @@ def variants(source: Source) -> list[Variant]:
 def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measuring has its own test and takes seconds."""
     monkeypatch.setattr(
-        writing, "measure", lambda folder: [Timing(n, 10.0, 1.0, 2.0, 50.0) for n in (1, 2)]
+        writing,
+        "measure",
+        lambda folder, threads: [Timing(n, 10.0, 3.0, 1.0, 2.0, 2.5, 50.0) for n in threads],
     )
 
 

@@ -43,7 +43,7 @@ def test_every_field_is_described(tiny_source: Source) -> None:
         settings,
         variants,
         files=dict.fromkeys(names, (1, "0")),
-        timings={name: [Timing(1, 1.0, 1.0, 1.0, 1.0)] for name in names},
+        timings={name: [Timing(1, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)] for name in names},
     )
     text = PAGE.read_text(encoding="utf-8")
     described = set(re.findall(r"`([a-z_0-9]+)`", text))

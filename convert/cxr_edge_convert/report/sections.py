@@ -83,7 +83,7 @@ def report_sections(
     quantized = [v for v in variants if v["calibration"]]
     if quantized:
         sections.append(_quantization_section(quantized, pictures))
-    gated = [v for v in variants if v["gate"]]
+    gated = [v for v in variants if v.get("gate")]  # reports of before have none
     if gated:
         sections.append(_gate_section(gated))
     sections.append(_origin_section(content))
