@@ -16,16 +16,19 @@ CSV_COLUMNS = (
 
 
 class CsvWriter:
-    """A row an image in a file; to be closed, whatever happens."""
+    """A row an image in a file; a full disk is an error only when all images are done."""
 
     def __init__(self, file: TextIO, bundle: Bundle) -> None:
         """Write to an open file, the header first."""
-        self._bundle = bundle
+        self._bundle, self._file = bundle, file
+        self._error: OSError | None = None
         self._rows = csv.DictWriter(file, CSV_COLUMNS, restval="")
         self._rows.writeheader()
 
     def write(self, image: Path, result: Result) -> None:
-        """Write one result."""
+        """Write one result; nothing more once that failed."""
+        if self._error:
+            return
         manifest = self._bundle.manifest
         # Bytes of a name that are not UTF-8 become escapes.
         name = os.fsencode(image).decode("utf-8", "backslashreplace")
@@ -41,7 +44,17 @@ class CsvWriter:
                 "reasons": "; ".join(result.gate.reasons),
                 "warnings": "; ".join(result.warnings),
             }
-        self._rows.writerow(row)
+        try:
+            self._rows.writerow(row)
+            self._file.flush()
+        except OSError as error:
+            self._error = error
 
     def close(self) -> None:
-        """Nothing is left to write; the file is its opener's."""
+        """Say whether all was written; the file is its opener's.
+
+        Raises:
+            OSError: it was not; the rows that were are not worth keeping.
+        """
+        if self._error:
+            raise self._error

@@ -65,3 +65,15 @@ def test_error_has_its_own_column(bundle: Bundle) -> None:
     [row] = csv.DictReader(io.StringIO(file.getvalue()))
     assert row["error"].startswith("a.png: damaged ")
     assert row["label"] == ""
+
+
+def test_full_disk_does_not_stop_the_others_and_is_said_at_the_end(bundle: Bundle) -> None:
+    class _Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(28, "No space left on device")
+
+    writer = CsvWriter(_Full(), bundle)
+    for name in ("a.png", "b.png"):
+        writer.write(Path(name), UnreadableImage(f"{name}: damaged"))
+    with pytest.raises(OSError, match="No space left on device"):
+        writer.close()

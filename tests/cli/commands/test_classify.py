@@ -458,3 +458,26 @@ def test_engine_of_another_format_is_refused(
     )
     assert outcome.code == 1
     assert "onnxruntime runs no tflite model" in outcome.err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_disk_that_fills_up_costs_the_table_not_the_answers(
+    cxr_edge: Any, make_image: Callable[..., Path], golden_bundle: Path, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk])
+    if mounted.returncode:
+        pytest.skip("no small disk can be mounted here")
+    try:
+        image = make_image()
+        outcome = cxr_edge(
+            "classify", *[image] * 200, "--csv", disk / "t.csv", "--json", "--bundle", golden_bundle
+        )
+        assert outcome.code == 1
+        assert len(outcome.out.splitlines()) == 200
+        assert "No space left on device" in outcome.err
+        assert outcome.err.count("\n") == 1
+        assert list(disk.iterdir()) == []  # no half table, no temporary file
+    finally:
+        subprocess.run(["umount", disk], check=True)
