@@ -37,9 +37,13 @@ class Interruption:
 
 @contextlib.contextmanager
 def interruption() -> Iterator[Interruption]:
-    """Within, the first SIGINT or SIGTERM is only noted; a second one ends the program at once."""
+    """Within, the first SIGINT or SIGTERM is only noted; a second one ends the program at once.
+
+    A signal that was ignored, as a shell's background jobs ignore Ctrl-C, stays so.
+    """
     noted = Interruption()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {n: handler for n, handler in handlers.items() if handler != signal.SIG_IGN}
 
     def note(number: int, frame: FrameType | None) -> None:
         noted.number = number

@@ -1,9 +1,18 @@
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from cxr_edge.interruption import interruption
+
+
+@pytest.fixture(autouse=True)
+def not_ignored() -> Iterator[None]:
+    """A gate that runs in the background ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -42,3 +51,11 @@ def test_without_a_signal_all_items_pass() -> None:
     with interruption() as interrupted:
         assert list(interrupted.until(range(3))) == [0, 1, 2]
         assert interrupted.number is None
+
+
+def test_signal_that_was_ignored_stays_so() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with interruption() as interrupted:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupted.number is None
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN

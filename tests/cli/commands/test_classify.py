@@ -415,6 +415,8 @@ def test_signal_ends_a_batch_with_what_is_done_written(
             [sys.executable, "-m", "cxr_edge", "classify", "-", "--csv", table, "--json",
              "--threads", "2", "--bundle", golden_bundle],
             stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE, text=True,
+            # A gate that runs in the background ignores SIGINT, and its children would.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip
     assert process.stdin is not None
     process.stdin.write(f"{image}\n" * 20)
