@@ -62,7 +62,7 @@ def test_every_bundle_has_a_gate_and_golden_inputs_that_its_engine_reproduces(
         assert verdicts.count("accepted") >= 45
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Input gate" in page
-    assert "the half of --not-films that set no limit" in page
+    assert "those --not-films that set no limit" in page
 
 
 def test_where_films_lie_is_learned_once_and_the_limits_are_each_variants_own(

@@ -283,13 +283,13 @@ def _control_cost(mixed: dict[str, Any], variants: Sequence[dict[str, Any]]) -> 
 
 def _gate_section(variants: Sequence[dict[str, Any]]) -> Section:
     columns = [
-        "variant", "suspicious beyond", "rejected beyond", "validation suspicious",
-        "validation rejected", "changed films rejected", "other things rejected",
+        "variant", "suspicious beyond", "rejected beyond", "validation beyond",
+        "changed films rejected", "others rejected",
     ]  # fmt: skip
     rows = []
     for variant in variants:
         gate = variant["gate"]
-        kinds = [gate["validation"], gate["augmented"]]
+        validation = gate["validation"]
         others = Counter[str]()
         for counts in gate["non_films"].values():
             others.update(counts)
@@ -298,14 +298,15 @@ def _gate_section(variants: Sequence[dict[str, Any]]) -> Section:
                 variant["name"],
                 f"{gate['suspicious']:.1f}",
                 f"{gate['rejected']:.1f}",
-                _share(kinds[0], "suspicious"),
-                *(_share(counts, "rejected") for counts in (*kinds, others)),
+                f"{validation.get('suspicious', 0)} and {_share(validation, 'rejected')}",
+                _share(gate["augmented"], "rejected"),
+                _share(others, "rejected"),
             ]
         )
     words = [
         "Before a probability is shown the gate asks how far a film lies from training films. The "
         "first limit is the 99% quantile of validation films, the second was set with training "
-        "films that were made to look different, so what these two columns say was tuned."
+        "films that were made to look different, so what the table says of both was tuned."
     ]
     if not any(v["gate"]["non_films"] for v in variants):
         words.append(
@@ -313,7 +314,7 @@ def _gate_section(variants: Sequence[dict[str, Any]]) -> Section:
             "is not known."
         )
     else:
-        words.append("The other things are the half of --not-films that set no limit.")
+        words.append("The others are those --not-films that set no limit.")
     return Section("Input gate", words, tables=[Table(columns, rows)])
 
 
