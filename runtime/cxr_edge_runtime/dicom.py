@@ -1,12 +1,11 @@
-"""DICOM files to grey pixels; the one module that knows pydicom.
+"""DICOM files to grey pixels; with :mod:`dicom_frames` the only module that knows pydicom.
 
 Nothing of the file but pixels and the words of this module leaves it: no value of an element, which
 might name a patient, stands in any message.
 """
 
-import io
+import contextlib
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +14,19 @@ from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import (
     ImageError,
+    ImageTooLarge,
     UnreadableImage,
     UnsupportedImage,
 )
+from cxr_edge_runtime.limits import MeteredBytes, alone, check_size
+from cxr_edge_runtime.native_output import stderr_silenced
 
 # Where the standard puts its four letters (PS3.10, section 7.1).
 _MAGIC_AT, _MAGIC = 128, b"DICM"
 PREAMBLE_BYTES = _MAGIC_AT + len(_MAGIC)
+# Elements are read in a few steps each and kept as objects of some hundred bytes; films have some
+# hundred elements.
+_MAX_READS = 200_000
 # Computed and digital radiography, and radiography without saying which.
 _RADIOGRAPHS = frozenset({"CR", "DX", "RG"})
 _CHEST = ("CHEST", "THORAX", "LUNG")
@@ -54,9 +59,7 @@ def is_dicom(content: bytes) -> bool:
     return content[_MAGIC_AT:PREAMBLE_BYTES] == _MAGIC
 
 
-def decode_dicom(
-    content: bytes, *, name: str, check_size: Callable[[tuple[int, int], str], None]
-) -> DicomFilm:
+def decode_dicom(content: bytes, *, name: str) -> DicomFilm:
     """Decode a DICOM file to 8-bit grey as a viewer would show it.
 
     Modality rescale or LUT, then VOI LUT or the first window, then inversion of MONOCHROME1
@@ -66,12 +69,11 @@ def decode_dicom(
     Args:
         content: the bytes of the file.
         name: what error messages call the image.
-        check_size: raises an error for a width and height that are refused, before decoding.
 
     Raises:
         UnreadableImage: damaged.
         UnsupportedImage: several frames, colour, or a package is missing that reads it.
-        ImageError: what ``check_size`` raises.
+        ImageTooLarge: as :func:`cxr_edge_runtime.images.decode_grey`, as are the other two limits.
     """
     try:
         import pydicom
@@ -85,14 +87,20 @@ def decode_dicom(
         # pydicom warns of values that break the standard, with the values.
         warnings.simplefilter("ignore")
         try:
-            dataset = pydicom.dcmread(io.BytesIO(content))
+            dataset = pydicom.dcmread(MeteredBytes(content, name, max_reads=_MAX_READS))
             _check(dataset, name)
-            check_size((int(dataset.Columns), int(dataset.Rows)), name)
-            samples = _samples(dataset, name)
-            greys, assumed = _greys(dataset, samples)
+            size = int(dataset.Columns), int(dataset.Rows)
+            check_size(size, name)
+            with alone(pixels=size[0] * size[1]):
+                samples = _samples(dataset, size, name)
+                greys, assumed = _greys(dataset, samples)
             return DicomFilm(greys, assumed, _objections(dataset))
-        except (ImageError, MemoryError):
+        except ImageError:
             raise
+        except MemoryError:
+            raise ImageTooLarge(
+                f"{name}: not enough memory on this device to decode it; export a smaller copy"
+            ) from None
         except Exception as error:  # whatever pydicom raises, its text may hold the file's values
             raise UnreadableImage(f"{name}: damaged DICOM file ({type(error).__name__})") from None
 
@@ -107,17 +115,25 @@ def _check(dataset: Any, name: str) -> None:
         )
     if dataset.get("PhotometricInterpretation") not in _MONOCHROME:
         raise UnsupportedImage(f"{name}: a DICOM file in colour; X-rays are stored as MONOCHROME")
+    if int(dataset.get("SamplesPerPixel") or 1) != 1:
+        raise UnreadableImage(f"{name}: damaged DICOM file (grey, but of several channels)")
     if int(dataset.BitsAllocated) not in (8, 16):
         raise UnsupportedImage(f"{name}: DICOM samples that are not of 8 or 16 bits")
 
 
-def _samples(dataset: Any, name: str) -> NDArray[Any]:
+def _samples(dataset: Any, size: tuple[int, int], name: str) -> NDArray[Any]:
     """The stored samples ``[H, W]``, decompressed."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax.is_compressed:
+        from cxr_edge_runtime.dicom_frames import check_frame
+
+        check_frame(dataset.PixelData, syntax, size, name)
     try:
-        samples: NDArray[Any] = dataset.pixel_array
+        with stderr_silenced() if syntax.is_compressed else contextlib.nullcontext():
+            samples: NDArray[Any] = dataset.pixel_array
     except RuntimeError:
         # pydicom says so of a missing decoder and of one that failed alike.
-        if dataset.file_meta.TransferSyntaxUID.is_compressed and not _gdcm_installed():
+        if syntax.is_compressed and not _gdcm_installed():
             raise UnsupportedImage(
                 f"{name}: a compressed DICOM file; run: pip install 'cxr-edge[dicom]'"
             ) from None

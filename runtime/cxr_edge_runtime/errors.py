@@ -9,7 +9,8 @@
     │   ├── ImageNotReadable     a folder, no permission, or the disk failed
     │   ├── UnreadableImage      the bytes are no image we can decode
     │   ├── UnsupportedImage     an image, but of a format or depth we do not take
-    │   ├── ImageTooLarge        beyond the limits on pixels or bytes
+    │   ├── ImageTooLarge        beyond the limits on pixels or bytes, or this device's memory
+    │   ├── ImageTooSlow         beyond the limit on seconds of decoding
     │   └── ImageTooSmall        too few pixels to show a chest
     ├── BundleError              this bundle cannot be used
     │   ├── BundleNotFound       no such bundle
@@ -69,7 +70,11 @@ class UnsupportedImage(ImageError):
 
 
 class ImageTooLarge(ImageError):
-    """The image is beyond the limits on pixels or bytes."""
+    """The image is beyond the limits on pixels or bytes, or the memory of this device."""
+
+
+class ImageTooSlow(ImageError):
+    """Decoding the image was stopped at the limit on seconds."""
 
 
 class ImageTooSmall(ImageError):

@@ -63,6 +63,12 @@ def written(
     return file.getvalue()
 
 
+def jpeg(samples: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(samples).save(file, "JPEG", quality=100)
+    return file.getvalue()
+
+
 def table(entries: list[int], first: int, bits: int) -> Dataset:
     item = Dataset()
     item.LUTDescriptor = [len(entries), first, bits]
@@ -151,9 +157,7 @@ def test_film_of_one_grey_is_no_error() -> None:
 def test_other_transfer_syntaxes(syntax: str) -> None:
     grey = noisy_gradient((80, 64), seed=0)
     if syntax == JPEGBaseline8Bit:
-        file = io.BytesIO()
-        Image.fromarray(grey).save(file, "JPEG", quality=100)
-        content = written(grey, syntax=syntax, PixelData=encapsulate([file.getvalue()]))
+        content = written(grey, syntax=syntax, PixelData=encapsulate([jpeg(grey)]))
     else:
         content = written(grey, syntax=ImplicitVRLittleEndian)
         if syntax == RLELossless:
@@ -227,17 +231,18 @@ def test_missing_pydicom_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch
 
 
 def test_missing_decoder_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Compressed:
-        file_meta = FileMetaDataset()
-        file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    def failing(self: Dataset) -> np.ndarray:
+        raise RuntimeError("no decoder")
 
-        @property
-        def pixel_array(self) -> np.ndarray:
-            raise RuntimeError("no decoder")
-
+    content = written(
+        np.zeros((64, 64), np.uint8),
+        syntax=JPEGBaseline8Bit,
+        PixelData=encapsulate([jpeg(np.zeros((64, 64), np.uint8))]),
+    )
+    monkeypatch.setattr(Dataset, "pixel_array", property(failing))
     monkeypatch.setattr(dicom, "_gdcm_installed", lambda: False)
     with pytest.raises(UnsupportedImage, match=r"cxr-edge\[dicom\]"):
-        dicom._samples(Compressed(), "film")
+        decode_grey(content)
 
 
 @given(st.data())

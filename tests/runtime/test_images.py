@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from cxr_edge_runtime import images
+from cxr_edge_runtime import limits
 from cxr_edge_runtime.errors import (
     ImageError,
     ImageNotFound,
@@ -23,14 +23,13 @@ from cxr_edge_runtime.errors import (
     UnsupportedImage,
 )
 from cxr_edge_runtime.images import (
-    MAX_PIXELS,
-    MIN_SIDE,
     decode_grey,
     image_warnings,
     inspect,
     read_bytes,
     read_grey,
 )
+from cxr_edge_runtime.limits import MAX_PIXELS, MIN_SIDE
 from synthetic import noisy_gradient
 
 
@@ -155,7 +154,7 @@ def test_huge_image_is_refused_before_decoding(size: tuple[int, int]) -> None:
 def test_file_of_too_many_bytes_is_refused(
     make_image: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "MAX_BYTES", 1000)
+    monkeypatch.setattr(limits, "MAX_BYTES", 1000)
     with pytest.raises(ImageTooLarge, match="more than"):
         read_bytes(make_image())
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cxr_edge_train.dataset import scan_index
-from cxr_edge_train.dataset.reading import FileFacts
+from cxr_edge_train.dataset.reading import READER, FileFacts
 from cxr_edge_train.dataset.scan_index import FILE_NAME, ScanIndex, Stamp
 
 STAMP = Stamp("/films/a.png", 10, 1, 2)
@@ -40,7 +40,7 @@ def test_facts_of_another_reader_are_not_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index = ScanIndex(tmp_path)
-    monkeypatch.setattr(scan_index, "_STORE", scan_index._STORE.replace("'1 ", "'0 "))
+    monkeypatch.setattr(scan_index, "_STORE", scan_index._STORE.replace(f"'{READER}", "'another"))
     index.store([(STAMP, FACTS)])
     assert index.look_up([STAMP]) == {}
     index.close()

@@ -8,14 +8,15 @@ from typing import NamedTuple
 import PIL
 
 from cxr_edge_runtime.errors import ImageError
-from cxr_edge_runtime.images import MAX_BYTES, MAX_PIXELS, MIN_SIDE, inspect, read_bytes
+from cxr_edge_runtime.images import inspect, read_bytes
+from cxr_edge_runtime.limits import MAX_BYTES, MAX_PIXELS, MIN_SIDE
 
 # Side of the square grey copy that near-duplicates are told by.
 THUMBNAIL_SIDE = 32
 
 # Facts remembered by another reader are read anew: count up the first number when this module or
 # the decoder changes what it finds.
-READER = f"1 {MAX_PIXELS} {MAX_BYTES} {MIN_SIDE} {THUMBNAIL_SIDE} {PIL.__version__}"
+READER = f"2 {MAX_PIXELS} {MAX_BYTES} {MIN_SIDE} {THUMBNAIL_SIDE} {PIL.__version__}"
 
 
 class FileFacts(NamedTuple):

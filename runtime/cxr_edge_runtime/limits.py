@@ -1,0 +1,114 @@
+"""What decoding one image may cost, at most: pixels, bytes, seconds, memory.
+
+The limits are for the weakest device, a Raspberry Pi Zero 2 W with 512 MB, which is 10 to 20 times
+slower than the machine that the figures below were measured on.
+"""
+
+import contextlib
+import io
+import threading
+import time
+from collections.abc import Iterator
+
+from cxr_edge_runtime.errors import ImageTooLarge, ImageTooSlow, ImageTooSmall, UnreadableImage
+
+# The largest flat-panel chest detectors have about 4300 x 4300 pixels; half as much again is room
+# enough. A process that decodes 30 million pixels was measured to peak at 119 MiB for grey, 179 for
+# 16 bits, 205 for RGB and 230 for RGBA, within a 512 MB device.
+MAX_PIXELS = 30_000_000
+# WebP's decoder keeps 17 bytes a pixel: 529 MiB were measured for 30 million, 198 for 10.
+MAX_WEBP_PIXELS = 10_000_000
+# 30 million 16-bit pixels without compression, and some room for headers.
+MAX_BYTES = 80_000_000
+# Below this the ribs themselves can no longer be told apart.
+MIN_SIDE = 64
+
+# Seconds of one core. The slowest film of 30 million pixels, a progressive RGB JPEG of quality 95,
+# took 0.8 here, so up to 16 on a Pi Zero 2 W; four times that is for slower ones still.
+MAX_SECONDS = 60.0
+# How often the whole file may be read: Pillow reads headers twice and data once.
+_MAX_PASSES = 2
+_ROOM_BYTES = 1_000_000
+# Asking the clock takes a microsecond, which small reads would feel.
+_SMALL_BYTES, _READS_BETWEEN = 1024, 256
+
+# Beyond it an image is decoded alone; see :func:`alone`.
+LARGE_PIXELS = 10_000_000
+LARGE_BYTES = 20_000_000
+_large = threading.RLock()
+
+
+class MeteredBytes(io.BytesIO):
+    """The bytes of a file, for a decoder to read as long as its budget lasts.
+
+    Time is that of the calling thread, not of the clock, so that no film fails because other
+    programs are busy; it starts when the object is made. Only decoders that read piece by piece are
+    stopped: not libtiff, WebP's and gdcm, which take a file whole and return when they are done.
+    """
+
+    def __init__(self, content: bytes, name: str, *, max_reads: int = 2 * MAX_BYTES) -> None:
+        """Start the clock.
+
+        Args:
+            content: the bytes.
+            name: what error messages call the image.
+            max_reads: how often the decoder may ask, where each time costs memory.
+        """
+        super().__init__(content)
+        self._name = name
+        self._end = time.thread_time() + MAX_SECONDS
+        self._bytes_left = _MAX_PASSES * len(content) + _ROOM_BYTES
+        self._reads_left = max_reads
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As of any file.
+
+        Raises:
+            ImageTooSlow: :data:`MAX_SECONDS` are over.
+            UnreadableImage: the file makes its decoder read much more than there is.
+        """
+        content = super().read(size)
+        self._bytes_left -= len(content)
+        self._reads_left -= 1
+        if len(content) >= _SMALL_BYTES or self._reads_left % _READS_BETWEEN == 0:
+            self._ask_clock()
+        if self._bytes_left < 0 or self._reads_left < 0:
+            raise UnreadableImage(f"{self._name}: damaged image (parts overlap or are too many)")
+        return content
+
+    def _ask_clock(self) -> None:
+        if time.thread_time() > self._end:
+            raise ImageTooSlow(
+                f"{self._name}: decoding took more than {MAX_SECONDS:g} seconds; "
+                "export it as PNG or baseline JPEG"
+            )
+
+
+def check_size(size: tuple[int, int], name: str, *, max_pixels: int = MAX_PIXELS) -> None:
+    """Refuse a width and height, before anything is decoded.
+
+    Raises:
+        ImageTooLarge: more than ``max_pixels`` pixels.
+        ImageTooSmall: a side shorter than :data:`MIN_SIDE` pixels.
+    """
+    width, height = size
+    if width * height > max_pixels:
+        raise ImageTooLarge(
+            f"{name}: {width}x{height} pixels, the limit is {max_pixels // 1_000_000} million; "
+            "export a smaller copy"
+        )
+    if min(width, height) < MIN_SIDE:
+        raise ImageTooSmall(f"{name}: {width}x{height} pixels, each side needs at least {MIN_SIDE}")
+
+
+@contextlib.contextmanager
+def alone(*, pixels: int = 0, n_bytes: int = 0) -> Iterator[None]:
+    """Wait until no other thread is at a large image, if this one is.
+
+    Several of 30 million pixels at once would not fit into 512 MB; small ones pass freely.
+    """
+    if pixels > LARGE_PIXELS or n_bytes > LARGE_BYTES:
+        with _large:
+            yield
+    else:
+        yield
