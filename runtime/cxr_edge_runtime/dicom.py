@@ -1,10 +1,9 @@
-"""DICOM files to grey pixels; with :mod:`dicom_frames` the only module that knows pydicom.
+"""DICOM files to grey pixels; with :mod:`dicom_decompression` all that knows pydicom.
 
 Nothing of the file but pixels and the words of this module leaves it: no value of an element, which
 might name a patient, stands in any message.
 """
 
-import contextlib
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,6 @@ from cxr_edge_runtime.errors import (
     UnsupportedImage,
 )
 from cxr_edge_runtime.limits import MeteredBytes, alone, check_size
-from cxr_edge_runtime.native_output import stderr_silenced
 
 # Where the standard puts its four letters (PS3.10, section 7.1).
 _MAGIC_AT, _MAGIC = 128, b"DICM"
@@ -92,7 +90,7 @@ def decode_dicom(content: bytes, *, name: str) -> DicomFilm:
             size = int(dataset.Columns), int(dataset.Rows)
             check_size(size, name)
             with alone(pixels=size[0] * size[1]):
-                samples = _samples(dataset, size, name)
+                samples = _samples(dataset, content, name)
                 greys, assumed = _greys(dataset, samples)
             return DicomFilm(greys, assumed, _objections(dataset))
         except ImageError:
@@ -121,30 +119,17 @@ def _check(dataset: Any, name: str) -> None:
         raise UnsupportedImage(f"{name}: DICOM samples that are not of 8 or 16 bits")
 
 
-def _samples(dataset: Any, size: tuple[int, int], name: str) -> NDArray[Any]:
+def _samples(dataset: Any, content: bytes, name: str) -> NDArray[Any]:
     """The stored samples ``[H, W]``, decompressed."""
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax.is_compressed:
-        from cxr_edge_runtime.dicom_frames import check_frame
+    if dataset.file_meta.TransferSyntaxUID.is_compressed:
+        from cxr_edge_runtime.dicom_decompression import decompressed
 
-        check_frame(dataset.PixelData, syntax, size, name)
-    try:
-        with stderr_silenced() if syntax.is_compressed else contextlib.nullcontext():
-            samples: NDArray[Any] = dataset.pixel_array
-    except RuntimeError:
-        # pydicom says so of a missing decoder and of one that failed alike.
-        if syntax.is_compressed and not _gdcm_installed():
-            raise UnsupportedImage(
-                f"{name}: a compressed DICOM file; run: pip install 'cxr-edge[dicom]'"
-            ) from None
-        raise
+        samples = decompressed(content, name)
+    else:
+        samples = dataset.pixel_array
+    if samples.shape != (int(dataset.Rows), int(dataset.Columns)):
+        raise UnreadableImage(f"{name}: damaged DICOM file (its frame is of another size)")
     return samples
-
-
-def _gdcm_installed() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("gdcm") is not None
 
 
 def _greys(dataset: Any, samples: NDArray[Any]) -> tuple[NDArray[np.uint8], tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""What a JPEG says of itself, bounded before Pillow, libjpeg and gdcm believe it."""
+"""What a JPEG says of itself, bounded before Pillow and libjpeg believe it."""
 
 import struct
 from collections.abc import Iterator
@@ -50,19 +50,6 @@ def check_jpeg(content: bytes, name: str) -> None:
         raise UnsupportedImage(
             f"{name}: a JPEG of more than {_MAX_SCANS} scans; export it as baseline JPEG or PNG"
         )
-
-
-def jpeg_size(content: bytes) -> tuple[int, int, int]:
-    """Width, height and channels of a JPEG or JPEG-LS by its header.
-
-    Raises:
-        struct.error, ValueError: the header is damaged.
-    """
-    for marker, at in _segments(content):
-        if marker in _FRAMES:
-            height, width, channels = struct.unpack_from(">HHB", content, at + 5)
-            return width, height, channels
-    raise ValueError("no frame")
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, int]]:

@@ -9,64 +9,23 @@ import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
-    DigitalXRayImageStorageForPresentation,
-    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEGBaseline8Bit,
     RLELossless,
 )
 
-import cxr_edge_runtime.dicom as dicom
 from cxr_edge_runtime.errors import (
     ImageError,
     ImageTooLarge,
     UnsupportedImage,
 )
 from cxr_edge_runtime.images import decode_grey, inspect
+from dicom_files import RAMP, jpeg, written
 from synthetic import noisy_gradient
-
-RAMP = np.linspace(0, 4095, 80 * 64).round().astype(np.uint16).reshape(80, 64)
-PATIENT = "DOE^JANE"
-
-
-def written(
-    samples: np.ndarray = RAMP, *, syntax: str = ExplicitVRLittleEndian, **tags: Any
-) -> bytes:
-    """A DICOM file with these samples, 12 of 16 bits stored unless ``tags`` say otherwise."""
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = syntax
-    meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
-    meta.MediaStorageSOPInstanceUID = "1.2.3"
-    dataset = Dataset()
-    dataset.file_meta = meta
-    dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, "1.2.3"
-    dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate = PATIENT, "4711", "19700101"
-    dataset.Modality, dataset.BodyPartExamined, dataset.ViewPosition = "DX", "CHEST", "PA"
-    dataset.Rows, dataset.Columns = samples.shape[:2]
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-    dataset.BitsAllocated = 8 * samples.dtype.itemsize
-    dataset.BitsStored = 12 if dataset.BitsAllocated == 16 else 8
-    dataset.PixelRepresentation = int(samples.dtype.kind == "i")
-    for name, value in tags.items():
-        setattr(dataset, name, value)
-    dataset.HighBit = dataset.BitsStored - 1
-    if "PixelData" not in tags:
-        dataset.PixelData = samples.tobytes()
-    dataset["PixelData"].VR = "OW" if dataset.BitsAllocated == 16 else "OB"
-    file = io.BytesIO()
-    dataset.save_as(file, enforce_file_format=True)
-    return file.getvalue()
-
-
-def jpeg(samples: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(samples).save(file, "JPEG", quality=100)
-    return file.getvalue()
 
 
 def table(entries: list[int], first: int, bits: int) -> Dataset:
@@ -228,21 +187,6 @@ def test_missing_pydicom_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
     with pytest.raises(UnsupportedImage, match=r"cxr-edge\[dicom\]"):
         decode_grey(written())
-
-
-def test_missing_decoder_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(self: Dataset) -> np.ndarray:
-        raise RuntimeError("no decoder")
-
-    content = written(
-        np.zeros((64, 64), np.uint8),
-        syntax=JPEGBaseline8Bit,
-        PixelData=encapsulate([jpeg(np.zeros((64, 64), np.uint8))]),
-    )
-    monkeypatch.setattr(Dataset, "pixel_array", property(failing))
-    monkeypatch.setattr(dicom, "_gdcm_installed", lambda: False)
-    with pytest.raises(UnsupportedImage, match=r"cxr-edge\[dicom\]"):
-        decode_grey(content)
 
 
 @given(st.data())

@@ -1,0 +1,131 @@
+import io
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxr_edge_runtime import limits
+from cxr_edge_runtime.errors import (
+    ImageTooLarge,
+    ImageTooSlow,
+    ImageTooSmall,
+    UnreadableImage,
+    UnsupportedImage,
+)
+from cxr_edge_runtime.images import decode_grey, inspect
+from cxr_edge_runtime.limits import LARGE_PIXELS, MAX_PIXELS, MeteredBytes, alone, check_size
+from synthetic import noisy_gradient
+
+
+def encoded(image: Image.Image, format_: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format_, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "BMP"])
+def test_decoding_ends_at_the_limit_on_seconds(
+    format_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = encoded(Image.fromarray(noisy_gradient((1200, 1000), seed=0)), format_)
+    decode_grey(content)
+    monkeypatch.setattr(limits, "MAX_SECONDS", 0.0)
+    for decode in (decode_grey, lambda content: inspect(content, side=32)):
+        with pytest.raises(ImageTooSlow, match="image: decoding took more than 0 seconds; export"):
+            decode(content)
+
+
+def test_time_of_others_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(limits.time, "thread_time", lambda: now[0])
+    file = MeteredBytes(b"x" * 100_000, "film")
+    now[0] = limits.MAX_SECONDS - 1
+    assert len(file.read(50_000)) == 50_000
+    now[0] = limits.MAX_SECONDS + 1
+    with pytest.raises(ImageTooSlow):
+        file.read(50_000)
+
+
+def test_small_reads_ask_the_clock_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(limits.time, "thread_time", lambda: now[0])
+    file = MeteredBytes(b"x" * 10_000, "film")
+    now[0] = limits.MAX_SECONDS + 1
+    with pytest.raises(ImageTooSlow):
+        for _ in range(300):
+            file.read(1)
+
+
+def test_file_that_is_read_again_and_again_is_damaged() -> None:
+    file = MeteredBytes(b"x" * 3_000_000, "film")
+    file.read()
+    file.seek(0)
+    file.read()
+    file.seek(0)
+    with pytest.raises(UnreadableImage, match="film: damaged image"):
+        file.read()
+    few = MeteredBytes(b"x" * 100, "film", max_reads=3)
+    with pytest.raises(UnreadableImage):
+        for _ in range(4):
+            few.read(1)
+
+
+def test_sizes_at_the_limits() -> None:
+    check_size((64, 64), "film")
+    check_size((30_000, 1000), "film")
+    with pytest.raises(ImageTooLarge, match="film: 30001x1000 pixels, the limit is 30 million"):
+        check_size((30_001, 1000), "film")
+    with pytest.raises(ImageTooSmall, match="film: 63x100 pixels"):
+        check_size((63, 100), "film")
+    with pytest.raises(ImageTooLarge, match="the limit is 10 million"):
+        check_size((4000, 3000), "film", max_pixels=10_000_000)
+
+
+def test_webp_has_a_lower_limit_and_one_frame() -> None:
+    large = Image.new("L", (3400, 3000))
+    assert 10_000_000 < large.width * large.height < MAX_PIXELS
+    assert decode_grey(encoded(large, "PNG")).pixels.shape == (3000, 3400)
+    with pytest.raises(ImageTooLarge, match="the limit is 10 million"):
+        decode_grey(encoded(large, "WEBP"))
+    frames = [Image.fromarray(noisy_gradient((80, 70), seed=seed)) for seed in range(3)]
+    animated = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:])
+    with pytest.raises(UnsupportedImage, match="an animated WebP; export one frame"):
+        decode_grey(animated)
+
+
+def test_large_images_wait_for_each_other_and_small_ones_pass() -> None:
+    order: list[str] = []
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with alone(pixels=LARGE_PIXELS + 1):
+            held.set()
+            release.wait(10)
+            order.append("first")
+
+    def wait() -> None:
+        with alone(n_bytes=limits.LARGE_BYTES + 1):
+            order.append("second")
+
+    first = threading.Thread(target=hold)
+    first.start()
+    held.wait(10)
+    second = threading.Thread(target=wait)
+    second.start()
+    with alone(pixels=LARGE_PIXELS, n_bytes=limits.LARGE_BYTES):
+        order.append("small")
+    assert order == ["small"]
+    release.set()
+    first.join(10)
+    second.join(10)
+    assert order == ["small", "first", "second"]
+
+
+def test_image_that_does_not_fit_into_memory_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> np.ndarray:
+        raise MemoryError
+
+    monkeypatch.setattr("cxr_edge_runtime.images.to_grey", full)
+    with pytest.raises(ImageTooLarge, match="not enough memory on this device"):
+        decode_grey(encoded(Image.new("L", (80, 80)), "PNG"))
