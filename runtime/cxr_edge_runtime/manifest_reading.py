@@ -23,6 +23,8 @@ from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
 
 # VGG16 in float32, the largest model we build, has 59 MB.
 MAX_FILE_BYTES = 200_000_000
+# A bundle has five.
+MAX_FILES = 16
 # Beyond it an integer of JSON has no double.
 _LARGEST = sys.float_info.max
 
@@ -39,7 +41,7 @@ def parse_manifest(content: bytes, *, name: str = "bundle.json") -> Manifest:
         BundleInvalid: no JSON, or a field is missing, unknown, or of the wrong type or value.
     """
     try:
-        values = json.loads(content)
+        values = json.loads(content, object_pairs_hook=_without_doubles)
     except (ValueError, RecursionError) as error:
         raise BundleInvalid(f"{name}: not valid JSON ({error})") from None
     if not isinstance(values, dict):
@@ -55,6 +57,14 @@ def parse_manifest(content: bytes, *, name: str = "bundle.json") -> Manifest:
     manifest: Manifest = _read(Manifest, _migrated(values, name), "", name)
     _check(manifest, name)
     return manifest
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; of two values for a key another reader might believe the other."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("a key stands twice")
+    return values
 
 
 def _migrated(values: dict[str, Any], name: str) -> dict[str, Any]:
@@ -132,8 +142,9 @@ def _check(manifest: Manifest, name: str) -> None:
             f"outputs must be logit and any of {', '.join(OUTPUTS)}, each once",
         ),
         (
-            all(0 <= entry.bytes <= MAX_FILE_BYTES for entry in manifest.files.values()),
-            f"files must have 0 to {MAX_FILE_BYTES} bytes",
+            all(0 <= entry.bytes <= MAX_FILE_BYTES for entry in manifest.files.values())
+            and len(manifest.files) <= MAX_FILES,
+            f"files must have 0 to {MAX_FILE_BYTES} bytes each and be at most {MAX_FILES}",
         ),
         (manifest.temperature > 0, "temperature must be positive"),
         (0 <= manifest.threshold.value <= 1, "threshold.value must lie between 0 and 1"),

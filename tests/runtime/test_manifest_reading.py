@@ -81,7 +81,10 @@ def test_newer_schema_is_refused_in_one_clear_line() -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"9" * 5000, b'{"a": 1, "b": {"c": 1, "c": 2}}'],
+)
 def test_broken_json_is_refused(content: bytes) -> None:
     with pytest.raises(BundleInvalid, match="not valid JSON"):
         parse_manifest(content)
@@ -159,6 +162,14 @@ def test_no_file_reaches_outside_the_bundle(name: str) -> None:
     content = values()
     content["files"][name] = content["files"]["MODEL_CARD.md"]
     with pytest.raises(BundleInvalid, match="files must be plain names"):
+        parse_manifest(encoded(content))
+
+
+def test_bundle_has_few_files() -> None:
+    content = values()
+    for number in range(16):
+        content["files"][f"file{number}"] = content["files"]["MODEL_CARD.md"]
+    with pytest.raises(BundleInvalid, match="at most 16"):
         parse_manifest(encoded(content))
 
 

@@ -1,14 +1,16 @@
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
 from cxr_edge_runtime.images import decode_grey, read_grey
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
+from dicom_files import written
 from synthetic import noisy_gradient
 
 
@@ -28,15 +30,41 @@ def test_image_of_the_right_size_passes_unchanged() -> None:
     np.testing.assert_array_equal(preprocess(pixels, PreprocessSpec())[0, :, :, 0], pixels)
 
 
-@pytest.mark.parametrize("format_", ["PNG", "BMP", "TIFF"])
-def test_container_makes_no_difference(format_: str) -> None:
-    pixels = noisy_gradient((300, 200), seed=4)
+def saved(image: Image.Image, format_: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format_)
-    np.testing.assert_array_equal(
-        preprocess(decode_grey(buffer.getvalue()).pixels, PreprocessSpec()),
-        preprocess(pixels, PreprocessSpec()),
-    )
+    image.save(buffer, format_, **options)
+    return buffer.getvalue()
+
+
+def containers(pixels: NDArray[np.uint8]) -> dict[str, bytes]:
+    """The same greys in every lossless form that is read."""
+    grey, wide = Image.fromarray(pixels), Image.fromarray(pixels.astype(np.uint16) * 257)
+    turned = Image.Exif()
+    turned[0x0112] = 3  # shown upside down
+    upside_down = grey.transpose(Image.Transpose.ROTATE_180)
+    return {
+        "PNG": saved(grey, "PNG"),
+        "PNG, 16 bits": saved(wide, "PNG"),
+        "PNG, colour": saved(grey.convert("RGB"), "PNG"),
+        "PNG, turned": saved(upside_down, "PNG", exif=turned),
+        "TIFF": saved(grey, "TIFF"),
+        "TIFF, LZW": saved(grey, "TIFF", compression="tiff_lzw"),
+        "TIFF, 16 bits": saved(wide, "TIFF"),
+        "BMP": saved(grey, "BMP"),
+        "WebP": saved(grey.convert("RGB"), "WEBP", lossless=True),
+        "DICOM": written(pixels),
+        "DICOM, negative": written(255 - pixels, PhotometricInterpretation="MONOCHROME1"),
+    }
+
+
+@given(st.integers(64, 160), st.integers(64, 160), st.integers(0, 1000))
+@settings(max_examples=15)
+def test_container_makes_no_difference(width: int, height: int, seed: int) -> None:
+    pixels = noisy_gradient((width, height), seed=seed)
+    expected = preprocess(pixels, PreprocessSpec())
+    for name, content in containers(pixels).items():
+        found = preprocess(decode_grey(content).pixels, PreprocessSpec())
+        np.testing.assert_array_equal(found, expected, err_msg=name)
 
 
 def test_resized_originals_come_closer_to_their_copies_than_without_antialiasing(
