@@ -5,7 +5,7 @@ import gc
 # Objects between two looks for garbage cycles; Python's default of 700 is right for a server, but
 # here it means a hundred looks while modules load that find nothing. With the freeze below
 # classifying one film took 1.25 instead of 1.53 times a bare script. A long run still collects.
-_COLLECT_AFTER = 100_000
+_COLLECT_AFTER = 50_000
 
 
 def main() -> None:

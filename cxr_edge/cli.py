@@ -1,7 +1,6 @@
 """The ``cxr-edge`` command: commands are gathered here, errors become one line and an exit code."""
 
 import functools
-import gc
 import importlib
 import sys
 from collections.abc import Callable
@@ -87,8 +86,6 @@ def _app(arguments: list[str]) -> typer.Typer:
 
 def main() -> None:
     """Run the command line; what the user did wrong ends in one line and the error's exit code."""
-    # Importing makes many objects and no garbage; looking for it costs a twentieth of a start.
-    gc.set_threshold(50_000)
     try:
         _app(sys.argv[1:])(prog_name="cxr-edge")
     except CxrEdgeError as error:

@@ -77,10 +77,12 @@ def classify(
     from cxr_edge.bundles import load_bundle
     from cxr_edge.inputs import expand
     from cxr_edge.interruption import interruption
+    from cxr_edge.memory import return_films
     from cxr_edge_runtime.batch import classify_all
     from cxr_edge_runtime.classifier import Classifier
     from cxr_edge_runtime.errors import CxrEdgeError
 
+    return_films()
     loaded = load_bundle(bundle)
     if heatmap and "cam" not in loaded.manifest.outputs:
         raise InvalidRequest("--heatmap: the model of this bundle gives no activation map")
