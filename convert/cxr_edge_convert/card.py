@@ -62,7 +62,7 @@ were chosen on them.
 ## Limits
 
 - Good for images like those it was trained on. Measure it on your own before you believe it.
-- Every image gets an answer, also one that shows no chest: this bundle has no input gate.{no_map}
+{_gate(manifest)}{no_map}
 - The probability is calibrated to the share of {manifest.positive_label} in the validation images.
 """
 
@@ -76,6 +76,18 @@ def _origin(training: Training) -> str:
     return (
         f"Weights began as: `{training.weights}`.\n"
         f"Seed {training.seed}. Train and validation share no patient."
+    )
+
+
+def _gate(manifest: Manifest) -> str:
+    if manifest.gate is None:
+        return (
+            "- Every image gets an answer, also one that shows no chest: this bundle has no input "
+            "gate."
+        )
+    return (
+        "- The input gate refuses an answer to what looks like no frontal chest X-ray and calls "
+        "unusual films\n  suspicious. It does not catch everything."
     )
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 from cxr_edge_convert.card import model_card
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.manifest import GateLimits
 
 
 def test_card_says_what_the_manifest_says(golden_bundle: Path) -> None:
@@ -31,3 +32,14 @@ def test_card_of_a_users_model_claims_nothing_of_our_data(golden_bundle: Path) -
     card = model_card(Bundle.load(golden_bundle).manifest)
     assert "Kermany" not in card
     assert "CC BY" not in card
+
+
+def test_card_says_whether_there_is_an_input_gate(golden_bundle: Path) -> None:
+    manifest = Bundle.load(golden_bundle).manifest
+    without, gated = (
+        model_card(replace(manifest, gate=gate))
+        for gate in (None, GateLimits(suspicious=6.0, rejected=9.0))
+    )
+    assert "has no input gate" in without
+    assert "has no input gate" not in gated
+    assert "input gate refuses" in gated
