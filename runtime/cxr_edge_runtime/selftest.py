@@ -104,11 +104,11 @@ def run_selftest(bundle: Bundle, engine: Engine) -> tuple[GoldenInputs, list[Out
     if golden.inputs.shape[1:] != shape:
         raise BundleInvalid(f"{SELFTEST_FILE}: inputs of {golden.inputs.shape[1:]}, not {shape}")
     outcomes = []
-    for image, expected in zip(golden.inputs, golden.probabilities):
+    for image, expected in zip(golden.inputs, golden.probabilities.tolist()):
         computed = probability(engine, image, manifest.temperature)
         threshold = manifest.threshold.value
         outcomes.append(
-            Outcome(float(expected), computed, (computed >= threshold) == (expected >= threshold))
+            Outcome(expected, computed, (computed >= threshold) == (expected >= threshold))
         )
     return golden, outcomes
 
