@@ -25,16 +25,17 @@ def test_input_follows_from_seed_and_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "wrong"),
+    ("body", "seconds", "wrong"),
     [
-        ("raise KeyError('x')", "KeyError: 'x'"),
-        ("import os; os.abort()", "the process ended with -6"),
-        ("import time; time.sleep(60)", "the process ended with -9"),
-        ("fuzzing.held = bytearray(b'x' * 700 * 2**20)", "MB of memory"),
+        ("raise KeyError('x')", 60, "KeyError: 'x'"),
+        ("import os; os.abort()", 60, "the process ended with -6"),
+        # Enough for a child to start on a busy machine.
+        ("import time; time.sleep(600)", 15, "the process ended with -9"),
+        ("fuzzing.held = bytearray(b'x' * 700 * 2**20)", 60, "MB of memory"),
     ],
 )
 def test_what_goes_wrong_is_found_and_the_rest_is_tried(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, body: str, wrong: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, body: str, seconds: int, wrong: str
 ) -> None:
     """Runs the script's own children with a runtime that fails at the third input."""
     script = tmp_path / "broken.py"
@@ -52,7 +53,7 @@ def test_what_goes_wrong_is_found_and_the_rest_is_tried(
         "fuzzing.main()\n"
     )
     monkeypatch.setattr(fuzzing, "__file__", str(script))
-    monkeypatch.setattr(fuzzing, "MAX_SECONDS", 4)
+    monkeypatch.setattr(fuzzing, "MAX_SECONDS", seconds)
     findings = fuzzing.run(5, seed=0)
     assert list(findings) == [2]
     assert wrong in findings[2]
