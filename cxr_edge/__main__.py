@@ -1,20 +1,28 @@
 """The entry point of ``cxr-edge`` and ``python -m cxr_edge``."""
 
 import gc
+import sys
 
 # Objects between two looks for garbage cycles; Python's default of 700 is right for a server, but
 # here it means a hundred looks while modules load that find nothing. With the freeze below
 # classifying one film took 1.25 instead of 1.53 times a bare script. A long run still collects.
 _COLLECT_AFTER = 50_000
+# What a shell expects of a program that Ctrl-C ended: 128 and the number of the signal.
+_INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the command line."""
     gc.set_threshold(_COLLECT_AFTER)
-    from cxr_edge.cli import main as run_command_line
-
     try:
+        from cxr_edge.cli import main as run_command_line
+        from cxr_edge_runtime.native_output import keep_python_heard
+
+        # Its own messages are heard while a native library is silenced.
+        keep_python_heard()
         run_command_line()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
     finally:
         gc.freeze()  # the process ends: no last look over everything
 

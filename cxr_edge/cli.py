@@ -93,5 +93,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except OSError as error:
         # A full disk or a folder without rights can meet any write.
-        say(f"cxr-edge: {error}")
+        known = error.filename is not None and error.strerror is not None
+        say(f"cxr-edge: {error.filename}: {error.strerror}" if known else f"cxr-edge: {error}")
         sys.exit(1)

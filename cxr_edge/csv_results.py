@@ -7,7 +7,8 @@ from typing import TextIO
 
 from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.errors import CxrEdgeError
+from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
+from cxr_edge_runtime.images import SUFFIXES
 
 CSV_COLUMNS = (
     "file", "label", "probability", "threshold", "gate", "reasons", "warnings", "error", "bundle",
@@ -15,12 +16,34 @@ CSV_COLUMNS = (
 )  # fmt: skip
 
 
+_HEADER = ",".join(CSV_COLUMNS).encode()
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to replace what a slip of the hand may have named: a film above all.
+
+    Raises:
+        InvalidRequest: the name is an image's, or the file holds something else than results.
+        OSError: it cannot be read.
+    """
+    if path.suffix.lower() in SUFFIXES:
+        raise InvalidRequest(f"--csv {path}: is an image's name; name a CSV file")
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        beginning = file.read(len(_HEADER))
+    if beginning not in (b"", _HEADER):
+        raise InvalidRequest(
+            f"--csv {path}: holds something else than results of classify; choose another file"
+        )
+
+
 class CsvWriter:
     """A row an image in a file; a full disk is an error only when all images are done."""
 
-    def __init__(self, file: TextIO, bundle: Bundle) -> None:
-        """Write to an open file, the header first."""
-        self._bundle, self._file = bundle, file
+    def __init__(self, file: TextIO, bundle: Bundle, path: Path) -> None:
+        """Write to an open file, the header first; ``path`` is what errors call it."""
+        self._bundle, self._file, self._path = bundle, file, path
         self._error: OSError | None = None
         self._rows = csv.DictWriter(file, CSV_COLUMNS, restval="")
         self._rows.writeheader()
@@ -57,4 +80,4 @@ class CsvWriter:
             OSError: it was not; the rows that were are not worth keeping.
         """
         if self._error:
-            raise self._error
+            raise OSError(self._error.errno, self._error.strerror, str(self._path))

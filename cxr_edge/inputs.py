@@ -8,13 +8,14 @@ from typing import TextIO
 
 from cxr_edge_runtime.dicom import PREAMBLE_BYTES, is_dicom
 from cxr_edge_runtime.errors import ImageError, ImageNotFound, ImageNotReadable
-from cxr_edge_runtime.images import SUFFIXES
+from cxr_edge_runtime.images import HEATMAP_SUFFIX, SUFFIXES
 
 # An image's path, or a path that gives none with the reason.
 Input = tuple[Path, ImageError | None]
 
 _DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
 _STDIN = "-"
+_NO_PERMISSION = "permission denied; check the rights"
 
 
 def expand(
@@ -22,8 +23,8 @@ def expand(
 ) -> Iterator[Input]:
     """Files as they are; of a folder its images by name; of ``*`` and ``?`` what they match.
 
-    In a folder, images are known by their suffix, DICOM files without one by their first bytes;
-    hidden files are passed over.
+    In a folder, images are known by their suffix, DICOM files by their first bytes; hidden files
+    and heat maps are passed over.
 
     Args:
         inputs: as given.
@@ -35,14 +36,16 @@ def expand(
     """
     for given in inputs:
         if str(given) == _STDIN and stdin is not None:
-            lines = (line.rstrip("\r\n") for line in stdin)
-            yield from expand((Path(line) for line in lines if line), recursive=recursive)
+            yield from _listed(stdin, recursive)
             continue
         try:
             is_folder = given.is_dir()
             # Path.glob takes no pattern with a root.
-            pattern = "" if given.exists() else str(given)
+            pattern = "" if os.path.lexists(given) else str(given)
             matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
+        except PermissionError:
+            yield given, ImageNotReadable(f"{given}: {_NO_PERMISSION}")
+            continue
         except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
             yield given, ImageNotReadable(f"{given}: cannot be read ({error})")
             continue
@@ -54,29 +57,54 @@ def expand(
             yield given, None
 
 
+def _listed(stdin: TextIO, recursive: bool) -> Iterator[Input]:
+    """What the lines of standard input name."""
+    found = False
+    for line in stdin:
+        name = line.rstrip("\r\n")
+        if "\0" in name:
+            # A film itself would be thousands of lines.
+            yield (
+                Path(_STDIN),
+                ImageNotReadable(
+                    "standard input holds data; - takes the paths of images, one a line"
+                ),
+            )
+            return
+        if name:
+            found = True
+            yield from expand([Path(name)], recursive=recursive)
+    if not found:
+        yield Path(_STDIN), ImageNotFound("standard input names no image")
+
+
 def _images_in(folder: Path, recursive: bool) -> Iterator[Input]:
     failed: list[OSError] = []
     found = False
     for here, folders, names in os.walk(folder, onerror=failed.append):
         folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
         for path in (Path(here, name) for name in sorted(names)):
-            if not path.name.startswith(".") and _is_image(path):
+            passed_over = path.name.startswith(".") or path.name.endswith(HEATMAP_SUFFIX)
+            if not passed_over and _is_image(path):
                 found = True
                 yield path, None
     for error in failed:
         found = True
-        yield Path(error.filename), ImageNotReadable(f"{error.filename}: {error.strerror}")
+        yield Path(error.filename), ImageNotReadable(f"{error.filename}: {_reason(error)}")
     if not found:
         deeper = "" if recursive else "; folders in it are searched with --recursive"
         where = "in" if recursive else "directly in"
         yield folder, ImageNotFound(f"{folder}: no image {where} this folder{deeper}")
 
 
+def _reason(error: OSError) -> str:
+    return _NO_PERMISSION if isinstance(error, PermissionError) else str(error.strerror)
+
+
 def _is_image(path: Path) -> bool:
-    suffix = path.suffix.lower()
-    if suffix:
-        return suffix in SUFFIXES or suffix in _DICOM_SUFFIXES
-    # Scanners and archives write DICOM files without a suffix.
+    if path.suffix.lower() in SUFFIXES | _DICOM_SUFFIXES:
+        return True
+    # Scanners and archives name DICOM files by numbers with dots in them, or by anything else.
     try:
         if not path.is_file():
             return False

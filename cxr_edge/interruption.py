@@ -12,15 +12,21 @@ from cxr_edge.terminal import say
 T = TypeVar("T")
 
 
+class _Stopped(Exception):
+    """A signal came while the next item was waited for."""
+
+
 @dataclass(slots=True)
 class Interruption:
     """Whether the user wants to stop.
 
     Attributes:
         number: of the signal that came, None as long as none did.
+        waiting: the next item is being waited for, so nothing is lost by ending at once.
     """
 
     number: int | None = None
+    waiting: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -28,11 +34,20 @@ class Interruption:
         return 128 + (self.number or 0)
 
     def until(self, items: Iterable[T]) -> Iterator[T]:
-        """Pass items through until a signal comes."""
-        for item in items:
-            if self.number is not None:
-                return
-            yield item
+        """Pass items through until a signal comes, also while the next one is waited for."""
+        iterator = iter(items)
+        try:
+            while self.number is None:
+                self.waiting = True
+                item = next(iterator, self)
+                self.waiting = False
+                if isinstance(item, Interruption):
+                    return
+                yield item
+        except _Stopped:
+            return
+        finally:
+            self.waiting = False
 
 
 @contextlib.contextmanager
@@ -49,6 +64,8 @@ def interruption() -> Iterator[Interruption]:
         noted.number = number
         restore()
         say("cxr-edge: stopping after the images under way; once more to stop at once")
+        if noted.waiting:
+            raise _Stopped
 
     def restore() -> None:
         for number, handler in before.items():

@@ -13,6 +13,7 @@ from cxr_edge_convert.variants import ONNX, Scheme
 from cxr_edge_convert.verification import Refit
 from cxr_edge_runtime.bundle import describe_files, write_bundle
 from cxr_edge_runtime.manifest import (
+    CARD_FILE,
     NOTICE,
     SCHEMA_VERSION,
     Calibration,
@@ -24,7 +25,6 @@ from cxr_edge_runtime.manifest import (
 )
 from cxr_edge_train.evaluation.metrics import Metrics
 
-CARD_FILE = "MODEL_CARD.md"
 # Where an ONNX file keeps the manifest, its files left out.
 METADATA_KEY = "cxr_edge_manifest"
 

@@ -1,6 +1,5 @@
 """``cxr-edge benchmark``."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +16,10 @@ def benchmark(
     images: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[IMAGE...]", help="Films to measure with; a drawn one without them."
+            metavar="[IMAGE...]",
+            readable=False,
+            help="Films and folders to measure with, searched to the bottom; a drawn film without "
+            "them.",
         ),
     ] = None,
     bundle: options.BundleOption = None,
@@ -33,18 +35,20 @@ def benchmark(
 
     from cxr_edge.bundles import load_bundle
     from cxr_edge.inputs import expand
+    from cxr_edge.memory import return_films
     from cxr_edge_runtime.benchmarking import drawn_film, measure_stages, measure_throughput
-    from cxr_edge_runtime.device import device_state
+    from cxr_edge_runtime.device import available_cores, device_state
     from cxr_edge_runtime.engines import open_engine
     from cxr_edge_runtime.measuring import measure
 
+    return_films()
     loaded = load_bundle(bundle)
     opened = open_engine(loaded, engine=engine)
-    cores = len(os.sched_getaffinity(0))
+    cores = available_cores()
     before = device_state()
     with tempfile.TemporaryDirectory() as folder:
         films = []
-        for path, error in expand(images or [], recursive=False, stdin=sys.stdin):
+        for path, error in expand(images or [], recursive=True, stdin=sys.stdin):
             if error:
                 raise error
             films.append(path)

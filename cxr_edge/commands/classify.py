@@ -1,22 +1,21 @@
 """``cxr-edge classify``."""
 
-import os
+import io
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cxr_edge import options
-from cxr_edge.terminal import say
-from cxr_edge_runtime.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
+    from cxr_edge.heatmaps import HeatmapWriter
     from cxr_edge.results import Writer
     from cxr_edge_runtime.bundle import Bundle
-    from cxr_edge_runtime.classifier import Prediction
 
 # Some images failed, the others were classified.
 EXIT_SOME_FAILED = 3
@@ -28,6 +27,8 @@ def classify(
         list[Path],
         typer.Argument(
             metavar="IMAGE...",
+            # One file without rights must not refuse the others.
+            readable=False,
             help="Image files, folders, patterns, or - for paths on standard input, one a line.",
         ),
     ],
@@ -65,7 +66,8 @@ def classify(
     Prints one line an image. Research use only. Not a medical device.
 
     Exit code 0 when every image was classified or found to be no chest X-ray, 3 when some failed, 1
-    when all did. Ctrl-C ends after the images under way; what is done is written.
+    when all did or a file could not be written, 130 after Ctrl-C. Ctrl-C ends after the images
+    under way; what is done is written.
     """
     from contextlib import ExitStack
     from itertools import chain, islice
@@ -80,18 +82,23 @@ def classify(
     from cxr_edge.memory import return_films
     from cxr_edge_runtime.batch import classify_all
     from cxr_edge_runtime.classifier import Classifier
+    from cxr_edge_runtime.device import available_cores
     from cxr_edge_runtime.errors import CxrEdgeError
 
     return_films()
+    # For all threads: filters that a thread sets for a while are everybody's, and pydicom's
+    # warnings quote what is written in a film.
+    warnings.simplefilter("ignore")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # names of files are bytes
     loaded = load_bundle(bundle)
-    if heatmap and "cam" not in loaded.manifest.outputs:
-        raise InvalidRequest("--heatmap: the model of this bundle gives no activation map")
+    pictures = _pictures(heatmap, loaded)
     with interruption() as interrupted, ExitStack() as files:
         inputs = interrupted.until(expand(images, recursive=recursive, stdin=sys.stdin))
         first = list(islice(inputs, 2))
         several = len(first) > 1
         # A single image has the cores to itself; of several each has one.
-        workers = (threads or len(os.sched_getaffinity(0))) if several else 1
+        workers = (threads or available_cores()) if several else 1
         engine_threads = 1 if several else (threads or 1)
         writers = _writers(loaded, as_json=as_json, csv=csv, files=files)
         done = failed = 0
@@ -107,7 +114,7 @@ def classify(
                 failed += 1
                 continue
             done += 1
-            if heatmap and not _write_heatmap(heatmap, image, result, loaded):
+            if pictures and not pictures.write(image, result):
                 failed += 1
         for writer in writers:
             writer.close()
@@ -124,41 +131,19 @@ def _writers(
 
     writers: list[Writer] = [JsonWriter(bundle) if as_json else TableWriter(bundle)]
     if csv is not None:
-        from cxr_edge.csv_results import CsvWriter
+        from cxr_edge.csv_results import CsvWriter, check_replaceable
         from cxr_edge_runtime.files import replacing
 
+        check_replaceable(csv)
         temporary = files.enter_context(replacing(csv))
         file = files.enter_context(temporary.open("w", encoding="utf-8", newline=""))
-        writers.append(CsvWriter(file, bundle))
+        writers.append(CsvWriter(file, bundle, csv))
     return writers
 
 
-def _write_heatmap(folder: Path, image: Path, prediction: "Prediction", bundle: "Bundle") -> bool:
-    """Write ``folder/NAME.heatmap.png``; True unless it could not be written."""
-    if prediction.activation_map is None or prediction.probability is None:
-        return True  # the gate rejected it
-    from cxr_edge_runtime.errors import ImageError
-    from cxr_edge_runtime.files import replacing
-    from cxr_edge_runtime.heatmap import draw_heatmap
-    from cxr_edge_runtime.images import read_grey
+def _pictures(folder: Path | None, bundle: "Bundle") -> "HeatmapWriter | None":
+    if folder is None:
+        return None
+    from cxr_edge.heatmaps import HeatmapWriter
 
-    manifest = bundle.manifest
-    caption = (
-        f"{prediction.label}, probability of {manifest.positive_label} "
-        f"{prediction.probability:.3f}. {manifest.notice}"
-    )
-    # Films of one name in different folders must not replace each other.
-    name = "_".join(part for part in image.parts if part not in (image.anchor, "..", "."))
-    try:
-        picture = draw_heatmap(
-            read_grey(image).pixels,
-            prediction.activation_map,
-            caption,
-            positive_label=manifest.positive_label,
-        )
-        with replacing(folder / f"{name}.heatmap.png") as temporary:
-            picture.save(temporary)
-    except (OSError, ImageError) as error:
-        say(f"cxr-edge: no heat map of {image}: {error}")
-        return False
-    return True
+    return HeatmapWriter(folder, bundle)

@@ -10,6 +10,7 @@ from cxr_edge_runtime.errors import InvalidRequest
 if TYPE_CHECKING:
     from cxr_edge_runtime.bundle import Bundle
 
+_LIMITS = "## Limits"
 _MISSING = {
     "cam": "no heat map: the model gives no activation map",
     "embedding": "no input gate: the model gives no embedding to tell films from other images",
@@ -28,6 +29,7 @@ def info(
 ) -> None:
     """Say what a bundle is, what was measured of it and what it cannot do."""
     from cxr_edge.bundles import load_bundle, shipped_bundles
+    from cxr_edge_runtime.manifest import CARD_FILE
 
     if every:
         if bundle is not None:
@@ -52,17 +54,27 @@ def info(
         for name in ("sensitivity", "specificity", "auc"):
             if name in figures:
                 figure = figures[name]
-                typer.echo(
-                    f"{split:<10} {name} {figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}], "
-                    f"{figure.n} images"
-                )
+                shown = name.upper() if name == "auc" else name
+                interval = f"[{figure.low:.3f}, {figure.high:.3f}]"
+                typer.echo(f"{split:<10} {shown} {figure.value:.3f} {interval}, {figure.n} images")
     for output, words in _MISSING.items():
         if output not in manifest.outputs:
             typer.echo(f"missing    {words}")
     if manifest.gate is None:
         typer.echo("missing    no input gate: every image gets an answer")
+    if CARD_FILE in manifest.files:
+        for limit in _limits(loaded.read(CARD_FILE).decode("utf-8", "replace")):
+            typer.echo(f"limit      {limit}")
+        typer.echo(f"more       {loaded.path / CARD_FILE}")
     typer.echo(f"use        {manifest.intended_use}")
     typer.echo(manifest.notice)
+
+
+def _limits(card: str) -> list[str]:
+    """The points below "Limits" in a bundle's card, a line each."""
+    _, _, after = card.partition(f"\n{_LIMITS}\n")
+    section = after.partition("\n#")[0]
+    return [" ".join(point.split()) for point in f"\n{section}".split("\n- ")[1:]]
 
 
 def _print_list(bundles: "Sequence[Bundle]") -> None:

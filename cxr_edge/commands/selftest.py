@@ -3,6 +3,7 @@
 import typer
 
 from cxr_edge import options
+from cxr_edge.terminal import printable
 from cxr_edge_runtime.errors import LimitMissed
 
 
@@ -51,7 +52,7 @@ def selftest(
             )
         )
     else:
-        typer.echo(f"here       {here}\nmade with  {golden.made_with}")
+        typer.echo(f"here       {here}\nmade with  {printable(golden.made_with)}")
         typer.echo("expected  computed")
         for outcome in outcomes:
             typer.echo(

@@ -18,6 +18,8 @@ def verify(
 
     Exit code 1 when it is not.
     """
+    import numpy as np
+
     from cxr_edge.bundles import load_bundle
     from cxr_edge_runtime.classifier import Classifier
     from cxr_edge_runtime.manifest import SELFTEST_FILE
@@ -25,6 +27,9 @@ def verify(
 
     loaded = load_bundle(bundle)
     classifier = Classifier(loaded)
+    preprocess = loaded.manifest.preprocess
+    # Anything of that size: model and gate must fit each other.
+    classifier.classify(np.zeros((preprocess.height, preprocess.width), dtype=np.uint8))
     if SELFTEST_FILE in loaded.manifest.files:
         GoldenInputs.from_bytes(loaded.read(SELFTEST_FILE))
     typer.echo(f"{loaded.digest}  bundle.json")

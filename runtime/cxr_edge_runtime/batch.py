@@ -32,7 +32,8 @@ def classify_all(
 
     Args:
         images: paths, and what is wrong with one that is no image; taken as results are.
-        make_classifier: called once a worker, before any image is taken.
+        make_classifier: called before any image is taken, then in each further thread that is
+            needed.
         workers: threads; 1 works without any.
         force: see :meth:`Classifier.classify`.
 
@@ -49,14 +50,16 @@ def classify_all(
         return
 
     from concurrent.futures import Future, ThreadPoolExecutor
-    from queue import SimpleQueue
+    from queue import Empty, SimpleQueue
 
     free: SimpleQueue[Classifier] = SimpleQueue()
-    for _ in range(workers):
-        free.put(make_classifier())
+    free.put(make_classifier())
 
     def work(path: Path, error: ImageError | None) -> Result:
-        classifier = free.get()
+        try:
+            classifier = free.get_nowait()
+        except Empty:  # more threads are at work than ever before
+            classifier = make_classifier()
         try:
             return error or _classified(classifier, path, force)
         finally:
@@ -67,7 +70,7 @@ def classify_all(
     try:
         for path, error in images:
             waiting.append((path, pool.submit(work, path, error)))
-            if len(waiting) >= _AHEAD * workers:
+            while waiting and (waiting[0][1].done() or len(waiting) >= _AHEAD * workers):
                 path, result = waiting.popleft()
                 yield path, result.result()
         while waiting:

@@ -92,8 +92,10 @@ class Classifier:
         outputs = self.engine.run(model_input)
         invoked = time.perf_counter()
         logit = float(outputs["logit"][0, 0])
-        if not math.isfinite(logit):
-            raise EngineError(f"{self.engine.name} computed {logit} for the logit; not an answer")
+        for name, values in outputs.items():
+            # A NaN would pass every limit of the gate.
+            if not np.isfinite(values).all():
+                raise EngineError(f"{self.engine.name} computed no number for the {name}")
 
         probability = sigmoid(logit / manifest.temperature)
         negative = next(name for name in manifest.labels if name != manifest.positive_label)

@@ -1,5 +1,6 @@
 """What the machine says of itself: model, temperature, and whether it slows itself down."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,13 @@ class DeviceState:
     model: str | None
     temperature_c: float | None
     slowed: tuple[str, ...] | None
+
+
+def available_cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def device_state(root: Path = Path("/")) -> DeviceState:

@@ -33,7 +33,7 @@ _FRONTAL = frozenset({"AP", "PA"})
 # Explicit VR little endian, deflated: a small file of it may fill any memory.
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
-# Stored samples that have a grey of their own need no window.
+# Samples of so few bits need no window.
 _DISPLAY_BITS = 8
 
 
@@ -142,8 +142,8 @@ def _greys(dataset: Any, samples: NDArray[Any]) -> tuple[NDArray[np.uint8], tupl
         shown = _through_lut(dataset, table)
     elif dataset.get("WindowCenter") is not None and dataset.get("WindowWidth") is not None:
         shown = _through_window(dataset, table)
-    elif int(dataset.BitsStored) <= _DISPLAY_BITS and low >= 0:
-        shown = np.arange(low, high + 1) / (2 ** int(dataset.BitsStored) - 1)
+    elif _is_displayable(dataset, table):
+        shown = table / (2 ** int(dataset.BitsStored) - 1)
     else:
         shown = _stretched(dataset, samples, table)
         assumed = ("no window in the DICOM file: greys were stretched from lowest to highest",)
@@ -151,6 +151,12 @@ def _greys(dataset: Any, samples: NDArray[Any]) -> tuple[NDArray[np.uint8], tupl
         shown = 1 - shown
     greys = np.round(255 * np.clip(shown, 0, 1)).astype(np.uint8)
     return greys[samples.astype(np.int32) - low], assumed
+
+
+def _is_displayable(dataset: Any, table: NDArray[Any]) -> bool:
+    """Whether modality values are greys as they are."""
+    bits = int(dataset.BitsStored)
+    return bits <= _DISPLAY_BITS and bool(table.min() >= 0) and bool(table.max() < 2**bits)
 
 
 def _after_modality(dataset: Any, table: NDArray[np.int32]) -> NDArray[Any]:

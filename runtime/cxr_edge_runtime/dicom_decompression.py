@@ -47,6 +47,8 @@ def decompressed(content: bytes, name: str) -> NDArray[Any]:
             input=content,
             capture_output=True,
             timeout=MAX_SECONDS,
+            # Ctrl-C goes to every process of the terminal; the film under way is finished.
+            start_new_session=True,
             # Threads that numpy would start count as memory.
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
         )

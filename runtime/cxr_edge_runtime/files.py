@@ -24,16 +24,19 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: the folder cannot be made or written.
         InvalidRequest: ``path`` is a folder, a device or a pipe, which a rename would destroy.
     """
-    path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
         raise InvalidRequest(f"{path}: is not a regular file; choose another output")
+    path = Path(os.path.realpath(path))
     import tempfile  # 5 ms that reading a bundle should not wait for
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays: Keras and Pillow choose the format by it.
-    descriptor, name = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
-    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The suffix stays: Keras and Pillow choose the format by it.
+        descriptor, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
+        )
+    except OSError as error:  # names a file that nobody asked for
+        raise OSError(error.errno, error.strerror, str(path)) from None
     os.close(descriptor)
     temporary = Path(name)
     try:

@@ -111,7 +111,16 @@ class Gate:
         )
 
     def distance(self, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
-        """``[N]`` of embeddings ``[N, C]`` from those of training films."""
+        """``[N]`` of embeddings ``[N, C]`` from those of training films.
+
+        Raises:
+            BundleInvalid: embeddings of another model, which has another number of channels.
+        """
+        if embedding.shape[1:] != self.mean.shape:
+            raise BundleInvalid(
+                f"{GATE_FILE}: made for a model of {self.mean.size} features, this one gives "
+                f"{embedding.shape[1:]}"
+            )
         centred = transformed(embedding) - self.mean
         along = centred @ self.axes.T
         # Rounding may leave a little less than nothing.

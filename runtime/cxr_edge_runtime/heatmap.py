@@ -1,11 +1,13 @@
 """A film with the network's activation map over it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-# The longer side of the picture, pixels; enough for a screen.
-_SIDE = 1024
+# The longer side of the picture, pixels: enough for a screen, and for a caption to be read.
+_LONGEST, _SHORTEST = 1024, 512
 # Okabe and Ito's vermilion and blue, which the colour-blind can tell apart.
 _FOR, _AGAINST = (213, 94, 0), (0, 114, 178)
 # The most that colour covers of the film.
@@ -13,13 +15,13 @@ _OPACITY = 0.6
 # Contributions to the logit that are shown in full colour at least; maps of a network that hardly
 # decides stay pale.
 _FULL = 4.0
-_CAPTION = 22
+_LINE, _MARGIN, _TEXT = 20, 6, 14
 
 
 def draw_heatmap(
     pixels: NDArray[np.uint8],
     activation_map: NDArray[np.float32],
-    caption: str,
+    captions: Sequence[str],
     *,
     positive_label: str,
 ) -> Image.Image:
@@ -28,14 +30,15 @@ def draw_heatmap(
     Args:
         pixels: ``[H, W] uint8``.
         activation_map: ``[h, w]`` of the same film; its mean is the logit.
-        caption: a line below the film; what does not fit is cut off.
+        captions: paragraphs below the film, each in as many lines as it needs.
         positive_label: what the logit speaks for; named below.
 
     Returns:
-        RGB, at most 1024 pixels a side without the caption.
+        RGB, the longer side of the film 512 to 1024 pixels.
     """
     film = Image.fromarray(pixels)
-    film.thumbnail((_SIDE, _SIDE))
+    side = min(max(max(film.size), _SHORTEST), _LONGEST)
+    film = ImageOps.contain(film, (side, side))
     strongest = max(float(np.abs(activation_map).max()), _FULL)
     scaled = Image.fromarray((activation_map / strongest).astype(np.float32))
     shares = np.asarray(scaled.resize(film.size, Image.Resampling.BICUBIC))
@@ -43,14 +46,26 @@ def draw_heatmap(
     for colour, share in ((_FOR, shares), (_AGAINST, -shares)):
         mask = (np.clip(share, 0, 1) * (255 * _OPACITY)).astype(np.uint8)
         coloured.paste(colour, mask=Image.fromarray(mask))
-    whole = Image.new("RGB", (coloured.width, coloured.height + 2 * _CAPTION))
+    font = ImageFont.load_default(_TEXT)
+    paragraphs = (*captions, f"orange: for {positive_label}, blue: against")
+    lines = [line for text in paragraphs for line in _wrapped(text, coloured.width, font)]
+    whole = Image.new("RGB", (coloured.width, coloured.height + _LINE * len(lines) + _MARGIN))
     whole.paste(coloured)
     draw = ImageDraw.Draw(whole)
-    draw.text((6, coloured.height + 3), caption, fill="white", font=ImageFont.load_default(14))
-    draw.text(
-        (6, coloured.height + _CAPTION),
-        f"orange: for {positive_label}, blue: against",
-        fill="white",
-        font=ImageFont.load_default(12),
-    )
+    for number, line in enumerate(lines):
+        draw.text((_MARGIN, coloured.height + 2 + _LINE * number), line, fill="white", font=font)
     return whole
+
+
+def _wrapped(
+    text: str, width: int, font: "ImageFont.FreeTypeFont | ImageFont.ImageFont"
+) -> list[str]:
+    """The words of a text in lines that fit."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width - 2 * _MARGIN or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines

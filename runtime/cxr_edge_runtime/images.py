@@ -29,6 +29,8 @@ from cxr_edge_runtime.tiff_header import check_tiff, is_tiff
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
+# Pictures with an activation map are no films.
+HEATMAP_SUFFIX = ".heatmap.png"
 
 # A film uses most of the 256 greys; one squeezed into fewer than a quarter was exported wrongly,
 # most often 12 bits stored as 16.
@@ -245,8 +247,8 @@ def image_warnings(pixels: NDArray[np.uint8]) -> tuple[str, ...]:
     low, high = int(pixels.min()), int(pixels.max())
     if high - low < _LOW_CONTRAST:
         return (
-            f"low contrast: greys lie between {low} and {high} of 255; 16-bit images are scaled "
-            "by their full range, so export 8 bits or stretch 12 bits to 16",
+            f"low contrast: greys lie between {low} and {high} of 255, and the answer is worth "
+            "little; export the film with its full contrast, 12 bits stretched to 16",
         )
     return ()
 

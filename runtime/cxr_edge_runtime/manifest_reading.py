@@ -108,6 +108,10 @@ def _read(expected: Any, value: Any, where: str, name: str) -> Any:
     _require(type(value) is expected, where, expected.__name__, value, name)
     if expected is float:
         _require(math.isfinite(value), where, "a finite number", value, name)
+    if expected is str:
+        # Control characters would play tricks on a terminal, lone surrogates cannot be printed.
+        readable = all(line.isprintable() for line in value.split("\n"))
+        _require(readable, where, "text that can be printed", value, name)
     return value
 
 

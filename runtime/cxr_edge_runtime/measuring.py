@@ -61,7 +61,7 @@ def measure(bundle: Path, *, threads: Sequence[int], engine: str | None = None) 
     more = [engine] if engine else []
     for number in threads:
         done = subprocess.run(
-            [sys.executable, "-m", __name__, str(bundle), str(number), *more],
+            [sys.executable, "-P", "-m", __name__, str(bundle), str(number), *more],
             capture_output=True,
             text=True,
         )

@@ -82,15 +82,35 @@ def test_images_are_taken_as_results_are(workers: int) -> None:
     assert len(taken) <= 4 * workers
 
 
-def test_each_worker_has_an_engine_of_its_own_and_none_is_made_later() -> None:
+def test_engines_are_made_for_the_threads_that_work_and_no_more() -> None:
     made = []
 
     def make() -> _Classifier:
         made.append(threading.get_ident())
-        return _Classifier()
+        return _Classifier(slow=True)
 
     list(classify_all(((name, None) for name in NAMES), make, workers=3))
-    assert made == [threading.get_ident()] * 3
+    assert 1 <= len(made) <= 3
+    assert made[0] == threading.get_ident()  # before any image is taken
+    made.clear()
+    list(classify_all(((name, None) for name in NAMES[:2]), make, workers=40))
+    assert len(made) <= 2
+
+
+def test_answers_do_not_wait_for_images_that_come_slowly() -> None:
+    """A result is there before four images a worker are."""
+    more = threading.Event()
+
+    def images() -> Iterator[tuple[Path, None]]:
+        for name in NAMES[1:4]:
+            yield name, None
+            time.sleep(0.2)
+        assert more.wait(10)
+
+    results = classify_all(images(), _Classifier, workers=4)
+    assert next(results)[0] == NAMES[1]
+    more.set()
+    assert len(list(results)) == 2
 
 
 @pytest.mark.parametrize("workers", [1, 3])

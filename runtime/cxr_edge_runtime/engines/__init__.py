@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.errors import EngineError
+from cxr_edge_runtime.errors import EngineError, InvalidRequest
 from cxr_edge_runtime.manifest import InputEntry
 
 Outputs = dict[str, NDArray[np.float32]]
@@ -45,6 +45,7 @@ def open_engine(bundle: Bundle, *, threads: int = 1, engine: str | None = None) 
         engine: one of :data:`ENGINES` of the format; the first that is installed if None.
 
     Raises:
+        InvalidRequest: there is no engine of that name.
         EngineMissing: no such engine is installed.
         EngineError: the engine does not take the model, or the model breaks the contract.
     """
@@ -79,9 +80,13 @@ def open_model(
         engine: see :func:`open_engine`.
 
     Raises:
+        InvalidRequest: there is no engine of that name.
         EngineMissing: no such engine is installed.
         EngineError: the engine does not take the model, or the model breaks the contract.
     """
+    known = [name for names in ENGINES.values() for name in names]
+    if engine is not None and engine not in known:
+        raise InvalidRequest(f"--engine {engine}: no such engine; known are {', '.join(known)}")
     if engine is not None and engine not in ENGINES[format]:
         raise EngineError(
             f"{engine} runs no {format} model; {format} is run by {' and '.join(ENGINES[format])}"

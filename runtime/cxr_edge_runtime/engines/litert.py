@@ -14,9 +14,10 @@ from cxr_edge_runtime.native_output import stderr_silenced
 
 # The identifier every TFLite flatbuffer has at byte 4.
 _MAGIC = b"TFL3"
+_OLD = "tflite-runtime"
 _MODULES = {
     "ai-edge-litert": "ai_edge_litert.interpreter",
-    "tflite-runtime": "tflite_runtime.interpreter",
+    _OLD: "tflite_runtime.interpreter",
 }
 
 
@@ -96,4 +97,6 @@ def _interpreter_class(names: Sequence[str]) -> tuple[Any, str]:
             return importlib.import_module(_MODULES[name]).Interpreter, name
         except ModuleNotFoundError:
             continue
-    raise EngineMissing(f"no TFLite engine is installed; run: pip install {names[0]}")
+    wanted = names[0]
+    how = "pip install -r requirements-tflite.txt" if wanted == _OLD else f"pip install {wanted}"
+    raise EngineMissing(f"{wanted} is not installed; run: {how}")
