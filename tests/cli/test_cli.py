@@ -78,7 +78,7 @@ def test_full_disk_is_one_line(cxr_edge: Any, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(cli, "_app", lambda arguments: full)
     outcome = cxr_edge("split")
     assert outcome.code == 1
-    assert outcome.err == "cxr-edge: [Errno 28] No space left on device: 'splits.csv'\n"
+    assert outcome.err == "cxr-edge: splits.csv: No space left on device\n"
 
 
 def test_python_dash_m_runs_the_same() -> None:

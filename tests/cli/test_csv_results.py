@@ -18,7 +18,7 @@ def bundle(golden_bundle: Path) -> Bundle:
 
 def written(bundle: Bundle, name: str, label: str | None) -> dict[str, str]:
     file = io.StringIO()
-    writer = CsvWriter(file, bundle)
+    writer = CsvWriter(file, bundle, Path("t.csv"))
     prediction = Prediction(
         label=label,
         probability=None if label is None else 1 / 3,
@@ -61,7 +61,9 @@ def test_bytes_that_are_not_utf8_become_escapes(bundle: Bundle) -> None:
 
 def test_error_has_its_own_column(bundle: Bundle) -> None:
     file = io.StringIO()
-    CsvWriter(file, bundle).write(Path("a.png"), UnreadableImage("a.png: damaged \udcff"))
+    CsvWriter(file, bundle, Path("t.csv")).write(
+        Path("a.png"), UnreadableImage("a.png: damaged \udcff")
+    )
     [row] = csv.DictReader(io.StringIO(file.getvalue()))
     assert row["error"].startswith("a.png: damaged ")
     assert row["label"] == ""
@@ -72,8 +74,8 @@ def test_full_disk_does_not_stop_the_others_and_is_said_at_the_end(bundle: Bundl
         def flush(self) -> None:
             raise OSError(28, "No space left on device")
 
-    writer = CsvWriter(_Full(), bundle)
+    writer = CsvWriter(_Full(), bundle, Path("t.csv"))
     for name in ("a.png", "b.png"):
         writer.write(Path(name), UnreadableImage(f"{name}: damaged"))
-    with pytest.raises(OSError, match="No space left on device"):
+    with pytest.raises(OSError, match=r"No space left on device: 't\.csv'"):
         writer.close()

@@ -87,3 +87,36 @@ def test_folder_without_images_is_an_error_of_its_own(tmp_path: Path) -> None:
     assert path == tmp_path
     assert isinstance(error, ImageNotFound)
     assert "no image directly in this folder" in str(error)
+
+
+def test_link_that_leads_nowhere_is_left_to_the_reader(tmp_path: Path) -> None:
+    link = tmp_path / "dangling.png"
+    link.symlink_to(tmp_path / "nowhere")
+    assert list(expand([link])) == [(link, None)]
+    assert list(expand([tmp_path / "d*.png"])) == [(link, None)]
+
+
+def test_heat_maps_in_a_folder_are_no_films(tmp_path: Path) -> None:
+    for name in ("a.png", "a.png.heatmap.png"):
+        (tmp_path / name).touch()
+    assert [path.name for path, _ in expand([tmp_path])] == ["a.png"]
+
+
+def test_dicom_files_named_by_numbers_are_found(tmp_path: Path) -> None:
+    for name in ("1.2.840.113619.2.5", "IM0001.IMA"):
+        (tmp_path / name).write_bytes(bytes(128) + b"DICM")
+    (tmp_path / "notes.txt").write_bytes(bytes(200))
+    assert [path.name for path, _ in expand([tmp_path])] == ["1.2.840.113619.2.5", "IM0001.IMA"]
+
+
+def test_data_on_standard_input_is_one_error() -> None:
+    lines = io.StringIO("a.png\n\0\1\2\nmore\n\0\n")
+    first, (path, error) = expand([Path("-")], stdin=lines)
+    assert first == (Path("a.png"), None)
+    assert path == Path("-")
+    assert "holds data; - takes the paths of images" in str(error)
+
+
+def test_empty_standard_input_is_an_error() -> None:
+    [(_, error)] = expand([Path("-")], stdin=io.StringIO("\n"))
+    assert "names no image" in str(error)

@@ -59,3 +59,15 @@ def test_signal_that_was_ignored_stays_so() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         assert interrupted.number is None
     assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_the_wait_for_the_next_item(number: signal.Signals) -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        os.kill(os.getpid(), number)
+        raise AssertionError("went on waiting")
+
+    with interruption() as interrupted:
+        assert list(interrupted.until(items())) == [1]
+        assert interrupted.number == number

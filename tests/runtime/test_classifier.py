@@ -57,18 +57,20 @@ def test_golden_logits_stay_within_a_few_steps(classifier: Classifier) -> None:
     assert logits == pytest.approx([-0.1278, -0.1267], abs=0.01)
 
 
-@pytest.mark.parametrize("logit", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("output", ["logit", "embedding"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_is_no_number_is_no_answer(
-    classifier: Classifier, make_image: Callable[..., Path], logit: float
+    classifier: Classifier, make_image: Callable[..., Path], output: str, value: float
 ) -> None:
     class Broken:
         name = "broken"
 
         def run(self, image: np.ndarray) -> dict[str, np.ndarray]:
-            return {"logit": np.array([[logit]], np.float32)}
+            outputs = {"logit": np.zeros((1, 1), np.float32), "embedding": np.ones((1, 4))}
+            return outputs | {output: np.array([[value]], np.float32)}
 
     classifier.engine = Broken()
-    with pytest.raises(EngineError, match="not an answer"):
+    with pytest.raises(EngineError, match=f"no number for the {output}"):
         classifier.classify(make_image())
 
 

@@ -218,3 +218,18 @@ def test_real_films(shared: Path, name: str) -> None:
 def test_ct_scout_says_that_it_is_none(shared: Path) -> None:
     content = (shared / "data" / "dicom" / "notcxr_CT_scout_chest_jpeglossless.dcm").read_bytes()
     assert decode_grey(content).objections == ("the DICOM file says that it is no radiograph",)
+
+
+def test_8_bits_are_rescaled_before_they_are_taken_as_they_are() -> None:
+    samples = np.tile(np.arange(80, dtype=np.uint8), (80, 1))
+    negative = {"RescaleSlope": "-1", "RescaleIntercept": "255"}
+    film = decode_grey(written(samples, **negative))
+    np.testing.assert_array_equal(film.pixels, 255 - samples)
+    assert film.warnings == ()
+
+
+def test_8_bits_rescaled_out_of_range_are_stretched_and_the_user_is_told() -> None:
+    samples = np.tile(np.arange(80, dtype=np.uint8), (80, 1))
+    film = decode_grey(written(samples, RescaleSlope="10", RescaleIntercept="-400"))
+    assert (film.pixels.min(), film.pixels.max()) == (0, 255)
+    assert "no window" in film.warnings[0]

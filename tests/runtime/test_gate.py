@@ -183,3 +183,8 @@ def test_arrays_that_are_no_gate_are_refused_in_one_line(changed: dict[str, np.n
     with pytest.raises(BundleInvalid, match=r"gate\.npz: ") as caught:
         Gate.from_bytes(pack_arrays(good | changed), known.limits)
     assert "\n" not in str(caught.value)
+
+
+def test_gate_of_another_model_is_refused() -> None:
+    with pytest.raises(BundleInvalid, match="made for a model of 12 features"):
+        gate().distance(np.ones((1, CHANNELS + 1), np.float32))

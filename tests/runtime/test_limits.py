@@ -1,5 +1,6 @@
 import io
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from cxr_edge_runtime.errors import (
     UnreadableImage,
     UnsupportedImage,
 )
-from cxr_edge_runtime.images import decode_grey, inspect
+from cxr_edge_runtime.images import decode_grey, inspect, read_grey
 from cxr_edge_runtime.limits import LARGE_PIXELS, MAX_PIXELS, MeteredBytes, alone, check_size
 from synthetic import noisy_gradient
 
@@ -129,3 +130,25 @@ def test_image_that_does_not_fit_into_memory_is_one_line(monkeypatch: pytest.Mon
     monkeypatch.setattr("cxr_edge_runtime.images.to_grey", full)
     with pytest.raises(ImageTooLarge, match="not enough memory on this device"):
         decode_grey(encoded(Image.new("L", (80, 80)), "PNG"))
+
+
+def test_tiffs_large_in_bytes_and_in_pixels_do_not_wait_for_each_other_for_ever(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One takes the turn of large images before it silences libtiff, the other after."""
+    noise = np.random.default_rng(0).integers(0, 256, (400, 400), dtype=np.uint8)
+    many_bytes, many_pixels = tmp_path / "bytes.tif", tmp_path / "pixels.tif"
+    Image.fromarray(noise).save(many_bytes)
+    Image.new("L", (400, 400)).save(many_pixels, compression="tiff_adobe_deflate")
+    monkeypatch.setattr(limits, "LARGE_BYTES", 100_000)
+    monkeypatch.setattr(limits, "LARGE_PIXELS", 100_000)
+    threads = [
+        threading.Thread(target=lambda path: [read_grey(path) for _ in range(40)], args=(path,))
+        for path in (many_bytes, many_pixels) * 2
+    ]
+    for thread in threads:
+        thread.daemon = True
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads)

@@ -188,3 +188,9 @@ def test_any_value_in_any_field_reads_or_raises_bundle_errors_only(field: str, v
         parse_manifest(encoded(content))
     except BundleError as error:
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\x1b]0;owned\x07", "a\rb"])
+def test_text_that_cannot_be_printed_is_refused(text: str) -> None:
+    with pytest.raises(BundleInvalid, match="notice must be text that can be printed"):
+        parse_manifest(encoded(values() | {"notice": text}))

@@ -24,3 +24,12 @@ def test_bundle_that_cannot_be_run_is_one_clear_error(tmp_path: Path, golden_bun
         measure(tmp_path, threads=[1])
     with pytest.raises(EngineError, match="cannot be measured"):
         measure(golden_bundle, threads=[1], engine="onnxruntime")
+
+
+def test_what_lies_in_the_current_folder_is_not_imported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, golden_bundle: Path
+) -> None:
+    (tmp_path / "resource.py").write_text("raise SystemExit('imported')")
+    monkeypatch.chdir(tmp_path)
+    [timing] = measure(golden_bundle, threads=[1])
+    assert timing.p50_ms > 0

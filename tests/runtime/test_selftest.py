@@ -110,3 +110,9 @@ def test_archive_beyond_the_limit_is_refused() -> None:
     arrays = {"inputs": np.zeros((1, MAX_SELFTEST_BYTES, 1), np.uint8)}
     with pytest.raises(BundleInvalid, match="unpacks to"):
         GoldenInputs.from_bytes(pack_arrays(arrays))
+
+
+def test_archive_without_inputs_is_refused() -> None:
+    empty = GoldenInputs(np.zeros((0, 4, 4), np.uint8), np.zeros(0, np.float32), "here")
+    with pytest.raises(BundleInvalid, match="no golden inputs"):
+        GoldenInputs.from_bytes(empty.to_bytes())

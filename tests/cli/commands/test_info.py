@@ -18,4 +18,14 @@ def test_list_takes_no_bundle(cxr_edge: Any, golden_bundle: Path) -> None:
 
 def test_bundle_without_a_gate_says_so(cxr_edge: Any, golden_bundle: Path) -> None:
     assert "no input gate: every image gets an answer" in cxr_edge("info", golden_bundle).out
-    assert "input gate" not in cxr_edge("info").out
+    assert "no input gate" not in cxr_edge("info").out
+
+
+def test_limits_are_those_of_the_card_a_line_each(cxr_edge: Any) -> None:
+    lines = cxr_edge("info").out.splitlines()
+    limits = [line for line in lines if line.startswith("limit ")]
+    assert len(limits) == 3
+    assert limits[0].startswith("limit      Good for images like those it was trained on.")
+    assert limits[1].endswith("It does not catch everything.")
+    [card] = [line for line in lines if line.startswith("more ")]
+    assert Path(card.removeprefix("more").strip()).name == "MODEL_CARD.md"

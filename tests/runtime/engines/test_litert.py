@@ -8,7 +8,7 @@ import pytest
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.engines import open_engine, to_stored
 from cxr_edge_runtime.engines.litert import LiteRtEngine
-from cxr_edge_runtime.errors import EngineError, EngineMissing
+from cxr_edge_runtime.errors import EngineError, EngineMissing, InvalidRequest
 from cxr_edge_runtime.manifest import OUTPUTS, InputEntry
 
 INT8 = InputEntry((1, 32, 32, 1), "int8", 1.0, -128)
@@ -77,6 +77,8 @@ def test_missing_engine_says_what_to_install(
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(EngineMissing, match="pip install ai-edge-litert"):
         LiteRtEngine(bundle.model, INT8, OUTPUTS)
+    with pytest.raises(EngineMissing, match=r"pip install -r requirements-tflite\.txt"):
+        open_engine(bundle, engine="tflite-runtime")
 
 
 def test_loading_prints_nothing(bundle: Bundle, capfd: pytest.CaptureFixture[str]) -> None:
@@ -88,3 +90,8 @@ def test_grey_is_stored_with_the_zero_point() -> None:
     grey = np.array([0, 127, 255], np.uint8)
     assert to_stored(grey, INT8).tolist() == [-128, -1, 127]
     assert to_stored(grey, InputEntry((1,), "float32", 1.0, 0)).tolist() == [0.0, 127.0, 255.0]
+
+
+def test_engine_that_nobody_knows_is_a_wrong_request(bundle: Bundle) -> None:
+    with pytest.raises(InvalidRequest, match="no such engine; known are ai-edge-litert"):
+        open_engine(bundle, engine="foo")
