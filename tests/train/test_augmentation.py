@@ -21,6 +21,7 @@ def test_every_setting_is_tested_below() -> None:
     assert {field.name for field in fields(Augmentation)} == {
         *PROBABILITIES,
         *STRENGTHS,
+        *("tone", "spectrum", "frame"),  # looks of other films, tested with them
         "mixup",  # of a batch, tested with the batches
     }
 

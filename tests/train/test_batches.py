@@ -1,3 +1,5 @@
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
@@ -84,3 +86,23 @@ def test_validation_batches_have_one_size_and_the_mean_of_the_images() -> None:
         np.testing.assert_array_equal(targets["logit"][:, 0], LABELS[places])
         total += float((values[places] * weights["logit"]).mean())  # as Keras' loss does
     assert total / len(made) == pytest.approx(values.mean())
+
+
+def test_looks_come_from_films_of_both_labels_alike() -> None:
+    # Films of label 0 are dark, the three times as many of label 1 are bright.
+    pixels = np.where(LABELS[:, None, None, None] == 1, PIXELS // 4 + 190, PIXELS // 4)
+    frames = TrainingBatches(
+        pixels.astype(np.uint8),
+        LABELS,
+        Augmentation(**{field.name: 0.0 for field in fields(Augmentation)} | {"frame": 1.0}),
+        batch_size=22,
+        seed=0,
+    )
+    corners = []
+    for epoch in range(40):
+        frames.begin_epoch(epoch)
+        images, targets, _ = frames[0]
+        corners.append(images["image"][:, 0, 0, 0] > 128)
+        middle = images["image"][:, 16, 16, 0] > 128
+        np.testing.assert_array_equal(middle, targets["logit"][:, 0] == 1)
+    assert 0.45 < np.mean(corners) < 0.62

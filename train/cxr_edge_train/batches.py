@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cxr_edge_train.augmentation import augment
 from cxr_edge_train.class_weights import balanced_class_weights
+from cxr_edge_train.looks import take_on
 from cxr_edge_train.recipe import Augmentation
 
 Named = dict[str, NDArray[np.float32]]
@@ -44,6 +45,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         self._augmentation = augmentation
         self._batch_size = batch_size
         self._seed = seed
+        self._of_label = [np.flatnonzero(labels == label) for label in np.unique(labels)]
         weights = balanced_class_weights(labels)
         self._weights = np.array([weights[int(label)] for label in labels], dtype=np.float32)
         self.begin_epoch(0)
@@ -74,7 +76,14 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
 
     def _augmented(self, image: int) -> NDArray[np.uint8]:
         random = np.random.default_rng((self._seed, self._epoch, int(image)))
-        return augment(self._pixels[image, :, :, 0], self._augmentation, random)
+
+        def other() -> NDArray[np.uint8]:
+            # Of either label with the same chance, so that no look tells the label.
+            films = self._of_label[random.integers(len(self._of_label))]
+            return self._pixels[films[random.integers(len(films))], :, :, 0]
+
+        film = take_on(self._pixels[image, :, :, 0], self._augmentation, random, other)
+        return augment(film, self._augmentation, random)
 
     def _mix(
         self,

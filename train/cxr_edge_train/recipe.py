@@ -48,6 +48,9 @@ class Augmentation:
         border: probability of flat blocks along the borders, each of the four with one half.
         erase: probability of a flat rectangle anywhere.
         invert: probability of turning black and white round.
+        tone: probability of taking on the grey histogram of another training film.
+        spectrum: probability of taking on the amplitudes of another film's coarsest waves.
+        frame: probability of taking on the margins of another film.
         mixup: alpha of MixUp's Beta distribution (Zhang et al. 2018); 0 mixes nothing.
     """
 
@@ -67,6 +70,9 @@ class Augmentation:
     border: float = 0.15
     erase: float = 0.2
     invert: float = 0.0
+    tone: float = 0.0
+    spectrum: float = 0.0
+    frame: float = 0.0
     mixup: float = 0.0
 
 
