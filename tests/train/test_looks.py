@@ -35,8 +35,10 @@ def test_without_any_setting_no_other_film_is_drawn() -> None:
     def drawn() -> NDArray[np.uint8]:
         raise AssertionError
 
-    changed = take_on(FILM, NOTHING, np.random.default_rng(0), drawn)
-    np.testing.assert_array_equal(changed, FILM)
+    random = np.random.default_rng(0)
+    np.testing.assert_array_equal(take_on(FILM, NOTHING, random, drawn), FILM)
+    # What is drawn next is what was drawn before looks existed.
+    assert random.random() == np.random.default_rng(0).random()
 
 
 @pytest.mark.parametrize("name", LOOKS)

@@ -42,7 +42,8 @@ def take_on(
         (settings.spectrum, _spectrum),
         (settings.frame, _frame),
     ):
-        if random.random() < probability:
+        # Nothing is drawn for what the recipe leaves out: recipes without it train as before.
+        if probability and random.random() < probability:
             film = take(film, other(), random)
     return film
 
