@@ -25,6 +25,7 @@ from cxr_edge_train.evaluation.operating_point import choose_operating_point
 from cxr_edge_train.evaluation.run_subject import load_model
 from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
 from cxr_edge_train.fitting import predict_logits
+from cxr_edge_train.look_balance import table_weights
 from cxr_edge_train.recipe import Calibration, read_recipe
 from cxr_edge_train.runs import model_sha256, read_dataset, read_predictions, read_run
 
@@ -110,7 +111,7 @@ def run_source(folder: Path, *, root: Path | None, cache_dir: Path, progress: Pr
     run = read_run(folder)
     table = read_dataset(folder)
     recipe = folder / "recipe.toml"
-    calibration = read_recipe(recipe).calibration
+    settings = read_recipe(recipe)
     images = Images(run.preprocess, root or Path(run.root), cache_dir, progress)
     validation = table[table["split"] == "validation"].reset_index(drop=True)
     recorded = read_predictions(folder, validation)
@@ -130,7 +131,11 @@ def run_source(folder: Path, *, root: Path | None, cache_dir: Path, progress: Pr
         keras_bytes=keras_bytes(model),
         train=table[table["split"] == "train"].reset_index(drop=True),
         validation=Reference.of(
-            validation, logits, temperature=run.temperature, threshold=run.threshold
+            validation,
+            logits,
+            temperature=run.temperature,
+            threshold=run.threshold,
+            weights=table_weights(validation, balance=settings.fit.look_balance),
         ),
         validation_pixels=pixels,
         threshold_rule=run.threshold_rule,
@@ -143,7 +148,7 @@ def run_source(folder: Path, *, root: Path | None, cache_dir: Path, progress: Pr
             recipe=recipe.read_text(encoding="utf-8"),
             versions=run.versions,
         ),
-        calibration=calibration,
+        calibration=settings.calibration,
         license="Apache-2.0",
     )
 

@@ -15,6 +15,7 @@ from cxr_edge_train.evaluation.mcnemar import exact_mcnemar
 from cxr_edge_train.evaluation.metrics import Metrics, evaluate, positives
 from cxr_edge_train.evaluation.operating_point import choose_operating_point
 from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
+from cxr_edge_train.look_balance import threshold_rule
 
 # The difference of two shares of images is off by less than this in floating point, and a share
 # itself moves by far more.
@@ -31,6 +32,8 @@ class Reference:
         temperature: probability is ``sigmoid(logit / temperature)``.
         threshold: PNEUMONIA at or above it.
         metrics: of the float model.
+        weights: ``[N]``, how much each film counts where temperature and threshold are fitted;
+            None where all count alike.
     """
 
     table: pd.DataFrame
@@ -38,6 +41,7 @@ class Reference:
     temperature: float
     threshold: float
     metrics: Metrics
+    weights: NDArray[np.float64] | None = None
 
     @classmethod
     def of(
@@ -47,10 +51,11 @@ class Reference:
         *,
         temperature: float,
         threshold: float,
+        weights: NDArray[np.float64] | None = None,
     ) -> "Reference":
         """Measure the float model; arguments as the attributes."""
         metrics = evaluate(probabilities(logits, temperature), table, threshold=threshold)
-        return cls(table, logits, temperature, threshold, metrics)
+        return cls(table, logits, temperature, threshold, metrics, weights)
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
         """``[N]`` of PNEUMONIA, at the float model's temperature."""
@@ -236,12 +241,15 @@ def refit(reference: Reference, logits: NDArray[np.floating], *, min_sensitivity
         logits: ``[N]`` of the variant.
         min_sensitivity: floor of the operating point.
     """
-    labels = positives(reference.table)
-    temperature = fit_temperature(logits, labels)
+    labels, weights = positives(reference.table), reference.weights
+    temperature = fit_temperature(logits, labels, weights)
     probability = probabilities(logits, temperature)
-    point = choose_operating_point(probability, labels, min_sensitivity=min_sensitivity)
+    point = choose_operating_point(
+        probability, labels, min_sensitivity=min_sensitivity, weights=weights
+    )
     metrics = evaluate(probability, reference.table, threshold=point.threshold)
-    return Refit(temperature, point.threshold, point.rule, metrics)
+    rule = threshold_rule(point, weights)
+    return Refit(temperature, point.threshold, rule, metrics)
 
 
 def refit_failures(reference: Reference, own: Refit, limits: Limits) -> list[str]:

@@ -106,3 +106,39 @@ def test_looks_come_from_films_of_both_labels_alike() -> None:
         middle = images["image"][:, 16, 16, 0] > 128
         np.testing.assert_array_equal(middle, targets["logit"][:, 0] == 1)
     assert 0.45 < np.mean(corners) < 0.62
+
+
+def drawn(expected: list[float], epochs: int) -> np.ndarray:
+    made = TrainingBatches(
+        PIXELS, LABELS, Augmentation(), batch_size=22, seed=0, drawing=np.array(expected)
+    )
+    counts = []
+    for epoch in range(epochs):
+        made.begin_epoch(epoch)
+        _, targets, _ = made[0]
+        assert len(targets["logit"]) == 22
+        counts.append(np.bincount(made._order, minlength=22))
+    return np.stack(counts)
+
+
+def test_images_come_as_often_as_they_are_to_be_drawn() -> None:
+    expected = [2.5] + [0.5] * 9 + [1.25] * 12
+    counts = drawn(expected, epochs=200)
+    assert (counts.sum(axis=1) == 22).all()
+    assert np.abs(counts - expected).max() <= 1  # never farther than the next whole number
+    np.testing.assert_allclose(counts.mean(axis=0), expected, atol=0.15)
+
+
+def test_an_image_that_comes_again_in_an_epoch_is_changed_otherwise() -> None:
+    made = TrainingBatches(
+        PIXELS, LABELS, Augmentation(), batch_size=22, seed=0, drawing=np.array([22.0] + [0.0] * 21)
+    )
+    [images] = made[0][0].values()
+    assert len({image.tobytes() for image in images}) == 22
+
+
+def test_every_image_once_is_what_no_drawing_gives() -> None:
+    once = TrainingBatches(
+        PIXELS, LABELS, Augmentation(), batch_size=22, seed=0, drawing=np.ones(22)
+    )
+    assert sorted(once._order) == list(range(22))

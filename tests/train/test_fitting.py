@@ -147,3 +147,39 @@ def test_the_same_seed_gives_the_same_model(tmp_path: Path) -> None:
     assert losses(folders[0]) == losses(folders[1])
     for one, other in zip(models[0].get_weights(), models[1].get_weights()):
         np.testing.assert_array_equal(one, other)
+
+
+def test_last_epoch_is_kept_where_the_recipe_says_so(tmp_path: Path) -> None:
+    class SpoilTheLastEpoch(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if len(losses(tmp_path)) == 5:
+                cam = self.model.get_layer("cam")
+                cam.set_weights([cam.get_weights()[0], np.array([50.0])])
+
+    settings = {"epochs": 5, "patience": 1, "weight_average": 0.5}
+    model = fitted(
+        tmp_path, callbacks=[SpoilTheLastEpoch()], keep="last", learning_rate=1e-2, **settings
+    )
+    measured = losses(tmp_path)
+    assert len(measured) == 6  # no patience ends it
+    assert measured[-1] > 5
+    logits = predict_logits(model, PIXELS[:20])
+    smoothed = LABELS[:20] * 0.95 + 0.025
+    loss = np.mean(np.logaddexp(0, logits) - smoothed * logits)
+    assert loss == pytest.approx(measured[-1], rel=1e-3)
+
+
+def test_last_epoch_is_found_again_after_a_restart(tmp_path: Path) -> None:
+    class Interrupt(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    whole, halted = tmp_path / "whole", tmp_path / "halted"
+    for folder in (whole, halted):
+        folder.mkdir()
+    expected = fitted(whole, keep="last")
+    with pytest.raises(KeyboardInterrupt):
+        fitted(halted, callbacks=[Interrupt()], keep="last")
+    found = fitted(halted, keep="last")
+    np.testing.assert_allclose(predict_logits(found, PIXELS), predict_logits(expected, PIXELS))

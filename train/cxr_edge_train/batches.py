@@ -15,6 +15,8 @@ from cxr_edge_train.recipe import Augmentation
 Named = dict[str, NDArray[np.float32]]
 Batch = tuple[Named, Named, Named]
 
+# Keeps the draws of a mixture apart from those of an image, whose last number is how often it came.
+_MIXING = 2**32 - 1
 # Threads that augment a batch; Pillow lets go of the interpreter lock.
 _THREADS = min(8, os.cpu_count() or 1)
 
@@ -34,8 +36,19 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         *,
         batch_size: int,
         seed: int,
+        drawing: NDArray[np.float64] | None = None,
     ) -> None:
-        """Take ``pixels [N, H, W, 1] uint8`` and ``labels [N]`` of 0 and 1."""
+        """Prepare the batches.
+
+        Args:
+            pixels: ``[N, H, W, 1] uint8``.
+            labels: ``[N]`` of 0 and 1.
+            augmentation: how images are changed.
+            batch_size: images a batch.
+            seed: of order, augmentation and mixing.
+            drawing: ``[N]`` of mean 1, how often each image comes in an epoch on average; every
+                image once where it is None.
+        """
         # One worker: with more, Keras asks for batches of the next epoch before it says that the
         # epoch begins, and on JAX trains on them.
         super().__init__(workers=1, use_multiprocessing=False)
@@ -45,6 +58,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         self._augmentation = augmentation
         self._batch_size = batch_size
         self._seed = seed
+        self._drawing = drawing
         self._of_label = [np.flatnonzero(labels == label) for label in np.unique(labels)]
         weights = balanced_class_weights(labels)
         self._weights = np.array([weights[int(label)] for label in labels], dtype=np.float32)
@@ -57,7 +71,8 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
     def __getitem__(self, index: int) -> Batch:
         """One batch: images float32 ``[B, H, W, 1]``, targets ``[B, 1]``, weights ``[B]``."""
         chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        augmented = list(self._threads.map(self._augmented, chosen))
+        repeats = self._repeats[index * self._batch_size : (index + 1) * self._batch_size]
+        augmented = list(self._threads.map(self._augmented, chosen, repeats))
         images = np.stack(augmented)[..., np.newaxis].astype(np.float32)
         targets = self._labels[chosen, np.newaxis].astype(np.float32)
         weights = self._weights[chosen]
@@ -72,10 +87,16 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         the first batches, so counting its calls gives another order after a restart.
         """
         self._epoch = epoch
-        self._order = np.random.default_rng((self._seed, epoch)).permutation(len(self._labels))
+        random = np.random.default_rng((self._seed, epoch))
+        images = np.arange(len(self._labels))
+        if self._drawing is not None:
+            images = np.repeat(images, _whole_numbers(self._drawing, random))
+        self._order = random.permutation(images)
+        self._repeats = _times_before(self._order)
 
-    def _augmented(self, image: int) -> NDArray[np.uint8]:
-        random = np.random.default_rng((self._seed, self._epoch, int(image)))
+    def _augmented(self, image: int, repeat: int) -> NDArray[np.uint8]:
+        # An image that comes twice in an epoch is changed otherwise the second time.
+        random = np.random.default_rng((self._seed, self._epoch, int(image), int(repeat)))
 
         def other() -> NDArray[np.uint8]:
             # Of either label with the same chance, so that no look tells the label.
@@ -93,8 +114,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         index: int,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """MixUp: each image and its target with another of the batch, one share for all."""
-        # The last number keeps these draws apart from those of the image with the same number.
-        random = np.random.default_rng((self._seed, self._epoch, index, 1))
+        random = np.random.default_rng((self._seed, self._epoch, index, _MIXING))
         share = np.float32(random.beta(self._augmentation.mixup, self._augmentation.mixup))
         other = random.permutation(len(images))
         return (
@@ -102,6 +122,29 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
             share * targets + (1 - share) * targets[other],
             share * weights + (1 - share) * weights[other],
         )
+
+
+def _whole_numbers(expected: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.int64]:
+    """Counts ``[N]`` whose mean over epochs is ``expected`` and whose sum is its rounded sum.
+
+    Systematic sampling (Madow 1949): the points 0.5, 1.5, ... of the running sum, in random order
+    of the images.
+    """
+    order = random.permutation(len(expected))
+    ends = np.cumsum(expected[order]) + random.random()
+    found = np.empty(len(expected), dtype=np.int64)
+    found[order] = np.diff(np.floor(ends), prepend=0)
+    return found
+
+
+def _times_before(images: NDArray[np.integer]) -> NDArray[np.integer]:
+    """How often each entry ``[N]`` occurred before it."""
+    order = np.argsort(images, kind="stable")
+    ordered = images[order]
+    starts = np.searchsorted(ordered, ordered, side="left")
+    times = np.empty_like(order)
+    times[order] = np.arange(len(images)) - starts
+    return times
 
 
 class ValidationBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is not typed

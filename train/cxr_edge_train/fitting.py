@@ -1,4 +1,4 @@
-"""Fit a model: the head first, then everything, keeping the best epoch; a killed fit goes on."""
+"""Fit a model: the head first, then everything, keeping one epoch; a killed fit goes on."""
 
 import math
 import time
@@ -31,12 +31,13 @@ def fit(
     *,
     seed: int,
     output: Path,
+    drawing: NDArray[np.float64] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> keras.Model:
     """Train the head with the backbone frozen, then the network from the chosen block on.
 
-    ``output`` holds ``history.csv``, a snapshot of the last epoch and the model of the best one
-    while it runs. Where a snapshot lies there already, fitting goes on from it; the caller sees
+    ``output`` holds ``history.csv``, a snapshot of the last epoch and the model of the one kept so
+    far while it runs. Where a snapshot lies there already, fitting goes on from it; the caller sees
     to it that model, recipe, data and seed are the same, and discards it in the end.
 
     Args:
@@ -46,10 +47,13 @@ def fit(
         validation: the same for the validation split; never augmented.
         seed: of shuffling and augmentation.
         output: the run's folder.
+        drawing: how often each training image comes in an epoch, see
+            :class:`cxr_edge_train.batches.TrainingBatches`.
         callbacks: more Keras callbacks, such as a progress bar.
 
     Returns:
-        The model of the best epoch, with its optimizer state, computing in float32.
+        The model of the epoch that the recipe keeps, with its optimizer state, computing in
+        float32.
 
     Raises:
         RunError: the loss was no longer a number; the best model until then stays in ``output``.
@@ -61,7 +65,7 @@ def fit(
     check_batch(min(recipe.fit.batch_size, len(train[1])))
     tidy(output)
     try:
-        task = _Fit(model, recipe, train, validation, seed, output, callbacks)
+        task = _Fit(model, recipe, train, validation, seed, output, drawing, callbacks)
         if recipe.fit.head_epochs:
             task.head()
         task.fine_tune()
@@ -98,6 +102,7 @@ def predict_logits(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.
     return np.concatenate(logits).astype(np.float32)
 
 
+_EPOCHS_LEFT = "epochs_left"
 _ADVICE = "lower learning_rate in the recipe's [fit] and train into another folder"
 
 
@@ -111,6 +116,7 @@ class _Fit:
     validation: Images
     seed: int
     output: Path
+    drawing: NDArray[np.float64] | None
     callbacks: Sequence[keras.callbacks.Callback]
 
     def head(self) -> None:
@@ -122,7 +128,7 @@ class _Fit:
         self._run([Snapshot(self.output, first_epoch=0)], last_epoch=settings.head_epochs)
 
     def fine_tune(self) -> None:
-        """Train the network from the chosen block on, keeping the best epoch."""
+        """Train the network from the chosen block on, keeping the epoch that the recipe says."""
         settings = self.recipe.fit
         freeze(self.model, before=settings.fine_tune_from)
         steps = max(1, len(self.train[1]) // settings.batch_size)
@@ -134,14 +140,21 @@ class _Fit:
             ema_momentum=settings.weight_average,
         )
         compile_model(self.model, optimizer, self.recipe)
+        last = settings.keep == "last"
         checkpoint = keras.callbacks.ModelCheckpoint(
             _literal(self.output) / BEST,
-            monitor="val_loss",
+            # Where the last epoch is kept, each one is better than all before.
+            monitor=_EPOCHS_LEFT if last else "val_loss",
+            mode="min",
             save_best_only=True,
             # Infinity at first: without it the first epoch is best even when its loss is NaN.
             initial_value_threshold=read_progress(self.output).best,
         )
-        stopping = keras.callbacks.EarlyStopping(monitor="val_loss", patience=settings.patience)
+        stopping = (
+            None
+            if last
+            else keras.callbacks.EarlyStopping(monitor="val_loss", patience=settings.patience)
+        )
         averaging = keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if averages else None
         snapshot = Snapshot(
             self.output,
@@ -151,7 +164,8 @@ class _Fit:
             averaging=averaging,
         )
         # The average must be in its place when the checkpoint is written.
-        order = [averaging, checkpoint, stopping, snapshot]
+        countdown = _EpochsLeft() if last else None
+        order = [averaging, countdown, checkpoint, stopping, snapshot]
         self._run(
             [callback for callback in order if callback is not None],
             last_epoch=settings.head_epochs + settings.epochs,
@@ -167,6 +181,7 @@ class _Fit:
             self.recipe.augmentation,
             batch_size=self.recipe.fit.batch_size,
             seed=self.seed,
+            drawing=self.drawing,
         )
         logger = keras.callbacks.CSVLogger(self.output / HISTORY, append=True)
         try:
@@ -230,6 +245,14 @@ class _Seconds(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if logs is not None:
             logs["seconds"] = round(time.monotonic() - self._started, 2)
+
+
+class _EpochsLeft(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not typed
+    """Adds how many epochs are still to come."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if logs is not None:
+            logs[_EPOCHS_LEFT] = self.params["epochs"] - epoch - 1
 
 
 def _warmup_cosine(

@@ -93,7 +93,13 @@ class Fit:
         weight_average: momentum of the moving average of weights (Polyak and Juditsky 1992) that
             is measured and saved in the place of the weights; 0 averages nothing.
         label_smoothing: targets become ``label * (1 - s) + s / 2``.
-        patience: epochs without a better validation loss before fine-tuning stops.
+        look_balance: 1 draws the films of an epoch so that the looks named in the splits have the
+            same share in both labels, and weights validation films alike where temperature and
+            threshold are chosen; 0 draws each film once, see
+            :mod:`cxr_edge_train.look_balance`.
+        keep: the epoch that is kept, the ``best`` by validation loss or the ``last``. Where
+            validation is too much like training its best epoch is not the best elsewhere.
+        patience: with ``best``, epochs without a better loss before fine-tuning stops.
         precision: ``float32``, or ``mixed`` to compute in 16 bits where a GPU is there.
     """
 
@@ -107,6 +113,8 @@ class Fit:
     weight_decay: float = 1e-4
     weight_average: float = 0.0
     label_smoothing: float = 0.05
+    look_balance: float = 0.0
+    keep: str = "best"
     patience: int = 4
     precision: str = "mixed"
 
@@ -139,6 +147,7 @@ class Recipe:
 # The words a key may have; other text keys take any.
 _WORDS: dict[str, tuple[str, ...]] = {
     "precision": ("float32", "mixed"),
+    "keep": ("best", "last"),
     "method": ("min-max", "percentile"),
 }
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import replacing, write_text
 from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
+from cxr_edge_train.dataset.metadata import LOOK
 from cxr_edge_train.evaluation.temperature import probabilities
 
 RUN_FORMAT = 1
@@ -129,7 +130,9 @@ def read_dataset(folder: Path) -> pd.DataFrame:
     """
     file = folder / "dataset.csv"
     try:
-        table = pd.read_csv(file, keep_default_na=False, dtype={"patient": str, "md5": str})
+        table = pd.read_csv(
+            file, keep_default_na=False, dtype={"patient": str, "md5": str, LOOK: str}
+        )
         return table.astype({"split": str, "label": str})
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{file}: damaged ({error}); train again") from error

@@ -30,6 +30,7 @@ from cxr_edge_train.evaluation.predictions import prediction_table
 from cxr_edge_train.evaluation.run_subject import activation_maps
 from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
 from cxr_edge_train.fitting import fit, predict_logits, training_seconds
+from cxr_edge_train.look_balance import table_weights, threshold_rule
 from cxr_edge_train.recipe import Recipe, recipe_as_toml
 from cxr_edge_train.runs import Run, read_run, write_run, write_table
 from cxr_edge_train.snapshots import discard
@@ -94,13 +95,16 @@ def train_run(
         progress: wraps the decoding of images.
 
     Raises:
-        DatasetError: a split has too few patients of a label.
+        DatasetError: a split has too few patients of a label, or the recipe balances looks that
+            the splits do not name.
         RunError: the loss left the numbers.
         InvalidRequest: the folder holds a run already, or unknown architecture or weights.
     """
     table = _without_test(table)
     for split in ("train", "validation"):
-        _check_split(table[table["split"] == split], split)
+        rows = table[table["split"] == split]
+        _check_split(rows, split)
+        table_weights(rows, balance=recipe.fit.look_balance)
     settings = fit_settings(
         table, architecture=architecture, weights=weights, recipe=recipe, seed=seed
     )
@@ -156,6 +160,7 @@ def _train(
         for rows in (train, validation)
     )
     labels = positives(validation)
+    balance = recipe.fit.look_balance
     model = fit(
         model,
         recipe,
@@ -163,12 +168,16 @@ def _train(
         (validation_pixels, labels),
         seed=settings.seed,
         output=output,
+        drawing=table_weights(train, balance=balance),
         callbacks=callbacks,
     )
     logits = predict_logits(model, validation_pixels)
-    temperature = fit_temperature(logits, labels)
+    weights = table_weights(validation, balance=balance)
+    temperature = fit_temperature(logits, labels, weights)
     probability = probabilities(logits, temperature)
-    point = choose_operating_point(probability, labels, min_sensitivity=min_sensitivity)
+    point = choose_operating_point(
+        probability, labels, min_sensitivity=min_sensitivity, weights=weights
+    )
     metrics = evaluate(probability, validation, threshold=point.threshold)
     predictions = prediction_table(
         validation, logits, temperature=temperature, threshold=point.threshold
@@ -194,7 +203,7 @@ def _train(
         preprocess=spec,
         temperature=temperature,
         threshold=point.threshold,
-        threshold_rule=point.rule,
+        threshold_rule=threshold_rule(point, weights),
         metrics={"validation": metrics.as_dict()},
         versions=_versions(),
         seconds=round(training_seconds(output), 1),

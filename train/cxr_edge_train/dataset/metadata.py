@@ -21,6 +21,7 @@ from cxr_edge_train.dataset.scanning import (
 
 SPLITS = ("train", "validation", "test")
 SPLIT_COLUMNS = ("path", "md5", "split")
+LOOK = "look"
 # Added later; metadata written before is still read.
 _ADDED_COLUMN = "jpeg_step"
 
@@ -60,13 +61,16 @@ def read_metadata(path: Path) -> pd.DataFrame:
 
 
 def write_splits(path: Path, splits: pd.DataFrame) -> None:
-    """Write ``splits.csv`` with the columns ``path, md5, split``."""
-    rows = splits.loc[:, list(SPLIT_COLUMNS)].itertuples(index=False, name=None)
-    _write_csv(path, SPLIT_COLUMNS, rows)
+    """Write ``splits.csv`` with the columns ``path, md5, split`` and ``look`` where it is there."""
+    columns = [column for column in (*SPLIT_COLUMNS, LOOK) if column in splits]
+    _write_csv(path, columns, splits[columns].itertuples(index=False, name=None))
 
 
 def read_splits(path: Path, metadata: pd.DataFrame) -> pd.DataFrame:
     """Join ``splits.csv`` to the metadata it was made from.
+
+    A column ``look`` of the splits, which names the kind of device that seems to have made a film,
+    goes along; see :mod:`cxr_edge_train.look_balance`.
 
     Returns:
         The metadata rows that were given a split, ``split`` being ``train``, ``validation`` or
@@ -78,8 +82,9 @@ def read_splits(path: Path, metadata: pd.DataFrame) -> pd.DataFrame:
     """
     splits = _read_csv(path, SPLIT_COLUMNS, made_by="cxr-edge split")
     _check_words(path, splits, "split", SPLITS)
-    joined = metadata.drop(columns="split").merge(
-        splits[list(SPLIT_COLUMNS)], on=["path", "md5"], how="inner", validate="one_to_one"
+    columns = [column for column in (*SPLIT_COLUMNS, LOOK) if column in splits]
+    joined = metadata.drop(columns=["split", LOOK], errors="ignore").merge(
+        splits[columns], on=["path", "md5"], how="inner", validate="one_to_one"
     )
     if len(joined) != len(splits):
         raise DatasetError(
@@ -109,7 +114,7 @@ def _read_csv(path: Path, columns: Sequence[str], *, made_by: str) -> pd.DataFra
             path,
             keep_default_na=False,
             na_values={_ADDED_COLUMN: [""]},
-            dtype={"patient": str, "md5": str},
+            dtype={"patient": str, "md5": str, LOOK: str},
         )
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such file; make it with {made_by}") from None

@@ -35,6 +35,7 @@ def choose_operating_point(
     labels: NDArray[np.integer],
     *,
     min_sensitivity: float = MIN_SENSITIVITY,
+    weights: NDArray[np.floating] | None = None,
 ) -> OperatingPoint:
     """The highest specificity among the thresholds with at least ``min_sensitivity``.
 
@@ -45,6 +46,7 @@ def choose_operating_point(
         probabilities: ``[N]`` probability of PNEUMONIA on validation.
         labels: ``[N]`` of 1 (PNEUMONIA) and 0, both present.
         min_sensitivity: the floor, above 0 and at most 1.
+        weights: ``[N]``, how much each film counts in both shares; all alike where it is None.
 
     Raises:
         InvalidRequest: the floor is out of range.
@@ -52,11 +54,12 @@ def choose_operating_point(
     if not 0 < min_sensitivity <= 1:
         raise InvalidRequest(f"the sensitivity floor must lie within 0 to 1, not {min_sensitivity}")
     false_positive_rate, sensitivity, thresholds = roc_curve(
-        labels, probabilities, drop_intermediate=False
+        labels, probabilities, sample_weight=weights, drop_intermediate=False
     )
     # Sensitivity and false positive rate both rise along the curve: the first point that reaches
-    # the floor has the highest specificity. The last point has sensitivity 1, so one always does.
-    index = int(np.argmax(sensitivity >= min_sensitivity))
+    # the floor has the highest specificity. The last point's sensitivity is 1, or just below when
+    # weights were added up.
+    index = int(np.argmax(sensitivity >= min(min_sensitivity, float(sensitivity[-1]))))
     return OperatingPoint(
         threshold=_midway(probabilities, float(thresholds[index])),
         rule=f"highest specificity with sensitivity at least {min_sensitivity:g}",

@@ -9,18 +9,23 @@ from scipy.special import expit
 _BOUNDS = (0.05, 20.0)
 
 
-def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+def fit_temperature(
+    logits: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    weights: NDArray[np.floating] | None = None,
+) -> float:
     """The temperature ``T`` that minimises the log loss of ``sigmoid(logit / T)``.
 
     Args:
         logits: ``[N]`` on validation.
         labels: ``[N]`` of 1 (PNEUMONIA) and 0.
+        weights: ``[N]``, how much each counts; all alike where it is None.
     """
     signs = np.where(labels == 1, -1.0, 1.0)
 
     def log_loss(log_temperature: float) -> float:
         scaled = logits.astype(np.float64) / np.exp(log_temperature)
-        return float(np.logaddexp(0.0, signs * scaled).mean())
+        return float(np.average(np.logaddexp(0.0, signs * scaled), weights=weights))
 
     found = minimize_scalar(log_loss, bounds=np.log(_BOUNDS), method="bounded")
     return float(np.exp(found.x))
