@@ -49,12 +49,12 @@ def read_metadata(path: Path) -> pd.DataFrame:
             an unknown label, split or kind, or a size that is no positive number.
     """
     needed = [column for column in METADATA_COLUMNS if column != _ADDED_COLUMN]
-    table = _read_csv(path, needed, made_by="cxr-edge clean")
+    table = read_table(path, needed, made_by="cxr-edge clean")
     if _ADDED_COLUMN not in table.columns:
         table[_ADDED_COLUMN] = float("nan")
-    _check_words(path, table, "label", LABELS)
-    _check_words(path, table, "split", FOLDERS)
-    _check_words(path, table, "kind", KINDS)
+    check_words(path, table, "label", LABELS)
+    check_words(path, table, "split", FOLDERS)
+    check_words(path, table, "kind", KINDS)
     for side in ("width", "height"):
         _check_positive(path, table, side)
     return table
@@ -80,8 +80,8 @@ def read_splits(path: Path, metadata: pd.DataFrame) -> pd.DataFrame:
         DatasetError: the file is missing or damaged, belongs to other metadata, or puts a patient
             into two splits.
     """
-    splits = _read_csv(path, SPLIT_COLUMNS, made_by="cxr-edge split")
-    _check_words(path, splits, "split", SPLITS)
+    splits = read_table(path, SPLIT_COLUMNS, made_by="cxr-edge split")
+    check_words(path, splits, "split", SPLITS)
     columns = [column for column in (*SPLIT_COLUMNS, LOOK) if column in splits]
     joined = metadata.drop(columns=["split", LOOK], errors="ignore").merge(
         splits[columns], on=["path", "md5"], how="inner", validate="one_to_one"
@@ -107,7 +107,17 @@ def dataset_digest(rows: pd.DataFrame) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _read_csv(path: Path, columns: Sequence[str], *, made_by: str) -> pd.DataFrame:
+def read_table(path: Path, columns: Sequence[str], *, made_by: str) -> pd.DataFrame:
+    """Read a CSV file that names one film a row; empty fields are empty text.
+
+    Args:
+        path: of the file.
+        columns: it must have; no two rows have the same in the first of them.
+        made_by: completes the advice "make it with …".
+
+    Raises:
+        DatasetError: the file is missing, is no CSV, lacks a column, has no rows or a film twice.
+    """
     try:
         # keep_default_na: a patient called "NA" is a patient.
         table = pd.read_csv(
@@ -129,13 +139,25 @@ def _read_csv(path: Path, columns: Sequence[str], *, made_by: str) -> pd.DataFra
         )
     if table.empty:
         raise DatasetError(f"{path}: has no rows; make the file with {made_by}")
-    twice = table["path"][table["path"].duplicated()]
+    films = table[columns[0]]
+    twice = films[films.duplicated()]
     if not twice.empty:
         raise DatasetError(f"{path}: lists {twice.iloc[0]} twice; make the file with {made_by}")
     return table
 
 
-def _check_words(path: Path, table: pd.DataFrame, column: str, known: Sequence[str]) -> None:
+def check_words(path: Path, table: pd.DataFrame, column: str, known: Sequence[str]) -> None:
+    """Refuse a table with other words in a column.
+
+    Args:
+        path: of the file it was read from.
+        table: to check.
+        column: of the table.
+        known: words.
+
+    Raises:
+        DatasetError: names the first other word.
+    """
     unknown = sorted(set(map(str, table[column])) - set(known))
     if unknown:
         raise DatasetError(f"{path}: unknown {column} {unknown[0]!r}; known are {', '.join(known)}")
