@@ -1,13 +1,11 @@
 """What the input gate says of films and of other things, by folder.
 
-    python benchmarks/gate.py FOLDER... [--bundle DIR|NAME] [--measuring]
+    python benchmarks/gate.py FOLDER... [--bundle DIR|NAME]
 
-With --measuring only those files of a folder count whose hash keeps them out of setting the limit,
-see cxr_edge_convert/non_films.py. Shares have Wilson's 95% intervals.
+Shares have Wilson's 95% intervals.
 """
 
 import argparse
-import hashlib
 import os
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -24,7 +22,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--bundle", help="folder or name of a shipped bundle")
-    parser.add_argument("--measuring", action="store_true", help="held-out files alone")
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.bundle)
     verdicts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -33,8 +30,7 @@ def main() -> None:
         for path, result in classify_all(
             images, lambda: Classifier(bundle), workers=len(os.sched_getaffinity(0))
         ):
-            sets_limit = hashlib.sha256(path.read_bytes()).digest()[-1] % 2 == 0
-            if isinstance(result, CxrEdgeError) or (arguments.measuring and sets_limit):
+            if isinstance(result, CxrEdgeError):
                 continue
             place = path.relative_to(folder).parts[0]
             for name in (folder.name, f"{folder.name}/{place}"):

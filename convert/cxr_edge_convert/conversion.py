@@ -66,7 +66,7 @@ class Settings:
         accuracy_control: keep blocks in float where INT8 falls short.
         refit_sensitivity: the sensitivity floor at which temperature and threshold are fitted anew
             to each variant after its verdict; None leaves float's.
-        not_films: a folder with things that are no chest X-ray, for the input gate's limit.
+        not_films: a folder with things that are no chest X-ray, to measure the input gate.
     """
 
     schemes: tuple[Scheme, ...]

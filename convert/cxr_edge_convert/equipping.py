@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_convert.gate_fitting import (
-    AUGMENTED,
     FILMS,
     GateFigures,
     augmented_films,
@@ -60,7 +59,7 @@ class Equipper:
         source: the float model.
         means: of the labels' training films.
         gate: knows where films lie; None where the model gives no embedding.
-        augmented: training films made to look different.
+        augmented: training films made to look different, of which the gate learned nothing.
         non_films: things that are none, where the user has some.
     """
 
@@ -92,8 +91,10 @@ class Equipper:
         return cls(
             source,
             label_means(films, list(drawn["label"])),
-            film_gate(source.model, films) if "embedding" in source.outputs else None,
-            augmented_films(films[:AUGMENTED], seed=seed),
+            film_gate(source.model, films, augmented_films(films, seed=seed))
+            if "embedding" in source.outputs
+            else None,
+            augmented_films(films, seed=seed + 1),
             non_films,
         )
 

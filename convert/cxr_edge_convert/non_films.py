@@ -1,6 +1,5 @@
-"""Things that are no frontal chest X-rays, to set the input gate's limit with and to measure it."""
+"""Things that are no frontal chest X-rays, to measure the input gate with."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,40 +21,26 @@ class NonFilms:
         inputs: ``[N, H, W, 1] uint8``.
         objections: what the files themselves show, see :func:`cxr_edge_runtime.gate.objections`.
         categories: the folder that each lies in.
-        fitting: ``[N]``, whether it helps to set the limit; the others measure it.
     """
 
     inputs: NDArray[np.uint8]
     objections: Sequence[tuple[str, ...]]
     categories: Sequence[str]
-    fitting: NDArray[np.bool_]
-
-    def half(self, *, fitting: bool) -> "NonFilms":
-        """Those that set the limit, or those that measure it."""
-        chosen = np.flatnonzero(self.fitting == fitting).tolist()
-        return NonFilms(
-            self.inputs[chosen],
-            [self.objections[i] for i in chosen],
-            [self.categories[i] for i in chosen],
-            self.fitting[chosen],
-        )
 
 
 def read_non_films(folder: Path, spec: PreprocessSpec) -> NonFilms:
     """Read the images below a folder; those that ``classify`` could not read either are left out.
-
-    The last bit of a file's SHA-256 decides whether it sets the limit or measures it.
 
     Args:
         folder: with images, best in a folder for each category.
         spec: from grey pixels to input.
 
     Raises:
-        InvalidRequest: no such folder, or none of its images sets the limit.
+        InvalidRequest: no such folder, or it holds no readable image.
     """
     if not folder.is_dir():
         raise InvalidRequest(f"{folder}: no such folder")
-    inputs, found, categories, fitting = [], [], [], []
+    inputs, found, categories = [], [], []
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() not in SUFFIXES:
             continue
@@ -66,7 +51,6 @@ def read_non_films(folder: Path, spec: PreprocessSpec) -> NonFilms:
         inputs.append(preprocess(image.pixels, spec)[0])
         found.append(objections(image))
         categories.append(path.relative_to(folder).parent.as_posix())
-        fitting.append(hashlib.sha256(path.read_bytes()).digest()[-1] % 2 == 0)
-    if not any(fitting):
-        raise InvalidRequest(f"{folder}: too few readable images to set a limit with")
-    return NonFilms(np.stack(inputs), found, categories, np.array(fitting))
+    if not inputs:
+        raise InvalidRequest(f"{folder}: no readable image to measure the input gate with")
+    return NonFilms(np.stack(inputs), found, categories)

@@ -83,7 +83,7 @@ def convert(
         typer.Option(
             "--not-films",
             metavar="DIR",
-            help="Things that are no chest X-ray, to set the input gate's limit and to measure it.",
+            help="Things that are no chest X-ray, to measure the input gate with.",
         ),
     ] = None,
     accuracy_control: Annotated[

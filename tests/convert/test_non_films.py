@@ -11,7 +11,7 @@ from cxr_edge_runtime.preprocess import PreprocessSpec
 SPEC = PreprocessSpec(height=32, width=32)
 
 
-def test_things_are_halved_by_their_bytes_and_keep_their_category(
+def test_readable_things_keep_their_category(
     make_image: Callable[..., Path], tmp_path: Path
 ) -> None:
     for seed in range(20):
@@ -21,20 +21,10 @@ def test_things_are_halved_by_their_bytes_and_keep_their_category(
     things = read_non_films(tmp_path, SPEC)
     assert things.inputs.shape == (20, 32, 32, 1)
     assert sorted(set(things.categories)) == ["knees", "photos/cats"]
-    setting, measuring = things.half(fitting=True), things.half(fitting=False)
-    assert len(setting.inputs) + len(measuring.inputs) == 20
-    assert 4 < len(setting.inputs) < 16
-    assert setting.fitting.all()
-    assert not measuring.fitting.any()
-
-    # Names and places do not matter.
-    (tmp_path / "knees").rename(tmp_path / "a")
-    moved = read_non_films(tmp_path, SPEC)
-    assert moved.fitting.sum() == things.fitting.sum()
 
 
 def test_what_the_files_show_against_a_film_is_kept(tmp_path: Path) -> None:
-    for grey in range(8):  # of so many one helps to set the limit
+    for grey in range(2):
         Image.new("RGB", (400, 100), (200, grey, 0)).save(tmp_path / f"{grey}.png")
     things = read_non_films(tmp_path, SPEC)
     assert set(things.categories) == {"."}
@@ -43,7 +33,7 @@ def test_what_the_files_show_against_a_film_is_kept(tmp_path: Path) -> None:
 
 
 def test_folder_without_usable_images_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="too few readable images"):
+    with pytest.raises(InvalidRequest, match="no readable image"):
         read_non_films(tmp_path, SPEC)
     with pytest.raises(InvalidRequest, match="no such folder"):
         read_non_films(tmp_path / "nowhere", SPEC)

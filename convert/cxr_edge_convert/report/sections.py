@@ -305,8 +305,8 @@ def _gate_section(variants: Sequence[dict[str, Any]]) -> Section:
         )
     words = [
         "Before a probability is shown the gate asks how far a film lies from training films. The "
-        "first limit is the 99% quantile of validation films, the second was set with training "
-        "films that were made to look different, so what the table says of both was tuned."
+        "first limit is the 99% quantile of validation films, the second the 99.5% quantile of "
+        "training films that were made to look different, so what the table says of both was tuned."
     ]
     if not any(v["gate"]["non_films"] for v in variants):
         words.append(
@@ -314,7 +314,7 @@ def _gate_section(variants: Sequence[dict[str, Any]]) -> Section:
             "is not known."
         )
     else:
-        words.append("The others are those --not-films that set no limit.")
+        words.append("The others are those of --not-films; they set no limit.")
     return Section("Input gate", words, tables=[Table(columns, rows)])
 
 
