@@ -111,7 +111,7 @@ def with_limits(
         gate: from :func:`film_gate`.
         engine: the variant.
         validation: films ``[N, H, W, 1] uint8`` and the variant's embeddings ``[N, C]`` of them.
-        augmented: from :func:`augmented_films`, with another seed than those that were learned from.
+        augmented: :func:`augmented_films` with another seed than what was learned from.
         non_films: from :func:`cxr_edge_convert.non_films.read_non_films`.
     """
     changed = (augmented, engine_outputs(engine, augmented)["embedding"])
