@@ -2,7 +2,8 @@
 
 python benchmarks/model_behaviour.py BUNDLE RUN [--root DIR] [--output DIR]
 
-RUN names the validation films; --output gets behaviour.json and activation_maps.png.
+RUN names the validation films; --output gets behaviour.json and activation_maps.png, which shows
+maps and the lungs' box without the films, so that it may be published.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 from sklearn.metrics import roc_auc_score
 
 from cxr_edge.bundles import load_bundle
@@ -87,10 +88,11 @@ CHANGES: dict[str, Callable[[Pixels], Pixels]] = {
 
 
 def share_in_lungs(activation_map: NDArray[np.floating]) -> float:
-    """The share of what speaks for PNEUMONIA that lies inside :data:`LUNGS`.
+    """The share of what speaks for the answer that lies inside :data:`LUNGS`.
 
     Args:
-        activation_map: ``[h, w]``, the ``cam`` output; enlarged so that the box cuts cells.
+        activation_map: ``[h, w]``, above zero where it speaks for the answer: the ``cam`` output
+            for PNEUMONIA, its negative for NORMAL. Enlarged so that the box cuts cells.
     """
     side = 100
     enlarged = np.asarray(
@@ -127,6 +129,13 @@ def shortcuts(subject: BundleSubject, films: Pixels, labels: NDArray[np.integer]
     return found
 
 
+def box_alone(side: int) -> Pixels:
+    """A black film ``[side, side, 1]`` with the outline of :data:`LUNGS` in white."""
+    film = Image.new("L", (side, side))
+    ImageDraw.Draw(film).rectangle([round(side * edge) for edge in LUNGS], outline=255)
+    return np.asarray(film)[..., np.newaxis]
+
+
 def shown_rows(wrong: NDArray[np.bool_], probability: NDArray[np.floating]) -> NDArray[np.intp]:
     """Ten right decisions drawn at random and the ten furthest wrong ones.
 
@@ -144,21 +153,23 @@ def shown_rows(wrong: NDArray[np.bool_], probability: NDArray[np.floating]) -> N
 def maps(
     subject: BundleSubject, films: Pixels, rows: pd.DataFrame, output: Path | None
 ) -> dict[str, Any]:
-    """The share of the activation inside the lungs' box, right and wrong decisions apart."""
+    """The share of what speaks for the answer in the lungs' box, right and wrong ones apart."""
     probability = probabilities(
         subject.logits(film[np.newaxis] for film in films), subject.temperature
     )
     wrong = (probability >= subject.threshold) != (positives(rows) == 1)
     chosen = shown_rows(wrong, probability)
     activation_maps = subject.activation_maps(films[chosen])
-    shares = [share_in_lungs(activation_map) for activation_map in activation_maps]
+    called = np.where(probability[chosen] >= subject.threshold, 1, -1)
+    shares = [share_in_lungs(sign * map_) for sign, map_ in zip(called, activation_maps)]
     if output:
         captions = [
             f"{'wrong' if wrong[row] else 'right'}: {rows['label'].iloc[row]}, "
             f"{probability[row]:.2f}\n{share:.0%} in the box"
             for row, share in zip(chosen, shares)
         ]
-        figure = draw_films(captions, films[chosen], activation_maps, title="Where it looks")
+        canvas = np.stack([box_alone(films.shape[1])] * len(chosen))
+        figure = draw_films(captions, canvas, activation_maps, title="Where it looks")
         save_figure(figure, output / "activation_maps.png")
     left, top, right, bottom = LUNGS
     return {

@@ -13,6 +13,7 @@ from cxr_edge.bundles import load_bundle
 from cxr_edge.inputs import expand
 from cxr_edge_runtime.classifier import Classifier, sigmoid
 from cxr_edge_runtime.files import write_text
+from cxr_edge_runtime.gate import REJECTED
 
 LABELS = ("NORMAL", "PNEUMONIA")
 
@@ -25,15 +26,18 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
     classifier = Classifier(load_bundle(arguments.bundle))
-    temperature = classifier.bundle.manifest.temperature
+    manifest = classifier.bundle.manifest
+    temperature = manifest.temperature
     shifts: list[float] = []
     differing: list[str] = []
+    rejected = 0
     for label in LABELS:
         for original, _ in expand([arguments.originals / label]):
             full, copy = (
                 classifier.classify(path, force=True)
                 for path in (original, arguments.copies / label / original.name)
             )
+            rejected += full.gate.verdict == REJECTED
             was, now = (sigmoid(film.logit / temperature) for film in (full, copy))
             shifts.append(abs(was - now))
             if full.label != copy.label:
@@ -44,7 +48,8 @@ def main() -> None:
         "same_decision": len(shifts) - len(differing),
         "mean_probability_shift": round(float(np.mean(shifts)), 4),
         "largest_probability_shift": round(float(np.max(shifts)), 4),
-        "model_sha256": classifier.bundle.manifest.files["model.tflite"].sha256,
+        "rejected": rejected,
+        "model_sha256": manifest.files[manifest.model.file].sha256,
     }
     print(json.dumps(figures, indent=2))
     if arguments.json:

@@ -1,46 +1,41 @@
 """Turn a converted bundle into a shipped one: add what was measured after conversion to its card.
 
-    python models/publish.py BUNDLE --run RUN --test-log docs/results/test-log.jsonl --parity FILE
+    python models/publish.py BUNDLE --run RUN --measured FOLDER --name NAME
 
-Model, threshold and temperature stay as they were verified; the manifest gains the test figures,
-the card gains them too, with the data set's licence and limits. The float model goes to
-models/float without its optimizer.
+FOLDER is what models/measure wrote, with the folders test and external_adult that `evaluate`
+wrote; beside BUNDLE lies the report.json of its conversion. Model, threshold, temperature and gate
+stay as they were verified; manifest and card gain the figures, and docs/results/cards/NAME all that
+the card is made from. The float model goes to models/float without its optimizer.
 """
 
 import argparse
 import json
 import shutil
+import sys
 import tempfile
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 
 from cxr_edge_convert.packaging import seal
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.errors import RunError
-from cxr_edge_runtime.files import replacing
-from cxr_edge_runtime.manifest import Figure
+from cxr_edge_runtime.errors import CxrEdgeError, RunError
+from cxr_edge_runtime.files import replacing, write_text
+from cxr_edge_runtime.manifest import Figure, Manifest
+from cxr_edge_train.evaluation.intervals import wilson_interval
+from cxr_edge_train.evaluation.metrics import positives
+from cxr_edge_train.evaluation.operating_point import highest_recall
 from cxr_edge_train.runs import Run, read_run
 
 MODELS = Path(__file__).resolve().parent
-
-
-def only_reading(log: Path, model_sha256: str) -> dict[str, Any]:
-    """The entry of the test log for a model.
-
-    Raises:
-        RunError: the model was never measured on test, or more than once.
-    """
-    entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    of_model: list[dict[str, Any]] = [e for e in entries if e["model_sha256"] == model_sha256]
-    if not of_model:
-        raise RunError(f"{log}: no reading of this model; run cxr-edge evaluate --split test")
-    if len(of_model) > 1:
-        raise RunError(f"{log}: {len(of_model)} readings of this model; test is read once")
-    return of_model[0]
+RESULTS = MODELS.parent / "docs" / "results"
+SPLITS = ("validation", "test", "external_adult")
+SPECIFICITIES = (0.80, 0.85, 0.90, 0.95)
 
 
 def check_run(bundle: Bundle, run: Run) -> None:
@@ -57,51 +52,119 @@ def check_run(bundle: Bundle, run: Run) -> None:
         raise RunError(f"{bundle.path}: was not made from this run")
 
 
-def parity_section(parity: dict[str, Any]) -> str:
-    """The card's section on full-resolution originals."""
-    return f"""
-## Full-resolution originals
+def only_reading(log: Iterable[str], evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """The line of the test log that an evaluation on test labels wrote.
 
-Users bring originals, training had 224 px copies. On {parity["images"]} originals of training films
-the decision equals the one on the copy of the same name for **{parity["same_decision"]}**; the
-probability moves by {parity["mean_probability_shift"]} on average and by
-{parity["largest_probability_shift"]} at most.
-"""
-
-
-def card_sections(reading: dict[str, Any], parity: dict[str, Any]) -> str:
-    """What the card of a shipped bundle says beyond the card of a converted one."""
-    normals = reading["metrics"]["specificity"]["n"]
-    return (
-        f"\n## Test\n\nThe test images were read once for this model, on {reading['date']};\n"
-        "the reading is in docs/results/test-log.jsonl of the repository.\n"
-        f"With {normals} normal films the specificity is known no better than its interval says.\n"
-        + parity_section(parity)
-        + (MODELS / "kermany.md").read_text(encoding="utf-8")
-    )
-
-
-def publish(bundle: Bundle, reading: dict[str, Any], parity: dict[str, Any], target: Path) -> None:
-    """Write the shipped bundle, replacing what lies at ``target``.
+    Args:
+        log: its lines.
+        evaluation: what `evaluate` wrote.
 
     Raises:
-        RunError: the reading or the parity figures are not of this bundle.
+        RunError: there is none, or the model was read on these films more than once.
     """
-    if reading["threshold"] != bundle.manifest.threshold.value:
-        raise RunError("the test reading was made at another threshold")
-    if parity["model_sha256"] != reading["model_sha256"]:
-        raise RunError("the parity figures are of another model")
-    # Readings of the first version have fewer figures than conversion writes today.
-    figures = {
-        name: Figure(**reading["metrics"][name])
-        for name in bundle.manifest.metrics["validation"]
-        if name in reading["metrics"]
+    entries: list[dict[str, Any]] = [json.loads(line) for line in log]
+    of_model = [e for e in entries if e["model_sha256"] == evaluation["model_sha256"]]
+    same = [e for e in of_model if e["metrics"] == evaluation["metrics"]]
+    if not same:
+        raise RunError("a reading of test labels is not in the log; evaluate with --log")
+    of_films = [e for e in of_model if e["test_digest"] == same[0]["test_digest"]]
+    if len(of_films) > 1:
+        raise RunError(
+            f"{len(of_films)} readings of this model on the same films; test is read once"
+        )
+    return same[0]
+
+
+def operating_points(validation: pd.DataFrame, test: pd.DataFrame) -> list[dict[str, Any]]:
+    """What other thresholds, chosen on validation, give on validation and on test.
+
+    Args:
+        validation: ``label`` and ``probability`` of its films.
+        test: the same.
+    """
+    points = []
+    for wanted in SPECIFICITIES:
+        threshold = highest_recall(
+            validation["probability"].to_numpy(), positives(validation), min_specificity=wanted
+        ).threshold
+        point: dict[str, Any] = {"min_specificity": wanted, "threshold": threshold}
+        for name, films in (("validation", validation), ("test", test)):
+            right = (films["probability"] >= threshold) == (positives(films) == 1)
+            point[name] = {
+                figure: asdict(wilson_interval(int(right[kind].sum()), int(kind.sum())))
+                for figure, kind in (
+                    ("sensitivity", positives(films) == 1),
+                    ("specificity", positives(films) == 0),
+                )
+            }
+        points.append(point)
+    return points
+
+
+def gathered(bundle: Bundle, run: Path, measured: Path, log: Iterable[str]) -> dict[str, Any]:
+    """All that the card is made from beside the manifest.
+
+    Returns:
+        ``validation``, ``test`` and ``external_adult`` as `evaluate` wrote them, ``test_date``,
+        ``operating_points``, ``shifted``, ``parity``, ``behaviour``, ``conversion`` and
+        ``training``.
+
+    Raises:
+        RunError: something is missing, or was measured of another model.
+    """
+    sha256 = bundle.manifest.files[bundle.manifest.model.file].sha256
+    lines = list(log)
+    evaluations = {split: _read(measured / split / "evaluation.json") for split in SPLITS}
+    readings = {split: only_reading(lines, evaluations[split]) for split in SPLITS[1:]}
+    parts = {
+        **evaluations,
+        "shifted": _read(measured / "shifted.json"),
+        "parity": _read(measured / "parity.json"),
+        "behaviour": _read(measured / "behaviour" / "behaviour.json"),
     }
-    manifest = replace(bundle.manifest, metrics=bundle.manifest.metrics | {"test": figures})
+    for name, part in parts.items():
+        if part["model_sha256"] != sha256:
+            raise RunError(f"{measured}: {name} is of another model")
+        if (
+            part.get("threshold", bundle.manifest.threshold.value)
+            != bundle.manifest.threshold.value
+        ):
+            raise RunError(f"{measured}: {name} is at another threshold")
+    tables = [pd.read_csv(measured / split / "predictions.csv") for split in SPLITS[:2]]
+    variants = _read(bundle.path.parent / "report.json")["variants"]
+    verification = next(v for v in variants if v["sha256"] == sha256)["verification"]
+    trained = _read(run / "run.json")
+    return {
+        **parts,
+        "test_date": readings["test"]["date"],
+        "operating_points": operating_points(*tables),
+        "conversion": {
+            name: verification[name]
+            for name in ("recall_drop", "specificity_drop", "auc_drop", "agreement")
+        },
+        "training": {name: trained[name] for name in ("seconds", "devices")},
+    }
+
+
+def shipped_manifest(manifest: Manifest, name: str, figures: Mapping[str, Any]) -> Manifest:
+    """The manifest with its name and the figures of all splits."""
+    metrics = {
+        split: {key: Figure(**figure) for key, figure in figures[split]["metrics"].items()}
+        for split in SPLITS[1:]
+    }
+    return replace(manifest, name=name, metrics=manifest.metrics | metrics)
+
+
+def publish(bundle: Bundle, name: str, figures: Mapping[str, Any], target: Path) -> None:
+    """Write the shipped bundle, replacing what lies at ``target``."""
+    sys.path.insert(0, str(MODELS))
+    from card_sections import shipped_sections
+
+    manifest = shipped_manifest(bundle.manifest, name, figures)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         staging = Path(folder) / target.name
-        contents = {name: bundle.read(name) for name in manifest.files}
-        seal(staging, manifest, contents, more_card=card_sections(reading, parity))
+        contents = {name: bundle.read(name) for name in bundle.manifest.files}
+        seal(staging, manifest, contents, more=shipped_sections(name, figures))
         shutil.rmtree(target, ignore_errors=True)
         staging.rename(target)
 
@@ -121,30 +184,42 @@ def save_float(model: keras.Model, file: Path) -> None:
         model.save(temporary)
 
 
+def _read(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise RunError(f"{file}: missing; see models/README.md for what makes it")
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return content
+
+
 def main() -> None:
     """Publish one bundle."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--test-log", type=Path, required=True)
-    parser.add_argument("--parity", type=Path, required=True)
+    parser.add_argument("--measured", type=Path, required=True)
+    parser.add_argument("--name", required=True)
     arguments = parser.parse_args()
     bundle = Bundle.load(arguments.bundle)
     check_run(bundle, read_run(arguments.run))
-    name = bundle.manifest.name
-    sha256 = bundle.manifest.files[bundle.manifest.model.file].sha256
-    parity = json.loads(arguments.parity.read_text(encoding="utf-8"))
-    publish(
-        bundle,
-        only_reading(arguments.test_log, sha256),
-        parity,
-        MODELS / "cxr_edge_models" / name,
-    )
+    log = (RESULTS / "test-log.jsonl").read_text(encoding="utf-8").splitlines()
+    figures = gathered(bundle, arguments.run, arguments.measured, log)
+    cards = RESULTS / "cards" / arguments.name
+    cards.mkdir(parents=True, exist_ok=True)
+    write_text(cards / "figures.json", json.dumps(figures, indent=2) + "\n")
+    for source, picture in (
+        (arguments.measured / "test" / "figures" / "reliability.png", "calibration.png"),
+        (arguments.measured / "behaviour" / "activation_maps.png", "activation_maps.png"),
+    ):
+        shutil.copyfile(source, cards / picture)
+    publish(bundle, arguments.name, figures, MODELS / "cxr_edge_models" / arguments.name)
     save_float(
         keras.models.load_model(arguments.run / "model.keras", compile=False),
-        MODELS / "float" / f"{bundle.manifest.training.architecture}.keras",
+        MODELS / "float" / f"{arguments.name.split('-')[0]}.keras",
     )
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CxrEdgeError as error:
+        sys.exit(f"error: {error}")

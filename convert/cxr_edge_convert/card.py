@@ -1,6 +1,30 @@
-"""``MODEL_CARD.md``, written from the manifest so that both always say the same."""
+"""``MODEL_CARD.md``, written from the manifest so that both always say the same.
 
-from cxr_edge_runtime.manifest import Figure, Manifest, Training
+Headings are those of Hugging Face's model cards, so that a card can be put there as it is.
+"""
+
+from collections.abc import Mapping
+
+from cxr_edge_runtime.manifest import LIMITS_HEADING, Figure, Manifest
+
+DETAILS, USES, START = "Model details", "Uses", "How to get started"
+TRAINING, EVALUATION, EXAMINATION = "Training details", "Evaluation", "Model examination"
+IMPACT, SPECIFICATIONS = "Environmental impact", "Technical specifications"
+CITATION, CONTACT = "Citation", "Model card contact"
+# In the order of a card; those without text are left out.
+HEADINGS = (
+    DETAILS,
+    USES,
+    LIMITS_HEADING,
+    START,
+    TRAINING,
+    EVALUATION,
+    EXAMINATION,
+    IMPACT,
+    SPECIFICATIONS,
+    CITATION,
+    CONTACT,
+)
 
 _NAMES = {
     "auc": "AUC (patient-level bootstrap)",
@@ -15,83 +39,124 @@ _NAMES = {
 }
 
 
-def model_card(manifest: Manifest) -> str:
+def model_card(manifest: Manifest, more: Mapping[str, str] | None = None) -> str:
     """The card of a bundle, as Markdown.
 
     Args:
         manifest: complete but for ``files``.
+        more: Markdown by heading of :data:`HEADINGS`, put below what the manifest says there.
+
+    Raises:
+        KeyError: ``more`` has a heading that cards have not.
     """
-    training, calibration = manifest.training, manifest.calibration
+    sections = dict.fromkeys(HEADINGS, "") | {
+        DETAILS: _details(manifest),
+        USES: _uses(manifest),
+        LIMITS_HEADING: _limits(manifest),
+        START: _start(manifest),
+        TRAINING: _training(manifest),
+        EVALUATION: _evaluation(manifest),
+        SPECIFICATIONS: _specifications(manifest),
+    }
+    for heading, text in (more or {}).items():
+        gap = "" if text.startswith("- ") else "\n"
+        sections[heading] = (sections[heading] + gap + text).strip("\n") + "\n"
+    body = "\n".join(f"## {heading}\n\n{text}" for heading, text in sections.items() if text)
+    return (
+        f"---\nlicense: {manifest.license.lower()}\nlibrary_name: cxr-edge\n"
+        "pipeline_tag: image-classification\n"
+        f"tags: [chest-x-ray, pneumonia, {manifest.model.format}, {manifest.model.quantization}]\n"
+        f"---\n\n# {manifest.name} {manifest.version}\n\n**{manifest.notice}**\n\n{body}"
+    )
+
+
+def _details(manifest: Manifest) -> str:
     height, width = manifest.preprocess.height, manifest.preprocess.width
+    return (
+        f"{manifest.training.architecture}, {manifest.model.quantization}: {width}x{height} grey "
+        f"pixels in, probability\nof {manifest.positive_label} out. Licence: {manifest.license}.\n"
+    )
+
+
+def _uses(manifest: Manifest) -> str:
+    return (
+        f"{manifest.intended_use}\n\n"
+        "Out of scope: any decision about a patient, films from the side, CT and other pictures, "
+        "and telling\npneumonia from other diseases of the lung.\n"
+    )
+
+
+def _limits(manifest: Manifest) -> str:
+    gate = (
+        "- Every image gets an answer, also one that shows no chest: this bundle has no input gate."
+        if manifest.gate is None
+        else "- The input gate refuses an answer to what looks like no frontal chest X-ray and "
+        "calls unusual films\n  suspicious. It does not catch everything."
+    )
+    no_map = "" if "cam" in manifest.outputs else "\n- No heat map: the model gives none."
+    return f"""\
+- Good for images like those it was trained on. Measure it on your own before you believe it.
+{gate}{no_map}
+- The probability was calibrated on validation images. Where the share of
+  {manifest.positive_label} is another, it means something else.
+"""
+
+
+def _start(manifest: Manifest) -> str:
+    return f"""\
+```
+cxr-edge classify --bundle {manifest.name} film.jpeg
+```
+
+with the name of a bundle that ships, or the folder of any other.
+"""
+
+
+def _training(manifest: Manifest) -> str:
+    training = manifest.training
+    if training.recipe:
+        origin = (
+            f"Weights began as: `{training.weights}`.\n"
+            f"Seed {training.seed}. Train and validation share no patient."
+        )
+    else:  # only a model from elsewhere has none
+        origin = (
+            "Trained outside cxr-edge: from what, with which seed and on which images is unknown. "
+            "It may have\nlearned from the very images that measure it here."
+        )
+    calibration = manifest.calibration
     calibrated = (
         f"\nINT8 ranges: {calibration.method}, {calibration.count} images, "
         f"seed {calibration.seed}.\n"
         if calibration
         else ""
     )
-    no_map = "" if "cam" in manifest.outputs else "\n- No heat map: the model gives none."
     versions = ", ".join(f"{name} {version}" for name, version in training.versions.items())
-    return f"""# {manifest.name} {manifest.version}
+    return f"{origin}\nDataset digest `{training.dataset_digest[:16]}`. {versions}.\n{calibrated}"
 
-**{manifest.notice}**
 
-{training.architecture}, {manifest.model.quantization}: {width}x{height} grey pixels in, probability
-of {manifest.positive_label} out. Licence: {manifest.license}.
-
-## Intended use
-
-{manifest.intended_use}
-
-## Training
-
-{_origin(training)}
-Dataset digest `{training.dataset_digest[:16]}`. {versions}.
-{calibrated}
-## Decision
-
+def _evaluation(manifest: Manifest) -> str:
+    return f"""\
 Probability is `sigmoid(logit / {manifest.temperature:.4f})`; {manifest.positive_label} at or above
 **{manifest.threshold.value:.4f}**. Both were chosen on {manifest.threshold.chosen_on} and frozen:
 {manifest.threshold.rule}.
 
-## Figures
-
 {_figures(manifest.metrics)}
-Validation flatters: other patients, but the same hospital and devices, and threshold and best epoch
-were chosen on them.
-
-## Limits
-
-- Good for images like those it was trained on. Measure it on your own before you believe it.
-{_gate(manifest)}{no_map}
-- The probability is calibrated to the share of {manifest.positive_label} in the validation images.
+Validation flatters: other patients, but the same hospital and devices, and threshold and
+temperature were chosen on them.
 """
 
 
-def _origin(training: Training) -> str:
-    if not training.recipe:  # only a model from elsewhere has none
-        return (
-            "Trained outside cxr-edge: from what, with which seed and on which images is unknown. "
-            "It may have\nlearned from the very images that measure it here."
-        )
+def _specifications(manifest: Manifest) -> str:
+    _, height, width, channels = manifest.input.shape
     return (
-        f"Weights began as: `{training.weights}`.\n"
-        f"Seed {training.seed}. Train and validation share no patient."
+        f"`{manifest.model.file}` takes `[1, {height}, {width}, {channels}]` "
+        f"{manifest.input.dtype} and gives {', '.join(manifest.outputs)}. Before it: grey, "
+        f"{manifest.preprocess.rule},\nversion {manifest.preprocess.version} of the rule.\n"
     )
 
 
-def _gate(manifest: Manifest) -> str:
-    if manifest.gate is None:
-        return (
-            "- Every image gets an answer, also one that shows no chest: this bundle has no input "
-            "gate."
-        )
-    return (
-        "- The input gate refuses an answer to what looks like no frontal chest X-ray and calls "
-        "unusual films\n  suspicious. It does not catch everything."
-    )
-
-
-def _figures(metrics: dict[str, dict[str, Figure]]) -> str:
+def _figures(metrics: Mapping[str, Mapping[str, Figure]]) -> str:
     lines = ["| split | figure | value | 95% interval | images |", "|---|---|---|---|---|"]
     lines += [
         f"| {split} | {_NAMES.get(name, name)} | {figure.value:.3f} "

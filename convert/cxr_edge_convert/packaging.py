@@ -92,7 +92,11 @@ def package(
 
 
 def seal(
-    target: Path, manifest: Manifest, contents: Mapping[str, bytes], *, more_card: str = ""
+    target: Path,
+    manifest: Manifest,
+    contents: Mapping[str, bytes],
+    *,
+    more: Mapping[str, str] | None = None,
 ) -> None:
     """Write files, card and manifest, the card made from the manifest, the digests from the files.
 
@@ -100,9 +104,9 @@ def seal(
         target: folder to write to.
         manifest: its ``files`` is replaced.
         contents: bytes of the model's and all other files by name; a card among them is replaced.
-        more_card: Markdown sections put at the end of the card.
+        more: what the card says beyond that, see :func:`cxr_edge_convert.card.model_card`.
     """
-    contents = {**contents, CARD_FILE: (model_card(manifest) + more_card).encode()}
+    contents = {**contents, CARD_FILE: model_card(manifest, more).encode()}
     write_bundle(target, replace(manifest, files=describe_files(contents)), contents)
 
 

@@ -10,7 +10,6 @@ from cxr_edge_runtime.errors import InvalidRequest
 if TYPE_CHECKING:
     from cxr_edge_runtime.bundle import Bundle
 
-_LIMITS = "## Limits"
 _MISSING = {
     "cam": "no heat map: the model gives no activation map",
     "embedding": "no input gate: the model gives no embedding to tell films from other images",
@@ -71,8 +70,10 @@ def info(
 
 
 def _limits(card: str) -> list[str]:
-    """The points below "Limits" in a bundle's card, a line each."""
-    _, _, after = card.partition(f"\n{_LIMITS}\n")
+    """The points below the heading of limits in a bundle's card, a line each."""
+    from cxr_edge_runtime.manifest import LIMITS_HEADING
+
+    _, _, after = card.partition(f"\n## {LIMITS_HEADING}\n")
     section = after.partition("\n#")[0]
     return [" ".join(point.split()) for point in f"\n{section}".split("\n- ")[1:]]
 

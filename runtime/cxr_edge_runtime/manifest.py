@@ -20,8 +20,9 @@ CONTRACT_INPUTS = {
 # What a model may give, by name, never by position; a logit it must give.
 OUTPUTS = ("cam", "logit", "embedding")
 
-# What a person should know of the bundle, its limits below "## Limits".
+# What a person should know of the bundle, and the heading below which its limits are listed.
 CARD_FILE = "MODEL_CARD.md"
+LIMITS_HEADING = "Bias, risks and limitations"
 # The input gate's numbers, and the most bytes they may take.
 GATE_FILE, MAX_GATE_BYTES = "gate.npz", 200_000
 # Inputs with the answers they must get; room for five of 1024x1024.

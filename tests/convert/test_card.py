@@ -1,15 +1,18 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cxr_edge_convert.card import model_card
+import pytest
+
+from cxr_edge_convert.card import CITATION, HEADINGS, START, model_card
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.manifest import GateLimits
+from cxr_edge_runtime.manifest import LIMITS_HEADING, GateLimits
 
 
 def test_card_says_what_the_manifest_says(golden_bundle: Path) -> None:
     manifest = Bundle.load(golden_bundle).manifest
     card = model_card(manifest)
-    assert card.startswith("# tiny-int8 1\n\n**Research use only. Not a medical device.**\n")
+    assert card.startswith("---\nlicense: ")
+    assert "\n# tiny-int8 1\n\n**Research use only. Not a medical device.**\n" in card
     assert "sigmoid(logit / 1.5000)" in card
     assert "**0.4000**" in card
     assert "| validation | AUC (patient-level bootstrap) | 0.500 | 0.400–0.600 | 10 |" in card
@@ -43,3 +46,20 @@ def test_card_says_whether_there_is_an_input_gate(golden_bundle: Path) -> None:
     assert "has no input gate" in without
     assert "has no input gate" not in gated
     assert "input gate refuses" in gated
+
+
+def test_more_goes_below_its_heading_in_the_order_of_cards(golden_bundle: Path) -> None:
+    manifest = Bundle.load(golden_bundle).manifest
+    card = model_card(manifest, {CITATION: "Cite us.\n", LIMITS_HEADING: "- One more.\n"})
+    headings = [line.removeprefix("## ") for line in card.splitlines() if line.startswith("## ")]
+    assert headings == [heading for heading in HEADINGS if heading in headings]
+    assert (
+        card.index(f"## {LIMITS_HEADING}") < card.index("\n- One more.") < card.index(f"## {START}")
+    )
+    assert card.endswith("## Citation\n\nCite us.\n")
+    assert "Environmental impact" not in card
+
+
+def test_heading_that_cards_have_not_is_an_error(golden_bundle: Path) -> None:
+    with pytest.raises(KeyError):
+        model_card(Bundle.load(golden_bundle).manifest, {"Thanks": "To all."})

@@ -1,10 +1,13 @@
+import dataclasses
 import json
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from cxr_edge_convert.card import EVALUATION, EXAMINATION, HEADINGS, IMPACT
 from cxr_edge_convert.conversion import Settings, make_variants
 from cxr_edge_convert.packaging import package
 from cxr_edge_convert.sources import Source
@@ -21,7 +24,21 @@ PARITY = {
     "same_decision": 9,
     "mean_probability_shift": 0.01,
     "largest_probability_shift": 0.2,
+    "rejected": 0,
 }
+CHANGED = {"mean_probability_shift": 0.04, "decisions_changed": 0.05, "auc": 0.97}
+BEHAVIOUR = {
+    "films": 40,
+    "shortcuts": {"unchanged": {"auc": 0.99}, "corners blacked out": CHANGED},
+    "activation_maps": {
+        "box_share_of_area": 0.6,
+        "right": {"films": 10, "mean_share_in_box": 0.8},
+    },
+}
+SHIFTED = dict.fromkeys(("auc", "sensitivity", "specificity"), FIGURE)
+VERIFICATION = {"recall_drop": 0.001, "specificity_drop": 0.0, "auc_drop": 0.0, "agreement": 0.995}
+TRAINING = {"seconds": 600.0, "devices": "cpu:0, float32"}
+DIGESTS = {"test": "7e57", "external_adult": "ad017"}
 
 
 @pytest.fixture(scope="module")
@@ -45,66 +62,162 @@ def bundle(tiny_source: Source, tmp_path_factory: pytest.TempPathFactory) -> Bun
         calibration=None,
         equipment=variant.equipment,
     )
+    sha256 = Bundle.load(folder).manifest.files["model.tflite"].sha256
+    report = {"variants": [{"sha256": sha256, "verification": VERIFICATION}]}
+    (folder.parent / "report.json").write_text(json.dumps(report))
     return Bundle.load(folder)
 
 
 @pytest.fixture
-def reading(bundle: Bundle) -> dict[str, Any]:
-    return {
-        "date": "2026-01-02",
-        "model_sha256": bundle.manifest.files["model.tflite"].sha256,
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "run.json").write_text(json.dumps(TRAINING))
+    return folder
+
+
+@pytest.fixture
+def measured(bundle: Bundle, tmp_path: Path) -> Path:
+    """What models/measure and two readings of test labels leave."""
+    folder = tmp_path / "measured"
+    of_model = {"model_sha256": bundle.manifest.files["model.tflite"].sha256}
+    evaluation = of_model | {
         "threshold": bundle.manifest.threshold.value,
+        "n": 40,
         "metrics": dict.fromkeys(bundle.manifest.metrics["validation"], FIGURE),
+        "by_kind": {"normal": FIGURE, "virus": FIGURE},
     }
+    films = pd.DataFrame(
+        {
+            "label": ["NORMAL"] * 20 + ["PNEUMONIA"] * 20,
+            "probability": [number / 40 for number in range(40)],
+        }
+    )
+    for split in ("validation", "test", "external_adult"):
+        (folder / split).mkdir(parents=True)
+        (folder / split / "evaluation.json").write_text(json.dumps(evaluation))
+        films.to_csv(folder / split / "predictions.csv")
+    (folder / "behaviour").mkdir()
+    for file, content in (
+        ("shifted.json", SHIFTED),
+        ("parity.json", PARITY),
+        ("behaviour/behaviour.json", BEHAVIOUR),
+    ):
+        (folder / file).write_text(json.dumps(of_model | content))
+    return folder
 
 
-def test_published_bundle_has_the_test_figures_and_the_same_model(
-    publish: ModuleType, bundle: Bundle, reading: dict[str, Any], tmp_path: Path
+@pytest.fixture
+def log(measured: Path) -> list[str]:
+    # Figures of the two sets differ, as they would, so that each finds its own line.
+    lines = []
+    for value, (split, digest) in enumerate(DIGESTS.items()):
+        file = measured / split / "evaluation.json"
+        evaluation = json.loads(file.read_text())
+        evaluation["metrics"]["auc"] = FIGURE | {"value": 0.8 + value / 100}
+        file.write_text(json.dumps(evaluation))
+        reading = {key: evaluation[key] for key in ("model_sha256", "threshold", "metrics")}
+        lines.append(json.dumps(reading | {"date": "2026-01-02", "test_digest": digest}))
+    return lines
+
+
+def test_published_bundle_has_all_figures_and_the_same_model(
+    publish: ModuleType, bundle: Bundle, run: Path, measured: Path, log: list[str], tmp_path: Path
 ) -> None:
-    target = tmp_path / "shipped"
-    parity = PARITY | {"model_sha256": reading["model_sha256"]}
+    figures = publish.gathered(bundle, run, measured, log)
+    target = tmp_path / "shipped" / "small"
+    target.parent.mkdir()
     for _ in range(2):  # the second replaces the first
-        publish.publish(bundle, reading, parity, target)
+        publish.publish(bundle, "small", figures, target)
     shipped = Bundle.load(target)
+    assert shipped.manifest.name == "small"
     assert shipped.model == bundle.model
     for name in ("gate.npz", "selftest.npz"):
         assert shipped.read(name) == bundle.read(name)
     assert shipped.manifest.threshold == bundle.manifest.threshold
-    assert shipped.manifest.metrics["test"]["auc"].value == 0.9
+    assert shipped.manifest.metrics["test"]["auc"].value == 0.8
+    assert shipped.manifest.metrics["external_adult"]["auc"].value == 0.81
     card = (target / "MODEL_CARD.md").read_text()
     assert "| test | specificity | 0.900 | 0.800–0.950 | 40 |" in card
     assert "read once for this model, on 2026-01-02" in card
     assert "**9**" in card
     assert "CC BY 4.0" in card
-    assert list(tmp_path.iterdir()) == [target]
+    assert [line[3:] for line in card.splitlines() if line.startswith("## ")] == list(HEADINGS)
+    assert list(target.parent.iterdir()) == [target]
 
 
-def test_reading_of_the_first_version_has_fewer_figures(
-    publish: ModuleType, bundle: Bundle, reading: dict[str, Any], tmp_path: Path
+def test_card_says_what_was_measured(
+    bundle: Bundle, run: Path, measured: Path, log: list[str], publish: ModuleType
 ) -> None:
-    first = dict.fromkeys(("accuracy", "auc", "sensitivity", "specificity"), FIGURE)
-    parity = PARITY | {"model_sha256": reading["model_sha256"]}
-    publish.publish(bundle, reading | {"metrics": first}, parity, tmp_path / "shipped")
-    shipped = Bundle.load(tmp_path / "shipped").manifest
-    assert set(shipped.metrics["test"]) == set(first)
-    assert "brier" in shipped.metrics["validation"]
+    figures = publish.gathered(bundle, run, measured, log)
+    sections = load_script("models/card_sections.py").shipped_sections("small", figures)
+    assert "| virus | 0.900 [0.800, 0.950] | 0.900 [0.800, 0.950] |" in sections[EVALUATION]
+    assert "AUC\n0.810 [0.800, 0.950]" in sections[EVALUATION]
+    assert "decides alike on 99.50%" in sections[EVALUATION]
+    assert "docs/results/cards/small/calibration.png" in sections[EVALUATION]
+    assert "| corners blacked out | 0.040 | 5.0% | 0.970 |" in sections[EXAMINATION]
+    assert "80% in 10 right decisions" in sections[EXAMINATION]
+    assert "Trained in 10 minutes on cpu:0" in sections[IMPACT]
 
 
+def test_operating_points_are_chosen_on_validation_and_counted_on_both(
+    publish: ModuleType,
+) -> None:
+    labels = ["NORMAL"] * 20 + ["PNEUMONIA"] * 20
+    validation = pd.DataFrame({"label": labels, "probability": [n / 40 for n in range(40)]})
+    validation.loc[[18, 19], "probability"] = 0.99  # of 20 normals these look worst
+    test = validation.assign(probability=validation["probability"] - 0.1)
+    points = publish.operating_points(validation, test)
+    assert [point["min_specificity"] for point in points] == [0.80, 0.85, 0.90, 0.95]
+    for point in points:
+        for split, films in (("validation", validation), ("test", test)):
+            called = films["probability"] >= point["threshold"]
+            normal = films["label"] == "NORMAL"
+            assert point[split]["specificity"]["value"] == pytest.approx((~called[normal]).mean())
+            assert point[split]["sensitivity"]["value"] == pytest.approx(called[~normal].mean())
+        assert point["validation"]["specificity"]["value"] >= point["min_specificity"]
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("test/evaluation.json", {"threshold": 0.123}, "test is at another threshold"),
+        ("parity.json", {"model_sha256": "0"}, "parity is of another model"),
+        ("behaviour/behaviour.json", {"model_sha256": "0"}, "behaviour is of another model"),
+        ("test/evaluation.json", {"metrics": {}}, "not in the log"),
+    ],
+)
 def test_figures_of_another_bundle_are_refused(
-    publish: ModuleType, bundle: Bundle, reading: dict[str, Any], tmp_path: Path
+    publish: ModuleType,
+    bundle: Bundle,
+    run: Path,
+    measured: Path,
+    log: list[str],
+    file: str,
+    change: dict[str, Any],
+    message: str,
 ) -> None:
-    with pytest.raises(RunError, match="at another threshold"):
-        publish.publish(bundle, reading | {"threshold": 0.123}, PARITY, tmp_path / "x")
-    with pytest.raises(RunError, match="of another model"):
-        publish.publish(bundle, reading, PARITY | {"model_sha256": "0"}, tmp_path / "x")
-
-
-@pytest.mark.parametrize(("count", "message"), [(0, "no reading"), (2, "2 readings")])
-def test_test_is_read_once(publish: ModuleType, tmp_path: Path, count: int, message: str) -> None:
-    log = tmp_path / "log.jsonl"
-    log.write_text((json.dumps({"model_sha256": "a"}) + "\n") * count)
+    content = json.loads((measured / file).read_text())
+    (measured / file).write_text(json.dumps(content | change))
     with pytest.raises(RunError, match=message):
-        publish.only_reading(log, "a")
+        publish.gathered(bundle, run, measured, log)
+
+
+def test_what_was_not_measured_is_named(
+    publish: ModuleType, bundle: Bundle, run: Path, measured: Path, log: list[str]
+) -> None:
+    (measured / "parity.json").unlink()
+    with pytest.raises(RunError, match=r"parity\.json: missing"):
+        publish.gathered(bundle, run, measured, log)
+
+
+def test_test_is_read_once(
+    publish: ModuleType, bundle: Bundle, run: Path, measured: Path, log: list[str]
+) -> None:
+    with pytest.raises(RunError, match="2 readings"):
+        publish.gathered(bundle, run, measured, [*log, log[0]])
+    with pytest.raises(RunError, match="not in the log"):
+        publish.gathered(bundle, run, measured, [])
 
 
 def test_same_float_model_is_not_written_again(publish: ModuleType, tmp_path: Path) -> None:
@@ -120,8 +233,6 @@ def test_same_float_model_is_not_written_again(publish: ModuleType, tmp_path: Pa
 def test_run_of_another_bundle_is_refused(
     publish: ModuleType, bundle: Bundle, tiny_road: Any
 ) -> None:
-    import dataclasses
-
     run = read_run(tiny_road.run)
     publish.check_run(bundle, run)
     with pytest.raises(RunError, match="was not made from this run"):

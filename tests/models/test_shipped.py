@@ -1,6 +1,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,70 +11,98 @@ import cxr_edge_models
 from cxr_edge_convert.card import model_card
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
-from cxr_edge_train.recipe import parse_recipe, read_recipe
+from cxr_edge_train.recipe import parse_recipe, read_recipe, recipe_as_toml
 from scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "docs" / "results"
+MOST_BYTES = {"tiny": 1_000_000}
+
+
+@pytest.fixture(scope="module", params=cxr_edge_models.names())
+def bundle(request: pytest.FixtureRequest) -> Bundle:
+    return Bundle.load(cxr_edge_models.path(request.param))
 
 
 @pytest.fixture(scope="module")
-def bundle() -> Bundle:
-    return Bundle.load(cxr_edge_models.path(cxr_edge_models.DEFAULT))
+def figures(bundle: Bundle) -> dict[str, Any]:
+    """What the card is made from."""
+    text = (RESULTS / "cards" / bundle.manifest.name / "figures.json").read_text()
+    content: dict[str, Any] = json.loads(text)
+    return content
 
 
-def test_default_comes_first_and_unknown_names_do_not_exist() -> None:
+def _source(bundle: Bundle) -> str:
+    """What recipe and float model are called: several bundles may come from one run."""
+    return bundle.manifest.name.split("-")[0]
+
+
+def test_three_ship_the_default_first_and_unknown_names_do_not_exist() -> None:
+    assert cxr_edge_models.names() == ["mobilenetv2-int8", "mobilenetv2-onnx-int8", "tiny"]
     assert cxr_edge_models.names()[0] == cxr_edge_models.DEFAULT
     with pytest.raises(KeyError):
         cxr_edge_models.path("huge")
 
 
-def test_model_is_int8_and_at_most_3_megabytes(bundle: Bundle) -> None:
-    assert len(bundle.model) <= 3_000_000
+def test_model_is_int8_and_small(bundle: Bundle) -> None:
+    assert len(bundle.model) <= MOST_BYTES.get(bundle.manifest.name, 3_000_000)
     assert bundle.manifest.model.quantization == "int8"
-    assert bundle.manifest.input.shape == (1, 224, 224, 1)
+    assert bundle.path.name == bundle.manifest.name
 
 
-def test_validation_auc_is_at_least_0_98_on_patients_never_seen(bundle: Bundle) -> None:
-    auc = bundle.manifest.metrics["validation"]["auc"]
-    assert auc.value >= 0.98
-    assert auc.n >= 800
+def test_int8_costs_next_to_nothing(figures: dict[str, Any]) -> None:
+    assert figures["conversion"]["recall_drop"] <= 0.005
+    assert figures["conversion"]["agreement"] >= 0.99
 
 
-def test_figures_of_card_and_test_log_are_those_of_the_manifest(bundle: Bundle) -> None:
-    log = (ROOT / "docs" / "results" / "test-log.jsonl").read_text().splitlines()
+def test_validation_holds_also_where_looks_tell_nothing(figures: dict[str, Any]) -> None:
+    assert figures["shifted"]["auc"]["value"] >= 0.97
+    assert figures["shifted"]["specificity"]["value"] >= 0.85
+    assert figures["shifted"]["films"] >= 800
+
+
+def test_figures_of_manifest_and_test_log_are_the_same(
+    bundle: Bundle, figures: dict[str, Any]
+) -> None:
+    log = (RESULTS / "test-log.jsonl").read_text().splitlines()
     sha256 = hashlib.sha256(bundle.model).hexdigest()
-    [reading] = [entry for line in log if (entry := json.loads(line))["model_sha256"] == sha256]
-    assert reading["threshold"] == bundle.manifest.threshold.value
+    readings = [entry for line in log if (entry := json.loads(line))["model_sha256"] == sha256]
+    assert len(readings) == len({reading["test_digest"] for reading in readings}) == 2
+    for reading, split in zip(readings, ("test", "external_adult")):
+        assert reading["threshold"] == bundle.manifest.threshold.value
+        assert reading["metrics"] == figures[split]["metrics"]
+        for name, figure in bundle.manifest.metrics[split].items():
+            assert reading["metrics"][name]["value"] == figure.value
+
+
+def test_card_is_what_the_generator_writes(bundle: Bundle, figures: dict[str, Any]) -> None:
+    sections = load_script("models/card_sections.py").shipped_sections
     card = (bundle.path / "MODEL_CARD.md").read_text()
-    for name, figure in bundle.manifest.metrics["test"].items():
-        assert reading["metrics"][name]["value"] == figure.value
-        assert f"| {figure.value:.3f} | {figure.low:.3f}–{figure.high:.3f} |" in card
-    parity = json.loads((ROOT / "docs" / "results" / "originals-parity.json").read_text())
-    assert parity["model_sha256"] == sha256
-    assert f"**{parity['same_decision']}**" in card
+    assert card == model_card(bundle.manifest, sections(bundle.manifest.name, figures))
     assert "CC BY 4.0" in card
     assert "Research use only. Not a medical device." in card
+    for picture in ("calibration.png", "activation_maps.png"):
+        assert f"cards/{bundle.manifest.name}/{picture}" in card
+        with Image.open(RESULTS / "cards" / bundle.manifest.name / picture) as image:
+            assert min(image.size) > 300
 
 
-def test_card_is_what_the_generator_writes_and_the_sections(bundle: Bundle) -> None:
-    publish = load_script("models/publish.py")
-    sha256 = hashlib.sha256(bundle.model).hexdigest()
-    reading = publish.only_reading(ROOT / "docs" / "results" / "test-log.jsonl", sha256)
-    parity = json.loads((ROOT / "docs" / "results" / "originals-parity.json").read_text())
-    card = model_card(bundle.manifest) + publish.card_sections(reading, parity)
-    assert (bundle.path / "MODEL_CARD.md").read_text() == card
-
-
-def test_readme_states_these_figures_and_a_real_answer(bundle: Bundle) -> None:
+def test_readme_states_these_figures(bundle: Bundle) -> None:
     readme = (ROOT / "README.md").read_text()
-    for split in ("validation", "test"):
+    assert f"`{bundle.manifest.name}`" in readme
+    for split in ("validation", "test", "external_adult"):
         for name in ("auc", "sensitivity", "specificity"):
             figure = bundle.manifest.metrics[split][name]
             assert f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]" in readme
-    sample = ROOT / "data" / "samples" / "phantom_opacity_lobar.jpeg"
+
+
+def test_readme_shows_a_real_answer_of_the_default() -> None:
+    sample = ROOT / "data" / "samples" / "phantom_clear_1.jpeg"
+    readme = (ROOT / "README.md").read_text()
     shown = next(line for line in readme.splitlines() if line.endswith(sample.name))
     label, probability, threshold, gate, _ = shown.split()
-    prediction = Classifier(bundle).classify(sample)
+    default = Bundle.load(cxr_edge_models.path(cxr_edge_models.DEFAULT))
+    prediction = Classifier(default).classify(sample, force=True)
     assert (label, gate) == (prediction.label, prediction.gate.verdict)
     # INT8 kernels of other processors and engines move a probability by some hundredths.
     assert float(probability) == pytest.approx(prediction.probability, abs=0.06)
@@ -81,9 +110,9 @@ def test_readme_states_these_figures_and_a_real_answer(bundle: Bundle) -> None:
 
 
 def test_recipe_in_the_bundle_is_the_committed_one(bundle: Bundle) -> None:
-    committed = read_recipe(ROOT / "models" / "recipes" / "mobilenetv2.toml")
-    assert "[calibration]" not in bundle.manifest.training.recipe  # it had the default then
+    committed = read_recipe(ROOT / "models" / "recipes" / f"{_source(bundle)}.toml")
     assert parse_recipe(bundle.manifest.training.recipe) == committed
+    assert recipe_as_toml(committed).strip() == bundle.manifest.training.recipe.strip()
 
 
 def test_float_model_is_the_one_that_was_quantized(bundle: Bundle) -> None:
@@ -93,14 +122,19 @@ def test_float_model_is_the_one_that_was_quantized(bundle: Bundle) -> None:
     from cxr_edge_runtime.engines.litert import LiteRtEngine
     from cxr_edge_runtime.manifest import OUTPUTS, InputEntry
 
-    model = keras.models.load_model(ROOT / "models" / "float" / "mobilenetv2.keras", compile=False)
-    entry = InputEntry((1, 224, 224, 1), "float32", 1.0, 0)
+    file = ROOT / "models" / "float" / f"{_source(bundle)}.keras"
+    model = keras.models.load_model(file, compile=False)
+    _, height, width, _ = bundle.manifest.input.shape
+    entry = InputEntry((1, height, width, 1), "float32", 1.0, 0)
     engine = LiteRtEngine(to_float32(model), entry, OUTPUTS)
     quantized = Classifier(bundle)
+    differences = []
     for sample in sorted((ROOT / "data" / "samples").glob("*.jpeg")):
-        pixels = np.asarray(Image.open(sample).convert("L").resize((224, 224)))
+        pixels = np.asarray(Image.open(sample).convert("L").resize((width, height)))
         logit = float(engine.run(pixels[np.newaxis, ..., np.newaxis])["logit"][0, 0])
-        assert quantized.classify(pixels).logit == pytest.approx(logit, abs=0.4)
+        differences.append(abs(quantized.classify(pixels, force=True).logit - logit))
+    assert max(differences) < 1.0
+    assert np.mean(differences) < 0.5
 
 
 def test_originals_get_the_decision_of_their_copies(bundle: Bundle, shared: Path) -> None:
@@ -111,21 +145,23 @@ def test_originals_get_the_decision_of_their_copies(bundle: Bundle, shared: Path
     same = sum(
         classifier.classify(original).label
         == classifier.classify(
-            data / "chest_xray" / "train" / original.parent.name / original.name
+            data / "chest_xray" / "train" / original.parent.name / original.name, force=True
         ).label
         for original in originals
     )
-    assert same >= 213
+    assert same >= 217
 
 
-def test_input_and_rescaling_hold_every_grey(bundle: Bundle) -> None:
+def test_input_and_rescaling_hold_every_grey() -> None:
     from ai_edge_litert.interpreter import Interpreter
 
-    details = Interpreter(model_content=bundle.model).get_tensor_details()
+    default = Bundle.load(cxr_edge_models.path(cxr_edge_models.DEFAULT))
+    details = Interpreter(model_content=default.model).get_tensor_details()
+    size = default.manifest.input.shape[1:3]
     activations = {
         tensor["name"]: tensor["quantization"]
         for tensor in details
-        if tensor["dtype"] is np.int8 and tuple(tensor["shape"][1:3]) == (224, 224)
+        if tensor["dtype"] is np.int8 and tuple(tensor["shape"][1:3]) == size
     }
     image, mul, add, concat = activations.values()
     assert image == (1.0, -128)

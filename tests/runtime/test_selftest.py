@@ -72,7 +72,7 @@ def test_inputs_of_another_size_are_refused(shipped: Bundle, tmp_path: Path) -> 
     manifest = replace(shipped.manifest, files=describe_files(contents))
     write_bundle(tmp_path / "other", manifest, contents)
     other = Bundle.load(tmp_path / "other")
-    with pytest.raises(BundleInvalid, match=r"inputs of \(8, 8\), not \(224, 224\)"):
+    with pytest.raises(BundleInvalid, match=r"inputs of \(8, 8\), not \(160, 160\)"):
         run_selftest(other, open_engine(shipped))
 
 

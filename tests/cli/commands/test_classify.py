@@ -251,7 +251,13 @@ def test_rejected_image_is_an_answer_without_label(
     image = make_image()
     outcome = cxr_edge("classify", image, "--bundle", gated)
     assert outcome.code == 0
-    assert outcome.out.splitlines()[1].split() == ["–", "–", "0.416", "rejected", str(image)]
+    assert outcome.out.splitlines()[1].split() == [
+        "–",
+        "–",
+        f"{Bundle.load(gated).manifest.threshold.value:.3f}",
+        "rejected",
+        str(image),
+    ]
     assert outcome.err.startswith(f"rejected: {image}: it does not look like a frontal chest X-ray")
     result = json.loads(cxr_edge("classify", image, "--bundle", gated, "--json").out)
     assert (result["label"], result["probability"]) == (None, None)

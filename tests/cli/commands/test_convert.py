@@ -166,8 +166,8 @@ def test_info_of_the_shipped_bundle(cxr_edge: Any) -> None:
     outcome = cxr_edge("info")
     assert outcome.code == 0
     assert outcome.out.startswith("mobilenetv2-int8 ")
-    assert "model      tflite, int8, 2,727,504 bytes, 224x224 grey" in outcome.out
-    assert "test       specificity 0.843" in outcome.out
+    assert "model      tflite, int8, 2,727,504 bytes, 160x160 grey" in outcome.out
+    assert "test       specificity 0.791" in outcome.out
     assert "missing" not in outcome.out
     assert "no heat map" not in outcome.out
     assert NOTICE in outcome.out

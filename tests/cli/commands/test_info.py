@@ -5,9 +5,13 @@ from typing import Any
 def test_list_names_the_shipped_bundles(cxr_edge: Any) -> None:
     outcome = cxr_edge("info", "--list")
     assert outcome.code == 0, outcome.err
-    header, row = outcome.out.splitlines()
+    header, *rows = outcome.out.splitlines()
     assert header.split() == ["name", "version", "format", "quantization", "bytes", "digest"]
-    assert row.split()[:4] == ["mobilenetv2-int8", "0.1.0", "tflite", "int8"]
+    assert [row.split()[:4] for row in rows] == [
+        ["mobilenetv2-int8", "0.1.0", "tflite", "int8"],
+        ["mobilenetv2-onnx-int8", "0.1.0", "onnx", "int8"],
+        ["tiny", "0.1.0", "tflite", "int8"],
+    ]
 
 
 def test_list_takes_no_bundle(cxr_edge: Any, golden_bundle: Path) -> None:
@@ -24,8 +28,9 @@ def test_bundle_without_a_gate_says_so(cxr_edge: Any, golden_bundle: Path) -> No
 def test_limits_are_those_of_the_card_a_line_each(cxr_edge: Any) -> None:
     lines = cxr_edge("info").out.splitlines()
     limits = [line for line in lines if line.startswith("limit ")]
-    assert len(limits) == 3
+    assert len(limits) == 8
     assert limits[0].startswith("limit      Good for images like those it was trained on.")
     assert limits[1].endswith("It does not catch everything.")
+    assert limits[3].startswith("limit      All films come from one hospital")
     [card] = [line for line in lines if line.startswith("more ")]
     assert Path(card.removeprefix("more").strip()).name == "MODEL_CARD.md"
