@@ -58,7 +58,7 @@ def compare(
     from cxr_edge.backend import load_quietly
 
     load_quietly()
-    from cxr_edge.training_progress import TrainingProgress
+    from cxr_edge.training_progress import training_progress
     from cxr_edge_runtime.manifest import NOTICE
     from cxr_edge_train.architectures import ARCHITECTURES
     from cxr_edge_train.comparison import choose, read_candidate
@@ -94,7 +94,7 @@ def compare(
                 root=root or metadata.resolve().parent,
                 output=task.folder,
                 cache_dir=default_cache_dir(),
-                callbacks=[TrainingProgress(task.recipe.fit.head_epochs + task.recipe.fit.epochs)],
+                callbacks=training_progress(task.recipe.fit),
                 progress=progress_bar("reading images"),
             )
         candidates.append(

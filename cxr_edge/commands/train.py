@@ -58,9 +58,9 @@ def train(
     from cxr_edge_train.dataset.pixels import default_cache_dir
     from cxr_edge_train.devices import description
     from cxr_edge_train.recipe import Recipe, read_recipe
-    from cxr_edge_train.snapshots import read_progress
     from cxr_edge_train.training import fit_settings, recipe_for, train_run
     from cxr_edge_train.unfinished import folder_for
+    from cxr_edge_train.weight_averaging import epochs_done
 
     start = None if weights == "none" else weights
     settings = recipe_for(start, read_recipe(recipe) if recipe else Recipe())
@@ -72,15 +72,18 @@ def train(
         default_cache_dir(),
         fit_settings(table, architecture=architecture, weights=start, recipe=settings, seed=seed),
     )
-    done = read_progress(folder).epochs
+    done = epochs_done(folder, settings.fit.fits)
     say(f"run: {folder}, on {description(settings.fit)}")
     if done:
         say(f"going on after epoch {done}")
-    callbacks: list[keras.callbacks.Callback] = [
-        TrainingProgress(settings.fit.head_epochs + settings.fit.epochs)
-    ]
-    if tensorboard:
-        callbacks.append(_tensorboard(folder / "tensorboard"))
+
+    def callbacks(number: int) -> list[keras.callbacks.Callback]:
+        progress = TrainingProgress(settings.fit, number)
+        if not tensorboard:
+            return [progress]
+        curves = "tensorboard" if settings.fit.fits == 1 else f"tensorboard/fit-{number + 1}"
+        return [progress, _tensorboard(folder / curves)]
+
     run = train_run(
         table,
         architecture=architecture,

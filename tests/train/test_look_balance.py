@@ -27,12 +27,6 @@ def test_looks_get_the_mean_of_their_shares_in_both_labels() -> None:
     assert weights[10] == pytest.approx(0.5 / 0.2)
 
 
-def test_no_balance_leaves_all_alike_and_half_lies_between() -> None:
-    np.testing.assert_allclose(look_weights(LABELS, LOOKS, balance=0.0), 1.0)
-    half = look_weights(LABELS, LOOKS, balance=0.5)
-    assert 1 < half[8] < look_weights(LABELS, LOOKS)[8]
-
-
 @given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from("ABC")), min_size=2, max_size=60))
 def test_weights_are_positive_of_mean_1_and_make_common_looks_alike(
     films: list[tuple[int, str]],
@@ -48,19 +42,22 @@ def test_weights_are_positive_of_mean_1_and_make_common_looks_alike(
         np.testing.assert_allclose(found[0], found[1])
 
 
-def test_a_look_of_one_label_alone_keeps_its_share() -> None:
-    labels, looks = np.array([0, 0, 1, 1]), np.array(list("AAAB"), dtype=object)
+def test_a_look_of_one_label_alone_keeps_its_share_and_the_others_are_alike() -> None:
+    labels = np.repeat([0, 1], [5, 10])
+    looks = np.array(list("AAAAB" + "A" * 2 + "B" * 2 + "C" * 6), dtype=object)
     found = shares(labels, looks, look_weights(labels, looks))
-    assert found.at["B", 1] > 0
-    np.testing.assert_allclose(look_weights(labels, looks)[:2], 1.0)
+    assert found.at["C", 1] == pytest.approx(0.6)
+    # Of what is left to the others, 0.8 and 0.5 are A's shares.
+    assert found.at["A", 0] == pytest.approx((0.8 + 0.2) / 2 / ((0.8 + 0.2) / 2 + (0.2 + 0.2) / 2))
+    assert found.at["A", 1] / 0.4 == pytest.approx(found.at["A", 0])
 
 
 def test_recipes_without_balance_need_no_looks_and_others_do() -> None:
     table = pd.DataFrame({"label": ["NORMAL", "PNEUMONIA"]})
-    assert table_weights(table, balance=0.0) is None
+    assert table_weights(table, balance=False) is None
     with pytest.raises(DatasetError, match="no column 'look'"):
-        table_weights(table, balance=1.0)
-    weights = table_weights(table.assign(look=["A", "A"]), balance=1.0)
+        table_weights(table, balance=True)
+    weights = table_weights(table.assign(look=["A", "A"]), balance=True)
     assert weights is not None
     np.testing.assert_allclose(weights, 1.0)
 

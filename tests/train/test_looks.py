@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cxr_edge_train.looks import take_on
+from cxr_edge_train.looks import take_on, with_waves
 from cxr_edge_train.recipe import Augmentation
 from synthetic import noisy_gradient
 
@@ -63,6 +63,20 @@ def test_spectrum_changes_what_is_coarse_and_keeps_what_is_fine() -> None:
     assert abs(changed.mean() - calm.mean()) > 2
     fine = [np.diff(film.astype(int), axis=1) for film in (calm, changed)]
     assert np.corrcoef(fine[0].ravel(), fine[1].ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_coarse_waves_of_either_direction_are_taken_on_alike(most: int) -> None:
+    rows, columns = (np.arange(96) / 96)[:, np.newaxis], np.arange(80) / 80
+
+    def waves(height: float) -> NDArray[np.uint8]:
+        falling, rising = (np.cos(2 * np.pi * (rows + sign * columns)) for sign in (-1, 1))
+        film = 128 + height * (falling + rising + np.cos(2 * np.pi * rows))
+        return np.round(film).astype(np.uint8)
+
+    changed = with_waves(waves(10), waves(30), most=most, share=1.0)
+    # One wave along each side is the second frequency, after the mean.
+    np.testing.assert_allclose(changed, waves(10 if most == 1 else 30), atol=1)
 
 
 def test_frame_has_the_others_margins_and_the_films_middle() -> None:

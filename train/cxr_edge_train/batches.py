@@ -15,8 +15,9 @@ from cxr_edge_train.recipe import Augmentation
 Named = dict[str, NDArray[np.float32]]
 Batch = tuple[Named, Named, Named]
 
-# Keeps the draws of a mixture apart from those of an image, whose last number is how often it came.
-_MIXING = 2**32 - 1
+# Keep the draws of an epoch's order and of a mixture apart from those of an image, whose last
+# number is how often it came.
+_ORDER, _MIXING = 2**32 - 2, 2**32 - 1
 # Threads that augment a batch; Pillow lets go of the interpreter lock.
 _THREADS = min(8, os.cpu_count() or 1)
 
@@ -87,7 +88,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         the first batches, so counting its calls gives another order after a restart.
         """
         self._epoch = epoch
-        random = np.random.default_rng((self._seed, epoch))
+        random = np.random.default_rng((self._seed, epoch, 0, _ORDER))
         images = np.arange(len(self._labels))
         if self._drawing is not None:
             images = np.repeat(images, _whole_numbers(self._drawing, random))
@@ -127,8 +128,8 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
 def _whole_numbers(expected: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.int64]:
     """Counts ``[N]`` whose mean over epochs is ``expected`` and whose sum is its rounded sum.
 
-    Systematic sampling (Madow 1949): the points 0.5, 1.5, ... of the running sum, in random order
-    of the images.
+    Systematic sampling (Madow 1949): points at distance 1 along the running sum, the first one
+    drawn, in random order of the images.
     """
     order = random.permutation(len(expected))
     ends = np.cumsum(expected[order]) + random.random()

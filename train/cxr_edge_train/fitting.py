@@ -248,11 +248,12 @@ class _Seconds(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not 
 
 
 class _EpochsLeft(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not typed
-    """Adds how many epochs are still to come."""
+    """Adds how many epochs are still to come; infinity where validation is no longer a number."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if logs is not None:
-            logs[_EPOCHS_LEFT] = self.params["epochs"] - epoch - 1
+            left = self.params["epochs"] - epoch - 1
+            logs[_EPOCHS_LEFT] = left if math.isfinite(logs["val_loss"]) else math.inf
 
 
 def _warmup_cosine(

@@ -15,19 +15,15 @@ from cxr_edge_train.evaluation.metrics import positives
 from cxr_edge_train.evaluation.operating_point import OperatingPoint
 
 
-def look_weights(
-    labels: NDArray[np.integer], looks: NDArray[np.object_], *, balance: float = 1.0
-) -> NDArray[np.float64]:
+def look_weights(labels: NDArray[np.integer], looks: NDArray[np.object_]) -> NDArray[np.float64]:
     """Weight films so that each look has the same share in both labels.
 
-    The share of a look is the mean of its shares in the two labels. Looks that only one label has
-    cannot be made alike and keep their share in it.
+    The share of a look is the mean of its shares in the two labels. A look that only one label has
+    cannot be made alike: it keeps its share there, and the others are alike among themselves.
 
     Args:
         labels: ``[N]`` of 0 and 1.
         looks: ``[N]`` of words.
-        balance: 1 makes shares alike, 0 leaves all films alike, between them the weights are
-            powers of it.
 
     Returns:
         ``[N]``, positive, of mean 1 within each label.
@@ -35,15 +31,15 @@ def look_weights(
     counts = pd.crosstab(looks, labels)
     shares = counts / counts.sum()
     common = (counts > 0).all(axis=1)
-    wanted = shares.where(~common, shares.mean(axis=1), axis=0)
-    ratios = (wanted / shares).pow(balance)
-    weights = np.array([ratios.at[look, label] for look, label in zip(looks, labels)])
-    for label in np.unique(labels):
-        weights[labels == label] /= weights[labels == label].mean()
-    return weights
+    alike = shares[common].mean(axis=1)
+    wanted = shares.copy()
+    for label in shares:
+        wanted.loc[common, label] = alike / alike.sum() * shares.loc[common, label].sum()
+    ratios = wanted / shares
+    return np.array([ratios.at[look, label] for look, label in zip(looks, labels)])
 
 
-def table_weights(table: pd.DataFrame, *, balance: float) -> NDArray[np.float64] | None:
+def table_weights(table: pd.DataFrame, *, balance: bool) -> NDArray[np.float64] | None:
     """The weights of the films of one split; None where the recipe asks for none.
 
     Args:
@@ -57,10 +53,10 @@ def table_weights(table: pd.DataFrame, *, balance: float) -> NDArray[np.float64]
         return None
     if LOOK not in table:
         raise DatasetError(
-            f"the recipe has look_balance {balance:g}, but the splits have no column {LOOK!r}; "
-            "add it, or set look_balance to 0"
+            f"the recipe has look_balance, but the splits have no column {LOOK!r}; add it, or set "
+            "look_balance to false"
         )
-    return look_weights(positives(table), table[LOOK].to_numpy(object), balance=balance)
+    return look_weights(positives(table), table[LOOK].to_numpy(object))
 
 
 def threshold_rule(point: OperatingPoint, weights: NDArray[np.float64] | None) -> str:

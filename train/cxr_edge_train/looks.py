@@ -65,13 +65,28 @@ def _ranks(film: Pixels) -> NDArray[np.float64]:
 
 def _spectrum(film: Pixels, other: Pixels, random: np.random.Generator) -> Pixels:
     """The amplitudes of the other's coarsest waves, its own phases (Yang and Soatto 2020)."""
+    most = int(random.integers(1, max(2, round(_COARSE * film.shape[0]))))
+    return with_waves(film, other, most=most, share=random.uniform(*_SHARE))
+
+
+def with_waves(film: Pixels, other: Pixels, *, most: int, share: float) -> Pixels:
+    """Mix the other's amplitudes into those of a film, its phases staying as they are.
+
+    Args:
+        film: ``[H, W] uint8``.
+        other: the same.
+        most: how many of the coarsest waves along each side, the mean being the first.
+        share: of the other's amplitudes, 0 to 1.
+
+    Returns:
+        ``[H, W] uint8``.
+    """
     waves, others = np.fft.rfft2(film), np.fft.rfft2(other)
     amplitude = np.abs(waves)
-    most = int(random.integers(1, max(2, round(_COARSE * film.shape[0]))))
-    share = random.uniform(*_SHARE)
-    # Rows of rfft2 run from 0 upwards and from the end downwards, columns upwards only.
-    for coarse in (np.s_[:most, :most], np.s_[-most:, :most]):
-        amplitude[coarse] = (1 - share) * amplitude[coarse] + share * np.abs(others[coarse])
+    # Rows of rfft2 are the frequencies 0, 1, 2, ... and from the end -1, -2, ...; columns 0, 1, 2,
+    # ... alone. A frequency and its negative change together, else the image would not be real.
+    coarse = np.ix_(np.r_[:most, 1 - most : 0], np.arange(most))
+    amplitude[coarse] = (1 - share) * amplitude[coarse] + share * np.abs(others[coarse])
     mixed = np.fft.irfft2(amplitude * np.exp(1j * np.angle(waves)), s=film.shape)
     return np.clip(np.round(mixed), 0, 255).astype(np.uint8)
 

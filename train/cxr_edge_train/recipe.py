@@ -93,13 +93,14 @@ class Fit:
         weight_average: momentum of the moving average of weights (Polyak and Juditsky 1992) that
             is measured and saved in the place of the weights; 0 averages nothing.
         label_smoothing: targets become ``label * (1 - s) + s / 2``.
-        look_balance: 1 draws the films of an epoch so that the looks named in the splits have the
-            same share in both labels, and weights validation films alike where temperature and
-            threshold are chosen; 0 draws each film once, see
-            :mod:`cxr_edge_train.look_balance`.
+        look_balance: draw the films of an epoch so that the looks named in the splits have the
+            same share in both labels, and weight validation films alike where temperature and
+            threshold are chosen, see :mod:`cxr_edge_train.look_balance`.
         keep: the epoch that is kept, the ``best`` by validation loss or the ``last``. Where
             validation is too much like training its best epoch is not the best elsewhere.
         patience: with ``best``, epochs without a better loss before fine-tuning stops.
+        fits: independent fits, each with the next seed, whose weights are averaged; see
+            :mod:`cxr_edge_train.weight_averaging`.
         precision: ``float32``, or ``mixed`` to compute in 16 bits where a GPU is there.
     """
 
@@ -113,9 +114,10 @@ class Fit:
     weight_decay: float = 1e-4
     weight_average: float = 0.0
     label_smoothing: float = 0.05
-    look_balance: float = 0.0
+    look_balance: bool = False
     keep: str = "best"
     patience: int = 4
+    fits: int = 1
     precision: str = "mixed"
 
 
@@ -169,6 +171,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "weight_average": (0, 0.99999),
     "label_smoothing": (0, 0.5),
     "patience": (1, 1000),
+    "fits": (1, 100),
     "percentile": (90, 100),
 }
 

@@ -3,7 +3,7 @@
 ::
 
     RUN/
-    ├── model.keras       the best epoch, optimizer state included
+    ├── model.keras       the epoch that was kept, optimizer state included, or the mean of fits
     ├── run.json          what was done, with what, and what came out
     ├── recipe.toml       every hyper-parameter, defaults included
     ├── dataset.csv       the training and validation images; no test image is listed

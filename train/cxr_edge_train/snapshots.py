@@ -40,7 +40,8 @@ class Progress:
     Attributes:
         epochs: finished, over both phases.
         stopped: early stopping has ended it.
-        best: lowest validation loss of fine-tuning so far.
+        best: lowest value so far of what fine-tuning keeps an epoch by, the validation loss or the
+            epochs still to come.
         best_epoch: the epoch that had it, counted from 1; 0 before any.
         wait: epochs since then, as early stopping counts them.
     """
@@ -56,13 +57,18 @@ class Progress:
         return folder / BEST.format(epoch=self.best_epoch) if self.best_epoch else None
 
 
+def has_snapshot(folder: Path) -> bool:
+    """Whether an epoch was finished in a folder."""
+    return (folder / SNAPSHOT).exists()
+
+
 def read_progress(folder: Path) -> Progress:
     """How far the fit in a folder has come; the beginning where there is none.
 
     Raises:
         RunError: the snapshot is damaged.
     """
-    if not (folder / SNAPSHOT).exists():
+    if not has_snapshot(folder):
         return Progress()
     with _arrays(folder) as arrays:
         return Progress(**json.loads(str(arrays["progress"])))

@@ -29,12 +29,12 @@ from cxr_edge_train.evaluation.operating_point import choose_operating_point
 from cxr_edge_train.evaluation.predictions import prediction_table
 from cxr_edge_train.evaluation.run_subject import activation_maps
 from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
-from cxr_edge_train.fitting import fit, predict_logits, training_seconds
+from cxr_edge_train.fitting import predict_logits, training_seconds
 from cxr_edge_train.look_balance import table_weights, threshold_rule
 from cxr_edge_train.recipe import Recipe, recipe_as_toml
 from cxr_edge_train.runs import Run, read_run, write_run, write_table
-from cxr_edge_train.snapshots import discard
 from cxr_edge_train.unfinished import FitSettings, claimed
+from cxr_edge_train.weight_averaging import discard_fits, fit_and_average
 
 _VERSIONED = ("keras", "numpy", "pillow", "scikit-learn")
 
@@ -76,7 +76,7 @@ def train_run(
     output: Path,
     cache_dir: Path,
     min_sensitivity: float = MIN_SENSITIVITY,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
+    callbacks: Callable[[int], Sequence[keras.callbacks.Callback]] = lambda number: (),
     progress: Callable[[Iterable[str], int], Iterable[str]] = lambda items, total: items,
 ) -> Run:
     """Fit a model and choose temperature and operating point on validation.
@@ -91,7 +91,7 @@ def train_run(
         output: the run's folder. An unfinished run of the same settings goes on.
         cache_dir: for the pixel cache.
         min_sensitivity: floor of the operating point.
-        callbacks: more Keras callbacks.
+        callbacks: more Keras callbacks of each fit, counted from 0.
         progress: wraps the decoding of images.
 
     Raises:
@@ -109,18 +109,23 @@ def train_run(
         table, architecture=architecture, weights=weights, recipe=recipe, seed=seed
     )
     recipe = recipe_for(weights, recipe)
-    with computing(recipe.fit):
-        # Before any other work: unknown names, weights that do not fit and blocks that are not
-        # there are found here.
+
+    def start(seed: int) -> keras.Model:
         keras.utils.set_random_seed(seed)
         model = build(architecture, recipe.model, weights=weights)
         freeze(model, before=recipe.fit.fine_tune_from)
+        return model
+
+    with computing(recipe.fit):
+        # Before any other work: unknown names, weights that do not fit and blocks that are not
+        # there are found here.
+        start(seed)
         with claimed(output, settings) as finished:
             if finished:
                 run = read_run(output)
             else:
                 run = _train(
-                    model,
+                    start,
                     table,
                     settings,
                     recipe=recipe,
@@ -132,12 +137,12 @@ def train_run(
                     progress=progress,
                 )
                 write_run(output, run)
-            discard(output)
+            discard_fits(output)
     return run
 
 
 def _train(
-    model: keras.Model,
+    start: Callable[[int], keras.Model],
     table: pd.DataFrame,
     settings: FitSettings,
     *,
@@ -146,7 +151,7 @@ def _train(
     output: Path,
     cache_dir: Path,
     min_sensitivity: float,
-    callbacks: Sequence[keras.callbacks.Callback],
+    callbacks: Callable[[int], Sequence[keras.callbacks.Callback]],
     progress: Callable[[Iterable[str], int], Iterable[str]],
 ) -> Run:
     write_text(output / "recipe.toml", settings.recipe)
@@ -161,8 +166,8 @@ def _train(
     )
     labels = positives(validation)
     balance = recipe.fit.look_balance
-    model = fit(
-        model,
+    model = fit_and_average(
+        start,
         recipe,
         (train_pixels, positives(train)),
         (validation_pixels, labels),

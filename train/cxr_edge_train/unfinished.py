@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from cxr_edge_runtime.errors import InvalidRequest, RunError
 from cxr_edge_runtime.files import remove_temporaries, write_text
 from cxr_edge_train.runs import RUN
-from cxr_edge_train.snapshots import SNAPSHOT
+from cxr_edge_train.weight_averaging import is_begun
 
 SETTINGS = "unfinished.json"
 _LOCK = ".lock"
@@ -78,7 +78,7 @@ def claimed(folder: Path, settings: FitSettings) -> Iterator[bool]:
         left = _left_settings(folder)
         remove_temporaries(folder)
         # Before its first epoch has ended a run has nothing to lose.
-        if left is None or not ((folder / SNAPSHOT).exists() or (folder / RUN).exists()):
+        if left is None or not (is_begun(folder) or (folder / RUN).exists()):
             write_text(folder / SETTINGS, json.dumps(asdict(settings), indent=2) + "\n")
         elif left != settings:
             one, other = asdict(left), asdict(settings)

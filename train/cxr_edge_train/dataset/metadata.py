@@ -102,8 +102,12 @@ def read_splits(path: Path, metadata: pd.DataFrame) -> pd.DataFrame:
 
 
 def dataset_digest(rows: pd.DataFrame) -> str:
-    """SHA-256 over split, label and MD5 of every image: the same wherever the files lie."""
-    lines = sorted(",".join(row) for row in zip(rows["split"], rows["label"], rows["md5"]))
+    """SHA-256 over split, label, MD5 and, where it is named, look of every image.
+
+    It is the same wherever the files lie.
+    """
+    columns = ["split", "label", "md5", *([LOOK] if LOOK in rows else [])]
+    lines = sorted(",".join(filter(None, row)) for row in zip(*(rows[name] for name in columns)))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
