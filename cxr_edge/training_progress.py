@@ -23,7 +23,12 @@ class TrainingProgress(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         """Take what the recipe says of fitting, and which fit it is, counted from 0."""
         super().__init__()
         self._epochs = fit.head_epochs + fit.epochs
-        self._which = f"fit {number + 1}/{fit.fits}, " if fit.fits > 1 else ""
+        self._which = ""
+        if number < fit.teachers:
+            self._which = f"teacher {number + 1}/{fit.teachers}, "
+        elif fit.teachers:
+            self._epochs = fit.epochs
+            self._which = "student, "
         self._bar: Any = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:

@@ -1,7 +1,7 @@
 """``cxr-edge train``."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -57,11 +57,13 @@ def train(
     from cxr_edge_train.dataset.metadata import read_metadata, read_splits
     from cxr_edge_train.dataset.pixels import default_cache_dir
     from cxr_edge_train.devices import description
+    from cxr_edge_train.distillation import epochs_done
     from cxr_edge_train.recipe import Recipe, read_recipe
     from cxr_edge_train.training import fit_settings, recipe_for, train_run
     from cxr_edge_train.unfinished import folder_for
-    from cxr_edge_train.weight_averaging import epochs_done
 
+    if tensorboard:
+        _require_tensorboard()
     start = None if weights == "none" else weights
     settings = recipe_for(start, read_recipe(recipe) if recipe else Recipe())
     cleaned = read_metadata(metadata)
@@ -72,17 +74,17 @@ def train(
         default_cache_dir(),
         fit_settings(table, architecture=architecture, weights=start, recipe=settings, seed=seed),
     )
-    done = epochs_done(folder, settings.fit.fits)
+    done = epochs_done(folder, settings.fit.teachers)
     say(f"run: {folder}, on {description(settings.fit)}")
     if done:
-        say(f"going on after epoch {done}")
+        say(f"going on after {done} epochs")
 
     def callbacks(number: int) -> list[keras.callbacks.Callback]:
         progress = TrainingProgress(settings.fit, number)
         if not tensorboard:
             return [progress]
-        curves = "tensorboard" if settings.fit.fits == 1 else f"tensorboard/fit-{number + 1}"
-        return [progress, _tensorboard(folder / curves)]
+        fit = f"fit-{number + 1}" if settings.fit.teachers else "."
+        return [progress, keras.callbacks.TensorBoard(folder / "tensorboard" / fit)]
 
     run = train_run(
         table,
@@ -106,7 +108,7 @@ def train(
     typer.echo(f"wrote {folder}")
 
 
-def _tensorboard(folder: Path) -> Any:
+def _require_tensorboard() -> None:
     try:
         import tensorboard  # noqa: F401  # Keras writes without it, but nothing could show it
     except ModuleNotFoundError as error:
@@ -116,6 +118,3 @@ def _tensorboard(folder: Path) -> Any:
             "--tensorboard needs tensorboard, which is not installed; "
             "run: pip install 'cxr-edge[tensorboard]'"
         ) from error
-    import keras
-
-    return keras.callbacks.TensorBoard(folder)

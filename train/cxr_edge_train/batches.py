@@ -1,6 +1,7 @@
 """Batches for fitting: shuffled and augmented anew each epoch, reproducible from the seed."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -14,6 +15,8 @@ from cxr_edge_train.recipe import Augmentation
 
 Named = dict[str, NDArray[np.float32]]
 Batch = tuple[Named, Named, Named]
+# From images [B, H, W, 1] of 0 to 255 to what a model is to answer, [B, 1] of 0 to 1.
+Answers = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 # Keep the draws of an epoch's order and of a mixture apart from those of an image, whose last
 # number is how often it came.
@@ -38,6 +41,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         batch_size: int,
         seed: int,
         drawing: NDArray[np.float64] | None = None,
+        answers: Answers | None = None,
     ) -> None:
         """Prepare the batches.
 
@@ -49,6 +53,8 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
             seed: of order, augmentation and mixing.
             drawing: ``[N]`` of mean 1, how often each image comes in an epoch on average; every
                 image once where it is None.
+            answers: gives the targets for images as they are after augmentation; the labels are
+                the targets where it is None.
         """
         # One worker: with more, Keras asks for batches of the next epoch before it says that the
         # epoch begins, and on JAX trains on them.
@@ -60,6 +66,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         self._batch_size = batch_size
         self._seed = seed
         self._drawing = drawing
+        self._answers = answers
         self._of_label = [np.flatnonzero(labels == label) for label in np.unique(labels)]
         weights = balanced_class_weights(labels)
         self._weights = np.array([weights[int(label)] for label in labels], dtype=np.float32)
@@ -79,6 +86,8 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         weights = self._weights[chosen]
         if self._augmentation.mixup:
             images, targets, weights = self._mix(images, targets, weights, index)
+        if self._answers is not None:
+            targets = self._answers(images)
         return {"image": images}, {"logit": targets}, {"logit": weights}
 
     def begin_epoch(self, epoch: int) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.architectures.pretrained import freeze
-from cxr_edge_train.batches import TrainingBatches, ValidationBatches
+from cxr_edge_train.batches import Answers, TrainingBatches, ValidationBatches
 from cxr_edge_train.devices import check_batch, compute_in_float32, has_accelerator
 from cxr_edge_train.keras_files import load_keras
 from cxr_edge_train.recipe import Recipe
@@ -32,6 +32,7 @@ def fit(
     seed: int,
     output: Path,
     drawing: NDArray[np.float64] | None = None,
+    answers: Answers | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> keras.Model:
     """Train the head with the backbone frozen, then the network from the chosen block on.
@@ -49,6 +50,7 @@ def fit(
         output: the run's folder.
         drawing: how often each training image comes in an epoch, see
             :class:`cxr_edge_train.batches.TrainingBatches`.
+        answers: what to fit to in the place of the labels, see there too.
         callbacks: more Keras callbacks, such as a progress bar.
 
     Returns:
@@ -65,7 +67,7 @@ def fit(
     check_batch(min(recipe.fit.batch_size, len(train[1])))
     tidy(output)
     try:
-        task = _Fit(model, recipe, train, validation, seed, output, drawing, callbacks)
+        task = _Fit(model, recipe, train, validation, seed, output, drawing, answers, callbacks)
         if recipe.fit.head_epochs:
             task.head()
         task.fine_tune()
@@ -117,6 +119,7 @@ class _Fit:
     seed: int
     output: Path
     drawing: NDArray[np.float64] | None
+    answers: Answers | None
     callbacks: Sequence[keras.callbacks.Callback]
 
     def head(self) -> None:
@@ -182,6 +185,7 @@ class _Fit:
             batch_size=self.recipe.fit.batch_size,
             seed=self.seed,
             drawing=self.drawing,
+            answers=self.answers,
         )
         logger = keras.callbacks.CSVLogger(self.output / HISTORY, append=True)
         try:

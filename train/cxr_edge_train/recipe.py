@@ -99,8 +99,9 @@ class Fit:
         keep: the epoch that is kept, the ``best`` by validation loss or the ``last``. Where
             validation is too much like training its best epoch is not the best elsewhere.
         patience: with ``best``, epochs without a better loss before fine-tuning stops.
-        fits: independent fits, each with the next seed, whose weights are averaged; see
-            :mod:`cxr_edge_train.weight_averaging`.
+        teachers: models that are fitted first, each with the next seed, and to whose mean answer
+            the model is then fitted in the place of the labels, see
+            :mod:`cxr_edge_train.distillation`; 0 fits to the labels.
         precision: ``float32``, or ``mixed`` to compute in 16 bits where a GPU is there.
     """
 
@@ -117,7 +118,7 @@ class Fit:
     look_balance: bool = False
     keep: str = "best"
     patience: int = 4
-    fits: int = 1
+    teachers: int = 0
     precision: str = "mixed"
 
 
@@ -171,7 +172,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "weight_average": (0, 0.99999),
     "label_smoothing": (0, 0.5),
     "patience": (1, 1000),
-    "fits": (1, 100),
+    "teachers": (0, 100),
     "percentile": (90, 100),
 }
 

@@ -3,11 +3,11 @@
 ::
 
     RUN/
-    ├── model.keras       the epoch that was kept, optimizer state included, or the mean of fits
+    ├── model.keras       the epoch that was kept, optimizer state included
     ├── run.json          what was done, with what, and what came out
     ├── recipe.toml       every hyper-parameter, defaults included
     ├── dataset.csv       the training and validation images; no test image is listed
-    ├── history.csv       losses by epoch
+    ├── history.csv       losses by epoch; teachers have theirs in teacher-1/ and so on
     ├── predictions.csv   logit, probability and decision of each validation image
     └── figures/          learning curves, and what evaluation draws, of the validation images
 """

@@ -3,7 +3,7 @@
 import hashlib
 import importlib.metadata
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,18 +23,18 @@ from cxr_edge_train.dataset.scanning import LABELS
 from cxr_edge_train.dataset.splits import MIN_PATIENTS
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 from cxr_edge_train.devices import computing, description, policy
+from cxr_edge_train.distillation import Callbacks, discard_fits, fit_or_distil, seconds_of_all_fits
 from cxr_edge_train.evaluation.figures import FIGURES, write_figures, write_learning_curves
 from cxr_edge_train.evaluation.metrics import evaluate, positives
 from cxr_edge_train.evaluation.operating_point import choose_operating_point
 from cxr_edge_train.evaluation.predictions import prediction_table
 from cxr_edge_train.evaluation.run_subject import activation_maps
 from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
-from cxr_edge_train.fitting import predict_logits, training_seconds
+from cxr_edge_train.fitting import predict_logits
 from cxr_edge_train.look_balance import table_weights, threshold_rule
 from cxr_edge_train.recipe import Recipe, recipe_as_toml
 from cxr_edge_train.runs import Run, read_run, write_run, write_table
 from cxr_edge_train.unfinished import FitSettings, claimed
-from cxr_edge_train.weight_averaging import discard_fits, fit_and_average
 
 _VERSIONED = ("keras", "numpy", "pillow", "scikit-learn")
 
@@ -76,7 +76,7 @@ def train_run(
     output: Path,
     cache_dir: Path,
     min_sensitivity: float = MIN_SENSITIVITY,
-    callbacks: Callable[[int], Sequence[keras.callbacks.Callback]] = lambda number: (),
+    callbacks: Callbacks = lambda number: (),
     progress: Callable[[Iterable[str], int], Iterable[str]] = lambda items, total: items,
 ) -> Run:
     """Fit a model and choose temperature and operating point on validation.
@@ -151,7 +151,7 @@ def _train(
     output: Path,
     cache_dir: Path,
     min_sensitivity: float,
-    callbacks: Callable[[int], Sequence[keras.callbacks.Callback]],
+    callbacks: Callbacks,
     progress: Callable[[Iterable[str], int], Iterable[str]],
 ) -> Run:
     write_text(output / "recipe.toml", settings.recipe)
@@ -166,7 +166,7 @@ def _train(
     )
     labels = positives(validation)
     balance = recipe.fit.look_balance
-    model = fit_and_average(
+    model = fit_or_distil(
         start,
         recipe,
         (train_pixels, positives(train)),
@@ -211,7 +211,7 @@ def _train(
         threshold_rule=threshold_rule(point, weights),
         metrics={"validation": metrics.as_dict()},
         versions=_versions(),
-        seconds=round(training_seconds(output), 1),
+        seconds=round(seconds_of_all_fits(output, recipe.fit.teachers), 1),
         devices=description(recipe.fit),
         weights_sha256=settings.weights_sha256,
     )

@@ -11,8 +11,8 @@ from filelock import FileLock, Timeout
 
 from cxr_edge_runtime.errors import InvalidRequest, RunError
 from cxr_edge_runtime.files import remove_temporaries, write_text
+from cxr_edge_train.distillation import is_begun
 from cxr_edge_train.runs import RUN
-from cxr_edge_train.weight_averaging import is_begun
 
 SETTINGS = "unfinished.json"
 _LOCK = ".lock"

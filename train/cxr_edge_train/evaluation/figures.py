@@ -77,6 +77,8 @@ def write_learning_curves(run: Path, folder: Path) -> None:
     Raises:
         RunError: ``history.csv`` is missing or damaged.
     """
-    head_epochs = read_recipe(run / "recipe.toml").fit.head_epochs
+    settings = read_recipe(run / "recipe.toml").fit
+    # A student of teachers begins with a trained head.
+    head_epochs = 0 if settings.teachers else settings.head_epochs
     figure = draw_learning_curves(read_history(run), head_epochs=head_epochs)
     save_figure(figure, folder / "learning_curves.png")
