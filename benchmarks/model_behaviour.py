@@ -1,4 +1,4 @@
-"""What a bundle goes by: validation films changed in ways that no pneumonia changes, and its maps.
+"""What a bundle goes by: validation films changed where no pneumonia is, and its maps.
 
 python benchmarks/model_behaviour.py BUNDLE RUN [--root DIR] [--output DIR]
 
@@ -20,21 +20,26 @@ from PIL import Image, ImageDraw
 from sklearn.metrics import roc_auc_score
 
 from cxr_edge.bundles import load_bundle
+from cxr_edge_runtime.errors import CxrEdgeError
 from cxr_edge_runtime.files import write_text
 from cxr_edge_runtime.preprocess import preprocess
 from cxr_edge_train.dataset.pixels import read_unchanged
+from cxr_edge_train.dataset.scanning import LABELS
 from cxr_edge_train.evaluation.bundle_subject import BundleSubject
 from cxr_edge_train.evaluation.metrics import positives
 from cxr_edge_train.evaluation.temperature import probabilities
 from cxr_edge_train.evaluation.worst_errors import draw_films
 from cxr_edge_train.reporting.figures import save_figure
-from cxr_edge_train.runs import read_run
+from cxr_edge_train.runs import read_dataset, read_run
 
 Pixels = NDArray[np.uint8]
+Probabilities = NDArray[np.float64]
 
-_CORNER, _BORDER, _STRETCH, _QUALITY = 0.2, 0.1, 1.25, 50
-# Left, top, right and bottom of the box that holds the lungs of nearly every film of this set.
+# Left, top, right and bottom of the box that holds the lungs of nearly every film of this set. It
+# holds heart and spine as well.
 LUNGS = (0.08, 0.10, 0.92, 0.82)
+# What is blacked out along the borders stays outside of the box; corners reach into its own.
+_CORNER, _BORDER, _STRETCH, _QUALITY = 0.2, 0.08, 1.25, 50
 SHOWN = 10
 
 
@@ -46,7 +51,7 @@ def as_jpeg(film: Pixels) -> Pixels:
 
 
 def stretched(film: Pixels) -> Pixels:
-    """A quarter wider, its sides cut off."""
+    """A quarter wider; a tenth is cut off at each side."""
     height, width = film.shape
     cut = width * (1 - 1 / _STRETCH) / 2
     box = (cut, 0, width - cut, height)
@@ -66,7 +71,7 @@ def without_corners(film: Pixels) -> Pixels:
 
 
 def without_borders(film: Pixels) -> Pixels:
-    """A tenth of each side black along every border."""
+    """Every border black, outside of :data:`LUNGS`."""
     height, width = (int(_BORDER * side) for side in film.shape)
     changed = np.zeros_like(film)
     changed[height:-height, width:-width] = film[height:-height, width:-width]
@@ -80,11 +85,17 @@ def inverted(film: Pixels) -> Pixels:
 
 CHANGES: dict[str, Callable[[Pixels], Pixels]] = {
     f"all as JPEG of quality {_QUALITY}": as_jpeg,
-    "a quarter wider": stretched,
+    "a quarter wider, sides cut off": stretched,
     "corners blacked out": without_corners,
     "borders blacked out": without_borders,
     "inverted": inverted,
 }
+
+
+def answers(subject: BundleSubject, films: Pixels) -> Probabilities:
+    """The probability ``[N]`` of films ``[N, H, W, 1]``."""
+    logits = subject.logits(film[np.newaxis] for film in films)
+    return probabilities(logits, subject.temperature)
 
 
 def share_in_lungs(activation_map: NDArray[np.floating]) -> float:
@@ -95,36 +106,43 @@ def share_in_lungs(activation_map: NDArray[np.floating]) -> float:
             for PNEUMONIA, its negative for NORMAL. Enlarged so that the box cuts cells.
     """
     side = 100
-    enlarged = np.asarray(
-        Image.fromarray(np.maximum(activation_map, 0).astype(np.float32)).resize((side, side))
-    )
+    positive = Image.fromarray(np.maximum(activation_map, 0).astype(np.float32))
+    enlarged = np.asarray(positive.resize((side, side), Image.Resampling.NEAREST))
     left, top, right, bottom = (round(side * edge) for edge in LUNGS)
     return float(enlarged[top:bottom, left:right].sum() / max(enlarged.sum(), 1e-9))
 
 
-def shortcuts(subject: BundleSubject, films: Pixels, labels: NDArray[np.integer]) -> dict[str, Any]:
+def shortcuts(
+    subject: BundleSubject, films: Pixels, labels: NDArray[np.integer], before: Probabilities
+) -> dict[str, Any]:
     """How far probabilities and decisions move with each change.
 
     Args:
         subject: the bundle.
         films: ``[N, H, W, 1]``.
         labels: ``[N]`` of 1 (PNEUMONIA) and 0.
+        before: ``[N]``, of the films as they are.
+
+    Returns:
+        By change ``auc``, ``mean_probability_shift`` (of either sign), ``decisions_changed`` (a
+        share), and by label ``shift``, the mean with its sign, and ``right`` decisions, a share.
     """
-
-    def of(images: Pixels) -> NDArray[np.float64]:
-        logits = subject.logits(image[np.newaxis] for image in images)
-        return probabilities(logits, subject.temperature)
-
-    before = of(films)
-    found = {"unchanged": {"auc": round(float(roc_auc_score(labels, before)), 4)}}
-    for name, change in CHANGES.items():
-        after = of(np.stack([change(film[:, :, 0])[:, :, np.newaxis] for film in films]))
-        moved = np.abs(after - before)
-        flipped = (after >= subject.threshold) != (before >= subject.threshold)
+    found: dict[str, Any] = {}
+    changes: dict[str, Callable[[Pixels], Pixels]] = {"unchanged": lambda film: film, **CHANGES}
+    for name, change in changes.items():
+        after = answers(subject, np.stack([change(film[:, :, 0]) for film in films])[..., None])
+        called = after >= subject.threshold
         found[name] = {
-            "mean_probability_shift": round(float(moved.mean()), 4),
-            "decisions_changed": round(float(flipped.mean()), 4),
-            "auc": round(float(roc_auc_score(labels, after)), 4),
+            "auc": float(roc_auc_score(labels, after)),
+            "mean_probability_shift": float(np.abs(after - before).mean()),
+            "decisions_changed": float((called != (before >= subject.threshold)).mean()),
+            **{
+                label: {
+                    "shift": float((after - before)[labels == value].mean()),
+                    "right": float((called == value)[labels == value].mean()),
+                }
+                for value, label in enumerate(LABELS)
+            },
         }
     return found
 
@@ -136,50 +154,66 @@ def box_alone(side: int) -> Pixels:
     return np.asarray(film)[..., np.newaxis]
 
 
-def shown_rows(wrong: NDArray[np.bool_], probability: NDArray[np.floating]) -> NDArray[np.intp]:
-    """Ten right decisions drawn at random and the ten furthest wrong ones.
+def shown_rows(
+    labels: NDArray[np.integer], probability: Probabilities, threshold: float
+) -> NDArray[np.intp]:
+    """Ten right decisions drawn at random, then ten wrong ones, of each label those furthest off.
+
+    Of the wrong ones half are false alarms and half are missed, as far as there are so many.
 
     Args:
-        wrong: ``[N]``.
+        labels: ``[N]`` of 1 (PNEUMONIA) and 0.
         probability: ``[N]``.
+        threshold: PNEUMONIA at or above it.
     """
-    right = np.flatnonzero(~wrong)
+    called = probability >= threshold
+    right = np.flatnonzero(called == labels)
     drawn = np.random.default_rng(0).choice(right, size=min(SHOWN, len(right)), replace=False)
-    worst = np.flatnonzero(wrong)
-    worst = worst[np.argsort(-np.abs(probability[worst] - 0.5), kind="stable")][:SHOWN]
-    return np.concatenate([np.sort(drawn), worst])
+    by_distance = np.argsort(-np.abs(probability - threshold), kind="stable")
+    alarms, missed = (
+        by_distance[(called & (labels == 0))[by_distance]],
+        by_distance[(~called & (labels == 1))[by_distance]],
+    )
+    some = min(len(alarms), max(SHOWN // 2, SHOWN - len(missed)))
+    return np.concatenate([np.sort(drawn), alarms[:some], missed[: SHOWN - some]])
 
 
 def maps(
-    subject: BundleSubject, films: Pixels, rows: pd.DataFrame, output: Path | None
+    subject: BundleSubject,
+    films: Pixels,
+    rows: pd.DataFrame,
+    probability: Probabilities,
+    output: Path | None,
 ) -> dict[str, Any]:
     """The share of what speaks for the answer in the lungs' box, right and wrong ones apart."""
-    probability = probabilities(
-        subject.logits(film[np.newaxis] for film in films), subject.temperature
-    )
-    wrong = (probability >= subject.threshold) != (positives(rows) == 1)
-    chosen = shown_rows(wrong, probability)
+    chosen = shown_rows(positives(rows), probability, subject.threshold)
+    called = probability[chosen] >= subject.threshold
+    right = called == (positives(rows)[chosen] == 1)
     activation_maps = subject.activation_maps(films[chosen])
-    called = np.where(probability[chosen] >= subject.threshold, 1, -1)
-    shares = [share_in_lungs(sign * map_) for sign, map_ in zip(called, activation_maps)]
+    signs = np.where(called, 1, -1)
+    shares = np.array([share_in_lungs(sign * map_) for sign, map_ in zip(signs, activation_maps)])
     if output:
         captions = [
-            f"{'wrong' if wrong[row] else 'right'}: {rows['label'].iloc[row]}, "
-            f"{probability[row]:.2f}\n{share:.0%} in the box"
-            for row, share in zip(chosen, shares)
+            f"{'right' if right_ else 'wrong'}, label {rows['label'].iloc[row]},\n"
+            f"probability {probability[row]:.2f}, {share:.0%} in the box"
+            for row, right_, share in zip(chosen, right, shares)
         ]
         canvas = np.stack([box_alone(films.shape[1])] * len(chosen))
-        figure = draw_films(captions, canvas, activation_maps, title="Where it looks")
+        title = f"Where {subject.identity.bundle} looks, validation films; the box holds the lungs"
+        figure = draw_films(captions, canvas, activation_maps, title=title, columns=5)
         save_figure(figure, output / "activation_maps.png")
-    left, top, right, bottom = LUNGS
+    left, top, box_right, bottom = LUNGS
+    kinds = {
+        "right": right,
+        "false alarms": ~right & called,
+        "missed": ~right & ~called,
+    }
     return {
-        "box_share_of_area": round((right - left) * (bottom - top), 4),
+        "cells": list(activation_maps.shape[1:]),
+        "box_share_of_area": round((box_right - left) * (bottom - top), 4),
         **{
-            name: {
-                "films": int(kind.sum()),
-                "mean_share_in_box": round(float(np.mean(np.array(shares)[kind])), 4),
-            }
-            for name, kind in (("right", ~wrong[chosen]), ("wrong", wrong[chosen]))
+            name: {"films": int(kind.sum()), "mean_share_in_box": float(shares[kind].mean())}
+            for name, kind in kinds.items()
             if kind.any()
         },
     }
@@ -192,27 +226,36 @@ def main() -> None:
     parser.add_argument("--root", type=Path, help="folder of the images, if they were moved")
     parser.add_argument("--output", type=Path, help="folder for behaviour.json and the figure")
     arguments = parser.parse_args()
-    subject = BundleSubject(load_bundle(arguments.bundle))
-    table = pd.read_csv(arguments.run / "dataset.csv")
+    try:
+        measure(arguments.bundle, arguments.run, arguments.root, arguments.output)
+    except (CxrEdgeError, OSError) as error:
+        parser.exit(2, f"error: {error}\n")
+
+
+def measure(bundle: str, run: Path, root: Path | None, output: Path | None) -> None:
+    """Print what was found, and write it where there is a folder for it."""
+    subject = BundleSubject(load_bundle(bundle))
+    table = read_dataset(run)
     rows = table[table["split"] == "validation"].reset_index(drop=True)
-    root = arguments.root or Path(read_run(arguments.run).root)
+    folder = root or Path(read_run(run).root)
     films = np.concatenate(
         [
-            preprocess(read_unchanged(root / path, md5), subject.preprocess)
+            preprocess(read_unchanged(folder / path, md5), subject.preprocess)
             for path, md5 in zip(rows["path"], rows["md5"])
         ]
     )
+    probability = answers(subject, films)
     found = {
         "bundle": subject.identity.bundle,
         "model_sha256": subject.identity.model_sha256,
-        "films": len(rows),
-        "shortcuts": shortcuts(subject, films, positives(rows)),
-        "activation_maps": maps(subject, films, rows, arguments.output),
+        "films": {label: int((rows["label"] == label).sum()) for label in LABELS},
+        "shortcuts": shortcuts(subject, films, positives(rows), probability),
+        "activation_maps": maps(subject, films, rows, probability, output),
     }
     text = json.dumps(found, indent=2)
     print(text)
-    if arguments.output:
-        write_text(arguments.output / "behaviour.json", text + "\n")
+    if output:
+        write_text(output / "behaviour.json", text + "\n")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,11 @@
 EVALUATION is the folder that `cxr-edge evaluate ... --split validation -o` wrote, LOOKS a CSV with
 the columns file and look, such as data/kermany_looks.csv. Films are weighted so that each look has
 the same share in both labels, see cxr_edge_train/look_balance.py; decisions are the model's own, at
-its frozen threshold. Intervals are 95% percentiles of a bootstrap that draws patients within each
-label. The weights are computed once and go along with their film, so a draw may lack a look.
+its frozen threshold. The interval of the AUC is the 95% percentiles of a bootstrap that draws
+patients within each label; the weights are computed once and go along with their film, so a draw
+may lack a look. A bootstrap of films that are all called right would have no width, so sensitivity
+and specificity have Wilson's interval for as many films of equal weight as the patients' weights
+are worth (Kish 1965).
 """
 
 import argparse
@@ -26,9 +29,14 @@ from cxr_edge_runtime.files import write_text
 from cxr_edge_train.dataset.metadata import check_words, read_table
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.dataset.scanning import LABELS
-from cxr_edge_train.evaluation.intervals import CONFIDENCE, Interval, patient_draws
+from cxr_edge_train.evaluation.intervals import (
+    CONFIDENCE,
+    Interval,
+    patient_draws,
+    wilson_interval_of_share,
+)
 from cxr_edge_train.evaluation.metrics import positives
-from cxr_edge_train.look_balance import look_weights
+from cxr_edge_train.look_balance import look_weights, looks_of, read_looks
 
 DRAWS = 2000
 SEED = 0  # of the draws of normal patients; the next number is that of the others
@@ -47,12 +55,7 @@ def read_films(evaluation: Path, looks: Path) -> pd.DataFrame:
     for label in LABELS:
         if label not in set(films["label"]):
             raise DatasetError(f"{file}: has no {label} films; both labels are needed")
-    look_of = read_table(looks, ("file", "look"), made_by="models/find_looks.py")
-    names = films["path"].map(lambda path: Path(path).name)
-    films["look"] = names.map(look_of.set_index("file")["look"]).fillna("")
-    lookless = films.loc[films["look"] == "", "path"]
-    if len(lookless):
-        raise DatasetError(f"{lookless.iloc[0]}: {looks} does not say which look it has")
+    films["look"] = looks_of(films["path"], read_looks(looks))
     return films
 
 
@@ -92,6 +95,12 @@ def weighted_figures(films: pd.DataFrame, weights: NDArray[np.floating]) -> dict
     }
 
 
+def worth(weights: NDArray[np.floating], patients: NDArray[np.object_]) -> float:
+    """How many films of equal weight and of a patient each the films are worth (Kish 1965)."""
+    of_patient = pd.Series(weights).groupby(patients).sum()
+    return float(of_patient.sum() ** 2 / (of_patient**2).sum())
+
+
 def shifted_validation(films: pd.DataFrame) -> dict[str, Any]:
     """All figures of the films, as they stand in the JSON file.
 
@@ -100,28 +109,31 @@ def shifted_validation(films: pd.DataFrame) -> dict[str, Any]:
 
     Returns:
         ``films`` counts them; ``auc``, ``sensitivity`` and ``specificity`` have ``value``, ``low``,
-        ``high`` and ``n``, the films they rest on; ``auc_within_look`` is not weighted, and None
-        for a look that one label has alone; ``films_by_look`` counts by label and look.
+        ``high`` and ``n``, for AUC the films, for the others what the label's are worth, see
+        :func:`worth`; ``auc_within_look`` is not weighted, and None for a look that one label has
+        alone; ``films_by_look`` counts by label and look.
     """
     labels = positives(films)
+    patients = patient_groups(films).to_numpy(object)
     weights = look_weights(labels, films["look"].to_numpy(object))
+    value = weighted_figures(films, weights)
     draws = [
-        weighted_figures(films, weights * times)
+        weighted_figures(films, weights * times)["auc"]
         for times, _ in zip(label_draws(films), range(DRAWS))
     ]
     tail = (1 - CONFIDENCE) / 2
-    low, high = (pd.DataFrame(draws).quantile(share) for share in (tail, 1 - tail))
-    n = {
-        "auc": len(films),
-        "sensitivity": int(labels.sum()),
-        "specificity": int((1 - labels).sum()),
-    }
+    low, high = np.quantile(draws, [tail, 1 - tail])
     counts = pd.crosstab(films["label"], films["look"])
     return {
         "films": len(films),
+        "auc": asdict(Interval(value["auc"], low, high, len(films))),
         **{
-            name: asdict(Interval(value, low[name], high[name], n[name]))
-            for name, value in weighted_figures(films, weights).items()
+            name: asdict(
+                wilson_interval_of_share(
+                    value[name], worth(weights[labels == label], patients[labels == label])
+                )
+            )
+            for label, name in ((1, "sensitivity"), (0, "specificity"))
         },
         "auc_within_look": {
             look: float(roc_auc_score(positives(of_look), of_look["probability"]))

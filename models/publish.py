@@ -10,7 +10,6 @@ the card is made from. The float model goes to models/float without its optimize
 
 import argparse
 import json
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -22,20 +21,27 @@ import keras
 import numpy as np
 import pandas as pd
 
+from card_sections import shipped_sections
 from cxr_edge_convert.packaging import seal
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import CxrEdgeError, RunError
-from cxr_edge_runtime.files import replacing, write_text
+from cxr_edge_runtime.files import replacing, write_bytes, write_text
 from cxr_edge_runtime.manifest import Figure, Manifest
+from cxr_edge_train.dataset.metadata import read_table
+from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.evaluation.intervals import wilson_interval
 from cxr_edge_train.evaluation.metrics import positives
-from cxr_edge_train.evaluation.operating_point import highest_recall
-from cxr_edge_train.runs import Run, read_run
+from cxr_edge_train.evaluation.operating_point import choose_operating_point, highest_recall
+from cxr_edge_train.evaluation.run_subject import load_model
+from cxr_edge_train.recipe import read_recipe
+from cxr_edge_train.runs import Run, read_dataset, read_run
 
 MODELS = Path(__file__).resolve().parent
 RESULTS = MODELS.parent / "docs" / "results"
 SPLITS = ("validation", "test", "external_adult")
-SPECIFICITIES = (0.80, 0.85, 0.90, 0.95)
+# Of the card's other operating points.
+SPECIFICITIES = (0.80, 0.85, 0.90, 0.95, 0.98)
+SENSITIVITIES = (0.95, 0.90, 0.85)
 
 
 def check_run(bundle: Bundle, run: Run) -> None:
@@ -75,30 +81,69 @@ def only_reading(log: Iterable[str], evaluation: Mapping[str, Any]) -> dict[str,
     return same[0]
 
 
-def operating_points(validation: pd.DataFrame, test: pd.DataFrame) -> list[dict[str, Any]]:
-    """What other thresholds, chosen on validation, give on validation and on test.
+def operating_points(
+    validation: pd.DataFrame, test: pd.DataFrame, *, shipped: float
+) -> list[dict[str, Any]]:
+    """The shipped threshold and others chosen on validation, and what they give on both.
 
     Args:
         validation: ``label`` and ``probability`` of its films.
         test: the same.
+        shipped: the frozen threshold.
+
+    Returns:
+        ``rule``, ``threshold``, and for both splits ``sensitivity`` and ``specificity``, by rising
+        threshold; rules that choose the same threshold share a row.
     """
-    points = []
+    probability, labels = validation["probability"].to_numpy(), positives(validation)
+    thresholds = {"shipped": shipped}
     for wanted in SPECIFICITIES:
-        threshold = highest_recall(
-            validation["probability"].to_numpy(), positives(validation), min_specificity=wanted
-        ).threshold
-        point: dict[str, Any] = {"min_specificity": wanted, "threshold": threshold}
+        point = highest_recall(probability, labels, min_specificity=wanted)
+        thresholds[f"specificity {wanted:.2f}"] = point.threshold
+    for wanted in SENSITIVITIES:
+        point = choose_operating_point(probability, labels, min_sensitivity=wanted)
+        thresholds[f"sensitivity {wanted:.2f}"] = point.threshold
+    rules: dict[float, list[str]] = {}
+    for rule, threshold in thresholds.items():
+        rules.setdefault(threshold, []).append(rule)
+    points = []
+    for threshold, chosen_by in sorted(rules.items()):
+        point_at: dict[str, Any] = {"rule": ", ".join(chosen_by), "threshold": threshold}
         for name, films in (("validation", validation), ("test", test)):
             right = (films["probability"] >= threshold) == (positives(films) == 1)
-            point[name] = {
+            point_at[name] = {
                 figure: asdict(wilson_interval(int(right[kind].sum()), int(kind.sum())))
                 for figure, kind in (
                     ("sensitivity", positives(films) == 1),
                     ("specificity", positives(films) == 0),
                 )
             }
-        points.append(point)
+        points.append(point_at)
     return points
+
+
+def test_curve(test: pd.DataFrame) -> list[dict[str, Any]]:
+    """The highest sensitivity on test at some specificities, thresholds chosen on test itself."""
+    labels = positives(test)
+    points = []
+    for wanted in SPECIFICITIES:
+        probability = test["probability"].to_numpy()
+        threshold = highest_recall(probability, labels, min_specificity=wanted).threshold
+        found = int((probability[labels == 1] >= threshold).sum())
+        sensitivity = asdict(wilson_interval(found, int(labels.sum())))
+        points.append({"specificity": wanted, "sensitivity": sensitivity})
+    return points
+
+
+def films_learned_from(dataset: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
+    """How many ``films`` and ``patients`` there are, by split and kind."""
+    return {
+        split: {
+            kind: {"films": len(films), "patients": int(patient_groups(films).nunique())}
+            for kind, films in of_split.groupby("kind")
+        }
+        for split, of_split in dataset.groupby("split")
+    }
 
 
 def gathered(bundle: Bundle, run: Path, measured: Path, log: Iterable[str]) -> dict[str, Any]:
@@ -106,8 +151,8 @@ def gathered(bundle: Bundle, run: Path, measured: Path, log: Iterable[str]) -> d
 
     Returns:
         ``validation``, ``test`` and ``external_adult`` as `evaluate` wrote them, ``test_date``,
-        ``operating_points``, ``shifted``, ``parity``, ``behaviour``, ``conversion`` and
-        ``training``.
+        ``operating_points``, ``test_curve``, ``shifted``, ``parity``, ``behaviour``,
+        ``conversion`` and ``training``.
 
     Raises:
         RunError: something is missing, or was measured of another model.
@@ -123,26 +168,44 @@ def gathered(bundle: Bundle, run: Path, measured: Path, log: Iterable[str]) -> d
         "behaviour": _read(measured / "behaviour" / "behaviour.json"),
     }
     for name, part in parts.items():
-        if part["model_sha256"] != sha256:
+        if part.get("model_sha256") != sha256:
             raise RunError(f"{measured}: {name} is of another model")
         if (
             part.get("threshold", bundle.manifest.threshold.value)
             != bundle.manifest.threshold.value
         ):
             raise RunError(f"{measured}: {name} is at another threshold")
-    tables = [pd.read_csv(measured / split / "predictions.csv") for split in SPLITS[:2]]
+    validation, test = (
+        read_table(
+            measured / split / "predictions.csv",
+            ("path", "label", "probability"),
+            made_by="cxr-edge evaluate -o",
+        )
+        for split in SPLITS[:2]
+    )
     variants = _read(bundle.path.parent / "report.json")["variants"]
-    verification = next(v for v in variants if v["sha256"] == sha256)["verification"]
+    verifications = [each["verification"] for each in variants if each["sha256"] == sha256]
+    if not verifications:
+        raise RunError(f"{bundle.path.parent}/report.json: is of another conversion")
     trained = _read(run / "run.json")
+    recipe = asdict(read_recipe(run / "recipe.toml"))
     return {
         **parts,
         "test_date": readings["test"]["date"],
-        "operating_points": operating_points(*tables),
+        "operating_points": operating_points(
+            validation, test, shipped=bundle.manifest.threshold.value
+        ),
+        "test_curve": test_curve(test),
         "conversion": {
-            name: verification[name]
+            name: verifications[0][name]
             for name in ("recall_drop", "specificity_drop", "auc_drop", "agreement")
         },
-        "training": {name: trained[name] for name in ("seconds", "devices")},
+        "training": {
+            **{name: trained[name] for name in ("seconds", "devices")},
+            "recipe": {section: recipe[section] for section in ("model", "fit")},
+            "films": films_learned_from(read_dataset(run)),
+            "parameters": load_model(run).count_params(),
+        },
     }
 
 
@@ -156,16 +219,14 @@ def shipped_manifest(manifest: Manifest, name: str, figures: Mapping[str, Any]) 
 
 
 def publish(bundle: Bundle, name: str, figures: Mapping[str, Any], target: Path) -> None:
-    """Write the shipped bundle, replacing what lies at ``target``."""
-    sys.path.insert(0, str(MODELS))
-    from card_sections import shipped_sections
-
+    """Write the shipped bundle, replacing what lies at ``target``; the old one stays until then."""
     manifest = shipped_manifest(bundle.manifest, name, figures)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        staging = Path(folder) / target.name
+        staging, replaced = Path(folder) / "new", Path(folder) / "old"
         contents = {name: bundle.read(name) for name in bundle.manifest.files}
         seal(staging, manifest, contents, more=shipped_sections(name, figures))
-        shutil.rmtree(target, ignore_errors=True)
+        if target.exists():
+            target.rename(replaced)
         staging.rename(target)
 
 
@@ -192,7 +253,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Publish one bundle."""
+    """Publish one bundle. All that is needed is read before anything is written."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--run", type=Path, required=True)
@@ -203,23 +264,23 @@ def main() -> None:
     check_run(bundle, read_run(arguments.run))
     log = (RESULTS / "test-log.jsonl").read_text(encoding="utf-8").splitlines()
     figures = gathered(bundle, arguments.run, arguments.measured, log)
+    pictures = {
+        "calibration.png": arguments.measured / "test" / "figures" / "reliability.png",
+        "activation_maps.png": arguments.measured / "behaviour" / "activation_maps.png",
+    }
+    drawn = {name: file.read_bytes() for name, file in pictures.items()}
+    model = load_model(arguments.run)
+    publish(bundle, arguments.name, figures, MODELS / "cxr_edge_models" / arguments.name)
     cards = RESULTS / "cards" / arguments.name
     cards.mkdir(parents=True, exist_ok=True)
     write_text(cards / "figures.json", json.dumps(figures, indent=2) + "\n")
-    for source, picture in (
-        (arguments.measured / "test" / "figures" / "reliability.png", "calibration.png"),
-        (arguments.measured / "behaviour" / "activation_maps.png", "activation_maps.png"),
-    ):
-        shutil.copyfile(source, cards / picture)
-    publish(bundle, arguments.name, figures, MODELS / "cxr_edge_models" / arguments.name)
-    save_float(
-        keras.models.load_model(arguments.run / "model.keras", compile=False),
-        MODELS / "float" / f"{arguments.name.split('-')[0]}.keras",
-    )
+    for name, content in drawn.items():
+        write_bytes(cards / name, content)
+    save_float(model, MODELS / "float" / f"{arguments.name.split('-')[0]}.keras")
 
 
 if __name__ == "__main__":
     try:
         main()
-    except CxrEdgeError as error:
+    except (CxrEdgeError, OSError) as error:
         sys.exit(f"error: {error}")

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_runtime.errors import CxrEdgeError, DatasetError
 from cxr_edge_train.dataset.metadata import read_metadata, write_splits
+from cxr_edge_train.look_balance import looks_of, read_looks
 
 # By the beginning of a normal patient's name: first and last number of what is validation.
 NORMAL_SESSIONS = {"IM": (500, 599), "NORMAL2-IM": (680, 829)}
@@ -55,11 +56,8 @@ def split_by_session(metadata: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFram
         raise DatasetError(f"{unnamed.iloc[0]}: its patient has no number, so no session is known")
     chosen = table.loc[learned, "patient"].map(is_validation)
     table.loc[chosen.index[chosen], "split"] = "validation"
-    names = table["path"].map(lambda path: Path(path).name)
-    table["look"] = names.map(looks.set_index("file")["look"]).where(learned, "")
-    lookless = table.loc[learned & table["look"].isna(), "path"]
-    if len(lookless):
-        raise DatasetError(f"{lookless.iloc[0]}: its look is not known")
+    table["look"] = ""
+    table.loc[learned, "look"] = looks_of(table.loc[learned, "path"], looks)
     return table
 
 
@@ -71,10 +69,10 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     try:
-        table = split_by_session(read_metadata(arguments.metadata), pd.read_csv(arguments.looks))
-    except DatasetError as error:
+        table = split_by_session(read_metadata(arguments.metadata), read_looks(arguments.looks))
+        write_splits(arguments.output, table)
+    except (CxrEdgeError, OSError) as error:
         parser.exit(2, f"error: {error}\n")
-    write_splits(arguments.output, table)
     print(pd.crosstab([table["split"], table["label"]], table["look"]).to_string())
 
 

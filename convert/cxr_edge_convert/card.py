@@ -1,6 +1,6 @@
 """``MODEL_CARD.md``, written from the manifest so that both always say the same.
 
-Headings are those of Hugging Face's model cards, so that a card can be put there as it is.
+Headings are those of Hugging Face's model cards.
 """
 
 from collections.abc import Mapping
@@ -95,7 +95,8 @@ def _limits(manifest: Manifest) -> str:
     )
     no_map = "" if "cam" in manifest.outputs else "\n- No heat map: the model gives none."
     return f"""\
-- Good for images like those it was trained on. Measure it on your own before you believe it.
+- At best good for images like those it was trained on. Measure it on your own before you believe
+  it.
 {gate}{no_map}
 - The probability was calibrated on validation images. Where the share of
   {manifest.positive_label} is another, it means something else.
@@ -142,8 +143,8 @@ Probability is `sigmoid(logit / {manifest.temperature:.4f})`; {manifest.positive
 {manifest.threshold.rule}.
 
 {_figures(manifest.metrics)}
-Validation flatters: other patients, but the same hospital and devices, and threshold and
-temperature were chosen on them.
+Validation flatters AUC and specificity: other patients, but the same hospital and devices, and
+threshold and temperature were chosen on them, from the float model's answers.
 """
 
 

@@ -59,7 +59,8 @@ class Equipper:
         source: the float model.
         means: of the labels' training films.
         gate: knows where films lie; None where the model gives no embedding.
-        augmented: training films made to look different, of which the gate learned nothing.
+        augmented: other training films than those the gate learned from, made to look different;
+            they set its limit.
         non_films: things that are none, where the user has some.
     """
 
@@ -86,15 +87,17 @@ class Equipper:
         non_films = read_non_films(not_films, spec) if not_films else None
         if len(set(source.train["label"])) < 2:
             return None  # somebody else's model, measured on films of which none is for training
-        drawn = spread_over_patients(source.train, seed=seed).head(FILMS).reset_index(drop=True)
-        films = source.images.pixels(drawn)
+        drawn = spread_over_patients(source.train, seed=seed).head(2 * FILMS)
+        films = source.images.pixels(drawn.reset_index(drop=True))
+        # In turn, so that both halves have films of all patients there are enough films of.
+        learned, others = films[::2], films[1::2]
         return cls(
             source,
             label_means(films, list(drawn["label"])),
-            film_gate(source.model, films, augmented_films(films, seed=seed))
+            film_gate(source.model, learned, augmented_films(learned, seed=seed))
             if "embedding" in source.outputs
             else None,
-            augmented_films(films, seed=seed + 1),
+            augmented_films(others, seed=seed + 1),
             non_films,
         )
 

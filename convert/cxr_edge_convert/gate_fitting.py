@@ -3,8 +3,8 @@
 Where films lie is learned once, from the float model's embeddings of training films, as they are
 and made to look different, as films of another hospital might. The limits are set for each variant
 on its own embeddings from the engine that will run it, since INT8's lie a little elsewhere.
-``suspicious`` is the 99% quantile of validation films, ``rejected`` the 99.5% quantile of training
-films made to look different in other ways than those that were learned from. Things that are no
+``suspicious`` is the 99% quantile of validation films, ``rejected`` the 99.5% quantile of other
+training films made to look different than those that were learned from. Things that are no
 films set nothing: which of them somebody has at hand says little of those that a device will meet,
 so they only measure the gate.
 """

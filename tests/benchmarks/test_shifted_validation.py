@@ -67,7 +67,8 @@ def test_figures_are_those_computed_by_hand(
     # The rare film weighs as much as the three others together; it is the one called wrong.
     assert found["sensitivity"]["value"] == pytest.approx(0.5)
     assert found["specificity"]["value"] == pytest.approx(0.5)
-    assert [found[name]["n"] for name in ("auc", "sensitivity", "specificity")] == [8, 4, 4]
+    # Of a label's films one weighs 2, three weigh 2/3: (2 + 2)² / (4 + 3 * 4/9) = 3.
+    assert [found[name]["n"] for name in ("auc", "sensitivity", "specificity")] == [8, 3, 3]
     assert found["auc_within_look"] == {"A": 1.0, "B": 1.0}
     assert found["films_by_look"] == {"NORMAL": {"A": 3, "B": 1}, "PNEUMONIA": {"A": 1, "B": 3}}
     assert (found["films"], found["model_sha256"], found["threshold"]) == (8, "abc", 0.5)
@@ -82,15 +83,19 @@ def test_intervals_hold_the_figure_and_repeat(
     assert run(script, monkeypatch, evaluation) == found
 
 
-def test_films_of_a_patient_are_drawn_together_and_labels_apart(
+def test_films_of_a_patient_are_worth_one_and_a_share_of_all_has_a_width(
     script: ModuleType, evaluation: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictions = evaluation / "predictions.csv"
     for number in range(4):
         replace(predictions, f",p{number},", ",anna,")
     found = run(script, monkeypatch, evaluation)
-    assert found["specificity"]["low"] == found["specificity"]["high"] == pytest.approx(0.5)
-    assert found["sensitivity"]["low"] < found["sensitivity"]["high"]
+    assert found["specificity"]["n"] == 1
+    assert found["sensitivity"]["n"] == 3
+    replace(predictions, "0.8,PNEUMONIA", "0.2,NORMAL")
+    found = run(script, monkeypatch, evaluation)
+    assert found["specificity"]["value"] == found["specificity"]["high"] == pytest.approx(1.0)
+    assert found["specificity"]["low"] < 0.5
 
 
 def test_look_of_one_label_has_no_auc(

@@ -1,13 +1,15 @@
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from cxr_edge_convert.card import EVALUATION, EXAMINATION, HEADINGS, IMPACT
+from cxr_edge_convert.card import EVALUATION, EXAMINATION, HEADINGS, IMPACT, TRAINING
 from cxr_edge_convert.conversion import Settings, make_variants
 from cxr_edge_convert.packaging import package
 from cxr_edge_convert.sources import Source
@@ -26,18 +28,28 @@ PARITY = {
     "largest_probability_shift": 0.2,
     "rejected": 0,
 }
-CHANGED = {"mean_probability_shift": 0.04, "decisions_changed": 0.05, "auc": 0.97}
+CHANGED = {
+    "mean_probability_shift": 0.04,
+    "decisions_changed": 0.05,
+    "auc": 0.97,
+    "NORMAL": {"shift": 0.03, "right": 0.91},
+    "PNEUMONIA": {"shift": -0.02, "right": 0.88},
+}
 BEHAVIOUR = {
-    "films": 40,
-    "shortcuts": {"unchanged": {"auc": 0.99}, "corners blacked out": CHANGED},
+    "films": {"NORMAL": 20, "PNEUMONIA": 20},
+    "shortcuts": {"corners blacked out": CHANGED},
     "activation_maps": {
+        "cells": [5, 5],
         "box_share_of_area": 0.6,
         "right": {"films": 10, "mean_share_in_box": 0.8},
+        "missed": {"films": 3, "mean_share_in_box": 0.5},
     },
 }
-SHIFTED = dict.fromkeys(("auc", "sensitivity", "specificity"), FIGURE)
+SHIFTED = dict.fromkeys(("auc", "sensitivity", "specificity"), FIGURE) | {
+    "films_by_look": {"NORMAL": {"A": 18, "B": 2}, "PNEUMONIA": {"A": 5, "B": 15}}
+}
 VERIFICATION = {"recall_drop": 0.001, "specificity_drop": 0.0, "auc_drop": 0.0, "agreement": 0.995}
-TRAINING = {"seconds": 600.0, "devices": "cpu:0, float32"}
+TRAINED = {"seconds": 600.0, "devices": "cpu:0, float32"}
 DIGESTS = {"test": "7e57", "external_adult": "ad017"}
 
 
@@ -69,10 +81,11 @@ def bundle(tiny_source: Source, tmp_path_factory: pytest.TempPathFactory) -> Bun
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
+def run(tmp_path: Path, tiny_road: Any) -> Path:
     folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / "run.json").write_text(json.dumps(TRAINING))
+    shutil.copytree(tiny_road.run, folder)
+    content = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(content | TRAINED))
     return folder
 
 
@@ -89,6 +102,7 @@ def measured(bundle: Bundle, tmp_path: Path) -> Path:
     }
     films = pd.DataFrame(
         {
+            "path": [f"{number}.png" for number in range(40)],
             "label": ["NORMAL"] * 20 + ["PNEUMONIA"] * 20,
             "probability": [number / 40 for number in range(40)],
         }
@@ -96,7 +110,7 @@ def measured(bundle: Bundle, tmp_path: Path) -> Path:
     for split in ("validation", "test", "external_adult"):
         (folder / split).mkdir(parents=True)
         (folder / split / "evaluation.json").write_text(json.dumps(evaluation))
-        films.to_csv(folder / split / "predictions.csv")
+        films.to_csv(folder / split / "predictions.csv", index=False)
     (folder / "behaviour").mkdir()
     for file, content in (
         ("shifted.json", SHIFTED),
@@ -155,9 +169,30 @@ def test_card_says_what_was_measured(
     assert "AUC\n0.810 [0.800, 0.950]" in sections[EVALUATION]
     assert "decides alike on 99.50%" in sections[EVALUATION]
     assert "docs/results/cards/small/calibration.png" in sections[EVALUATION]
-    assert "| corners blacked out | 0.040 | 5.0% | 0.970 |" in sections[EXAMINATION]
-    assert "80% in 10 right decisions" in sections[EXAMINATION]
-    assert "Trained in 10 minutes on cpu:0" in sections[IMPACT]
+    assert "Films by look: NORMAL A 18, B 2; PNEUMONIA A 5, B 15." in sections[EVALUATION]
+    assert (
+        "40 normal films a specificity of\n0.90 has the interval 0.77 to 0.96"
+        in sections[EVALUATION]
+    )
+    changed = "| corners blacked out | 0.040 | +0.030 | 91.0% | -0.020 | 88.0% | 0.970 |"
+    assert changed in sections[EXAMINATION]
+    assert "80% in 10 right decisions, 50% in 3 missed pneumonias;" in sections[EXAMINATION]
+    assert "Fitted in 10 minutes on cpu:0" in sections[IMPACT]
+    # The tiny data set's run: what it was fitted on, and how.
+    train = figures["training"]["films"]["train"]["normal"]
+    assert f"| train, normal | {train['films']:,} | {train['patients']:,} |" in sections[TRAINING]
+    assert 0 < train["patients"] <= train["films"]
+    assert "2 epochs" in sections[TRAINING]
+    assert "Fitted to the labels." in sections[TRAINING]
+
+
+def test_card_of_a_student_says_who_taught_it(
+    bundle: Bundle, run: Path, measured: Path, log: list[str], publish: ModuleType
+) -> None:
+    figures = publish.gathered(bundle, run, measured, log)
+    figures["training"]["recipe"]["fit"]["teachers"] = 3
+    sections = load_script("models/card_sections.py").shipped_sections("small", figures)
+    assert "3 networks were fitted first" in sections[TRAINING]
 
 
 def test_operating_points_are_chosen_on_validation_and_counted_on_both(
@@ -167,15 +202,38 @@ def test_operating_points_are_chosen_on_validation_and_counted_on_both(
     validation = pd.DataFrame({"label": labels, "probability": [n / 40 for n in range(40)]})
     validation.loc[[18, 19], "probability"] = 0.99  # of 20 normals these look worst
     test = validation.assign(probability=validation["probability"] - 0.1)
-    points = publish.operating_points(validation, test)
-    assert [point["min_specificity"] for point in points] == [0.80, 0.85, 0.90, 0.95]
+    points = publish.operating_points(validation, test, shipped=0.6)
+    rules = {rule: point for point in points for rule in point["rule"].split(", ")}
+    assert set(rules) == {
+        "shipped", *(f"specificity {wanted:.2f}" for wanted in publish.SPECIFICITIES),
+        *(f"sensitivity {wanted:.2f}" for wanted in publish.SENSITIVITIES),
+    }  # fmt: skip
+    thresholds = [point["threshold"] for point in points]
+    assert thresholds == sorted(set(thresholds))
+    assert rules["shipped"]["threshold"] == 0.6
+    for wanted in publish.SPECIFICITIES:
+        reached = rules[f"specificity {wanted:.2f}"]["validation"]["specificity"]["value"]
+        assert reached >= wanted
+    for wanted in publish.SENSITIVITIES:
+        reached = rules[f"sensitivity {wanted:.2f}"]["validation"]["sensitivity"]["value"]
+        assert reached >= wanted
     for point in points:
         for split, films in (("validation", validation), ("test", test)):
             called = films["probability"] >= point["threshold"]
             normal = films["label"] == "NORMAL"
             assert point[split]["specificity"]["value"] == pytest.approx((~called[normal]).mean())
             assert point[split]["sensitivity"]["value"] == pytest.approx(called[~normal].mean())
-        assert point["validation"]["specificity"]["value"] >= point["min_specificity"]
+
+
+def test_curve_of_test_is_read_off_test_alone(publish: ModuleType) -> None:
+    probability = [*np.linspace(0, 0.6, 20), *np.linspace(0.4, 1, 20)]
+    films = pd.DataFrame(
+        {"label": ["NORMAL"] * 20 + ["PNEUMONIA"] * 20, "probability": probability}
+    )
+    for point in publish.test_curve(films):
+        cut = np.quantile(probability[:20], point["specificity"], method="higher")
+        assert point["sensitivity"]["value"] >= np.mean(np.array(probability[20:]) > cut)
+        assert point["sensitivity"]["n"] == 20
 
 
 @pytest.mark.parametrize(

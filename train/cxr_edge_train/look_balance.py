@@ -5,14 +5,38 @@ label and few of the other, a network that learns the look is right most of the 
 the next hospital's films. Weighted by these, every look has the same share in both labels.
 """
 
+from pathlib import Path, PurePath
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import DatasetError
-from cxr_edge_train.dataset.metadata import LOOK
+from cxr_edge_train.dataset.metadata import LOOK, read_table
 from cxr_edge_train.evaluation.metrics import positives
 from cxr_edge_train.evaluation.operating_point import OperatingPoint
+
+
+def read_looks(path: Path) -> pd.DataFrame:
+    """A table that names the look of each film, with the columns ``file`` and ``look``.
+
+    Raises:
+        DatasetError: the file is missing or damaged.
+    """
+    return read_table(path, ("file", "look"), made_by="models/find_looks.py")
+
+
+def looks_of(paths: pd.Series, looks: pd.DataFrame) -> pd.Series:
+    """The look of each of ``[N]`` paths, by file name.
+
+    Raises:
+        DatasetError: a film has none.
+    """
+    found = paths.map(lambda path: PurePath(path).name).map(looks.set_index("file")["look"])
+    unknown = paths[found.isna() | (found == "")]
+    if len(unknown):
+        raise DatasetError(f"{unknown.iloc[0]}: its look is not known; see models/find_looks.py")
+    return found
 
 
 def look_weights(labels: NDArray[np.integer], looks: NDArray[np.object_]) -> NDArray[np.float64]:

@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
 
-from cxr_edge_train.evaluation.intervals import patient_bootstrap, wilson_interval
+from cxr_edge_train.evaluation.intervals import (
+    patient_bootstrap,
+    wilson_interval,
+    wilson_interval_of_share,
+)
 
 
 def test_wilson_equals_the_published_example() -> None:
@@ -10,6 +14,13 @@ def test_wilson_equals_the_published_example() -> None:
     assert (interval.low, interval.high) == pytest.approx((0.2553, 0.3662), abs=1e-4)
     interval = wilson_interval(0, 20)
     assert (interval.low, interval.high) == pytest.approx((0.0, 0.1611), abs=1e-4)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 20), (20, 20), (81, 263)])
+def test_interval_of_a_share_is_that_of_the_count(successes: int, n: int) -> None:
+    counted, shared = wilson_interval(successes, n), wilson_interval_of_share(successes / n, n)
+    assert (shared.low, shared.high) == pytest.approx((counted.low, counted.high), abs=1e-9)
+    assert shared.n == n
 
 
 def test_nothing_measured_is_not_a_number() -> None:

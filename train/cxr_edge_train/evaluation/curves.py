@@ -116,13 +116,13 @@ def draw_reliability(predictions: pd.DataFrame, metrics: Metrics) -> Figure:
         label="observed (bars: 95% intervals)",
     )
     upper.set(
-        title=f"Reliability: expected calibration error {metrics.expected_calibration_error},\n"
-        f"Brier score {metrics.brier}",
+        title=f"Reliability, {metrics.brier.n:,} images: expected calibration error\n"
+        f"{metrics.expected_calibration_error}, Brier score {metrics.brier}",
         ylabel="share of PNEUMONIA",
         ylim=(-0.03, 1.03),
     )
     upper.title.set_fontsize("medium")
-    upper.legend(loc="lower right", frameon=False)
+    figure.legend(loc="outside lower center", frameon=False)
     lower.bar(
         [each.low for each in bins],
         [each.n for each in bins],

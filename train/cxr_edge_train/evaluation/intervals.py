@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
 CONFIDENCE = 0.95
 RESAMPLES = 1000
@@ -38,6 +38,19 @@ def wilson_interval(successes: int, n: int) -> Interval:
         return Interval(float("nan"), float("nan"), float("nan"), 0)
     interval = binomtest(successes, n).proportion_ci(CONFIDENCE, method="wilson")
     return Interval(successes / n, float(interval.low), float(interval.high), n)
+
+
+def wilson_interval_of_share(share: float, n: float) -> Interval:
+    """Wilson's score interval of a weighted share, ``n`` being what the weights are worth.
+
+    Args:
+        share: 0 to 1.
+        n: above 0, not necessarily whole, for example Kish's effective size.
+    """
+    z = float(norm.ppf((1 + CONFIDENCE) / 2))
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+    return Interval(share, max(0.0, centre - half), min(1.0, centre + half), round(n))
 
 
 def patient_draws(patients: NDArray[np.object_], *, seed: int) -> Iterator[NDArray[np.int64]]:

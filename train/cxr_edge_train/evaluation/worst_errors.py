@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, NEUTRAL, new_figure
 
 WORST = 12
-_COLUMNS = 4
 _LONGEST_NAME = 30
 
 # The head adds the map up to the logit: below 0 it speaks for NORMAL, above for PNEUMONIA.
@@ -64,6 +63,7 @@ def draw_films(
     activation_maps: NDArray[np.floating] | None,
     *,
     title: str,
+    columns: int = 4,
 ) -> Figure:
     """Films in a grid, each with its caption and, where there are maps, its map laid over it.
 
@@ -72,11 +72,12 @@ def draw_films(
         films: the model's input ``[K, H, W, 1] uint8``.
         activation_maps: the model's ``cam`` output ``[K, h, w]``; None for a model without.
         title: of the figure.
+        columns: of the grid.
     """
-    rows = -(-len(captions) // _COLUMNS)
-    figure = new_figure(9.6, 1.2 + 2.75 * rows)
+    rows = -(-len(captions) // columns)
+    figure = new_figure(2.4 * columns, 1.4 + 2.75 * rows)
     figure.suptitle(title)
-    grid = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()
     for axes, caption, film in zip(grid, captions, films[..., 0]):
