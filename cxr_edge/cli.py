@@ -19,6 +19,7 @@ _COMMANDS = {
     "verify": None,
     "selftest": None,
     "benchmark": None,
+    "serve": "serve",
     "clean": "train",
     "split": "train",
     "eda": "train",

@@ -1,0 +1,121 @@
+"""``cxr-edge serve``."""
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxr_edge import options
+from cxr_edge.terminal import say
+
+TOKEN_VARIABLE = "CXR_EDGE_TOKEN"
+# Shorter ones can be guessed.
+SHORTEST_TOKEN = 16
+
+
+def serve(
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host", help="Address to listen on; others than this device's own need a token."
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")
+    ] = 8000,
+    bundle: options.BundleOption = None,
+    engine: options.Engine = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file",
+            metavar="FILE",
+            help=f"Holds the token that the API asks for; or set {TOKEN_VARIABLE}.",
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", min=1, max=64, help="Films at once; all cores without it."),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Let everybody in the network ask, without a token.")
+    ] = False,
+) -> None:
+    """Answer films sent by a browser or a program: a page and an API on this device.
+
+    Nothing is stored and nothing leaves the device. Research use only. Not a medical device.
+
+    SIGTERM and Ctrl-C finish what was taken.
+    """
+    import warnings
+
+    token = read_token(token_file)
+    if token is None and not is_loopback(host):
+        if not insecure:
+            from cxr_edge_runtime.errors import InvalidRequest
+
+            raise InvalidRequest(
+                f"--host {host}: everybody in the network could send films; "
+                f"give --token-file, set {TOKEN_VARIABLE}, or say --insecure"
+            )
+        say(f"warning: everybody who reaches {host} can send films and read the answers")
+
+    from cxr_edge.bundles import load_bundle
+    from cxr_edge.memory import return_films
+    from cxr_edge.serving.app import make_app
+    from cxr_edge.serving.server import listen, run
+    from cxr_edge.serving.workers import Workers
+    from cxr_edge_runtime.classifier import Classifier
+    from cxr_edge_runtime.device import available_cores
+
+    return_films()
+    # For all threads, as in `classify`: pydicom's warnings quote what is written in a film.
+    warnings.simplefilter("ignore")
+    loaded = load_bundle(bundle)
+    count = threads or available_cores()
+    with listen(host, port) as listening:
+        workers = Workers(lambda: Classifier(loaded, engine=engine), threads=count)
+        app = make_app(loaded, workers, threads=count, token=token)
+        address, bound_port = listening.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        say(f"{loaded.manifest.notice} Model: {loaded.manifest.name} {loaded.manifest.version}")
+        say(f"listening on http://{shown}:{bound_port}/ with {count} workers; Ctrl-C stops")
+        run(app, listening)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this device alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def read_token(file: Path | None) -> str | None:
+    """The token of a file, else of the environment; None where there is neither.
+
+    Raises:
+        InvalidRequest: the file cannot be read, or the token is too short or no plain text.
+    """
+    from cxr_edge_runtime.errors import InvalidRequest
+
+    if file is not None:
+        try:
+            token, where = file.read_text(encoding="utf-8").strip(), f"--token-file {file}"
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "is no text"
+            raise InvalidRequest(f"--token-file {file}: {reason}") from None
+    elif TOKEN_VARIABLE in os.environ:
+        token, where = os.environ[TOKEN_VARIABLE].strip(), TOKEN_VARIABLE
+    else:
+        return None
+    if len(token) < SHORTEST_TOKEN or not (token.isascii() and token.isprintable()) or " " in token:
+        raise InvalidRequest(
+            f"{where}: a token has at least {SHORTEST_TOKEN} letters and digits, without spaces; "
+            "make one with: openssl rand -hex 32"
+        )
+    return token

@@ -1,0 +1,66 @@
+"""What is answered instead of a result."""
+
+from collections.abc import Mapping
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from cxr_edge_runtime.classifier import RESULT_SCHEMA_VERSION
+
+# Seconds after which a client that met a full queue may come again; a film takes a part of one.
+RETRY_AFTER_S = 1
+
+
+class Refusal(Exception):
+    """A request that gets no result.
+
+    Attributes:
+        status: of HTTP.
+        kind: one word for programs.
+        message: what is wrong and what to do.
+        headers: of the answer.
+    """
+
+    def __init__(
+        self, status: int, kind: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Say why."""
+        super().__init__(message)
+        self.status, self.kind, self.message = status, kind, message
+        self.headers = dict(headers or {})
+
+    def response(self) -> Response:
+        """The answer."""
+        content = {
+            "schema_version": RESULT_SCHEMA_VERSION,
+            "error": {"kind": self.kind, "message": self.message},
+        }
+        return JSONResponse(content, self.status, self.headers)
+
+
+def busy() -> Refusal:
+    """The queue is full."""
+    return Refusal(
+        503,
+        "Busy",
+        "as many requests are under way as this device takes; try again in a moment",
+        {"Retry-After": str(RETRY_AFTER_S)},
+    )
+
+
+def too_large(most_bytes: int) -> Refusal:
+    """A body has more bytes than is taken."""
+    return Refusal(
+        413,
+        "TooLarge",
+        f"a request may have {most_bytes // 1_000_000} MB in all; send fewer or smaller films",
+        # What is left of the body is not read, so the connection cannot be used again.
+        {"Connection": "close"},
+    )
+
+
+def refused(request: Request, error: Exception) -> Response:
+    """Exception handler of the application: a refusal, or an error that says nothing of itself."""
+    if isinstance(error, Refusal):
+        return error.response()
+    return Refusal(500, "InternalError", "the server failed; its log says when").response()

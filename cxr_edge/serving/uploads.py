@@ -1,0 +1,104 @@
+"""A request's body as films: in memory alone, refused while it is read."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from cxr_edge.serving.admission import Room
+from cxr_edge.serving.refusals import Refusal, too_large
+from cxr_edge_runtime.limits import MAX_BYTES
+
+# A film as large as the runtime takes, with the lines around it.
+MOST_BYTES = MAX_BYTES + 1_000_000
+MOST_FILMS = 64
+# Of a name that comes back in the answer.
+_LONGEST_NAME = 255
+_UNNAMED = "film"
+_MULTIPART = "multipart/form-data"
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """One film of a request.
+
+    Attributes:
+        name: the client's, for the answer alone; it is no path here.
+        content: its bytes.
+    """
+
+    name: str
+    content: bytes
+
+
+class _InMemory(MultiPartParser):
+    """Nothing of a film is ever written to a disk."""
+
+    spool_max_size = 2 * MOST_BYTES
+
+
+async def read_films(request: Request, room: Room) -> AsyncIterator[Film]:
+    """The films of a request: the files of a form, or the whole body.
+
+    Args:
+        request: its body has not been read.
+        room: the bytes that are read are held in it.
+
+    Raises:
+        Refusal: too large, damaged, without a film, or more than this server holds.
+    """
+    chunks = _within_limits(request, room)
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _MULTIPART:
+        content = b"".join([chunk async for chunk in chunks])
+        if not content:
+            raise Refusal(400, "NoFilm", "the body is empty; send a film")
+        yield Film(_UNNAMED, content)
+        return
+    try:
+        form = await _InMemory(
+            request.headers, chunks, max_files=MOST_FILMS, max_fields=MOST_FILMS
+        ).parse()
+    except MultiPartException as error:
+        raise Refusal(400, "InvalidForm", f"the form cannot be read: {error.message}") from None
+    try:
+        files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+        if not files:
+            raise Refusal(400, "NoFilm", "the form has no file; send films as its files")
+        for file in files:
+            content = await file.read()
+            await file.close()
+            yield Film(shown_name(file.filename), content)
+    finally:
+        await form.close()
+
+
+def shown_name(name: str | None) -> str:
+    """The last part of a client's file name, short and without control characters."""
+    last = PureWindowsPath(PurePosixPath(name or "").name).name
+    printable = "".join(letter for letter in last if letter.isprintable())
+    return printable[:_LONGEST_NAME] or _UNNAMED
+
+
+async def _within_limits(request: Request, room: Room) -> AsyncGenerator[bytes, None]:
+    announced = _announced(request.headers.get("content-length"))
+    if announced > MOST_BYTES:
+        raise too_large(MOST_BYTES)
+    room.hold(announced)
+    n_bytes = 0
+    try:
+        async for chunk in request.stream():
+            n_bytes += len(chunk)
+            if n_bytes > MOST_BYTES:
+                raise too_large(MOST_BYTES)
+            room.hold(n_bytes)
+            yield chunk
+    except ClientDisconnect:
+        raise Refusal(400, "Disconnected", "the client went away") from None
+
+
+def _announced(length: str | None) -> int:
+    # The server has refused what is no number.
+    return int(length) if length and length.isdecimal() else 0
