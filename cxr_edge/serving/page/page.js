@@ -129,11 +129,13 @@ async function one(file, signal) {
 
 async function classify(file, picture, signal) {
   const address = `v1/classify?map=true${picture ? "&picture=true" : ""}`;
+  const form = new FormData();
+  form.append("film", file, file.name);
   for (let tried = 0; ; tried += 1) {
     const response = await fetch(address, {
       method: "POST",
-      headers: { ...headers(), "Content-Type": "application/octet-stream" },
-      body: file,
+      headers: headers(),
+      body: form,
       signal,
     });
     if (response.status === 503 && tried < RETRIES) {

@@ -1,0 +1,145 @@
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from cxr_edge.serving import app
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.classifier import Classifier
+from cxr_edge_runtime.manifest import NOTICE
+from serving import PHANTOM
+
+Serve = Callable[..., TestClient]
+
+
+class Held(Classifier):
+    """A classifier that waits until it is let go."""
+
+    def __init__(self, bundle: Bundle, let_go: threading.Event, begun: threading.Semaphore) -> None:
+        super().__init__(bundle)
+        self._let_go, self._begun = let_go, begun
+
+    def classify(self, *arguments: Any, **options: Any) -> Any:
+        self._begun.release()
+        assert self._let_go.wait(30)
+        return super().classify(*arguments, **options)
+
+
+@pytest.fixture
+def held(shipped: Bundle) -> Iterator[Any]:
+    """How to make such classifiers, what lets them go, and what counts those that wait."""
+    let_go, begun = threading.Event(), threading.Semaphore(0)
+    yield (lambda: Held(shipped, let_go, begun)), let_go, begun
+    let_go.set()
+
+
+def test_model_is_described(serve: Serve, shipped: Bundle) -> None:
+    found = serve().get("/v1/model").json()
+    assert found["sha256"] == shipped.digest
+    assert found["threshold"] == shipped.manifest.threshold.value
+    assert found["notice"] == NOTICE
+
+
+def test_page_shows_the_notice_and_asks_nobody_else(serve: Serve) -> None:
+    client = serve()
+    for path in ("/", "/model"):
+        page = client.get(path)
+        assert page.headers["content-type"].startswith("text/html")
+        assert NOTICE in page.text
+        assert "//" not in page.text.replace("<!doctype html>", "").replace("https://", "//") or (
+            path == "/model"
+        )
+    assert "http" not in client.get("/page.js").text.replace("https://www.w3.org", "")
+
+
+def test_card_passes_no_html_through(serve: Serve, shipped: Bundle) -> None:
+    from cxr_edge.serving.model_card import card_page
+
+    class Evil:
+        manifest = shipped.manifest
+
+        @staticmethod
+        def read(name: str) -> bytes:
+            return (
+                b"---\nlicense: x\n---\n# Card\n\n<script>alert(1)</script>\n\n"
+                b"[link](javascript:alert(1)) ![picture](x.png)\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
+            )
+
+    page = card_page(Evil())  # type: ignore[arg-type]
+    assert "<script>" not in page
+    assert 'href="javascript' not in page
+    assert "<img" not in page
+    assert "license: x" not in page
+    assert "<td>1</td>" in page
+
+
+def test_some_films_of_a_request_may_fail_and_none_may_be_left(serve: Serve) -> None:
+    client = serve()
+    content = PHANTOM.read_bytes()
+    mixed = client.post("/v1/classify", files=[("f", ("a", b"x")), ("f", ("b", content))])
+    assert mixed.status_code == 200
+    assert ["error" in result for result in mixed.json()["results"]] == [True, False]
+    assert client.post("/v1/classify", files=[("f", ("a", b"x"))]).status_code == 422
+
+
+@pytest.mark.parametrize("query", ["?mop=1", "?map=yes", "?map=", "?map=1&force=2", "?%00=1"])
+def test_query_that_is_not_known_is_refused(serve: Serve, query: str) -> None:
+    response = serve().post(f"/v1/classify{query}", content=b"x")
+    assert (response.status_code, response.json()["error"]["kind"]) == (400, "InvalidQuery")
+
+
+def test_unknown_paths_and_methods_say_so(serve: Serve) -> None:
+    client = serve()
+    assert client.get("/etc/passwd").json()["error"]["kind"] == "NotFound"
+    assert client.get("/../../etc/passwd").status_code == 404
+    response = client.get("/v1/classify")
+    assert response.json()["error"]["kind"] == "WrongMethod"
+    assert response.headers["allow"] == "POST"
+
+
+def test_full_queue_is_503_and_those_taken_are_answered(
+    serve: Serve, held: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, let_go, begun = held
+    monkeypatch.setattr(app, "WAITING", 2)
+    client = serve(classifier=make)
+    content = PHANTOM.read_bytes()
+    with ThreadPoolExecutor(4) as clients:
+        under_way = [clients.submit(client.post, "/v1/classify", content=content) for _ in range(3)]
+        begun.acquire()
+        refused = None
+        for _ in range(200):  # the other two are on their way
+            refused = client.post("/v1/classify", content=b"")
+            if refused.status_code == 503:
+                break
+        assert refused is not None
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"] == "1"
+        let_go.set()
+        assert [response.result().status_code for response in under_way] == [200] * 3
+    assert client.post("/v1/classify", content=content).status_code == 200
+
+
+def test_request_that_takes_too_long_ends(serve: Serve, held: Any) -> None:
+    make, let_go, _ = held
+    client = serve(classifier=make, most_seconds=0.2)
+    response = client.post("/v1/classify", content=PHANTOM.read_bytes())
+    assert (response.status_code, response.json()["error"]["kind"]) == (504, "TooSlow")
+    let_go.set()
+    assert client.post("/v1/classify", content=PHANTOM.read_bytes()).status_code == 200
+
+
+def test_failure_of_the_server_says_nothing_of_itself(serve: Serve, shipped: Bundle) -> None:
+    class Broken(Classifier):
+        def classify(self, *arguments: Any, **options: Any) -> Any:
+            raise RuntimeError("secret /path/of/mine")
+
+    response = serve(classifier=lambda: Broken(shipped)).post(
+        "/v1/classify", content=PHANTOM.read_bytes()
+    )
+    assert response.status_code == 500
+    assert response.json()["error"]["kind"] == "InternalError"
+    assert "secret" not in response.text

@@ -1,0 +1,81 @@
+import json
+import signal
+import threading
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from serving import PHANTOM, running_server
+
+
+def post(address: str, content: bytes, path: str = "/v1/classify", **headers: str) -> Any:
+    request = urllib.request.Request(address + path, content, headers, method="POST")
+    with urllib.request.urlopen(request, timeout=60) as response:
+        return json.load(response)
+
+
+def test_films_are_answered_and_logged_without_their_names() -> None:
+    form = (
+        b'--x\r\nContent-Disposition: form-data; name="film"; filename="anna-smith.jpeg"\r\n\r\n'
+        + PHANTOM.read_bytes()
+        + b"\r\n--x--\r\n"
+    )
+    with running_server() as server:
+        found = post(server.address, form, **{"Content-Type": "multipart/form-data; boundary=x"})
+        assert found["results"][0]["file"] == "anna-smith.jpeg"
+        with pytest.raises(urllib.error.HTTPError):
+            post(server.address, b"", "/anna-smith.jpeg?anna-smith")
+        assert server.stop() == 0
+    said = "\n".join(server.said)
+    assert "POST /v1/classify 200" in said
+    assert "POST (unknown path) 404" in said
+    assert "anna" not in said
+    assert "Traceback" not in said
+    assert "Research use only. Not a medical device." in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_was_taken_is_finished_when_the_server_stops(number: int) -> None:
+    body = PHANTOM.read_bytes()
+    half = threading.Event()
+
+    def slow() -> Any:
+        yield body[:1000]
+        half.set()  # the server has begun to read, and is told to stop now
+        gone.wait(30)
+        yield body[1000:]
+
+    gone = threading.Event()
+    with running_server("--threads", 1) as server, ThreadPoolExecutor(1) as clients:
+
+        def send() -> Any:
+            request = urllib.request.Request(
+                server.address + "/v1/classify",
+                slow(),  # type: ignore[arg-type]
+                {"Content-Length": str(len(body))},
+                method="POST",
+            )
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return json.load(response)
+
+        answer = clients.submit(send)
+        assert half.wait(30)
+        server.process.send_signal(number)
+        gone.set()
+        assert answer.result()["results"][0]["label"]
+        server.process.wait(60)
+        assert server.process.returncode == 0
+
+
+def test_token_of_the_environment_is_asked_for() -> None:
+    token = "a-token-of-enough-letters"
+    with running_server(CXR_EDGE_TOKEN=token) as server:
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            post(server.address, PHANTOM.read_bytes())
+        found = post(server.address, PHANTOM.read_bytes(), Authorization=f"Bearer {token}")
+        assert found["results"][0]["label"]
+        server.stop()
+    assert token not in "\n".join(server.said)
