@@ -50,6 +50,6 @@ def running_server(*arguments: object, **environment: str) -> Iterator[Server]:
                 return
         raise AssertionError(f"the server did not start: {said}")
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+        process.kill()
+        process.wait()
+        process.stderr.close()

@@ -1,8 +1,12 @@
 """uvicorn around the application: one process, and a clean end."""
 
 import logging
+import os
+import signal
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
@@ -56,10 +60,28 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+        # Python adds the address to the system's words.
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
         raise InvalidRequest(
             f"cannot listen on {host} port {port}: {reason}; choose another --host or --port"
         ) from None
+
+
+class _Server(uvicorn.Server):
+    """A server for which SIGTERM and Ctrl-C are the usual end, not a death by a signal."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Within, the first signal ends well and a second one at once."""
+        before = {
+            number: signal.signal(number, self.handle_exit)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def run(app: Starlette, listening: socket.socket) -> None:
@@ -73,4 +95,4 @@ def run(app: Starlette, listening: socket.socket) -> None:
         "timeout_graceful_shutdown": LAST_SECONDS,
         "lifespan": "on",
     }
-    uvicorn.Server(uvicorn.Config(RequestLog(app), **settings)).run([listening])
+    _Server(uvicorn.Config(RequestLog(app), **settings)).run([listening])

@@ -65,7 +65,8 @@ def test_card_passes_no_html_through(serve: Serve, shipped: Bundle) -> None:
         def read(name: str) -> bytes:
             return (
                 b"---\nlicense: x\n---\n# Card\n\n<script>alert(1)</script>\n\n"
-                b"[link](javascript:alert(1)) ![picture](x.png)\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
+                b"[link](javascript:alert(1)) ![picture](x.png)\n\n"
+                b"| a | b |\n|---|---|\n| 1 | 2 |\n"
             )
 
     page = card_page(Evil())  # type: ignore[arg-type]

@@ -4,7 +4,9 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
 from cxr_edge.serving.openapi import description
@@ -41,17 +43,28 @@ def api() -> Iterator[schemathesis.BaseSchema]:
         yield schemathesis.openapi.from_url(f"{server.address}/openapi.json")
 
 
-schema = schemathesis.pytest.from_fixture("api")
-
-
-@schema.parametrize()
-@settings(
-    max_examples=40,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+OPERATIONS = (
+    ("/v1/classify", "POST"),
+    ("/v1/model", "GET"),
+    ("/healthz", "GET"),
+    ("/openapi.json", "GET"),
 )
+
+
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+@pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))
 def test_whatever_the_document_allows_or_not_is_answered_as_it_says(
-    case: schemathesis.Case,
+    api: schemathesis.BaseSchema, path: str, method: str, mode: schemathesis.GenerationMode
 ) -> None:
-    case.call_and_validate()
+    operation = api[path][method]
+
+    @given(operation.as_strategy(generation_mode=mode))
+    @settings(max_examples=40, derandomize=True, suppress_health_check=list(HealthCheck))
+    def check(case: schemathesis.Case) -> None:
+        # No schema can say which bytes are a film, so what it allows may still be none.
+        case.call_and_validate(excluded_checks=[positive_data_acceptance])
+
+    try:
+        check()
+    except Unsatisfiable:
+        pytest.skip("the document allows nothing that would be wrong here")

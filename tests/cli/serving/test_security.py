@@ -1,5 +1,6 @@
 import hmac
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from starlette.testclient import TestClient
@@ -42,7 +43,7 @@ def test_tokens_are_compared_in_constant_time(
         compared.append((one, other))
         return hmac.compare_digest(one, other)
 
-    monkeypatch.setattr(security.hmac, "compare_digest", compare)
+    monkeypatch.setattr(security, "hmac", SimpleNamespace(compare_digest=compare))
     serve(token=TOKEN).get("/v1/model", headers={"Authorization": "Bearer x"})
     assert compared == [(b"x", TOKEN.encode())]
 

@@ -63,6 +63,8 @@ def test_what_was_taken_is_finished_when_the_server_stops(number: int) -> None:
 
         answer = clients.submit(send)
         assert half.wait(30)
+        with urllib.request.urlopen(f"{server.address}/healthz", timeout=30):
+            pass  # what was sent before this has been read by now
         server.process.send_signal(number)
         gone.set()
         assert answer.result()["results"][0]["label"]
