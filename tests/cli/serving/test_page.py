@@ -1,0 +1,226 @@
+"""The page in a real browser: Debian's Chromium, driven by Playwright."""
+
+import base64
+import csv
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dicom_files import written
+from serving import PHANTOM, Server, running_server
+from synthetic import noisy_gradient
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium")
+# Without the background's flags it asks for hosts of its maker's.
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+)  # fmt: skip
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+TOKEN = "a-token-of-enough-letters"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[playwright.Browser]:
+    with (
+        playwright.sync_playwright() as driver,
+        driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as started,
+    ):
+        yield started
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with running_server("--threads", 1) as started:
+        yield started
+
+
+@pytest.fixture
+def page(browser: playwright.Browser, server: Server) -> Iterator[playwright.Page]:
+    """The page; it asked nobody else and met no error of its own."""
+    with browser.new_context(color_scheme="light", accept_downloads=True) as context:
+        opened = context.new_page()
+        asked: list[str] = []
+        broken: list[str] = []
+        opened.on("request", lambda request: asked.append(request.url))
+        opened.on("pageerror", lambda error: broken.append(str(error)))
+        opened.goto(server.address)
+        yield opened
+        own = (server.address, "blob:", "data:")
+        assert [url for url in asked if not url.startswith(own)] == []
+        assert broken == []
+
+
+def cards(page: playwright.Page, count: int) -> list[playwright.Locator]:
+    page.locator("#results > li").nth(count - 1).wait_for()
+    return page.locator("#results > li").all()
+
+
+def test_chosen_film_becomes_a_card(page: playwright.Page) -> None:
+    page.set_input_files("#files", PHANTOM)
+    [card] = cards(page, 1)
+    assert card.locator("h3").inner_text() == PHANTOM.name
+    assert card.locator(".label").inner_text() in ("NORMAL", "PNEUMONIA")
+    assert "threshold" in card.locator(".scale").get_attribute("aria-label")
+    assert card.locator(".gate").inner_text()
+    assert page.get_by_role("note").first.inner_text() == "Research use only. Not a medical device."
+    assert page.locator("#model").inner_text().startswith("Model mobilenetv2-int8")
+
+
+def greys(card: playwright.Locator, folder: Path) -> np.ndarray:
+    card.locator("canvas").screenshot(path=folder / "film.png")
+    return np.asarray(Image.open(folder / "film.png").convert("RGB")).astype(int)
+
+
+def test_slider_shows_and_hides_the_map(page: playwright.Page, tmp_path: Path) -> None:
+    page.set_viewport_size({"width": 1200, "height": 1500})  # nothing is scrolled below the notice
+    page.set_input_files("#files", PHANTOM)
+    [card] = cards(page, 1)
+    slider = card.get_by_label("Heat map")
+    colour = []
+    for opacity in (0, 100):
+        slider.fill(str(opacity))
+        film = greys(card, tmp_path)
+        colour.append(np.abs(film[..., 0] - film[..., 2]).mean())
+    assert colour[0] < 1
+    assert colour[1] > 5
+
+
+def test_theme_can_be_switched(page: playwright.Page, tmp_path: Path) -> None:
+    button = page.get_by_role("button", name="Dark theme")
+    brightness = []
+    for pressed in ("false", "true"):
+        assert button.get_attribute("aria-pressed") == pressed
+        page.screenshot(path=tmp_path / "page.png")
+        brightness.append(np.asarray(Image.open(tmp_path / "page.png").convert("L")).mean())
+        button.click()
+    assert brightness[1] < 80 < brightness[0]
+
+
+def test_bad_file_and_dicom_among_others(page: playwright.Page, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("no film")
+    film = tmp_path / "film.dcm"
+    film.write_bytes(written(noisy_gradient((96, 80), seed=0)))
+    page.set_input_files("#files", [PHANTOM, notes, film])
+    last, bad, _ = cards(page, 3)
+    assert "notes.txt: not a JPEG, PNG" in bad.locator(".gate").inner_text()
+    assert bad.locator(".label").inner_text() == "No answer"
+    # The browser cannot show DICOM; the device sent the film back.
+    assert last.locator("canvas").is_visible()
+
+
+def test_film_is_shown_in_its_own_size(page: playwright.Page) -> None:
+    page.set_input_files("#files", PHANTOM)
+    [card] = cards(page, 1)
+    card.locator(".film").click()
+    with Image.open(PHANTOM) as image:
+        box = page.locator("#large-film canvas").bounding_box()
+        assert (box["width"], box["height"]) == image.size
+    page.get_by_role("button", name="Close").click()
+    assert not page.locator("#large").is_visible()
+
+
+def test_answers_are_saved_as_csv(page: playwright.Page, tmp_path: Path) -> None:
+    notes = tmp_path / "=cmd.txt"
+    notes.write_text("no film")
+    page.set_input_files("#files", [PHANTOM, notes])
+    cards(page, 2)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    with Path(download.value.path()).open(newline="") as file:
+        first, second = csv.DictReader(file)
+    assert first["file"] == PHANTOM.name
+    assert 0 <= float(first["probability"]) <= 1
+    assert first["notice"] == "Research use only. Not a medical device."
+    assert second["file"] == "'=cmd.txt"  # no formula for a spreadsheet
+    assert second["error"]
+    page.get_by_role("button", name="Clear", exact=True).click()
+    assert page.locator("#results > li").count() == 0
+
+
+def test_page_can_be_used_with_the_keyboard(page: playwright.Page) -> None:
+    page.set_input_files("#files", PHANTOM)
+    [card] = cards(page, 1)
+    reached = set()
+    page.locator("body").press("Tab")
+    for _ in range(12):
+        focused = page.locator(":focus")
+        if focused.count():
+            reached.add(focused.get_attribute("id") or focused.get_attribute("class") or "link")
+        page.keyboard.press("Tab")
+    assert {"files", "theme", "csv", "clear", "film"} <= reached
+    slider = card.get_by_label("Heat map")
+    before = slider.input_value()
+    slider.press("ArrowLeft")
+    assert slider.input_value() != before
+
+
+@pytest.mark.parametrize(("width", "height"), [(360, 640), (1440, 900), (3840, 2160)])
+def test_nothing_is_cut_off_from_phone_to_4k(
+    page: playwright.Page, width: int, height: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    page.set_input_files("#files", PHANTOM)
+    [card] = cards(page, 1)
+    box = card.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+
+
+def test_token_is_asked_for_and_used(browser: playwright.Browser) -> None:
+    with (
+        running_server("--threads", 1, CXR_EDGE_TOKEN=TOKEN) as server,
+        browser.new_context() as context,
+    ):
+        page = context.new_page()
+        page.goto(server.address)
+        page.get_by_label("Token of this device").fill("wrong")
+        page.get_by_role("button", name="Use it").click()
+        page.get_by_text("does not take this token").wait_for()
+        page.get_by_label("Token of this device").fill(TOKEN)
+        page.get_by_role("button", name="Use it").click()
+        page.locator("#model", has_text="mobilenetv2").wait_for()
+        page.set_input_files("#files", PHANTOM)
+        [card] = cards(page, 1)
+        assert card.locator(".label").inner_text() in ("NORMAL", "PNEUMONIA")
+
+
+def test_files_can_be_dropped(browser: playwright.Browser, server: Server) -> None:
+    # Only a script can make a drop, and the page's policy lets none of a test's run.
+    with browser.new_context(bypass_csp=True) as context:
+        page = context.new_page()
+        page.goto(server.address)
+        files = page.evaluate_handle(
+            """text => {
+                const files = new DataTransfer();
+                const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+                files.items.add(new File([bytes], "dropped.jpeg", { type: "image/jpeg" }));
+                return files;
+            }""",
+            base64.b64encode(PHANTOM.read_bytes()).decode(),
+        )
+        page.dispatch_event("#drop", "drop", {"dataTransfer": files})
+        [card] = cards(page, 1)
+        assert card.locator("h3").inner_text() == "dropped.jpeg"
+        assert card.locator(".label").inner_text() in ("NORMAL", "PNEUMONIA")
+
+
+def test_server_that_stops_in_the_middle_is_said_and_what_is_done_stays(
+    browser: playwright.Browser,
+) -> None:
+    with running_server("--threads", 1) as server, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(server.address)
+        page.set_input_files("#files", PHANTOM)
+        cards(page, 1)
+        server.stop()
+        page.set_input_files("#files", PHANTOM)
+        lost, done = cards(page, 2)
+        assert "The device does not answer" in lost.locator(".gate").inner_text()
+        assert done.locator(".label").inner_text() in ("NORMAL", "PNEUMONIA")
