@@ -3,11 +3,13 @@ import signal
 import threading
 import urllib.error
 import urllib.request
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from fuzzing import mutated, seeds
 from serving import PHANTOM, running_server
 
 
@@ -81,3 +83,29 @@ def test_token_of_the_environment_is_asked_for() -> None:
         assert found["results"][0]["label"]
         server.stop()
     assert token not in "\n".join(server.said)
+
+
+@pytest.mark.parametrize(
+    "count", [150, pytest.param(3000, marks=pytest.mark.slow)], ids=["some", "many"]
+)
+def test_mutated_films_are_answered_or_refused_and_nothing_crashes(count: int) -> None:
+    wholes = [seed for seed in seeds() if seed[0] == "image"]
+    statuses = Counter()
+    with running_server("--threads", 2) as server:
+
+        def send(number: int) -> int:
+            _, content = mutated(wholes, 7, number)
+            query = "?force=true&map=true&picture=true"
+            try:
+                post(server.address, content, f"/v1/classify{query}")
+            except urllib.error.HTTPError as error:
+                json.load(error)
+                return error.code
+            return 200
+
+        with ThreadPoolExecutor(4) as clients:
+            statuses.update(clients.map(send, range(count)))
+        assert post(server.address, PHANTOM.read_bytes())["results"][0]["label"]
+        assert server.stop() == 0
+    assert set(statuses) <= {200, 400, 422}
+    assert min(statuses[200], statuses[422]) > count / 20
