@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cxr_edge_convert.card import EVALUATION, EXAMINATION, IMPACT, TRAINING
-from cxr_edge_train.evaluation.intervals import wilson_interval
+from cxr_edge_train.evaluation.intervals import wilson_interval_of_share
 
 KERMANY = Path(__file__).with_name("kermany.md")
 # Of a folder of the repository, seen from a shipped bundle.
@@ -94,7 +94,7 @@ Age and sex of the children are not known by film.
 
 def _readings(figures: Figures) -> str:
     normals = figures["test"]["metrics"]["specificity"]["n"]
-    at = wilson_interval(round(0.9 * normals), normals)
+    at = wilson_interval_of_share(0.9, normals)
     return f"""\
 The test images were read once for this model, on {figures["test_date"]}. They are the part of the
 official test set at hand, without exact duplicates. With {normals} normal films a specificity of
@@ -254,7 +254,7 @@ def _examination(name: str, behaviour: Figures) -> str:
         "AUC",
     )
     shares = ", ".join(
-        f"{maps[kind]['mean_share_in_box']:.0%} in {maps[kind]['films']} {words}"
+        f"{maps[kind]['mean_share_in_box']:.0%} in {words} ({maps[kind]['films']})"
         for kind, words in (
             ("right", "right decisions"),
             ("false alarms", "false alarms"),

@@ -176,7 +176,7 @@ def test_card_says_what_was_measured(
     )
     changed = "| corners blacked out | 0.040 | +0.030 | 91.0% | -0.020 | 88.0% | 0.970 |"
     assert changed in sections[EXAMINATION]
-    assert "80% in 10 right decisions, 50% in 3 missed pneumonias;" in sections[EXAMINATION]
+    assert "80% in right decisions (10), 50% in missed pneumonias (3);" in sections[EXAMINATION]
     assert "Fitted in 10 minutes on cpu:0" in sections[IMPACT]
     # The tiny data set's run: what it was fitted on, and how.
     train = figures["training"]["films"]["train"]["normal"]

@@ -305,7 +305,7 @@ def _gate_section(variants: Sequence[dict[str, Any]]) -> Section:
         )
     words = [
         "Before a probability is shown the gate asks how far a film lies from training films. The "
-        "first limit is the 99% quantile of validation films, the second the 99.5% quantile of "
+        "first limit is the 99% quantile of validation films, the second the 97% quantile of "
         "training films that were made to look different, so what the table says of both was tuned."
     ]
     if not any(v["gate"]["non_films"] for v in variants):

@@ -29,7 +29,7 @@ def test_limits_are_those_of_the_card_a_line_each(cxr_edge: Any) -> None:
     lines = cxr_edge("info").out.splitlines()
     limits = [line for line in lines if line.startswith("limit ")]
     assert len(limits) == 8
-    assert limits[0].startswith("limit      Good for images like those it was trained on.")
+    assert limits[0].startswith("limit      At best good for images like those it was trained on.")
     assert limits[1].endswith("It does not catch everything.")
     assert limits[3].startswith("limit      All films come from one hospital")
     [card] = [line for line in lines if line.startswith("more ")]
