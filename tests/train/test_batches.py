@@ -137,8 +137,23 @@ def test_an_image_that_comes_again_in_an_epoch_is_changed_otherwise() -> None:
     assert len({image.tobytes() for image in images}) == 22
 
 
-def test_every_image_once_is_what_no_drawing_gives() -> None:
+def test_drawing_of_one_each_takes_every_image_once() -> None:
     once = TrainingBatches(
         PIXELS, LABELS, Augmentation(), batch_size=22, seed=0, drawing=np.ones(22)
     )
     assert sorted(once._order) == list(range(22))
+
+
+def test_answers_to_the_augmented_images_are_the_targets() -> None:
+    seen = []
+
+    def answers(images: np.ndarray) -> np.ndarray:
+        seen.append(images)
+        return images.mean(axis=(1, 2, 3))[:, np.newaxis] / 255
+
+    made = TrainingBatches(
+        PIXELS, LABELS, Augmentation(mixup=0.4), batch_size=22, seed=0, answers=answers
+    )
+    images, targets, _ = made[0]
+    np.testing.assert_array_equal(seen[0], images["image"])
+    np.testing.assert_array_equal(targets["logit"], answers(images["image"]))

@@ -183,3 +183,15 @@ def test_last_epoch_is_found_again_after_a_restart(tmp_path: Path) -> None:
         fitted(halted, callbacks=[Interrupt()], keep="last")
     found = fitted(halted, keep="last")
     np.testing.assert_allclose(predict_logits(found, PIXELS), predict_logits(expected, PIXELS))
+
+
+def test_last_epoch_is_not_kept_where_it_computes_no_number(tmp_path: Path) -> None:
+    class PoisonAtTheEnd(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if len(losses(tmp_path)) == 3 and batch == 2:  # after the last loss was computed
+                cam = self.model.get_layer("cam")
+                cam.set_weights([cam.get_weights()[0] * np.nan, cam.get_weights()[1]])
+
+    model = fitted(tmp_path, callbacks=[PoisonAtTheEnd()], keep="last")
+    assert np.isnan(losses(tmp_path)[-1])
+    assert np.isfinite(predict_logits(model, PIXELS)).all()

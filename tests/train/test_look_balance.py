@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,13 @@ from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.evaluation.operating_point import choose_operating_point
-from cxr_edge_train.look_balance import look_weights, table_weights, threshold_rule
+from cxr_edge_train.look_balance import (
+    look_weights,
+    looks_of,
+    read_looks,
+    table_weights,
+    threshold_rule,
+)
 
 # Look A on 8 of 10 normal films and 2 of 10 with pneumonia.
 LABELS = np.repeat([0, 1], 10)
@@ -67,3 +75,15 @@ def test_the_rule_says_how_films_were_weighted() -> None:
     weights = np.ones(2)
     assert threshold_rule(point, None) == point.rule
     assert threshold_rule(point, weights) == point.rule + ", looks balanced"
+
+
+def test_looks_are_found_by_file_name(tmp_path: Path) -> None:
+    (tmp_path / "looks.csv").write_text("file,look,by\na.png,A,eye\nb.png,B,probe\nc.png,,eye\n")
+    looks = read_looks(tmp_path / "looks.csv")
+    paths = pd.Series(["x/b.png", "y/z/a.png"], index=[7, 3])
+    assert looks_of(paths, looks).to_dict() == {7: "B", 3: "A"}
+    for unknown in ("d.png", "c.png"):
+        with pytest.raises(DatasetError, match=f"{unknown}: its look is not known"):
+            looks_of(pd.Series([unknown]), looks)
+    with pytest.raises(DatasetError, match=r"looks\.csv"):
+        read_looks(tmp_path / "absent-looks.csv")

@@ -150,3 +150,11 @@ def test_digest_does_not_depend_on_where_the_files_lie(data_dir: Path, tmp_path:
     clean(moved, tmp_path / "n.csv")
     digests = {dataset_digest(read_metadata(tmp_path / name)) for name in ("m.csv", "n.csv")}
     assert len(digests) == 1
+
+
+def test_digest_knows_looks_and_not_that_a_column_is_empty(cleaned: tuple[Path, Path]) -> None:
+    metadata, splits = cleaned
+    table = read_splits(splits, read_metadata(metadata))
+    assert dataset_digest(table.assign(look="")) == dataset_digest(table)
+    looks = {dataset_digest(table.assign(look=look)) for look in ("A", "B")}
+    assert len(looks | {dataset_digest(table)}) == 3
