@@ -10,6 +10,7 @@ the card is made from. The float model goes to models/float without its optimize
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -135,7 +136,7 @@ def test_curve(test: pd.DataFrame) -> list[dict[str, Any]]:
     return points
 
 
-def films_learned_from(dataset: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
+def films_by_split(dataset: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
     """How many ``films`` and ``patients`` there are, by split and kind."""
     return {
         split: {
@@ -203,7 +204,7 @@ def gathered(bundle: Bundle, run: Path, measured: Path, log: Iterable[str]) -> d
         "training": {
             **{name: trained[name] for name in ("seconds", "devices")},
             "recipe": {section: recipe[section] for section in ("model", "fit")},
-            "films": films_learned_from(read_dataset(run)),
+            "films": films_by_split(read_dataset(run)),
             "parameters": load_model(run).count_params(),
         },
     }
@@ -221,13 +222,15 @@ def shipped_manifest(manifest: Manifest, name: str, figures: Mapping[str, Any]) 
 def publish(bundle: Bundle, name: str, figures: Mapping[str, Any], target: Path) -> None:
     """Write the shipped bundle, replacing what lies at ``target``; the old one stays until then."""
     manifest = shipped_manifest(bundle.manifest, name, figures)
+    replaced = target.with_name(f"{target.name}.replaced")
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        staging, replaced = Path(folder) / "new", Path(folder) / "old"
+        staging = Path(folder) / "new"
         contents = {name: bundle.read(name) for name in bundle.manifest.files}
         seal(staging, manifest, contents, more=shipped_sections(name, figures))
         if target.exists():
             target.rename(replaced)
         staging.rename(target)
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def save_float(model: keras.Model, file: Path) -> None:

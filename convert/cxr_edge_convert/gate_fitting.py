@@ -3,10 +3,10 @@
 Where films lie is learned once, from the float model's embeddings of training films, as they are
 and made to look different, as films of another hospital might. The limits are set for each variant
 on its own embeddings from the engine that will run it, since INT8's lie a little elsewhere.
-``suspicious`` is the 99% quantile of validation films, ``rejected`` the 97% quantile of other
-training films made to look different than those that were learned from. Things that are no
-films set nothing: which of them somebody has at hand says little of those that a device will meet,
-so they only measure the gate.
+``suspicious`` is the 99% quantile of validation films, ``rejected`` the 97% quantile of training
+films that were made to look different and that were not learned from. Things that are no films are
+not asked for either: which of them somebody has at hand says little of those that a device will
+meet, so they only measure the gate.
 """
 
 from collections import Counter
@@ -32,8 +32,9 @@ FILMS = 1000
 # Principal axes that are kept, so that gate.npz stays below 200 KB also for 1,920 channels.
 _AXES = 32
 _SUSPICIOUS = 0.99
-# Augmentation changes a film far more than another device does, so a few in a hundred may go; at
-# 0.995, which leaves more of them, 8 of 96 things that are no films were only called suspicious.
+# Augmentation changes a film far more than another device does, so a few in a hundred may go.
+# Chosen once, knowing the 96 things of docs/results/input-gate.md: at 0.995 8 of them were only
+# suspicious.
 _REJECTED = 0.97
 # Of embeddings of length 1.
 _LEAST_VARIANCE = 1e-9
@@ -114,7 +115,7 @@ def with_limits(
         gate: from :func:`film_gate`.
         engine: the variant.
         validation: films ``[N, H, W, 1] uint8`` and the variant's embeddings ``[N, C]`` of them.
-        augmented: :func:`augmented_films` with another seed than what was learned from.
+        augmented: :func:`augmented_films` of films that were not learned from.
         non_films: from :func:`cxr_edge_convert.non_films.read_non_films`.
     """
     changed = (augmented, engine_outputs(engine, augmented)["embedding"])

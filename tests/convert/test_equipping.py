@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cxr_edge_convert import equipping
 from cxr_edge_convert.conversion import Settings, Variant, make_variants
 from cxr_edge_convert.equipping import Equipper
 from cxr_edge_convert.limits import Limits
@@ -117,3 +118,20 @@ def test_folder_of_no_use_is_refused_before_anything_is_learned(
 ) -> None:
     with pytest.raises(InvalidRequest, match="no readable image"):
         Equipper.of(tiny_source, not_films=tmp_path, seed=0)
+
+
+def test_limits_come_from_films_that_the_gate_has_not_learned_from(
+    tiny_source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    augmented = []
+
+    def noted(films: np.ndarray, *, seed: int) -> np.ndarray:
+        augmented.append({film.tobytes() for film in films})
+        return films
+
+    monkeypatch.setattr(equipping, "augmented_films", noted)
+    monkeypatch.setattr(equipping, "FILMS", 50)
+    Equipper.of(tiny_source, not_films=None, seed=0)
+    learned, others = augmented
+    assert len(learned) == len(others) == 50
+    assert not learned & others

@@ -15,6 +15,7 @@ from cxr_edge_train.evaluation.mcnemar import exact_mcnemar
 from cxr_edge_train.evaluation.metrics import Metrics, evaluate, positives
 from cxr_edge_train.evaluation.operating_point import highest_recall
 from cxr_edge_train.runs import Run, read_dataset, read_history, read_predictions, read_run
+from cxr_edge_train.snapshots import HISTORY
 
 # Rivals whose decisions differ from the leader's with a p-value below this are out.
 SIGNIFICANCE = 0.05
@@ -101,7 +102,9 @@ def read_candidate(
     point = highest_recall(probabilities, labels, min_specificity=min_specificity)
     called = probabilities >= point.threshold
     history = read_history(folder)
-    trained = int((table["split"] == "train").sum()) * len(history)
+    # Teachers were fitted too, and their seconds are in the run's.
+    epochs = sum(len(read_history(file.parent)) for file in folder.rglob(HISTORY))
+    trained = int((table["split"] == "train").sum()) * epochs
     return Candidate(
         folder=folder,
         run=run,

@@ -1,7 +1,7 @@
 """Several fits as teachers, and a model of their size that learns to answer as they do together.
 
-Fits from different seeds err on different images, so their mean answer is better than any of them,
-most of all on images unlike the training images. A device has no room for all. The student begins
+Fits from different seeds err on different images, so their mean answer is often better than any of
+them and spares the choice of a lucky one. A device has no room for all. The student begins
 with the mean of their weights (Wortsman et al. 2022, "Model soups") and is fitted to their mean
 answer on the very image it sees, augmented as it is (Beyer et al. 2022, "Knowledge distillation: A
 good teacher is patient and consistent").

@@ -314,7 +314,7 @@ def _gate_section(variants: Sequence[dict[str, Any]]) -> Section:
             "is not known."
         )
     else:
-        words.append("The others are those of --not-films; they set no limit.")
+        words.append("The others are those of --not-films; they set no limit of this model.")
     return Section("Input gate", words, tables=[Table(columns, rows)])
 
 
