@@ -12,7 +12,7 @@ from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.fitting import predict_logits
 from cxr_edge_train.snapshots import read_progress
 
-HEAD, BEST, LATER = 2, 4, 6  # epochs: in the head phase, the best one, of worse ones after it
+HEAD, BEST, LATER = 2, 5, 7  # epochs: in the head phase, the best one, of worse ones after it
 
 
 @pytest.fixture(scope="module")
