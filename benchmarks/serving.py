@@ -3,9 +3,10 @@
     python benchmarks/serving.py FOLDER [--clients 16] [--rounds 5] [--requests 20000] [--small DIR]
 
 Wanted: throughput at least 0.8 of the same workers without a server (measured in turn, start-up
-excluded); the 99th percentile of a request under 10 times clients / workers times that of a single
-client; no error; and over --requests requests with films of --small memory that grows by no more
-than 5 MB after the first 500. The clients are a process of their own on the same cores.
+excluded); the 99th percentile of a request under 10 times clients / workers times a single client's
+median; no error; and over --requests requests with films of --small memory that grows by no more
+than 5 MB after the first 500. The clients are a process of their own on the same cores. Only errors
+and memory decide the exit code: on a busy machine the ratios say little.
 """
 
 import argparse

@@ -30,10 +30,11 @@ class Server:
 
 
 @contextmanager
-def running_server(*arguments: object, **environment: str) -> Iterator[Server]:
-    """``cxr-edge serve`` on a free port."""
+def running_server(*arguments: object, before: str = "", **environment: str) -> Iterator[Server]:
+    """``cxr-edge serve`` on a free port; ``before`` is Python that is run first."""
+    program = f"{before}from cxr_edge.cli import main; main()"
     process = subprocess.Popen(
-        [sys.executable, "-m", "cxr_edge", "serve", "--port", "0", *map(str, arguments)],
+        [sys.executable, "-c", program, "serve", "--port", "0", *map(str, arguments)],
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | environment,

@@ -1,6 +1,5 @@
 """``cxr-edge serve``."""
 
-import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated
@@ -47,20 +46,25 @@ def serve(
 
     Nothing is stored and nothing leaves the device. Research use only. Not a medical device.
 
-    SIGTERM and Ctrl-C finish what was taken.
+    SIGTERM and Ctrl-C finish what was taken; a second one ends at once.
     """
     import warnings
 
-    token = read_token(token_file)
-    if token is None and not is_loopback(host):
-        if not insecure:
-            from cxr_edge_runtime.errors import InvalidRequest
+    from cxr_edge.serving.security import is_loopback
 
-            raise InvalidRequest(
-                f"--host {host}: everybody in the network could send films; "
-                f"give --token-file, set {TOKEN_VARIABLE}, or say --insecure"
-            )
+    token = read_token(token_file)
+    alone = is_loopback(host)
+    if token is None and not alone and not insecure:
+        from cxr_edge_runtime.errors import InvalidRequest
+
+        raise InvalidRequest(
+            f"--host {host}: everybody in the network could send films; "
+            f"give --token-file, set {TOKEN_VARIABLE}, or say --insecure"
+        )
+    if token is None and not alone:
         say(f"warning: everybody who reaches {host} can send films and read the answers")
+    elif not alone:
+        say("warning: token and films cross the network unencrypted; put a TLS proxy before it")
 
     from cxr_edge.bundles import load_bundle
     from cxr_edge.memory import return_films
@@ -77,22 +81,13 @@ def serve(
     count = threads or available_cores()
     with listen(host, port) as listening:
         workers = Workers(lambda: Classifier(loaded, engine=engine), threads=count)
-        app = make_app(loaded, workers, threads=count, token=token)
+        own_hosts_only = alone and token is None
+        app = make_app(loaded, workers, threads=count, token=token, own_hosts_only=own_hosts_only)
         address, bound_port = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         say(f"{loaded.manifest.notice} Model: {loaded.manifest.name} {loaded.manifest.version}")
         say(f"listening on http://{shown}:{bound_port}/ with {count} workers; Ctrl-C stops")
         run(app, listening)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this device alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def read_token(file: Path | None) -> str | None:

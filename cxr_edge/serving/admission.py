@@ -1,21 +1,17 @@
 """How much is taken on at once, so that a small device never has more than it can hold."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from cxr_edge.serving.refusals import busy
 
 
 class Admission:
-    """Counts the requests under way and the bytes of their bodies; used by one event loop."""
+    """Counts the requests under way and the bytes they hold; used by one event loop."""
 
     def __init__(self, *, requests: int, n_bytes: int) -> None:
         """Take the most of both."""
         self._requests, self._bytes = requests, n_bytes
 
-    @contextmanager
-    def request(self) -> Iterator["Room"]:
-        """Room for one request while it is under way.
+    def enter(self) -> "Room":
+        """Room for one request, until it leaves.
 
         Raises:
             Refusal: there are as many as may be.
@@ -23,17 +19,16 @@ class Admission:
         if not self._requests:
             raise busy()
         self._requests -= 1
-        room = Room(self)
-        try:
-            yield room
-        finally:
-            self._requests += 1
-            self._bytes += room.taken
+        return Room(self)
 
     def _take(self, n_bytes: int) -> None:
         if n_bytes > self._bytes:
             raise busy()
         self._bytes -= n_bytes
+
+    def _give_back(self, n_bytes: int) -> None:
+        self._requests += 1
+        self._bytes += n_bytes
 
 
 class Room:
@@ -42,14 +37,17 @@ class Room:
     def __init__(self, admission: Admission) -> None:
         """Hold nothing yet."""
         self._admission = admission
-        self.taken = 0
+        self._held = 0
 
     def hold(self, n_bytes: int) -> None:
-        """Hold so many in all; what was held before counts.
+        """Hold so many more.
 
         Raises:
             Refusal: others hold too much.
         """
-        if n_bytes > self.taken:
-            self._admission._take(n_bytes - self.taken)
-            self.taken = n_bytes
+        self._admission._take(n_bytes)
+        self._held += n_bytes
+
+    def leave(self) -> None:
+        """Give all back; once."""
+        self._admission._give_back(self._held)

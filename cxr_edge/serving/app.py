@@ -1,18 +1,19 @@
 """The routes: the page, the API, and how the two end."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib import resources
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cxr_edge.serving.admission import Admission
 from cxr_edge.serving.answers import Wish, answer
@@ -20,14 +21,15 @@ from cxr_edge.serving.model_card import card_page
 from cxr_edge.serving.openapi import description
 from cxr_edge.serving.refusals import Refusal, refused
 from cxr_edge.serving.security import Guard
-from cxr_edge.serving.uploads import MOST_BYTES, read_films
+from cxr_edge.serving.unread import DropsUnread
+from cxr_edge.serving.uploads import MOST_BYTES, MOST_FILMS, read_films
 from cxr_edge.serving.workers import Workers
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.manifest import NOTICE
 
 # Requests that may wait for each worker, beside the one it is at.
 WAITING = 16
-# Two of the largest films at once are what 512 MB can hold.
+# Two of the largest films at once, with what they are decoded to, are what 512 MB can hold.
 MOST_BYTES_HELD = 2 * MOST_BYTES
 # Reading, waiting and classifying together; a film alone may take the runtime's minute.
 MOST_SECONDS = 120.0
@@ -38,6 +40,8 @@ _PAGE = {
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
+# All there are.
+PATHS = frozenset({*_PAGE, "/v1/classify", "/v1/model", "/healthz", "/openapi.json", "/model"})
 _YES, _NO = ("1", "true"), ("0", "false")
 
 
@@ -47,8 +51,9 @@ def make_app(
     *,
     threads: int,
     token: str | None = None,
+    own_hosts_only: bool = False,
     most_seconds: float = MOST_SECONDS,
-) -> Starlette:
+) -> ASGIApp:
     """The application.
 
     Args:
@@ -56,30 +61,11 @@ def make_app(
         workers: closed when the application ends.
         threads: how many workers there are.
         token: asked for by the API; None asks for none.
+        own_hosts_only: see :class:`cxr_edge.serving.security.Guard`.
         most_seconds: a request may take.
     """
     admission = Admission(requests=threads * (1 + WAITING), n_bytes=MOST_BYTES_HELD)
-
-    async def classify(request: Request) -> Response:
-        wish = wishes(request)
-        with admission.request() as room:
-            try:
-                async with asyncio.timeout(most_seconds):
-                    results = []
-                    # One after the other: the films of a request wait like those of others, and
-                    # are let go of one by one.
-                    async for film in read_films(request, room):
-                        work = workers.submit(partial(answer, film=film, wish=wish))
-                        results.append(await asyncio.wrap_future(work))
-            except TimeoutError:
-                raise Refusal(
-                    504,
-                    "TooSlow",
-                    f"the request took more than {most_seconds:.0f} s; send fewer or smaller films",
-                    {"Connection": "close"},
-                ) from None
-        failed = all("error" in result for result in results)
-        return JSONResponse({"results": results}, 422 if failed else 200)
+    classify = Classify(workers, admission, most_seconds)
 
     async def model(request: Request) -> Response:
         return JSONResponse(model_as_json(bundle))
@@ -99,7 +85,7 @@ def make_app(
         # What was taken is finished: uvicorn waits for the requests, this for their films.
         await asyncio.to_thread(workers.close)
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/v1/classify", classify, methods=["POST"]),
             Route("/v1/model", model),
@@ -108,10 +94,97 @@ def make_app(
             Route("/model", card),
             *(Route(path, _file(*part)) for path, part in _PAGE.items()),
         ],
-        middleware=[Middleware(Guard, token=token)],
         exception_handlers={Refusal: refused, HTTPException: _http_error, Exception: refused},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # it would send a client to the host that the client named
+    # Outside of everything: errors have the headers too.
+    return Guard(DropsUnread(app), token, own_hosts_only=own_hosts_only)
+
+
+class Classify:
+    """``POST /v1/classify``: one film or several, until the client has taken the answer."""
+
+    def __init__(self, workers: Workers, admission: Admission, most_seconds: float) -> None:
+        """Classify with workers, as far as there is room."""
+        self._workers, self._admission, self._most_seconds = workers, admission, most_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take the request on, or refuse it."""
+        request = Request(scope, receive)
+        wish = wishes(request)
+        room = self._admission.enter()
+        work: Future[dict[str, Any]] | None = None
+        begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            async with asyncio.timeout(self._most_seconds):
+                results = []
+                # A picture is larger than its film.
+                most = 1 if wish.picture else MOST_FILMS
+                # One after the other: the films of a request wait like those of others.
+                async for film in read_films(request, room, most=most):
+                    work = self._workers.submit(partial(answer, film=film, wish=wish))
+                    results.append(await _unless_gone(work, receive))
+                    room.hold(len(results[-1].get("picture", "")))
+                failed = all("error" in result for result in results)
+                response = JSONResponse({"results": results}, 422 if failed else 200)
+                # Room is held until the answer is taken: one that nobody takes fills memory too.
+                await response(scope, receive, send_noting)
+        except TimeoutError:
+            if begun:
+                return  # the connection ends with an answer that is not whole
+            raise Refusal(
+                504,
+                "TooSlow",
+                f"the request took more than {self._most_seconds:.0f} s; send fewer or smaller "
+                "films",
+            ) from None
+        finally:
+            _when_done(work, room.leave)
+
+
+async def _unless_gone(work: Future[dict[str, Any]], receive: Receive) -> dict[str, Any]:
+    """What a worker answers, unless the client goes away before.
+
+    Raises:
+        Refusal: it did; nobody will read it.
+    """
+    answered = asyncio.ensure_future(asyncio.wrap_future(work))
+    gone = asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait({answered, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if answered.done():
+            result: dict[str, Any] = answered.result()
+            return result
+        raise Refusal(400, "Disconnected", "the client went away")
+    finally:
+        for task in (answered, gone):
+            task.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _when_done(work: Future[Any] | None, leave: Callable[[], None]) -> None:
+    """Leave when no worker is at a film of the request: work that runs cannot be undone."""
+    if work is None or work.done():
+        leave()
+        return
+    loop = asyncio.get_running_loop()
+
+    def leave_soon(_: Future[Any]) -> None:
+        with suppress(RuntimeError):  # the server has ended
+            loop.call_soon_threadsafe(leave)
+
+    work.add_done_callback(leave_soon)
 
 
 def wishes(request: Request) -> Wish:

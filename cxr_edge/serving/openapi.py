@@ -57,7 +57,7 @@ def _classify() -> dict[str, Any]:
     wishes = {
         "force": "Answer also where the gate rejects the film.",
         "map": "Give the activation map with the answer.",
-        "picture": "Give the film back as PNG, for browsers that cannot show its format.",
+        "picture": "Give the film, one alone, back as PNG, for browsers that cannot show it.",
     }
     return {
         "summary": "Classify one film or several.",

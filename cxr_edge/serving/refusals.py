@@ -54,8 +54,6 @@ def too_large(most_bytes: int) -> Refusal:
         413,
         "TooLarge",
         f"a request may have {most_bytes // 1_000_000} MB in all; send fewer or smaller films",
-        # What is left of the body is not read, so the connection cannot be used again.
-        {"Connection": "close"},
     )
 
 

@@ -1,8 +1,10 @@
 """Who may ask, and what a browser may do with the answers."""
 
 import hmac
+import ipaddress
+from urllib.parse import urlsplit
 
-from starlette.requests import Request
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cxr_edge.serving.refusals import Refusal
@@ -27,10 +29,19 @@ _SCHEME = "bearer"
 class Guard:
     """Middleware: a token for the API, no requests of other sites' pages, headers on everything."""
 
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
-        """Guard an application; None asks for no token."""
+    def __init__(self, app: ASGIApp, token: str | None, *, own_hosts_only: bool) -> None:
+        """Guard an application.
+
+        Args:
+            app: whatever it answers, errors included.
+            token: asked for by the API; None asks for none.
+            own_hosts_only: answer only to the names of this device's own address. Without a token
+                another site could otherwise give its own name to that address and have a browser
+                ask as if it were this page ("DNS rebinding").
+        """
         self._app = app
         self._token = token.encode("ascii") if token is not None else None
+        self._own_hosts_only = own_hosts_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
@@ -46,21 +57,28 @@ class Guard:
                 ]
             await send(message)
 
-        refusal = self._refusal(Request(scope))
-        if refusal is not None:
-            await refusal.response()(scope, receive, send_guarded)
-            return
-        await self._app(scope, receive, send_guarded)
+        # The path as it was sent: an address put together from it has the client's Host in it.
+        refusal = self._refusal(scope["path"], Headers(scope=scope))
+        answering = self._app if refusal is None else refusal.response()
+        await answering(scope, receive, send_guarded)
 
-    def _refusal(self, request: Request) -> Refusal | None:
-        if not request.url.path.startswith(API):
+    def _refusal(self, path: str, headers: Headers) -> Refusal | None:
+        host = headers.get("host", "")
+        if self._own_hosts_only and not is_loopback(_name(f"//{host}")):
+            return Refusal(
+                403, "OtherHost", "ask by this device's own address, such as http://127.0.0.1"
+            )
+        if not path.startswith(API):
             return None
-        # Browsers say so; the page of another site could make a visitor's browser ask.
-        if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        # A browser says which page asks; those of other sites could use a visitor's browser.
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != host:
+            return Refusal(403, "OtherSite", "requests of other sites' pages are not answered")
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             return Refusal(403, "OtherSite", "requests of other sites' pages are not answered")
         if self._token is None:
             return None
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        scheme, _, given = headers.get("authorization", "").partition(" ")
         right = hmac.compare_digest(given.strip().encode("latin-1"), self._token)
         if scheme.lower() == _SCHEME and right:
             return None
@@ -70,3 +88,20 @@ class Guard:
             "send the server's token as 'Authorization: Bearer TOKEN'",
             {"WWW-Authenticate": "Bearer"},
         )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or name can mean this device alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _name(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:  # brackets that do not close
+        return ""

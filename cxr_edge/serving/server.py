@@ -5,20 +5,25 @@ import os
 import signal
 import socket
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cxr_edge.serving.app import PATHS
+from cxr_edge.serving.connections import Connection
 from cxr_edge.terminal import say
 from cxr_edge_runtime.errors import InvalidRequest
 
 # Seconds that requests under way may still take after SIGTERM.
 LAST_SECONDS = 130
 _BACKLOG = 128
+METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT")
 
 
 class RequestLog:
@@ -43,11 +48,16 @@ class RequestLog:
 
         try:
             await self._app(scope, receive, send_noting)
+        except Exception as error:
+            # Its words may hold a name; where it happened is what helps.
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            say(f"error: {type(error).__name__} at {Path(last.filename).name}:{last.lineno}")
         finally:
-            # Of a path that is no route's only that it is none: it may hold a patient's name.
-            route = scope["path"] if scope.get("endpoint") else "(unknown path)"
+            # Another method or path than those there are may be a patient's name.
+            method = scope["method"] if scope["method"] in METHODS else "(unknown method)"
+            route = scope["path"] if scope["path"] in PATHS else "(unknown path)"
             milliseconds = (time.monotonic() - started) * 1000
-            say(f"{scope['method']} {route} {status or 'no answer'} {milliseconds:.0f} ms")
+            say(f"{method} {route} {status or 'no answer'} {milliseconds:.0f} ms")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -83,12 +93,20 @@ class _Server(uvicorn.Server):
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Finish what was taken; when told so again, end without."""
+        if self.should_exit:
+            os._exit(128 + sig)  # a worker's thread would be waited for otherwise
+        self.should_exit = True
 
-def run(app: Starlette, listening: socket.socket) -> None:
+
+def run(app: ASGIApp, listening: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM; requests under way are finished."""
     settings: dict[str, Any] = {
+        "http": Connection,
+        "ws": "none",
         "access_log": False,
-        "log_level": logging.WARNING,
+        "log_level": logging.ERROR,
         "server_header": False,
         "date_header": False,
         "proxy_headers": False,

@@ -40,12 +40,13 @@ class _InMemory(MultiPartParser):
     spool_max_size = 2 * MOST_BYTES
 
 
-async def read_films(request: Request, room: Room) -> AsyncIterator[Film]:
+async def read_films(request: Request, room: Room, *, most: int) -> AsyncIterator[Film]:
     """The films of a request: the files of a form, or the whole body.
 
     Args:
         request: its body has not been read.
         room: the bytes that are read are held in it.
+        most: films there may be.
 
     Raises:
         Refusal: too large, damaged, without a film, or more than this server holds.
@@ -58,9 +59,7 @@ async def read_films(request: Request, room: Room) -> AsyncIterator[Film]:
         yield Film(_UNNAMED, content)
         return
     try:
-        form = await _InMemory(
-            request.headers, chunks, max_files=MOST_FILMS, max_fields=MOST_FILMS
-        ).parse()
+        form = await _InMemory(request.headers, chunks, max_files=most, max_fields=most).parse()
     except MultiPartException as error:
         raise Refusal(400, "InvalidForm", f"the form cannot be read: {error.message}") from None
     try:
@@ -83,17 +82,16 @@ def shown_name(name: str | None) -> str:
 
 
 async def _within_limits(request: Request, room: Room) -> AsyncGenerator[bytes, None]:
-    announced = _announced(request.headers.get("content-length"))
-    if announced > MOST_BYTES:
+    # Only what has come is held: what is announced may never come.
+    if _announced(request.headers.get("content-length")) > MOST_BYTES:
         raise too_large(MOST_BYTES)
-    room.hold(announced)
     n_bytes = 0
     try:
         async for chunk in request.stream():
             n_bytes += len(chunk)
             if n_bytes > MOST_BYTES:
                 raise too_large(MOST_BYTES)
-            room.hold(n_bytes)
+            room.hold(len(chunk))
             yield chunk
     except ClientDisconnect:
         raise Refusal(400, "Disconnected", "the client went away") from None

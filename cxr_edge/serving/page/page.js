@@ -13,6 +13,8 @@ const GATE_WORDS = {
   not_checked: "This model does not check whether an image is a chest X-ray.",
 };
 const RETRIES = 20;
+// Of a card's film, pixels: sharp on a screen of two pixels a point.
+const LONGEST = 680;
 const CSV = ["file", "label", "probability", "threshold", "gate", "reasons", "warnings", "error", "bundle", "notice"];
 
 let token = sessionStorage.getItem("token");
@@ -26,6 +28,9 @@ function headers() {
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
+// Whoever waits for a token goes on when there is one.
+let loggedIn = () => {};
+
 async function askModel() {
   let response;
   try {
@@ -38,6 +43,8 @@ async function askModel() {
   if (response.status === 401) {
     byId("model").textContent = "";
     byId("login-error").textContent = token ? "The device does not take this token." : "";
+    token = null;
+    sessionStorage.removeItem("token");
     byId("token").focus();
     return;
   }
@@ -47,11 +54,17 @@ async function askModel() {
   }
   model = await response.json();
   byId("model").textContent = `Model ${model.name} ${model.version} (${model.sha256.slice(0, 12)})`;
+  loggedIn();
 }
 
 byId("login").addEventListener("submit", (event) => {
   event.preventDefault();
-  token = byId("token").value.trim();
+  const given = byId("token").value.trim();
+  if (!/^[\x21-\x7e]+$/.test(given)) {
+    byId("login-error").textContent = "A token has letters, digits and signs, without spaces.";
+    return;
+  }
+  token = given;
   sessionStorage.setItem("token", token);
   askModel();
 });
@@ -91,40 +104,55 @@ async function work() {
   byId("work").hidden = false;
   running = new AbortController();
   done = 0;
-  while (waiting.length) {
-    const file = waiting.shift();
-    say(`Film ${done + 1} of ${done + 1 + waiting.length}: ${file.name}`);
-    byId("progress").value = done / (done + 1 + waiting.length);
-    await one(file, running.signal);
-    done += 1;
+  try {
+    while (waiting.length) {
+      const file = waiting.shift();
+      say(`Film ${done + 1} of ${done + 1 + waiting.length}: ${file.name}`);
+      byId("progress").value = done / (done + 1 + waiting.length);
+      await one(file, running.signal);
+      done += 1;
+    }
+  } finally {
+    say(`${done} ${done === 1 ? "film" : "films"} done.`);
+    running = null;
+    byId("work").hidden = true;
+    byId("tools").hidden = !rows.length;
   }
-  byId("progress").value = 1;
-  say(`${done} ${done === 1 ? "film" : "films"} done.`);
-  running = null;
-  byId("work").hidden = true;
-  byId("tools").hidden = !rows.length;
 }
 
 function say(words) {
-  byId("progress-words").textContent = words;
+  byId("status").textContent = words;
 }
 
 async function one(file, signal) {
-  const bitmap = await shown(file);
-  let result;
+  let result, shown = null;
   try {
-    result = await classify(file, !bitmap, signal);
+    await file.slice(0, 1).arrayBuffer();
+  } catch {
+    add({ file: file.name, error: { message: "The browser cannot read this file; is it a folder, or gone?" } });
+    return;
+  }
+  shown = await small(file);
+  try {
+    result = await classify(file, !shown, signal);
   } catch (error) {
     const words = signal.aborted ? "Stopped before it was done." :
       error instanceof TypeError ? "The device does not answer. Is it on, and is the server running?" :
       error.message;
-    result = { file: file.name, error: { kind: "NotDone", message: words } };
+    result = { error: { message: words } };
   }
-  result.file = file.name;
+  let picture = file;
+  if (result.picture) {
+    picture = fromBase64(result.picture);
+    shown = await small(picture);
+    delete result.picture;
+  }
+  add({ ...result, file: file.name }, shown, picture);
+}
+
+function add(result, film = null, picture = null) {
   rows.push(result);
-  const film = bitmap || (result.picture ? await shown(fromBase64(result.picture)) : null);
-  delete result.picture;
-  byId("results").prepend(card(result, film));
+  byId("results").prepend(card(result, film, picture));
 }
 
 async function classify(file, picture, signal) {
@@ -143,20 +171,40 @@ async function classify(file, picture, signal) {
       await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
       continue;
     }
-    if (response.status === 401) askModel();
+    if (response.status === 401) {
+      const known = new Promise((resolve, reject) => {
+        loggedIn = resolve;
+        signal.addEventListener("abort", () => reject(new Error("stopped")));
+      });
+      say("Waiting for the device's token.");
+      askModel();
+      await known;
+      continue;
+    }
     const answer = await response.json();
     if (answer.results) return answer.results[0];
     throw new Error(answer.error ? answer.error.message : `The device answered ${response.status}.`);
   }
 }
 
-// What a browser can decode itself need not come back as a picture.
-async function shown(blob) {
+// A film as large as a card shows it; null where the browser cannot decode it. Many films at full
+// size would fill the memory of a phone.
+async function small(blob) {
+  let film;
   try {
-    return await createImageBitmap(blob);
+    film = await createImageBitmap(blob);
   } catch {
     return null;
   }
+  const scale = Math.min(1, LONGEST / Math.max(film.width, film.height));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(scale * film.width));
+  canvas.height = Math.max(1, Math.round(scale * film.height));
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(film, 0, 0, canvas.width, canvas.height);
+  film.close();
+  return canvas;
 }
 
 function fromBase64(text) {
@@ -166,7 +214,7 @@ function fromBase64(text) {
 
 // --- showing answers ----------------------------------------------------------------------------
 
-function card(result, film) {
+function card(result, film, picture) {
   const item = byId("card").content.firstElementChild.cloneNode(true);
   const part = (selector) => item.querySelector(selector);
   part("h3").textContent = result.file;
@@ -178,13 +226,14 @@ function card(result, film) {
     const slider = part(".map input");
     const map = result.activation_map;
     part(".map").hidden = part(".legend").hidden = !map;
-    if (map) part(".legend").textContent = `orange: for ${model ? model.positive_label : "PNEUMONIA"}, blue: against`;
+    slider.setAttribute("aria-label", `Heat map of ${result.file}`);
+    part(".legend").textContent = `orange: for ${positive()}, blue: against`;
     const overlay = map ? coloured(map) : null;
     const draw = () => paint(canvas, film, overlay, slider.value / 100);
     slider.addEventListener("input", draw);
     draw();
     button.setAttribute("aria-label", `Show ${result.file} in its own size`);
-    button.addEventListener("click", () => enlarge(canvas));
+    button.addEventListener("click", () => enlarge(result.file, picture, overlay, slider.value / 100));
   } else {
     button.hidden = part(".map").hidden = part(".legend").hidden = true;
   }
@@ -198,16 +247,15 @@ function card(result, film) {
   }
   const verdict = result.gate.verdict;
   part(".label").textContent = result.label || "No answer";
-  if (result.label) item.classList.add(result.label);
+  if (result.label) item.classList.add(result.label === positive() ? "positive" : "negative");
   const percent = (share) => `${(100 * share).toFixed(1)}%`;
   const scale = part(".scale");
   scale.hidden = result.probability === null;
   if (result.probability !== null) {
-    const name = model ? model.positive_label : "PNEUMONIA";
     part(".bar").style.width = percent(result.probability);
     part(".threshold").style.left = `calc(${percent(result.threshold)} - 1.5px)`;
     scale.setAttribute("role", "img");
-    const words = `Probability of ${name} ${percent(result.probability)}, threshold ${percent(result.threshold)}`;
+    const words = `Probability of ${positive()} ${percent(result.probability)}, threshold ${percent(result.threshold)}`;
     scale.setAttribute("aria-label", words);
     part(".numbers").textContent = words;
   }
@@ -219,6 +267,10 @@ function card(result, film) {
     part(".reasons").append(line);
   }
   return item;
+}
+
+function positive() {
+  return model ? model.positive_label : "PNEUMONIA";
 }
 
 // The map at its own few cells; the canvas smooths it when it is enlarged.
@@ -247,15 +299,20 @@ function paint(canvas, film, overlay, opacity) {
   context.drawImage(overlay, 0, 0, canvas.width, canvas.height);
 }
 
-function enlarge(canvas) {
-  const copy = document.createElement("canvas");
-  copy.width = canvas.width;
-  copy.height = canvas.height;
-  copy.getContext("2d").drawImage(canvas, 0, 0);
-  byId("large-film").replaceChildren(copy);
+async function enlarge(name, picture, overlay, opacity) {
+  const film = await createImageBitmap(picture);
+  const canvas = document.createElement("canvas");
+  canvas.width = film.width;
+  canvas.height = film.height;
+  paint(canvas, film, overlay, opacity);
+  film.close();
+  byId("large-film").setAttribute("aria-label", `${name} in its own size`);
+  byId("large-film").replaceChildren(canvas);
   byId("large").showModal();
+  byId("large-film").focus();
 }
 byId("large-close").addEventListener("click", () => byId("large").close());
+byId("large").addEventListener("close", () => byId("large-film").replaceChildren());
 
 // --- CSV, clearing, theme -----------------------------------------------------------------------
 
@@ -294,6 +351,8 @@ byId("clear").addEventListener("click", () => {
   rows.length = 0;
   byId("results").replaceChildren();
   byId("tools").hidden = true;
+  say("");
+  byId("files").focus();
 });
 
 const theme = byId("theme");

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from cxr_edge.commands.serve import is_loopback, read_token
+from cxr_edge.commands.serve import read_token
+from cxr_edge.serving.security import is_loopback
 from cxr_edge_runtime.errors import InvalidRequest
 
 TOKEN = "0123456789abcdef"

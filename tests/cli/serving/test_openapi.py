@@ -30,8 +30,8 @@ def test_answers_are_as_described(serve: Serve) -> None:
     )
     films = [("film", (path.name, path.read_bytes())) for path in sorted(SAMPLES.glob("*.jpeg"))]
     films.append(("film", ("notes.txt", b"no film")))
-    for query in ("", "?map=true&picture=true&force=true"):
-        answers.validate(client.post(f"/v1/classify{query}", files=films).json())
+    for query, sent in (("", films), ("?map=true&picture=true&force=true", films[:1])):
+        answers.validate(client.post(f"/v1/classify{query}", files=sent).json())
     model = {"$ref": "#/components/schemas/Model", "components": document["components"]}
     jsonschema_rs.validator_for(model).validate(client.get("/v1/model").json())
 

@@ -81,7 +81,7 @@ def test_slider_shows_and_hides_the_map(page: playwright.Page, tmp_path: Path) -
     page.set_viewport_size({"width": 1200, "height": 1500})  # nothing is scrolled below the notice
     page.set_input_files("#files", PHANTOM)
     [card] = cards(page, 1)
-    slider = card.get_by_label("Heat map")
+    slider = card.get_by_role("slider")
     colour = []
     for opacity in (0, 100):
         slider.fill(str(opacity))
@@ -115,15 +115,44 @@ def test_bad_file_and_dicom_among_others(page: playwright.Page, tmp_path: Path) 
     assert last.locator("canvas").is_visible()
 
 
-def test_film_is_shown_in_its_own_size(page: playwright.Page) -> None:
-    page.set_input_files("#files", PHANTOM)
+def test_film_is_shown_in_its_own_size_below_the_notice(
+    page: playwright.Page, tmp_path: Path
+) -> None:
+    film = tmp_path / "large.png"
+    Image.fromarray(noisy_gradient((1700, 1500), seed=0)).save(film)
+    page.set_viewport_size({"width": 800, "height": 600})
+    page.set_input_files("#files", film)
     [card] = cards(page, 1)
     card.locator(".film").click()
-    with Image.open(PHANTOM) as image:
-        box = page.locator("#large-film canvas").bounding_box()
-        assert (box["width"], box["height"]) == image.size
-    page.get_by_role("button", name="Close").click()
+    canvas = page.locator("#large-film canvas")
+    before = canvas.bounding_box()
+    assert (before["width"], before["height"]) == (1700, 1500)
+    notice = page.locator("dialog .notice")
+    assert notice.is_visible()
+    assert before["y"] >= notice.bounding_box()["y"] + notice.bounding_box()["height"] - 1
+    page.keyboard.press("PageDown")
+    canvas.page.wait_for_timeout(500)
+    assert canvas.bounding_box()["y"] < before["y"]
+    page.keyboard.press("Escape")
     assert not page.locator("#large").is_visible()
+
+
+def test_card_of_the_model_leaves_the_answers_alone(page: playwright.Page) -> None:
+    page.set_input_files("#files", PHANTOM)
+    cards(page, 1)
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Model card").click()
+    opened.value.get_by_role("heading", name="Bias, risks and limitations").wait_for()
+    assert page.locator("#results > li").count() == 1
+
+
+def test_every_film_says_when_it_is_done_and_its_slider_whose_it_is(page: playwright.Page) -> None:
+    page.set_input_files("#files", PHANTOM)
+    [card] = cards(page, 1)
+    page.get_by_role("status").get_by_text("1 film done.").wait_for()
+    assert card.get_by_role("slider", name=f"Heat map of {PHANTOM.name}").is_visible()
+    page.get_by_role("button", name="Clear", exact=True).click()
+    assert page.locator(":focus").get_attribute("id") == "files"
 
 
 def test_answers_are_saved_as_csv(page: playwright.Page, tmp_path: Path) -> None:
@@ -155,7 +184,7 @@ def test_page_can_be_used_with_the_keyboard(page: playwright.Page) -> None:
             reached.add(focused.get_attribute("id") or focused.get_attribute("class") or "link")
         page.keyboard.press("Tab")
     assert {"files", "theme", "csv", "clear", "film"} <= reached
-    slider = card.get_by_label("Heat map")
+    slider = card.get_by_role("slider")
     before = slider.input_value()
     slider.press("ArrowLeft")
     assert slider.input_value() != before
@@ -180,13 +209,16 @@ def test_token_is_asked_for_and_used(browser: playwright.Browser) -> None:
     ):
         page = context.new_page()
         page.goto(server.address)
+        page.set_input_files("#files", PHANTOM)  # waits for the token
+        page.get_by_label("Token of this device").fill("nö token")
+        page.get_by_role("button", name="Use it").click()
+        page.get_by_text("A token has letters").wait_for()
         page.get_by_label("Token of this device").fill("wrong")
         page.get_by_role("button", name="Use it").click()
         page.get_by_text("does not take this token").wait_for()
         page.get_by_label("Token of this device").fill(TOKEN)
         page.get_by_role("button", name="Use it").click()
         page.locator("#model", has_text="mobilenetv2").wait_for()
-        page.set_input_files("#files", PHANTOM)
         [card] = cards(page, 1)
         assert card.locator(".label").inner_text() in ("NORMAL", "PNEUMONIA")
 

@@ -1,6 +1,8 @@
 import json
 import signal
+import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -68,10 +70,76 @@ def test_what_was_taken_is_finished_when_the_server_stops(number: int) -> None:
         with urllib.request.urlopen(f"{server.address}/healthz", timeout=30):
             pass  # what was sent before this has been read by now
         server.process.send_signal(number)
+        time.sleep(1)  # far longer than a server that does not wait
         gone.set()
         assert answer.result()["results"][0]["label"]
         server.process.wait(60)
         assert server.process.returncode == 0
+
+
+SLOW = (
+    "import sys, time, cxr_edge.serving.answers as a; fast = a.decode_grey; "
+    "a.decode_grey = lambda *x, **y: "
+    "(print('decoding', file=sys.stderr), time.sleep({seconds}), fast(*x, **y))[-1]; "
+)
+
+
+def test_second_signal_ends_at_once() -> None:
+    with (
+        running_server("--threads", 1, before=SLOW.format(seconds=60)) as server,
+        ThreadPoolExecutor(1) as clients,
+    ):
+        lost = clients.submit(post, server.address, PHANTOM.read_bytes())
+        assert server.process.stderr is not None
+        assert server.process.stderr.readline() == "decoding\n"
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == 128 + signal.SIGTERM
+        with pytest.raises((urllib.error.URLError, ConnectionError)):
+            lost.result()
+
+
+def test_film_of_a_client_that_went_away_makes_room() -> None:
+    content = PHANTOM.read_bytes()
+    head = b"POST /v1/classify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n"
+    with running_server("--threads", 1, before=SLOW.format(seconds=2)) as server:
+        host, port = server.address.removeprefix("http://").split(":")
+        for _ in range(17):  # all that one worker lets wait
+            with socket.create_connection((host, int(port))) as connection:
+                connection.sendall(head % len(content) + content)
+        time.sleep(0.5)
+        assert post(server.address, content)["results"][0]["label"]
+        server.stop()
+    # One film was under way; those of the others were dropped from the queue.
+    assert server.said.count("decoding") <= 4
+
+
+def test_methods_and_errors_leave_no_name_in_the_log() -> None:
+    broken = (
+        "import cxr_edge.serving.answers as a\n"
+        "def decode(*x, name, **y): raise RuntimeError(name)\n"
+        "a.decode_grey = decode\n"
+    )
+    form = (
+        b'--x\r\nContent-Disposition: form-data; name="film"; filename="anna.jpeg"\r\n\r\nx'
+        b"\r\n--x--\r\n"
+    )
+    with running_server(before=broken) as server:
+        request = urllib.request.Request(f"{server.address}/healthz", method="ANNA")
+        for failing in (
+            lambda: urllib.request.urlopen(request, timeout=20),
+            lambda: post(
+                server.address, form, **{"Content-Type": "multipart/form-data; boundary=x"}
+            ),
+        ):
+            with pytest.raises(urllib.error.HTTPError):
+                failing()
+        server.stop()
+    said = "\n".join(server.said)
+    assert "(unknown method) /healthz 405" in said
+    assert "error: RuntimeError at <string>:2" in said
+    assert "anna" not in said.lower()
 
 
 def test_token_of_the_environment_is_asked_for() -> None:
