@@ -99,7 +99,7 @@ def make_app(
     )
     app.router.redirect_slashes = False  # it would send a client to the host that the client named
     # Outside of everything: errors have the headers too.
-    return Guard(DropsUnread(app), token, own_hosts_only=own_hosts_only)
+    return DropsUnread(Guard(app, token, own_hosts_only=own_hosts_only))
 
 
 class Classify:
@@ -120,6 +120,10 @@ class Classify:
         async def send_noting(message: Message) -> None:
             nonlocal begun
             begun = True
+            if message["type"] == "http.response.body":
+                # uvicorn waits for the client before a message, not after: so one more follows.
+                await send({**message, "more_body": True})
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
             await send(message)
 
         try:

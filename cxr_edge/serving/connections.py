@@ -10,6 +10,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 MOST_CONNECTIONS = 256
 # Seconds without a byte from a client that has something to say, or without one taken by it.
 STALLED_S = 10.0
+# Seconds from the first byte of a request's head to its last.
+HEAD_S = 30.0
 
 
 class Connection(H11Protocol):
@@ -17,10 +19,15 @@ class Connection(H11Protocol):
 
     most = MOST_CONNECTIONS
     stalled_s = STALLED_S
+    head_s = HEAD_S
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, unless there are as many as may be."""
-        self._heard, self._unsent = time.monotonic(), 0
+        self._heard = time.monotonic()
+        self._head_began: float | None = self._heard
+        # The request whose answer was being sent when it was last looked at, and what was left.
+        self._answered: Any = None
+        self._unsent = 0
         self._timer: asyncio.TimerHandle | None = None
         if len(self.connections) >= self.most:
             self.transport = transport
@@ -36,23 +43,51 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Note that the client is not silent."""
+        """Note that the client is not silent, and when a request's head began."""
         self._heard = time.monotonic()
+        before = self.cycle
+        if self._head_began is None and (before is None or before.response_complete):
+            self._head_began = self._heard
         super().data_received(data)
+        if self.cycle is not before:
+            self._head_began = None
+
+    def on_response_complete(self) -> None:
+        """Note that from now on the client may be silent."""
+        self._heard = time.monotonic()
+        super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, unless an answer has begun already."""
+        cycle = self.cycle
+        if cycle is not None and cycle.response_started and not cycle.response_complete:
+            self.transport.abort()
+            return
+        super().send_400_response(msg)
 
     def _watch(self) -> None:
         """End a connection whose client has stalled; look again in a moment."""
-        unsent = self.transport.get_write_buffer_size()
-        deaf = bool(unsent) and unsent >= self._unsent > 0
-        silent = self._is_awaited() and time.monotonic() - self._heard > self.stalled_s
-        if deaf or silent:
+        now, unsent = time.monotonic(), self.transport.get_write_buffer_size()
+        if not self._is_awaited(unsent):
+            self._heard = now  # a client that waits for its answer is not silent
+        deaf = self.cycle is self._answered and unsent >= self._unsent > 0
+        silent = now - self._heard > self.stalled_s
+        slow = self._head_began is not None and now - self._head_began > self.head_s
+        if deaf or slow or (silent and not self._is_answered()):
             # close() would wait for the client to take what is left.
             self.transport.abort()
             return
-        self._unsent = unsent
+        if silent:
+            # The system may still be sending the end of the answer, which abort() would lose.
+            self.transport.close()
+            return
+        self._answered, self._unsent = self.cycle, unsent
         self._timer = asyncio.get_running_loop().call_later(self.stalled_s, self._watch)
 
-    def _is_awaited(self) -> bool:
-        """Whether the next byte must come from the client: a request's head or its body."""
+    def _is_awaited(self, unsent: int) -> bool:
+        """Whether the next byte must come from the client: of a head or of a body."""
         cycle: Any = self.cycle
-        return cycle is None or (cycle.more_body and not cycle.response_complete)
+        return cycle is None or cycle.more_body or (self._is_answered() and not unsent)
+
+    def _is_answered(self) -> bool:
+        return self.cycle is not None and bool(self.cycle.response_complete)

@@ -63,18 +63,22 @@ class Guard:
         await answering(scope, receive, send_guarded)
 
     def _refusal(self, path: str, headers: Headers) -> Refusal | None:
-        host = headers.get("host", "")
-        if self._own_hosts_only and not is_loopback(_name(f"//{host}")):
+        host = headers.get("host")
+        # Every browser sends one.
+        if self._own_hosts_only and host is not None and not is_loopback(_name(f"//{host}")):
             return Refusal(
                 403, "OtherHost", "ask by this device's own address, such as http://127.0.0.1"
             )
         if not path.startswith(API):
             return None
         # A browser says which page asks; those of other sites could use a visitor's browser.
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
-            return Refusal(403, "OtherSite", "requests of other sites' pages are not answered")
-        if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        # Where the network has no TLS browsers leave the first out. Behind a proxy Host may be
+        # another than the page's, and the first says more.
+        other = site in ("cross-site", "same-site") or (
+            site is None and origin is not None and origin.partition("://")[2] != host
+        )
+        if other:
             return Refusal(403, "OtherSite", "requests of other sites' pages are not answered")
         if self._token is None:
             return None

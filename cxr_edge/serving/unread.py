@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Of a body that nobody wants: a client that is still sending reads no answer, and one that sends
 # without end gets none.
-MOST_DROPPED_BYTES, MOST_DROPPED_S = 100_000_000, 10.0
+MOST_DROPPED_BYTES, MOST_DROPPED_S = 100_000_000, 60.0
 
 
 class DropsUnread:

@@ -28,8 +28,12 @@ class Workers:
         self._pool = ThreadPoolExecutor(threads, "worker", initializer=self._begin)
 
     def submit(self, work: Callable[[Classifier], T]) -> Future[T]:
-        """Have work done by the next thread that is free."""
-        return self._pool.submit(lambda: work(self._own.classifier))
+        """Have work done by the next free thread; what is cancelled is let go of at once."""
+        # The pool would keep it, with its film, until a thread is free.
+        kept = [work]
+        future = self._pool.submit(lambda: kept.pop()(self._own.classifier))
+        future.add_done_callback(lambda done: kept.clear() if done.cancelled() else None)
+        return future
 
     def close(self) -> None:
         """Finish what was taken, then end the threads."""

@@ -97,7 +97,7 @@ byId("stop").addEventListener("click", () => {
 
 function take(files) {
   waiting.push(...files);
-  if (!running) work();
+  if (!running && waiting.length) work();
 }
 
 async function work() {
@@ -109,8 +109,12 @@ async function work() {
       const file = waiting.shift();
       say(`Film ${done + 1} of ${done + 1 + waiting.length}: ${file.name}`);
       byId("progress").value = done / (done + 1 + waiting.length);
-      await one(file, running.signal);
-      done += 1;
+      try {
+        await one(file, running.signal);
+      } catch {
+        add({ file: file.name, error: { message: "This browser cannot show the answer; is its memory full?" } });
+      }
+      if (!running.signal.aborted) done += 1;
     }
   } finally {
     say(`${done} ${done === 1 ? "film" : "films"} done.`);
@@ -160,12 +164,15 @@ async function classify(file, picture, signal) {
   const form = new FormData();
   form.append("film", file, file.name);
   for (let tried = 0; ; tried += 1) {
-    const response = await fetch(address, {
-      method: "POST",
-      headers: headers(),
-      body: form,
-      signal,
-    });
+    let response;
+    try {
+      response = await fetch(address, { method: "POST", headers: headers(), body: form, signal });
+    } catch (error) {
+      // A busy device may end a connection before the film is through.
+      if (signal.aborted || tried > 0) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      continue;
+    }
     if (response.status === 503 && tried < RETRIES) {
       const seconds = Number(response.headers.get("Retry-After")) || 1;
       await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
@@ -177,11 +184,12 @@ async function classify(file, picture, signal) {
         signal.addEventListener("abort", () => reject(new Error("stopped")));
       });
       say("Waiting for the device's token.");
+      byId("login").hidden = false;
       askModel();
       await known;
       continue;
     }
-    const answer = await response.json();
+    const answer = await response.json().catch(() => ({}));
     if (answer.results) return answer.results[0];
     throw new Error(answer.error ? answer.error.message : `The device answered ${response.status}.`);
   }

@@ -1,5 +1,6 @@
 """Connections that stall, on sockets: what no well-behaved client does."""
 
+import io
 import json
 import socket
 import time
@@ -7,13 +8,18 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from serving import PHANTOM, Server, running_server
 
 HEAD = b"POST /v1/classify HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 # The server's limits, made short.
-SETTINGS = "import cxr_edge.serving.connections as c; c.Connection.stalled_s = 0.5; "
+SETTINGS = (
+    "import cxr_edge.serving.connections as c; "
+    "c.Connection.stalled_s = 0.5; c.Connection.head_s = 2.0; "
+)
 FEW = SETTINGS + "c.Connection.most = 8; "
 
 
@@ -55,32 +61,97 @@ def test_client_that_says_no_more_is_let_go(server: Server, sent: bytes) -> None
     assert healthy(server)
 
 
-def test_client_that_takes_no_answer_is_let_go_and_its_room_is_free(server: Server) -> None:
-    film = PHANTOM.read_bytes()
-    deaf = []
-    for _ in range(17):  # all that one worker lets wait
-        connection = connected(server)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        request = HEAD.replace(b"classify ", b"classify?picture=true&force=true ")
-        connection.sendall(request + b"Content-Length: %d\r\n\r\n" % len(film) + film)
-        deaf.append(connection)
-    for _ in range(100):
-        request = urllib.request.Request(f"{server.address}/v1/classify", film, method="POST")
-        try:
-            with urllib.request.urlopen(request, timeout=20) as response:
-                assert response.status == 200
-                break
-        except urllib.error.HTTPError as error:
-            assert error.code == 503  # none is left: some have not been found out yet
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"G"),
+        (b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b""),
+        (HEAD.replace(b"127.0.0.1", b"evil.example") + b"Content-Length: 9\r\n\r\n", b"x"),
+    ],
+    ids=["begins another", "says no more", "refused with a body to come"],
+)
+def test_client_that_stalls_after_an_answer_is_let_go(
+    server: Server, first: bytes, then: bytes
+) -> None:
+    with connected(server) as connection:
+        connection.sendall(first)
+        time.sleep(0.2)
+        connection.sendall(then)
+        assert ended(connection)
+
+
+def test_head_that_comes_by_drops_has_an_end(server: Server) -> None:
+    with connected(server) as connection, pytest.raises(ConnectionError):
+        for _ in range(200):
+            connection.sendall(b"G")
             time.sleep(0.1)
-    else:
-        raise AssertionError("their room was never free again")
-    for connection in deaf:
-        connection.close()
+
+
+def test_steady_upload_and_steady_reader_are_not_cut(server: Server) -> None:
+    film = PHANTOM.read_bytes()
+    part = len(film) // 8 + 1
+    with connected(server) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        head = HEAD.replace(b"classify ", b"classify?picture=true&force=true ")
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(film))
+        for start in range(0, len(film), part):
+            connection.sendall(film[start : start + part])
+            time.sleep(0.2)
+        answer = b""
+        while b"}]}" not in answer[-8:]:
+            received = connection.recv(16384)
+            assert received
+            answer += received
+            time.sleep(0.05)
+
+
+def test_client_that_takes_no_answer_keeps_its_room_until_it_is_let_go() -> None:
+    # Larger than what the system holds for a connection.
+    noise = np.random.default_rng(0).integers(0, 256, (2600, 2600), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "PNG", compress_level=0)
+    film = buffer.getvalue()
+    head = HEAD.replace(b"classify ", b"classify?picture=true&force=true ")
+    statuses = []
+    with running_server("--threads", 2, before=SETTINGS.replace("0.5", "8")) as server:
+        deaf = []
+        for _ in range(14):  # their bytes are more than what is held at once
+            connection = connected(server)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(film) + film)
+            deaf.append(connection)
+        for _ in range(600):
+            request = urllib.request.Request(f"{server.address}/v1/classify", film, method="POST")
+            try:
+                with urllib.request.urlopen(request, timeout=60) as response:
+                    statuses.append(response.status)
+            except urllib.error.HTTPError as error:
+                statuses.append(error.code)
+            if 503 in statuses and statuses[-1] == 200:
+                break
+            time.sleep(0.05)
+        for connection in deaf:
+            connection.close()
+    assert 503 in statuses
+    assert statuses[-1] == 200
+
+
+def test_damaged_chunk_after_a_refusal_ends_the_connection_quietly(server: Server) -> None:
+    with connected(server) as connection:
+        connection.sendall(
+            b"POST /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"1\r\nx\r\n"
+        )
+        time.sleep(0.2)
+        connection.sendall(b"ZZZZ\r\n")
+        assert ended(connection)
+    assert healthy(server)
 
 
 def test_only_so_many_connections_are_taken() -> None:
-    with running_server("--threads", 1, before=FEW.replace("0.5", "60")) as server:
+    with running_server(
+        "--threads", 1, before=FEW.replace("0.5", "60").replace("2.0", "60")
+    ) as server:
         silent = [connected(server) for _ in range(8)]
         with pytest.raises((urllib.error.URLError, ConnectionError)):
             healthy(server)

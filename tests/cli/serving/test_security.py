@@ -65,7 +65,7 @@ def test_own_names_are_answered(serve: Serve, host: str) -> None:
     assert client.get("/v1/model", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "[", "", "0.0.0.0"])
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "[", "0.0.0.0"])
 def test_other_names_for_this_device_are_refused(serve: Serve, host: str) -> None:
     client = serve(own_hosts_only=True)
     for path in ("/v1/model", "/", "/page.js"):
@@ -77,9 +77,14 @@ def test_page_of_another_origin_is_refused_and_its_own_is_answered(serve: Serve)
     client = serve()
     for origin, status in (
         ("http://evil.example", 403), ("null", 403), ("http://testserver:81", 403),
-        ("http://testserver", 200), ("https://testserver", 200),
+        ("http://testserver", 200), ("https://testserver", 200), ("http://[", 403), ("", 403),
     ):  # fmt: skip
         assert client.get("/v1/model", headers={"Origin": origin}).status_code == status
+
+
+def test_browser_that_says_it_is_its_own_page_is_believed_behind_a_proxy(serve: Serve) -> None:
+    headers = {"Origin": "https://films.example.org", "Sec-Fetch-Site": "same-origin"}
+    assert serve().get("/v1/model", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
