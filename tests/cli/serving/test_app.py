@@ -1,3 +1,4 @@
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -6,8 +7,12 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 from cxr_edge.serving import app
+from cxr_edge.serving.admission import Admission
+from cxr_edge.serving.refusals import Refusal
+from cxr_edge.serving.workers import Workers
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.manifest import NOTICE
@@ -174,3 +179,40 @@ def test_room_of_a_request_that_took_too_long_is_free_when_its_film_is_done(
             break
         time.sleep(0.02)
     assert last == 200
+
+
+def test_room_is_held_until_the_answer_is_taken(shipped: Bundle) -> None:
+    workers = Workers(lambda: Classifier(shipped), threads=1)
+    admission = Admission(requests=1, n_bytes=10_000_000)
+    sent: list[Message] = []
+
+    async def ask() -> None:
+        taken, waiting = asyncio.Event(), asyncio.Event()
+        body = [{"type": "http.request", "body": PHANTOM.read_bytes(), "more_body": False}]
+
+        async def receive() -> Message:
+            if body:
+                return body.pop()
+            await asyncio.sleep(60)
+            raise AssertionError
+
+        async def send(message: Message) -> None:
+            # As uvicorn: what comes before is on its way, the client is waited for here.
+            if message["type"] == "http.response.body" and sent[-1]["type"] == message["type"]:
+                waiting.set()
+                await taken.wait()
+            sent.append(message)
+
+        scope = {"type": "http", "headers": [], "query_string": b"", "method": "POST", "path": "/"}
+        asked = asyncio.create_task(app.Classify(workers, admission, 60)(scope, receive, send))
+        await asyncio.wait_for(waiting.wait(), 30)
+        with pytest.raises(Refusal, match="as many requests"):
+            admission.enter()
+        taken.set()
+        await asked
+        admission.enter()
+
+    asyncio.run(ask())
+    assert [message.get("more_body") for message in sent] == [None, True, False]
+    assert b'"label"' in sent[1]["body"]
+    workers.close()
