@@ -42,6 +42,8 @@ _PAGE = {
 }
 # All there are.
 PATHS = frozenset({*_PAGE, "/v1/classify", "/v1/model", "/healthz", "/openapi.json", "/model"})
+# An answer that fits into what uvicorn sends without waiting for the client.
+_LARGE = 50_000
 _YES, _NO = ("1", "true"), ("0", "false")
 
 
@@ -120,7 +122,7 @@ class Classify:
         async def send_noting(message: Message) -> None:
             nonlocal begun
             begun = True
-            if message["type"] == "http.response.body":
+            if len(message.get("body", b"")) > _LARGE:
                 # uvicorn waits for the client before a message, not after: so one more follows.
                 await send({**message, "more_body": True})
                 message = {"type": "http.response.body", "body": b"", "more_body": False}
