@@ -203,7 +203,11 @@ def test_room_is_held_until_the_answer_is_taken(shipped: Bundle) -> None:
                 await taken.wait()
             sent.append(message)
 
-        scope = {"type": "http", "headers": [], "query_string": b"", "method": "POST", "path": "/"}
+        # With the picture the answer is larger than what is sent without waiting.
+        query = b"picture=true&force=true"
+        scope = {
+            "type": "http", "headers": [], "query_string": query, "method": "POST", "path": "/",
+        }  # fmt: skip
         asked = asyncio.create_task(app.Classify(workers, admission, 60)(scope, receive, send))
         await asyncio.wait_for(waiting.wait(), 30)
         with pytest.raises(Refusal, match="as many requests"):
