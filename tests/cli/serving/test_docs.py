@@ -45,7 +45,8 @@ def test_unit_gives_no_rights_and_lets_requests_be_finished() -> None:
     assert service["DynamicUser"] == service["NoNewPrivileges"] == "yes"
     assert service["ProtectSystem"] == "strict"
     assert service["CapabilityBoundingSet"] == ""
-    assert service["MemoryMax"] == "400M"
+    assert service["MemoryMax"] == "460M"
+    assert "--threads 2" in service["ExecStart"]
     assert int(service["TimeoutStopSec"]) > LAST_SECONDS > MOST_SECONDS
 
 
