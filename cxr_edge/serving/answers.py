@@ -2,6 +2,7 @@
 
 import base64
 import io
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +41,6 @@ def answer(classifier: Classifier, film: Film, wish: Wish) -> dict[str, Any]:
     Beside the fields of ``classify --json`` there may be ``activation_map``, with ``height``,
     ``width`` and ``values`` row by row, and ``picture``, a PNG in base64.
     """
-    import time
-
     started = time.perf_counter()
     try:
         with alone(n_bytes=len(film.content)):

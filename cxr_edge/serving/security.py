@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cxr_edge.serving.middleware import HttpMiddleware
 from cxr_edge.serving.refusals import Refusal
 
 API = "/v1/"
@@ -26,7 +27,7 @@ HEADERS = {
 _SCHEME = "bearer"
 
 
-class Guard:
+class Guard(HttpMiddleware):
     """Middleware: a token for the API, no requests of other sites' pages, headers on everything."""
 
     def __init__(self, app: ASGIApp, token: str | None, *, own_hosts_only: bool) -> None:
@@ -39,15 +40,12 @@ class Guard:
                 another site could otherwise give its own name to that address and have a browser
                 ask as if it were this page ("DNS rebinding").
         """
-        self._app = app
+        super().__init__(app)
         self._token = token.encode("ascii") if token is not None else None
         self._own_hosts_only = own_hosts_only
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":

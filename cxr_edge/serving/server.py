@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cxr_edge.serving.app import PATHS
 from cxr_edge.serving.connections import Connection
+from cxr_edge.serving.middleware import HttpMiddleware
 from cxr_edge.terminal import say
 from cxr_edge_runtime.errors import InvalidRequest
 
@@ -27,18 +28,11 @@ _BACKLOG = 128
 METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT")
 
 
-class RequestLog:
+class RequestLog(HttpMiddleware):
     """Middleware: a line a request on standard error, without anything that a client named."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Log the requests of an application."""
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, then say how it ended."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         started, status = time.monotonic(), 0
 
         async def send_noting(message: Message) -> None:

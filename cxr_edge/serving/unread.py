@@ -2,25 +2,20 @@
 
 import asyncio
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
+
+from cxr_edge.serving.middleware import HttpMiddleware
 
 # Of a body that nobody wants: a client that is still sending reads no answer, and one that sends
 # without end gets none.
 MOST_DROPPED_BYTES, MOST_DROPPED_S = 100_000_000, 60.0
 
 
-class DropsUnread:
+class DropsUnread(HttpMiddleware):
     """Middleware: drops what is left of a body, within limits, then ends the connection."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Drop what an application leaves."""
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on; the last part of an answer waits until the body is done with."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         whole = False
 
         async def receive_noting() -> Message:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cxr_edge_runtime.errors import InvalidRequest
 
-# .STEM-XXXXXXXX.SUFFIX, the eight characters being tempfile's.
+# A dot, the stem, a dash, eight characters of tempfile's, the suffix.
 _TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.[^.]*)?")
 
 
