@@ -38,6 +38,33 @@ def check_replaceable(path: Path) -> None:
         )
 
 
+def result_row(name: str, result: Result, bundle: Bundle) -> dict[str, str | float | None]:
+    """One image's result by column; what it does not have is None.
+
+    Args:
+        name: of the image.
+        result: what came of it.
+        bundle: that was asked.
+    """
+    row: dict[str, str | float | None] = dict.fromkeys(CSV_COLUMNS)
+    # Bytes of a name that are not UTF-8 become escapes.
+    row |= {
+        "file": os.fsencode(name).decode("utf-8", "backslashreplace"),
+        "bundle": bundle.digest,
+        "notice": bundle.manifest.notice,
+    }
+    if isinstance(result, CxrEdgeError):
+        return row | {"error": str(result).encode("utf-8", "backslashreplace").decode()}
+    return row | {
+        "label": result.label,
+        "probability": result.probability,
+        "threshold": result.threshold,
+        "gate": result.gate.verdict,
+        "reasons": "; ".join(result.gate.reasons),
+        "warnings": "; ".join(result.warnings),
+    }
+
+
 class CsvWriter:
     """A row an image in a file; a full disk is an error only when all images are done."""
 
@@ -45,30 +72,21 @@ class CsvWriter:
         """Write to an open file, the header first; ``path`` is what errors call it."""
         self._bundle, self._file, self._path = bundle, file, path
         self._error: OSError | None = None
-        self._rows = csv.DictWriter(file, CSV_COLUMNS, restval="")
+        self._rows = csv.DictWriter(file, CSV_COLUMNS)
         self._rows.writeheader()
 
     def write(self, image: Path, result: Result) -> None:
         """Write one result; nothing more once that failed."""
         if self._error:
             return
-        manifest = self._bundle.manifest
-        # Bytes of a name that are not UTF-8 become escapes.
-        name = os.fsencode(image).decode("utf-8", "backslashreplace")
-        row = {"file": name, "bundle": self._bundle.digest, "notice": manifest.notice}
-        if isinstance(result, CxrEdgeError):
-            row |= {"error": str(result).encode("utf-8", "backslashreplace").decode()}
-        else:
-            row |= {
-                "label": result.label or "",
-                "probability": "" if result.probability is None else f"{result.probability:.6f}",
-                "threshold": f"{result.threshold:.6f}",
-                "gate": result.gate.verdict,
-                "reasons": "; ".join(result.gate.reasons),
-                "warnings": "; ".join(result.warnings),
-            }
+        row = result_row(str(image), result, self._bundle)
+        # csv writes None as nothing.
+        written = {
+            name: f"{value:.6f}" if isinstance(value, float) else value
+            for name, value in row.items()
+        }
         try:
-            self._rows.writerow(row)
+            self._rows.writerow(written)
             self._file.flush()
         except OSError as error:
             self._error = error

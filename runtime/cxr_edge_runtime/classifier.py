@@ -35,6 +35,7 @@ class Prediction:
             None where the model gives none.
         warnings: what is suspicious about the image, in words.
         timings_ms: milliseconds of ``decode``, ``preprocess`` and ``invoke``.
+        image_sha256: of the image's file, where it was asked for.
     """
 
     label: str | None
@@ -45,18 +46,27 @@ class Prediction:
     activation_map: NDArray[np.float32] | None
     warnings: tuple[str, ...]
     timings_ms: dict[str, float]
+    image_sha256: str | None = None
 
 
 class Classifier:
     """A bundle ready to classify; not to be shared between threads."""
 
-    def __init__(self, bundle: Bundle, *, threads: int = 1, engine: str | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        threads: int = 1,
+        engine: str | None = None,
+        hash_images: bool = False,
+    ) -> None:
         """Load the bundle's model.
 
         Args:
             bundle: a loaded bundle.
             threads: threads of the engine.
             engine: see :func:`cxr_edge_runtime.engines.open_engine`.
+            hash_images: give the SHA-256 of image files with their predictions.
 
         Raises:
             EngineError: the model cannot be loaded.
@@ -65,6 +75,7 @@ class Classifier:
         self.bundle = bundle
         self.engine: Engine = open_engine(bundle, threads=threads, engine=engine)
         limits = bundle.manifest.gate
+        self._hash_images = hash_images
         self._gate = Gate.from_bytes(bundle.read(GATE_FILE), limits) if limits else None
 
     def classify(
@@ -83,7 +94,7 @@ class Classifier:
         manifest = self.bundle.manifest
         started = time.perf_counter()
         if isinstance(image, Path):
-            image = read_grey(image)
+            image = read_grey(image, hashed=self._hash_images)
         elif not isinstance(image, GreyImage):
             image = GreyImage(image, format="", mode="L")
         decoded = time.perf_counter()
@@ -115,6 +126,7 @@ class Classifier:
                 "preprocess": (prepared - decoded) * 1000,
                 "invoke": (invoked - prepared) * 1000,
             },
+            image_sha256=image.sha256,
         )
 
     def _judge(self, image: GreyImage, model_input: NDArray[np.uint8], outputs: Outputs) -> Verdict:

@@ -22,6 +22,7 @@
     ├── DatasetError             images, metadata or splits cannot be used for training
     ├── RunError                 a training run is incomplete or was tampered with
     ├── ReportError              the report of a conversion cannot be read
+    ├── LogError                 a log of predictions cannot be read or written
     ├── ConversionError          a model cannot be expressed in the wanted format
     ├── ExtraMissing             the command needs packages that are not installed
     └── LimitMissed              a stated limit was missed (exit code 4)
@@ -119,6 +120,10 @@ class RunError(CxrEdgeError):
 
 class ReportError(CxrEdgeError):
     """The report of a conversion is missing or damaged."""
+
+
+class LogError(CxrEdgeError):
+    """A log of predictions is no such file, or cannot be read or written."""
 
 
 class ConversionError(CxrEdgeError):

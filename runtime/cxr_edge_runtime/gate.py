@@ -43,10 +43,17 @@ Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate says: one of the four words, and why, in words for the user."""
+    """What the gate says.
+
+    Attributes:
+        verdict: one of the four words.
+        reasons: why, in words for the user.
+        distance: of the embedding from those of training films; None where nothing was checked.
+    """
 
     verdict: str
     reasons: tuple[str, ...] = ()
+    distance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +168,7 @@ class Gate:
                 f"is {self.limits.rejected:.1f})"
             )
         if reasons:
-            return Verdict(REJECTED, tuple(reasons))
+            return Verdict(REJECTED, tuple(reasons), distance)
         if distance > self.limits.suspicious:
             return Verdict(
                 SUSPICIOUS,
@@ -169,8 +176,9 @@ class Gate:
                     f"it looks unlike the films the model was made with (distance {distance:.1f}, "
                     f"99% of them are below {self.limits.suspicious:.1f})",
                 ),
+                distance,
             )
-        return Verdict(ACCEPTED)
+        return Verdict(ACCEPTED, distance=distance)
 
 
 def objections(film: GreyImage) -> tuple[str, ...]:

@@ -1,0 +1,173 @@
+"""A log of what was answered, for ``cxr-edge drift``: numbers about films, no pixels and no names.
+
+One SQLite file with a row a film. Its journal is a write-ahead log, so writers in several processes
+wait for each other, a reader waits for nobody, and a power cut leaves every row whole: the last
+seconds' may be missing, since waiting for the disk after each film would wear out an SD card.
+"""
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.classifier import Prediction
+from cxr_edge_runtime.errors import LogError
+from cxr_edge_runtime.images import SUFFIXES
+
+# "CXRL"; with the number of the schema it tells a log from any other database.
+_APPLICATION_ID = 0x4358524C
+_SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS films (
+    image_sha256 TEXT NOT NULL,
+    bundle_sha256 TEXT NOT NULL,
+    gate TEXT NOT NULL,
+    distance REAL,
+    probability REAL,
+    at TEXT NOT NULL
+)
+"""
+# How long a writer waits for another one, seconds.
+_PATIENCE = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedFilm:
+    """A row of the log.
+
+    Attributes:
+        image_sha256: of the image's file, hexadecimal.
+        bundle_sha256: digest of the bundle that answered.
+        gate: the input gate's verdict.
+        distance: that the gate measured; None where the bundle has none.
+        probability: of the positive label; None where no answer was given.
+        at: when, UTC, as ``2026-11-26T21:05:04Z``.
+    """
+
+    image_sha256: str
+    bundle_sha256: str
+    gate: str
+    distance: float | None
+    probability: float | None
+    at: str
+
+    @classmethod
+    def of(cls, prediction: Prediction, bundle: Bundle) -> "LoggedFilm":
+        """A film that was answered now, by a classifier that hashes images."""
+        assert prediction.image_sha256 is not None
+        return cls(
+            prediction.image_sha256,
+            bundle.digest,
+            prediction.gate.verdict,
+            prediction.gate.distance,
+            prediction.probability,
+            datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        )
+
+
+class PredictionLog:
+    """A log that rows are added to, from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the log, or begin one.
+
+        Raises:
+            LogError: it cannot be written, or the file is something else.
+        """
+        if path.suffix.lower() in SUFFIXES:
+            raise LogError(f"--log {path}: is an image's name; name a log's file, such as log.db")
+        self._path = path
+        self._lock = threading.Lock()
+        with self._errors():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Transactions are written out below.
+            self._connection = sqlite3.connect(
+                path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+            )
+        try:
+            with self._errors():
+                self._begin()
+        except LogError:
+            self._connection.close()
+            raise
+
+    def append(self, films: Iterable[LoggedFilm]) -> None:
+        """Add rows, all or none.
+
+        Raises:
+            LogError: they cannot be written.
+        """
+        with self._lock, self._errors(), self._transaction():
+            self._connection.executemany(
+                "INSERT INTO films VALUES (?, ?, ?, ?, ?, ?)", map(astuple, films)
+            )
+
+    def close(self) -> None:
+        """Close the file; the last writer moves the write-ahead log into it."""
+        with self._lock:
+            self._connection.close()
+
+    def _begin(self) -> None:
+        with self._transaction():
+            identity = _identity(self._connection)
+            is_new = identity == (0, 0) and not _tables(self._connection)
+            if is_new:
+                self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                self._connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+                self._connection.execute(_SCHEMA)
+            else:
+                _check(identity, self._path)
+        # SQLite does not wait for other writers here.
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise LogError(f"--log {self._path}: cannot be written ({error})") from error
+
+
+def _identity(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Application and version of the schema."""
+    return (
+        connection.execute("PRAGMA application_id").fetchone()[0],
+        connection.execute("PRAGMA user_version").fetchone()[0],
+    )
+
+
+def _tables(connection: sqlite3.Connection) -> int:
+    count: int = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    return count
+
+
+def _check(identity: tuple[int, int], path: Path) -> None:
+    application, version = identity
+    if application != _APPLICATION_ID:
+        raise LogError(f"{path}: is a database, but no log of cxr-edge; choose another file")
+    if version != _SCHEMA_VERSION:
+        raise LogError(f"{path}: was written by a later cxr-edge (log format {version}); update")
