@@ -41,3 +41,12 @@ BundleOption = Annotated[
         help="A bundle's folder or the name of a shipped one; the default one without it.",
     ),
 ]
+Log = Annotated[
+    Path | None,
+    typer.Option(
+        "--log",
+        metavar="FILE",
+        help="Append a row a film to this SQLite file, for cxr-edge drift: hash, probability and "
+        "gate distance; no pixels, no names.",
+    ),
+]
