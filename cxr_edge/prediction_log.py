@@ -14,9 +14,10 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
-from cxr_edge_runtime.errors import LogError
+from cxr_edge_runtime.errors import CxrEdgeError, LogError
 from cxr_edge_runtime.images import SUFFIXES
 
 # "CXRL"; with the number of the schema it tells a log from any other database.
@@ -150,6 +151,33 @@ class PredictionLog:
             yield
         except (sqlite3.Error, OSError) as error:
             raise LogError(f"--log {self._path}: cannot be written ({error})") from error
+
+
+class LogWriter:
+    """Adds the films that were answered; a full disk is an error only when all images are done."""
+
+    def __init__(self, log: PredictionLog, bundle: Bundle) -> None:
+        """Write to an open log, which stays its opener's."""
+        self._log, self._bundle = log, bundle
+        self._error: LogError | None = None
+
+    def write(self, image: Path, result: Result) -> None:
+        """Add one film; nothing more once that failed."""
+        if self._error or isinstance(result, CxrEdgeError):
+            return
+        try:
+            self._log.append([LoggedFilm.of(result, self._bundle)])
+        except LogError as error:
+            self._error = error
+
+    def close(self) -> None:
+        """Say whether all was written.
+
+        Raises:
+            LogError: it was not; the films before are in the log.
+        """
+        if self._error:
+            raise self._error
 
 
 def _identity(connection: sqlite3.Connection) -> tuple[int, int]:

@@ -48,6 +48,7 @@ def classify(
     force: Annotated[
         bool, typer.Option("--force", help="Answer even where the image looks like no chest X-ray.")
     ] = False,
+    log: options.Log = None,
     bundle: options.BundleOption = None,
     engine: options.Engine = None,
     threads: Annotated[
@@ -100,11 +101,13 @@ def classify(
         # A single image has the cores to itself; of several each has one.
         workers = (threads or available_cores()) if several else 1
         engine_threads = 1 if several else (threads or 1)
-        writers = _writers(loaded, as_json=as_json, csv=csv, files=files)
+        writers = _writers(loaded, as_json=as_json, csv=csv, log=log, files=files)
         done = failed = 0
         for image, result in classify_all(
             chain(first, inputs),
-            lambda: Classifier(loaded, threads=engine_threads, engine=engine),
+            lambda: Classifier(
+                loaded, threads=engine_threads, engine=engine, hash_images=log is not None
+            ),
             workers=workers,
             force=force,
         ):
@@ -125,7 +128,7 @@ def classify(
 
 
 def _writers(
-    bundle: "Bundle", *, as_json: bool, csv: Path | None, files: "ExitStack"
+    bundle: "Bundle", *, as_json: bool, csv: Path | None, log: Path | None, files: "ExitStack"
 ) -> "list[Writer]":
     from cxr_edge.results import JsonWriter, TableWriter
 
@@ -138,6 +141,12 @@ def _writers(
         temporary = files.enter_context(replacing(csv))
         file = files.enter_context(temporary.open("w", encoding="utf-8", newline=""))
         writers.append(CsvWriter(file, bundle, csv))
+    if log is not None:
+        from cxr_edge.prediction_log import LogWriter, PredictionLog
+
+        opened = PredictionLog(log)
+        files.callback(opened.close)
+        writers.append(LogWriter(opened, bundle))
     return writers
 
 

@@ -38,17 +38,19 @@ def serve(
         int | None,
         typer.Option("--threads", min=1, max=64, help="Films at once; all cores without it."),
     ] = None,
+    log: options.Log = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Let everybody in the network ask, without a token.")
     ] = False,
 ) -> None:
     """Answer films sent by a browser or a program: a page and an API on this device.
 
-    Nothing is stored and nothing leaves the device. Research use only. Not a medical device.
+    No film is stored and nothing leaves the device. Research use only. Not a medical device.
 
     SIGTERM and Ctrl-C finish what was taken; a second one ends at once.
     """
     import warnings
+    from contextlib import ExitStack
 
     from cxr_edge.serving.security import is_loopback
 
@@ -67,6 +69,7 @@ def serve(
         say("warning: token and films cross the network unencrypted; put a TLS proxy before it")
 
     from cxr_edge.bundles import load_bundle
+    from cxr_edge.prediction_log import PredictionLog
     from cxr_edge.serving.app import make_app
     from cxr_edge.serving.server import listen, run
     from cxr_edge.serving.workers import Workers
@@ -79,10 +82,20 @@ def serve(
     warnings.simplefilter("ignore")
     loaded = load_bundle(bundle)
     count = threads or available_cores()
-    with listen(host, port) as listening:
+    with listen(host, port) as listening, ExitStack() as files:
+        predictions = PredictionLog(log) if log else None
+        if predictions:
+            files.callback(predictions.close)
         workers = Workers(lambda: Classifier(loaded, engine=engine), threads=count)
         own_hosts_only = alone and token is None
-        app = make_app(loaded, workers, threads=count, token=token, own_hosts_only=own_hosts_only)
+        app = make_app(
+            loaded,
+            workers,
+            threads=count,
+            token=token,
+            own_hosts_only=own_hosts_only,
+            log=predictions,
+        )
         address, bound_port = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         say(f"{loaded.manifest.notice} Model: {loaded.manifest.name} {loaded.manifest.version}")

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cxr_edge.prediction_log import LoggedFilm, PredictionLog
 from cxr_edge.serving.uploads import Film
+from cxr_edge.terminal import say
 from cxr_edge_runtime.classifier import Classifier, Prediction, error_as_json, result_as_json
-from cxr_edge_runtime.errors import EngineError, ImageError
+from cxr_edge_runtime.errors import EngineError, ImageError, LogError
 from cxr_edge_runtime.images import GreyImage, decode_grey
 from cxr_edge_runtime.limits import alone
 
@@ -35,8 +37,10 @@ class Wish:
     picture: bool = False
 
 
-def answer(classifier: Classifier, film: Film, wish: Wish) -> dict[str, Any]:
-    """One film's object; an error of the film is its answer.
+def answer(
+    classifier: Classifier, film: Film, wish: Wish, log: PredictionLog | None = None
+) -> dict[str, Any]:
+    """One film's object; an error of the film is its answer, an error of the log is only said.
 
     Beside the fields of ``classify --json`` there may be ``activation_map``, with ``height``,
     ``width`` and ``values`` row by row, and ``picture``, a PNG in base64.
@@ -44,12 +48,17 @@ def answer(classifier: Classifier, film: Film, wish: Wish) -> dict[str, Any]:
     started = time.perf_counter()
     try:
         with alone(n_bytes=len(film.content)):
-            image = decode_grey(film.content, name=film.name)
+            image = decode_grey(film.content, name=film.name, hashed=log is not None)
         decoded_ms = (time.perf_counter() - started) * 1000
         prediction = classifier.classify(image, force=wish.force)
     except (ImageError, EngineError) as error:
         return error_as_json(film.name, error)
     prediction.timings_ms["decode"] = decoded_ms
+    if log is not None:
+        try:
+            log.append([LoggedFilm.of(prediction, classifier.bundle)])
+        except LogError as error:
+            say(f"error: {error}")
     result = result_as_json(film.name, prediction, classifier.bundle)
     if wish.activation_map:
         result["activation_map"] = _map_as_json(prediction)

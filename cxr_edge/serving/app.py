@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cxr_edge.prediction_log import PredictionLog
 from cxr_edge.serving.admission import Admission
 from cxr_edge.serving.answers import Wish, answer
 from cxr_edge.serving.model_card import card_page
@@ -55,6 +56,7 @@ def make_app(
     token: str | None = None,
     own_hosts_only: bool = False,
     most_seconds: float = MOST_SECONDS,
+    log: PredictionLog | None = None,
 ) -> ASGIApp:
     """The application.
 
@@ -65,9 +67,10 @@ def make_app(
         token: asked for by the API; None asks for none.
         own_hosts_only: see :class:`cxr_edge.serving.security.Guard`.
         most_seconds: a request may take.
+        log: takes a row a film that was answered.
     """
     admission = Admission(requests=threads * (1 + WAITING), n_bytes=MOST_BYTES_HELD)
-    classify = Classify(workers, admission, most_seconds)
+    classify = Classify(workers, admission, most_seconds, log)
 
     async def model(request: Request) -> Response:
         return JSONResponse(model_as_json(bundle))
@@ -107,9 +110,16 @@ def make_app(
 class Classify:
     """``POST /v1/classify``: one film or several, until the client has taken the answer."""
 
-    def __init__(self, workers: Workers, admission: Admission, most_seconds: float) -> None:
+    def __init__(
+        self,
+        workers: Workers,
+        admission: Admission,
+        most_seconds: float,
+        log: PredictionLog | None,
+    ) -> None:
         """Classify with workers, as far as there is room."""
         self._workers, self._admission, self._most_seconds = workers, admission, most_seconds
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take the request on, or refuse it."""
@@ -135,7 +145,9 @@ class Classify:
                 most = 1 if wish.picture else MOST_FILMS
                 # One after the other: the films of a request wait like those of others.
                 async for film in read_films(request, room, most=most):
-                    work = self._workers.submit(partial(answer, film=film, wish=wish))
+                    work = self._workers.submit(
+                        partial(answer, film=film, wish=wish, log=self._log)
+                    )
                     results.append(await _unless_gone(work, receive))
                     room.hold(len(results[-1].get("picture", "")))
                 failed = all("error" in result for result in results)
