@@ -358,6 +358,7 @@ def _equipped(variant: Variant, equipper: Equipper) -> Variant:
     source, own = equipper.source, variant.refit
     equipment = equipper.equip(
         _engine(source, variant.scheme, variant.model),
+        variant.logits,
         variant.embeddings,
         temperature=own.temperature if own else source.validation.temperature,
         threshold=own.threshold if own else source.validation.threshold,

@@ -1,4 +1,7 @@
-"""What a bundle carries beside its model: the input gate and the inputs that test a device."""
+"""What a bundle carries beside its model.
+
+The input gate, the inputs that test a device, and what answers looked like on validation.
+"""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,16 +15,19 @@ from cxr_edge_convert.gate_fitting import (
     GateFigures,
     augmented_films,
     film_gate,
+    verdicts,
     with_limits,
 )
 from cxr_edge_convert.golden_inputs import golden_inputs, label_means
 from cxr_edge_convert.non_films import NonFilms, read_non_films
 from cxr_edge_convert.sources import Source
+from cxr_edge_runtime.drift_reference import DriftReference
 from cxr_edge_runtime.engines import Engine
-from cxr_edge_runtime.gate import Gate
-from cxr_edge_runtime.manifest import GATE_FILE, SELFTEST_FILE
+from cxr_edge_runtime.gate import REJECTED, Gate
+from cxr_edge_runtime.manifest import GATE_FILE, REFERENCE_FILE, SELFTEST_FILE
 from cxr_edge_runtime.selftest import GoldenInputs
 from cxr_edge_train.dataset.sampling import spread_over_patients
+from cxr_edge_train.evaluation.temperature import probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +36,23 @@ class Equipment:
 
     Attributes:
         golden: what a device is tested with.
+        reference: what a log of answers is compared with.
         gate: the input gate, None where the model gives no embedding.
         figures: what the gate does.
     """
 
     golden: GoldenInputs
+    reference: DriftReference
     gate: Gate | None = None
     figures: GateFigures | None = None
 
     @property
     def files(self) -> dict[str, bytes]:
         """Their bytes by name."""
-        files = {SELFTEST_FILE: self.golden.to_bytes()}
+        files = {
+            SELFTEST_FILE: self.golden.to_bytes(),
+            REFERENCE_FILE: self.reference.to_bytes(),
+        }
         return files | ({GATE_FILE: self.gate.to_bytes()} if self.gate else {})
 
     def as_dict(self) -> dict[str, Any] | None:
@@ -104,6 +115,7 @@ class Equipper:
     def equip(
         self,
         engine: Engine,
+        logits: NDArray[np.float64],
         embeddings: NDArray[np.float32] | None,
         *,
         temperature: float,
@@ -113,6 +125,7 @@ class Equipper:
 
         Args:
             engine: the variant.
+            logits: ``[N]`` it gives for validation.
             embeddings: ``[N, C]`` it gives for validation, where it gives any.
             temperature: of its bundle.
             threshold: of its bundle.
@@ -121,13 +134,18 @@ class Equipper:
             EngineError: the engine failed.
         """
         golden = golden_inputs(engine, self.means, temperature=temperature, threshold=threshold)
+        answers = probabilities(logits, temperature)
         if self.gate is None or embeddings is None:
-            return Equipment(golden)
+            nothing = np.zeros(len(answers), dtype=np.bool_)
+            return Equipment(golden, DriftReference.of(answers, np.empty(0), nothing))
+        films = self.source.validation_pixels
         gate, figures = with_limits(
             self.gate,
             engine,
-            validation=(self.source.validation_pixels, embeddings),
+            validation=(films, embeddings),
             augmented=self.augmented,
             non_films=self.non_films,
         )
-        return Equipment(golden, gate, figures)
+        rejected = np.array(verdicts(gate, engine, films, embeddings)) == REJECTED
+        reference = DriftReference.of(answers, gate.distance(embeddings), rejected)
+        return Equipment(golden, reference, gate, figures)

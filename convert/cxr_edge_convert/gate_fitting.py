@@ -122,49 +122,50 @@ def with_limits(
     suspicious = float(np.quantile(gate.distance(validation[1]), _SUSPICIOUS)) or 1.0
     rejected = float(np.quantile(gate.distance(changed[1]), _REJECTED))
     gate = replace(gate, limits=GateLimits(suspicious, max(suspicious, rejected)))
-    verdicts = _Judge(gate, engine)
     return gate, GateFigures(
-        validation=verdicts.counted(*validation),
-        augmented=verdicts.counted(*changed),
-        non_films=verdicts.by_category(non_films) if non_films else {},
+        validation=_counts(verdicts(gate, engine, *validation)),
+        augmented=_counts(verdicts(gate, engine, *changed)),
+        non_films=_by_category(gate, engine, non_films) if non_films else {},
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Judge:
-    """A gate with the engine whose embeddings it judges."""
+def verdicts(
+    gate: Gate,
+    engine: Engine,
+    inputs: NDArray[np.uint8],
+    embeddings: NDArray[np.float32],
+    objections: Sequence[tuple[str, ...]] | None = None,
+) -> list[str]:
+    """What a gate says of images.
 
-    gate: Gate
-    engine: Engine
+    Args:
+        gate: with its limits.
+        engine: whose embeddings it judges.
+        inputs: ``[N, H, W, 1] uint8``.
+        embeddings: ``[N, C]`` of them.
+        objections: what the files show against each; nothing without it.
+    """
 
-    def verdicts(
-        self,
-        inputs: NDArray[np.uint8],
-        embeddings: NDArray[np.float32],
-        objections: Sequence[tuple[str, ...]],
-    ) -> list[str]:
-        def embed(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return self.engine.run(image)["embedding"]
+    def embed(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return engine.run(image)["embedding"]
 
-        return [
-            self.gate.judge(words, image[np.newaxis], embedding[np.newaxis], embed).verdict
-            for image, embedding, words in zip(inputs, embeddings, objections)
-        ]
-
-    def counted(self, inputs: NDArray[np.uint8], embeddings: NDArray[np.float32]) -> dict[str, int]:
-        return _counts(self.verdicts(inputs, embeddings, [()] * len(inputs)))
-
-    def by_category(self, things: NonFilms) -> dict[str, dict[str, int]]:
-        embeddings = engine_outputs(self.engine, things.inputs)["embedding"]
-        verdicts = self.verdicts(things.inputs, embeddings, things.objections)
-        return {
-            category: _counts([v for v, c in zip(verdicts, things.categories) if c == category])
-            for category in sorted(set(things.categories))
-        }
+    return [
+        gate.judge(words, image[np.newaxis], embedding[np.newaxis], embed).verdict
+        for image, embedding, words in zip(inputs, embeddings, objections or [()] * len(inputs))
+    ]
 
 
-def _counts(verdicts: Sequence[str]) -> dict[str, int]:
-    return dict(sorted(Counter(verdicts).items()))
+def _by_category(gate: Gate, engine: Engine, things: NonFilms) -> dict[str, dict[str, int]]:
+    embeddings = engine_outputs(engine, things.inputs)["embedding"]
+    found = verdicts(gate, engine, things.inputs, embeddings, things.objections)
+    return {
+        category: _counts([v for v, c in zip(found, things.categories) if c == category])
+        for category in sorted(set(things.categories))
+    }
+
+
+def _counts(found: Sequence[str]) -> dict[str, int]:
+    return dict(sorted(Counter(found).items()))
 
 
 def _embeddings(model: keras.Model, films: NDArray[np.uint8]) -> NDArray[np.float32]:

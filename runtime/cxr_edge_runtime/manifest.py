@@ -27,6 +27,8 @@ LIMITS_HEADING = "Bias, risks and limitations"
 GATE_FILE, MAX_GATE_BYTES = "gate.npz", 200_000
 # Inputs with the answers they must get; room for five of 1024x1024.
 SELFTEST_FILE, MAX_SELFTEST_BYTES = "selftest.npz", 6_000_000
+# What answers looked like on validation, for a log to be compared with.
+REFERENCE_FILE, MAX_REFERENCE_BYTES = "reference.npz", 100_000
 
 NOTICE = "Research use only. Not a medical device."
 

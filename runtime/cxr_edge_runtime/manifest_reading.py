@@ -13,8 +13,10 @@ from cxr_edge_runtime.manifest import (
     CONTRACT_INPUTS,
     GATE_FILE,
     MAX_GATE_BYTES,
+    MAX_REFERENCE_BYTES,
     MAX_SELFTEST_BYTES,
     OUTPUTS,
+    REFERENCE_FILE,
     SCHEMA_VERSION,
     SELFTEST_FILE,
     Manifest,
@@ -165,10 +167,15 @@ def _check(manifest: Manifest, name: str) -> None:
             "input.zero_point must be 0 for float32 and -128 for int8",
         ),
         *_gate_conditions(manifest),
-        (
-            SELFTEST_FILE not in manifest.files
-            or manifest.files[SELFTEST_FILE].bytes <= MAX_SELFTEST_BYTES,
-            f"{SELFTEST_FILE} may have at most {MAX_SELFTEST_BYTES} bytes",
+        *(
+            (
+                name not in manifest.files or manifest.files[name].bytes <= most,
+                f"{name} may have at most {most} bytes",
+            )
+            for name, most in (
+                (SELFTEST_FILE, MAX_SELFTEST_BYTES),
+                (REFERENCE_FILE, MAX_REFERENCE_BYTES),
+            )
         ),
         (all(_is_plain(file) for file in manifest.files), "files must be plain names"),
     )

@@ -16,7 +16,7 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.images import GreyImage
-from cxr_edge_runtime.manifest import GATE_FILE, SELFTEST_FILE
+from cxr_edge_runtime.manifest import GATE_FILE, REFERENCE_FILE, SELFTEST_FILE
 from cxr_edge_runtime.selftest import run_selftest
 
 LOOSE = Limits(1.0, 1.0, 1.0, 0.0)
@@ -52,7 +52,7 @@ def test_every_bundle_has_a_gate_and_golden_inputs_that_its_engine_reproduces(
     write_all(tmp_path / "out", tiny_source, settings, variants)
     for variant in variants:
         bundle = Bundle.load(tmp_path / "out" / variant.scheme.name)
-        assert {GATE_FILE, SELFTEST_FILE} <= set(bundle.manifest.files)
+        assert {GATE_FILE, REFERENCE_FILE, SELFTEST_FILE} <= set(bundle.manifest.files)
         classifier = Classifier(bundle)
         _, outcomes = run_selftest(bundle, classifier.engine)
         assert all(abs(outcome.computed - outcome.expected) < 1e-5 for outcome in outcomes)
