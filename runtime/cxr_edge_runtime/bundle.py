@@ -1,6 +1,7 @@
 """A bundle: a folder with a model and all that is needed to trust and run it."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from cxr_edge_runtime.manifest_reading import parse_manifest
 
 MANIFEST = "bundle.json"
 CHECKSUM = "bundle.json.sha256"
+# Ed25519, over the manifest, which holds the SHA-256 of all else; there where a bundle is signed.
+SIGNATURE, SIGNATURE_BYTES = "bundle.json.sig", 64
 
-_MAX_MANIFEST_BYTES = 1_000_000
+MAX_MANIFEST_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,12 @@ class Bundle:
         """
         if not (path / MANIFEST).is_file():
             raise BundleNotFound(f"{path}: no bundle here ({MANIFEST} is missing)")
-        content = _read(path / MANIFEST, _MAX_MANIFEST_BYTES)
-        if len(content) > _MAX_MANIFEST_BYTES:
-            raise BundleInvalid(f"{path / MANIFEST}: more than {_MAX_MANIFEST_BYTES} bytes")
+        content = _read(path / MANIFEST, MAX_MANIFEST_BYTES)
+        if len(content) > MAX_MANIFEST_BYTES:
+            raise BundleInvalid(f"{path / MANIFEST}: more than {MAX_MANIFEST_BYTES} bytes")
         digest = hashlib.sha256(content).hexdigest()
         manifest = parse_manifest(content, name=str(path / MANIFEST))
-        if _read(path / CHECKSUM, len(_checksum_line(digest))) != _checksum_line(digest):
+        if _read(path / CHECKSUM, len(checksum_line(digest))) != checksum_line(digest):
             raise BundleCorrupted(
                 f"{path / MANIFEST}: differs from its checksum in {CHECKSUM}; "
                 "copy the bundle again from where it was made"
@@ -71,6 +74,31 @@ class Bundle:
             raise BundleInvalid(f"{self.path}: has no {name}")
         return _verified(self.path / name, self.manifest.files[name])
 
+    def manifest_bytes(self) -> bytes:
+        """The bytes of ``bundle.json``, which are what a signature is over.
+
+        Raises:
+            BundleCorrupted: they changed since the bundle was loaded.
+        """
+        content = _read(self.path / MANIFEST, MAX_MANIFEST_BYTES)
+        if hashlib.sha256(content).hexdigest() != self.digest:
+            raise BundleCorrupted(f"{self.path / MANIFEST}: changed while it was in use")
+        return content
+
+    def signature(self) -> bytes | None:
+        """What ``bundle.json.sig`` holds, checked by nobody; None where the bundle is not signed.
+
+        Raises:
+            BundleInvalid: it is no plain file, or not of a signature's length.
+        """
+        path = self.path / SIGNATURE
+        if not os.path.lexists(path):
+            return None
+        content = _read(path, SIGNATURE_BYTES)
+        if len(content) != SIGNATURE_BYTES:
+            raise BundleInvalid(f"{path}: a signature has {SIGNATURE_BYTES} bytes")
+        return content
+
 
 def write_bundle(path: Path, manifest: Manifest, contents: dict[str, bytes]) -> None:
     """Write a bundle's files into ``path``, the manifest last.
@@ -89,7 +117,7 @@ def write_bundle(path: Path, manifest: Manifest, contents: dict[str, bytes]) -> 
     parse_manifest(text, name=str(path / MANIFEST))
     for name, content in contents.items():
         write_bytes(path / name, content)
-    write_bytes(path / CHECKSUM, _checksum_line(hashlib.sha256(text).hexdigest()))
+    write_bytes(path / CHECKSUM, checksum_line(hashlib.sha256(text).hexdigest()))
     write_bytes(path / MANIFEST, text)
 
 
@@ -101,7 +129,8 @@ def describe_files(contents: dict[str, bytes]) -> dict[str, FileEntry]:
     }
 
 
-def _checksum_line(digest: str) -> bytes:
+def checksum_line(digest: str) -> bytes:
+    """The content of ``bundle.json.sha256``."""
     # The format of sha256sum, so that `sha256sum -c bundle.json.sha256` works without cxr-edge.
     return f"{digest}  {MANIFEST}\n".encode()
 

@@ -16,7 +16,9 @@
     │   ├── BundleNotFound       no such bundle
     │   ├── BundleInvalid        bundle.json breaks the format
     │   ├── BundleCorrupted      a file differs from its recorded SHA-256
-    │   └── BundleTooNew         written by a later version of cxr-edge
+    │   ├── BundleTooNew         written by a later version of cxr-edge
+    │   └── SignatureInvalid     the signature is missing or not by the given key
+    ├── InstallationError        the bundles installed on this device cannot be changed
     ├── EngineError              the inference engine cannot run the model
     │   └── EngineMissing        no engine is installed for this kind of model
     ├── DatasetError             images, metadata or splits cannot be used for training
@@ -100,6 +102,14 @@ class BundleCorrupted(BundleError):
 
 class BundleTooNew(BundleError):
     """The bundle was written by a later version of cxr-edge."""
+
+
+class SignatureInvalid(BundleError):
+    """A bundle's signature is missing, or is not one by the key that it must be by."""
+
+
+class InstallationError(CxrEdgeError):
+    """The bundles installed on this device cannot be changed, and were not."""
 
 
 class EngineError(CxrEdgeError):
