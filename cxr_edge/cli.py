@@ -28,6 +28,7 @@ _COMMANDS = {
     "convert": "convert",
     "report": "convert",
     "evaluate": "train",
+    "drift": "drift",
 }
 
 

@@ -14,10 +14,14 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
+from cxr_edge_runtime.answer_distribution import AnswerDistribution
 from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
 from cxr_edge_runtime.errors import CxrEdgeError, LogError
+from cxr_edge_runtime.gate import REJECTED
 from cxr_edge_runtime.images import SUFFIXES
 
 # "CXRL"; with the number of the schema it tells a log from any other database.
@@ -67,8 +71,13 @@ class LoggedFilm:
             prediction.gate.verdict,
             prediction.gate.distance,
             prediction.probability,
-            datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            written(datetime.now(UTC)),
         )
+
+
+def written(time_utc: datetime) -> str:
+    """A time as the log has it; later ones come later in the alphabet, too."""
+    return time_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class PredictionLog:
@@ -178,6 +187,60 @@ class LogWriter:
         """
         if self._error:
             raise self._error
+
+
+def read_answers(
+    path: Path, *, bundle: str, since: str | None = None, before: str | None = None
+) -> AnswerDistribution:
+    """How a bundle's answers in a log are distributed; of a film answered twice the last counts.
+
+    Args:
+        path: the log; it is only read, also while others write to it.
+        bundle: digest of the bundle.
+        since: only films from then on, written as :attr:`LoggedFilm.at`.
+        before: only films before.
+
+    Raises:
+        LogError: no such log, or no film of this bundle and time in it.
+    """
+    if not path.is_file():
+        raise LogError(f"{path}: no such log; classify, serve and score write one with --log")
+    try:
+        address = f"{path.resolve().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(address, uri=True, timeout=_PATIENCE)) as log:
+            _check(_identity(log), path)
+            rows = np.array(
+                log.execute(
+                    "SELECT gate = ?, probability, distance FROM films WHERE rowid IN (SELECT "
+                    "max(rowid) FROM films WHERE bundle_sha256 = ? AND at >= ? AND at < ? GROUP BY "
+                    "image_sha256)",
+                    (REJECTED, bundle, since or "", before or "9"),
+                ).fetchall(),
+                dtype=np.float32,
+            ).reshape(-1, 3)
+            if not len(rows):
+                raise LogError(f"{path}: {_nothing_of(log, bundle)}")
+    except sqlite3.Error as error:
+        raise LogError(f"{path}: cannot be read as a log ({error})") from error
+    rejected, probabilities, distances = rows[:, 0] == 1, rows[:, 1], rows[:, 2]
+    if np.isnan(distances).any():  # no gate, so that nothing was measured
+        distances = distances[:0]
+    return AnswerDistribution.of(probabilities, distances, rejected)
+
+
+def _nothing_of(log: sqlite3.Connection, bundle: str) -> str:
+    digests = [
+        digest[:12]
+        for (digest,) in log.execute("SELECT DISTINCT bundle_sha256 FROM films ORDER BY 1")
+    ]
+    if not digests:
+        return "holds no film yet"
+    if bundle[:12] in digests:
+        return f"holds no film that bundle {bundle[:12]} answered in that time"
+    return (
+        f"holds no film that bundle {bundle[:12]} answered, but of {', '.join(digests)}; name the "
+        "bundle that answered with --bundle"
+    )
 
 
 def _identity(connection: sqlite3.Connection) -> tuple[int, int]:

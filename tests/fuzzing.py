@@ -25,6 +25,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 import cxr_edge_models
+from cxr_edge_runtime.answer_distribution import AnswerDistribution
 from cxr_edge_runtime.errors import CxrEdgeError
 from cxr_edge_runtime.gate import Gate
 from cxr_edge_runtime.images import decode_grey, image_warnings
@@ -46,7 +47,7 @@ Seed = tuple[str, bytes]
 
 
 def seeds(shared: Path | None = None) -> list[Seed]:
-    """Whole inputs by kind: ``image``, ``manifest``, ``gate`` and ``selftest``.
+    """Whole inputs by kind: ``image``, ``manifest``, ``gate``, ``selftest`` and ``reference``.
 
     Args:
         shared: the folder of development images, for real ones too.
@@ -57,6 +58,7 @@ def seeds(shared: Path | None = None) -> list[Seed]:
         (kind, (bundle / file).read_bytes())
         for kind, file in (
             ("manifest", "bundle.json"), ("gate", "gate.npz"), ("selftest", "selftest.npz"),
+            ("reference", "reference.npz"),
         )
     ]  # fmt: skip
     if shared is not None:
@@ -159,6 +161,8 @@ def attempt(kind: str, content: bytes) -> str | None:
             Gate.from_bytes(content, GateLimits(1.0, 2.0))
         elif kind == "selftest":
             GoldenInputs.from_bytes(content)
+        elif kind == "reference":
+            AnswerDistribution.from_bytes(content)
         else:
             film = decode_grey(content)
             if preprocess(film.pixels, PreprocessSpec()).shape != (1, 224, 224, 1):

@@ -21,7 +21,7 @@ from cxr_edge_convert.gate_fitting import (
 from cxr_edge_convert.golden_inputs import golden_inputs, label_means
 from cxr_edge_convert.non_films import NonFilms, read_non_films
 from cxr_edge_convert.sources import Source
-from cxr_edge_runtime.drift_reference import DriftReference
+from cxr_edge_runtime.answer_distribution import AnswerDistribution
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.gate import REJECTED, Gate
 from cxr_edge_runtime.manifest import GATE_FILE, REFERENCE_FILE, SELFTEST_FILE
@@ -42,7 +42,7 @@ class Equipment:
     """
 
     golden: GoldenInputs
-    reference: DriftReference
+    reference: AnswerDistribution
     gate: Gate | None = None
     figures: GateFigures | None = None
 
@@ -137,7 +137,7 @@ class Equipper:
         answers = probabilities(logits, temperature)
         if self.gate is None or embeddings is None:
             nothing = np.zeros(len(answers), dtype=np.bool_)
-            return Equipment(golden, DriftReference.of(answers, np.empty(0), nothing))
+            return Equipment(golden, AnswerDistribution.of(answers, np.empty(0), nothing))
         films = self.source.validation_pixels
         gate, figures = with_limits(
             self.gate,
@@ -147,5 +147,5 @@ class Equipper:
             non_films=self.non_films,
         )
         rejected = np.array(verdicts(gate, engine, films, embeddings)) == REJECTED
-        reference = DriftReference.of(answers, gate.distance(embeddings), rejected)
+        reference = AnswerDistribution.of(answers, gate.distance(embeddings), rejected)
         return Equipment(golden, reference, gate, figures)

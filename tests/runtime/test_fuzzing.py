@@ -9,7 +9,7 @@ from cxr_edge_runtime.errors import UnreadableImage
 
 def test_damaged_inputs_get_an_answer_or_one_line() -> None:
     wholes = fuzzing.seeds()
-    assert {kind for kind, _ in wholes} == {"image", "manifest", "gate", "selftest"}
+    assert {kind for kind, _ in wholes} == {"image", "manifest", "gate", "selftest", "reference"}
     for kind, content in wholes:
         assert fuzzing.attempt(kind, content) is None
     # The whole run, in child processes and with real images, is .ci/full's.

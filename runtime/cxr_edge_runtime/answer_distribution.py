@@ -1,7 +1,7 @@
-"""What a bundle's answers looked like where it was verified: what a log is compared with.
+"""How the answers to many films are distributed: in a bundle, those on validation films.
 
-Probabilities and gate distances of the validation films, each sorted by itself, so that they are
-two distributions and no longer say anything of a single film.
+A log of answers is compared with them. Probabilities and gate distances are each sorted by
+themselves, so that they say nothing of a single film.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _MOST_VALUES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class DriftReference:
+class AnswerDistribution:
     """Two distributions and a share.
 
     Attributes:
@@ -35,13 +35,18 @@ class DriftReference:
     films: int
     rejected: int
 
+    @property
+    def answered(self) -> int:
+        """How many films were not rejected."""
+        return self.films - self.rejected
+
     @classmethod
     def of(
         cls,
         probabilities: NDArray[np.floating],
         distances: NDArray[np.floating],
         rejected: NDArray[np.bool_],
-    ) -> "DriftReference":
+    ) -> "AnswerDistribution":
         """Of all films ``[N]``; ``distances`` are ``[0]`` where there is no gate."""
         return cls(
             _sorted(probabilities[~rejected]),
@@ -51,7 +56,7 @@ class DriftReference:
         )
 
     @classmethod
-    def from_bytes(cls, content: bytes, *, name: str = REFERENCE_FILE) -> "DriftReference":
+    def from_bytes(cls, content: bytes, *, name: str = REFERENCE_FILE) -> "AnswerDistribution":
         """Read what :meth:`to_bytes` wrote.
 
         Raises:
@@ -81,7 +86,7 @@ class DriftReference:
         return cls(probabilities, distances, int(films), int(rejected))
 
     @classmethod
-    def of_bundle(cls, bundle: Bundle) -> "DriftReference":
+    def of_bundle(cls, bundle: Bundle) -> "AnswerDistribution":
         """That of a bundle.
 
         Raises:
