@@ -150,7 +150,8 @@ class PredictionLog:
         try:
             yield
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:  # after a full disk SQLite has gone back itself
+                self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
 

@@ -1,0 +1,272 @@
+import contextlib
+import multiprocessing
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cxr_edge import prediction_log
+from cxr_edge.prediction_log import LoggedFilm, LogWriter, PredictionLog, read_answers, written
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.classifier import Prediction
+from cxr_edge_runtime.errors import LogError, UnreadableImage
+from cxr_edge_runtime.gate import Verdict
+
+BUNDLE = "b" * 64
+
+
+def film(number: int, *, gate: str = "accepted", at: str = "2026-01-01T00:00:00Z") -> LoggedFilm:
+    probability = None if gate == "rejected" else (number % 100) / 100
+    return LoggedFilm(f"{number:064x}", BUNDLE, gate, 30.0, probability, at)
+
+
+def logged(path: Path, *films: LoggedFilm) -> Path:
+    log = PredictionLog(path)
+    log.append(films)
+    log.close()
+    return path
+
+
+def rows(path: Path) -> list[tuple[object, ...]]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return connection.execute("SELECT * FROM films ORDER BY rowid").fetchall()
+
+
+def prediction(**changed: object) -> Prediction:
+    values = {
+        "label": "NORMAL", "probability": 0.25, "threshold": 0.4, "logit": -1.0,
+        "gate": Verdict("accepted", (), 21.5), "activation_map": None, "warnings": (),
+        "timings_ms": {}, "image_sha256": "a" * 64,
+    }  # fmt: skip
+    return Prediction(**(values | changed))  # type: ignore[arg-type]
+
+
+def test_a_row_has_numbers_and_hashes_and_nothing_else(
+    tmp_path: Path, golden_bundle: Path
+) -> None:
+    bundle = Bundle.load(golden_bundle)
+    log = PredictionLog(tmp_path / "log.db")
+    writer = LogWriter(log, bundle)
+    writer.write(Path("Doe^Jane.png"), prediction())
+    writer.write(Path("Doe^John.png"), UnreadableImage("Doe^John.png: damaged"))
+    writer.close()
+    log.close()
+    [(image, by, gate, distance, probability, at)] = rows(tmp_path / "log.db")
+    assert (image, by, gate) == ("a" * 64, bundle.digest, "accepted")
+    assert (distance, probability) == (21.5, 0.25)
+    then = datetime.strptime(str(at), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    assert abs((datetime.now(UTC) - then).total_seconds()) < 60
+    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"Doe" not in content
+
+
+def test_closed_log_is_one_file_in_a_folder_that_was_made_for_it(tmp_path: Path) -> None:
+    path = logged(tmp_path / "new" / "log.db", film(1))
+    assert [entry.name for entry in path.parent.iterdir()] == ["log.db"]
+
+
+def test_log_is_gone_on_with(tmp_path: Path) -> None:
+    logged(tmp_path / "log.db", film(1))
+    logged(tmp_path / "log.db", film(2), film(3))
+    assert len(rows(tmp_path / "log.db")) == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"file,label\n" * 100, "not a database"), (None, "no log of cxr-edge")],
+)
+def test_another_file_is_refused_and_left_as_it_was(
+    tmp_path: Path, content: bytes | None, words: str
+) -> None:
+    path = tmp_path / "other.db"
+    if content is None:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE patients (name TEXT)")
+    else:
+        path.write_bytes(content)
+    before = path.read_bytes()
+    with pytest.raises(LogError, match=words):
+        PredictionLog(path)
+    with pytest.raises(LogError, match=words):
+        read_answers(path, bundle=BUNDLE)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["other.db"]
+
+
+def test_name_of_an_image_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LogError, match="is an image's name"):
+        PredictionLog(tmp_path / "film.jpeg")
+    assert not list(tmp_path.iterdir())
+
+
+def test_log_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    path = logged(tmp_path / "log.db", film(1))
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    for use in (PredictionLog, lambda path: read_answers(path, bundle=BUNDLE)):
+        with pytest.raises(LogError, match=r"later cxr-edge \(log format 2\); update"):
+            use(path)
+
+
+def test_full_disk_does_not_stop_the_films_and_is_said_at_the_end(
+    tmp_path: Path, golden_bundle: Path
+) -> None:
+    log = PredictionLog(tmp_path / "log.db")
+    # SQLite's own way to say that the disk is full.
+    log._connection.execute("PRAGMA max_page_count = 3")
+    writer = LogWriter(log, Bundle.load(golden_bundle))
+    for _ in range(200):
+        writer.write(Path("film.png"), prediction())
+    with pytest.raises(LogError, match=r"log\.db: cannot be written .*full"):
+        writer.close()
+    log.close()
+    assert 0 < len(rows(tmp_path / "log.db")) < 200
+
+
+def _write(path: Path, first: int, count: int) -> None:
+    log = PredictionLog(path)
+    for number in range(first, first + count):
+        log.append([film(number)])
+    log.close()
+
+
+def test_writers_in_several_processes_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    context = multiprocessing.get_context("spawn")
+    # All begin the log at once.
+    writers = [context.Process(target=_write, args=(path, 1000 * n, 200)) for n in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0] * 4
+    assert len({image for image, *_ in rows(path)}) == 800
+
+
+def test_writers_in_several_threads_lose_nothing(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path / "log.db")
+    threads = [
+        threading.Thread(target=lambda n=n: [log.append([film(1000 * n + k)]) for k in range(100)])
+        for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.close()
+    assert len(rows(tmp_path / "log.db")) == 400
+
+
+def test_reader_sees_films_while_they_are_written(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path / "log.db")
+    log.append([film(1)])
+    assert read_answers(tmp_path / "log.db", bundle=BUNDLE).films == 1
+    log.append([film(2)])
+    assert read_answers(tmp_path / "log.db", bundle=BUNDLE).films == 2
+    log.close()
+
+
+def test_killed_writer_leaves_whole_rows_and_the_next_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    program = (
+        "import sys, itertools; from pathlib import Path; from test_prediction_log import *\n"
+        "log = PredictionLog(Path(sys.argv[1]))\n"
+        "for n in itertools.count(): log.append([film(n)])"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    process = subprocess.Popen([sys.executable, "-c", program, str(path)], env=environment)
+    wal = path.with_name("log.db-wal")
+    while not (wal.exists() and wal.stat().st_size > 50_000):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = rows(path)
+    assert [int(str(image), 16) for image, *_ in before] == list(range(len(before)))
+    logged(path, film(1_000_000))
+    assert len(rows(path)) == len(before) + 1
+
+
+def test_power_cut_at_any_byte_leaves_the_first_films_whole(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    log = PredictionLog(path)
+    for number in range(20):
+        log.append([film(number)])
+    wal = path.with_name("log.db-wal").read_bytes()
+    counts = set()
+    for length in [*range(0, len(wal), 997), len(wal)]:
+        for zeros in (0, 4096):  # a file system may have grown the file and not yet filled it
+            cut = tmp_path / "cut"
+            shutil.rmtree(cut, ignore_errors=True)
+            cut.mkdir()
+            shutil.copy(path, cut / "log.db")
+            (cut / "log.db-wal").write_bytes(wal[:length] + bytes(zeros))
+            logged(cut / "log.db", film(500))
+            found = [int(str(image), 16) for image, *_ in rows(cut / "log.db")]
+            assert found == [*range(len(found) - 1), 500]
+            counts.add(len(found))
+    log.close()
+    assert {1, 21} <= counts
+
+
+def test_of_a_film_answered_twice_the_last_answer_counts(tmp_path: Path) -> None:
+    path = logged(tmp_path / "log.db", film(10), film(20), film(10, gate="rejected"))
+    found = read_answers(path, bundle=BUNDLE)
+    assert (found.films, found.rejected) == (2, 1)
+    assert found.probabilities.tolist() == pytest.approx([0.2])
+
+
+def test_films_of_a_time_are_those_from_its_first_second_to_before_its_last(
+    tmp_path: Path,
+) -> None:
+    days = [written(datetime(2026, month, 1, tzinfo=UTC)) for month in range(1, 5)]
+    path = logged(tmp_path / "log.db", *(film(n, at=day) for n, day in enumerate(days)))
+    assert read_answers(path, bundle=BUNDLE, since=days[1]).films == 3
+    assert read_answers(path, bundle=BUNDLE, before=days[1]).films == 1
+    assert read_answers(path, bundle=BUNDLE, since=days[1], before=days[3]).films == 2
+    with pytest.raises(LogError, match="holds no film that bundle bbbbbbbbbbbb answered in that"):
+        read_answers(path, bundle=BUNDLE, since="2027-01-01T00:00:00Z")
+
+
+def test_log_without_such_films_says_which_it_has(tmp_path: Path) -> None:
+    path = logged(tmp_path / "log.db", film(1))
+    with pytest.raises(
+        LogError, match=r"no film that bundle cccccccccccc answered, but of bbbbbbbbbbbb; name"
+    ):
+        read_answers(path, bundle="c" * 64)
+    with pytest.raises(LogError, match="holds no film yet"):
+        read_answers(logged(tmp_path / "empty.db"), bundle=BUNDLE)
+    with pytest.raises(LogError, match="no such log"):
+        read_answers(tmp_path / "nowhere.db", bundle=BUNDLE)
+
+
+def test_bundle_without_a_gate_logs_no_distance(tmp_path: Path) -> None:
+    path = logged(
+        tmp_path / "log.db", LoggedFilm("a" * 64, BUNDLE, "not_checked", None, 0.5, "2026")
+    )
+    assert read_answers(path, bundle=BUNDLE).distances.shape == (0,)
+
+
+def test_writer_waits_for_another_and_gives_up_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = logged(tmp_path / "log.db", film(1))
+    monkeypatch.setattr(prediction_log, "_PATIENCE", 0.2)
+    log = PredictionLog(path)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LogError, match=r"cannot be written \(database is locked\)"):
+            log.append([film(2)])
+        other.execute("ROLLBACK")
+    log.append([film(2)])
+    log.close()
+    assert len(rows(path)) == 2
