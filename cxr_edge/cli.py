@@ -16,7 +16,9 @@ from cxr_edge_runtime.errors import CxrEdgeError, ExtraMissing
 _COMMANDS = {
     "classify": None,
     "info": None,
-    "verify": None,
+    "verify": "signed",
+    "pack": "signed",
+    "install": "signed",
     "selftest": None,
     "benchmark": None,
     "serve": "serve",

@@ -33,13 +33,12 @@ Engine = Annotated[
         "the bundle without it.",
     ),
 ]
+_BUNDLE = "A bundle's folder or the name of a shipped one; the installed or else the default one"
 BundleOption = Annotated[
-    str | None,
-    typer.Option(
-        "--bundle",
-        metavar="DIR|NAME",
-        help="A bundle's folder or the name of a shipped one; the default one without it.",
-    ),
+    str | None, typer.Option("--bundle", metavar="DIR|NAME", help=f"{_BUNDLE} without it.")
+]
+BundleArgument = Annotated[
+    str | None, typer.Argument(metavar="[BUNDLE]", help=f"{_BUNDLE} without it.")
 ]
 Log = Annotated[
     Path | None,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cxr_edge import options
 from cxr_edge_runtime.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -17,13 +18,7 @@ _MISSING = {
 
 
 def info(
-    bundle: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[BUNDLE]",
-            help="A bundle's folder or the name of a shipped one; the default one without it.",
-        ),
-    ] = None,
+    bundle: options.BundleArgument = None,
     every: Annotated[bool, typer.Option("--list", help="List the bundles that ship.")] = False,
 ) -> None:
     """Say what a bundle is, what was measured of it and what it cannot do."""
@@ -40,6 +35,7 @@ def info(
     entry = manifest.files[manifest.model.file]
     _, height, width, _ = manifest.input.shape
     typer.echo(f"{manifest.name} {manifest.version}, digest {loaded.digest}")
+    typer.echo(f"from       {loaded.path}")
     typer.echo(
         f"model      {manifest.model.format}, {manifest.model.quantization}, "
         f"{entry.bytes:,} bytes, {width}x{height} grey"

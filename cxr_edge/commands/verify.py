@@ -1,31 +1,78 @@
 """``cxr-edge verify``."""
 
-from typing import Annotated
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from cxr_edge_runtime.archive import SignatureCheck
+    from cxr_edge_runtime.bundle import Bundle
 
 
 def verify(
     bundle: Annotated[
         str | None,
         typer.Argument(
-            metavar="[BUNDLE]",
-            help="A bundle's folder or the name of a shipped one; the default one without it.",
+            metavar="[BUNDLE|FILE]",
+            help="A bundle's folder, the name of a shipped one, or an archive of cxr-edge pack; "
+            "the installed or else the default one without it.",
+        ),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--key",
+            metavar="PUB",
+            help="PEM file of a public key; the bundle must be signed with its private one.",
         ),
     ] = None,
 ) -> None:
     """Check that a bundle is whole: every file against its SHA-256, and that it can be loaded.
 
-    Exit code 1 when it is not.
+    Exit code 1 when it is not, or is not signed as it must be.
     """
-    import numpy as np
+    import tempfile
 
     from cxr_edge.bundles import load_bundle
+    from cxr_edge_runtime.archive import unpack_archive
+    from cxr_edge_runtime.bundle import Bundle
+
+    check = None if key is None else _signature_check(key, bundle)
+    archive = Path(bundle) if bundle is not None and Path(bundle).is_file() else None
+    if archive is not None:
+        with tempfile.TemporaryDirectory(prefix="cxr-edge-") as folder:
+            signature = unpack_archive(archive, Path(folder), check=check).signature
+            _verify(Bundle.load(Path(folder)))
+    else:
+        loaded = load_bundle(bundle)
+        signature = loaded.signature()
+        if check is not None:
+            check(loaded.manifest_bytes(), signature)
+        _verify(loaded)
+    if key is not None:
+        typer.echo(f"signed: with the private key of {key}")
+    elif signature is not None:
+        typer.echo("signed, not checked: name the signer's key with --key")
+    elif archive is not None:
+        typer.echo("not signed")
+
+
+def _signature_check(key: Path, bundle: str | None) -> "SignatureCheck":
+    from cxr_edge.signing import check_signature, read_public_key
+
+    return partial(check_signature, key=read_public_key(key), name=bundle or "the default bundle")
+
+
+def _verify(loaded: "Bundle") -> None:
+    """Raise where a bundle cannot be used, and print what was verified."""
+    import numpy as np
+
     from cxr_edge_runtime.classifier import Classifier
     from cxr_edge_runtime.manifest import SELFTEST_FILE
     from cxr_edge_runtime.selftest import GoldenInputs
 
-    loaded = load_bundle(bundle)
     classifier = Classifier(loaded)
     preprocess = loaded.manifest.preprocess
     # Anything of that size: model and gate must fit each other.

@@ -193,9 +193,7 @@ class _Reader:
         entry = self._next
         if entry is None or entry.name != name:
             found = "its end" if entry is None else repr(entry.name)
-            raise BundleInvalid(
-                f"{self._name}: {found} stands where {name} belongs; {_PACK_AGAIN}"
-            )
+            raise BundleInvalid(f"{self._name}: {found} stands where {name} belongs; {_PACK_AGAIN}")
         if entry.size not in sizes:
             wanted = f"{sizes[-1]}" if len(sizes) == 1 else f"at most {sizes[-1]}"
             raise BundleInvalid(

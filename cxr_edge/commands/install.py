@@ -1,0 +1,72 @@
+"""``cxr-edge install``."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxr_edge_runtime.errors import InvalidRequest
+
+
+def install(
+    archive: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="NAME.cxr.zip, from cxr-edge pack.")
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--key",
+            metavar="PUB",
+            envvar="CXR_EDGE_KEY",
+            help="PEM file of the signer's public key; a bundle that it did not sign is refused.",
+        ),
+    ] = None,
+    unsigned: Annotated[
+        bool, typer.Option("--unsigned", help="Check no signature: whoever made FILE is trusted.")
+    ] = False,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            "--into",
+            metavar="DIR",
+            help="Folder of the installed bundles; DIR/current is the one in use. Without it "
+            "~/.local/share/cxr-edge/bundles, where all commands look for it.",
+        ),
+    ] = None,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Go back to the bundle before; takes no FILE.")
+    ] = False,
+) -> None:
+    """Use the bundle of an archive on this device from now on; the one before is kept.
+
+    The signature and every file are verified and the self-test is run before anything changes;
+    then the switch is one rename. Killed at any moment, the old or the new bundle is in use. What
+    runs already, such as cxr-edge serve, uses the old one until it is started anew.
+
+    Exit code 4 when the self-test missed its limit, 1 for all else; the old bundle then stays.
+    """
+    if rollback == (archive is not None):
+        raise InvalidRequest("give the FILE to install, or --rollback without one")
+    if not rollback and (key is None) != unsigned:
+        raise InvalidRequest(
+            "whose bundle may be installed? Name the signer's key with --key or CXR_EDGE_KEY, or "
+            "say --unsigned; not both"
+        )
+
+    from cxr_edge import installation
+    from cxr_edge.bundles import installed_bundles
+
+    folder = into or installed_bundles()
+    if archive is None:
+        done, word = installation.roll_back(folder), "back to"
+    else:
+        check = None
+        if key is not None:
+            from cxr_edge.signing import check_signature, read_public_key
+
+            check = partial(check_signature, key=read_public_key(key), name=str(archive))
+        done = installation.install(archive, folder, check=check)
+        word = "installed" if done.changed else "unchanged"
+    typer.echo(f"{word:<9}  {done.manifest.name} {done.manifest.version}, digest {done.digest}")
+    typer.echo(f"in         {done.path}")

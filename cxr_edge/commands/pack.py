@@ -1,0 +1,57 @@
+"""``cxr-edge pack``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxr_edge import options
+from cxr_edge.terminal import say
+from cxr_edge_runtime.errors import InvalidRequest
+
+
+def pack(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Archive to write: NAME.cxr.zip.")
+    ],
+    bundle: options.BundleArgument = None,
+    key: Annotated[
+        Path | None,
+        typer.Option("--sign", metavar="KEY", help="PEM file of a private Ed25519 key."),
+    ] = None,
+) -> None:
+    """Pack a bundle as one file, to be copied to devices; the same bundle gives the same bytes.
+
+    Without --sign it keeps the signature of a bundle that was signed before.
+    """
+    import hashlib
+
+    from cxr_edge.bundles import load_bundle
+    from cxr_edge_runtime.archive import ARCHIVE_SUFFIX, is_archive, write_archive
+    from cxr_edge_runtime.files import replacing
+
+    if not output.name.endswith(ARCHIVE_SUFFIX):
+        raise InvalidRequest(f"{output}: the name of an archive ends with {ARCHIVE_SUFFIX}")
+    if output.is_file() and not is_archive(output):
+        raise InvalidRequest(
+            f"{output}: is there and is not an archive of cxr-edge pack; choose another name"
+        )
+    loaded = load_bundle(bundle)
+    signature = loaded.signature()
+    if key is None:
+        signed = "no" if signature is None else "before; the signature was kept and not checked"
+    else:
+        from cxr_edge.signing import read_private_key, sign
+
+        signature = sign(loaded.manifest_bytes(), read_private_key(key))
+        signed = f"with {key}"
+        if key.stat().st_mode & 0o044:
+            say(f"warning: {key}: others can read this private key; run: chmod 600 {key}")
+    with replacing(output) as temporary, temporary.open("wb") as file:
+        write_archive(file, loaded, signature=signature)
+    with output.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    typer.echo(f"packed     {loaded.manifest.name} {loaded.manifest.version}")
+    typer.echo(f"digest     {loaded.digest}")
+    typer.echo(f"signed     {signed}")
+    typer.echo(f"file       {output}, {output.stat().st_size:,} bytes, SHA-256 {sha256}")
