@@ -11,7 +11,8 @@ def test_whole_bundle_is_verified_file_by_file(cxr_edge: Any) -> None:
     outcome = cxr_edge("verify")
     assert outcome.code == 0, outcome.err
     names = [line.split()[1] for line in outcome.out.splitlines()[:-1]]
-    assert names == ["bundle.json", "MODEL_CARD.md", "gate.npz", "model.tflite", "selftest.npz"]
+    folder = cxr_edge_models.path(cxr_edge_models.DEFAULT)
+    assert {*names, "bundle.json.sha256"} == {path.name for path in folder.iterdir()}
     assert outcome.out.splitlines()[-1].startswith("whole: mobilenetv2-int8 ")
 
 
@@ -26,3 +27,58 @@ def test_one_changed_bit_is_found(cxr_edge: Any, tmp_path: Path, name: str) -> N
     assert outcome.code == 1
     assert outcome.out == ""
     assert f"{name}: differs from its recorded SHA-256" in outcome.err
+
+
+def test_archive_is_verified_like_its_folder(cxr_edge: Any, tmp_path: Path) -> None:
+    assert cxr_edge("pack", "-o", tmp_path / "a.cxr.zip").code == 0
+    outcome = cxr_edge("verify", tmp_path / "a.cxr.zip")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out == cxr_edge("verify").out + "not signed\n"
+
+
+def test_signature_that_nobody_checked_is_said(cxr_edge: Any, archives: Any) -> None:
+    outcome = cxr_edge("verify", archives.first)
+    assert outcome.code == 0
+    assert outcome.out.endswith("\nsigned, not checked: name the signer's key with --key\n")
+
+
+def test_signature_is_checked_with_the_key(cxr_edge: Any, archives: Any, keys: Any) -> None:
+    outcome = cxr_edge("verify", archives.first, "--key", keys.public)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.endswith(f"\nsigned: with the private key of {keys.public}\n")
+    outcome = cxr_edge("verify", archives.first, "--key", keys.other)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert f"{archives.first}: is not signed with this key" in outcome.err
+    outcome = cxr_edge("verify", archives.unsigned, "--key", keys.public)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert f"{archives.unsigned}: is not signed; pack it with" in outcome.err
+
+
+def test_signature_of_an_installed_bundle_is_checked(
+    cxr_edge: Any, archives: Any, keys: Any, tmp_path: Path
+) -> None:
+    into = tmp_path / "bundles"
+    assert cxr_edge("install", archives.first, "--unsigned", "--into", into).code == 0
+    assert cxr_edge("verify", into / "current", "--key", keys.public).code == 0
+    assert cxr_edge("verify", into / "current", "--key", keys.other).code == 1
+    signature = into / "0001" / "bundle.json.sig"
+    signature.write_bytes(b"short")
+    outcome = cxr_edge("verify", into / "current", "--key", keys.public)
+    assert outcome.code == 1
+    assert "bundle.json.sig: a signature has 64 bytes" in outcome.err
+    signature.unlink()
+    outcome = cxr_edge("verify", into / "current", "--key", keys.public)
+    assert outcome.code == 1
+    assert "current: is not signed" in outcome.err
+
+
+def test_damaged_archive_is_refused_in_one_line(
+    cxr_edge: Any, archives: Any, tmp_path: Path
+) -> None:
+    content = bytearray(archives.first.read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "a.cxr.zip").write_bytes(content)
+    outcome = cxr_edge("verify", tmp_path / "a.cxr.zip")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "a.cxr.zip: model.tflite is damaged; copy the archive again" in outcome.err
+    assert outcome.err.count("\n") == 1
