@@ -22,6 +22,7 @@ _COMMANDS = {
     "selftest": None,
     "benchmark": None,
     "serve": "serve",
+    "score": "ray",
     "clean": "train",
     "split": "train",
     "eda": "train",

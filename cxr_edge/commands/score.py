@@ -1,0 +1,182 @@
+"""``cxr-edge score``."""
+
+import contextlib
+import signal
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cxr_edge import options
+from cxr_edge.terminal import printable, progress_bar, say
+
+if TYPE_CHECKING:
+    from cxr_edge.prediction_log import PredictionLog
+    from cxr_edge.scoring.worker import Report
+
+# Some films failed, the others were scored.
+EXIT_SOME_FAILED = 3
+EXIT_ALL_FAILED = 1
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What came of the films of this run; see :class:`cxr_edge.scoring.worker.Report`."""
+
+    answered: int = 0
+    rejected: int = 0
+    failed: int = 0
+    error: str | None = None
+
+    def add(self, report: "Report") -> None:
+        self.answered += report.answered
+        self.rejected += report.rejected
+        self.failed += report.failed
+        self.error = self.error or report.error
+
+    @property
+    def films(self) -> int:
+        return self.answered + self.rejected + self.failed
+
+
+def score(
+    films: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help="A folder, searched with all below it; a text file with a path or URL a line; or "
+            "a .parquet file with a column file or path. Each local or any fsspec URL.",
+        ),
+    ],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Folder of Parquet files, local or any fsspec URL; what it holds is passed over.",
+        ),
+    ],
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            metavar="HOST:PORT",
+            help="A Ray cluster, auto for that of this machine; this machine alone without it.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="Films at once; all cores without it."),
+    ] = None,
+    bundle: options.BundleOption = None,
+    engine: options.Engine = None,
+    log: options.Log = None,
+) -> None:
+    """Score an archive with Ray, on one machine or on many, into a folder of Parquet files.
+
+    A second run scores only what has no row yet. Research use only. Not a medical device.
+
+    Exit code 0 when every film has an answer or was found to be no chest X-ray, 3 when some
+    failed, 1 when all did or the work cannot go on, 130 after Ctrl-C; what is written stays.
+    """
+    from contextlib import ExitStack, closing
+
+    from cxr_edge.bundles import load_bundle
+    from cxr_edge.prediction_log import PredictionLog
+    from cxr_edge.scoring.backlog import Backlog
+    from cxr_edge.scoring.cluster import cluster
+    from cxr_edge.scoring.listing import film_names
+    from cxr_edge.scoring.results import ResultsFolder
+    from cxr_edge.scoring.worker import Job
+
+    # pydicom's quote what is written in a film, Ray's are for programmers.
+    warnings.simplefilter("ignore")
+    loaded = load_bundle(bundle)
+    results = ResultsFolder(output)
+    tally = _Tally()
+    with _stoppable(), ExitStack() as opened:
+        shown = opened.enter_context(results.in_use())
+        backlog = opened.enter_context(closing(Backlog()))
+        backlog.pass_over(results.written(loaded.digest))
+        named = backlog.add(film_names(films))
+        missing = len(backlog)
+        appended = opened.enter_context(closing(PredictionLog(log))) if log else None
+        if missing:
+            job = Job.of(
+                loaded,
+                engine=engine,
+                output=output,
+                shown=shown,
+                logged=log is not None,
+            )
+            with cluster(address, workers) as count:
+                from cxr_edge.scoring.pipeline import score_all
+
+                reports = score_all(backlog, results, job, loaded.digest, workers=count)
+                done = _counted(reports, tally, appended)
+                for _ in progress_bar("Scoring")(done, missing):
+                    pass
+    if named > missing:
+        typer.echo(f"passed over: {named - missing}, which have a row or were named before")
+    typer.echo(
+        f"scored: {tally.films}, of which {tally.answered} have an answer, {tally.rejected} were "
+        f"rejected by the input gate and {tally.failed} have an error"
+    )
+    typer.echo(f"results: {printable(results.place)}")
+    manifest = loaded.manifest
+    typer.echo(
+        f"{manifest.notice} Model: {manifest.name} {manifest.version} ({loaded.digest[:12]})."
+    )
+    if tally.error is not None:
+        say(f"cxr-edge: {tally.failed} films have an error, such as: {tally.error}")
+    lost = missing - tally.films
+    if lost:
+        say(
+            f"cxr-edge: {lost} films have no row, since each worker that was at them died; a "
+            "second run tries them again"
+        )
+    if lost or tally.failed:
+        scored = tally.answered or tally.rejected
+        raise typer.Exit(EXIT_SOME_FAILED if scored else EXIT_ALL_FAILED)
+
+
+def _counted(
+    reports: "Iterable[Report]", tally: _Tally, log: "PredictionLog | None"
+) -> Iterator[None]:
+    """Take reports; an item for each film."""
+    for report in reports:
+        tally.add(report)
+        if log is not None:
+            log.append(report.logged)
+        yield from (None for _ in range(report.films))
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Within, Ctrl-C and SIGTERM end the command: a batch under way is scored by the next run.
+
+    A signal that was ignored, as a shell's background jobs ignore Ctrl-C, stays so.
+    """
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {n: handler for n, handler in handlers.items() if handler != signal.SIG_IGN}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        restore()
+        say("cxr-edge: stopped; what is written stays, and the same command goes on from there")
+        sys.exit(128 + number)
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        restore()

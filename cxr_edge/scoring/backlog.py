@@ -1,0 +1,112 @@
+"""Which films are left to do: exact, and on disk, so that ten million take no memory."""
+
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+# Pages kept in memory, KiB.
+_CACHE_KIB = 64_000
+# A file of results for each so many films: ten million are 10,000 files, and a worker that dies
+# takes some seconds of work with it.
+_MOST_FILMS = 1000
+# Batches a worker, at least, so that none is idle for long while another one ends.
+_BATCHES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Films that one worker scores and writes as one file.
+
+    Attributes:
+        first: number of the first film in the backlog.
+        last: of the last one.
+        packed: their names, compressed: those of ten million would fill Ray's object store.
+    """
+
+    first: int
+    last: int
+    packed: bytes
+
+    @property
+    def names(self) -> list[str]:
+        """The films."""
+        return [os.fsdecode(name) for name in zlib.decompress(self.packed).split(b"\0")]
+
+
+class Backlog:
+    """Films in the order they were added, each once, in a database that goes with the process."""
+
+    def __init__(self) -> None:
+        """Begin with none.
+
+        Raises:
+            sqlite3.Error: the temporary folder cannot be written; so with every method.
+        """
+        # Without a name SQLite makes a file in the temporary folder and deletes it at once.
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.executescript(
+            f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{_CACHE_KIB};"
+            "CREATE TABLE seen (name TEXT PRIMARY KEY) WITHOUT ROWID;"
+            "CREATE TABLE missing (number INTEGER PRIMARY KEY, name BLOB NOT NULL);"
+        )
+
+    def pass_over(self, written: Iterable[str]) -> None:
+        """Leave films out, by their names as a row has them."""
+        self._database.executemany(
+            "INSERT OR IGNORE INTO seen VALUES (?)", ((name,) for name in written)
+        )
+
+    def add(self, names: Iterable[str]) -> int:
+        """Add films, but none that was added or passed over.
+
+        Args:
+            names: of films; Python's surrogates where bytes are no UTF-8.
+
+        Returns:
+            How many were named.
+        """
+        number = 0
+        for number, name in enumerate(names, start=1):
+            seen = self._database.execute(
+                "INSERT OR IGNORE INTO seen VALUES (?)", (as_written(name),)
+            )
+            if seen.rowcount:
+                self._database.execute(
+                    "INSERT INTO missing (name) VALUES (?)", (os.fsencode(name),)
+                )
+        return number
+
+    def __len__(self) -> int:
+        """Films left."""
+        count: int = self._database.execute("SELECT count(*) FROM missing").fetchone()[0]
+        return count
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """What is left, cut at the same places as before where ``size`` is the same."""
+        rows = self._database.execute("SELECT number, name FROM missing ORDER BY number")
+        for _, group in groupby(rows, lambda row: (row[0] - 1) // size):
+            numbers, names = zip(*group)
+            yield Batch(numbers[0], numbers[-1], zlib.compress(b"\0".join(names)))
+
+    def remove(self, batch: Batch) -> None:
+        """A batch is done."""
+        self._database.execute(
+            "DELETE FROM missing WHERE number BETWEEN ? AND ?", (batch.first, batch.last)
+        )
+
+    def close(self) -> None:
+        """Delete it."""
+        self._database.close()
+
+
+def as_written(name: str) -> str:
+    """A film's name as its row has it."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def batch_size(films: int, workers: int) -> int:
+    """Films a batch."""
+    return max(1, min(_MOST_FILMS, films // (_BATCHES * workers)))

@@ -1,0 +1,103 @@
+"""Ray for the length of a command: joined, or started on this machine and ended with it."""
+
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Iterator
+
+from cxr_edge.scoring.listing import one_line
+from cxr_edge_runtime.device import available_cores
+from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
+from cxr_edge_runtime.native_output import stderr_silenced
+
+# Seconds for a machine to answer; Ray itself would try for minutes.
+_PATIENCE_S = 5.0
+# What passes through it are names and counts. Ray takes no less.
+_OBJECT_STORE_BYTES = 80 * 2**20
+
+
+@contextlib.contextmanager
+def cluster(address: str | None, workers: int | None) -> Iterator[int]:
+    """Have Ray, and nothing of what it says on the terminal.
+
+    Args:
+        address: ``HOST:PORT`` of a cluster or ``auto``; None starts Ray on this machine.
+        workers: how many there are to be; None for one a processor core.
+
+    Yields:
+        How many workers to start.
+
+    Raises:
+        InvalidRequest: the address is none that works.
+        CxrEdgeError: there is no such cluster, or Ray does not start.
+    """
+    _check(address)
+    _set_environment(is_own=address is None)
+    with stderr_silenced(), open(os.devnull, "w") as nowhere:  # noqa: PTH123  # a name, no path
+        # Ray prints what its other processes report to Python's standard output.
+        with contextlib.redirect_stdout(nowhere):
+            import ray
+
+            _connect(address, workers or available_cores())
+            try:
+                cores = int(ray.cluster_resources().get("CPU", 0))
+                if not cores:
+                    raise CxrEdgeError("--address: no machine of this cluster gives it a core")
+                yield workers or cores
+            finally:
+                ray.shutdown()
+
+
+def _check(address: str | None) -> None:
+    if address is None or address == "auto":
+        return
+    if address.startswith("ray://"):
+        raise InvalidRequest(
+            f"--address {address}: Ray Data does not work through Ray Client; run this on a "
+            "machine of the cluster with --address auto"
+        )
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise InvalidRequest(f"--address {address}: give HOST:PORT or auto")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE_S).close()
+    except (OSError, OverflowError) as error:
+        raise CxrEdgeError(f"--address {address}: no Ray there ({one_line(error)})") from None
+
+
+def _set_environment(*, is_own: bool) -> None:
+    """What Ray looks for when it is imported; what the user has set stays."""
+    wanted = {"RAY_USAGE_STATS_ENABLED": "0"}
+    if is_own:
+        # Ray listens to the network even when it is alone; without a token anybody could run code.
+        wanted |= {"RAY_AUTH_MODE": "token"}
+        if "RAY_AUTH_TOKEN_PATH" not in os.environ:
+            wanted |= {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    for name, value in wanted.items():
+        os.environ.setdefault(name, value)
+
+
+def _connect(address: str | None, workers: int) -> None:
+    import ray
+
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    quiet = {"logging_level": logging.CRITICAL, "log_to_driver": False}
+    own = {
+        "address": "local",
+        "include_dashboard": False,
+        "num_cpus": workers,
+        "object_store_memory": _OBJECT_STORE_BYTES,
+    }
+    # Ray sets a handler of its own.
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(**(own if address is None else {"address": address}), **quiet)
+    except Exception as error:
+        where = "Ray does not start" if address is None else f"--address {address}: no Ray there"
+        raise CxrEdgeError(f"{where} ({one_line(error)})") from error
+    finally:
+        signal.signal(signal.SIGTERM, before)

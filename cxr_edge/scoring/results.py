@@ -1,0 +1,183 @@
+"""The output: a folder of Parquet files, one a batch, with the columns of ``classify --csv``.
+
+A file's name is made from the films in it and the bundle, so a batch that is scored twice, because
+a worker or a node was lost, replaces its own file: no film can have two rows.
+"""
+
+import fcntl
+import hashlib
+import io
+import os
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from cxr_edge.csv_results import CSV_COLUMNS
+from cxr_edge.scoring.listing import absolute, one_line
+from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
+from cxr_edge_runtime.files import remove_temporaries, write_bytes
+
+_SUFFIX = ".parquet"
+_NUMBERS = ("probability", "threshold")
+_SCHEMA = pa.schema(
+    [(name, pa.float64() if name in _NUMBERS else pa.string()) for name in CSV_COLUMNS]
+)
+_ROWS_AT_ONCE = 10_000
+
+
+class ResultsFolder:
+    """Files of results under one path or fsspec URL."""
+
+    def __init__(self, place: str) -> None:
+        """Name the folder; nothing is read or written yet.
+
+        Raises:
+            CxrEdgeError: no installed package opens this kind of URL.
+        """
+        self.place = absolute(place)
+        with self._errors():
+            self._files, self._root = url_to_fs(self.place)
+        self._is_local = isinstance(self._files, LocalFileSystem)
+
+    @contextmanager
+    def in_use(self) -> Iterator[str | None]:
+        """Make the folder; of a local one, keep others from writing to it meanwhile.
+
+        Yields:
+            Name of a file that shows a worker on another node that this folder is its own, too;
+            None where the folder is not local.
+
+        Raises:
+            CxrEdgeError: another run is writing to it, or it cannot be made.
+        """
+        with self._errors():
+            self._files.makedirs(self._root, exist_ok=True)
+        if not self._is_local:
+            yield None
+            return
+        folder = os.open(self._root, os.O_RDONLY)
+        try:
+            with self._errors():
+                try:
+                    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise CxrEdgeError(f"{self.place}: another score is writing here") from None
+                remove_temporaries(Path(self._root))
+                shown = NamedTemporaryFile(dir=self._root, prefix=".score-")  # noqa: SIM115
+            with shown:
+                yield Path(shown.name).name
+        finally:
+            os.close(folder)
+
+    def check_shared(self, shown: str | None) -> None:
+        """Make sure, on a node, that this is the folder that :meth:`in_use` was called for.
+
+        Raises:
+            CxrEdgeError: it is not.
+        """
+        if shown is not None and not Path(self._root, shown).exists():
+            raise CxrEdgeError(
+                f"{self.place}: is not the same folder on every node; name one that all share"
+            )
+
+    def written(self, bundle_digest: str) -> Iterator[str]:
+        """The films that have a row.
+
+        Args:
+            bundle_digest: of the bundle that is to score.
+
+        Raises:
+            InvalidRequest: there are other files, or results of another bundle.
+            CxrEdgeError: the folder, or a file in it, cannot be read.
+        """
+        with self._errors():
+            paths = sorted(self._files.ls(self._root, detail=False, refresh=True))
+        for path in paths:
+            name = posixpath.basename(path.rstrip("/"))
+            if name.startswith(".") or not name:
+                continue
+            if not name.endswith(_SUFFIX):
+                raise InvalidRequest(
+                    f"{self.place}: holds something else than results of score, such as {name}; "
+                    "choose another folder"
+                )
+            with self._errors(name), self._files.open(path, "rb") as file:
+                yield from self._films(pq.ParquetFile(file), name, bundle_digest)
+
+    def write(
+        self, names: Sequence[str], bundle_digest: str, rows: Sequence[Mapping[str, object]]
+    ) -> None:
+        """Write a batch's rows, whole or not at all.
+
+        Args:
+            names: of all films of the batch.
+            bundle_digest: of the bundle that scored them.
+            rows: a film each, by column.
+
+        Raises:
+            CxrEdgeError: they cannot be written.
+        """
+        content = io.BytesIO()
+        pq.write_table(
+            pa.Table.from_pylist(list(rows), schema=_SCHEMA), content, compression="zstd"
+        )
+        path = self._path(names, bundle_digest)
+        with self._errors():
+            if self._is_local:
+                write_bytes(Path(path), content.getvalue())
+            else:
+                self._files.pipe_file(path, content.getvalue())
+
+    def read(self, names: Sequence[str], bundle_digest: str) -> list[dict[str, Any]] | None:
+        """The rows of a batch; None where it was not written.
+
+        Raises:
+            CxrEdgeError: they cannot be read.
+        """
+        path = self._path(names, bundle_digest)
+        with self._errors():
+            self._files.invalidate_cache()
+            if not self._files.exists(path):
+                return None
+            with self._files.open(path, "rb") as file:
+                rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+                return rows
+
+    def _path(self, names: Sequence[str], bundle_digest: str) -> str:
+        content = b"\0".join(map(os.fsencode, (bundle_digest, *names)))
+        return posixpath.join(self._root, hashlib.sha256(content).hexdigest()[:32] + _SUFFIX)
+
+    def _films(self, file: Any, name: str, bundle_digest: str) -> Iterator[str]:
+        if tuple(file.schema_arrow.names) != CSV_COLUMNS:
+            raise InvalidRequest(
+                f"{self.place}: {name} holds something else than results of score; "
+                "choose another folder"
+            )
+        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["file", "bundle"]):
+            for other in batch.column("bundle").unique():
+                if other.as_py() != bundle_digest:
+                    raise InvalidRequest(
+                        f"{self.place}: holds results of another bundle ({other.as_py()[:12]}); "
+                        "choose another folder"
+                    )
+            yield from batch.column("file").to_pylist()
+
+    @contextmanager
+    def _errors(self, name: str = "") -> Iterator[None]:
+        try:
+            yield
+        except CxrEdgeError:
+            raise
+        except Exception as error:
+            # Each kind of storage raises errors of its own; Parquet's are of damaged files.
+            where = f"{self.place}: {name}" if name else self.place
+            said = isinstance(error, OSError) and error.strerror
+            raise CxrEdgeError(f"{where}: {said or one_line(error)}") from error

@@ -1,0 +1,160 @@
+"""What a worker does: an engine of its own, a batch of films at a time, a file of results each."""
+
+import pickle
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import fsspec.config
+import pyarrow as pa
+
+from cxr_edge.csv_results import result_row
+from cxr_edge.memory import return_films
+from cxr_edge.prediction_log import LoggedFilm
+from cxr_edge.scoring.backlog import Batch
+from cxr_edge.scoring.films import contents
+from cxr_edge.scoring.results import ResultsFolder
+from cxr_edge_runtime.batch import Result
+from cxr_edge_runtime.bundle import CHECKSUM, MANIFEST, Bundle
+from cxr_edge_runtime.classifier import Classifier
+from cxr_edge_runtime.errors import CxrEdgeError, EngineError, ImageError
+from cxr_edge_runtime.gate import REJECTED
+from cxr_edge_runtime.images import decode_grey
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What every worker has to know.
+
+    Attributes:
+        bundle: the files of the bundle by name: a node has none of its own.
+        engine: see :func:`cxr_edge_runtime.engines.open_engine`.
+        output: path or URL of the results.
+        shown: see :meth:`ResultsFolder.in_use`.
+        logged: rows for the log of predictions are wanted.
+        storage: the user's configuration of fsspec, which may hold credentials.
+    """
+
+    bundle: Mapping[str, bytes] = field(repr=False)
+    engine: str | None
+    output: str
+    shown: str | None
+    logged: bool
+    storage: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(
+        cls, bundle: Bundle, *, engine: str | None, output: str, shown: str | None, logged: bool
+    ) -> "Job":
+        """A job with this bundle and this process's configuration of fsspec."""
+        names = (*bundle.manifest.files, CHECKSUM, MANIFEST)
+        files = {name: (bundle.path / name).read_bytes() for name in names}
+        return cls(files, engine, output, shown, logged, dict(fsspec.config.conf))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of a batch.
+
+    Attributes:
+        batch: the films.
+        answered: how many have an answer.
+        rejected: how many the input gate rejected.
+        failed: how many have an error in the place of an answer.
+        error: one of those errors.
+        logged: rows for the log of predictions, where they are wanted.
+        stop: what keeps this worker from any work, in words for the user; no row was written.
+    """
+
+    batch: Batch
+    answered: int = 0
+    rejected: int = 0
+    failed: int = 0
+    error: str | None = None
+    logged: tuple[LoggedFilm, ...] = ()
+    stop: str | None = None
+
+    @property
+    def films(self) -> int:
+        """How many got a row."""
+        return self.answered + self.rejected + self.failed
+
+    @classmethod
+    def of_rows(
+        cls, batch: Batch, rows: list[dict[str, Any]], logged: tuple[LoggedFilm, ...] = ()
+    ) -> "Report":
+        """Count rows by what they hold."""
+        errors = [row["error"] for row in rows if row["error"] is not None]
+        rejected = sum(row["gate"] == REJECTED for row in rows)
+        answered = len(rows) - len(errors) - rejected
+        return cls(batch, answered, rejected, len(errors), next(iter(errors), None), logged)
+
+
+class Worker:
+    """Scores batches; what keeps it from that is a report, since Ray would print a traceback."""
+
+    def __init__(self, job: Job) -> None:
+        """Unpack the bundle, verify it and open its engine."""
+        # For all threads, as in `classify`: pydicom's warnings quote what is written in a film.
+        warnings.simplefilter("ignore")
+        return_films()
+        fsspec.config.conf.update(job.storage)
+        self._job = job
+        self._stop: str | None = None
+        try:
+            self._classifier = _classifier(job)
+            self._results = ResultsFolder(job.output)
+            self._results.check_shared(job.shown)
+        except CxrEdgeError as error:
+            self._stop = str(error)
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """Score the batch that a table of one row holds; see :func:`packed`."""
+        return packed(self.score(unpacked(table)))
+
+    def score(self, batch: Batch) -> Report:
+        """Score a batch and write its rows."""
+        if self._stop is not None:
+            return Report(batch, stop=self._stop)
+        bundle = self._classifier.bundle
+        names, rows, logged = batch.names, [], []
+        try:
+            for name, content in contents(names):
+                result = self._result(name, content)
+                rows.append(result_row(name, result, bundle))
+                if self._job.logged and not isinstance(result, CxrEdgeError):
+                    logged.append(LoggedFilm.of(result, bundle))
+            self._results.write(names, bundle.digest, rows)
+        except CxrEdgeError as error:
+            return Report(batch, stop=str(error))
+        return Report.of_rows(batch, rows, tuple(logged))
+
+    def _result(self, name: str, content: bytes | ImageError) -> Result:
+        if isinstance(content, ImageError):
+            return content
+        try:
+            return self._classifier.classify(
+                decode_grey(content, name=name, hashed=self._job.logged)
+            )
+        except (ImageError, EngineError) as error:
+            return error
+
+
+def packed(value: Batch | Report) -> pa.Table:
+    """A table of one row that holds a value; Ray Data's data are tables."""
+    return pa.table({"value": pa.array([pickle.dumps(value)], pa.binary())})
+
+
+def unpacked(table: pa.Table) -> Any:
+    """The value of a table of one row."""
+    return pickle.loads(table["value"][0].as_py())
+
+
+def _classifier(job: Job) -> Classifier:
+    with TemporaryDirectory(prefix="cxr-edge-") as folder:
+        for name, content in job.bundle.items():
+            Path(folder, name).write_bytes(content)
+        return Classifier(Bundle.load(Path(folder)), engine=job.engine)
