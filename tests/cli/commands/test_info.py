@@ -34,3 +34,7 @@ def test_limits_are_those_of_the_card_a_line_each(cxr_edge: Any) -> None:
     assert limits[3].startswith("limit      All films come from one hospital")
     [card] = [line for line in lines if line.startswith("more ")]
     assert Path(card.removeprefix("more").strip()).name == "MODEL_CARD.md"
+
+
+def test_where_the_bundle_lies_is_said(cxr_edge: Any, golden_bundle: Path) -> None:
+    assert cxr_edge("info", golden_bundle).out.splitlines()[1] == f"from       {golden_bundle}"
