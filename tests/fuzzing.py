@@ -25,7 +25,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 import cxr_edge_models
-from cxr_edge_runtime.answer_distribution import AnswerDistribution
+from cxr_edge_runtime.answer_distribution import VerifiedAnswers
 from cxr_edge_runtime.errors import CxrEdgeError
 from cxr_edge_runtime.gate import Gate
 from cxr_edge_runtime.images import decode_grey, image_warnings
@@ -162,7 +162,7 @@ def attempt(kind: str, content: bytes) -> str | None:
         elif kind == "selftest":
             GoldenInputs.from_bytes(content)
         elif kind == "reference":
-            AnswerDistribution.from_bytes(content)
+            VerifiedAnswers.from_bytes(content)
         else:
             film = decode_grey(content)
             if preprocess(film.pixels, PreprocessSpec()).shape != (1, 224, 224, 1):

@@ -21,12 +21,13 @@ from cxr_edge_convert.gate_fitting import (
 from cxr_edge_convert.golden_inputs import golden_inputs, label_means
 from cxr_edge_convert.non_films import NonFilms, read_non_films
 from cxr_edge_convert.sources import Source
-from cxr_edge_runtime.answer_distribution import AnswerDistribution
+from cxr_edge_runtime.answer_distribution import AnswerDistribution, VerifiedAnswers
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.gate import REJECTED, Gate
 from cxr_edge_runtime.manifest import GATE_FILE, REFERENCE_FILE, SELFTEST_FILE
 from cxr_edge_runtime.selftest import GoldenInputs
 from cxr_edge_train.dataset.sampling import spread_over_patients
+from cxr_edge_train.evaluation.metrics import positives
 from cxr_edge_train.evaluation.temperature import probabilities
 
 
@@ -42,7 +43,7 @@ class Equipment:
     """
 
     golden: GoldenInputs
-    reference: AnswerDistribution
+    reference: VerifiedAnswers
     gate: Gate | None = None
     figures: GateFigures | None = None
 
@@ -137,7 +138,7 @@ class Equipper:
         answers = probabilities(logits, temperature)
         if self.gate is None or embeddings is None:
             nothing = np.zeros(len(answers), dtype=np.bool_)
-            return Equipment(golden, AnswerDistribution.of(answers, np.empty(0), nothing))
+            return Equipment(golden, self._reference(answers, None, nothing))
         films = self.source.validation_pixels
         gate, figures = with_limits(
             self.gate,
@@ -147,5 +148,24 @@ class Equipper:
             non_films=self.non_films,
         )
         rejected = np.array(verdicts(gate, engine, films, embeddings)) == REJECTED
-        reference = AnswerDistribution.of(answers, gate.distance(embeddings), rejected)
+        reference = self._reference(answers, gate.distance(embeddings), rejected)
         return Equipment(golden, reference, gate, figures)
+
+    def _reference(
+        self,
+        answers: NDArray[np.float64],
+        distances: NDArray[np.float32] | None,
+        rejected: NDArray[np.bool_],
+    ) -> VerifiedAnswers:
+        positive = positives(self.source.validation.table) == 1
+        nothing = np.empty(0)
+        return VerifiedAnswers(
+            *(
+                AnswerDistribution.of(
+                    answers[of_label],
+                    nothing if distances is None else distances[of_label],
+                    rejected[of_label],
+                )
+                for of_label in (~positive, positive)
+            )
+        )

@@ -1,5 +1,6 @@
 """``cxr-edge drift``."""
 
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +22,14 @@ class Against(StrEnum):
 
     BUNDLE = "bundle"
     EARLIER = "earlier"
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Of films with the finding: that fits the log best, and that of verification."""
+
+    fitted: float
+    verified: float
 
 
 _NAMES = {Against.BUNDLE: "verification", Against.EARLIER: "earlier"}
@@ -73,8 +82,8 @@ def drift(
     """
     from cxr_edge.bundles import load_bundle
     from cxr_edge.prediction_log import read_answers, written
-    from cxr_edge_runtime.answer_distribution import AnswerDistribution
-    from cxr_edge_train.evaluation.drift import Limits, find_drift
+    from cxr_edge_runtime.answer_distribution import VerifiedAnswers
+    from cxr_edge_train.evaluation.drift import Limits, find_drift, fitting_share
 
     if against is Against.EARLIER and since is None:
         raise InvalidRequest("--against earlier needs --since, which says where earlier ends")
@@ -83,30 +92,33 @@ def drift(
     loaded = load_bundle(bundle)
     start = None if since is None else written(since.replace(tzinfo=UTC))
     answers = _enough(read_answers(log, bundle=loaded.digest, since=start), f"{log}")
+    shares = None
     if against is Against.EARLIER:
         earlier = read_answers(log, bundle=loaded.digest, before=start)
         reference = _enough(earlier, f"{log}, before {start}")
     else:
-        reference = _enough(AnswerDistribution.of_bundle(loaded), f"{loaded.path}")
+        verified = VerifiedAnswers.of_bundle(loaded)
+        shares = Shares(fitting_share(verified, answers), verified.share)
+        reference = _enough(verified.mixed(shares.fitted), f"{loaded.path}")
     found = find_drift(reference, answers, Limits(max_psi, max_ks, max_rejected))
     if output is not None:
         _draw(output, reference, answers, found, against, loaded)
     if as_json:
-        import dataclasses
         import json
 
         typer.echo(
             json.dumps(
-                dataclasses.asdict(found)
+                asdict(found)
                 | {
                     "against": against.value,
+                    "positives": shares and asdict(shares),
                     "bundle": loaded.digest,
                     "notice": loaded.manifest.notice,
                 }
             )
         )
     else:
-        _print(found, against, loaded)
+        _print(found, shares, against, loaded)
     if found.missed:
         raise LimitMissed(
             f"{log}: {'; '.join(found.missed)}. Look at the films before you trust further answers"
@@ -125,17 +137,18 @@ def _enough(answers: "AnswerDistribution", where: str) -> "AnswerDistribution":
     return answers
 
 
-def _print(found: "Drift", against: Against, bundle: "Bundle") -> None:
+def _print(found: "Drift", shares: Shares | None, against: Against, bundle: "Bundle") -> None:
     typer.echo(f"{found.films:,} films of the log, {found.reference_films:,} of {_NAMES[against]}")
     typer.echo("                 PSI     KS")
     for name, shift in (("probability", found.probability), ("gate distance", found.distance)):
         if shift is not None:
             typer.echo(f"{name:<13}  {shift.psi:>6.3f}  {shift.ks:>5.3f}")
     typer.echo(f"rejected       {found.rejected:>6.1%}, {found.reference_rejected:.1%} before")
-    if against is Against.BUNDLE:
+    if shares is not None:
         typer.echo(
-            "More or fewer pneumonias than at verification move the probabilities too; "
-            "--since DATE --against earlier compares with films of your own."
+            f"compared as if {shares.fitted:.0%} of the films showed "
+            f"{bundle.manifest.positive_label}, which fits best; at verification "
+            f"{shares.verified:.0%} did"
         )
     typer.echo(
         f"{bundle.manifest.notice} "

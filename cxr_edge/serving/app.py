@@ -115,7 +115,7 @@ class Classify:
         workers: Workers,
         admission: Admission,
         most_seconds: float,
-        log: PredictionLog | None,
+        log: PredictionLog | None = None,
     ) -> None:
         """Classify with workers, as far as there is room."""
         self._workers, self._admission, self._most_seconds = workers, admission, most_seconds

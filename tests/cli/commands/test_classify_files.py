@@ -1,6 +1,10 @@
-"""``classify --csv`` and ``--heatmap``: what it writes into files."""
+"""``classify --csv``, ``--heatmap`` and ``--log``: what it writes into files."""
 
+import contextlib
 import csv
+import hashlib
+import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -156,3 +160,36 @@ def test_csv_of_an_earlier_time_is_replaced(
         outcome = cxr_edge("classify", "--csv", tmp_path / "a.csv", *films[:count], "--force")
         assert outcome.code == 0, outcome.err
         assert len((tmp_path / "a.csv").read_text().splitlines()) == 1 + count
+
+
+def test_log_gets_a_row_for_each_film_that_was_answered(
+    cxr_edge: Any, make_image: Callable[..., Path], golden_bundle: Path, tmp_path: Path
+) -> None:
+    films = [make_image(f"{name}.png", seed=seed) for seed, name in enumerate("abc")]
+    films[1].write_bytes(b"no film")
+    log = tmp_path / "log.db"
+    for _ in range(2):
+        outcome = cxr_edge("classify", *films, "--log", log, "--json", "--bundle", golden_bundle)
+        assert outcome.code == 3
+    with contextlib.closing(sqlite3.connect(log)) as connection:
+        rows = connection.execute("SELECT * FROM films").fetchall()
+    answers = [json.loads(line) for line in outcome.out.splitlines()]
+    assert len(rows) == 4
+    for film, answer, row in zip((films[0], films[2]), (answers[0], answers[2]), rows):
+        assert row[0] == hashlib.sha256(film.read_bytes()).hexdigest()
+        assert row[1] == answer["bundle"]["sha256"]
+        assert row[2:4] == ("not_checked", None)
+        assert row[4] == pytest.approx(answer["probability"], abs=1e-6)
+
+
+def test_log_that_cannot_be_written_is_one_line_before_any_film(
+    cxr_edge: Any, make_image: Callable[..., Path], golden_bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "other.db").write_text("no database" * 100)
+    for log, words in (("other.db", "not a database"), ("film.png", "is an image's name")):
+        outcome = cxr_edge(
+            "classify", make_image(), "--log", tmp_path / log, "--bundle", golden_bundle
+        )
+        assert (outcome.code, outcome.out) == (1, "")
+        assert words in outcome.err
+        assert outcome.err.count("\n") == 1

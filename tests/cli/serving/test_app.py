@@ -1,14 +1,19 @@
 import asyncio
+import contextlib
+import hashlib
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 from starlette.types import Message
 
+from cxr_edge.prediction_log import PredictionLog
 from cxr_edge.serving import app
 from cxr_edge.serving.admission import Admission
 from cxr_edge.serving.refusals import Refusal
@@ -220,3 +225,27 @@ def test_room_is_held_until_the_answer_is_taken(shipped: Bundle) -> None:
     assert [message.get("more_body") for message in sent] == [None, True, False]
     assert b'"label"' in sent[1]["body"]
     workers.close()
+
+
+def test_films_that_were_answered_are_logged_without_their_names(
+    serve: Serve, shipped: Bundle, tmp_path: Path
+) -> None:
+    log = PredictionLog(tmp_path / "log.db")
+    films = [("a", ("Doe^Jane.jpeg", PHANTOM.read_bytes())), ("b", ("b.png", b"no film"))]
+    answer = serve(log=log).post("/v1/classify", files=films).json()["results"][0]
+    log.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "log.db")) as connection:
+        [row] = connection.execute("SELECT * FROM films").fetchall()
+    assert row[0] == hashlib.sha256(PHANTOM.read_bytes()).hexdigest()
+    assert row[1:3] == (shipped.digest, answer["gate"]["verdict"])
+    assert b"Doe" not in (tmp_path / "log.db").read_bytes()
+
+
+def test_full_log_keeps_nobody_from_an_answer(
+    serve: Serve, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log = PredictionLog(tmp_path / "log.db")
+    log.close()
+    answer = serve(log=log).post("/v1/classify", content=PHANTOM.read_bytes())
+    assert answer.status_code == 200
+    assert "error: --log" in capfd.readouterr().err

@@ -3,11 +3,12 @@ import math
 import numpy as np
 import pytest
 
-from cxr_edge_runtime.answer_distribution import AnswerDistribution
+from cxr_edge_runtime.answer_distribution import AnswerDistribution, VerifiedAnswers
 from cxr_edge_train.evaluation.drift import (
     MIN_FILMS,
     Limits,
     find_drift,
+    fitting_share,
     population_stability_index,
 )
 
@@ -91,6 +92,35 @@ def test_kolmogorov_smirnov_is_the_largest_gap_of_the_distribution_functions() -
     )
     assert found.probability.ks == 0.5
     assert found.distance is None
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.8])
+def test_another_share_of_findings_is_fitted_and_is_no_drift(share: float) -> None:
+    random = np.random.default_rng(0)
+
+    def answers(negatives: int, positives: int) -> list[AnswerDistribution]:
+        return [films(random, count, moved=moved) for count, moved in
+                ((negatives, -1.5), (positives, 1.5))]  # fmt: skip
+
+    verified = VerifiedAnswers(*answers(200, 780))
+    parts = answers(round(1000 * (1 - share)), round(1000 * share))
+    log = AnswerDistribution(
+        *(np.sort(np.concatenate([getattr(part, name) for part in parts]))
+          for name in ("probabilities", "distances")), 1000, 0,
+    )  # fmt: skip
+    fitted = fitting_share(verified, log)
+    assert fitted == pytest.approx(share, abs=0.1)
+    assert not find_drift(verified.mixed(fitted), log, Limits()).missed
+    # Without it a log with few findings would be.
+    assert bool(find_drift(verified.mixed(0.8), log, Limits()).missed) == (share < 0.8)
+
+
+def test_drift_of_films_is_not_explained_away_by_a_share() -> None:
+    random = np.random.default_rng(0)
+    verified = VerifiedAnswers(films(random, 200, moved=-1.5), films(random, 780, moved=1.5))
+    log = films(random, 500, moved=4)
+    drift = find_drift(verified.mixed(fitting_share(verified, log)), log, Limits())
+    assert any(words.startswith("gate distance") for words in drift.missed)
 
 
 def test_quantiles_of_many_films_count_as_the_films_they_stand_for() -> None:

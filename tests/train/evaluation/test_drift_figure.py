@@ -37,7 +37,5 @@ def test_both_numbers_are_drawn_with_their_figures_and_limits(tmp_path: Path) ->
 def test_model_without_a_gate_has_one_picture() -> None:
     before = replace(films(300), distances=np.empty(0, np.float32))
     drift = find_drift(before, before, Limits())
-    figure = draw_drift(
-        before, before, drift, against="earlier", threshold=0.5, rejected_from=None
-    )
+    figure = draw_drift(before, before, drift, against="earlier", threshold=0.5, rejected_from=None)
     assert [text.get_text() for text in figure.axes[1].texts] == ["no gate distances"]

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import ks_2samp
 
-from cxr_edge_runtime.answer_distribution import AnswerDistribution
+from cxr_edge_runtime.answer_distribution import AnswerDistribution, VerifiedAnswers
 
 # Tenths of the reference, as is usual since Lewis (1994, An Introduction to Credit Scoring).
 _BINS = 10
@@ -63,6 +64,19 @@ class Drift:
     rejected: float
     reference_rejected: float
     missed: tuple[str, ...]
+
+
+def fitting_share(verified: VerifiedAnswers, answers: AnswerDistribution) -> float:
+    """The share of positive films, in hundredths, that explains the probabilities best.
+
+    Wherever a model goes, findings are more or less common than where it was verified. That is no
+    drift of films or model, so the verified answers of both labels are mixed until the
+    Kolmogorov-Smirnov distance is smallest.
+    """
+    return min(
+        (step / 100 for step in range(101)),
+        key=lambda share: _ks(verified.mixed(share).probabilities, answers.probabilities),
+    )
 
 
 def find_drift(reference: AnswerDistribution, answers: AnswerDistribution, limits: Limits) -> Drift:
@@ -133,12 +147,14 @@ def _shift(
     reference: AnswerDistribution,
     answers: AnswerDistribution,
 ) -> Shift:
-    from scipy.stats import ks_2samp
-
     return Shift(
         population_stability_index(
             before, now, reference_films=reference.answered, films=answers.answered
         ),
-        # The distance alone: with thousands of films every difference is significant.
-        float(ks_2samp(before, now, method="asymp").statistic),
+        _ks(before, now),
     )
+
+
+def _ks(before: NDArray[np.float32], now: NDArray[np.float32]) -> float:
+    # The distance alone: with thousands of films every difference is significant.
+    return float(ks_2samp(before, now, method="asymp").statistic)

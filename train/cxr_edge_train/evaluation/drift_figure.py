@@ -45,7 +45,8 @@ def draw_drift(
     else:
         # The limit belongs into the picture: films near it are soon rejected.
         most = max(reference.distances[-1], answers.distances[-1], rejected_from) * 1.02
-        edges = np.linspace(0, most, _BARS + 1)
+        least = min(reference.distances[0], answers.distances[0]) * 0.98
+        edges = np.linspace(least, most, _BARS + 1)
         _histograms(right, reference.distances, answers.distances, edges, words)
         _describe(right, "gate distance", drift.distance, ("rejected beyond", rejected_from))
     figure.suptitle(
@@ -75,4 +76,4 @@ def _describe(axes: Axes, name: str, shift: Shift, mark: tuple[str, float]) -> N
     axes.set_title(f"{name}: PSI {shift.psi:.3f}, KS {shift.ks:.3f}")
     axes.set_xlabel(name)
     axes.set_ylabel("share of the films")
-    axes.legend(loc="upper center", fontsize="small")
+    axes.legend(loc="best", fontsize="small")
