@@ -76,4 +76,5 @@ def _describe(axes: Axes, name: str, shift: Shift, mark: tuple[str, float]) -> N
     axes.set_title(f"{name}: PSI {shift.psi:.3f}, KS {shift.ks:.3f}")
     axes.set_xlabel(name)
     axes.set_ylabel("share of the films")
-    axes.legend(loc="best", fontsize="small")
+    axes.set_ylim(top=axes.get_ylim()[1] * 1.35)  # room for the legend
+    axes.legend(loc="upper center", fontsize="small")
