@@ -35,6 +35,10 @@ _COMMANDS = {
 }
 
 
+# What an answer depends on beside the bundle, for reports of faults.
+_ANSWERING = ("ai-edge-litert", "tflite-runtime", "onnxruntime", "numpy", "pillow", "pydicom")
+
+
 def _needs(extra: str, command: Callable[..., Any]) -> Callable[..., Any]:
     """A command that names the extra to install when one of its imports is missing."""
 
@@ -53,15 +57,25 @@ def _needs(extra: str, command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        import platform
         from importlib import metadata  # 25 ms that no other command should wait for
 
         typer.echo(f"cxr-edge {metadata.version('cxr-edge')}")
+        typer.echo(f"python {platform.python_version()}, {platform.system()} {platform.machine()}")
+        for package in _ANSWERING:
+            try:
+                typer.echo(f"{package} {metadata.version(package)}")
+            except metadata.PackageNotFoundError:
+                typer.echo(f"{package} is not installed")
         raise typer.Exit
 
 
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print it, and the engines'."
+        ),
     ] = False,
 ) -> None:
     """From a folder of chest X-rays to a verified, quantized classifier on a small device.
@@ -76,7 +90,6 @@ def _app(arguments: list[str]) -> typer.Typer:
     app = typer.Typer(
         name="cxr-edge",
         no_args_is_help=True,
-        add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )

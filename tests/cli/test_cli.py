@@ -1,5 +1,8 @@
+import os
+import platform
 import subprocess
 import sys
+from importlib import metadata
 from typing import Any
 
 import pytest
@@ -35,8 +38,28 @@ def test_help_loads_neither_numpy_nor_an_engine() -> None:
     assert output.stdout.splitlines()[-1] == "[]", output.stderr
 
 
-def test_version(cxr_edge: Any) -> None:
-    assert cxr_edge("--version").out.startswith("cxr-edge 0.")
+def test_version_names_the_engines_too(cxr_edge: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = cxr_edge("--version").out.splitlines()
+    assert lines[0].startswith("cxr-edge 0.")
+    assert lines[1].startswith(f"python {platform.python_version()}, ")
+    assert f"ai-edge-litert {metadata.version('ai-edge-litert')}" in lines
+    assert "tflite-runtime is not installed" in lines
+
+
+def test_shell_completes_commands_and_options(cxr_edge: Any) -> None:
+    def completed(words: str) -> str:
+        environment = os.environ | {
+            "_CXR_EDGE_COMPLETE": "complete_bash", "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split(" ")) - 1),
+        }  # fmt: skip
+        command = "import sys; sys.argv = ['cxr-edge']; from cxr_edge.cli import main; main()"
+        return subprocess.run(
+            [sys.executable, "-c", command], capture_output=True, text=True, env=environment
+        ).stdout
+
+    assert completed("cxr-edge class").split() == ["classify"]
+    assert "--heatmap" in completed("cxr-edge classify --he").split()
+    assert "complete_bash" in cxr_edge("--show-completion", "bash").out
 
 
 @pytest.mark.parametrize("arguments", [["classify"], ["nonsense"], ["classify", "--nonsense", "a"]])
