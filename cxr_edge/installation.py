@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cxr_edge.bundles import CURRENT
-from cxr_edge_runtime.archive import SignatureCheck, Unpacked, unpack_archive
+from cxr_edge_runtime.archive import Archive, SignatureCheck, open_archive
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import BundleError, BundleInvalid, InstallationError, LimitMissed
 from cxr_edge_runtime.manifest import SELFTEST_FILE, Manifest
@@ -101,45 +101,28 @@ def install(
 
     Raises:
         BundleError: the archive cannot be used; see
-            :func:`cxr_edge_runtime.archive.unpack_archive`.
+            :func:`cxr_edge_runtime.archive.open_archive`.
         LimitMissed: the self-test missed its limit.
         InstallationError: another install is at work, the disk is too full, or the trial failed.
     """
-    size = archive.stat().st_size
-    folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
-        # A number that was given once names that bundle; also one that was rolled back from.
-        number = max([*_numbers(folder), _current_number(folder)]) + 1
-        _tidy(folder)
-        try:
-            free = shutil.disk_usage(folder).free
-            if free < size:
-                raise InstallationError(
-                    f"{folder}: {free:,} bytes are free, the bundle needs {size:,}; make room first"
-                )
-            new = folder / _NEW
-            new.mkdir()
-            unpacked = unpack_archive(archive, new, check=check)
-            current = _current_if_same(folder, unpacked)
-            if current is not None:
-                return Installed(current.path, current.manifest, current.digest, changed=False)
-            if SELFTEST_FILE not in unpacked.manifest.files:
-                raise BundleInvalid(
-                    f"{archive}: has no golden inputs ({SELFTEST_FILE}), so this device cannot be "
-                    "compared; convert the model again with this version"
-                )
-            _sync(*new.iterdir(), new)
-            try:
-                trial(new)
-            except (LimitMissed, InstallationError) as error:
-                raise type(error)(
-                    f"{archive}: fails on this device, so nothing was changed: {error}"
-                ) from None
-            path = new.rename(folder / _name(number))
-            _switch(folder, number)
-        finally:
+    with open_archive(archive, check=check) as opened:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder):
+            # A number that was given once names that bundle; also one that was rolled back from.
+            number = max([*_numbers(folder), _current_number(folder)]) + 1
             _tidy(folder)
-    return Installed(path, unpacked.manifest, unpacked.digest, changed=True)
+            current = _current_if_same(folder, opened)
+            if current is not None:
+                return Installed(current.path, opened.manifest, opened.digest, changed=False)
+            _require_golden_inputs(opened.manifest, archive)
+            _require_space(opened.manifest, folder)
+            try:
+                _unpack_and_try(opened, folder / _NEW, archive, trial)
+                path = (folder / _NEW).rename(folder / _name(number))
+                _switch(folder, number)
+            finally:
+                _tidy(folder)
+    return Installed(path, opened.manifest, opened.digest, changed=True)
 
 
 def roll_back(folder: Path) -> Installed:
@@ -201,14 +184,45 @@ def _previous(folder: Path) -> Bundle | None:
     return None
 
 
-def _current_if_same(folder: Path, unpacked: Unpacked) -> Bundle | None:
-    """The bundle in use where it is the unpacked one, and whole."""
+def _current_if_same(folder: Path, opened: Archive) -> Bundle | None:
+    """The bundle in use where it is that of the archive, and whole."""
     try:
         bundle = Bundle.load(folder / _name(_current_number(folder)))
-        same = (bundle.digest, bundle.signature()) == (unpacked.digest, unpacked.signature)
+        same = (bundle.digest, bundle.signature()) == (opened.digest, opened.signature)
     except BundleError:
         return None
     return bundle if same else None
+
+
+def _require_golden_inputs(manifest: Manifest, archive: Path) -> None:
+    if SELFTEST_FILE not in manifest.files:
+        raise BundleInvalid(
+            f"{archive}: has no golden inputs ({SELFTEST_FILE}), so this device cannot be "
+            "compared; convert the model again with this version"
+        )
+
+
+def _require_space(manifest: Manifest, folder: Path) -> None:
+    size = sum(entry.bytes for entry in manifest.files.values())
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise InstallationError(
+            f"{folder}: {free:,} bytes are free, the bundle needs {size:,}; make room first"
+        )
+
+
+def _unpack_and_try(
+    opened: Archive, new: Path, archive: Path, trial: Callable[[Path], None]
+) -> None:
+    new.mkdir()
+    opened.unpack(new)
+    _sync(*new.iterdir(), new)
+    try:
+        trial(new)
+    except (LimitMissed, InstallationError) as error:
+        raise type(error)(
+            f"{archive}: fails on this device, so nothing was changed: {error}"
+        ) from None
 
 
 def _switch(folder: Path, number: int) -> None:

@@ -36,15 +36,19 @@ def verify(
     import tempfile
 
     from cxr_edge.bundles import load_bundle
-    from cxr_edge_runtime.archive import unpack_archive
+    from cxr_edge_runtime.archive import open_archive
     from cxr_edge_runtime.bundle import Bundle
 
     check = None if key is None else _signature_check(key, bundle)
     archive = Path(bundle) if bundle is not None and Path(bundle).is_file() else None
     if archive is not None:
-        with tempfile.TemporaryDirectory(prefix="cxr-edge-") as folder:
-            signature = unpack_archive(archive, Path(folder), check=check).signature
+        with (
+            open_archive(archive, check=check) as opened,
+            tempfile.TemporaryDirectory(prefix="cxr-edge-") as folder,
+        ):
+            opened.unpack(Path(folder))
             _verify(Bundle.load(Path(folder)))
+            signature = opened.signature
     else:
         loaded = load_bundle(bundle)
         signature = loaded.signature()

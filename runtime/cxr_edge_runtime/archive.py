@@ -10,6 +10,7 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -46,21 +47,6 @@ _CHUNK = 1 << 20
 _PACK_AGAIN = "copy the archive again, or make it again with cxr-edge pack"
 
 
-@dataclass(frozen=True, slots=True)
-class Unpacked:
-    """What an archive held.
-
-    Attributes:
-        manifest: of the bundle.
-        digest: SHA-256 of ``bundle.json``, hexadecimal.
-        signature: of ``bundle.json``; None where it is not signed.
-    """
-
-    manifest: Manifest
-    digest: str
-    signature: bytes | None
-
-
 def write_archive(file: BinaryIO, bundle: Bundle, *, signature: bytes | None = None) -> None:
     """Write a bundle as an archive.
 
@@ -84,14 +70,64 @@ def write_archive(file: BinaryIO, bundle: Bundle, *, signature: bytes | None = N
     file.write(_directory(entries))
 
 
-def unpack_archive(path: Path, folder: Path, *, check: SignatureCheck | None = None) -> Unpacked:
-    """Unpack an archive, every file compared with its SHA-256 on the way.
+class Archive:
+    """An open archive of which the manifest was read and nothing else.
 
-    Memory is that of a chunk, whatever the archive claims to hold.
+    Attributes:
+        manifest: of the bundle.
+        digest: SHA-256 of ``bundle.json``, hexadecimal.
+        signature: of ``bundle.json``; None where it is not signed.
+    """
+
+    def __init__(self, file: BinaryIO, path: Path, check: SignatureCheck | None) -> None:
+        """Called by :func:`open_archive`."""
+        self._reader = _Reader(file, str(path))
+        self._path = path
+        self._content = b"".join(self._reader.chunks(MANIFEST, range(MAX_MANIFEST_BYTES + 1)))
+        self.signature = None
+        if self._reader.next_is(SIGNATURE):
+            self.signature = b"".join(self._reader.chunks(SIGNATURE, _exactly(SIGNATURE_BYTES)))
+        if check is not None:
+            check(self._content, self.signature)
+        self.manifest = parse_manifest(self._content, name=f"{path}: {MANIFEST}")
+        self.digest = hashlib.sha256(self._content).hexdigest()
+        self._others = _others(self.manifest, str(path))
+
+    def unpack(self, folder: Path) -> None:
+        """Unpack it, every file compared with its SHA-256 on the way; once only.
+
+        Memory is that of a chunk, whatever the archive holds.
+
+        Args:
+            folder: an empty folder; what it holds after an error is not to be used.
+
+        Raises:
+            BundleInvalid: what follows the manifest is not as :func:`write_archive` makes it.
+            BundleCorrupted: the archive ends too early, or a file differs from its SHA-256.
+        """
+        checksum = checksum_line(self.digest)
+        files = self.manifest.files | {
+            CHECKSUM: FileEntry(hashlib.sha256(checksum).hexdigest(), len(checksum))
+        }
+        for name in self._others:
+            chunks = self._reader.chunks(name, _exactly(files[name].bytes))
+            if _save(chunks, folder / name) != files[name].sha256:
+                raise BundleCorrupted(
+                    f"{self._path}: {name} differs from its recorded SHA-256; copy the archive "
+                    "again from where it was made"
+                )
+        self._reader.end()
+        (folder / MANIFEST).write_bytes(self._content)
+        if self.signature is not None:
+            (folder / SIGNATURE).write_bytes(self.signature)
+
+
+@contextmanager
+def open_archive(path: Path, *, check: SignatureCheck | None = None) -> Iterator[Archive]:
+    """Read the manifest of an archive, which can then be unpacked.
 
     Args:
         path: the archive.
-        folder: an empty folder; what it holds after an error is not to be used.
         check: asked before the manifest is parsed; None takes any bundle, signed or not.
 
     Raises:
@@ -99,38 +135,14 @@ def unpack_archive(path: Path, folder: Path, *, check: SignatureCheck | None = N
         BundleInvalid: not an archive as :func:`write_archive` makes it, or ``bundle.json`` breaks
             the format.
         BundleTooNew: written by a later cxr-edge.
-        BundleCorrupted: the archive ends too early, or a file differs from its SHA-256.
+        BundleCorrupted: the archive ends too early, or is damaged.
     """
     if not path.exists():
         raise BundleNotFound(f"{path}: no such file")
     if not path.is_file():
         raise BundleInvalid(f"{path}: must be a plain file, not a folder, device or pipe")
     with path.open("rb") as file:
-        reader = _Reader(file, str(path))
-        content = b"".join(reader.chunks(MANIFEST, range(MAX_MANIFEST_BYTES + 1)))
-        signature = None
-        if reader.next_is(SIGNATURE):
-            signature = b"".join(reader.chunks(SIGNATURE, _exactly(SIGNATURE_BYTES)))
-        if check is not None:
-            check(content, signature)
-        manifest = parse_manifest(content, name=f"{path}: {MANIFEST}")
-        digest = hashlib.sha256(content).hexdigest()
-        checksum = checksum_line(digest)
-        files = manifest.files | {
-            CHECKSUM: FileEntry(hashlib.sha256(checksum).hexdigest(), len(checksum))
-        }
-        for name in _others(manifest, str(path)):
-            chunks = reader.chunks(name, _exactly(files[name].bytes))
-            if _save(chunks, folder / name) != files[name].sha256:
-                raise BundleCorrupted(
-                    f"{path}: {name} differs from its recorded SHA-256; copy the archive again "
-                    "from where it was made"
-                )
-        reader.end()
-    (folder / MANIFEST).write_bytes(content)
-    if signature is not None:
-        (folder / SIGNATURE).write_bytes(signature)
-    return Unpacked(manifest, digest, signature)
+        yield Archive(file, path, check)
 
 
 def is_archive(path: Path) -> bool:

@@ -16,6 +16,7 @@ from cxr_edge_runtime.bundle import MANIFEST, Bundle
 from cxr_edge_runtime.errors import (
     BundleCorrupted,
     BundleInvalid,
+    BundleNotFound,
     InstallationError,
     LimitMissed,
     SignatureInvalid,
@@ -213,8 +214,16 @@ def test_full_disk_is_said_before_anything_is_unpacked(
     assert left(folder) == [".lock"]
 
 
+def test_bundle_in_use_needs_no_room(
+    archives: dict[str, Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(archives["1"], folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    assert not put(archives["1"], folder).changed
+
+
 def test_missing_archive_makes_no_folder(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(BundleNotFound, match="no such file"):
         put(tmp_path / "none.cxr.zip", folder)
     assert not folder.exists()
 

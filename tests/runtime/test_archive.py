@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxr_edge_runtime.archive import is_archive, unpack_archive, write_archive
+from cxr_edge_runtime.archive import is_archive, open_archive, write_archive
 from cxr_edge_runtime.bundle import MANIFEST, SIGNATURE, Bundle, describe_files, write_bundle
 from cxr_edge_runtime.errors import (
     BundleCorrupted,
@@ -38,6 +38,11 @@ def packed(folder: Path = GOLDEN, signature: bytes | None = None) -> bytes:
     return file.getvalue()
 
 
+def unpack(path: Path, folder: Path) -> None:
+    with open_archive(path) as archive:
+        archive.unpack(folder)
+
+
 WHOLE = packed(signature=SIGNED)
 
 
@@ -47,7 +52,7 @@ def unpacked(content: bytes) -> dict[str, bytes]:
         archive, target = Path(folder, "a.cxr.zip"), Path(folder, "target")
         archive.write_bytes(content)
         target.mkdir()
-        unpack_archive(archive, target)
+        unpack(archive, target)
         Bundle.load(target)
         return {path.name: path.read_bytes() for path in target.iterdir()}
 
@@ -112,7 +117,8 @@ def test_signed_bundle_is_packed_from_where_it_was_unpacked(tmp_path: Path) -> N
     archive = tmp_path / "a.cxr.zip"
     archive.write_bytes(packed(signature=SIGNED))
     (tmp_path / "b").mkdir()
-    found = unpack_archive(archive, tmp_path / "b")
+    with open_archive(archive) as found:
+        found.unpack(tmp_path / "b")
     bundle = Bundle.load(tmp_path / "b")
     assert (found.manifest, found.digest) == (bundle.manifest, bundle.digest)
     assert found.signature == bundle.signature() == SIGNED
@@ -137,10 +143,12 @@ def test_signature_is_asked_for_before_anything_is_believed(tmp_path: Path) -> N
     broken = broken[: broken.index(SIGNED) + 64 + 60] + b"x" * 5000
     for archive, first in ((content, manifest), (broken, b"[" * 20 + manifest[20:])):
         (tmp_path / "a.cxr.zip").write_bytes(archive)
-        with pytest.raises(SignatureInvalid):
-            unpack_archive(tmp_path / "a.cxr.zip", tmp_path / "b", check=refuse)
+        with (
+            pytest.raises(SignatureInvalid),
+            open_archive(tmp_path / "a.cxr.zip", check=refuse),
+        ):
+            raise AssertionError("it was opened")
         assert asked.pop() == (first, SIGNED)
-    assert not (tmp_path / "b").exists()
 
 
 @settings(max_examples=300)
@@ -298,12 +306,12 @@ def test_manifest_of_a_later_version_asks_for_an_update() -> None:
 
 def test_file_that_is_no_archive_is_named(tmp_path: Path) -> None:
     with pytest.raises(BundleNotFound, match="no such file"):
-        unpack_archive(tmp_path / "none", tmp_path)
+        unpack(tmp_path / "none", tmp_path)
     with pytest.raises(BundleInvalid, match="must be a plain file"):
-        unpack_archive(tmp_path, tmp_path)
+        unpack(tmp_path, tmp_path)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(BundleInvalid, match="must be a plain file"):
-        unpack_archive(tmp_path / "pipe", tmp_path)
+        unpack(tmp_path / "pipe", tmp_path)
 
 
 def test_archive_is_known_by_how_it_begins(tmp_path: Path) -> None:
@@ -324,7 +332,7 @@ def test_large_model_takes_the_memory_of_a_chunk(tmp_path: Path) -> None:
     del contents
     (tmp_path / "b").mkdir()
     tracemalloc.start()
-    unpack_archive(archive, tmp_path / "b")
+    unpack(archive, tmp_path / "b")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 5_000_000

@@ -104,5 +104,5 @@ def test_options_that_make_no_sense_are_wrong_usage(
 def test_missing_file_is_one_line(cxr_edge: Any, tmp_path: Path) -> None:
     outcome = cxr_edge("install", tmp_path / "none.cxr.zip", "--unsigned")
     assert outcome.code == 1
-    assert outcome.err == f"cxr-edge: {tmp_path / 'none.cxr.zip'}: No such file or directory\n"
+    assert outcome.err == f"cxr-edge: {tmp_path / 'none.cxr.zip'}: no such file\n"
     assert not (tmp_path / "data").exists()
