@@ -15,15 +15,13 @@ import fcntl
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cxr_edge.bundles import CURRENT
+from cxr_edge.trial import try_out
 from cxr_edge_runtime.archive import Archive, SignatureCheck, open_archive
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import BundleError, BundleInvalid, InstallationError, LimitMissed
@@ -33,9 +31,6 @@ _LOCK = ".lock"
 # What is not finished yet, or is going. One install is at work at a time, so one name each will do.
 _NEW, _GOING, _LINK = ".new", ".going", ".current"
 _NUMBER = re.compile(r"[0-9]{4}|[1-9][0-9]{4,}")
-
-# A self-test takes seconds on the slowest device; an engine that hangs must end some time.
-_MOST_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,33 +48,6 @@ class Installed:
     manifest: Manifest
     digest: str
     changed: bool
-
-
-def try_out(bundle: Path) -> None:
-    """Verify a bundle and run its self-test, in processes of their own, which may crash or hang.
-
-    Raises:
-        LimitMissed: this device computes something else than the one that made the bundle.
-        InstallationError: the bundle cannot be loaded, or the process ended in another bad way.
-    """
-    for command in (["verify", str(bundle)], ["selftest", "--bundle", str(bundle)]):
-        try:
-            # -P: nothing is imported from the folder that the user happens to be in.
-            ended = subprocess.run(
-                [sys.executable, "-P", "-m", "cxr_edge", *command],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                timeout=_MOST_SECONDS,
-            )
-        except subprocess.TimeoutExpired:
-            raise InstallationError(
-                f"{command[0]} did not end within {_MOST_SECONDS} seconds"
-            ) from None
-        if ended.returncode:
-            kind = LimitMissed if ended.returncode == LimitMissed.exit_code else InstallationError
-            raise kind(_reason(command[0], ended))
 
 
 def install(
@@ -263,12 +231,3 @@ def _sync(*paths: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _reason(command: str, ended: "subprocess.CompletedProcess[str]") -> str:
-    """What a command said last, or how it ended when it did not get to say anything."""
-    if ended.returncode < 0:
-        number = -ended.returncode
-        return f"{command} was ended by signal {number} ({signal.strsignal(number)})"
-    lines = ended.stderr.strip().splitlines() or [f"{command} ended with {ended.returncode}"]
-    return lines[-1].removeprefix("cxr-edge: ")

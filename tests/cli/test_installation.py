@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-import cxr_edge.installation
 import killed_install
-from cxr_edge.installation import Installed, install, roll_back, try_out
+from cxr_edge.installation import Installed, install, roll_back
 from cxr_edge_runtime.bundle import MANIFEST, Bundle
 from cxr_edge_runtime.errors import (
     BundleCorrupted,
@@ -326,28 +325,3 @@ def test_real_trial_finds_a_device_that_computes_something_else(
     with pytest.raises(LimitMissed, match=r"nothing was changed: \d of 2 golden inputs differ"):
         install(make_archive(other, tmp_path / "a.cxr.zip"), folder, check=None)
     assert (in_use(folder), left(folder)) == ("1", [".lock", "0001", "current"])
-
-
-def test_real_trial_finds_a_bundle_that_cannot_be_loaded(tmp_path: Path) -> None:
-    with pytest.raises(InstallationError, match="no bundle here"):
-        try_out(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("program", "message"),
-    [
-        ("import os; os.abort()", r"verify was ended by signal 6 \(Aborted\)"),
-        ("raise SystemExit(3)", "verify ended with 3"),
-        ("import time; time.sleep(60)", "verify did not end within 1 seconds"),
-    ],
-)
-def test_engine_that_crashes_or_hangs_is_survived(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, message: str
-) -> None:
-    python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{program}'\n")
-    python.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(python))
-    monkeypatch.setattr(cxr_edge.installation, "_MOST_SECONDS", 1)
-    with pytest.raises(InstallationError, match=message):
-        try_out(tmp_path)

@@ -1,0 +1,47 @@
+"""May this device use a bundle? Asked in processes of their own, which may crash or hang."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from cxr_edge_runtime.errors import InstallationError, LimitMissed
+
+# A self-test takes seconds on the slowest device; an engine that hangs must end some time.
+_MOST_SECONDS = 300
+
+
+def try_out(bundle: Path) -> None:
+    """Verify a bundle and run its self-test.
+
+    Raises:
+        LimitMissed: this device computes something else than the one that made the bundle.
+        InstallationError: the bundle cannot be loaded, or the process ended in another bad way.
+    """
+    for command in (["verify", str(bundle)], ["selftest", "--bundle", str(bundle)]):
+        try:
+            # -P: nothing is imported from the folder that the user happens to be in.
+            ended = subprocess.run(
+                [sys.executable, "-P", "-m", "cxr_edge", *command],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=_MOST_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            raise InstallationError(
+                f"{command[0]} did not end within {_MOST_SECONDS} seconds"
+            ) from None
+        if ended.returncode:
+            kind = LimitMissed if ended.returncode == LimitMissed.exit_code else InstallationError
+            raise kind(_reason(command[0], ended))
+
+
+def _reason(command: str, ended: "subprocess.CompletedProcess[str]") -> str:
+    """What a command said last, or how it ended when it did not get to say anything."""
+    if ended.returncode < 0:
+        number = -ended.returncode
+        return f"{command} was ended by signal {number} ({signal.strsignal(number)})"
+    lines = ended.stderr.strip().splitlines() or [f"{command} ended with {ended.returncode}"]
+    return lines[-1].removeprefix("cxr-edge: ")
