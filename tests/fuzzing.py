@@ -13,6 +13,7 @@ import random
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import zlib
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ from pydicom.uid import ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 import cxr_edge_models
 from cxr_edge_runtime.answer_distribution import VerifiedAnswers
+from cxr_edge_runtime.archive import open_archive, write_archive
+from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import CxrEdgeError
 from cxr_edge_runtime.gate import Gate
 from cxr_edge_runtime.images import decode_grey, image_warnings
@@ -47,7 +50,7 @@ Seed = tuple[str, bytes]
 
 
 def seeds(shared: Path | None = None) -> list[Seed]:
-    """Whole inputs by kind: ``image``, ``manifest``, ``gate``, ``selftest`` and ``reference``.
+    """Whole inputs by kind: ``image``, ``archive`` and the files of a bundle.
 
     Args:
         shared: the folder of development images, for real ones too.
@@ -61,6 +64,9 @@ def seeds(shared: Path | None = None) -> list[Seed]:
             ("reference", "reference.npz"),
         )
     ]  # fmt: skip
+    packed = io.BytesIO()
+    write_archive(packed, Bundle.load(cxr_edge_models.path("tiny")), signature=bytes(64))
+    found.append(("archive", packed.getvalue()))
     if shared is not None:
         for pattern in ("originals/*/*.jpeg", "external_adult/*/*.png", "dicom/*",
                         "not_chest_xray/*/*"):  # fmt: skip
@@ -163,6 +169,8 @@ def attempt(kind: str, content: bytes) -> str | None:
             GoldenInputs.from_bytes(content)
         elif kind == "reference":
             VerifiedAnswers.from_bytes(content)
+        elif kind == "archive":
+            _unpack(content)
         else:
             film = decode_grey(content)
             if preprocess(film.pixels, PreprocessSpec()).shape != (1, 224, 224, 1):
@@ -174,6 +182,15 @@ def attempt(kind: str, content: bytes) -> str | None:
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return None
+
+
+def _unpack(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "a.cxr.zip").write_bytes(content)
+        (folder / "new").mkdir()
+        with open_archive(folder / "a.cxr.zip") as archive:
+            archive.unpack(folder / "new")
 
 
 def _child(start: int, end: int, seed: int, shared: Path | None) -> None:

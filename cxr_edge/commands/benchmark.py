@@ -26,9 +26,10 @@ def benchmark(
     engine: options.Engine = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Measure load, latency, stages, throughput and memory on this device; takes half a minute.
+    """Measure time and memory on this device in half a minute.
 
-    Figures of another device or of a busy one say nothing about this one.
+    Load, latency, stages, throughput and peak memory. Figures of another device or of a busy
+    one say nothing about this one.
     """
     import tempfile
     from dataclasses import asdict

@@ -49,7 +49,7 @@ def compare(
     ] = None,
     root: options.Root = None,
 ) -> None:
-    """Train several architectures on the same images and choose one by its recall.
+    """Train several architectures and choose one by its recall.
 
     The choice is made on validation: highest recall where specificity keeps its floor; among those
     that do not differ by McNemar's test, the highest AUC, then the smallest. No test label is read.

@@ -139,11 +139,12 @@ def convert(
     root: options.Root = None,
     seed: options.Seed = 0,
 ) -> None:
-    """Convert a trained model and check each variant on validation with the runtime's engine.
+    """Quantize a trained model and verify each variant.
 
-    Float32 is always made, for comparison. A variant that passes is written to OUTPUT/VARIANT. One
-    that loses more than the limits allow goes to OUTPUT/rejected and the exit code is 4.
-    OUTPUT/report.html says what each costs.
+    Each is checked on validation with the engine that will run it. Float32 is always made, for
+    comparison. A variant that passes is written to OUTPUT/VARIANT. One that loses more than the
+    limits allow goes to OUTPUT/rejected and the exit code is 4. OUTPUT/report.html says what
+    each costs.
     """
     if (run is None) == (model is None):
         raise InvalidRequest("name either a RUN or a --model")

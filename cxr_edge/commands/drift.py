@@ -73,7 +73,9 @@ def drift(
     bundle: options.BundleOption = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Say whether answers have changed since the bundle was verified, or since an earlier time.
+    """Say whether films and answers are still as at verification.
+
+    Or as at an earlier time, with --against earlier.
 
     It knows no diagnoses: it sees that films or their answers are no longer those that the figures
     of the bundle were measured on, not whether the answers are wrong.

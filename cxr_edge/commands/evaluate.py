@@ -45,10 +45,11 @@ def evaluate(
     threads: options.Threads = 1,
     as_json: options.AsJson = False,
 ) -> None:
-    """Measure a run in Keras, or a bundle in the engine that runs it, on validation or test images.
+    """Measure a run or a bundle on validation or test images.
 
-    Test labels are for the final figure of a model that would ship. Each reading is appended to
-    --log, whatever it says. Research use only. Not a medical device.
+    A run is measured in Keras, a bundle in the engine that runs it. Test labels are for the
+    final figure of a model that would ship. Each reading is appended to --log, whatever it
+    says. Research use only. Not a medical device.
     """
     from cxr_edge_runtime.errors import InvalidRequest
     from cxr_edge_runtime.manifest import NOTICE

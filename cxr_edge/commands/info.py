@@ -21,7 +21,7 @@ def info(
     bundle: options.BundleArgument = None,
     every: Annotated[bool, typer.Option("--list", help="List the bundles that ship.")] = False,
 ) -> None:
-    """Say what a bundle is, what was measured of it and what it cannot do."""
+    """Say what a bundle is, what was measured and what it cannot do."""
     from cxr_edge.bundles import load_bundle, shipped_bundles
     from cxr_edge_runtime.manifest import CARD_FILE
 

@@ -38,7 +38,7 @@ def install(
         bool, typer.Option("--rollback", help="Go back to the bundle before; takes no FILE.")
     ] = False,
 ) -> None:
-    """Use the bundle of an archive on this device from now on; the one before is kept.
+    """Use the bundle of an archive from now on; keep the one before.
 
     The signature and every file are verified and the self-test is run before anything changes;
     then the switch is one rename. Killed at any moment, the old or the new bundle is in use. What

@@ -20,9 +20,10 @@ def pack(
         typer.Option("--sign", metavar="KEY", help="PEM file of a private Ed25519 key."),
     ] = None,
 ) -> None:
-    """Pack a bundle as one file, to be copied to devices; the same bundle gives the same bytes.
+    """Pack a bundle as one file, signed with --sign, for devices.
 
-    Without --sign it keeps the signature of a bundle that was signed before.
+    The same bundle and key give the same bytes. Without --sign it keeps the signature of a
+    bundle that was signed before.
     """
     import hashlib
 

@@ -9,7 +9,7 @@ import typer
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that convert made.")],
 ) -> None:
-    """Write a conversion's report again, from the figures that convert measured."""
+    """Write a conversion's report again, from its figures."""
     from cxr_edge_convert.report.rendering import HTML, render_again
     from cxr_edge_convert.report.sections import verdict
     from cxr_edge_runtime.manifest import NOTICE

@@ -13,7 +13,9 @@ def selftest(
     threads: options.Threads = 1,
     as_json: options.AsJson = False,
 ) -> None:
-    """Compare this device with the one that made the bundle: same decisions, probabilities alike.
+    """Compare this device with the one that made the bundle.
+
+    Decisions must be the same and probabilities alike on the inputs that the bundle carries.
 
     Exit code 4 when they differ.
     """

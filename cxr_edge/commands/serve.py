@@ -43,7 +43,7 @@ def serve(
         bool, typer.Option("--insecure", help="Let everybody in the network ask, without a token.")
     ] = False,
 ) -> None:
-    """Answer films sent by a browser or a program: a page and an API on this device.
+    """Serve a page and an API that classify films on this device.
 
     No film is stored and nothing leaves the device. Research use only. Not a medical device.
 

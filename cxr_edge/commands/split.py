@@ -16,9 +16,9 @@ def split(
     ),
     seed: options.Seed = 0,
 ) -> None:
-    """Split images into train, validation and test so that no patient is in two of them.
+    """Split images into train, validation and test by patient.
 
-    The data set's own test folder stays test.
+    No patient is in two of them. The data set's own test folder stays test.
     """
     from cxr_edge_runtime.errors import InvalidRequest
     from cxr_edge_train.dataset.metadata import read_metadata, write_splits

@@ -43,7 +43,7 @@ def train(
         bool, typer.Option("--tensorboard", help="Write the run's folder tensorboard/ as well.")
     ] = False,
 ) -> None:
-    """Train a classifier; everything it leaves is in the run's folder.
+    """Train a classifier; all it leaves is in the run's folder.
 
     The same command goes on with a run that was interrupted.
     """

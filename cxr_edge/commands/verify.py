@@ -29,7 +29,9 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Check that a bundle is whole: every file against its SHA-256, and that it can be loaded.
+    """Check that a bundle is whole and, with --key, who signed it.
+
+    Every file is compared with its SHA-256, and the model is loaded and run.
 
     Exit code 1 when it is not, or is not signed as it must be.
     """

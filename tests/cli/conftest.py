@@ -26,7 +26,7 @@ Run = Callable[..., Outcome]
 def cxr_edge(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Run:
-    """Call ``cxr-edge`` with arguments, in this process, with folders of its own for cache and bundles."""
+    """Call ``cxr-edge`` with arguments, in this process, with folders of its own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 

@@ -9,14 +9,16 @@ import pytest
 
 from cxr_edge import cli
 
-COMMANDS = ["classify", "clean", "split", "eda", "train", "convert", "evaluate"]
+COMMANDS = list(cli._COMMANDS)
 
 
 def test_help_lists_every_command_and_the_notice(cxr_edge: Any) -> None:
     outcome = cxr_edge("--help")
     assert outcome.code == 0
     for command in COMMANDS:
-        assert f"  {command} " in outcome.out
+        [line] = [line for line in outcome.out.splitlines() if line.startswith(f"  {command} ")]
+        assert line.endswith("."), "its first sentence is too long for one line"
+        assert not line.endswith("...")
     assert "Research use only. Not a medical device." in outcome.out
 
 

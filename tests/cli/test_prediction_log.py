@@ -50,9 +50,7 @@ def prediction(**changed: object) -> Prediction:
     return Prediction(**(values | changed))  # type: ignore[arg-type]
 
 
-def test_a_row_has_numbers_and_hashes_and_nothing_else(
-    tmp_path: Path, golden_bundle: Path
-) -> None:
+def test_a_row_has_numbers_and_hashes_and_nothing_else(tmp_path: Path, golden_bundle: Path) -> None:
     bundle = Bundle.load(golden_bundle)
     log = PredictionLog(tmp_path / "log.db")
     writer = LogWriter(log, bundle)

@@ -9,7 +9,14 @@ from cxr_edge_runtime.errors import UnreadableImage
 
 def test_damaged_inputs_get_an_answer_or_one_line() -> None:
     wholes = fuzzing.seeds()
-    assert {kind for kind, _ in wholes} == {"image", "manifest", "gate", "selftest", "reference"}
+    assert {kind for kind, _ in wholes} == {
+        "image",
+        "manifest",
+        "gate",
+        "selftest",
+        "reference",
+        "archive",
+    }
     for kind, content in wholes:
         assert fuzzing.attempt(kind, content) is None
     # The whole run, in child processes and with real images, is .ci/full's.
