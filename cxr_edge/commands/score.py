@@ -89,22 +89,28 @@ def score(
     from cxr_edge.bundles import load_bundle
     from cxr_edge.prediction_log import PredictionLog
     from cxr_edge.scoring.backlog import Backlog
-    from cxr_edge.scoring.cluster import cluster
+    from cxr_edge.scoring.cluster import check, cluster
     from cxr_edge.scoring.listing import film_names
     from cxr_edge.scoring.results import ResultsFolder
     from cxr_edge.scoring.worker import Job
+    from cxr_edge_runtime.errors import ImageNotFound
 
     # pydicom's quote what is written in a film, Ray's are for programmers.
     warnings.simplefilter("ignore")
     loaded = load_bundle(bundle)
     results = ResultsFolder(output)
+    if address is not None:
+        check(address)
     tally = _Tally()
     with _stoppable(), ExitStack() as opened:
         shown = opened.enter_context(results.in_use())
         backlog = opened.enter_context(closing(Backlog()))
         backlog.pass_over(results.written(loaded.digest))
         named = backlog.add(film_names(films))
+        if not named:
+            raise ImageNotFound(f"{films}: names no film")
         missing = len(backlog)
+        say(f"{missing} films to score")
         appended = opened.enter_context(closing(PredictionLog(log))) if log else None
         if missing:
             job = Job.of(
@@ -121,19 +127,18 @@ def score(
                 done = _counted(reports, tally, appended)
                 for _ in progress_bar("Scoring")(done, missing):
                     pass
+    if missing:
+        typer.echo(
+            f"scored: {tally.films}, of which {tally.answered} have an answer, {tally.rejected} "
+            f"were rejected by the input gate and {tally.failed} have an error"
+        )
     if named > missing:
         typer.echo(f"passed over: {named - missing}, which have a row or were named before")
-    typer.echo(
-        f"scored: {tally.films}, of which {tally.answered} have an answer, {tally.rejected} were "
-        f"rejected by the input gate and {tally.failed} have an error"
-    )
     typer.echo(f"results: {printable(results.place)}")
-    manifest = loaded.manifest
-    typer.echo(
-        f"{manifest.notice} Model: {manifest.name} {manifest.version} ({loaded.digest[:12]})."
-    )
+    model = f"{loaded.manifest.name} {loaded.manifest.version} ({loaded.digest[:12]})"
+    typer.echo(f"{loaded.manifest.notice} Model: {model}.")
     if tally.error is not None:
-        say(f"cxr-edge: {tally.failed} films have an error, such as: {tally.error}")
+        say(f"cxr-edge: {tally.failed} of the films have an error, such as {tally.error}")
     lost = missing - tally.films
     if lost:
         say(

@@ -48,7 +48,8 @@ class Backlog:
         # Without a name SQLite makes a file in the temporary folder and deletes it at once.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.executescript(
-            f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{_CACHE_KIB};"
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+            f"PRAGMA cache_size = -{_CACHE_KIB};"
             "CREATE TABLE seen (name TEXT PRIMARY KEY) WITHOUT ROWID;"
             "CREATE TABLE missing (number INTEGER PRIMARY KEY, name BLOB NOT NULL);"
         )
@@ -68,8 +69,9 @@ class Backlog:
         Returns:
             How many were named.
         """
-        number = 0
-        for number, name in enumerate(names, start=1):
+        named = 0
+        for name in names:
+            named += 1
             seen = self._database.execute(
                 "INSERT OR IGNORE INTO seen VALUES (?)", (as_written(name),)
             )
@@ -77,7 +79,7 @@ class Backlog:
                 self._database.execute(
                     "INSERT INTO missing (name) VALUES (?)", (os.fsencode(name),)
                 )
-        return number
+        return named
 
     def __len__(self) -> int:
         """Films left."""

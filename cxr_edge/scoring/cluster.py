@@ -5,7 +5,9 @@ import logging
 import os
 import secrets
 import signal
-import socket
+import subprocess
+import sys
+import warnings
 from collections.abc import Iterator
 
 from cxr_edge.scoring.listing import one_line
@@ -13,10 +15,37 @@ from cxr_edge_runtime.device import available_cores
 from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
 from cxr_edge_runtime.native_output import stderr_silenced
 
-# Seconds for a machine to answer; Ray itself would try for minutes.
-_PATIENCE_S = 5.0
+# Seconds for a cluster to answer.
+_PATIENCE_S = 10.0
 # What passes through it are names and counts. Ray takes no less.
 _OBJECT_STORE_BYTES = 80 * 2**20
+
+
+def check(address: str) -> None:
+    """Find out whether a cluster answers, before the work of listing films.
+
+    Raises:
+        InvalidRequest: the address is none that works.
+        CxrEdgeError: none answers.
+    """
+    if address == "auto":
+        return
+    if address.startswith("ray://"):
+        raise InvalidRequest(
+            f"--address {address}: Ray Data does not work through Ray Client; run this on a "
+            "machine of the cluster with --address auto"
+        )
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise InvalidRequest(f"--address {address}: give HOST:PORT or auto")
+    # Where something else listens, joining would wait for minutes and heed no signal.
+    status = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
+    try:
+        subprocess.run(status, check=True, capture_output=True, timeout=_PATIENCE_S)
+    except subprocess.SubprocessError:
+        raise CxrEdgeError(
+            f"--address {address}: no Ray answers there, or it wants another token"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -31,41 +60,40 @@ def cluster(address: str | None, workers: int | None) -> Iterator[int]:
         How many workers to start.
 
     Raises:
-        InvalidRequest: the address is none that works.
         CxrEdgeError: there is no such cluster, or Ray does not start.
     """
-    _check(address)
     _set_environment(is_own=address is None)
-    with stderr_silenced(), open(os.devnull, "w") as nowhere:  # noqa: PTH123  # a name, no path
-        # Ray prints what its other processes report to Python's standard output.
-        with contextlib.redirect_stdout(nowhere):
-            import ray
+    with _silence():
+        import ray
 
-            _connect(address, workers or available_cores())
-            try:
-                cores = int(ray.cluster_resources().get("CPU", 0))
-                if not cores:
-                    raise CxrEdgeError("--address: no machine of this cluster gives it a core")
-                yield workers or cores
-            finally:
-                ray.shutdown()
+        _connect(address, workers or available_cores())
+        try:
+            cores = int(ray.cluster_resources().get("CPU", 0))
+            if not cores:
+                raise CxrEdgeError(f"--address {address}: this cluster has no processor core")
+            yield workers or cores
+        finally:
+            ray.shutdown()
 
 
-def _check(address: str | None) -> None:
-    if address is None or address == "auto":
-        return
-    if address.startswith("ray://"):
-        raise InvalidRequest(
-            f"--address {address}: Ray Data does not work through Ray Client; run this on a "
-            "machine of the cluster with --address auto"
-        )
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal():
-        raise InvalidRequest(f"--address {address}: give HOST:PORT or auto")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE_S).close()
-    except (OSError, OverflowError) as error:
-        raise CxrEdgeError(f"--address {address}: no Ray there ({one_line(error)})") from None
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Hide what Ray says of itself; its log files have all of it."""
+    with (
+        stderr_silenced(),
+        open(os.devnull, "w") as nowhere,  # noqa: PTH123  # a name, not a path
+        # What Ray's other processes report is printed to Python's standard output.
+        contextlib.redirect_stdout(nowhere),
+        warnings.catch_warnings(),
+    ):
+        import ray.data  # noqa: F401  # for what importing it does
+
+        # Importing it sets filters and handlers.
+        warnings.simplefilter("ignore")
+        for handler in logging.getLogger("ray.data").handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setLevel(logging.CRITICAL + 1)
+        yield
 
 
 def _set_environment(*, is_own: bool) -> None:
@@ -83,8 +111,6 @@ def _set_environment(*, is_own: bool) -> None:
 def _connect(address: str | None, workers: int) -> None:
     import ray
 
-    for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     quiet = {"logging_level": logging.CRITICAL, "log_to_driver": False}
     own = {
         "address": "local",

@@ -11,7 +11,7 @@ from cxr_edge.scoring.worker import Job, Report, Worker, packed, unpacked
 from cxr_edge_runtime.errors import CxrEdgeError
 
 # How often Ray sends a batch to a worker again whose process or node was lost.
-_RETRIES = 3
+_RETRIES = 1
 # How often in a row a worker may die while it starts, before that is the end.
 _DEATHS_AT_START = 3
 

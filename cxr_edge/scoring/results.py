@@ -125,10 +125,9 @@ class ResultsFolder:
         Raises:
             CxrEdgeError: they cannot be written.
         """
+        table = pa.Table.from_pylist(list(rows), schema=_SCHEMA)
         content = io.BytesIO()
-        pq.write_table(
-            pa.Table.from_pylist(list(rows), schema=_SCHEMA), content, compression="zstd"
-        )
+        pq.write_table(table, content, compression="zstd")
         path = self._path(names, bundle_digest)
         with self._errors():
             if self._is_local:
