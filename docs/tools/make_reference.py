@@ -1,0 +1,125 @@
+"""Write the parts of docs/reference/ that the code says.
+
+python docs/tools/make_reference.py
+"""
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_type_hints
+
+from bundle_schema import bundle_schema
+
+from cxr_edge_train import recipe
+
+REFERENCE = Path(__file__).resolve().parents[1] / "reference"
+
+_COMMANDS = """# Commands
+
+Every command explains itself with `--help`; this page is that text, written by
+`docs/tools/make_reference.py`. The same option has the same word everywhere.
+[Exit codes](exit-codes.md) are the same everywhere, too.
+
+What a command needs beside `pip install cxr-edge`:
+
+| command | `pip install` |
+|---|---|
+| `classify`, `info`, `selftest`, `benchmark` | nothing more; `'cxr-edge[onnx]'` for ONNX bundles, \
+`'cxr-edge[dicom]'` for DICOM |
+| `verify`, `pack`, `install` | `'cxr-edge[signed]'` for signatures |
+| `serve` | `'cxr-edge[serve]'` |
+| `score` | `'cxr-edge[ray]'` |
+| `drift` | `'cxr-edge[drift]'` |
+| `clean`, `split`, `eda`, `train`, `compare`, `evaluate` | `'cxr-edge[train]'` |
+| `convert`, `report` | `'cxr-edge[convert]'` |
+"""
+
+_RECIPE = """# The recipe
+
+A recipe is a TOML file of hyper-parameters for `--recipe`. What it leaves out keeps its default; a
+key that does not exist, and a value out of range, are refused before anything is trained. A run
+keeps the whole recipe as it was carried out (`recipe.toml`), and so does the bundle.
+
+```toml
+[model]
+image_size = 160
+
+[fit]
+epochs = 6
+```
+
+The recipes of the shipped models name every key:
+[`mobilenetv2.toml`](../../models/recipes/mobilenetv2.toml) and
+[`tiny.toml`](../../models/recipes/tiny.toml) in `models/recipes/`. This page is written by
+`docs/tools/make_reference.py` from `cxr_edge_train.recipe`.
+"""
+
+
+def commands_page() -> str:
+    """All commands with their help."""
+    overview = _help()
+    names = re.findall(r"^  ([a-z]+)  ", overview.partition("Commands:\n")[2], re.MULTILINE)
+    parts = [_COMMANDS, f"## `cxr-edge`\n\n```text\n{overview}```\n"]
+    parts += [f"## `{name}`\n\n```text\n{_help(name)}```\n" for name in names]
+    return "\n".join(parts)
+
+
+def _help(*command: str) -> str:
+    line = [sys.executable, "-m", "cxr_edge", *command, "--help"]
+    wide = os.environ | {"COLUMNS": "90"}
+    return subprocess.run(line, env=wide, capture_output=True, text=True, check=True).stdout
+
+
+def recipe_page() -> str:
+    """All keys with defaults, ranges and meanings."""
+    parts = [_RECIPE]
+    for section, cls in get_type_hints(recipe.Recipe).items():
+        summary, meanings = _docstring(cls)
+        rows = [
+            f"| `{field.name}` | `{json.dumps(field.default)}` | {_values(field)} "
+            f"| {meanings[field.name]} |"
+            for field in dataclasses.fields(cls)
+        ]
+        table = "\n".join(["| key | default | values | meaning |", "|---|---|---|---|", *rows])
+        parts.append(f"## `[{section}]`\n\n{summary}\n\n{table}\n")
+    return "\n".join(parts)
+
+
+def _values(field: "dataclasses.Field[object]") -> str:
+    if field.type is str or field.type == "str":
+        words = recipe._WORDS.get(field.name)
+        return " or ".join(f"`{word}`" for word in words) if words else "text"
+    if field.type is bool or field.type == "bool":
+        return "`true` or `false`"
+    low, high = recipe._RANGES.get(field.name, (0, 1))
+    return f"{low:g} to {high:g}"
+
+
+def _docstring(cls: type) -> tuple[str, dict[str, str]]:
+    """What it says of the whole, in Markdown, and of each attribute."""
+    text = re.sub(r":(?:class|mod|func):`([^`]+)`", r"`\1`", cls.__doc__ or "").replace("``", "`")
+    whole, _, section = text.partition("    Attributes:\n")
+    entries = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", section, re.MULTILINE)
+    return " ".join(whole.split()), {name: " ".join(said.split()) for name, said in entries}
+
+
+def schema_file() -> str:
+    """The JSON Schema of a bundle."""
+    return json.dumps(bundle_schema(), indent=2) + "\n"
+
+
+FILES: dict[str, Callable[[], str]] = {
+    "commands.md": commands_page,
+    "recipe.md": recipe_page,
+    "bundle.schema.json": schema_file,
+}
+
+
+if __name__ == "__main__":
+    for name, made in FILES.items():
+        (REFERENCE / name).write_text(made(), encoding="utf-8")

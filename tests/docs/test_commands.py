@@ -1,0 +1,309 @@
+"""Every command line of README.md and docs/ is run, in a folder where its files exist.
+
+The networks are tiny and the recipes short: what is tested is that a command can be typed as it
+stands. What cannot be run here stands in :data:`NOT_RUN` with the reason; its options are checked.
+"""
+
+import itertools
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives import serialization as forms
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from PIL import Image
+
+import dicom_files
+from cxr_edge.bundles import load_bundle
+from cxr_edge.cli import main
+from cxr_edge.prediction_log import LoggedFilm, PredictionLog
+from cxr_edge_convert import writing
+from cxr_edge_runtime import benchmarking
+from cxr_edge_runtime.answer_distribution import VerifiedAnswers
+from cxr_edge_runtime.measuring import Timing
+from cxr_edge_train import architectures, comparison_plan, training
+from documented_commands import PAGES, ROOT, Command, all_commands, blocks, commands_of
+from synthetic import noisy_gradient
+from tiny_model import tiny_backbone
+
+# A pattern of the line, and why it is not run.
+NOT_RUN = {
+    r"^cxr-edge serve": "does not end; tests/cli/serving run it",
+    r"--address": "needs a cluster",
+    r"^cxr-edge score": "Ray takes long to start; tests/cli/scoring run it",
+    r"^KERAS_BACKEND=": "another backend is another process; tests/train run it",
+    r"--(install|show)-completion": "is about the shell that it is typed in",
+    r"/opt/cxr-edge/": "is about another machine",
+    r"--format both .*--accuracy-control": "takes long; its options are run apart",
+}
+
+# What a page leaves to the reader to fill in, by the option before it.
+PLACEHOLDERS = {
+    ("--recipe", "FILE"): "recipe.toml",
+    ("--weights", "FILE"): "weights.h5",
+    ("--not-films", "DIR"): "not-films",
+    ("--calibration-dir", "DIR"): "films",
+    ("--metadata", "…"): "clean_metadata.csv",
+    ("--splits", "…"): "splits.csv",
+    ("train", "…"): "clean_metadata.csv",
+    ("convert", "RUN"): "run",
+}
+
+# The five architectures' names, all a network that is fitted in a second.
+TINY = dict.fromkeys(architectures.ARCHITECTURES, tiny_backbone)
+FILMS = ("film.jpeg", "other.png", "a.jpeg", "b.jpeg")
+FOLDERS = ("films", "folder", "archive", "our-films", "DIR", "not-films")
+OUTPUTS = ("-o", "--output")
+
+
+def names(command: Command) -> str:
+    return f"{command.page}: {command.line}"
+
+
+COMMANDS = all_commands()
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory, tiny_road: Any) -> Iterator[Path]:
+    """A folder with every file that the pages name."""
+    folder = tmp_path_factory.mktemp("sandbox")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("XDG_CACHE_HOME", str(folder.parent / "cache"))
+        patch.setenv("XDG_DATA_HOME", str(folder / "data-home"))
+        make_sandbox(folder, tiny_road)
+        yield folder
+
+
+def make_sandbox(folder: Path, road: Any) -> None:
+    """Fill the working directory; ``road`` is the drawn data set after training."""
+    for name in ("chest_xray", "my-films"):
+        Path(name).symlink_to(road.root / "data")
+    for file in (road.metadata, road.splits):
+        text = file.read_text().replace("data/", "chest_xray/")
+        (folder / file.name).write_text(text)
+    shutil.copytree(road.run, "run")
+    for path in ("data/samples", "models/recipes", "docs/results/architectures/recipes"):
+        shutil.copytree(ROOT / path, path)
+    for place, name in enumerate(FILMS):
+        film(Path(name), place)
+    for name in FOLDERS:
+        for place in range(4):
+            film(Path(name, f"{place}.jpeg"), place)
+    Path("film.dcm").write_bytes(dicom_files.written())
+    Path("recipe.toml").write_text("[fit]\nepochs = 1\n")
+    Path("evening.toml").write_text("[model]\nimage_size = 160\n[fit]\nepochs = 4\n")
+    own_model(Path("own.keras"))
+    weights = (word for command in COMMANDS for word in command.words if word.endswith(".h5"))
+    for name in ("weights.h5", *(word.partition("=")[2] or word for word in weights)):
+        Path(name).touch()
+    log_of_films(Path("log.db"))
+    make_keys()
+    assert run("convert", "run", "--int8", "--format", "both", "-o", "bundles") == 0
+    for bundle, archive in (("tiny", "tiny.cxr.zip"), ("bundles/int8", "int8.cxr.zip")):
+        assert run("pack", bundle, "--sign", "key.pem", "-o", archive) == 0
+
+
+def film(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(noisy_gradient((96, 96), seed)).save(path)
+
+
+def own_model(path: Path) -> None:
+    """Somebody else's model: how bright the middle is."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((32, 32, 1))
+    middle = keras.layers.Cropping2D(10)(image)
+    features = keras.layers.Conv2D(8, 3, activation="relu")(middle)
+    pooled = keras.layers.GlobalAveragePooling2D()(features)
+    model = keras.Model(image, keras.layers.Dense(1, activation="sigmoid")(pooled))
+    kernel, bias = model.layers[2].get_weights()
+    kernel[..., 0] = 1 / 9
+    model.layers[2].set_weights([kernel, bias])
+    weights = np.zeros((8, 1), np.float32)
+    weights[0] = 40
+    model.layers[-1].set_weights([weights, np.array([-28], np.float32)])
+    model.save(path)
+
+
+def log_of_films(path: Path) -> None:
+    """Answers of this spring and of this month, as on validation."""
+    bundle = load_bundle(None)
+    mixed = VerifiedAnswers.of_bundle(bundle).mixed(0.2)
+    random = np.random.default_rng(0)
+    films = []
+    for number in range(800):
+        day = "2026-05-01" if number < 400 else "2026-11-20"
+        probability, distance = random.choice(mixed.probabilities), random.choice(mixed.distances)
+        films.append(
+            LoggedFilm(
+                f"{number:064x}", bundle.digest, "accepted", float(distance), float(probability),
+                f"{day}T12:00:00Z",
+            )
+        )  # fmt: skip
+    log = PredictionLog(path)
+    log.append(films)
+    log.close()
+
+
+def make_keys() -> None:
+    key = Ed25519PrivateKey.generate()
+    Path("key.pem").touch(mode=0o600)
+    Path("key.pem").write_bytes(
+        key.private_bytes(forms.Encoding.PEM, forms.PrivateFormat.PKCS8, forms.NoEncryption())
+    )
+    Path("key.pub.pem").write_bytes(
+        key.public_key().public_bytes(forms.Encoding.PEM, forms.PublicFormat.SubjectPublicKeyInfo)
+    )
+
+
+def run(*words: str) -> int:
+    """Call the command line in this process; its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["cxr-edge", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    return ended.value.code if isinstance(ended.value.code, int) else 0
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recipes are read as they stand and then made small; nothing is timed for long."""
+    as_carried_out = training.recipe_for
+
+    def shortened(weights: str | None, recipe: Any) -> Any:
+        recipe = replace(
+            recipe,
+            model=replace(recipe.model, image_size=32),
+            fit=replace(
+                recipe.fit, epochs=1, head_epochs=0, batch_size=100, teachers=0, learning_rate=3e-3,
+                look_balance=False, fine_tune_from="",
+            ),
+        )  # fmt: skip
+        return as_carried_out(weights, recipe)
+
+    for module in (architectures, comparison_plan):
+        monkeypatch.setattr(module, "ARCHITECTURES", TINY)
+    for module in (training, comparison_plan):
+        monkeypatch.setattr(module, "recipe_for", shortened)
+    monkeypatch.setattr(benchmarking, "_ENOUGH_S", 0.0)
+    once = Timing(1, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+    monkeypatch.setattr(writing, "measure", lambda folder, threads: [once, once])
+
+
+def reason(command: Command) -> str:
+    return next((why for line, why in NOT_RUN.items() if re.search(line, command.line)), "")
+
+
+def filled_in(command: Command) -> tuple[str, ...]:
+    """The words of a command with what the reader has to fill in."""
+    pairs = itertools.pairwise(("", *command.words))
+    return tuple(PLACEHOLDERS.get(pair, pair[1]) for pair in pairs)
+
+
+def to_run() -> list[Command]:
+    """Those that can be run; of those that differ in what the output is called one."""
+    found: dict[tuple[str, ...], Command] = {}
+    for command in COMMANDS:
+        pairs = itertools.pairwise(("", *filled_in(command)))
+        alike = tuple("…" if before in OUTPUTS else word for before, word in pairs)
+        if not reason(command):
+            found.setdefault(alike, command)
+    return list(found.values())
+
+
+RUN = to_run()
+
+
+@pytest.mark.parametrize("command", RUN, ids=names)
+def test_command_of_a_page_does_what_it_is_shown_for(
+    command: Command, sandbox: Path, small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    words = filled_in(command)
+    lay_out(sandbox, tmp_path, words)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
+    if "--rollback" in words:
+        for archive in ("tiny.cxr.zip", "int8.cxr.zip"):
+            assert run("install", archive, "--key", "key.pub.pem") == 0
+    if words[0] == "compare":
+        named = {word.partition("=")[0] for word in words} & set(TINY)
+        compared = {name: TINY[name] for name in named or list(TINY)[:2]}
+        for module in (architectures, comparison_plan):
+            monkeypatch.setattr(module, "ARCHITECTURES", compared)
+    capfd.readouterr()
+    code = run(*words)
+    assert code == 0, f"{command.line}: {capfd.readouterr().err}"
+
+
+def lay_out(sandbox: Path, folder: Path, words: Sequence[str]) -> None:
+    """What a command may read and write: folders as links, files as copies, no output."""
+    written = {Path(after) for word, after in itertools.pairwise(words) if word in OUTPUTS}
+    for entry in sandbox.iterdir():
+        if Path(entry.name) in written or entry.name == "data-home":
+            continue
+        if entry.is_dir():
+            (folder / entry.name).symlink_to(entry)
+        else:
+            shutil.copy(entry, folder)
+
+
+EXAMPLES = re.findall(
+    r"^\| `cxr-edge ([^`]+)` \| (\d) \|",
+    (ROOT / "docs/reference/exit-codes.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize(("line", "code"), EXAMPLES)
+def test_example_of_the_page_on_exit_codes_ends_as_it_says(
+    line: str, code: str, sandbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
+    lay_out(sandbox, tmp_path, line.split())
+    assert run(*line.split()) == int(code)
+
+
+def test_page_on_exit_codes_has_an_example_of_each_but_signals() -> None:
+    assert {code for _, code in EXAMPLES} == {"0", "1", "2", "3", "4"}
+
+
+def test_all_commands_were_found() -> None:
+    """A line of a block that the search misses would not be tested."""
+    for page in PAGES:
+        text = "\n".join(blocks(page.read_text(encoding="utf-8")))
+        shown = re.findall(r"^(?:\$ )?(cxr-edge [a-z]+)", text, re.MULTILINE)
+        found = [" ".join(["cxr-edge", *command.words[:1]]) for command in commands_of(page)]
+        assert set(shown) <= set(found), page.name
+    assert len(RUN) > 30
+
+
+_HELP: dict[str, set[str]] = {}
+
+
+def options_of(command: str) -> set[str]:
+    if command not in _HELP:
+        line = [sys.executable, "-m", "cxr_edge", *([command] if command else []), "--help"]
+        shown = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+        _HELP[command] = set(re.findall(r"(?<!\S)--?[a-z][a-z0-9-]*", shown))
+    return _HELP[command]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_option_that_a_page_gives_a_command_exists(page: Path) -> None:
+    """Also in sentences, in tables, and behind ``ssh`` and ``sudo``."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for command, rest in re.findall(r"cxr-edge ([a-z]+)([^\n`'|&;>)]*)", text):
+        used = set(re.findall(r"(?<!\S)--?[a-z][a-z0-9-]*", rest))
+        if used:
+            assert used <= options_of(command), f"{page.name}: cxr-edge {command}{rest}"
