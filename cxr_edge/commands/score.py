@@ -104,7 +104,7 @@ def score(
     tally = _Tally()
     with _stoppable(), ExitStack() as opened:
         shown = opened.enter_context(results.in_use())
-        backlog = opened.enter_context(closing(Backlog()))
+        backlog = opened.enter_context(Backlog.opened())
         backlog.pass_over(results.written(loaded.digest))
         named = backlog.add(film_names(films))
         if not named:
@@ -123,7 +123,7 @@ def score(
             with cluster(address, workers) as count:
                 from cxr_edge.scoring.pipeline import score_all
 
-                reports = score_all(backlog, results, job, loaded.digest, workers=count)
+                reports = score_all(backlog, job, workers=count)
                 done = _counted(reports, tally, appended)
                 for _ in progress_bar("Scoring")(done, missing):
                     pass
@@ -142,8 +142,8 @@ def score(
     lost = missing - tally.films
     if lost:
         say(
-            f"cxr-edge: {lost} films have no row, since each worker that was at them died; a "
-            "second run tries them again"
+            f"cxr-edge: {lost} films have no row, since every worker that was at them failed, as "
+            "Ray's logs say; a second run tries them again"
         )
     if lost or tally.failed:
         scored = tally.answered or tally.rejected

@@ -4,8 +4,11 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
+
+from cxr_edge_runtime.errors import CxrEdgeError
 
 # Pages kept in memory, KiB.
 _CACHE_KIB = 64_000
@@ -40,11 +43,7 @@ class Backlog:
     """Films in the order they were added, each once, in a database that goes with the process."""
 
     def __init__(self) -> None:
-        """Begin with none.
-
-        Raises:
-            sqlite3.Error: the temporary folder cannot be written; so with every method.
-        """
+        """Begin with none; :meth:`opened` also ends and says what is wrong with the disk."""
         # Without a name SQLite makes a file in the temporary folder and deletes it at once.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.executescript(
@@ -53,6 +52,25 @@ class Backlog:
             "CREATE TABLE seen (name TEXT PRIMARY KEY) WITHOUT ROWID;"
             "CREATE TABLE missing (number INTEGER PRIMARY KEY, name BLOB NOT NULL);"
         )
+
+    @classmethod
+    @contextmanager
+    def opened(cls) -> Iterator["Backlog"]:
+        """A backlog for the length of a block.
+
+        Raises:
+            CxrEdgeError: the temporary folder is full or cannot be written.
+        """
+        backlog = cls()
+        try:
+            yield backlog
+        except sqlite3.Error as error:
+            raise CxrEdgeError(
+                f"the list of films cannot be kept in the temporary folder ({error}); "
+                "set SQLITE_TMPDIR to another one"
+            ) from error
+        finally:
+            backlog._database.close()
 
     def pass_over(self, written: Iterable[str]) -> None:
         """Leave films out, by their names as a row has them."""
@@ -98,10 +116,6 @@ class Backlog:
         self._database.execute(
             "DELETE FROM missing WHERE number BETWEEN ? AND ?", (batch.first, batch.last)
         )
-
-    def close(self) -> None:
-        """Delete it."""
-        self._database.close()
 
 
 def as_written(name: str) -> str:

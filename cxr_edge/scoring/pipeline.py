@@ -1,6 +1,7 @@
 """The workers on Ray Data: batches of names go in, a report of each comes out."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 import ray.data
 
@@ -10,26 +11,24 @@ from cxr_edge.scoring.results import ResultsFolder
 from cxr_edge.scoring.worker import Job, Report, Worker, packed, unpacked
 from cxr_edge_runtime.errors import CxrEdgeError
 
-# How often Ray sends a batch to a worker again whose process or node was lost.
+# How often Ray sends a batch again that lost its worker, each time it is sent.
 _RETRIES = 1
+# Films that are sent one by one in a run, at most: where everything fails, all would.
+_MOST_ALONE = 20_000
 # How often in a row a worker may die while it starts, before that is the end.
 _DEATHS_AT_START = 3
 
 
-def score_all(
-    backlog: Backlog, results: ResultsFolder, job: Job, bundle_digest: str, *, workers: int
-) -> Iterator[Report]:
+def score_all(backlog: Backlog, job: Job, *, workers: int) -> Iterator[Report]:
     """Score what is left, until a film has a row or has ended its worker time and again.
 
-    Ray gives a batch up that has lost its worker :data:`_RETRIES` times; a node that goes away can
-    do that within a second. So what was given up goes a second time, as the same batch, which
-    replaces its file; then film by film, for a film that ends every worker takes none with it.
+    Ray sends a batch that lost its worker again, but a node that goes away can use up all its
+    tries within a second. So what Ray gave up goes a second time, as the same batch, which would
+    replace its own file; then film by film, for a film that ends every worker takes none with it.
 
     Args:
         backlog: films; those that get a row are removed from it.
-        results: where workers write to, for this process to look.
         job: for the workers.
-        bundle_digest: of its bundle.
         workers: how many.
 
     Yields:
@@ -41,7 +40,7 @@ def score_all(
     size = batch_size(len(backlog), workers)
     for films, ahead in ((size, 2), (size, 2), (1, 1)):
         if films < size:
-            yield from _found(backlog, results, bundle_digest, size)
+            yield from _written(backlog, job, size)
         if not len(backlog):
             return
         for report in _reports(backlog, job, films, workers=workers, ahead=ahead):
@@ -51,12 +50,11 @@ def score_all(
             yield report
 
 
-def _found(
-    backlog: Backlog, results: ResultsFolder, bundle_digest: str, size: int
-) -> Iterator[Report]:
-    """Batches that were written, but whose report was lost with a node."""
+def _written(backlog: Backlog, job: Job, size: int) -> Iterator[Report]:
+    """Batches that have a file, but whose report was lost with a node."""
+    results = ResultsFolder(job.output)
     for batch in list(backlog.batches(size)):
-        rows = results.read(batch.names, bundle_digest)
+        rows = results.read(batch.names, job.digest)
         if rows is not None:
             backlog.remove(batch)
             yield Report.of_rows(batch, rows)
@@ -66,7 +64,8 @@ def _reports(
     backlog: Backlog, job: Job, films: int, *, workers: int, ahead: int
 ) -> Iterator[Report]:
     """Run all batches once; those that Ray gave up have no report."""
-    batches = [packed(batch) for batch in backlog.batches(films)]
+    most = None if films > 1 else _MOST_ALONE
+    batches = [packed(batch) for batch in islice(backlog.batches(films), most)]
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1

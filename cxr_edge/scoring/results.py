@@ -30,7 +30,7 @@ _NUMBERS = ("probability", "threshold")
 _SCHEMA = pa.schema(
     [(name, pa.float64() if name in _NUMBERS else pa.string()) for name in CSV_COLUMNS]
 )
-_ROWS_AT_ONCE = 10_000
+_FILES_AT_ONCE = 64
 
 
 class ResultsFolder:
@@ -98,19 +98,17 @@ class ResultsFolder:
             InvalidRequest: there are other files, or results of another bundle.
             CxrEdgeError: the folder, or a file in it, cannot be read.
         """
-        with self._errors():
-            paths = sorted(self._files.ls(self._root, detail=False, refresh=True))
-        for path in paths:
-            name = posixpath.basename(path.rstrip("/"))
-            if name.startswith(".") or not name:
-                continue
-            if not name.endswith(_SUFFIX):
-                raise InvalidRequest(
-                    f"{self.place}: holds something else than results of score, such as {name}; "
-                    "choose another folder"
-                )
-            with self._errors(name), self._files.open(path, "rb") as file:
-                yield from self._films(pq.ParquetFile(file), name, bundle_digest)
+        paths = self._paths()
+        for begin in range(0, len(paths), _FILES_AT_ONCE):
+            # Object stores are asked for all of them at once.
+            with self._errors():
+                contents = self._files.cat(paths[begin : begin + _FILES_AT_ONCE])
+            for path, content in contents.items():
+                name = posixpath.basename(path)
+                with self._errors(name):
+                    rows = pq.read_table(pa.BufferReader(content))
+                self._check(rows, name, bundle_digest)
+                yield from rows["file"].to_pylist()
 
     def write(
         self, names: Sequence[str], bundle_digest: str, rows: Sequence[Mapping[str, object]]
@@ -154,20 +152,35 @@ class ResultsFolder:
         content = b"\0".join(map(os.fsencode, (bundle_digest, *names)))
         return posixpath.join(self._root, hashlib.sha256(content).hexdigest()[:32] + _SUFFIX)
 
-    def _films(self, file: Any, name: str, bundle_digest: str) -> Iterator[str]:
-        if tuple(file.schema_arrow.names) != CSV_COLUMNS:
+    def _paths(self) -> list[str]:
+        """The files of results, of which there may be none."""
+        with self._errors():
+            self._files.invalidate_cache()
+            # A prefix of an object store is there only with its first file.
+            found = self._files.exists(self._root) and self._files.ls(self._root, detail=False)
+        paths = sorted(path.rstrip("/") for path in found or [])
+        named = {path: posixpath.basename(path) for path in paths if path != self._root}
+        visible = {path: name for path, name in named.items() if not name.startswith(".")}
+        other = next((name for name in visible.values() if not name.endswith(_SUFFIX)), None)
+        if other is not None:
+            raise InvalidRequest(
+                f"{self.place}: holds something else than results of score, such as {other}; "
+                "choose another folder"
+            )
+        return list(visible)
+
+    def _check(self, rows: pa.Table, name: str, bundle_digest: str) -> None:
+        if tuple(rows.column_names) != CSV_COLUMNS:
             raise InvalidRequest(
                 f"{self.place}: {name} holds something else than results of score; "
                 "choose another folder"
             )
-        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["file", "bundle"]):
-            for other in batch.column("bundle").unique():
-                if other.as_py() != bundle_digest:
-                    raise InvalidRequest(
-                        f"{self.place}: holds results of another bundle ({other.as_py()[:12]}); "
-                        "choose another folder"
-                    )
-            yield from batch.column("file").to_pylist()
+        for bundle in rows["bundle"].unique().to_pylist():
+            if bundle != bundle_digest:
+                raise InvalidRequest(
+                    f"{self.place}: holds results of another bundle ({str(bundle)[:12]}); "
+                    "choose another folder"
+                )
 
     @contextmanager
     def _errors(self, name: str = "") -> Iterator[None]:

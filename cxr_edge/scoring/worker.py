@@ -31,6 +31,7 @@ class Job:
 
     Attributes:
         bundle: the files of the bundle by name: a node has none of its own.
+        digest: the bundle's.
         engine: see :func:`cxr_edge_runtime.engines.open_engine`.
         output: path or URL of the results.
         shown: see :meth:`ResultsFolder.in_use`.
@@ -39,6 +40,7 @@ class Job:
     """
 
     bundle: Mapping[str, bytes] = field(repr=False)
+    digest: str
     engine: str | None
     output: str
     shown: str | None
@@ -52,7 +54,7 @@ class Job:
         """A job with this bundle and this process's configuration of fsspec."""
         names = (*bundle.manifest.files, CHECKSUM, MANIFEST)
         files = {name: (bundle.path / name).read_bytes() for name in names}
-        return cls(files, engine, output, shown, logged, dict(fsspec.config.conf))
+        return cls(files, bundle.digest, engine, output, shown, logged, dict(fsspec.config.conf))
 
 
 @dataclass(frozen=True, slots=True)

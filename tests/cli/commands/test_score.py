@@ -164,8 +164,8 @@ def test_films_without_a_row_are_counted(
     outcome = score(tmp_path / "films")
     assert outcome.code == 3
     assert outcome.err.endswith(
-        "cxr-edge: 1 films have no row, since each worker that was at them died; a second run "
-        "tries them again\n"
+        "cxr-edge: 1 films have no row, since every worker that was at them failed, as Ray's logs "
+        "say; a second run tries them again\n"
     )
 
 
@@ -232,8 +232,10 @@ def test_alone_it_starts_ray_with_a_token_says_nothing_of_it_and_leaves_no_proce
     # Where Ray would put a token of its own.
     environment["HOME"] = str(tmp_path)
     ended = subprocess.run(
-        [sys.executable, "-m", "cxr_edge", "score", "films", "-o", "out", "--workers", "1"]
-        + ["--bundle", str(golden_bundle)],
+        [
+            *(sys.executable, "-m", "cxr_edge", "score", "films", "-o", "out"),
+            *("--workers", "1", "--bundle", str(golden_bundle)),
+        ],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

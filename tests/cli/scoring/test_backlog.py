@@ -1,4 +1,7 @@
+import pytest
+
 from cxr_edge.scoring.backlog import Backlog, as_written, batch_size
+from cxr_edge_runtime.errors import CxrEdgeError
 
 AWKWARD = ["/b.png", "/a\nb.png", "/\udcff.png", "/ä.png", "s3://bucket/c.png"]
 
@@ -31,3 +34,12 @@ def test_batches_keep_their_borders_when_others_are_done() -> None:
 
 def test_batches_are_small_where_films_are_few_and_never_large() -> None:
     assert [batch_size(films, 2) for films in (1, 15, 160, 10_000_000)] == [1, 1, 10, 1000]
+
+
+def test_full_temporary_folder_is_one_line() -> None:
+    with (
+        pytest.raises(CxrEdgeError, match=r"database or disk is full\); set SQLITE_TMPDIR"),
+        Backlog.opened() as backlog,
+    ):
+        backlog._database.execute("PRAGMA max_page_count = 10")
+        backlog.add(f"/some/folder/film{number}.png" for number in range(10_000))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,7 +15,6 @@ import pytest
 from cxr_edge.scoring import pipeline
 from cxr_edge.scoring.backlog import Backlog
 from cxr_edge.scoring.cluster import cluster
-from cxr_edge.scoring.results import ResultsFolder
 from cxr_edge.scoring.worker import Job, Worker
 from cxr_edge_runtime.errors import CxrEdgeError
 
@@ -103,9 +103,7 @@ def test_batch_of_a_killed_worker_is_scored_by_another_one(
     monkeypatch.setattr(pipeline, "Worker", deadly(films[5], once=killed))
     monkeypatch.setattr(pipeline, "batch_size", lambda films, workers: 3)
     with cluster(ray_cluster.address, 2) as workers:
-        reports = list(
-            pipeline.score_all(backlog, ResultsFolder(job.output), job, "", workers=workers)
-        )
+        reports = list(pipeline.score_all(backlog, job, workers=workers))
     assert killed.exists()
     assert rows_of(tmp_path / "results") == Counter(films)
     assert sorted(len(report.logged) for report in reports) == [3, 3, 3, 3]
@@ -124,14 +122,23 @@ def test_film_that_kills_every_worker_takes_no_other_film_with_it(
     monkeypatch.setattr(pipeline, "Worker", deadly(films[5]))
     monkeypatch.setattr(pipeline, "batch_size", lambda films, workers: 6)
     with cluster(ray_cluster.address, 2) as workers:
-        reports = list(
-            pipeline.score_all(backlog, ResultsFolder(job.output), job, "", workers=workers)
-        )
+        reports = list(pipeline.score_all(backlog, job, workers=workers))
     others = [name for name in films if name != films[5]]
     assert rows_of(tmp_path / "results") == Counter(others)
     assert sum(report.answered for report in reports) == len(others)
     [left] = backlog.batches(1)
     assert left.names == [films[5]]
+
+
+def test_batch_that_was_written_is_not_scored_film_by_film(
+    backlog: Backlog, films: list[str], make_job: Callable[..., Job]
+) -> None:
+    job = make_job()
+    first, second = backlog.batches(6)
+    Worker(job).score(first)
+    [report] = pipeline._written(backlog, job, 6)
+    assert (report.batch, report.answered) == (first, 6)
+    assert list(backlog.batches(6)) == [second]
 
 
 def test_worker_that_cannot_work_ends_the_job(
@@ -142,7 +149,7 @@ def test_worker_that_cannot_work_ends_the_job(
         cluster(ray_cluster.address, 1) as workers,
         pytest.raises(CxrEdgeError, match="onnxruntime"),
     ):
-        list(pipeline.score_all(backlog, ResultsFolder(job.output), job, "", workers=workers))
+        list(pipeline.score_all(backlog, job, workers=workers))
     assert list((tmp_path / "results").iterdir()) == []
 
 
@@ -169,14 +176,10 @@ def test_every_film_has_one_row_although_a_node_goes_in_the_middle(
         ray_cluster.remove_node(doomed, allow_graceful=False)
         released.touch()
 
-    import threading
-
     remover = threading.Thread(target=remove_when_at_work)
     remover.start()
     with cluster(ray_cluster.address, 4) as workers:
-        reports = list(
-            pipeline.score_all(backlog, ResultsFolder(job.output), job, "", workers=workers)
-        )
+        reports = list(pipeline.score_all(backlog, job, workers=workers))
     remover.join()
     assert released.exists()
     assert rows_of(tmp_path / "results") == Counter(films)
