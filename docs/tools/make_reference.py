@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import get_type_hints
 
 from bundle_schema import bundle_schema
-
 from cxr_edge_train import recipe
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference"

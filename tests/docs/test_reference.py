@@ -1,6 +1,8 @@
 """What docs/reference/ says is what the code says."""
 
+import dataclasses
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,9 @@ from hypothesis import strategies as st
 
 import cxr_edge_models
 from cxr_edge_runtime.errors import BundleError
+from cxr_edge_runtime.manifest import InputEntry, Manifest, ModelEntry
 from cxr_edge_runtime.manifest_reading import parse_manifest
+from cxr_edge_runtime.preprocess import PreprocessSpec
 from scripts import ROOT, load_script
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -34,6 +38,25 @@ def test_page_is_what_the_script_makes_of_the_code(name: str) -> None:
 
 def manifest_of(folder: Path) -> Any:
     return json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+
+
+def properties(schema: Any) -> set[str]:
+    """Names of all fields of a schema, however deep."""
+    if isinstance(schema, list):
+        return set().union(*map(properties, schema))
+    if not isinstance(schema, dict):
+        return set()
+    return set(schema.get("properties", {})) | properties(list(schema.values()))
+
+
+def test_page_on_the_bundle_names_every_field() -> None:
+    page = (REFERENCE / "bundle-format.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"`([a-z_0-9.]+)`", page))
+    # Those of these classes come from their docstrings.
+    for documented in (Manifest, ModelEntry, InputEntry, PreprocessSpec):
+        assert f".{documented.__name__}\n" in page
+        listed |= {field.name for field in dataclasses.fields(documented)}
+    assert properties(SCHEMA) <= listed
 
 
 def test_schema_is_one() -> None:
