@@ -51,6 +51,8 @@ class Backlog:
             f"PRAGMA cache_size = -{_CACHE_KIB};"
             "CREATE TABLE seen (name TEXT PRIMARY KEY) WITHOUT ROWID;"
             "CREATE TABLE missing (number INTEGER PRIMARY KEY, name BLOB NOT NULL);"
+            # Never ended: each end of a transaction would write what has changed.
+            "BEGIN"
         )
 
     @classmethod
