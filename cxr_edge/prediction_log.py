@@ -6,6 +6,7 @@ seconds' may be missing, since waiting for the disk after each film would wear o
 """
 
 import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -37,8 +38,6 @@ CREATE TABLE IF NOT EXISTS films (
     at TEXT NOT NULL
 )
 """
-# How long a writer waits for another one, seconds.
-_PATIENCE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +82,26 @@ def written(time_utc: datetime) -> str:
 class PredictionLog:
     """A log that rows are added to, from any thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience_s: float = 30.0) -> None:
         """Open the log, or begin one.
+
+        Args:
+            path: the file; made where absent, with the folders above it.
+            patience_s: seconds that a writer waits for another one.
 
         Raises:
             LogError: it cannot be written, or the file is something else.
         """
         if path.suffix.lower() in SUFFIXES:
             raise LogError(f"--log {path}: is an image's name; name a log's file, such as log.db")
-        self._path = path
+        # Absolute: SQLite takes some words for something else than a file.
+        self._path, self._patience_s = path.absolute(), patience_s
         self._lock = threading.Lock()
         with self._errors():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             # Transactions are written out below.
             self._connection = sqlite3.connect(
-                path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+                self._path, timeout=patience_s, isolation_level=None, check_same_thread=False
             )
         try:
             with self._errors():
@@ -133,7 +137,7 @@ class PredictionLog:
             else:
                 _check(identity, self._path)
         # SQLite does not wait for other writers here.
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + self._patience_s
         while True:
             try:
                 self._connection.execute("PRAGMA journal_mode = WAL")
@@ -160,34 +164,36 @@ class PredictionLog:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise LogError(f"--log {self._path}: cannot be written ({error})") from error
+            reason = _reason(error, self._path)
+            raise LogError(
+                f"--log {self._path}: cannot be written ({reason}); choose another file"
+            ) from error
 
 
 class LogWriter:
-    """Adds the films that were answered; a full disk is an error only when all images are done."""
+    """Adds the films that were answered; a full disk does not keep others from their answers.
+
+    Attributes:
+        error: what kept films from being added; None where nothing did.
+    """
 
     def __init__(self, log: PredictionLog, bundle: Bundle) -> None:
-        """Write to an open log, which stays its opener's."""
+        """Write to an open log."""
         self._log, self._bundle = log, bundle
-        self._error: LogError | None = None
+        self.error: LogError | None = None
 
     def write(self, image: Path, result: Result) -> None:
         """Add one film; nothing more once that failed."""
-        if self._error or isinstance(result, CxrEdgeError):
+        if self.error or isinstance(result, CxrEdgeError):
             return
         try:
             self._log.append([LoggedFilm.of(result, self._bundle)])
         except LogError as error:
-            self._error = error
+            self.error = error
 
     def close(self) -> None:
-        """Say whether all was written.
-
-        Raises:
-            LogError: it was not; the films before are in the log.
-        """
-        if self._error:
-            raise self._error
+        """Close the log."""
+        self._log.close()
 
 
 def read_answers(
@@ -207,8 +213,7 @@ def read_answers(
     if not path.is_file():
         raise LogError(f"{path}: no such log; classify, serve and score write one with --log")
     try:
-        address = f"{path.resolve().as_uri()}?mode=ro"
-        with contextlib.closing(sqlite3.connect(address, uri=True, timeout=_PATIENCE)) as log:
+        with contextlib.closing(sqlite3.connect(_read_only(path), uri=True)) as log:
             _check(_identity(log), path)
             rows = np.array(
                 log.execute(
@@ -222,11 +227,34 @@ def read_answers(
             if not len(rows):
                 raise LogError(f"{path}: {_nothing_of(log, bundle)}")
     except sqlite3.Error as error:
-        raise LogError(f"{path}: cannot be read as a log ({error})") from error
+        reason = _reason(error, path)
+        raise LogError(f"{path}: cannot be read as a log ({reason})") from error
     rejected, probabilities, distances = rows[:, 0] == 1, rows[:, 1], rows[:, 2]
     if np.isnan(distances).any():  # no gate, so that nothing was measured
         distances = distances[:0]
     return AnswerDistribution.of(probabilities, distances, rejected)
+
+
+def _read_only(path: Path) -> str:
+    """The address of a log that is only read."""
+    path = path.resolve()
+    # Beside a log SQLite makes files even to read it. Where it cannot, nobody writes, either.
+    finished = not path.with_name(f"{path.name}-wal").exists()
+    alone = finished and not os.access(path.parent, os.W_OK)
+    return f"{path.as_uri()}?mode=ro" + ("&immutable=1" if alone else "")
+
+
+def _reason(error: Exception, path: Path) -> str:
+    """What keeps a log from being used, where SQLite only says that it cannot open it."""
+    if not isinstance(error, sqlite3.Error):
+        return str(getattr(error, "strerror", None) or error)
+    if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+        return str(error)
+    if path.is_dir():
+        return "it is a folder"
+    if not os.access(path.parent, os.W_OK):
+        return "its folder cannot be written, in which SQLite needs room for two more files"
+    return str(error)
 
 
 def _nothing_of(log: sqlite3.Connection, bundle: str) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from cxr_edge.heatmaps import HeatmapWriter
+    from cxr_edge.prediction_log import LogWriter
     from cxr_edge.results import Writer
     from cxr_edge_runtime.bundle import Bundle
 
@@ -101,7 +102,10 @@ def classify(
         # A single image has the cores to itself; of several each has one.
         workers = (threads or available_cores()) if several else 1
         engine_threads = 1 if several else (threads or 1)
-        writers = _writers(loaded, as_json=as_json, csv=csv, log=log, files=files)
+        writers = _writers(loaded, as_json=as_json, csv=csv, files=files)
+        logged = _log_writer(log, csv, loaded, files)
+        if logged is not None:
+            writers.append(logged)
         done = failed = 0
         for image, result in classify_all(
             chain(first, inputs),
@@ -121,6 +125,8 @@ def classify(
                 failed += 1
         for writer in writers:
             writer.close()
+    if logged is not None and logged.error is not None:
+        raise logged.error
     if interrupted.number is not None:
         raise typer.Exit(interrupted.exit_code)
     if failed:
@@ -128,7 +134,7 @@ def classify(
 
 
 def _writers(
-    bundle: "Bundle", *, as_json: bool, csv: Path | None, log: Path | None, files: "ExitStack"
+    bundle: "Bundle", *, as_json: bool, csv: Path | None, files: "ExitStack"
 ) -> "list[Writer]":
     from cxr_edge.results import JsonWriter, TableWriter
 
@@ -141,13 +147,22 @@ def _writers(
         temporary = files.enter_context(replacing(csv))
         file = files.enter_context(temporary.open("w", encoding="utf-8", newline=""))
         writers.append(CsvWriter(file, bundle, csv))
-    if log is not None:
-        from cxr_edge.prediction_log import LogWriter, PredictionLog
-
-        opened = PredictionLog(log)
-        files.callback(opened.close)
-        writers.append(LogWriter(opened, bundle))
     return writers
+
+
+def _log_writer(
+    log: Path | None, csv: Path | None, bundle: "Bundle", files: "ExitStack"
+) -> "LogWriter | None":
+    if log is None:
+        return None
+    from cxr_edge.prediction_log import LogWriter, PredictionLog
+    from cxr_edge_runtime.errors import InvalidRequest
+
+    if csv is not None and csv.resolve() == log.resolve():
+        raise InvalidRequest(f"--log {log}: is the file of --csv, too; choose another one")
+    writer = LogWriter(PredictionLog(log), bundle)
+    files.callback(writer.close)
+    return writer
 
 
 def _pictures(folder: Path | None, bundle: "Bundle") -> "HeatmapWriter | None":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxr_edge import options
+from cxr_edge.terminal import say
 from cxr_edge_runtime.errors import InvalidRequest, LimitMissed, LogError
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Shares:
     verified: float
 
 
+# Of a figure, by which it is known again.
+_TITLE = "cxr-edge drift"
 _NAMES = {Against.BUNDLE: "verification", Against.EARLIER: "earlier"}
 
 
@@ -78,32 +81,43 @@ def drift(
     Or as at an earlier time, with --against earlier.
 
     It knows no diagnoses: it sees that films or their answers are no longer those that the figures
-    of the bundle were measured on, not whether the answers are wrong.
+    of the bundle were measured on, not whether the answers are wrong. Another share of findings is
+    fitted and no drift; with --against earlier it is.
 
     Exit code 4 when a limit was passed.
     """
     from cxr_edge.bundles import load_bundle
     from cxr_edge.prediction_log import read_answers, written
     from cxr_edge_runtime.answer_distribution import VerifiedAnswers
-    from cxr_edge_train.evaluation.drift import Limits, find_drift, fitting_share
+    from cxr_edge_train.evaluation.drift import MIN_FILMS, Limits, find_drift, fitting_share
 
     if against is Against.EARLIER and since is None:
         raise InvalidRequest("--against earlier needs --since, which says where earlier ends")
-    if output is not None and output.suffix.lower() != ".png":
-        raise InvalidRequest(f"--output {output}: is drawn as PNG; name a file that ends with .png")
+    if output is not None:
+        _check_replaceable(output)
     loaded = load_bundle(bundle)
     start = None if since is None else written(since.replace(tzinfo=UTC))
-    answers = _enough(read_answers(log, bundle=loaded.digest, since=start), f"{log}")
+    answers = read_answers(log, bundle=loaded.digest, since=start)
+    _require(answers.films, f"{log}: {answers.films} films")
+    few = answers.answered < MIN_FILMS
     shares = None
     if against is Against.EARLIER:
-        earlier = read_answers(log, bundle=loaded.digest, before=start)
-        reference = _enough(earlier, f"{log}, before {start}")
+        reference = read_answers(log, bundle=loaded.digest, before=start)
+        _require(
+            reference.answered,
+            f"{log}: {reference.answered} films before {start} that were not rejected",
+        )
     else:
         verified = VerifiedAnswers.of_bundle(loaded)
-        shares = Shares(fitting_share(verified, answers), verified.share)
-        reference = _enough(verified.mixed(shares.fitted), f"{loaded.path}")
+        fitted = verified.share if few else fitting_share(verified, answers)
+        shares = Shares(fitted, verified.share)
+        reference = verified.mixed(fitted)
     found = find_drift(reference, answers, Limits(max_psi, max_ks, max_rejected))
-    if output is not None:
+    if not found.missed:
+        _require(answers.answered, f"{log}: {answers.answered} films that were not rejected")
+    if output is not None and few:
+        say(f"warning: {output}: not drawn, nearly all films were rejected")
+    elif output is not None:
         _draw(output, reference, answers, found, against, loaded)
     if as_json:
         import json
@@ -127,16 +141,31 @@ def drift(
         )
 
 
-def _enough(answers: "AnswerDistribution", where: str) -> "AnswerDistribution":
+def _require(films: int, words: str) -> None:
     """Refuse so few films that chance alone could look like drift."""
     from cxr_edge_train.evaluation.drift import MIN_FILMS
 
-    if answers.answered < MIN_FILMS:
-        raise LogError(
-            f"{where}: {answers.answered} films that were not rejected; at least {MIN_FILMS} are "
-            "needed to tell drift from chance"
+    if films < MIN_FILMS:
+        raise LogError(f"{words}; at least {MIN_FILMS} are needed to tell drift from chance")
+
+
+def _check_replaceable(output: Path) -> None:
+    """Refuse to replace what a slip of the hand may have named: a film above all."""
+    from PIL import Image
+
+    if output.suffix.lower() != ".png":
+        raise InvalidRequest(f"--output {output}: is drawn as PNG; name a file that ends with .png")
+    if not output.exists():
+        return
+    try:
+        with Image.open(output) as image:
+            ours = image.info.get("Title") == _TITLE
+    except OSError:
+        ours = False
+    if not ours:
+        raise InvalidRequest(
+            f"--output {output}: is there and is no figure of drift; choose another file"
         )
-    return answers
 
 
 def _print(found: "Drift", shares: Shares | None, against: Against, bundle: "Bundle") -> None:
@@ -178,4 +207,4 @@ def _draw(
         threshold=manifest.threshold.value,
         rejected_from=manifest.gate.rejected if manifest.gate else None,
     )
-    save_figure(figure, output)
+    save_figure(figure, output, title=_TITLE)

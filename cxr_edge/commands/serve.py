@@ -70,6 +70,7 @@ def serve(
 
     from cxr_edge.bundles import load_bundle
     from cxr_edge.prediction_log import PredictionLog
+    from cxr_edge.serving.answer_log import PATIENCE_S, AnswerLog
     from cxr_edge.serving.app import make_app
     from cxr_edge.serving.server import listen, run
     from cxr_edge.serving.workers import Workers
@@ -83,9 +84,11 @@ def serve(
     loaded = load_bundle(bundle)
     count = threads or available_cores()
     with listen(host, port) as listening, ExitStack() as files:
-        predictions = PredictionLog(log) if log else None
-        if predictions:
-            files.callback(predictions.close)
+        predictions = None
+        if log is not None:
+            opened = PredictionLog(log, patience_s=PATIENCE_S)
+            files.callback(opened.close)
+            predictions = AnswerLog(opened)
         workers = Workers(lambda: Classifier(loaded, engine=engine), threads=count)
         own_hosts_only = alone and token is None
         app = make_app(

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxr_edge.prediction_log import LoggedFilm, PredictionLog
+from cxr_edge.serving.answer_log import AnswerLog
 from cxr_edge.serving.uploads import Film
-from cxr_edge.terminal import say
 from cxr_edge_runtime.classifier import Classifier, Prediction, error_as_json, result_as_json
-from cxr_edge_runtime.errors import EngineError, ImageError, LogError
+from cxr_edge_runtime.errors import EngineError, ImageError
 from cxr_edge_runtime.images import GreyImage, decode_grey
 from cxr_edge_runtime.limits import alone
 
@@ -38,9 +37,9 @@ class Wish:
 
 
 def answer(
-    classifier: Classifier, film: Film, wish: Wish, log: PredictionLog | None = None
+    classifier: Classifier, film: Film, wish: Wish, log: AnswerLog | None = None
 ) -> dict[str, Any]:
-    """One film's object; an error of the film is its answer, an error of the log is only said.
+    """One film's object; an error of the film is its answer.
 
     Beside the fields of ``classify --json`` there may be ``activation_map``, with ``height``,
     ``width`` and ``values`` row by row, and ``picture``, a PNG in base64.
@@ -55,10 +54,7 @@ def answer(
         return error_as_json(film.name, error)
     prediction.timings_ms["decode"] = decoded_ms
     if log is not None:
-        try:
-            log.append([LoggedFilm.of(prediction, classifier.bundle)])
-        except LogError as error:
-            say(f"error: {error}")
+        log.add(prediction, classifier.bundle)
     result = result_as_json(film.name, prediction, classifier.bundle)
     if wish.activation_map:
         result["activation_map"] = _map_as_json(prediction)

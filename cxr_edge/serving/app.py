@@ -15,8 +15,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cxr_edge.prediction_log import PredictionLog
 from cxr_edge.serving.admission import Admission
+from cxr_edge.serving.answer_log import AnswerLog
 from cxr_edge.serving.answers import Wish, answer
 from cxr_edge.serving.model_card import card_page
 from cxr_edge.serving.openapi import description
@@ -56,7 +56,7 @@ def make_app(
     token: str | None = None,
     own_hosts_only: bool = False,
     most_seconds: float = MOST_SECONDS,
-    log: PredictionLog | None = None,
+    log: AnswerLog | None = None,
 ) -> ASGIApp:
     """The application.
 
@@ -115,7 +115,7 @@ class Classify:
         workers: Workers,
         admission: Admission,
         most_seconds: float,
-        log: PredictionLog | None = None,
+        log: AnswerLog | None = None,
     ) -> None:
         """Classify with workers, as far as there is room."""
         self._workers, self._admission, self._most_seconds = workers, admission, most_seconds

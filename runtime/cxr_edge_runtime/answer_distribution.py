@@ -77,8 +77,12 @@ class VerifiedAnswers:
         return self.positive.films / (self.negative.films + self.positive.films)
 
     def mixed(self, share: float) -> AnswerDistribution:
-        """What the answers would be if so large a share of the films, 0 to 1, had the finding."""
-        films = self.negative.films + self.positive.films
+        """What the answers would be if so large a share of the films, 0 to 1, had the finding.
+
+        It stands for as many films as would give a distribution function of the same variance, at
+        most for all there are.
+        """
+        films = round(1 / ((1 - share) ** 2 / self.negative.films + share**2 / self.positive.films))
         positives = round(share * _MOST_VALUES)
         parts = ((self.negative, _MOST_VALUES - positives), (self.positive, positives))
         rejected = sum(part.rejected / part.films * count for part, count in parts)

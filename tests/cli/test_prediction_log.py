@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from cxr_edge import prediction_log
 from cxr_edge.prediction_log import LoggedFilm, LogWriter, PredictionLog, read_answers, written
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
@@ -57,7 +56,7 @@ def test_a_row_has_numbers_and_hashes_and_nothing_else(tmp_path: Path, golden_bu
     writer.write(Path("Doe^Jane.png"), prediction())
     writer.write(Path("Doe^John.png"), UnreadableImage("Doe^John.png: damaged"))
     writer.close()
-    log.close()
+    assert writer.error is None
     [(image, by, gate, distance, probability, at)] = rows(tmp_path / "log.db")
     assert (image, by, gate) == ("a" * 64, bundle.digest, "accepted")
     assert (distance, probability) == (21.5, 0.25)
@@ -124,9 +123,8 @@ def test_full_disk_does_not_stop_the_films_and_is_said_at_the_end(
     writer = LogWriter(log, Bundle.load(golden_bundle))
     for _ in range(200):
         writer.write(Path("film.png"), prediction())
-    with pytest.raises(LogError, match=r"log\.db: cannot be written .*full"):
-        writer.close()
-    log.close()
+    writer.close()
+    assert "log.db: cannot be written (database or disk is full)" in str(writer.error)
     assert 0 < len(rows(tmp_path / "log.db")) < 200
 
 
@@ -254,12 +252,29 @@ def test_bundle_without_a_gate_logs_no_distance(tmp_path: Path) -> None:
     assert read_answers(path, bundle=BUNDLE).distances.shape == (0,)
 
 
-def test_writer_waits_for_another_and_gives_up_in_one_line(
+def test_folder_is_no_log_and_a_name_that_sqlite_knows_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(LogError, match="it is a folder"):
+        PredictionLog(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    logged(Path(":memory:"), film(1))
+    assert len(rows(tmp_path / ":memory:")) == 1
+
+
+def test_finished_log_is_read_where_nothing_can_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = logged(tmp_path / "log.db", film(1))
-    monkeypatch.setattr(prediction_log, "_PATIENCE", 0.2)
-    log = PredictionLog(path)
+    # Root may write everywhere.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert read_answers(path, bundle=BUNDLE).films == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["log.db"]
+
+
+def test_writer_waits_for_another_and_gives_up_in_one_line(tmp_path: Path) -> None:
+    path = logged(tmp_path / "log.db", film(1))
+    log = PredictionLog(path, patience_s=0.2)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LogError, match=r"cannot be written \(database is locked\)"):

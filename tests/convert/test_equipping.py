@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxr_edge_convert import equipping
+from cxr_edge_convert import equipping, gate_fitting
 from cxr_edge_convert.conversion import Settings, Variant, make_variants
 from cxr_edge_convert.equipping import Equipper
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import wanted_schemes
 from cxr_edge_convert.writing import write_all
+from cxr_edge_runtime.answer_distribution import VerifiedAnswers
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import InvalidRequest
@@ -135,3 +136,42 @@ def test_limits_come_from_films_that_the_gate_has_not_learned_from(
     learned, others = augmented
     assert len(learned) == len(others) == 50
     assert not learned & others
+
+
+@pytest.mark.parametrize("rejected_quantile", [0.97, 0.0])
+def test_reference_holds_what_the_bundle_answers_on_validation_by_label(
+    tiny_source: Source,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rejected_quantile: float,
+) -> None:
+    schemes = wanted_schemes(formats=["tflite"], quantizations=["int8"], target="x86")
+    settings = Settings(tuple(schemes), LOOSE)
+    # With the lower one the gate rejects half of all films.
+    monkeypatch.setattr(gate_fitting, "_REJECTED", rejected_quantile)
+    if not rejected_quantile:
+        monkeypatch.setattr(gate_fitting, "_SUSPICIOUS", 0.5)
+    variants = make_variants(tiny_source, settings)
+    write_all(tmp_path / "out", tiny_source, settings, variants)
+    bundle = Bundle.load(tmp_path / "out" / "int8")
+    classifier, found = Classifier(bundle), VerifiedAnswers.of_bundle(bundle)
+    answers = [
+        classifier.classify(GreyImage(pixels[:, :, 0], "PNG", "L"), force=True)
+        for pixels in tiny_source.validation_pixels
+    ]
+    for label, part in (("NORMAL", found.negative), ("PNEUMONIA", found.positive)):
+        of_label = [
+            answer
+            for answer, true in zip(answers, tiny_source.validation.table["label"])
+            if true == label
+        ]
+        kept = [answer for answer in of_label if answer.gate.verdict != "rejected"]
+        assert part.films == len(of_label)
+        assert part.rejected == len(of_label) - len(kept)
+        np.testing.assert_allclose(
+            part.probabilities, sorted(float(answer.probability or 0) for answer in kept), atol=1e-6
+        )
+        np.testing.assert_allclose(
+            part.distances, sorted(float(answer.gate.distance or 0) for answer in kept), rtol=1e-3
+        )
+    assert (found.negative.rejected + found.positive.rejected > 20) == (not rejected_quantile)

@@ -67,8 +67,10 @@ def test_mixture_has_as_many_of_both_as_asked_for(share: float) -> None:
     mixed = VerifiedAnswers(low, high).mixed(share)
     assert (mixed.probabilities > 0.5).mean() == pytest.approx(share, abs=1e-3)
     assert (mixed.distances > 30).mean() == pytest.approx(share, abs=1e-3)
-    assert mixed.films == 1000
-    assert mixed.rejected == round((1 - share) * 100)
+    # As many as give a distribution function of the same variance.
+    worth = 1 / ((1 - share) ** 2 / 300 + share**2 / 700)
+    assert mixed.films == round(worth)
+    assert mixed.rejected == round((1 - share) * 0.1 * mixed.films)
     assert (np.diff(mixed.probabilities) >= 0).all()
 
 

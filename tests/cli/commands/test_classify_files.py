@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from cxr_edge.prediction_log import PredictionLog
+from cxr_edge_runtime.errors import LogError
+
 NOTICE = "Research use only. Not a medical device."
 
 
@@ -193,3 +196,34 @@ def test_log_that_cannot_be_written_is_one_line_before_any_film(
         assert (outcome.code, outcome.out) == (1, "")
         assert words in outcome.err
         assert outcome.err.count("\n") == 1
+
+
+def test_full_log_loses_no_row_of_the_csv(
+    cxr_edge: Any,
+    make_image: Callable[..., Path],
+    golden_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(log: Any, films: Any) -> None:
+        raise LogError("--log log.db: cannot be written (database or disk is full)")
+
+    monkeypatch.setattr(PredictionLog, "append", full)
+    films = [make_image("a.png"), make_image("b.png", seed=1)]
+    table, log = tmp_path / "table.csv", tmp_path / "log.db"
+    outcome = cxr_edge("classify", *films, "--csv", table, "--log", log, "--bundle", golden_bundle)
+    assert outcome.code == 1
+    assert "disk is full" in outcome.err
+    assert len(outcome.out.splitlines()) == 4
+    assert len(list(csv.DictReader(table.open(newline="")))) == 2
+
+
+def test_log_and_table_cannot_be_one_file(
+    cxr_edge: Any, make_image: Callable[..., Path], golden_bundle: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    outcome = cxr_edge(
+        "classify", make_image(), "--csv", file, "--log", file, "--bundle", golden_bundle
+    )
+    assert outcome.code == 2
+    assert "is the file of --csv, too" in outcome.err

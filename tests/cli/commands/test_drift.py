@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def test_films_like_those_of_verification_are_no_drift_whatever_their_share(
     outcome = cxr_edge("drift", log(share=0.1), "--bundle", "tiny")
     assert (outcome.code, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
-    assert lines[0] == "400 films of the log, 980 of verification"
+    assert re.fullmatch(r"400 films of the log, [0-9]{3} of verification", lines[0])
     assert lines[1].split() == ["PSI", "KS"]
     assert [line.split()[0] for line in lines[2:5]] == ["probability", "gate", "rejected"]
     assert "of the films showed PNEUMONIA, which fits best; at verification 80% did" in lines[5]
@@ -103,6 +104,14 @@ def test_figure_is_drawn_where_asked_for(cxr_edge: Any, log: Films, tmp_path: Pa
     assert cxr_edge("drift", log(moved=8), "--bundle", "tiny", "-o", figure).code == 4
     with Image.open(figure) as image:
         assert image.width > 800
+    assert cxr_edge("drift", log(), "--bundle", "tiny", "-o", figure).code == 4
+    film = tmp_path / "film.png"
+    Image.new("L", (99, 99)).save(film)
+    before = film.read_bytes()
+    outcome = cxr_edge("drift", log(), "--bundle", "tiny", "-o", film)
+    assert outcome.code == 2
+    assert "is no figure of drift; choose another file" in outcome.err
+    assert film.read_bytes() == before
     outcome = cxr_edge("drift", log(), "--bundle", "tiny", "-o", tmp_path / "drift.txt")
     assert outcome.code == 2
     assert "name a file that ends with .png" in outcome.err
@@ -128,7 +137,22 @@ def test_earlier_films_of_the_log_can_be_the_reference(cxr_edge: Any, log: Films
 def test_few_films_are_refused_rather_than_called_the_same(cxr_edge: Any, log: Films) -> None:
     outcome = cxr_edge("drift", log(199), "--bundle", "tiny")
     assert (outcome.code, outcome.out) == (1, "")
-    assert "199 films that were not rejected; at least 200 are needed" in outcome.err
+    assert "199 films; at least 200 are needed to tell drift from chance" in outcome.err
+    outcome = cxr_edge("drift", log(5, rejected=5), "--bundle", "tiny")
+    assert outcome.code == 1
+    assert "199 films that were not rejected; at least 200 are needed" not in outcome.out
+
+
+def test_log_of_rejected_films_is_drift_however_few_are_left(
+    cxr_edge: Any, log: Films, tmp_path: Path
+) -> None:
+    figure = tmp_path / "drift.png"
+    outcome = cxr_edge("drift", log(400, rejected=350), "--bundle", "tiny", "-o", figure)
+    assert outcome.code == 4
+    assert "rejected: 87.5% of the films are past 5.0%" in outcome.err
+    assert "PSI" in outcome.out
+    assert "probability" not in outcome.out
+    assert not figure.exists()
 
 
 def test_what_is_no_log_is_one_line(cxr_edge: Any, log: Films, tmp_path: Path) -> None:

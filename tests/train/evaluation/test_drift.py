@@ -83,8 +83,8 @@ def test_share_that_the_gate_rejects_has_a_limit_of_its_own() -> None:
 
 
 def test_kolmogorov_smirnov_is_the_largest_gap_of_the_distribution_functions() -> None:
-    nothing = np.zeros(4, np.bool_)
-    low, high = np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.3, 0.4, 0.5, 0.6])
+    nothing = np.zeros(400, np.bool_)
+    low, high = np.repeat([0.1, 0.2, 0.3, 0.4], 100), np.repeat([0.3, 0.4, 0.5, 0.6], 100)
     found = find_drift(
         AnswerDistribution.of(low, np.empty(0), nothing),
         AnswerDistribution.of(high, np.empty(0), nothing),

@@ -27,13 +27,14 @@ def draw_drift(
     Args:
         reference: what the answers are compared with.
         answers: those of a log.
-        drift: from :func:`cxr_edge_train.evaluation.drift.find_drift`.
+        drift: from :func:`cxr_edge_train.evaluation.drift.find_drift`, with shifts.
         against: what the legend calls the reference.
         threshold: of the bundle's decision.
         rejected_from: the gate's limit on the distance, None for a bundle without a gate.
     """
     figure = new_figure(9.0, 4.2)
     left, right = figure.subplots(1, 2)
+    assert drift.probability is not None
     words = (f"{against} ({reference.answered:,} films)", f"the log ({answers.answered:,} films)")
     _histograms(
         left, reference.probabilities, answers.probabilities, np.linspace(0, 1, _BARS + 1), words

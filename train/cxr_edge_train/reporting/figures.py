@@ -21,12 +21,19 @@ def new_figure(width: float = 7.0, height: float = 4.5) -> Figure:
     return figure
 
 
-def save_figure(figure: Figure, path: Path) -> Path:
+def save_figure(figure: Figure, path: Path, *, title: str | None = None) -> Path:
     """Write a PNG atomically, without the version and date that matplotlib would add.
+
+    Args:
+        figure: to write.
+        path: of the file.
+        title: stored in the file.
 
     Returns:
         The path.
     """
     with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+        figure.savefig(
+            temporary, format="png", dpi=DPI, metadata={"Software": None, "Title": title}
+        )
     return path
