@@ -1,4 +1,4 @@
-"""Draw schematic frontal chest radiographs of made-up bodies for the sample folder.
+"""Draw schematic frontal chest radiographs of made-up bodies: the samples, or a whole data set.
 
 Real patients' films may not be shipped, so a simple 3-D child is projected along parallel rays.
 Axes in cm: x to the image's right (the patient's left), y towards the chest's front, z down from
@@ -7,6 +7,7 @@ the top edge. Nothing is fitted to a real film or to a classifier: a sketch, not
 
 import argparse
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -28,9 +29,21 @@ MU_SPONGY = 0.75 * MU_SOFT + 0.25 * MU_CORTICAL  # marrow, a quarter of its volu
 
 FIELD_CM = (25.6, 22.5)  # width and height of the exposed field: a school child's chest
 WIDTH_PX = 1024
-STEP_CM = 0.04  # spacing along tubes, about one pixel and a half of the full-size image
+STEP_PX = 1.6  # spacing along tubes
+THINNEST_VESSEL_CM = 0.05
 MISS = -1e6  # span of a ray past its solid: leaves long before it enters
 JPEG_QUALITY = 92
+
+# A data set's films: small, for a small network; each cut by its own framing from a wider picture.
+DATASET_PX = 160
+CUT_OFF = 0.24  # most of a side that is lost so
+FILMS_A_PATIENT = 3
+# Patients by the data set's own folder and kind, so many that validation gets 100 films with
+# opacities: with fewer no conversion calls recall checked.
+PATIENTS = {
+    "train": {"normal": 90, "bacteria": 110, "virus": 100},
+    "test": {"normal": 8, "bacteria": 6, "virus": 6},
+}
 
 PHOTONS = 6.0e4  # per pixel without a body; leaves some 7000 behind the heart
 READOUT_NOISE = 12.0  # photons, standard deviation: small beside the shot noise
@@ -95,7 +108,7 @@ class Film:
         points = np.asarray(path, dtype=np.float64)
         lengths = np.linalg.norm(np.diff(points, axis=0), axis=1)
         along = np.concatenate([[0.0], np.cumsum(lengths)])
-        count = max(2, round(along[-1] / STEP_CM))
+        count = max(2, round(along[-1] / (STEP_PX * self.pixel)))
         where = (np.arange(count) + 0.5) * along[-1] / count
         reach = radius + self.pixel
         for x, z in zip(
@@ -195,23 +208,25 @@ def lung_length(film: Film, body: Anatomy, side: int) -> Floats:
 
 
 def vessel_paths(
-    rng: np.random.Generator, start: Floats, angle: float, radius: float
+    rng: np.random.Generator, start: Floats, angle: float, radius: float, thinnest: float
 ) -> Iterator[tuple[Floats, float]]:
-    """Yield (path, radius) of a vessel and all its branches, down to half a millimetre."""
+    """Yield (path, radius) of a vessel and all its branches, down to the radius `thinnest`."""
     extent = 5.0 * radius**0.6 * rng.uniform(0.7, 1.2)
     bend = angle + rng.normal(0.0, 0.18)
     ahead = [(np.cos(a), rng.normal(0.0, 0.4), np.sin(a)) for a in (angle, bend)]
     path = start + np.cumsum([np.zeros(3), *(extent / 2 * np.array(ahead))], axis=0)
     yield path, radius
-    if radius > 0.05:
+    if radius > thinnest:
         for turn in (-1, 1):
             fork = bend + turn * rng.uniform(0.15, 0.6)
-            yield from vessel_paths(rng, path[-1], fork, radius * rng.uniform(0.62, 0.82))
+            narrower = radius * rng.uniform(0.62, 0.82)
+            yield from vessel_paths(rng, path[-1], fork, narrower, thinnest)
 
 
 def add_lungs(film: Film, body: Anatomy) -> None:
     """Replace soft tissue by lungs with their vessels and the body's opacities."""
     rng = np.random.default_rng([body.seed, 0])
+    thinnest = max(THINNEST_VESSEL_CM, film.pixel / 2)  # what a small film cannot show takes long
     white = rng.standard_normal(film.total.shape)
     grains = [blur(white, size / film.pixel) for size in (0.18, 0.7)]
     ragged = sum(grain / grain.std() for grain in grains)
@@ -225,7 +240,7 @@ def add_lungs(film: Film, body: Anatomy) -> None:
         hilum = np.array([side * 2.0, 0.0, 9.9 - 0.4 * side])  # the left hilum stands higher
         for angle in np.linspace(-1.25, 1.35, 7):
             outward = angle if side > 0 else np.pi - angle
-            for path, radius in vessel_paths(rng, hilum, outward, 0.3):
+            for path, radius in vessel_paths(rng, hilum, outward, 0.3, thinnest):
                 film.tube(path, radius, 1.0, vessels)
         lung = lung_length(film, body, side)
         aerated = (lung - np.minimum(vessels, lung)) * (1 - solid)
@@ -293,8 +308,8 @@ def develop(film: Film, seed: int) -> NDArray[np.uint8]:
     return np.round(255 / (1 + np.exp(FILM_SLOPE * (log - MID_LOG)))).astype(np.uint8)
 
 
-def render(body: Anatomy, width_px: int = WIDTH_PX) -> NDArray[np.uint8]:
-    """Return the radiograph of `body`, (rows, width_px) in 8-bit grey."""
+def cast_shadow(body: Anatomy, width_px: int) -> Film:
+    """Project `body` onto a film, not yet exposed."""
     film = Film(width_px)
     film.total += MU_SOFT * trunk_length(film, body)
     add_lungs(film, body)
@@ -302,7 +317,12 @@ def render(body: Anatomy, width_px: int = WIDTH_PX) -> NDArray[np.uint8]:
     add_spine(film)
     add_ribs(film, body)
     add_shoulders(film, body)
-    return develop(film, body.seed)
+    return film
+
+
+def render(body: Anatomy, width_px: int = WIDTH_PX) -> NDArray[np.uint8]:
+    """Return the radiograph of `body`, (rows, width_px) in 8-bit grey."""
+    return develop(cast_shadow(body, width_px), body.seed)
 
 
 def patches(seed: int, count: int) -> tuple[Opacity, ...]:
@@ -327,21 +347,96 @@ PHANTOMS = {
 }
 
 
+def save(pixels: NDArray[np.uint8], path: Path) -> None:
+    """Write a film that says what it is; it appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    Image.fromarray(pixels).save(
+        part, "JPEG", quality=JPEG_QUALITY, comment=b"synthetic phantom, no patient"
+    )
+    part.replace(path)
+
+
 def write_phantoms(folder: Path, width_px: int = WIDTH_PX) -> None:
-    """Write every phantom into `folder`; each file appears whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write every phantom into `folder`."""
     for name, body in PHANTOMS.items():
-        image = Image.fromarray(render(body, width_px))
-        part = folder / f".{name}.part"
-        image.save(part, "JPEG", quality=JPEG_QUALITY, comment=b"synthetic phantom, no patient")
-        part.replace(folder / name)
+        save(render(body, width_px), folder / name)
+
+
+def made_up_body(seed: int, kind: str) -> Anatomy:
+    """Draw lots for a body; `kind` is `normal`, `bacteria` (one lobe) or `virus` (patches)."""
+    rng = np.random.default_rng([seed, 3])
+    dome, side = rng.uniform(14.0, 16.8), rng.choice([-1, 1])
+    lobe = Opacity(
+        side * rng.uniform(4.2, 6.2), rng.uniform(7.0, 12.5), *rng.uniform(1.2, 3.0, 2).tolist(),
+        fill=rng.uniform(0.2, 0.7),
+    )  # fmt: skip
+    opacities = {
+        "normal": (),
+        "bacteria": (lobe,),
+        "virus": patches(seed, int(rng.integers(12, 60))),
+    }
+    return Anatomy(
+        seed,
+        cage=rng.uniform(8.4, 10.4),
+        apex_z=rng.uniform(3.2, 4.4),
+        dome_z=(dome, dome + rng.uniform(0.4, 1.0)),
+        heart=(rng.uniform(3.9, 5.3), rng.uniform(2.9, 3.9)),
+        heart_tilt=rng.uniform(0.45, 0.95),
+        rib_drop=rng.uniform(4.4, 5.6),
+        wall=rng.uniform(0.9, 2.4),
+        opacities=opacities[kind],
+    )
+
+
+def write_patient(folder: Path, patient: int, kind: str, width_px: int) -> None:
+    """Write the films of a patient below a split's folder, named as in the Kaggle set."""
+    shadow = cast_shadow(made_up_body(patient, kind), width_px)
+    rng = np.random.default_rng([patient, 4])
+    for number in range(1, FILMS_A_PATIENT + 1):
+        film = develop(shadow, int(rng.integers(2**32)))
+        ends = [(side * rng.uniform((0, 1 - CUT_OFF / 2), (CUT_OFF / 2, 1))) for side in film.shape]
+        (top, bottom), (left, right) = np.round(ends).astype(int)
+        name = f"PNEUMONIA/person{patient}_{kind}_{number}.jpeg"
+        if kind == "normal":
+            name = f"NORMAL/IM-{patient:04}-{number:04}.jpeg"
+        save(film[top:bottom, left:right], folder / name)
+
+
+def write_dataset(folder: Path, *, width_px: int = DATASET_PX, share: float = 1.0) -> None:
+    """Draw a labelled data set in the Kaggle set's layout, for trying the road.
+
+    Nothing measured on it says anything of patients.
+
+    Args:
+        folder: gets `train` and `test`, each with `NORMAL` and `PNEUMONIA`.
+        width_px: width of a film before it is cut.
+        share: of the patients in `PATIENTS`, for a smaller set.
+    """
+    wanted = [
+        (split, kind)
+        for split, kinds in PATIENTS.items()
+        for kind, count in kinds.items()
+        for _ in range(round(share * count))
+    ]
+    with ProcessPoolExecutor() as pool:
+        jobs = [
+            pool.submit(write_patient, folder / split, patient, kind, width_px)
+            for patient, (split, kind) in enumerate(wanted, start=1)
+        ]
+        for job in jobs:
+            job.result()
 
 
 def main() -> None:
     """Read the output folder from the command line and fill it."""
     parser = argparse.ArgumentParser(description="Draw the sample chest phantoms.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path("data/samples"))
-    write_phantoms(parser.parse_args().folder)
+    parser.add_argument(
+        "--dataset", action="store_true", help="draw a labelled data set in the Kaggle set's layout"
+    )
+    arguments = parser.parse_args()
+    (write_dataset if arguments.dataset else write_phantoms)(arguments.folder)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Images are rendered small; places are given in the generator's centimetres.
 """
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -97,3 +98,69 @@ def test_shipped_samples_are_the_generators(phantoms: ModuleType) -> None:
     for path in shipped:
         with Image.open(path) as image:
             assert (image.mode, image.width) == ("L", phantoms.WIDTH_PX)
+
+
+@pytest.fixture(scope="module")
+def small_dataset(phantoms: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three to four patients of each kind for train, none for test."""
+    folder = tmp_path_factory.mktemp("dataset")
+    phantoms.write_dataset(folder, width_px=96, share=0.035)
+    return folder
+
+
+def test_data_set_has_the_folders_and_names_of_the_kaggle_set(
+    phantoms: ModuleType, small_dataset: Path
+) -> None:
+    found = sorted(path.relative_to(small_dataset).as_posix() for path in _films(small_dataset))
+    name = re.compile(
+        r"train/(NORMAL/IM-\d{4}-000\d|PNEUMONIA/person\d+_(bacteria|virus)_\d)\.jpeg"
+    )
+    assert [path for path in found if not name.fullmatch(path)] == []
+    patients = [path.rsplit("-" if "NORMAL" in path else "_", 1)[0] for path in found]
+    assert len(found) == phantoms.FILMS_A_PATIENT * len(set(patients))
+    assert len(set(patients)) == 3 + 4 + 4
+
+
+def test_cleaning_keeps_every_film_of_the_data_set_and_knows_its_patient(
+    small_dataset: Path, tmp_path: Path
+) -> None:
+    from cxr_edge_train.dataset.cleaning import clean
+
+    result = clean(small_dataset, tmp_path / "clean_metadata.csv")
+    assert (result.kept, result.left_out) == (len(_films(small_dataset)), 0)
+    assert result.unknown_patients == 0
+
+
+def test_data_set_is_drawn_twice_alike(
+    phantoms: ModuleType, small_dataset: Path, tmp_path: Path
+) -> None:
+    for patient, kind in ((1, "normal"), (4, "bacteria")):
+        phantoms.write_patient(tmp_path / "train", patient, kind, 96)
+    assert len(_films(tmp_path)) == 2 * phantoms.FILMS_A_PATIENT
+    for path in _films(tmp_path):
+        again = small_dataset / path.relative_to(tmp_path)
+        assert path.read_bytes() == again.read_bytes()
+
+
+def test_films_of_a_patient_show_one_body_in_other_framings(
+    phantoms: ModuleType, tmp_path: Path
+) -> None:
+    phantoms.write_patient(tmp_path, 7, "virus", 96)
+    sizes = set()
+    for path in _films(tmp_path):
+        with Image.open(path) as image:
+            sizes.add(image.size)
+    assert len(sizes) > 1
+    assert phantoms.made_up_body(7, "virus") == phantoms.made_up_body(7, "virus")
+    assert phantoms.made_up_body(7, "virus") != phantoms.made_up_body(8, "virus")
+
+
+def test_only_a_normal_body_is_without_opacities(phantoms: ModuleType) -> None:
+    for seed in range(20):
+        assert phantoms.made_up_body(seed, "normal").opacities == ()
+        assert len(phantoms.made_up_body(seed, "bacteria").opacities) == 1
+        assert len(phantoms.made_up_body(seed, "virus").opacities) >= 12
+
+
+def _films(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.jpeg"))
