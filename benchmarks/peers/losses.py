@@ -1,0 +1,75 @@
+"""What INT8 takes from each contestant, on validation films and against its network in float."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmarks.peers.contestants import CONTESTANTS, KERAS, YOLO, Contestant, float_rival
+from cxr_edge_convert.limits import Limits
+from cxr_edge_convert.verification import Reference, verify
+from cxr_edge_train.evaluation.intervals import wilson_interval
+from cxr_edge_train.evaluation.metrics import positives
+from cxr_edge_train.evaluation.operating_point import choose_operating_point
+from cxr_edge_train.evaluation.temperature import probabilities
+from cxr_edge_train.runs import Run
+
+# As at the shipped network's operating point.
+_MIN_SENSITIVITY = 0.93
+
+
+def measure_losses(
+    table: pd.DataFrame, files: Callable[[Contestant], Path], run: Run
+) -> dict[str, dict[str, Any]]:
+    """The figures of every contestant, by its name.
+
+    Args:
+        table: the validation films' rows.
+        files: where a contestant's logits are, a line a film: logit, tab, path.
+        run: of the shipped network, for its temperature and threshold.
+    """
+    logits = {c.name: _read_logits(files(c), table) for c in CONTESTANTS}
+    references = {
+        KERAS.name: Reference.of(
+            table, logits[KERAS.name], temperature=run.temperature, threshold=run.threshold
+        ),
+        YOLO.name: _own_reference(table, logits[YOLO.name]),
+    }
+    return {c.name: _figures(references[float_rival(c).name], logits[c.name]) for c in CONTESTANTS}
+
+
+def _read_logits(file: Path, table: pd.DataFrame) -> NDArray[np.float64]:
+    logits = pd.read_csv(file, sep="\t", names=["logit", "path"]).set_index("path")["logit"]
+    values: NDArray[np.float64] = logits.loc[table["path"]].to_numpy(float)
+    return values
+
+
+def _own_reference(table: pd.DataFrame, logits: NDArray[np.float64]) -> Reference:
+    """A network of a peer's own, at an operating point chosen like the shipped one's."""
+    point = choose_operating_point(
+        probabilities(logits, 1.0), positives(table), min_sensitivity=_MIN_SENSITIVITY
+    )
+    return Reference.of(table, logits, temperature=1.0, threshold=point.threshold)
+
+
+def _figures(reference: Reference, logits: NDArray[np.float64]) -> dict[str, Any]:
+    found = verify(reference, logits, Limits())
+    metrics: Mapping[str, Any] = found.metrics.as_dict()
+    n, changed = len(logits), len(found.to_normal) + len(found.to_pneumonia)
+    agreement = wilson_interval(n - changed, n)
+    return {
+        "sensitivity": metrics["sensitivity"],
+        "specificity": metrics["specificity"],
+        "auc": metrics["auc"],
+        "recall_drop": found.recall_drop,
+        "specificity_drop": found.specificity_drop,
+        "auc_drop": found.auc_drop,
+        "to_normal": len(found.to_normal),
+        "to_pneumonia": len(found.to_pneumonia),
+        "agreement": {"value": agreement.value, "low": agreement.low, "high": agreement.high},
+        "mcnemar_p": found.mcnemar_p,
+        "mean_probability_shift": found.mean_probability_shift,
+    }
