@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import cxr_edge_models
+from cxr_edge_runtime.archive import ARCHIVE_SUFFIX
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import BundleNotFound
 
@@ -14,9 +15,12 @@ CURRENT = "current"
 def installed_bundles() -> Path:
     """Where bundles are installed for this user: ``$XDG_DATA_HOME/cxr-edge/bundles``.
 
-    By default ``~/.local/share/cxr-edge/bundles``.
+    By default ``~/.local/share/cxr-edge/bundles``, as where the variable holds a relative path:
+    the bundle in use must not depend on where the user stands.
     """
-    base = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")  # noqa: PTH111
+    base = os.environ.get("XDG_DATA_HOME", "")
+    if not Path(base).is_absolute():
+        base = os.path.expanduser("~/.local/share")  # noqa: PTH111
     return Path(base, "cxr-edge", "bundles")
 
 
@@ -54,6 +58,8 @@ def load_bundle(name_or_folder: str | None) -> Bundle:
             f"bundle {name_or_folder}: is a file; an archive is installed first, with "
             "cxr-edge install"
         )
+    if name_or_folder.endswith(ARCHIVE_SUFFIX):
+        raise BundleNotFound(f"{name_or_folder}: no such file")
     raise BundleNotFound(
         f"bundle {name_or_folder}: no such folder, and no shipped bundle of that name; "
         f"shipped are {', '.join(cxr_edge_models.names())}"

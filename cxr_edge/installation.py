@@ -7,20 +7,22 @@
     .lock               held while something is changed
 
 A new bundle is unpacked and tried under another name, gets the next number, and is switched to by
-renaming one link over the other. Whatever a process that was killed, or a device that lost its
-power, leaves behind, ``current`` is the old bundle or the new one; the next install tidies up.
+renaming one link over the other. Only then are older ones removed. Whatever a process that was
+killed, or a device that lost its power, leaves behind, ``current`` is the old bundle or the new
+one; the next install tidies up, and what it cannot remove is in nobody's way.
 """
 
 import fcntl
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from cxr_edge.bundles import CURRENT
+from cxr_edge.full_disk import full_disk_told
 from cxr_edge.trial import try_out
 from cxr_edge_runtime.archive import Archive, SignatureCheck, open_archive
 from cxr_edge_runtime.bundle import Bundle
@@ -28,9 +30,12 @@ from cxr_edge_runtime.errors import BundleError, BundleInvalid, InstallationErro
 from cxr_edge_runtime.manifest import SELFTEST_FILE, Manifest
 
 _LOCK = ".lock"
-# What is not finished yet, or is going. One install is at work at a time, so one name each will do.
-_NEW, _GOING, _LINK = ".new", ".going", ".current"
+_LINK = ".current"
 _NUMBER = re.compile(r"[0-9]{4}|[1-9][0-9]{4,}")
+# Before the number of a bundle that is not finished yet, or is going. Each has a name of its own:
+# one that cannot be removed is not in the way of the next.
+_NEW, _GOING = ".new-", ".going-"
+_UNFINISHED = re.compile(rf"\.(?:new|going)-({_NUMBER.pattern})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +47,14 @@ class Installed:
         manifest: what it says of itself.
         digest: SHA-256 of its ``bundle.json``, hexadecimal.
         changed: False where it was in use before, too.
+        left: what should have been removed and could not be; it takes up room and does nothing.
     """
 
     path: Path
     manifest: Manifest
     digest: str
     changed: bool
+    left: tuple[Path, ...] = ()
 
 
 def install(
@@ -59,7 +66,8 @@ def install(
 ) -> Installed:
     """Put the bundle of an archive in the place of the one in use, which is kept as the previous.
 
-    When it fails, or is killed at any moment, what was in use stays in use.
+    When it fails, or is killed at any moment, what was in use stays in use. Once it has switched,
+    it does not fail for what it cannot remove.
 
     Args:
         archive: made by ``cxr-edge pack``.
@@ -73,24 +81,33 @@ def install(
         LimitMissed: the self-test missed its limit.
         InstallationError: another install is at work, the disk is too full, or the trial failed.
     """
+    _refuse_file(folder)
     with open_archive(archive, check=check) as opened:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(folder):
+            before = _current_number(folder)
             # A number that was given once names that bundle; also one that was rolled back from.
-            number = max([*_numbers(folder), _current_number(folder)]) + 1
-            _tidy(folder)
+            number = max([before, *_numbers(folder), *_unfinished(folder).values()]) + 1
+            # What a killed process left may take up the room for this one.
+            _remove_unfinished(folder)
             current = _current_if_same(folder, opened)
             if current is not None:
-                return Installed(current.path, opened.manifest, opened.digest, changed=False)
-            _require_golden_inputs(opened.manifest, archive)
-            _require_space(opened.manifest, folder)
-            try:
-                _unpack_and_try(opened, folder / _NEW, archive, trial)
-                path = (folder / _NEW).rename(folder / _name(number))
+                path = current.path
+            else:
+                _require_golden_inputs(opened.manifest, archive)
+                _require_space(opened.manifest, folder)
+                new = folder / f"{_NEW}{_name(number)}"
+                try:
+                    _unpack_and_try(opened, new, archive, trial)
+                except BaseException:
+                    shutil.rmtree(new, ignore_errors=True)
+                    raise
+                path = new.rename(folder / _name(number))
+                # One that was rolled back from, or never used, must not become the previous one.
+                _set_aside(folder, [n for n in _numbers(folder) if 0 < before < n < number])
                 _switch(folder, number)
-            finally:
-                _tidy(folder)
-    return Installed(path, opened.manifest, opened.digest, changed=True)
+            left = _tidy(folder)
+    return Installed(path, opened.manifest, opened.digest, changed=current is None, left=left)
 
 
 def roll_back(folder: Path) -> Installed:
@@ -99,6 +116,7 @@ def roll_back(folder: Path) -> Installed:
     Raises:
         InstallationError: there is none, or an install is at work.
     """
+    _refuse_file(folder)
     if folder.is_dir():
         with _alone(folder):
             bundle = _previous(folder)
@@ -106,6 +124,11 @@ def roll_back(folder: Path) -> Installed:
                 _switch(folder, int(bundle.path.name))
                 return Installed(bundle.path, bundle.manifest, bundle.digest, changed=True)
     raise InstallationError(f"{folder}: no bundle to go back to; nothing was changed")
+
+
+def _refuse_file(folder: Path) -> None:
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise InstallationError(f"{folder}: is not a folder; bundles are installed into one")
 
 
 @contextmanager
@@ -125,6 +148,12 @@ def _numbers(folder: Path) -> list[int]:
     return [int(path.name) for path in folder.iterdir() if _NUMBER.fullmatch(path.name)]
 
 
+def _unfinished(folder: Path) -> dict[Path, int]:
+    """What is not a bundle yet, or no longer, and the number that it was to have or had."""
+    named = {path: _UNFINISHED.fullmatch(path.name) for path in folder.iterdir()}
+    return {path: int(name[1]) for path, name in named.items() if name}
+
+
 def _name(number: int) -> str:
     return f"{number:04}"
 
@@ -141,25 +170,35 @@ def _current_number(folder: Path) -> int:
 
 
 def _previous(folder: Path) -> Bundle | None:
-    """The newest whole bundle before the one in use."""
+    """The newest bundle before the one in use that is whole and another.
+
+    Where the link is lost, every bundle was before.
+    """
     current = _current_number(folder)
+    used = _whole(folder / _name(current))
     for number in sorted(_numbers(folder), reverse=True):
-        if number < current:
-            try:
-                return Bundle.load(folder / _name(number))
-            except BundleError:
-                continue
+        if number < current or not current:
+            bundle = _whole(folder / _name(number))
+            if bundle and (used is None or bundle.digest != used.digest):
+                return bundle
     return None
+
+
+def _whole(path: Path) -> Bundle | None:
+    """The bundle of a folder, unless it is missing, damaged or on a bad spot of the disk."""
+    try:
+        return Bundle.load(path)
+    except (BundleError, OSError):
+        return None
 
 
 def _current_if_same(folder: Path, opened: Archive) -> Bundle | None:
     """The bundle in use where it is that of the archive, and whole."""
-    try:
-        bundle = Bundle.load(folder / _name(_current_number(folder)))
-        same = (bundle.digest, bundle.signature()) == (opened.digest, opened.signature)
-    except BundleError:
-        return None
-    return bundle if same else None
+    bundle = _whole(folder / _name(_current_number(folder)))
+    with suppress(BundleError):  # of a damaged signature
+        if bundle and (bundle.digest, bundle.signature()) == (opened.digest, opened.signature):
+            return bundle
+    return None
 
 
 def _require_golden_inputs(manifest: Manifest, archive: Path) -> None:
@@ -182,9 +221,10 @@ def _require_space(manifest: Manifest, folder: Path) -> None:
 def _unpack_and_try(
     opened: Archive, new: Path, archive: Path, trial: Callable[[Path], None]
 ) -> None:
-    new.mkdir()
-    opened.unpack(new)
-    _sync(*new.iterdir(), new)
+    with full_disk_told(new.parent, "make room first"):
+        new.mkdir()
+        opened.unpack(new)
+        _sync(*new.iterdir(), new)
     try:
         trial(new)
     except (LimitMissed, InstallationError) as error:
@@ -204,23 +244,31 @@ def _switch(folder: Path, number: int) -> None:
     _sync(folder)
 
 
-def _tidy(folder: Path) -> None:
-    """Remove all but the bundle in use and the previous one."""
-    previous = _previous(folder)
-    kept = {_current_number(folder), int(previous.path.name) if previous else 0}
-    for name in (_NEW, _GOING, _LINK):
-        _remove(folder / name)
-    for number in set(_numbers(folder)) - kept:
-        # Under its number a folder that is half removed could be taken for a bundle.
-        going = (folder / _name(number)).rename(folder / _GOING)
-        _remove(going)
+def _tidy(folder: Path) -> tuple[Path, ...]:
+    """Remove all but the bundle in use and the previous one; returns what could not be removed.
+
+    The highest number stays, too, lest it be given again: of one that was rolled back from.
+    """
+    numbers, previous = _numbers(folder), _previous(folder)
+    kept = {_current_number(folder), max(numbers), int(previous.path.name) if previous else 0}
+    over = set(numbers) - kept
+    _set_aside(folder, over)
+    _remove_unfinished(folder)
+    left = [*_unfinished(folder), *(folder / _name(number) for number in over)]
+    return tuple(path for path in left if os.path.lexists(path))
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _set_aside(folder: Path, numbers: Iterable[int]) -> None:
+    """Under its number a folder that is half removed could be taken for a bundle."""
+    for number in numbers:
+        with suppress(OSError):
+            (folder / _name(number)).rename(folder / f"{_GOING}{_name(number)}")
+
+
+def _remove_unfinished(folder: Path) -> None:
+    for path in _unfinished(folder):
+        shutil.rmtree(path, ignore_errors=True)
+    (folder / _LINK).unlink(missing_ok=True)
 
 
 def _sync(*paths: Path) -> None:

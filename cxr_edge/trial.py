@@ -18,7 +18,8 @@ def try_out(bundle: Path) -> None:
         LimitMissed: this device computes something else than the one that made the bundle.
         InstallationError: the bundle cannot be loaded, or the process ended in another bad way.
     """
-    for command in (["verify", str(bundle)], ["selftest", "--bundle", str(bundle)]):
+    path = str(bundle.absolute())  # a relative one could begin as an option does
+    for command in (["verify", path], ["selftest", "--bundle", path]):
         try:
             # -P: nothing is imported from the folder that the user happens to be in.
             ended = subprocess.run(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cxr_edge.terminal import say
 from cxr_edge_runtime.errors import InvalidRequest
 
 
@@ -68,5 +69,7 @@ def install(
             check = partial(check_signature, key=read_public_key(key), name=str(archive))
         done = installation.install(archive, folder, check=check)
         word = "installed" if done.changed else "unchanged"
+    for path in done.left:
+        say(f"warning: {path}: cannot be removed; it takes up room and does nothing else")
     typer.echo(f"{word:<9}  {done.manifest.name} {done.manifest.version}, digest {done.digest}")
     typer.echo(f"in         {done.path}")

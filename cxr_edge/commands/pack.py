@@ -28,6 +28,7 @@ def pack(
     import hashlib
 
     from cxr_edge.bundles import load_bundle
+    from cxr_edge.full_disk import full_disk_told
     from cxr_edge_runtime.archive import ARCHIVE_SUFFIX, is_archive, write_archive
     from cxr_edge_runtime.files import replacing
 
@@ -48,7 +49,11 @@ def pack(
         signed = f"with {key}"
         if key.stat().st_mode & 0o044:
             say(f"warning: {key}: others can read this private key; run: chmod 600 {key}")
-    with replacing(output) as temporary, temporary.open("wb") as file:
+    with (
+        full_disk_told(output, "make room there, or write to another disk"),
+        replacing(output) as temporary,
+        temporary.open("wb") as file,
+    ):
         write_archive(file, loaded, signature=signature)
     with output.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()

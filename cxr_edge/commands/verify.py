@@ -1,13 +1,17 @@
 """``cxr-edge verify``."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cxr_edge_runtime.errors import CxrEdgeError
+
 if TYPE_CHECKING:
-    from cxr_edge_runtime.archive import SignatureCheck
+    from cxr_edge_runtime.archive import Archive, SignatureCheck
     from cxr_edge_runtime.bundle import Bundle
 
 
@@ -35,8 +39,6 @@ def verify(
 
     Exit code 1 when it is not, or is not signed as it must be.
     """
-    import tempfile
-
     from cxr_edge.bundles import load_bundle
     from cxr_edge_runtime.archive import open_archive
     from cxr_edge_runtime.bundle import Bundle
@@ -44,12 +46,8 @@ def verify(
     check = None if key is None else _signature_check(key, bundle)
     archive = Path(bundle) if bundle is not None and Path(bundle).is_file() else None
     if archive is not None:
-        with (
-            open_archive(archive, check=check) as opened,
-            tempfile.TemporaryDirectory(prefix="cxr-edge-") as folder,
-        ):
-            opened.unpack(Path(folder))
-            _verify(Bundle.load(Path(folder)))
+        with open_archive(archive, check=check) as opened, _unpacked(opened) as folder:
+            _verify(Bundle.load(folder))
             signature = opened.signature
     else:
         loaded = load_bundle(bundle)
@@ -69,6 +67,24 @@ def _signature_check(key: Path, bundle: str | None) -> "SignatureCheck":
     from cxr_edge.signing import check_signature, read_public_key
 
     return partial(check_signature, key=read_public_key(key), name=bundle or "the default bundle")
+
+
+@contextmanager
+def _unpacked(archive: "Archive") -> Iterator[Path]:
+    """A temporary folder with the bundle of an archive."""
+    import tempfile
+
+    from cxr_edge.full_disk import full_disk_told
+
+    advice = "make room there, or name another folder in the environment's TMPDIR"
+    try:
+        place = Path(tempfile.gettempdir())
+    except FileNotFoundError as error:  # each was tried by writing a few bytes
+        raise CxrEdgeError(f"{error.strerror}; {advice}") from None
+    with tempfile.TemporaryDirectory(prefix="cxr-edge-") as folder:
+        with full_disk_told(place, advice):
+            archive.unpack(Path(folder))
+        yield Path(folder)
 
 
 def _verify(loaded: "Bundle") -> None:

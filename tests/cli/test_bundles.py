@@ -28,6 +28,15 @@ def test_folder_is_that_of_the_users_data(monkeypatch: pytest.MonkeyPatch) -> No
     assert installed_bundles() == Path.home() / ".local/share/cxr-edge/bundles"
 
 
+def test_relative_folder_of_the_users_data_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the XDG specification says; else the bundle in use depends on where the user stands."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", "data")
+    assert installed_bundles() == Path.home() / ".local/share/cxr-edge/bundles"
+
+
 def test_default_is_the_shipped_bundle_where_none_is_installed() -> None:
     assert load_bundle(None).path == cxr_edge_models.path(cxr_edge_models.DEFAULT)
 
@@ -61,6 +70,11 @@ def test_archive_is_not_taken_for_a_bundle(tmp_path: Path) -> None:
     (tmp_path / "a.cxr.zip").write_bytes(b"")
     with pytest.raises(BundleNotFound, match=r"is a file; .* installed first, with cxr-edge inst"):
         load_bundle(str(tmp_path / "a.cxr.zip"))
+
+
+def test_missing_archive_is_said_to_be_no_file(tmp_path: Path) -> None:
+    with pytest.raises(BundleNotFound, match=r"none\.cxr\.zip: no such file$"):
+        load_bundle(str(tmp_path / "none.cxr.zip"))
 
 
 def test_unknown_name_lists_the_shipped_ones() -> None:

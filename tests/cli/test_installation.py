@@ -1,5 +1,7 @@
+import errno
 import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import pytest
 
 import killed_install
 from cxr_edge.installation import Installed, install, roll_back
+from cxr_edge_runtime.archive import Archive
 from cxr_edge_runtime.bundle import MANIFEST, Bundle
 from cxr_edge_runtime.errors import (
     BundleCorrupted,
@@ -51,6 +54,26 @@ def in_use(folder: Path) -> str:
 
 def left(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def put_in_vain(archive: Path, folder: Path) -> None:
+    def fail(bundle: Path) -> None:
+        raise InstallationError("not here")
+
+    with pytest.raises(InstallationError, match="not here"):
+        install(archive, folder, check=None, trial=fail)
+
+
+def forbid_removal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on no model can be removed, nor what holds one."""
+    unlink = os.unlink
+
+    def refuse(path: str, *, dir_fd: int | None = None) -> None:
+        if Path(path).name == "model.tflite":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        unlink(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", refuse)
 
 
 def test_bundle_is_installed_and_the_one_before_is_kept(
@@ -94,8 +117,110 @@ def test_rollback_goes_to_the_bundle_before_and_no_further(
     with pytest.raises(InstallationError, match="no bundle to go back to; nothing was changed"):
         roll_back(folder)
     assert in_use(folder) == "1"
-    # A number is not given twice: who still reads 0002 must not find another bundle there.
+
+
+def test_number_is_not_given_twice(archives: dict[str, Path], folder: Path) -> None:
+    """Who still reads 0002 must not find another bundle there."""
+    put(archives["1"], folder)
+    put(archives["2"], folder)
+    roll_back(folder)
+    put_in_vain(archives["3"], folder)
+    assert not put(archives["1"], folder).changed
     assert put(archives["3"], folder).path == folder / "0003"
+    assert left(folder) == [".lock", "0001", "0003", "current"]
+
+
+def test_bundle_that_was_rolled_back_from_is_not_gone_back_to(
+    archives: dict[str, Path], folder: Path
+) -> None:
+    put(archives["1"], folder)
+    put(archives["2"], folder)
+    roll_back(folder)
+    results = killed_everywhere(folder, archives["3"], "install")
+    assert {result["in_use"] for result in results} == {"1", "3"}
+    for result in results:
+        assert result["then_in_use"] == "3"
+        assert len(result["left"]) == 4
+        assert result["left"][:2] == [".lock", "0001"]
+    put(archives["3"], folder)
+    roll_back(folder)
+    assert in_use(folder) == "1"
+
+
+def test_what_cannot_be_removed_is_told_and_stops_no_install(
+    archives: dict[str, Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(archives["1"], folder)
+    put(archives["2"], folder)
+    with monkeypatch.context() as patch:
+        forbid_removal(patch)
+        assert put(archives["3"], folder).left == (folder / ".going-0001",)
+        put_in_vain(archives["4"], folder)
+        done = put(archives["4"], folder)
+    assert (done.changed, done.path, in_use(folder)) == (True, folder / "0005", "4")
+    stuck = [".going-0001", ".going-0002", ".new-0004"]
+    assert sorted(done.left) == [folder / name for name in stuck]
+    assert left(folder) == sorted([*stuck, ".lock", "0003", "0005", "current"])
+    done = put(archives["4"], folder)
+    assert (done.changed, done.left) == (False, ())
+    assert left(folder) == [".lock", "0003", "0005", "current"]
+
+
+def test_old_bundle_that_cannot_even_be_renamed_stops_no_install(
+    archives: dict[str, Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(archives["1"], folder)
+    put(archives["2"], folder)
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name == "0001":
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    assert put(archives["3"], folder).left == (folder / "0001",)
+    assert put(archives["4"], folder).left == (folder / "0001",)
+    assert left(folder) == [".lock", "0001", "0003", "0004", "current"]
+
+
+@pytest.mark.parametrize("unreadable", ["0001", "0002"])
+def test_bad_spot_of_the_disk_stops_no_install(
+    archives: dict[str, Path], folder: Path, monkeypatch: pytest.MonkeyPatch, unreadable: str
+) -> None:
+    put(archives["1"], folder)
+    put(archives["2"], folder)
+    is_file = Path.is_file
+
+    def fail(path: Path) -> bool:
+        if path.parent.name == unreadable:
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", fail)
+    assert put(archives["3"], folder).changed
+    assert in_use(folder) == "3"
+
+
+def test_lost_link_loses_no_bundle(archives: dict[str, Path], folder: Path) -> None:
+    put(archives["1"], folder)
+    put(archives["2"], folder)
+    (folder / "current").unlink()
+    put_in_vain(archives["3"], folder)
+    assert left(folder) == [".lock", "0001", "0002"]
+    assert roll_back(folder).path == folder / "0002"
+    (folder / "current").unlink()
+    put(archives["3"], folder)
+    assert left(folder) == [".lock", "0002", "0003", "current"]
+
+
+def test_bundle_that_is_installed_twice_is_not_gone_back_to(
+    archives: dict[str, Path], folder: Path
+) -> None:
+    put(archives["1"], folder)
+    put(archives["2"], folder)
+    (folder / "current").unlink()
+    assert put(archives["2"], folder).path == folder / "0003"
     assert left(folder) == [".lock", "0001", "0003", "current"]
 
 
@@ -144,6 +269,16 @@ def test_folder_in_the_place_of_the_link_is_not_touched(
     with pytest.raises(InstallationError, match="is not a link that install made; move it away"):
         put(archives["1"], folder)
     assert left(folder) == [".lock", "current"]
+
+
+def test_file_in_the_place_of_the_folder_is_said_to_be_one(
+    archives: dict[str, Path], folder: Path
+) -> None:
+    folder.write_text("mine")
+    for act in (lambda: put(archives["1"], folder), lambda: roll_back(folder)):
+        with pytest.raises(InstallationError, match="bundles: is not a folder"):
+            act()
+    assert folder.read_text() == "mine"
 
 
 @pytest.mark.parametrize("error", [LimitMissed, InstallationError])
@@ -213,6 +348,22 @@ def test_full_disk_is_said_before_anything_is_unpacked(
     assert left(folder) == [".lock"]
 
 
+def test_disk_that_fills_up_while_unpacking_is_named(
+    archives: dict[str, Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(archives["1"], folder)
+
+    def fill(archive: Archive, new: Path) -> None:
+        (new / "model.tflite").write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Archive, "unpack", fill)
+    with pytest.raises(OSError, match="No space left on device; make room first") as raised:
+        put(archives["2"], folder)
+    assert raised.value.filename == str(folder)
+    assert (in_use(folder), left(folder)) == ("1", [".lock", "0001", "current"])
+
+
 def test_bundle_in_use_needs_no_room(
     archives: dict[str, Path], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,13 +398,13 @@ def test_install_killed_at_any_step_leaves_the_old_or_the_new_bundle(
     assert [step for step in steps if step.startswith(("os.fsync", "os.rename", "os.sym"))][
         -7:
     ] == [
-        "os.fsync .new",
-        "os.rename .new 0004",
+        "os.fsync .new-0004",
+        "os.rename .new-0004 0004",
         "os.fsync bundles",
         "os.symlink 0004 .current",
         "os.rename .current current",
         "os.fsync bundles",
-        "os.rename 0002 .going",
+        "os.rename 0002 .going-0002",
     ]
     names = {path.name for path in (folder / "0003").iterdir()}
     assert names == {step.split()[1] for step in steps if step.startswith("open")} - {".lock"}
@@ -300,9 +451,9 @@ def test_install_goes_on_where_a_removal_was_killed(
     """What was left before, too, is tidied up: by a kill while tidying up."""
     put(archives["1"], folder)
     put(archives["2"], folder)
-    shutil.copytree(folder / "0001", folder / ".going")
-    (folder / ".going" / MANIFEST).unlink()
-    shutil.copytree(folder / "0001", folder / ".new")
+    shutil.copytree(folder / "0001", folder / ".going-0001")
+    (folder / ".going-0001" / MANIFEST).unlink()
+    shutil.copytree(folder / "0001", folder / ".new-0003")
     shutil.copytree(folder / "0002", folder / "0007")
     (folder / ".current").symlink_to("0007")
     results = killed_everywhere(folder, archives["3"], "install")
@@ -313,8 +464,12 @@ def test_install_goes_on_where_a_removal_was_killed(
         assert len(result["left"]) == 4
 
 
-def test_real_trial_passes_on_this_device(archives: dict[str, Path], folder: Path) -> None:
-    assert install(archives["1"], folder, check=None).changed
+def test_real_trial_passes_on_this_device(
+    archives: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # A path that begins as an option does.
+    assert install(archives["1"], Path("-foo"), check=None).changed
 
 
 def test_real_trial_finds_a_device_that_computes_something_else(

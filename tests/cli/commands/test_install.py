@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,23 @@ def test_rollback_uses_the_bundle_before(cxr_edge: Any, archives: Any, tmp_path:
     outcome = cxr_edge("install", "--rollback", "--into", into)
     assert outcome.code == 1
     assert outcome.err == f"cxr-edge: {into}: no bundle to go back to; nothing was changed\n"
+
+
+def test_what_cannot_be_removed_is_one_warning(
+    cxr_edge: Any, archives: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    into = tmp_path / "here"
+    monkeypatch.setattr(shutil, "rmtree", lambda path, ignore_errors: None)
+    for archive in (archives.first, archives.second):
+        outcome = cxr_edge("install", archive, "--unsigned", "--into", into)
+        assert (outcome.code, outcome.err) == (0, "")
+    outcome = cxr_edge("install", archives.first, "--unsigned", "--into", into)
+    assert outcome.code == 0
+    assert outcome.out.startswith("installed  tiny-int8 1, digest ")
+    assert outcome.err == (
+        f"warning: {into / '.going-0001'}: cannot be removed; "
+        "it takes up room and does nothing else\n"
+    )
 
 
 def test_key_may_come_from_the_environment(

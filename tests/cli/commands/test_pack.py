@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import os
 import shutil
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+import cxr_edge_runtime.archive
 
 
 def test_archive_is_named_with_all_that_tells_it_from_others(
@@ -92,6 +95,22 @@ def test_damaged_bundle_or_key_leaves_no_archive(
     assert outcome.code == 2
     assert "holds a public key; signing needs the private one" in outcome.err
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+
+
+def test_full_disk_is_named_and_leaves_no_archive(
+    cxr_edge: Any, tmp_path: Path, golden_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cxr_edge_runtime.archive, "write_archive", fill)
+    outcome = cxr_edge("pack", golden_bundle, "-o", tmp_path / "a.cxr.zip")
+    assert outcome.code == 1
+    assert outcome.err == (
+        f"cxr-edge: {tmp_path / 'a.cxr.zip'}: No space left on device; make room there, or write "
+        "to another disk\n"
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_private_key_that_others_can_read_is_warned_of(

@@ -1,10 +1,13 @@
+import errno
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import cxr_edge_models
+from cxr_edge_runtime.archive import Archive
 
 
 def test_whole_bundle_is_verified_file_by_file(cxr_edge: Any) -> None:
@@ -82,3 +85,38 @@ def test_damaged_archive_is_refused_in_one_line(
     assert (outcome.code, outcome.out) == (1, "")
     assert "a.cxr.zip: model.tflite is damaged; copy the archive again" in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+def test_missing_archive_is_said_to_be_no_file(cxr_edge: Any, tmp_path: Path) -> None:
+    outcome = cxr_edge("verify", tmp_path / "none.cxr.zip")
+    assert outcome.code == 1
+    assert outcome.err == f"cxr-edge: {tmp_path / 'none.cxr.zip'}: no such file\n"
+
+
+_ADVICE = "make room there, or name another folder in the environment's TMPDIR\n"
+
+
+def test_full_disk_under_temporary_files_is_named(
+    cxr_edge: Any, archives: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(archive: Archive, folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Archive, "unpack", fill)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    outcome = cxr_edge("verify", archives.first)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err == f"cxr-edge: {tmp_path}: No space left on device; {_ADVICE}"
+
+
+def test_device_without_room_for_any_temporary_file_is_told_what_to_do(
+    cxr_edge: Any, archives: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find_none() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "gettempdir", find_none)
+        outcome = cxr_edge("verify", archives.first)
+    assert outcome.code == 1
+    assert outcome.err == f"cxr-edge: No usable temporary directory found in ['/tmp']; {_ADVICE}"
