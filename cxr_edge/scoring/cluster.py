@@ -28,17 +28,16 @@ def check(address: str) -> None:
         InvalidRequest: the address is none that works.
         CxrEdgeError: none answers.
     """
-    if address == "auto":
-        return
     if address.startswith("ray://"):
         raise InvalidRequest(
             f"--address {address}: Ray Data does not work through Ray Client; run this on a "
             "machine of the cluster with --address auto"
         )
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal():
+    if address != "auto" and not (host and port.isdecimal()):
         raise InvalidRequest(f"--address {address}: give HOST:PORT or auto")
-    # Where something else listens, joining would wait for minutes and heed no signal.
+    # Where something else listens, or a cluster with another token, joining would wait for minutes
+    # and heed no signal.
     status = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
     try:
         subprocess.run(status, check=True, capture_output=True, timeout=_PATIENCE_S)

@@ -183,6 +183,7 @@ def test_engine_that_no_node_has_ends_in_one_line(
     [
         ("ray://127.0.0.1:1", 2, "Ray Data does not work through Ray Client; run this on a"),
         ("nonsense", 2, "give HOST:PORT or auto"),
+        ("auto", 1, "no Ray answers there, or it wants another token"),
         ("127.0.0.1:1", 1, "no Ray answers there, or it wants another token"),
     ],
 )
