@@ -39,7 +39,7 @@ from tiny_model import tiny_backbone
 NOT_RUN = {
     r"^cxr-edge serve": "does not end; tests/cli/serving run it",
     r"--address": "needs a cluster",
-    r"^cxr-edge score": "Ray takes long to start; tests/cli/scoring run it",
+    r"^cxr-edge score": "Ray takes long to start; tests/cli/commands/test_score.py runs it",
     r"^KERAS_BACKEND=": "another backend is another process; tests/train run it",
     r"--(install|show)-completion": "is about the shell that it is typed in",
     r"/opt/cxr-edge/": "is about another machine",
