@@ -7,13 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_train.architectures import ARCHITECTURES, build
+from cxr_edge_train.architectures import ARCHITECTURES, FROM_SCRATCH, build
 from cxr_edge_train.recipe import Recipe, read_recipe
 from cxr_edge_train.runs import RUN, read_run
 from cxr_edge_train.training import fit_settings, recipe_for
-
-# There are no pretrained weights of it, so what is said for all others is not meant for it.
-_FROM_SCRATCH = "pure_cnn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +59,8 @@ def plan(
     """
     if len(set(architectures)) < len(architectures):
         raise InvalidRequest("--architectures: a name is given twice")
-    if _FROM_SCRATCH in architectures:
-        weights = [f"{_FROM_SCRATCH}=none", *weights]
+    from_scratch = [name for name in architectures if name in FROM_SCRATCH]
+    weights = [*(f"{name}=none" for name in from_scratch), *weights]
     weights_of = _by_name(weights, architectures, option="--weights", default="imagenet")
     _check_output(output)
     recipe_of = _by_name(recipes, architectures, option="--recipe", default="")

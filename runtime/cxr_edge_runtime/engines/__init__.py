@@ -1,5 +1,6 @@
 """Inference engines behind one interface."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -108,17 +109,31 @@ def to_stored(image: NDArray[np.uint8], entry: InputEntry) -> NDArray[np.float32
     return image.astype(np.float32)
 
 
-def check_signature(inputs: set[str], outputs: set[str], stated: tuple[str, ...]) -> None:
-    """Compare a model's names with what is stated of it.
+def check_signature(
+    inputs: set[str],
+    outputs: Mapping[str, tuple[tuple[int, ...], str]],
+    stated: tuple[str, ...],
+) -> None:
+    """Compare a model's inputs and outputs with the contract and with what is stated of it.
+
+    Args:
+        inputs: their names.
+        outputs: shape and dtype of each by name.
+        stated: the names that the outputs must have.
 
     Raises:
         EngineError: they differ.
     """
-    if inputs != {"image"} or outputs != set(stated):
+    if inputs != {"image"} or set(outputs) != set(stated):
         raise EngineError(
             f"the model's signature is {sorted(inputs)} -> {sorted(outputs)}, "
             f"expected ['image'] -> {sorted(stated)}"
         )
+    if any(dtype != "float32" for _, dtype in outputs.values()):
+        raise EngineError("the model's outputs are not all float32")
+    shape = outputs["logit"][0]
+    if shape != (1, 1):
+        raise EngineError(f"the model's logit has shape {list(shape)}, not [1, 1]")
 
 
 def check_input(

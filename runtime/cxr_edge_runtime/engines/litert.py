@@ -1,7 +1,7 @@
 """TFLite models through LiteRT (``ai-edge-litert``), or its predecessor ``tflite-runtime``."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,18 +77,20 @@ class LiteRtEngine:
 
     def _check_contract(self, names: tuple[str, ...]) -> None:
         inputs = self._runner.get_input_details()
-        outputs = self._runner.get_output_details()
-        check_signature(set(inputs), set(outputs), names)
+        outputs = {
+            name: (_shape(output), np.dtype(output["dtype"]).name)
+            for name, output in self._runner.get_output_details().items()
+        }
+        check_signature(set(inputs), outputs, names)
         image = inputs["image"]
         scale, zero_point = image["quantization"]
         # A float tensor states no scale (0.0, 0): its values are grey values as they are.
-        shape = tuple(int(side) for side in image["shape"])
         dtype = np.dtype(image["dtype"]).name
-        check_input(shape, dtype, float(scale) or 1.0, int(zero_point), self._entry)
-        if any(output["dtype"] != np.float32 for output in outputs.values()):
-            raise EngineError("the model's outputs are not all float32")
-        if tuple(outputs["logit"]["shape"]) != (1, 1):
-            raise EngineError(f"the model's logit has shape {outputs['logit']['shape']}, not [1 1]")
+        check_input(_shape(image), dtype, float(scale) or 1.0, int(zero_point), self._entry)
+
+
+def _shape(details: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(int(side) for side in details["shape"])
 
 
 def _interpreter_class(names: Sequence[str]) -> tuple[Any, str]:

@@ -29,6 +29,8 @@ ARCHITECTURES: MappingProxyType[str, Backbone] = MappingProxyType(
 
 # These have one width; asking for another would be passed over in silence.
 _ONE_WIDTH = ("vgg16", "densenet121")
+# These have no pretrained weights; what `compare` is told for all others is not meant for them.
+FROM_SCRATCH = ("pure_cnn",)
 
 
 def build(architecture: str, settings: Model, *, weights: str | None) -> keras.Model:
