@@ -69,7 +69,9 @@ class ResultsFolder:
                 try:
                     fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    raise CxrEdgeError(f"{self.place}: another score is writing here") from None
+                    raise CxrEdgeError(
+                        f"{self.place}: another score is writing here; try again when it has ended"
+                    ) from None
                 remove_temporaries(Path(self._root))
                 shown = NamedTemporaryFile(dir=self._root, prefix=".score-")  # noqa: SIM115
             with shown:

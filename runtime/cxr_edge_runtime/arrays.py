@@ -43,7 +43,7 @@ def unpack_arrays(
     except BundleInvalid:
         raise
     except Exception as error:  # numpy's reader of headers raises kinds that it does not document
-        raise BundleInvalid(f"{file}: damaged ({error})") from None
+        raise BundleInvalid(f"{file}: damaged ({error}); copy the bundle again") from None
     for name, array in found.items():
         if array.dtype.kind not in "fu" or not np.isfinite(array).all():
             raise BundleInvalid(f"{file}: {name} holds no finite numbers")

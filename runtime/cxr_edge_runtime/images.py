@@ -235,7 +235,9 @@ def _opened(content: bytes, name: str) -> Iterator[Image.Image]:
     except UnidentifiedImageError:
         raise UnreadableImage(f"{name}: not a JPEG, PNG, TIFF, BMP, WebP or DICOM image") from None
     except _DAMAGE as error:
-        raise UnreadableImage(f"{name}: damaged image ({error})") from error
+        raise UnreadableImage(
+            f"{name}: damaged image ({error}); copy or export it again"
+        ) from error
 
 
 def _check_header(content: bytes, name: str) -> None:

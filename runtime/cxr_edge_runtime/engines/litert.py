@@ -55,7 +55,10 @@ class LiteRtEngine:
                 interpreter.allocate_tensors()
             self._runner = interpreter.get_signature_runner()
         except (ValueError, RuntimeError) as error:
-            raise EngineError(f"{self.name} cannot load the model ({error})") from error
+            raise EngineError(
+                f"{self.name} cannot load the model ({error}); choose another --engine, or convert "
+                "the model again"
+            ) from error
         self._interpreter = interpreter  # the runner does not keep it alive
         self._entry = entry
         self._check_contract(outputs)

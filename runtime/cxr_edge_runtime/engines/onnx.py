@@ -45,7 +45,10 @@ class OnnxEngine:
                 model, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # its errors share no base class of their own
-            raise EngineError(f"{self.name} cannot load the model ({error})") from error
+            raise EngineError(
+                f"{self.name} cannot load the model ({error}); choose another --engine, or convert "
+                "the model again"
+            ) from error
         self._entry = entry
         self._names = outputs
         self._check_contract(outputs)
