@@ -195,9 +195,9 @@ def main() -> None:
     for title, films, count in (("224 px", small, 2000), ("originals", large, 660)):
         with linked(films, count) as folder:
             a_core[title] = rates(title, folder, arguments.rounds, cores)
-    with linked(small, 2000) as folder, tempfile.TemporaryDirectory() as output:
-        whole("score", str(folder), "-o", output)
-        size = sum(path.stat().st_size for path in Path(output).iterdir()) / 2000
+    with tempfile.TemporaryDirectory() as output:
+        whole("score", str(arguments.small), "-o", output)
+        size = sum(path.stat().st_size for path in Path(output).iterdir()) / len(small)
     for title, rate in a_core.items():
         hours = _TEN_MILLION / rate / 3600
         by_cores = ", ".join(f"{hours / n:.1f} with {n}" for n in (2, 16, 64, 256))
