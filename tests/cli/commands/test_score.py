@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cxr_edge.csv_results import CSV_COLUMNS
+from cxr_edge.scoring import cluster
 
 NOTICE = "Research use only. Not a medical device."
 
@@ -194,7 +195,10 @@ def test_address_without_a_cluster_is_one_line(
     address: str,
     code: int,
     message: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(cluster, "_PATIENCE_S", 3.0)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # where auto looks first
     film = make_image()
     outcome = cxr_edge("score", film.parent, "-o", tmp_path / "out", "--address", address)
     assert outcome.code == code
