@@ -1,7 +1,7 @@
 """The tables of docs/results/peers.md, from the figures alone."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.peers.contestants import BASE_LINE, CONTESTANTS, OURS, PEERS, float_rival
@@ -9,10 +9,17 @@ from benchmarks.peers.contestants import BASE_LINE, CONTESTANTS, OURS, PEERS, fl
 BEGIN = "<!-- benchmarks/peers/run.py writes from here -->"
 END = "<!-- to here -->"
 
+# What run.py saw of processes.
+Measured = Sequence[Mapping[str, float]]
+
 _MB = 1e6
-_COSTS = """\
-| | one film: time | memory | folder: films a second | whole command | memory | model |
-|---|---|---|---|---|---|---|
+_ONE = """\
+| | one film: time | processor time | memory | model |
+|---|---|---|---|---|
+"""
+_FOLDER = """\
+| | folder: time | processor time | films a second under way | memory |
+|---|---|---|---|---|
 """
 _INSTALLED = """\
 | | to classify | to quantize too | versions |
@@ -42,42 +49,57 @@ def tables(figures: dict[str, Any]) -> str:
         f"{figures['machine']} machine, {rounds} rounds, load average before a round "
         f"{min(load):.1f} to {max(load):.1f}; folder of {figures['films']} films.\n"
     )
-    parts = [head, _COSTS + _costs(figures), _INSTALLED + _installed(figures)]
+    parts = [
+        head,
+        _ONE + _one_film(figures["runs"]),
+        _FOLDER + _folder(figures["runs"], figures["films"]),
+        _INSTALLED + _installed(figures),
+    ]
     if "losses" in figures:
         parts.append(_LOSSES + _losses(figures["losses"]))
     return "\n".join(parts)
 
 
-def _costs(figures: dict[str, Any]) -> str:
-    runs, n = figures["runs"], figures["films"]
+def _one_film(runs: dict[str, Any]) -> str:
+    ours = runs[BASE_LINE.name]["one"]
+    rows = []
+    for contestant in CONTESTANTS:
+        theirs = runs[contestant.name]["one"]
+        model = f"{runs[contestant.name]['model_bytes'] / _MB:.2f} MB"
+        rows.append(_row(contestant.title, *_times(theirs, ours), _memory(theirs), model))
+    return "".join(rows)
+
+
+def _folder(runs: dict[str, Any], films: int) -> str:
     ours = runs[BASE_LINE.name]
     rows = []
     for contestant in CONTESTANTS:
         theirs = runs[contestant.name]
-        cells = [
-            _compared(_seconds(theirs["one"]), _seconds(ours["one"]), "{:.2f} s"),
-            _memory(theirs["one"]),
-            _compared(films_a_second(theirs, n), films_a_second(ours, n), "{:.0f}"),
-            _compared(_seconds(theirs["folder"]), _seconds(ours["folder"]), "{:.1f} s"),
-            _memory(theirs["folder"]),
-            f"{theirs['model_bytes'] / _MB:.2f} MB",
-        ]
-        rows.append(_row(contestant.title, *cells))
+        rate = _compared(films_a_second(theirs, films), films_a_second(ours, films), "{:.0f}")
+        times = _times(theirs["folder"], ours["folder"])
+        rows.append(_row(contestant.title, *times, rate, _memory(theirs["folder"])))
     return "".join(rows)
 
 
 def films_a_second(runs: dict[str, Any], films: int) -> list[float]:
-    """Once a process is under way: what the folder takes longer than a single film."""
-    pairs = zip(_seconds(runs["one"]), _seconds(runs["folder"]))
-    return [(films - 1) / (folder - one) for one, folder in pairs]
+    """Once a process is under way: what each folder took longer than a single film does."""
+    one = statistics.median(_column(runs["one"], "seconds"))
+    return [(films - 1) / (seconds - one) for seconds in _column(runs["folder"], "seconds")]
 
 
-def _seconds(measured: Sequence[Sequence[float]]) -> list[float]:
-    return [seconds for seconds, _ in measured]
+def _times(theirs: Measured, ours: Measured) -> list[str]:
+    return [
+        _compared(_column(theirs, name), _column(ours, name), "{:.2f} s")
+        for name in ("seconds", "processor_seconds")
+    ]
 
 
-def _memory(measured: Sequence[Sequence[float]]) -> str:
-    return f"{statistics.median(mib for _, mib in measured):.0f} MiB"
+def _memory(measured: Measured) -> str:
+    return f"{statistics.median(_column(measured, 'peak_mib')):.0f} MiB"
+
+
+def _column(measured: Measured, name: str) -> list[float]:
+    return [process[name] for process in measured]
 
 
 def _compared(theirs: list[float], ours: list[float], form: str) -> str:

@@ -16,10 +16,10 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.classify_against_floor import measure
 from benchmarks.peers import interface, page
 from benchmarks.peers.contestants import CONTESTANTS, OURS, PEERS, Contestant, Places
 
@@ -80,15 +80,14 @@ def measure_costs(places: Places, films: Path, rounds: int) -> dict[str, Any]:
     listed = interface.films_below(films)
     work = {"one": listed[0], "folder": films}
     for contestant in CONTESTANTS:
-        measure(places.command(contestant, "one", work["one"]))  # warm the disk cache
+        watch(places.command(contestant, "one", work["one"]))  # warm the disk cache
     runs: dict[str, Any] = {c.name: {verb: [] for verb in work} for c in CONTESTANTS}
     loads = []
     for number in range(rounds):
-        loads.append(os.getloadavg()[0])
+        loads.append(round(os.getloadavg()[0], 1))
         for contestant in CONTESTANTS:
             for verb, what in work.items():
-                seconds, kib = measure(places.command(contestant, verb, what))
-                runs[contestant.name][verb].append([round(seconds, 4), round(kib / 1024, 1)])
+                runs[contestant.name][verb].append(watch(places.command(contestant, verb, what)))
         print(f"round {number + 1} of {rounds}", flush=True)
     for contestant in CONTESTANTS:
         runs[contestant.name]["model_bytes"] = model_bytes(places.model(contestant))
@@ -110,6 +109,21 @@ def measure_costs(places: Places, films: Path, rounds: int) -> dict[str, Any]:
             for peer in PEERS
         },
         "runs": runs,
+    }
+
+
+def watch(command: list[str]) -> dict[str, float]:
+    """What a process takes: wall seconds, processor seconds, peak MiB."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    if os.waitstatus_to_exitcode(status):
+        sys.exit(f"failed: {' '.join(command)}")
+    return {
+        "seconds": round(seconds, 4),
+        "processor_seconds": round(usage.ru_utime + usage.ru_stime, 4),
+        "peak_mib": round(usage.ru_maxrss / 1024, 1),
     }
 
 
