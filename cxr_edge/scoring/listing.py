@@ -1,5 +1,6 @@
 """What INPUT names: the films of a folder, of a list or of a Parquet table, one by one."""
 
+import codecs
 import os
 import posixpath
 from collections.abc import Iterator
@@ -21,15 +22,22 @@ _COLUMNS = ("file", "path")
 
 
 def is_url(name: str) -> bool:
-    """Whether a name is for fsspec to open, not a local path."""
-    return "://" in name or "::" in name
+    """Whether a name is for fsspec to open, not a local path, which may have colons, too."""
+    return "://" in name and not name.startswith("/")
 
 
 def absolute(name: str) -> str:
-    """A local name as every process knows it, whatever its working directory; a URL as it is."""
-    if name.startswith(("file://", "local://")) and "::" not in name:
-        name = LocalFileSystem._strip_protocol(name)
-    return name if is_url(name) else os.path.abspath(name)  # noqa: PTH100  # links stay
+    """A local name as every process knows it, whatever its working directory; a URL as it is.
+
+    Of a chain, such as ``zip://films::file://archive.zip``, the last link is what may be local.
+    """
+    chain, chained, last = name.rpartition("::") if is_url(name) else ("", "", name)
+    if last.startswith(("file://", "local://")):
+        last = LocalFileSystem._strip_protocol(last)
+    if not is_url(last):
+        last = os.path.abspath(last)  # noqa: PTH100  # links stay
+        last = f"file://{last}" if chained else last
+    return chain + chained + last
 
 
 def film_names(source: str) -> Iterator[str]:
@@ -57,7 +65,7 @@ def film_names(source: str) -> Iterator[str]:
         filesystem, path = url_to_fs(source)
         if filesystem.isdir(path):
             yield from _in_remote_folder(source, filesystem, path)
-        elif path.endswith(_TABLE_SUFFIX):
+        elif path.lower().endswith(_TABLE_SUFFIX):
             yield from _in_table(source, filesystem, path)
         else:
             yield from _in_list(source, filesystem, path)
@@ -117,8 +125,12 @@ def _in_table(source: str, filesystem: Any, path: str) -> Iterator[str]:
 def _in_list(source: str, filesystem: Any, path: str) -> Iterator[str]:
     if posixpath.splitext(path)[1].lower() in _REMOTE_SUFFIXES:
         raise InvalidRequest(f"{source}: is a film; name a folder, a list or a Parquet table")
+    if path.lower().endswith(".csv"):
+        raise InvalidRequest(f"{source}: is CSV; name a list, a path a line, or a Parquet table")
     with filesystem.open(path, "rb") as file:
-        for line in file:
+        for number, line in enumerate(file):
+            # Some editors begin a file with a byte order mark.
+            line = line.removeprefix(codecs.BOM_UTF8) if number == 0 else line
             name = os.fsdecode(line.rstrip(b"\r\n"))
             if name:
                 yield _checked(name, source)

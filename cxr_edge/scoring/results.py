@@ -9,10 +9,11 @@ import hashlib
 import io
 import os
 import posixpath
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import pyarrow as pa
@@ -26,6 +27,8 @@ from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
 from cxr_edge_runtime.files import remove_temporaries, write_bytes
 
 _SUFFIX = ".parquet"
+# Begins the name of the file that shows which run may write.
+_MARK = ".score-"
 _NUMBERS = ("probability", "threshold")
 _SCHEMA = pa.schema(
     [(name, pa.float64() if name in _NUMBERS else pa.string()) for name in CSV_COLUMNS]
@@ -48,47 +51,75 @@ class ResultsFolder:
         self._is_local = isinstance(self._files, LocalFileSystem)
 
     @contextmanager
-    def in_use(self) -> Iterator[str | None]:
-        """Make the folder; of a local one, keep others from writing to it meanwhile.
+    def in_use(self) -> Iterator[str]:
+        """Make the folder and take it over.
 
         Yields:
-            Name of a file that shows a worker on another node that this folder is its own, too;
-            None where the folder is not local.
+            Name of a file that is there as long as this run may write, for workers to look for.
 
         Raises:
-            CxrEdgeError: another run is writing to it, or it cannot be made.
+            CxrEdgeError: another run of this machine is writing to it, or it cannot be made.
         """
-        with self._errors():
-            self._files.makedirs(self._root, exist_ok=True)
-        if not self._is_local:
-            yield None
-            return
-        folder = os.open(self._root, os.O_RDONLY)
+        lock = None
         try:
             with self._errors():
-                try:
-                    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise CxrEdgeError(
-                        f"{self.place}: another score is writing here; try again when it has ended"
-                    ) from None
-                remove_temporaries(Path(self._root))
-                shown = NamedTemporaryFile(dir=self._root, prefix=".score-")  # noqa: SIM115
-            with shown:
-                yield Path(shown.name).name
+                self._files.makedirs(self._root, exist_ok=True)
+                if self._is_local:
+                    lock = os.open(self._root, os.O_RDONLY)
+                    self._lock(lock)
+                    remove_temporaries(Path(self._root))
+                # Workers of a run that was killed live on for seconds; without their mark they
+                # write nothing more.
+                for path in self._files.ls(self._root, detail=False, refresh=True):
+                    if posixpath.basename(path).startswith(_MARK):
+                        self._files.rm_file(path)
+                mark = _MARK + secrets.token_hex(4)
+                path = posixpath.join(self._root, mark)
+                self._files.pipe_file(path, b"")
+            try:
+                yield mark
+            finally:
+                with suppress(Exception):  # a later run has taken the folder over
+                    self._files.rm_file(path)
         finally:
-            os.close(folder)
+            if lock is not None:
+                os.close(lock)
 
-    def check_shared(self, shown: str | None) -> None:
-        """Make sure, on a node, that this is the folder that :meth:`in_use` was called for.
+    def check_shared(self, mark: str | None) -> None:
+        """Make sure, in a worker, that this is the folder that :meth:`in_use` was called for.
 
         Raises:
             CxrEdgeError: it is not.
         """
-        if shown is not None and not Path(self._root, shown).exists():
+        if not self._has(mark):
             raise CxrEdgeError(
-                f"{self.place}: is not the same folder on every node; name one that all share"
+                f"{self.place}: is not the same folder in every process; name one that all share"
             )
+
+    def check_not_taken_over(self, mark: str | None) -> None:
+        """Make sure, before a worker writes, that no later run has begun to write here.
+
+        Raises:
+            CxrEdgeError: one has.
+        """
+        if not self._has(mark):
+            raise CxrEdgeError(f"{self.place}: a later score has taken this folder over")
+
+    def _has(self, mark: str | None) -> bool:
+        if mark is None:
+            return True
+        with self._errors():
+            self._files.invalidate_cache()
+            found: bool = self._files.exists(posixpath.join(self._root, mark))
+        return found
+
+    def _lock(self, folder: int) -> None:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CxrEdgeError(
+                f"{self.place}: another score is writing here; try again when it has ended"
+            ) from None
 
     def written(self, bundle_digest: str) -> Iterator[str]:
         """The films that have a row.
@@ -101,16 +132,17 @@ class ResultsFolder:
             CxrEdgeError: the folder, or a file in it, cannot be read.
         """
         paths = self._paths()
-        for begin in range(0, len(paths), _FILES_AT_ONCE):
-            # Object stores are asked for all of them at once.
-            with self._errors():
-                contents = self._files.cat(paths[begin : begin + _FILES_AT_ONCE])
-            for path, content in contents.items():
-                name = posixpath.basename(path)
-                with self._errors(name):
-                    rows = pq.read_table(pa.BufferReader(content))
-                self._check(rows, name, bundle_digest)
-                yield from rows["file"].to_pylist()
+        with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
+            for begin in range(0, len(paths), _FILES_AT_ONCE):
+                some = paths[begin : begin + _FILES_AT_ONCE]
+                with self._errors():
+                    contents = list(pool.map(self._files.cat_file, some))
+                for path, content in zip(some, contents):
+                    name = posixpath.basename(path)
+                    with self._errors(name):
+                        rows = pq.read_table(pa.BufferReader(content))
+                    self._check(rows, name, bundle_digest)
+                    yield from rows["file"].to_pylist()
 
     def write(
         self, names: Sequence[str], bundle_digest: str, rows: Sequence[Mapping[str, object]]

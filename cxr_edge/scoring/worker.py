@@ -2,7 +2,7 @@
 
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,9 +20,19 @@ from cxr_edge.scoring.results import ResultsFolder
 from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import CHECKSUM, MANIFEST, Bundle
 from cxr_edge_runtime.classifier import Classifier
-from cxr_edge_runtime.errors import CxrEdgeError, EngineError, ImageError
+from cxr_edge_runtime.errors import (
+    CxrEdgeError,
+    EngineError,
+    ImageError,
+    ImageNotFound,
+    ImageNotReadable,
+)
 from cxr_edge_runtime.gate import REJECTED
 from cxr_edge_runtime.images import decode_grey
+
+# So many films that cannot be fetched one after the other are no accident of theirs: credentials
+# have expired, or this node does not have the folder.
+_MANY = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +133,16 @@ class Worker:
             return Report(batch, stop=self._stop)
         bundle = self._classifier.bundle
         names, rows, logged = batch.names, [], []
+        fetched = 0
         try:
             for name, content in contents(names):
+                fetched += not isinstance(content, ImageNotFound | ImageNotReadable)
                 result = self._result(name, content)
                 rows.append(result_row(name, result, bundle))
                 if self._job.logged and not isinstance(result, CxrEdgeError):
                     logged.append(LoggedFilm.of(result, bundle))
+            _require_one(fetched=fetched, names=names, error=rows[-1]["error"])
+            self._results.check_not_taken_over(self._job.shown)
             self._results.write(names, bundle.digest, rows)
         except CxrEdgeError as error:
             return Report(batch, stop=str(error))
@@ -143,6 +157,15 @@ class Worker:
             )
         except (ImageError, EngineError) as error:
             return error
+
+
+def _require_one(*, fetched: int, names: Sequence[str], error: object) -> None:
+    """Refuse a batch of which nothing could be fetched: its rows would count as done for good."""
+    if not fetched and len(names) >= _MANY:
+        raise CxrEdgeError(
+            f"of {len(names)} films in a row not one could be fetched ({error}), and none got a "
+            "row; mend the storage, or take them out of the list, and start again"
+        )
 
 
 def packed(value: Batch | Report) -> pa.Table:

@@ -1,8 +1,10 @@
 import csv
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -252,3 +254,41 @@ def test_alone_it_starts_ray_with_a_token_says_nothing_of_it_and_leaves_no_proce
     assert ended.stdout.startswith("scored: 3, of which 3 have an answer")
     assert not (tmp_path / ".ray").exists()
     assert len(rows_of(tmp_path / "out")) == 3
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_stopped_in_the_middle_it_goes_on_with_each_film_once(
+    score: Callable[..., Any],
+    address: str,
+    golden_bundle: Path,
+    make_image: Callable[..., Path],
+    tmp_path: Path,
+    number: signal.Signals,
+    code: int,
+) -> None:
+    film = make_image("film.png", size=(2000, 2000))
+    (tmp_path / "films").mkdir()
+    for place in range(600):
+        (tmp_path / "films" / f"{place:03}.png").hardlink_to(film)
+    out = tmp_path / "out"
+    running = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "cxr_edge", "score", str(tmp_path / "films"), "-o", str(out)),
+            *("--workers", "1", "--bundle", str(golden_bundle), "--address", address),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"RAY_AUTH_MODE": "disabled"},
+    )
+    while not list(out.glob("*.parquet")):
+        assert running.poll() is None, "it ended before it could be stopped"
+        time.sleep(0.02)
+    running.send_signal(number)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == code
+    if number == signal.SIGINT:
+        assert "what is written stays, and the same command goes on from there" in said
+    outcome = score(tmp_path / "films", "--workers", 2)
+    assert outcome.code == 0
+    assert "passed over: " in outcome.out
+    assert [row["file"] for row in rows_of(out)] == sorted(map(str, (tmp_path / "films").iterdir()))

@@ -96,3 +96,29 @@ def test_folder_without_films_and_nothing_at_all_are_errors(tmp_path: Path) -> N
         list(film_names(str(tmp_path / "absent")))
     with pytest.raises(CxrEdgeError, match="Protocol not known: nowhere"):
         list(film_names("nowhere://films"))
+
+
+def test_colons_in_a_local_name_make_no_url(
+    tmp_path: Path, make_image: Callable[..., Path]
+) -> None:
+    film = make_image("in/a::b.png")
+    assert list(film_names(str(tmp_path / "in"))) == [str(film)]
+
+
+def test_last_link_of_a_chain_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("list.txt").write_text("zip://a.png::file://f.zip\nzip://a.png::f.zip\n")
+    assert list(film_names("list.txt")) == [f"zip://a.png::file://{tmp_path / 'f.zip'}"] * 2
+
+
+def test_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("\ufeff/a.png\n/b.png\n", encoding="utf-8")
+    assert list(film_names(str(tmp_path / "list.txt"))) == ["/a.png", "/b.png"]
+
+
+def test_table_may_have_a_name_in_capitals_and_csv_is_none(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"file": ["/a.png"]}), tmp_path / "T.PARQUET")
+    assert list(film_names(str(tmp_path / "T.PARQUET"))) == ["/a.png"]
+    (tmp_path / "t.csv").write_text("file\n/a.png\n")
+    with pytest.raises(InvalidRequest, match="is CSV; name a list"):
+        list(film_names(str(tmp_path / "t.csv")))

@@ -99,9 +99,35 @@ def test_folder_that_a_node_does_not_share_is_found_out(tmp_path: Path) -> None:
     own, other = (ResultsFolder(str(tmp_path / name)) for name in ("own", "other"))
     with (
         own.in_use() as shown,
-        pytest.raises(CxrEdgeError, match="is not the same folder on every node"),
+        pytest.raises(CxrEdgeError, match="is not the same folder in every process"),
     ):
         other.check_shared(shown)
+
+
+@pytest.mark.parametrize("place", ["results", "memory://taken-over"])
+def test_run_that_was_killed_writes_no_more_once_another_has_begun(
+    tmp_path: Path, place: str
+) -> None:
+    place = place if "://" in place else str(tmp_path / place)
+    folder = ResultsFolder(place)
+    with folder.in_use() as killed:
+        folder.check_not_taken_over(killed)
+        path = f"{folder._root}/{killed}"
+    # As a kill leaves it: the mark is there, the lock is not.
+    folder._files.pipe_file(path, b"")
+    folder.check_not_taken_over(killed)
+    with folder.in_use() as later:
+        folder.check_not_taken_over(later)
+        with pytest.raises(CxrEdgeError, match="a later score has taken this folder over"):
+            folder.check_not_taken_over(killed)
+
+
+def test_folder_with_signs_of_a_pattern_in_its_name_is_read_again(tmp_path: Path) -> None:
+    folder = ResultsFolder(str(tmp_path / "out[1]*"))
+    with folder.in_use():
+        for name in ("/a.png", "/b.png"):
+            folder.write([name], DIGEST, [a_row(name)])
+        assert sorted(folder.written(DIGEST)) == ["/a.png", "/b.png"]
 
 
 def test_full_disk_is_one_line(folder: ResultsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +142,6 @@ def test_full_disk_is_one_line(folder: ResultsFolder, monkeypatch: pytest.Monkey
 def test_storage_that_is_not_local_takes_files_whole() -> None:
     folder = ResultsFolder("memory://score-test")
     with folder.in_use() as shown:
-        assert shown is None
         folder.check_shared(shown)
         folder.write(["/a.png"], DIGEST, [a_row("/a.png")])
         assert list(folder.written(DIGEST)) == ["/a.png"]

@@ -64,10 +64,35 @@ def test_what_keeps_a_worker_from_any_work_is_a_report(
     assert "onnxruntime" in unknown.stop
     elsewhere = Worker(make_job(shown=".score-other")).score(batch)
     assert elsewhere.stop is not None
-    assert "not the same folder on every node" in elsewhere.stop
+    assert "not the same folder in every process" in elsewhere.stop
     no_package = Worker(make_job()).score(a_batch(["s3://bucket/film.png"]))
     assert no_package.stop == "s3://bucket/film.png: Install s3fs to access S3"
     assert list((tmp_path / "results").iterdir()) == []
+
+
+def test_worker_of_a_run_that_another_replaced_writes_nothing(
+    make_job: MakeJob, films: list[str], tmp_path: Path
+) -> None:
+    results = ResultsFolder(str(tmp_path / "results"))
+    with results.in_use() as mark:
+        worker = Worker(make_job(shown=mark))
+    report = worker.score(a_batch(films))
+    assert report.stop is not None
+    assert "a later score has taken this folder over" in report.stop
+    assert list((tmp_path / "results").glob("*.parquet")) == []
+
+
+def test_many_films_of_which_none_can_be_fetched_end_the_run_and_get_no_row(
+    make_job: MakeJob, films: list[str], tmp_path: Path
+) -> None:
+    worker = Worker(make_job())
+    gone = [str(tmp_path / "gone" / f"{number}.png") for number in range(50)]
+    report = worker.score(a_batch(gone))
+    assert report.stop is not None
+    assert "of 50 films in a row not one could be fetched" in report.stop
+    assert list((tmp_path / "results").glob("*.parquet")) == []
+    assert worker.score(a_batch(gone[:49])).failed == 49
+    assert worker.score(a_batch([*gone, films[0]])).answered == 1
 
 
 def test_output_that_goes_away_stops_the_work(
