@@ -52,7 +52,9 @@ class HeatmapWriter:
         target = self._folder / _place(film)
         try:
             if self._written.setdefault(target, film) != film:
-                raise FileExistsError(None, f"its picture would replace that of {target}")
+                raise FileExistsError(
+                    None, f"its picture would replace that of {self._written[target]}"
+                )
             picture = draw_heatmap(
                 read_grey(image).pixels,
                 prediction.activation_map,

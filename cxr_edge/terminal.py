@@ -1,4 +1,4 @@
-"""What a person sees while work goes on; all of it on standard error."""
+"""What a person sees: messages and bars on standard error, figures on standard output."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping

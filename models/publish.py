@@ -30,8 +30,7 @@ from cxr_edge_runtime.files import replacing, write_bytes, write_text
 from cxr_edge_runtime.manifest import Figure, Manifest
 from cxr_edge_train.dataset.metadata import read_table
 from cxr_edge_train.dataset.patients import patient_groups
-from cxr_edge_train.evaluation.intervals import wilson_interval
-from cxr_edge_train.evaluation.metrics import positives
+from cxr_edge_train.evaluation.metrics import count_decisions, positives
 from cxr_edge_train.evaluation.operating_point import choose_operating_point, highest_recall
 from cxr_edge_train.evaluation.run_subject import load_model
 from cxr_edge_train.recipe import read_recipe
@@ -111,13 +110,12 @@ def operating_points(
     for threshold, chosen_by in sorted(rules.items()):
         point_at: dict[str, Any] = {"rule": ", ".join(chosen_by), "threshold": threshold}
         for name, films in (("validation", validation), ("test", test)):
-            right = (films["probability"] >= threshold) == (positives(films) == 1)
+            counts = count_decisions(
+                films["probability"].to_numpy(), positives(films), threshold=threshold
+            )
             point_at[name] = {
-                figure: asdict(wilson_interval(int(right[kind].sum()), int(kind.sum())))
-                for figure, kind in (
-                    ("sensitivity", positives(films) == 1),
-                    ("specificity", positives(films) == 0),
-                )
+                "sensitivity": asdict(counts.sensitivity),
+                "specificity": asdict(counts.specificity),
             }
         points.append(point_at)
     return points
@@ -125,14 +123,12 @@ def operating_points(
 
 def test_curve(test: pd.DataFrame) -> list[dict[str, Any]]:
     """The highest sensitivity on test at some specificities, thresholds chosen on test itself."""
-    labels = positives(test)
+    labels, probability = positives(test), test["probability"].to_numpy()
     points = []
     for wanted in SPECIFICITIES:
-        probability = test["probability"].to_numpy()
         threshold = highest_recall(probability, labels, min_specificity=wanted).threshold
-        found = int((probability[labels == 1] >= threshold).sum())
-        sensitivity = asdict(wilson_interval(found, int(labels.sum())))
-        points.append({"specificity": wanted, "sensitivity": sensitivity})
+        counts = count_decisions(probability, labels, threshold=threshold)
+        points.append({"specificity": wanted, "sensitivity": asdict(counts.sensitivity)})
     return points
 
 

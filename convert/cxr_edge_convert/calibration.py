@@ -109,7 +109,8 @@ def images_of_folder(folder: Path) -> pd.DataFrame:
 def copies_of(pixels: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.intp]:
     """Which of ``pixels [N, H, W, 1]`` show a film of ``others [M, H, W, 1]``, perhaps re-encoded.
 
-    Thumbnails are compared as :mod:`cxr_edge_train.dataset.near_duplicates` compares them.
+    Plain correlation of thumbnails, with the limit of
+    :mod:`cxr_edge_train.dataset.near_duplicates`; a shifted copy is found more rarely than there.
     """
     correlations = _thumbnails(pixels) @ _thumbnails(others).T
     return np.flatnonzero((correlations >= MIN_CORRELATION).any(axis=1))

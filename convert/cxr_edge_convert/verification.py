@@ -271,9 +271,13 @@ def _drops(before: Metrics, after: Metrics) -> dict[str, float]:
 
 
 def _beyond(drops: dict[str, float], limits: Limits) -> list[str]:
-    allowed = (limits.max_recall_drop, limits.max_specificity_drop, limits.max_auc_drop)
+    allowed = {
+        "recall": limits.max_recall_drop,
+        "specificity": limits.max_specificity_drop,
+        "AUC": limits.max_auc_drop,
+    }
     return [
-        f"{name} fell by {drop:.4f}, the limit is {limit:g}"
-        for (name, drop), limit in zip(drops.items(), allowed)
-        if not drop <= limit + _ROUNDING
+        f"{name} fell by {drop:.4f}, the limit is {allowed[name]:g}"
+        for name, drop in drops.items()
+        if not drop <= allowed[name] + _ROUNDING
     ]

@@ -61,6 +61,7 @@ def benchmark(
         throughput = measure_throughput(loaded, films, workers=cores, engine=engine)
     counts = sorted({1, 2, cores} & set(range(1, cores + 1)))
     timings = measure(loaded.path, threads=counts, engine=engine)
+    after = device_state()
     found: dict[str, Any] = {
         "bundle": {"name": loaded.manifest.name, "sha256": loaded.digest},
         "engine": opened.name,
@@ -70,7 +71,7 @@ def benchmark(
         "inference": [asdict(timing) for timing in timings],
         "stages_ms": {name: asdict(values) for name, values in stages.items()},
         "throughput": asdict(throughput),
-        "device": {"before": asdict(before), "after": asdict(device_state())},
+        "device": {"before": asdict(before), "after": asdict(after)},
         "notice": loaded.manifest.notice,
     }
     if as_json:
@@ -78,7 +79,7 @@ def benchmark(
 
         typer.echo(json.dumps(found))
     else:
-        _print(found, before, device_state())
+        _print(found, before, after)
 
 
 def _print(found: dict[str, Any], before: "DeviceState", after: "DeviceState") -> None:

@@ -7,6 +7,7 @@
     uploads.py      a request's body as films, in memory, within the limits
     workers.py      threads with an engine each
     answers.py      a film to the JSON of `classify --json`, with a map where one is asked for
+    answer_log.py   a row a film in a log, which never keeps a client waiting long
     model_card.py   the model card as a page
     openapi.py      the description of the API
     app.py          the routes

@@ -3,7 +3,7 @@
 import base64
 import io
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,8 @@ def answer(
         prediction = classifier.classify(image, force=wish.force)
     except (ImageError, EngineError) as error:
         return error_as_json(film.name, error)
-    prediction.timings_ms["decode"] = decoded_ms
+    timings_ms = prediction.timings_ms | {"decode": decoded_ms}
+    prediction = replace(prediction, timings_ms=timings_ms)
     if log is not None:
         log.add(prediction, classifier.bundle)
     result = result_as_json(film.name, prediction, classifier.bundle)

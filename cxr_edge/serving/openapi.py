@@ -5,6 +5,7 @@ from typing import Any
 
 from cxr_edge.serving.uploads import MOST_BYTES, MOST_FILMS
 from cxr_edge_runtime.classifier import RESULT_SCHEMA_VERSION
+from cxr_edge_runtime.gate import ACCEPTED, NOT_CHECKED, REJECTED, SUSPICIOUS
 from cxr_edge_runtime.manifest import NOTICE
 
 _JSON = "application/json"
@@ -146,7 +147,7 @@ def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) ->
 def _schemas() -> dict[str, Any]:
     version = {"const": RESULT_SCHEMA_VERSION}
     problem = _object({"kind": _TEXT, "message": _TEXT})
-    verdicts = ["accepted", "suspicious", "rejected", "not_checked"]
+    verdicts = [ACCEPTED, SUSPICIOUS, REJECTED, NOT_CHECKED]
     map_ = _object(
         {
             "height": {"type": "integer", "minimum": 1},

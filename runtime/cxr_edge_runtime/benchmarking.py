@@ -14,7 +14,7 @@ from PIL import Image
 from cxr_edge_runtime.batch import classify_all
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
-from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
+from cxr_edge_runtime.errors import CxrEdgeError
 from cxr_edge_runtime.measuring import peak_memory_mb
 
 # A film as a hospital exports it: the median size of the data set's originals.
@@ -101,21 +101,22 @@ def measure_throughput(
         engine: see :func:`cxr_edge_runtime.engines.open_engine`.
 
     Raises:
-        InvalidRequest: an image cannot be used.
-        EngineError: the model cannot be loaded.
+        ImageError: an image cannot be used.
+        EngineError: the model cannot be loaded or run.
     """
     results = classify_all(
         ((image, None) for image in itertools.cycle(images)),
         lambda: Classifier(bundle, engine=engine),
         workers=workers,
     )
-    # By the first result all workers have their engine.
-    next(results)
+    # Not measured: each worker loads its engine before its first film.
+    for _ in range(workers):
+        next(results)
     begun = time.perf_counter()
     films = 0
-    for image, result in results:
+    for _, result in results:
         if isinstance(result, CxrEdgeError):
-            raise InvalidRequest(f"cannot be measured: {image}: {result}")
+            raise result
         films += 1
         if _enough(films, len(images), begun):
             break

@@ -14,7 +14,7 @@
     │   └── ImageTooSmall        too few pixels to show a chest
     ├── BundleError              this bundle cannot be used
     │   ├── BundleNotFound       no such bundle
-    │   ├── BundleInvalid        bundle.json breaks the format
+    │   ├── BundleInvalid        a file of it breaks the bundle format
     │   ├── BundleCorrupted      a file differs from its recorded SHA-256
     │   ├── BundleTooNew         written by a later version of cxr-edge
     │   └── SignatureInvalid     the signature is missing or not by the given key
@@ -22,7 +22,7 @@
     ├── EngineError              the inference engine cannot run the model
     │   └── EngineMissing        no engine is installed for this kind of model
     ├── DatasetError             images, metadata or splits cannot be used for training
-    ├── RunError                 a training run is incomplete or was tampered with
+    ├── RunError                 a training run is incomplete or damaged
     ├── ReportError              the report of a conversion cannot be read
     ├── LogError                 a log of predictions cannot be read or written
     ├── ConversionError          a model cannot be expressed in the wanted format
@@ -93,7 +93,7 @@ class BundleNotFound(BundleError):
 
 
 class BundleInvalid(BundleError):
-    """``bundle.json`` is not JSON, or breaks the bundle format."""
+    """A file of the bundle, ``bundle.json`` first, is not what the bundle format asks for."""
 
 
 class BundleCorrupted(BundleError):

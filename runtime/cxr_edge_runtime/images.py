@@ -152,7 +152,7 @@ def decode_grey(content: bytes, *, name: str = "image", hashed: bool = False) ->
 
     Colour is turned to luma (ITU-R 601, as Pillow does), transparency is laid over black, samples
     of 9 to 16 bits are scaled by their full range (not the range that occurs), EXIF rotation is
-    applied. Of several frames the first is taken.
+    applied. Of several frames the first is taken, but an animated WebP is refused.
 
     Args:
         content: the bytes of a JPEG, PNG, TIFF, BMP, WebP or DICOM file; its kind is known by them.
@@ -162,8 +162,9 @@ def decode_grey(content: bytes, *, name: str = "image", hashed: bool = False) ->
 
     Raises:
         UnreadableImage: not an image of these formats, or damaged.
-        UnsupportedImage: samples of more than 16 bits, or floating point; or DICOM that is no
-            single grey frame or needs a package that is not installed.
+        UnsupportedImage: of a kind that is not taken, such as samples of more than 16 bits or in
+            floating point, LAB colours, or an animated WebP; or DICOM that is no single grey frame
+            or needs a package that is not installed.
         ImageTooLarge: more than :data:`limits.MAX_PIXELS` pixels, checked before decoding; or the
             memory of this device is not enough.
         ImageTooSmall: a side shorter than :data:`limits.MIN_SIDE` pixels.

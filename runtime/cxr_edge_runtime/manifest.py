@@ -142,7 +142,7 @@ class Manifest:
         task: what the model is for.
         labels: the two labels, negative first.
         positive_label: the label whose probability is reported.
-        files: every file of the bundle but the manifest and its checksum.
+        files: every file of the bundle but the manifest, its checksum and its signature.
         model: the model's file and kind.
         input: the model's input tensor.
         outputs: those of :data:`OUTPUTS` that the model gives; ``logit`` always. Without ``cam``

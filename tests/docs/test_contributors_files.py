@@ -85,7 +85,7 @@ def test_every_file_that_contributing_names_is_there() -> None:
         ("tests/convert/test_architectures.py", ("random_model",)),
         (
             "runtime/cxr_edge_runtime/engines/__init__.py",
-            ("Engine", "ENGINES", "open_model", "check_signature", "check_input"),
+            ("Engine", "ENGINES", "open_model", "check_names", "check_input"),
         ),
         ("runtime/cxr_edge_runtime/engines/litert.py", ("_MODULES",)),
         ("runtime/cxr_edge_runtime/errors.py", ("EngineMissing",)),

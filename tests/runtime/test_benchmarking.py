@@ -7,7 +7,7 @@ import pytest
 from cxr_edge_runtime import benchmarking
 from cxr_edge_runtime.benchmarking import drawn_film, measure_stages, measure_throughput
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.errors import UnreadableImage
 from cxr_edge_runtime.images import decode_grey
 
 
@@ -63,5 +63,5 @@ def test_rate_is_films_by_seconds(
 def test_image_that_cannot_be_used_is_no_measurement(bundle: Bundle, tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no image")
-    with pytest.raises(InvalidRequest, match=r"cannot be measured: .*broken\.png"):
+    with pytest.raises(UnreadableImage, match=r"broken\.png: not a JPEG"):
         measure_throughput(bundle, [broken], workers=2)

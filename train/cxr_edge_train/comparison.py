@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.defaults import MIN_SPECIFICITY
-from cxr_edge_train.evaluation.intervals import Interval, wilson_interval
+from cxr_edge_train.evaluation.intervals import Interval
 from cxr_edge_train.evaluation.mcnemar import exact_mcnemar
-from cxr_edge_train.evaluation.metrics import Metrics, evaluate, positives
+from cxr_edge_train.evaluation.metrics import Metrics, count_decisions, evaluate, positives
 from cxr_edge_train.evaluation.operating_point import highest_recall
 from cxr_edge_train.runs import Run, read_dataset, read_history, read_predictions, read_run
 from cxr_edge_train.snapshots import HISTORY
@@ -101,6 +101,7 @@ def read_candidate(
     probabilities = run.probabilities(read_predictions(folder, validation))
     point = highest_recall(probabilities, labels, min_specificity=min_specificity)
     called = probabilities >= point.threshold
+    counts = count_decisions(probabilities, labels, threshold=point.threshold)
     history = read_history(folder)
     # Teachers were fitted too, and their seconds are in the run's.
     epochs = sum(len(read_history(file.parent)) for file in folder.rglob(HISTORY))
@@ -113,8 +114,8 @@ def read_candidate(
         labels=labels,
         probabilities=probabilities,
         metrics=evaluate(probabilities, validation, threshold=run.threshold),
-        recall=wilson_interval(int((called & (labels == 1)).sum()), int((labels == 1).sum())),
-        specificity=wilson_interval(int((~called & (labels == 0)).sum()), int((labels == 0).sum())),
+        recall=counts.sensitivity,
+        specificity=counts.specificity,
         right=called == (labels == 1),
         images_per_second=trained / run.seconds if run.seconds else float("nan"),
     )

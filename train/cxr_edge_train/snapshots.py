@@ -75,7 +75,11 @@ def read_progress(folder: Path) -> Progress:
 
 
 def tidy(folder: Path) -> None:
-    """Remove what epochs left that the snapshot knows nothing of: they will be done again."""
+    """Remove what epochs left that the snapshot knows nothing of: they will be done again.
+
+    Raises:
+        RunError: the snapshot or the history is damaged.
+    """
     progress = read_progress(folder)
     remove_temporaries(folder)
     for file in folder.glob(_BEST_FILES):

@@ -109,7 +109,7 @@ def to_stored(image: NDArray[np.uint8], entry: InputEntry) -> NDArray[np.float32
     return image.astype(np.float32)
 
 
-def check_signature(
+def check_names(
     inputs: set[str],
     outputs: Mapping[str, tuple[tuple[int, ...], str]],
     stated: tuple[str, ...],

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.engines import Outputs, check_input, check_signature, to_stored
+from cxr_edge_runtime.engines import Outputs, check_input, check_names, to_stored
 from cxr_edge_runtime.errors import EngineError, EngineMissing
 from cxr_edge_runtime.manifest import InputEntry
 from cxr_edge_runtime.native_output import stderr_silenced
@@ -84,7 +84,7 @@ class LiteRtEngine:
             name: (_shape(output), np.dtype(output["dtype"]).name)
             for name, output in self._runner.get_output_details().items()
         }
-        check_signature(set(inputs), outputs, names)
+        check_names(set(inputs), outputs, names)
         image = inputs["image"]
         scale, zero_point = image["quantization"]
         # A float tensor states no scale (0.0, 0): its values are grey values as they are.

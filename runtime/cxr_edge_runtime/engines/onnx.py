@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.engines import Outputs, check_input, check_signature, to_stored
+from cxr_edge_runtime.engines import Outputs, check_input, check_names, to_stored
 from cxr_edge_runtime.errors import EngineError, EngineMissing
 from cxr_edge_runtime.manifest import InputEntry
 
@@ -72,7 +72,7 @@ class OnnxEngine:
             value.name: (tuple(value.shape), _dtype(value.type))
             for value in self._session.get_outputs()
         }
-        check_signature(set(inputs), outputs, names)
+        check_names(set(inputs), outputs, names)
         image = inputs["image"]
         # ONNX gives tensors no scale: values are grey values as they are.
         check_input(tuple(image.shape), _dtype(image.type), 1.0, 0, self._entry)

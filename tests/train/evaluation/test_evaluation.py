@@ -17,7 +17,7 @@ from cxr_edge_train.evaluation.evaluation import (
 from cxr_edge_train.evaluation.predictions import prediction_table
 from cxr_edge_train.evaluation.run_subject import RunSubject
 
-KINDS = ["normal", "normal", "bacteria", "bacteria", "virus", "fungus"]
+KINDS = ["normal", "normal", "bacteria", "bacteria", "virus", "unknown"]
 TABLE = pd.DataFrame(
     {
         "path": [f"{number}.png" for number in range(6)],
@@ -62,7 +62,7 @@ def test_counts_agree_with_the_figures(bundle_evaluation: Evaluation) -> None:
 def test_share_right_by_kind_has_known_kinds_first_and_only_those_there() -> None:
     predictions = prediction_table(TABLE, LOGITS, temperature=1.0, threshold=0.5)
     by_kind = right_by_kind(predictions)
-    assert list(by_kind) == ["normal", "bacteria", "virus", "fungus"]
+    assert list(by_kind) == ["normal", "bacteria", "virus", "unknown"]
     assert [(share.value, share.n) for share in by_kind.values()] == [
         (0.5, 2), (0.5, 2), (1.0, 1), (1.0, 1),
     ]  # fmt: skip

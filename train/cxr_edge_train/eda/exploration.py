@@ -69,8 +69,8 @@ def explore(
     Raises:
         InvalidRequest: the output is a file.
         DatasetError: the metadata or the cleaning report is damaged, a label has no image outside
-            test, or an image changed since it was cleaned.
-        ImageError: an image is missing or cannot be decoded.
+            test, or an image is missing or changed since it was cleaned.
+        ImageError: an image cannot be read or decoded.
     """
     if output.exists() and not output.is_dir():
         raise InvalidRequest(f"{output}: is a file; name a folder")

@@ -35,8 +35,8 @@ def random_samples(ordered: pd.DataFrame, *, root: Path, files: dict[str, Path])
         files: PNG to write for each label.
 
     Raises:
-        DatasetError: an image changed since it was cleaned.
-        ImageError: an image is missing or cannot be decoded.
+        DatasetError: an image is missing or changed since it was cleaned.
+        ImageError: an image cannot be read or decoded.
     """
     shown = {label: ordered[ordered["label"] == label].head(SAMPLES) for label in LABELS}
     return Section(
@@ -86,8 +86,8 @@ def augmentation_preview(
         file: PNG to write.
 
     Raises:
-        DatasetError: an image changed since it was cleaned.
-        ImageError: an image is missing or cannot be decoded.
+        DatasetError: an image is missing or changed since it was cleaned.
+        ImageError: an image cannot be read or decoded.
     """
     size = recipe.model.image_size
     rows = ordered.groupby("label").head(_AUGMENTED).sort_values("label", kind="stable")

@@ -54,8 +54,8 @@ def read_intensities(
         progress: wraps the iteration over the paths, given them and their number.
 
     Raises:
-        DatasetError: an image changed since it was cleaned.
-        ImageError: an image is missing or cannot be decoded.
+        DatasetError: an image is missing or changed since it was cleaned.
+        ImageError: an image cannot be read or decoded.
     """
     rows = ordered.groupby("label").head(per_label).reset_index(drop=True)
     histograms = np.empty((len(rows), GREYS))

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from cxr_edge_runtime.manifest import NOTICE
-from cxr_edge_train.dataset.patients import BACTERIA, NORMAL, UNKNOWN, VIRUS
+from cxr_edge_train.dataset.patients import KINDS
 from cxr_edge_train.evaluation.intervals import Interval, wilson_interval
 from cxr_edge_train.evaluation.metrics import (
     Confusion,
@@ -22,8 +22,6 @@ from cxr_edge_train.evaluation.subject import ModelIdentity, Subject
 
 # Raised when a field of `evaluation.json` changes its meaning or goes.
 EVALUATION_SCHEMA_VERSION = 1
-
-_KINDS = (NORMAL, BACTERIA, VIRUS, UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +114,9 @@ def right_by_kind(predictions: pd.DataFrame) -> dict[str, Interval]:
         predictions: rows with ``label``, ``decision`` and ``kind``.
     """
     right = predictions["label"] == predictions["decision"]
-    others = sorted(set(predictions["kind"]) - set(_KINDS))  # a user's own metadata may have them
     return {
         kind: wilson_interval(int(right[of_kind].sum()), int(of_kind.sum()))
-        for kind in (*_KINDS, *others)
+        for kind in KINDS
         if (of_kind := predictions["kind"] == kind).any()
     }
 

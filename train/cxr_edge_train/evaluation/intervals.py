@@ -43,6 +43,9 @@ def wilson_interval(successes: int, n: int) -> Interval:
 def wilson_interval_of_share(share: float, n: float) -> Interval:
     """Wilson's score interval of a weighted share, ``n`` being what the weights are worth.
 
+    By formula, since scipy's takes whole counts only. The two agree to rounding, not to the last
+    digit, so recorded figures keep the one they were made with.
+
     Args:
         share: 0 to 1.
         n: above 0, not necessarily whole, for example Kish's effective size.

@@ -43,6 +43,16 @@ class Confusion:
         """All decisions."""
         return self.tn + self.fp + self.fn + self.tp
 
+    @property
+    def sensitivity(self) -> Interval:
+        """Recall of PNEUMONIA."""
+        return wilson_interval(self.tp, self.tp + self.fn)
+
+    @property
+    def specificity(self) -> Interval:
+        """Recall of NORMAL."""
+        return wilson_interval(self.tn, self.tn + self.fp)
+
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
@@ -135,8 +145,8 @@ def evaluate(
     return Metrics(
         auc=drawn["auc"],
         average_precision=drawn["average_precision"],
-        sensitivity=wilson_interval(counts.tp, counts.tp + counts.fn),
-        specificity=wilson_interval(counts.tn, counts.tn + counts.fp),
+        sensitivity=counts.sensitivity,
+        specificity=counts.specificity,
         precision=wilson_interval(counts.tp, n_called) if n_called else None,
         f1=drawn["f1"],
         accuracy=wilson_interval(counts.correct, counts.n),

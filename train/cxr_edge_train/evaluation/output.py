@@ -43,8 +43,8 @@ def write_evaluation(
         root: folder the paths are relative to.
 
     Raises:
-        DatasetError: an image changed since cleaning.
-        ImageError: an image went missing.
+        DatasetError: an image is missing or changed since cleaning.
+        ImageError: an image cannot be read or decoded.
         RunError: the run's history is damaged.
     """
 

@@ -35,8 +35,8 @@ def predict(
         See :func:`prediction_table`.
 
     Raises:
-        DatasetError: no rows, or an image changed since cleaning.
-        ImageError: an image is missing or damaged.
+        DatasetError: no rows, or an image is missing or changed since cleaning.
+        ImageError: an image cannot be read or decoded.
         EngineError: the model computed no number.
     """
     if table.empty:
@@ -59,8 +59,8 @@ def model_input(path: Path, md5: str, spec: PreprocessSpec) -> NDArray[np.uint8]
     """A file, still the one that was cleaned, as ``[1, H, W, 1] uint8``.
 
     Raises:
-        DatasetError: its MD5 is another.
-        ImageError: it is missing or cannot be decoded.
+        DatasetError: it is missing, or its MD5 is another.
+        ImageError: it cannot be read or decoded.
     """
     return preprocess(read_unchanged(path, md5), spec)
 
