@@ -4,7 +4,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cxr_edge_runtime.errors import InvalidRequest
@@ -58,8 +58,11 @@ def remove_temporaries(folder: Path, *, older_than_s: float = 0.0) -> None:
     """
     newest = time.time() - older_than_s
     for path in folder.glob(".*"):
-        if _TEMPORARY.fullmatch(path.name) and path.is_file() and path.stat().st_mtime <= newest:
-            path.unlink(missing_ok=True)
+        if not _TEMPORARY.fullmatch(path.name):
+            continue
+        with suppress(FileNotFoundError):  # in a shared folder others rename and remove theirs
+            if path.is_file() and path.stat().st_mtime <= newest:
+                path.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -63,3 +63,21 @@ def test_only_temporaries_of_a_killed_process_are_removed(tmp_path: Path) -> Non
     remove_temporaries(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(others)
     remove_temporaries(tmp_path / "missing")
+
+
+def test_temporary_that_another_process_renames_meanwhile_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going = tmp_path / ".film-abcdefgh.png"
+    going.touch()
+    is_file = Path.is_file
+
+    def renamed_after(path: Path) -> bool:
+        found = is_file(path)
+        path.rename(tmp_path / "film.png")
+        return found
+
+    monkeypatch.setattr(Path, "is_file", renamed_after)
+    remove_temporaries(tmp_path)
+    monkeypatch.undo()
+    assert (tmp_path / "film.png").exists()
