@@ -1,7 +1,9 @@
 """Run the command line as a user would: what it prints where, and how it ends."""
 
+import gc
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,3 +42,12 @@ def cxr_edge(
         return Outcome(code if isinstance(code, int) else 0, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def collected() -> Iterator[None]:
+    """For a module with a cluster of Ray: the pipes that it leaves open fail no later test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()

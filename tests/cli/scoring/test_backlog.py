@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import pytest
 
 from cxr_edge.scoring.backlog import Backlog, as_written, batch_size
@@ -6,23 +8,26 @@ from cxr_edge_runtime.errors import CxrEdgeError
 AWKWARD = ["/b.png", "/a\nb.png", "/\udcff.png", "/ä.png", "s3://bucket/c.png"]
 
 
-def test_films_come_once_in_the_order_they_were_named() -> None:
-    backlog = Backlog()
+@pytest.fixture
+def backlog() -> Iterator[Backlog]:
+    with Backlog.opened() as opened:
+        yield opened
+
+
+def test_films_come_once_in_the_order_they_were_named(backlog: Backlog) -> None:
     assert backlog.add([*AWKWARD, *AWKWARD]) == 10
     assert len(backlog) == 5
     [batch] = backlog.batches(10)
     assert batch.names == AWKWARD
 
 
-def test_films_with_a_row_are_passed_over_by_the_name_that_the_row_has() -> None:
-    backlog = Backlog()
+def test_films_with_a_row_are_passed_over_by_the_name_that_the_row_has(backlog: Backlog) -> None:
     backlog.pass_over(map(as_written, AWKWARD[:3]))
     backlog.add(AWKWARD)
     assert [name for batch in backlog.batches(1) for name in batch.names] == AWKWARD[3:]
 
 
-def test_batches_keep_their_borders_when_others_are_done() -> None:
-    backlog = Backlog()
+def test_batches_keep_their_borders_when_others_are_done(backlog: Backlog) -> None:
     backlog.add(f"/{number}" for number in range(10))
     first, second, third, last = backlog.batches(3)
     assert [len(batch.names) for batch in (first, second, third, last)] == [3, 3, 3, 1]

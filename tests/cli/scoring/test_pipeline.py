@@ -30,7 +30,7 @@ _QUICK = {"health_check_period_ms": 500, "health_check_failure_threshold": 2}
 
 
 @pytest.fixture(scope="module")
-def ray_cluster() -> Iterator[Any]:
+def ray_cluster(collected: None) -> Iterator[Any]:
     """A cluster whose head does no work, with one node of two cores."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")
@@ -47,10 +47,10 @@ def ray_cluster() -> Iterator[Any]:
 
 
 @pytest.fixture
-def backlog(films: list[str]) -> Backlog:
-    made = Backlog()
-    made.add(films)
-    return made
+def backlog(films: list[str]) -> Iterator[Backlog]:
+    with Backlog.opened() as made:
+        made.add(films)
+        yield made
 
 
 def rows_of(results: Path) -> Counter[str]:

@@ -18,9 +18,9 @@ MakeJob = Callable[..., Job]
 
 
 def a_batch(names: list[str]) -> Batch:
-    backlog = Backlog()
-    backlog.add(names)
-    [batch] = backlog.batches(1000)
+    with Backlog.opened() as backlog:
+        backlog.add(names)
+        [batch] = backlog.batches(1000)
     return batch
 
 
