@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import reduce
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -426,7 +427,8 @@ def write_dataset(folder: Path, *, width_px: int = DATASET_PX, share: float = 1.
         for kind, count in kinds.items()
         for _ in range(round(share * count))
     ]
-    with ProcessPoolExecutor() as pool:
+    # Not forked: who calls this may have threads, which a copy of the process would not survive.
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         jobs = [
             pool.submit(write_patient, folder / split, patient, kind, width_px)
             for patient, (split, kind) in enumerate(wanted, start=1)

@@ -4,6 +4,7 @@ python docs/tools/make_reference.py
 """
 
 import dataclasses
+import inspect
 import json
 import os
 import re
@@ -101,9 +102,11 @@ def _values(field: "dataclasses.Field[object]") -> str:
 
 def _docstring(cls: type) -> tuple[str, dict[str, str]]:
     """What it says of the whole, in Markdown, and of each attribute."""
-    text = re.sub(r":(?:class|mod|func):`([^`]+)`", r"`\1`", cls.__doc__ or "").replace("``", "`")
-    whole, _, section = text.partition("    Attributes:\n")
-    entries = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", section, re.MULTILINE)
+    # Python 3.13 takes the indentation away, earlier ones keep it.
+    text = inspect.cleandoc(cls.__doc__ or "")
+    text = re.sub(r":(?:class|mod|func):`([^`]+)`", r"`\1`", text).replace("``", "`")
+    whole, _, section = text.partition("Attributes:\n")
+    entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
     return " ".join(whole.split()), {name: " ".join(said.split()) for name, said in entries}
 
 

@@ -256,7 +256,7 @@ def test_alone_it_starts_ray_with_a_token_says_nothing_of_it_and_leaves_no_proce
     assert len(rows_of(tmp_path / "out")) == 3
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_stopped_in_the_middle_it_goes_on_with_each_film_once(
     score: Callable[..., Any],
     address: str,
@@ -286,7 +286,7 @@ def test_stopped_in_the_middle_it_goes_on_with_each_film_once(
     running.send_signal(number)
     _, said = running.communicate(timeout=60)
     assert running.returncode == code
-    if number == signal.SIGINT:
+    if number == signal.SIGTERM:
         assert "what is written stays, and the same command goes on from there" in said
     outcome = score(tmp_path / "films", "--workers", 2)
     assert outcome.code == 0
