@@ -1,10 +1,9 @@
-import importlib
-
 """The phantom generator: repeatable, anatomically the right way round, and honest about opacities.
 
 Images are rendered small; places are given in the generator's centimetres.
 """
 
+import importlib
 import re
 from dataclasses import replace
 from pathlib import Path
