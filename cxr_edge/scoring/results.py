@@ -70,7 +70,7 @@ class ResultsFolder:
                     remove_temporaries(Path(self._root))
                 # Workers of a run that was killed live on for seconds; without their mark they
                 # write nothing more.
-                for path in self._files.ls(self._root, detail=False, refresh=True):
+                for path in self._listed():
                     if posixpath.basename(path).startswith(_MARK):
                         self._files.rm_file(path)
                 mark = _MARK + secrets.token_hex(4)
@@ -186,13 +186,20 @@ class ResultsFolder:
         content = b"\0".join(map(os.fsencode, (bundle_digest, *names)))
         return posixpath.join(self._root, hashlib.sha256(content).hexdigest()[:32] + _SUFFIX)
 
+    def _listed(self) -> list[str]:
+        """What lies in the folder, hidden or not."""
+        self._files.invalidate_cache()
+        # A prefix of an object store is there only with its first file.
+        if not self._files.exists(self._root):
+            return []
+        found: list[str] = self._files.ls(self._root, detail=False)
+        return found
+
     def _paths(self) -> list[str]:
         """The files of results, of which there may be none."""
         with self._errors():
-            self._files.invalidate_cache()
-            # A prefix of an object store is there only with its first file.
-            found = self._files.exists(self._root) and self._files.ls(self._root, detail=False)
-        paths = sorted(path.rstrip("/") for path in found or [])
+            found = self._listed()
+        paths = sorted(path.rstrip("/") for path in found)
         named = {path: posixpath.basename(path) for path in paths if path != self._root}
         visible = {path: name for path, name in named.items() if not name.startswith(".")}
         other = next((name for name in visible.values() if not name.endswith(_SUFFIX)), None)

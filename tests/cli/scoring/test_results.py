@@ -148,6 +148,16 @@ def test_storage_that_is_not_local_takes_files_whole() -> None:
         assert folder.read(["/a.png"], DIGEST) == [a_row("/a.png")]
 
 
+def test_prefix_of_an_object_store_is_there_only_with_its_first_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = ResultsFolder("memory://score-test-prefix")
+    monkeypatch.setattr(folder._files, "makedirs", lambda path, exist_ok: None)
+    with folder.in_use() as mark:
+        folder.check_shared(mark)
+        assert list(folder.written(DIGEST)) == []
+
+
 def test_unknown_storage_is_one_line() -> None:
     with pytest.raises(CxrEdgeError, match=r"^nowhere://x: Protocol not known: nowhere$"):
         ResultsFolder("nowhere://x")
