@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from cxr_edge.bundles import notice_of
 from cxr_edge.terminal import say
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
@@ -45,8 +46,7 @@ class HeatmapWriter:
         captions = (
             f"{prediction.label}, probability of {manifest.positive_label} "
             f"{prediction.probability:.3f}; input gate: {prediction.gate.verdict}",
-            f"{manifest.notice} Model: {manifest.name} {manifest.version} "
-            f"({self._bundle.digest[:12]})",
+            notice_of(self._bundle),
         )
         film = Path(os.path.abspath(image))  # noqa: PTH100  # resolve() would follow links
         target = self._folder / _place(film)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import typer
 
+from cxr_edge.bundles import notice_of
 from cxr_edge.terminal import printable, say
 from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
@@ -55,11 +56,7 @@ class TableWriter:
     def close(self) -> None:
         """Write the notice, where there was a result."""
         if self._begun:
-            manifest = self._bundle.manifest
-            typer.echo(
-                f"{manifest.notice} Model: {manifest.name} {manifest.version} "
-                f"({self._bundle.digest[:12]})."
-            )
+            typer.echo(f"{notice_of(self._bundle)}.")
 
 
 class JsonWriter:

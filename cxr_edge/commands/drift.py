@@ -169,6 +169,8 @@ def _check_replaceable(output: Path) -> None:
 
 
 def _print(found: "Drift", shares: Shares | None, against: Against, bundle: "Bundle") -> None:
+    from cxr_edge.bundles import notice_of
+
     typer.echo(f"{found.films:,} films of the log, {found.reference_films:,} of {_NAMES[against]}")
     typer.echo("                 PSI     KS")
     for name, shift in (("probability", found.probability), ("gate distance", found.distance)):
@@ -181,10 +183,7 @@ def _print(found: "Drift", shares: Shares | None, against: Against, bundle: "Bun
             f"{bundle.manifest.positive_label}, which fits best; at verification "
             f"{shares.verified:.0%} did"
         )
-    typer.echo(
-        f"{bundle.manifest.notice} "
-        f"Model: {bundle.manifest.name} {bundle.manifest.version} ({bundle.digest[:12]})."
-    )
+    typer.echo(f"{notice_of(bundle)}.")
 
 
 def _draw(

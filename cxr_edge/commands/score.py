@@ -87,7 +87,7 @@ def score(
     """
     from contextlib import ExitStack, closing
 
-    from cxr_edge.bundles import load_bundle
+    from cxr_edge.bundles import load_bundle, notice_of
     from cxr_edge.prediction_log import PredictionLog
     from cxr_edge.scoring.backlog import Backlog
     from cxr_edge.scoring.cluster import check, cluster
@@ -136,8 +136,7 @@ def score(
     if named > missing:
         typer.echo(f"passed over: {named - missing}, which have a row or were named before")
     typer.echo(f"results: {printable(results.place)}")
-    model = f"{loaded.manifest.name} {loaded.manifest.version} ({loaded.digest[:12]})"
-    typer.echo(f"{loaded.manifest.notice} Model: {model}.")
+    typer.echo(f"{notice_of(loaded)}.")
     if tally.error is not None:
         say(f"cxr-edge: {tally.failed} of the films have an error, such as {tally.error}")
     lost = missing - tally.films
