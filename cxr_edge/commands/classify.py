@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from cxr_edge.heatmaps import HeatmapWriter
-    from cxr_edge.prediction_log import LogWriter
+    from cxr_edge.log_results import LogWriter
     from cxr_edge.results import Writer
     from cxr_edge_runtime.bundle import Bundle
 
@@ -155,7 +155,8 @@ def _log_writer(
 ) -> "LogWriter | None":
     if log is None:
         return None
-    from cxr_edge.prediction_log import LogWriter, PredictionLog
+    from cxr_edge.log_results import LogWriter
+    from cxr_edge.prediction_log import PredictionLog
     from cxr_edge_runtime.errors import InvalidRequest
 
     if csv is not None and csv.resolve() == log.resolve():

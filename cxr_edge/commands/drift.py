@@ -87,7 +87,8 @@ def drift(
     Exit code 4 when a limit was passed.
     """
     from cxr_edge.bundles import load_bundle
-    from cxr_edge.prediction_log import read_answers, written
+    from cxr_edge.logged_answers import read_answers
+    from cxr_edge.prediction_log import timestamp
     from cxr_edge_runtime.answer_distribution import VerifiedAnswers
     from cxr_edge_train.evaluation.drift import MIN_FILMS, Limits, find_drift, fitting_share
 
@@ -96,7 +97,7 @@ def drift(
     if output is not None:
         _check_replaceable(output)
     loaded = load_bundle(bundle)
-    start = None if since is None else written(since.replace(tzinfo=UTC))
+    start = None if since is None else timestamp(since.replace(tzinfo=UTC))
     answers = read_answers(log, bundle=loaded.digest, since=start)
     _require(answers.films, f"{log}: {answers.films} films")
     few = answers.answered < MIN_FILMS

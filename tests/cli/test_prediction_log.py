@@ -8,62 +8,14 @@ import subprocess
 import sys
 import threading
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from cxr_edge.prediction_log import LoggedFilm, LogWriter, PredictionLog, read_answers, written
-from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.classifier import Prediction
-from cxr_edge_runtime.errors import LogError, UnreadableImage
-from cxr_edge_runtime.gate import Verdict
-
-BUNDLE = "b" * 64
-
-
-def film(number: int, *, gate: str = "accepted", at: str = "2026-01-01T00:00:00Z") -> LoggedFilm:
-    probability = None if gate == "rejected" else (number % 100) / 100
-    return LoggedFilm(f"{number:064x}", BUNDLE, gate, 30.0, probability, at)
-
-
-def logged(path: Path, *films: LoggedFilm) -> Path:
-    log = PredictionLog(path)
-    log.append(films)
-    log.close()
-    return path
-
-
-def rows(path: Path) -> list[tuple[object, ...]]:
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        return connection.execute("SELECT * FROM films ORDER BY rowid").fetchall()
-
-
-def prediction(**changed: object) -> Prediction:
-    values = {
-        "label": "NORMAL", "probability": 0.25, "threshold": 0.4, "logit": -1.0,
-        "gate": Verdict("accepted", (), 21.5), "activation_map": None, "warnings": (),
-        "timings_ms": {}, "image_sha256": "a" * 64,
-    }  # fmt: skip
-    return Prediction(**(values | changed))  # type: ignore[arg-type]
-
-
-def test_a_row_has_numbers_and_hashes_and_nothing_else(tmp_path: Path, golden_bundle: Path) -> None:
-    bundle = Bundle.load(golden_bundle)
-    log = PredictionLog(tmp_path / "log.db")
-    writer = LogWriter(log, bundle)
-    writer.write(Path("Doe^Jane.png"), prediction())
-    writer.write(Path("Doe^John.png"), UnreadableImage("Doe^John.png: damaged"))
-    writer.close()
-    assert writer.error is None
-    [(image, by, gate, distance, probability, at)] = rows(tmp_path / "log.db")
-    assert (image, by, gate) == ("a" * 64, bundle.digest, "accepted")
-    assert (distance, probability) == (21.5, 0.25)
-    then = datetime.strptime(str(at), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    assert abs((datetime.now(UTC) - then).total_seconds()) < 60
-    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    assert b"Doe" not in content
+from cxr_edge.logged_answers import read_answers
+from cxr_edge.prediction_log import PredictionLog
+from cxr_edge_runtime.errors import LogError
+from logged_films import BUNDLE, film, logged, rows
 
 
 def test_closed_log_is_one_file_in_a_folder_that_was_made_for_it(tmp_path: Path) -> None:
@@ -114,20 +66,6 @@ def test_log_of_a_later_version_is_refused(tmp_path: Path) -> None:
             use(path)
 
 
-def test_full_disk_does_not_stop_the_films_and_is_said_at_the_end(
-    tmp_path: Path, golden_bundle: Path
-) -> None:
-    log = PredictionLog(tmp_path / "log.db")
-    # SQLite's own way to say that the disk is full.
-    log._connection.execute("PRAGMA max_page_count = 3")
-    writer = LogWriter(log, Bundle.load(golden_bundle))
-    for _ in range(200):
-        writer.write(Path("film.png"), prediction())
-    writer.close()
-    assert "log.db: cannot be written (database or disk is full)" in str(writer.error)
-    assert 0 < len(rows(tmp_path / "log.db")) < 200
-
-
 def _write(path: Path, first: int, count: int) -> None:
     log = PredictionLog(path)
     for number in range(first, first + count):
@@ -162,23 +100,14 @@ def test_writers_in_several_threads_lose_nothing(tmp_path: Path) -> None:
     assert len(rows(tmp_path / "log.db")) == 400
 
 
-def test_reader_sees_films_while_they_are_written(tmp_path: Path) -> None:
-    log = PredictionLog(tmp_path / "log.db")
-    log.append([film(1)])
-    assert read_answers(tmp_path / "log.db", bundle=BUNDLE).films == 1
-    log.append([film(2)])
-    assert read_answers(tmp_path / "log.db", bundle=BUNDLE).films == 2
-    log.close()
-
-
 def test_killed_writer_leaves_whole_rows_and_the_next_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
     program = (
-        "import sys, itertools; from pathlib import Path; from test_prediction_log import *\n"
+        "import sys, itertools; from pathlib import Path; from logged_films import *\n"
         "log = PredictionLog(Path(sys.argv[1]))\n"
         "for n in itertools.count(): log.append([film(n)])"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     process = subprocess.Popen([sys.executable, "-c", program, str(path)], env=environment)
     wal = path.with_name("log.db-wal")
     while not (wal.exists() and wal.stat().st_size > 50_000):
@@ -214,44 +143,6 @@ def test_power_cut_at_any_byte_leaves_the_first_films_whole(tmp_path: Path) -> N
     assert {1, 21} <= counts
 
 
-def test_of_a_film_answered_twice_the_last_answer_counts(tmp_path: Path) -> None:
-    path = logged(tmp_path / "log.db", film(10), film(20), film(10, gate="rejected"))
-    found = read_answers(path, bundle=BUNDLE)
-    assert (found.films, found.rejected) == (2, 1)
-    assert found.probabilities.tolist() == pytest.approx([0.2])
-
-
-def test_films_of_a_time_are_those_from_its_first_second_to_before_its_last(
-    tmp_path: Path,
-) -> None:
-    days = [written(datetime(2026, month, 1, tzinfo=UTC)) for month in range(1, 5)]
-    path = logged(tmp_path / "log.db", *(film(n, at=day) for n, day in enumerate(days)))
-    assert read_answers(path, bundle=BUNDLE, since=days[1]).films == 3
-    assert read_answers(path, bundle=BUNDLE, before=days[1]).films == 1
-    assert read_answers(path, bundle=BUNDLE, since=days[1], before=days[3]).films == 2
-    with pytest.raises(LogError, match="holds no film that bundle bbbbbbbbbbbb answered in that"):
-        read_answers(path, bundle=BUNDLE, since="2027-01-01T00:00:00Z")
-
-
-def test_log_without_such_films_says_which_it_has(tmp_path: Path) -> None:
-    path = logged(tmp_path / "log.db", film(1))
-    with pytest.raises(
-        LogError, match=r"no film that bundle cccccccccccc answered, but of bbbbbbbbbbbb; name"
-    ):
-        read_answers(path, bundle="c" * 64)
-    with pytest.raises(LogError, match="holds no film yet"):
-        read_answers(logged(tmp_path / "empty.db"), bundle=BUNDLE)
-    with pytest.raises(LogError, match="no such log"):
-        read_answers(tmp_path / "nowhere.db", bundle=BUNDLE)
-
-
-def test_bundle_without_a_gate_logs_no_distance(tmp_path: Path) -> None:
-    path = logged(
-        tmp_path / "log.db", LoggedFilm("a" * 64, BUNDLE, "not_checked", None, 0.5, "2026")
-    )
-    assert read_answers(path, bundle=BUNDLE).distances.shape == (0,)
-
-
 def test_folder_is_no_log_and_a_name_that_sqlite_knows_is_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,16 +151,6 @@ def test_folder_is_no_log_and_a_name_that_sqlite_knows_is_a_file(
     monkeypatch.chdir(tmp_path)
     logged(Path(":memory:"), film(1))
     assert len(rows(tmp_path / ":memory:")) == 1
-
-
-def test_finished_log_is_read_where_nothing_can_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = logged(tmp_path / "log.db", film(1))
-    # Root may write everywhere.
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert read_answers(path, bundle=BUNDLE).films == 1
-    assert [entry.name for entry in tmp_path.iterdir()] == ["log.db"]
 
 
 def test_writer_waits_for_another_and_gives_up_in_one_line(tmp_path: Path) -> None:
