@@ -1,8 +1,8 @@
-"""Ctrl-C and SIGTERM as a wish to stop that is looked at between two pieces of work."""
+"""Ctrl-C and SIGTERM: what the first does, such as a wish to stop between two pieces of work."""
 
 import contextlib
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import TypeVar
@@ -28,11 +28,6 @@ class Interruption:
     number: int | None = None
     waiting: bool = False
 
-    @property
-    def exit_code(self) -> int:
-        """What a shell expects of a program that a signal ended."""
-        return 128 + (self.number or 0)
-
     def until(self, items: Iterable[T]) -> Iterator[T]:
         """Pass items through until a signal comes, also while the next one is waited for."""
         iterator = iter(items)
@@ -52,28 +47,39 @@ class Interruption:
 
 @contextlib.contextmanager
 def interruption() -> Iterator[Interruption]:
-    """Within, the first SIGINT or SIGTERM is only noted; a second one ends the program at once.
-
-    A signal that was ignored, as a shell's background jobs ignore Ctrl-C, stays so.
-    """
+    """Within, the first SIGINT or SIGTERM is only noted; a second one ends the program at once."""
     noted = Interruption()
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    before = {n: handler for n, handler in handlers.items() if handler != signal.SIG_IGN}
 
-    def note(number: int, frame: FrameType | None) -> None:
+    def note(number: int) -> None:
         noted.number = number
-        restore()
         say("cxr-edge: stopping after the images under way; once more to stop at once")
         if noted.waiting:
             raise _Stopped
+
+    with first_signal(note):
+        yield noted
+
+
+@contextlib.contextmanager
+def first_signal(react: Callable[[int], None]) -> Iterator[None]:
+    """Within, the first SIGINT or SIGTERM calls a function; a second one does what it did before.
+
+    A signal that was ignored, as a shell's background jobs ignore Ctrl-C, stays so.
+    """
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {n: handler for n, handler in handlers.items() if handler != signal.SIG_IGN}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        restore()
+        react(number)
 
     def restore() -> None:
         for number, handler in before.items():
             signal.signal(number, handler)
 
     for number in before:
-        signal.signal(number, note)
+        signal.signal(number, handle)
     try:
-        yield noted
+        yield
     finally:
         restore()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxr_edge import options
+from cxr_edge import exit_codes, options
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from cxr_edge.log_results import LogWriter
     from cxr_edge.results import Writer
     from cxr_edge_runtime.bundle import Bundle
-
-# Some images failed, the others were classified.
-EXIT_SOME_FAILED = 3
-EXIT_ALL_FAILED = 1
 
 
 def classify(
@@ -128,9 +124,9 @@ def classify(
     if logged is not None and logged.error is not None:
         raise logged.error
     if interrupted.number is not None:
-        raise typer.Exit(interrupted.exit_code)
+        raise typer.Exit(exit_codes.of_signal(interrupted.number))
     if failed:
-        raise typer.Exit(EXIT_SOME_FAILED if done else EXIT_ALL_FAILED)
+        raise typer.Exit(exit_codes.of_failures(others_done=done > 0))
 
 
 def _writers(

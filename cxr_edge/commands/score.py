@@ -1,26 +1,19 @@
 """``cxr-edge score``."""
 
-import contextlib
-import signal
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxr_edge import options
+from cxr_edge import exit_codes, options
 from cxr_edge.terminal import printable, progress_bar, say
 
 if TYPE_CHECKING:
     from cxr_edge.prediction_log import PredictionLog
     from cxr_edge.scoring.worker import Report
-
-# Some films failed, the others were scored.
-EXIT_SOME_FAILED = 3
-EXIT_ALL_FAILED = 1
 
 
 @dataclass(slots=True)
@@ -88,6 +81,7 @@ def score(
     from contextlib import ExitStack, closing
 
     from cxr_edge.bundles import load_bundle, notice_of
+    from cxr_edge.interruption import first_signal
     from cxr_edge.prediction_log import PredictionLog
     from cxr_edge.scoring.backlog import Backlog
     from cxr_edge.scoring.cluster import check, cluster
@@ -103,7 +97,7 @@ def score(
     if address is not None:
         check(address)
     tally = _Tally()
-    with _stoppable(), ExitStack() as opened:
+    with first_signal(_stop), ExitStack() as opened:
         shown = opened.enter_context(results.in_use())
         backlog = opened.enter_context(Backlog.opened())
         backlog.pass_over(results.written(loaded.digest))
@@ -146,8 +140,8 @@ def score(
             "Ray's logs say; a second run tries them again"
         )
     if lost or tally.failed:
-        scored = tally.answered or tally.rejected
-        raise typer.Exit(EXIT_SOME_FAILED if scored else EXIT_ALL_FAILED)
+        scored = tally.answered + tally.rejected
+        raise typer.Exit(exit_codes.of_failures(others_done=scored > 0))
 
 
 def _counted(
@@ -161,27 +155,7 @@ def _counted(
         yield from (None for _ in range(report.films))
 
 
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Within, Ctrl-C and SIGTERM end the command: a batch under way is scored by the next run.
-
-    A signal that was ignored, as a shell's background jobs ignore Ctrl-C, stays so.
-    """
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    before = {n: handler for n, handler in handlers.items() if handler != signal.SIG_IGN}
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        restore()
-        say("cxr-edge: stopped; what is written stays, and the same command goes on from there")
-        sys.exit(128 + number)
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        restore()
+def _stop(number: int) -> None:
+    """End the command: a batch under way is scored by the next run."""
+    say("cxr-edge: stopped; what is written stays, and the same command goes on from there")
+    sys.exit(exit_codes.of_signal(number))

@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cxr_edge import exit_codes
 from cxr_edge.serving.app import PATHS
 from cxr_edge.serving.connections import Connection
 from cxr_edge.serving.middleware import HttpMiddleware
@@ -98,7 +99,7 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Finish what was taken; when told so again, end without."""
         if self.should_exit:
-            os._exit(128 + sig)  # a worker's thread would be waited for otherwise
+            os._exit(exit_codes.of_signal(sig))  # a worker's thread would be waited for otherwise
         self.should_exit = True
 
 
