@@ -10,6 +10,7 @@
     answer_log.py   a row a film in a log, which never keeps a client waiting long
     model_card.py   the model card as a page
     openapi.py      the description of the API
+    classifying.py  a request with films, from taking it on to an answer that was taken
     app.py          the routes
     middleware.py   what the layers around the routes share: the next two and the log
     security.py     token, headers, requests from other sites

@@ -1,5 +1,6 @@
 """The application in this process."""
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -33,3 +34,24 @@ def serve(shipped: Bundle) -> Iterator[Callable[..., TestClient]]:
     yield make
     for client in clients:
         client.__exit__(None, None, None)
+
+
+class Held(Classifier):
+    """A classifier that waits until it is let go."""
+
+    def __init__(self, bundle: Bundle, let_go: threading.Event, begun: threading.Semaphore) -> None:
+        super().__init__(bundle)
+        self._let_go, self._begun = let_go, begun
+
+    def classify(self, *arguments: Any, **options: Any) -> Any:
+        self._begun.release()
+        assert self._let_go.wait(30)
+        return super().classify(*arguments, **options)
+
+
+@pytest.fixture
+def held(shipped: Bundle) -> Iterator[Any]:
+    """How to make such classifiers, what lets them go, and what counts those that wait."""
+    let_go, begun = threading.Event(), threading.Semaphore(0)
+    yield (lambda: Held(shipped, let_go, begun)), let_go, begun
+    let_go.set()

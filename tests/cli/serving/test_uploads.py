@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from cxr_edge.serving import app, uploads
+from cxr_edge.serving import app, classifying, uploads
 from cxr_edge.serving.uploads import shown_name
 from serving import PHANTOM
 
@@ -49,7 +49,7 @@ def test_damaged_form_is_refused(serve: Serve, content_type: str, body: bytes) -
 
 
 def test_too_many_films_are_refused(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "MOST_FILMS", 2)
+    monkeypatch.setattr(classifying, "MOST_FILMS", 2)
     files = [("film", (f"{number}.jpeg", b"x")) for number in range(3)]
     assert kind(serve().post("/v1/classify", files=files)) == (400, "InvalidForm")
 

@@ -1,0 +1,138 @@
+"""``POST /v1/classify``: from a request that is taken on to an answer that the client has taken."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from cxr_edge.serving.admission import Admission
+from cxr_edge.serving.answer_log import AnswerLog
+from cxr_edge.serving.answers import Wish, answer
+from cxr_edge.serving.refusals import Refusal
+from cxr_edge.serving.uploads import MOST_FILMS, read_films
+from cxr_edge.serving.workers import Workers
+
+# An answer that fits into what uvicorn sends without waiting for the client.
+_LARGE = 50_000
+_YES, _NO = ("1", "true"), ("0", "false")
+
+
+class Classify:
+    """``POST /v1/classify``: one film or several, until the client has taken the answer."""
+
+    def __init__(
+        self,
+        workers: Workers,
+        admission: Admission,
+        most_seconds: float,
+        log: AnswerLog | None = None,
+    ) -> None:
+        """Classify with workers, as far as there is room."""
+        self._workers, self._admission, self._most_seconds = workers, admission, most_seconds
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take the request on, or refuse it."""
+        request = Request(scope, receive)
+        wish = _wish(request)
+        room = self._admission.enter()
+        work: Future[dict[str, Any]] | None = None
+        begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            if len(message.get("body", b"")) > _LARGE:
+                # uvicorn waits for the client before a message, not after: so one more follows.
+                await send({**message, "more_body": True})
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
+            await send(message)
+
+        try:
+            async with asyncio.timeout(self._most_seconds):
+                results = []
+                # A picture is larger than its film.
+                most = 1 if wish.picture else MOST_FILMS
+                # One after the other: the films of a request wait like those of others.
+                async for film in read_films(request, room, most=most):
+                    work = self._workers.submit(
+                        partial(answer, film=film, wish=wish, log=self._log)
+                    )
+                    results.append(await _unless_gone(work, receive))
+                    room.hold(len(results[-1].get("picture", "")))
+                failed = all("error" in result for result in results)
+                response = JSONResponse({"results": results}, 422 if failed else 200)
+                # Room is held until the answer is taken: one that nobody takes fills memory too.
+                await response(scope, receive, send_noting)
+        except TimeoutError:
+            if begun:
+                return  # the connection ends with an answer that is not whole
+            raise Refusal(
+                504,
+                "TooSlow",
+                f"the request took more than {self._most_seconds:.0f} s; send fewer or smaller "
+                "films",
+            ) from None
+        finally:
+            _when_done(work, room.leave)
+
+
+async def _unless_gone(work: Future[dict[str, Any]], receive: Receive) -> dict[str, Any]:
+    """What a worker answers, unless the client goes away before.
+
+    Raises:
+        Refusal: it did; nobody will read it.
+    """
+    answered = asyncio.ensure_future(asyncio.wrap_future(work))
+    gone = asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait({answered, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if answered.done():
+            result: dict[str, Any] = answered.result()
+            return result
+        raise Refusal(400, "Disconnected", "the client went away")
+    finally:
+        for task in (answered, gone):
+            task.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _when_done(work: Future[Any] | None, leave: Callable[[], None]) -> None:
+    """Leave when no worker is at a film of the request: work that runs cannot be undone."""
+    if work is None or work.done():
+        leave()
+        return
+    loop = asyncio.get_running_loop()
+
+    def leave_soon(_: Future[Any]) -> None:
+        with suppress(RuntimeError):  # the server has ended
+            loop.call_soon_threadsafe(leave)
+
+    work.add_done_callback(leave_soon)
+
+
+def _wish(request: Request) -> Wish:
+    """What the query asks for.
+
+    Raises:
+        Refusal: an unknown name or value.
+    """
+    names = {"force": "force", "map": "activation_map", "picture": "picture"}
+    found: dict[str, bool] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in names or value not in (*_YES, *_NO):
+            raise Refusal(
+                400, "InvalidQuery", f"the query may have {', '.join(names)}, each true or false"
+            )
+        found[names[name]] = value in _YES
+    return Wish(**found)
