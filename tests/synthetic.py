@@ -1,5 +1,6 @@
 """Images and data sets drawn for tests; nothing here looks like a chest."""
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,13 @@ def noisy_gradient(size: tuple[int, int], seed: int) -> NDArray[np.uint8]:
     ramp = np.linspace(0, 200, width)[np.newaxis, :].repeat(height, axis=0)
     noise = np.random.default_rng(seed).integers(0, 55, size=(height, width))
     return (ramp + noise).astype(np.uint8)
+
+
+def encoded(image: Image.Image, format_: str, **options: object) -> bytes:
+    """The bytes of an image's file."""
+    buffer = io.BytesIO()
+    image.save(buffer, format_, **options)
+    return buffer.getvalue()
 
 
 def draw_dataset(folder: Path, *, patients: int, test_patients: int = 0) -> Path:

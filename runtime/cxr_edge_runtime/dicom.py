@@ -11,13 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.errors import (
-    ImageError,
-    ImageTooLarge,
-    UnreadableImage,
-    UnsupportedImage,
-)
-from cxr_edge_runtime.limits import MeteredBytes, alone, check_size
+from cxr_edge_runtime.errors import ImageError, UnreadableImage, UnsupportedImage
+from cxr_edge_runtime.limits import MeteredBytes, alone, check_size, too_large_for_memory
 
 # Where the standard puts its four letters (PS3.10, section 7.1).
 _MAGIC_AT, _MAGIC = 128, b"DICM"
@@ -96,9 +91,7 @@ def decode_dicom(content: bytes, *, name: str) -> DicomFilm:
         except ImageError:
             raise
         except MemoryError:
-            raise ImageTooLarge(
-                f"{name}: not enough memory on this device to decode it; export a smaller copy"
-            ) from None
+            raise too_large_for_memory(name) from None
         except Exception as error:  # whatever pydicom raises, its text may hold the file's values
             raise UnreadableImage(f"{name}: damaged DICOM file ({type(error).__name__})") from None
 

@@ -101,6 +101,13 @@ def check_size(size: tuple[int, int], name: str, *, max_pixels: int = MAX_PIXELS
         raise ImageTooSmall(f"{name}: {width}x{height} pixels, each side needs at least {MIN_SIDE}")
 
 
+def too_large_for_memory(name: str) -> ImageTooLarge:
+    """The error of an image within all limits that this device has no memory for."""
+    return ImageTooLarge(
+        f"{name}: not enough memory on this device to decode it; export a smaller copy"
+    )
+
+
 @contextlib.contextmanager
 def alone(*, pixels: int = 0, n_bytes: int = 0) -> Iterator[None]:
     """Wait until no other thread is at a large image, if this one is.

@@ -23,7 +23,8 @@ from cxr_edge_runtime.errors import (
     ImageTooLarge,
     UnsupportedImage,
 )
-from cxr_edge_runtime.images import decode_grey, inspect
+from cxr_edge_runtime.images import decode_grey
+from cxr_edge_runtime.inspection import inspect
 from dicom_files import RAMP, jpeg, written
 from synthetic import noisy_gradient
 

@@ -1,4 +1,3 @@
-import io
 import threading
 from pathlib import Path
 
@@ -14,15 +13,10 @@ from cxr_edge_runtime.errors import (
     UnreadableImage,
     UnsupportedImage,
 )
-from cxr_edge_runtime.images import decode_grey, inspect, read_grey
+from cxr_edge_runtime.images import decode_grey, read_grey
+from cxr_edge_runtime.inspection import inspect
 from cxr_edge_runtime.limits import LARGE_PIXELS, MAX_PIXELS, MeteredBytes, alone, check_size
-from synthetic import noisy_gradient
-
-
-def encoded(image: Image.Image, format_: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, format_, **options)
-    return file.getvalue()
+from synthetic import encoded, noisy_gradient
 
 
 @pytest.mark.parametrize("format_", ["PNG", "JPEG", "BMP"])
