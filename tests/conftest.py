@@ -83,14 +83,14 @@ def tiny_road(tmp_path_factory: pytest.TempPathFactory) -> TinyRoad:
     from cxr_edge_train.dataset.splits import assign_splits
     from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe
     from cxr_edge_train.training import train_run
-    from tiny_model import tiny_backbone
+    from tiny_model import TINY
 
     root = tmp_path_factory.mktemp("road")
     metadata, splits = root / "clean_metadata.csv", root / "splits.csv"
     clean(draw_dataset(root / "data", patients=300, test_patients=10), metadata)
     write_splits(splits, assign_splits(read_metadata(metadata), seed=0))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(architectures, "ARCHITECTURES", {"tiny": tiny_backbone})
+        patch.setattr(architectures, "ARCHITECTURES", {"tiny": TINY})
         train_run(
             read_splits(splits, read_metadata(metadata)),
             architecture="tiny",

@@ -2,16 +2,16 @@
 
 import keras
 
+from cxr_edge_train.architectures.backbone import BACKBONE, Architecture
 from cxr_edge_train.architectures.head import attach_head
 from cxr_edge_train.architectures.input_layers import scaled_to_unit
-from cxr_edge_train.architectures.pretrained import BACKBONE
 from cxr_edge_train.recipe import Model
 
 
 def tiny_backbone(
     image: keras.KerasTensor, settings: Model, weights: str | None
 ) -> keras.KerasTensor:
-    """Two convolutions; an architecture for the registry."""
+    """Two convolutions."""
     rgb = scaled_to_unit(image)
     entry = keras.Input(rgb.shape[1:])
     features = entry
@@ -23,6 +23,9 @@ def tiny_backbone(
         features = keras.layers.ReLU(6.0)(features)
     backbone: keras.KerasTensor = keras.Model(entry, features, name=BACKBONE)(rgb)
     return backbone
+
+
+TINY = Architecture(tiny_backbone, has_width=True, pretrained=True)
 
 
 def tiny_model(size: int = 32, seed: int = 0) -> keras.Model:

@@ -31,7 +31,7 @@ def random_model(architecture: str) -> keras.Model:
     keras.utils.set_random_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        alpha = 0.35 if architecture in ("mobilenet", "mobilenetv2", "pure_cnn") else 1.0
+        alpha = 0.35 if ARCHITECTURES[architecture].has_width else 1.0
         return build(architecture, Model(image_size=SIDE, alpha=alpha), weights=None)
 
 

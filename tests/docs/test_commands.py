@@ -59,7 +59,10 @@ PLACEHOLDERS = {
 }
 
 # The five architectures' names, all a network that is fitted in a second.
-TINY = dict.fromkeys(architectures.ARCHITECTURES, tiny_backbone)
+TINY = {
+    name: replace(known, backbone=tiny_backbone)
+    for name, known in architectures.ARCHITECTURES.items()
+}
 FILMS = ("film.jpeg", "other.png", "a.jpeg", "b.jpeg")
 FOLDERS = ("films", "folder", "archive", "not-films")
 OUTPUTS = ("-o", "--output")

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,9 @@ from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train import architectures, comparison_plan
 from cxr_edge_train.comparison_plan import Task, plan
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits
-from tiny_model import tiny_backbone
+from tiny_model import TINY
 
-TWO = {"tiny": tiny_backbone, "pure_cnn": tiny_backbone}
+TWO = {"tiny": TINY, "pure_cnn": replace(TINY, pretrained=False)}
 
 
 @pytest.fixture(autouse=True)
@@ -29,13 +30,14 @@ def make(road: Any, output: Path, **changes: Any) -> list[Task]:
 
 def test_weights_for_all_others_and_for_one(tiny_road: Any, tmp_path: Path) -> None:
     file = tmp_path / "a=b.h5"
-    made = make(tiny_road, tmp_path, weights=["none"])
+    file.touch()
+    made = make(tiny_road, tmp_path / "out", weights=["none"])
     assert [task.weights for task in made] == [None, None]
-    made = make(tiny_road, tmp_path, weights=[str(file), "pure_cnn=none"])
+    made = make(tiny_road, tmp_path / "out", weights=[str(file), "pure_cnn=none"])
     assert [task.weights for task in made] == [str(file), None]
-    made = make(tiny_road, tmp_path, weights=[f"tiny={file}"])
+    made = make(tiny_road, tmp_path / "out", weights=[f"tiny={file}"])
     assert [task.weights for task in made] == [str(file), None]
-    assert [task.weights for task in make(tiny_road, tmp_path)] == ["imagenet", None]
+    assert [task.weights for task in make(tiny_road, tmp_path / "out")] == ["imagenet", None]
 
 
 def test_recipe_for_one(tiny_road: Any, tmp_path: Path) -> None:

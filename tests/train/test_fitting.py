@@ -8,7 +8,7 @@ import pytest
 
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_train import devices
-from cxr_edge_train.architectures.pretrained import BACKBONE
+from cxr_edge_train.architectures.backbone import BACKBONE
 from cxr_edge_train.fitting import fit, predict_logits
 from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe
 from tiny_model import tiny_model

@@ -14,7 +14,7 @@ from cxr_edge_train.fitting import predict_logits
 from cxr_edge_train.recipe import Fit, Model, Recipe, read_recipe
 from cxr_edge_train.runs import read_dataset, read_run
 from cxr_edge_train.training import train_run
-from tiny_model import tiny_backbone
+from tiny_model import TINY
 
 
 def arguments(road: Any, output: Path) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def test_block_that_is_not_there_is_found_before_anything_is_written(
     weights = tmp_path / "tiny.weights.h5"
     weights.touch()
     changes = {"recipe": recipe, "architecture": "tiny", "weights": str(weights)}
-    monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": tiny_backbone})
+    monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": TINY})
     with pytest.raises(InvalidRequest, match="tiny has no layer of that name"):
         train_run(table, **arguments(tiny_road, tmp_path / "run") | changes)
     assert not (tmp_path / "run").exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_train.architectures import ARCHITECTURES, FROM_SCRATCH, build
+from cxr_edge_train.architectures import ARCHITECTURES, build
 from cxr_edge_train.recipe import Recipe, read_recipe
 from cxr_edge_train.runs import RUN, read_run
 from cxr_edge_train.training import fit_settings, recipe_for
@@ -59,8 +59,9 @@ def plan(
     """
     if len(set(architectures)) < len(architectures):
         raise InvalidRequest("--architectures: a name is given twice")
-    from_scratch = [name for name in architectures if name in FROM_SCRATCH]
-    weights = [*(f"{name}=none" for name in from_scratch), *weights]
+    # What is said for all others is not meant for these.
+    from_scratch = [name for name, known in ARCHITECTURES.items() if not known.pretrained]
+    weights = [*(f"{name}=none" for name in from_scratch if name in architectures), *weights]
     weights_of = _by_name(weights, architectures, option="--weights", default="imagenet")
     _check_output(output)
     recipe_of = _by_name(recipes, architectures, option="--recipe", default="")

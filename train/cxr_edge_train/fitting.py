@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import RunError
-from cxr_edge_train.architectures.pretrained import freeze
+from cxr_edge_train.architectures.backbone import freeze
 from cxr_edge_train.batches import Answers, TrainingBatches, ValidationBatches
 from cxr_edge_train.devices import check_batch, compute_in_float32, has_accelerator
 from cxr_edge_train.keras_files import load_keras

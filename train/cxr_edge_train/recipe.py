@@ -16,7 +16,7 @@ class Model:
 
     Attributes:
         image_size: height and width of the input, pixels.
-        alpha: width multiplier of the MobileNets and of pure_cnn.
+        alpha: width multiplier; 1 where an architecture has no other width.
         dropout: share of the last feature map's channels dropped while training.
     """
 

@@ -15,7 +15,7 @@ from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files import replacing, write_text
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.architectures import build
-from cxr_edge_train.architectures.pretrained import freeze
+from cxr_edge_train.architectures.backbone import freeze
 from cxr_edge_train.dataset.metadata import dataset_digest
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.dataset.pixels import load_pixels

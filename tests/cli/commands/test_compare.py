@@ -9,13 +9,13 @@ import pytest
 
 from cxr_edge_runtime.manifest import NOTICE
 from cxr_edge_train import architectures, comparison_plan
-from tiny_model import tiny_backbone
+from tiny_model import TINY
 
 
 @pytest.fixture
 def two_architectures(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (architectures, comparison_plan):
-        monkeypatch.setattr(module, "ARCHITECTURES", {"tiny": tiny_backbone, "twin": tiny_backbone})
+        monkeypatch.setattr(module, "ARCHITECTURES", {"tiny": TINY, "twin": TINY})
 
 
 @pytest.fixture

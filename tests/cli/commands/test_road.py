@@ -13,7 +13,7 @@ from cxr_edge_runtime.manifest import NOTICE
 from cxr_edge_train import architectures
 from cxr_edge_train.comparison import read_candidate
 from synthetic import draw_dataset
-from tiny_model import tiny_backbone
+from tiny_model import TINY
 
 
 def test_split_prints_the_counts_and_writes_the_same_bytes_again(
@@ -57,7 +57,7 @@ def test_unknown_architecture_is_wrong_usage(cxr_edge: Any, tiny_road: Any, tmp_
 def test_train_convert_evaluate_classify(
     cxr_edge: Any, tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": tiny_backbone})
+    monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": TINY})
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("[model]\nimage_size = 32\n[fit]\nbatch_size = 50\nepochs = 2\n")
     run = tmp_path / "run"
@@ -97,7 +97,7 @@ def test_train_convert_evaluate_classify(
 def test_student_is_trained_and_goes_on_where_its_teacher_was_killed(
     cxr_edge: Any, tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": tiny_backbone})
+    monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": TINY})
     recipe, run = tmp_path / "recipe.toml", tmp_path / "run"
     recipe.write_text(
         "[model]\nimage_size = 32\n[fit]\nbatch_size = 50\nepochs = 2\nteachers = 1\n"
@@ -250,7 +250,7 @@ def test_evaluation_is_not_written_over_a_file(
 def test_images_elsewhere_are_found_with_root(
     cxr_edge: Any, tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": tiny_backbone})
+    monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": TINY})
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
         "[model]\nimage_size = 32\n[fit]\nbatch_size = 100\nhead_epochs = 0\nepochs = 1\n"

@@ -1,36 +1,36 @@
-"""The architectures by name; adding one touches its own file and the list here."""
+"""The architectures by name; one from ``keras.applications`` is an entry in the list here."""
 
-from collections.abc import Callable
 from types import MappingProxyType
 
 import keras
 
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_train.architectures.densenet121 import densenet121_backbone
+from cxr_edge_train.architectures.backbone import Architecture
 from cxr_edge_train.architectures.head import attach_head
-from cxr_edge_train.architectures.mobilenet import mobilenet_backbone
-from cxr_edge_train.architectures.mobilenetv2 import mobilenetv2_backbone
+from cxr_edge_train.architectures.input_layers import (
+    centred_bgr,
+    scaled_to_unit,
+    standardised_rgb,
+)
+from cxr_edge_train.architectures.pretrained import from_keras, loading_weights
 from cxr_edge_train.architectures.pure_cnn import pure_cnn_backbone
-from cxr_edge_train.architectures.vgg16 import vgg16_backbone
 from cxr_edge_train.recipe import Model
 
-# (grey input [N, H, W, 1], settings, weights: "imagenet", None or a file) -> last feature map
-Backbone = Callable[[keras.KerasTensor, Model, str | None], keras.KerasTensor]
-
-ARCHITECTURES: MappingProxyType[str, Backbone] = MappingProxyType(
+ARCHITECTURES: MappingProxyType[str, Architecture] = MappingProxyType(
     {
-        "pure_cnn": pure_cnn_backbone,
-        "mobilenet": mobilenet_backbone,
-        "mobilenetv2": mobilenetv2_backbone,
-        "vgg16": vgg16_backbone,
-        "densenet121": densenet121_backbone,
+        "pure_cnn": Architecture(pure_cnn_backbone, has_width=True, pretrained=False),
+        # Howard et al. 2017
+        "mobilenet": from_keras(keras.applications.MobileNet, scaled_to_unit, has_width=True),
+        # Sandler et al. 2018
+        "mobilenetv2": from_keras(keras.applications.MobileNetV2, scaled_to_unit, has_width=True),
+        # Simonyan and Zisserman 2015
+        "vgg16": from_keras(keras.applications.VGG16, centred_bgr, has_width=False),
+        # Huang et al. 2017
+        "densenet121": from_keras(
+            keras.applications.DenseNet121, standardised_rgb, has_width=False
+        ),
     }
 )
-
-# These have one width; asking for another would be passed over in silence.
-_ONE_WIDTH = ("vgg16", "densenet121")
-# These have no pretrained weights; what `compare` is told for all others is not meant for them.
-FROM_SCRATCH = ("pure_cnn",)
 
 
 def build(architecture: str, settings: Model, *, weights: str | None) -> keras.Model:
@@ -52,9 +52,13 @@ def build(architecture: str, settings: Model, *, weights: str | None) -> keras.M
     if architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise InvalidRequest(f"unknown architecture {architecture!r}; known are {known}")
-    if architecture in _ONE_WIDTH and settings.alpha != 1:
+    chosen = ARCHITECTURES[architecture]
+    if not chosen.has_width and settings.alpha != 1:
         raise InvalidRequest(f"{architecture} has no width multiplier; leave alpha at 1.0")
+    if not chosen.pretrained and weights is not None:
+        raise InvalidRequest(f"{architecture} is trained from scratch: give --weights none")
     image = keras.Input((settings.image_size, settings.image_size, 1), name="image")
-    features = ARCHITECTURES[architecture](image, settings, weights)
+    with loading_weights(architecture, weights):
+        features = chosen.backbone(image, settings, weights)
     outputs = attach_head(features, dropout=settings.dropout)
     return keras.Model({"image": image}, outputs, name=architecture)

@@ -1,60 +1,51 @@
-"""What backbones from ``keras.applications`` share: names, freezing, and weights that fail."""
+"""Networks of ``keras.applications`` as architectures, and weights that cannot be had."""
 
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import keras
 
 from cxr_edge_runtime.errors import InvalidRequest
-
-# The layer that is frozen while the head is trained.
-BACKBONE = "backbone"
-
-# keras.applications has 0.99 or 0.999, right for a million ImageNet steps; over the one or two
-# thousand steps of fine-tuning the running statistics would still be ImageNet's.
-BATCH_NORM_MOMENTUM = 0.99
+from cxr_edge_train.architectures.backbone import BACKBONE, BATCH_NORM_MOMENTUM, Architecture
+from cxr_edge_train.recipe import Model
 
 
-def adopt(backbone: keras.Model) -> keras.Model:
-    """Name a backbone and let its batch normalisation follow a short training."""
-    backbone.name = BACKBONE
-    for layer in backbone.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = min(layer.momentum, BATCH_NORM_MOMENTUM)
-    return backbone
-
-
-def freeze(model: keras.Model, *, before: str | None) -> None:
-    """Choose what is trained: the head always, of the backbone what comes at or after a block.
+def from_keras(
+    network: Callable[..., keras.Model],
+    scaling: Callable[[keras.KerasTensor], keras.KerasTensor],
+    *,
+    has_width: bool,
+) -> Architecture:
+    """An architecture of ``keras.applications``.
 
     Args:
-        model: from :func:`cxr_edge_train.architectures.build`.
-        before: layers before the first one whose name begins so are frozen; the empty string
-            frees all of the backbone, None freezes all of it.
-
-    Raises:
-        InvalidRequest: no layer's name begins so.
+        network: for example ``keras.applications.MobileNetV2``.
+        scaling: from grey 0–255 to the three channels its weights were trained with, see
+            :mod:`cxr_edge_train.architectures.input_layers`.
+        has_width: the network takes ``alpha``.
     """
-    backbone = model.get_layer(BACKBONE)
-    names = [layer.name for layer in backbone.layers]
-    if before is None:
-        first = len(names)
-    else:
-        found = [index for index, name in enumerate(names) if name.startswith(before)]
-        if not found:
-            raise InvalidRequest(
-                f"fine_tune_from {before!r}: {model.name} has no layer of that name; "
-                f"it has, for example, {', '.join(names[:: max(1, len(names) // 12)])}"
-            )
-        first = found[0]
-    backbone.trainable = before is not None
-    # Each by itself as well: Keras leaves a layer that was frozen alone as it is.
-    for index, layer in enumerate(backbone.layers):
-        layer.trainable = index >= first
+
+    def backbone(
+        image: keras.KerasTensor, settings: Model, weights: str | None
+    ) -> keras.KerasTensor:
+        width = {"alpha": settings.alpha} if has_width else {}
+        layers = network(
+            input_shape=(settings.image_size, settings.image_size, 3),
+            include_top=False,
+            weights=weights,
+            **width,
+        )
+        layers.name = BACKBONE
+        for layer in layers.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = min(layer.momentum, BATCH_NORM_MOMENTUM)
+        return layers(scaling(image))
+
+    return Architecture(backbone, has_width=has_width, pretrained=True)
 
 
 @contextmanager

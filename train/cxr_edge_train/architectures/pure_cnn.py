@@ -2,9 +2,8 @@
 
 import keras
 
-from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_train.architectures.backbone import BACKBONE, BATCH_NORM_MOMENTUM
 from cxr_edge_train.architectures.input_layers import unit_grey
-from cxr_edge_train.architectures.pretrained import BACKBONE, BATCH_NORM_MOMENTUM
 from cxr_edge_train.recipe import Model
 
 _FILTERS = (32, 64, 128, 256, 256)
@@ -17,13 +16,9 @@ def pure_cnn_backbone(
     """Grey ``[N, H, W, 1]`` 0–255 to the last feature map ``[N, H/32, W/32, C]``.
 
     Five times convolution, batch normalisation, ReLU and pooling; then the hidden dense layer, as
-    a 1x1 convolution so that the class activation map keeps its places, and dropout.
-
-    Raises:
-        InvalidRequest: pretrained weights were asked for; there are none.
+    a 1x1 convolution so that the class activation map keeps its places, and dropout. ``weights`` is
+    None: there are no others.
     """
-    if weights is not None:
-        raise InvalidRequest("pure_cnn is trained from scratch: give --weights none")
     grey = unit_grey(image)
     entry = keras.Input(grey.shape[1:])
     features = entry
