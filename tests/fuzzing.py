@@ -236,16 +236,15 @@ def run(count: int, *, seed: int, shared: Path | None = None) -> dict[int, str]:
 
 
 def _lines(child: "subprocess.Popen[str]") -> Iterator[str]:
-    """What a child prints; it is killed where one input takes too long."""
+    """What a child prints; it is killed where an input takes too long, not where its start does."""
     assert child.stdout is not None
-    while True:
+    watch = threading.Timer(MAX_SECONDS, child.kill)
+    for line in child.stdout:
+        watch.cancel()
         watch = threading.Timer(MAX_SECONDS, child.kill)
         watch.start()
-        line = child.stdout.readline()
-        watch.cancel()
-        if not line:
-            return
         yield line
+    watch.cancel()
 
 
 def main() -> None:
