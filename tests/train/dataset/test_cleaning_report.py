@@ -99,3 +99,11 @@ def test_every_damaged_value_is_met(tmp_path: Path) -> None:
         path.write_text(json.dumps(way))
         with pytest.raises(DatasetError, match=r"r\.json: is (damaged|no cleaning report)"):
             read_cleaning_report(path)
+
+
+def test_number_that_no_double_holds_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    content = REPORT.as_dict()
+    path.write_text(json.dumps(content | {"shortcuts": content["shortcuts"] | {"limit": 10**400}}))
+    with pytest.raises(DatasetError, match=r"r\.json: is damaged \(OverflowError"):
+        read_cleaning_report(path)

@@ -1,10 +1,12 @@
 """``clean_metadata.report.json``: what cleaning found out, for people and for ``cxr-edge eda``."""
 
+import dataclasses
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files import write_text
@@ -12,7 +14,8 @@ from cxr_edge_train.evaluation.intervals import Interval
 
 FORMAT = 1
 
-T = TypeVar("T")
+# Remembered, since a report may list thousands of near-duplicates.
+_hints = functools.cache(get_type_hints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +63,14 @@ class Leaks:
     """What train and test share, in the data as found. ``val`` counts as train, which it joins.
 
     Attributes:
-        verdict: ``leak`` or ``none``.
+        verdict: whether there is any.
         patients: ids of patients on both sides.
         exact: pairs of byte-identical files, the training side first.
         near: pairs of near-duplicates, the training side first.
         words: the verdict in a sentence or two.
     """
 
-    verdict: str
+    verdict: Literal["leak", "none"]
     patients: tuple[str, ...]
     exact: tuple[tuple[str, str], ...]
     near: tuple[tuple[str, str], ...]
@@ -79,14 +82,14 @@ class Shortcuts:
     """How well properties of the file alone, no pixel looked at, tell the label.
 
     Attributes:
-        verdict: ``alarm``, ``none`` or ``not_checked``.
+        verdict: see ``limit``; not checked where there are too few patients.
         limit: alarm where the lower end of an interval is above it.
         auc: of all properties together, ``None`` when not checked.
         by_feature: AUC of each property alone, empty when not checked.
         words: the verdict in a sentence or two.
     """
 
-    verdict: str
+    verdict: Literal["alarm", "none", "not_checked"]
     limit: float
     auc: Interval | None
     by_feature: Mapping[str, Interval]
@@ -95,7 +98,7 @@ class Shortcuts:
 
 @dataclass(frozen=True, slots=True)
 class CleaningReport:
-    """All of it.
+    """All of it. The file is read by the annotations: a field more needs no other code.
 
     Attributes:
         flow: by split, then label.
@@ -142,77 +145,39 @@ def read_cleaning_report(path: Path) -> CleaningReport:
             f"{path}: is no cleaning report of format {FORMAT}; make it with cxr-edge clean"
         )
     try:
-        return CleaningReport(
-            tuple(_flow_row(row) for row in _is(content["flow"], list)),
-            tuple(_near_duplicate(pair) for pair in _is(content["near_duplicates"], list)),
-            _leaks(content["leaks"]),
-            _shortcuts(content["shortcuts"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        report: CleaningReport = _read(CleaningReport, content)
+        return report
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DatasetError(
             f"{path}: is damaged ({type(error).__name__}: {error}); make it with cxr-edge clean"
         ) from error
 
 
-def _is(value: object, kind: type[T]) -> T:
-    # JSON has one kind of number; Python's bool would pass for an int.
+def _read(expected: Any, value: Any) -> Any:
+    """``value`` of the JSON as the type that is annotated, recursively."""
+    origin, arguments = get_origin(expected), get_args(expected)
+    if isinstance(expected, type) and dataclasses.is_dataclass(expected):
+        values, hints = _is(dict, value), _hints(expected)
+        return expected(**{name: _read(hint, values[name]) for name, hint in hints.items()})
+    if type(None) in arguments:
+        return None if value is None else _read(arguments[0], value)
+    if origin is Literal:
+        if value not in arguments:
+            raise ValueError(f"{value!r} is none of {', '.join(arguments)}")
+        return value
+    if origin is tuple:
+        items = _is(list, value)
+        kinds = arguments[:1] * len(items) if arguments[-1] is ... else arguments
+        return tuple(_read(kind, item) for kind, item in zip(kinds, items, strict=True))
+    if origin is Mapping:
+        return {name: _read(arguments[1], item) for name, item in _is(dict, value).items()}
+    return _is(expected, value)
+
+
+def _is(kind: type, value: Any) -> Any:
+    # JSON has one kind of number. Python's bool would pass for an int.
     if kind is float and type(value) is int:
-        return kind(value)  # type: ignore[call-arg]
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        return float(value)
+    if type(value) is not kind:
         raise TypeError(f"{value!r} is no {kind.__name__}")
     return value
-
-
-def _one_of(value: object, *known: str) -> str:
-    if value not in known:
-        raise ValueError(f"{value!r} is none of {', '.join(known)}")
-    return str(value)
-
-
-def _flow_row(row: dict[str, Any]) -> FlowRow:
-    counts = (_is(row[name], int) for name in ("found", "readable", "unique", "kept"))
-    return FlowRow(_is(row["split"], str), _is(row["label"], str), *counts)
-
-
-def _near_duplicate(pair: dict[str, Any]) -> NearDuplicate:
-    return NearDuplicate(
-        _is(pair["first"], str),
-        _is(pair["second"], str),
-        _is(pair["correlation"], float),
-        _is(pair["across_splits"], bool),
-        _is(pair["across_labels"], bool),
-    )
-
-
-def _pair(pair: object) -> tuple[str, str]:
-    first, second = _is(pair, list)
-    return _is(first, str), _is(second, str)
-
-
-def _leaks(leaks: dict[str, Any]) -> Leaks:
-    return Leaks(
-        _one_of(leaks["verdict"], "leak", "none"),
-        tuple(_is(patient, str) for patient in _is(leaks["patients"], list)),
-        tuple(map(_pair, _is(leaks["exact"], list))),
-        tuple(map(_pair, _is(leaks["near"], list))),
-        _is(leaks["words"], str),
-    )
-
-
-def _interval(interval: dict[str, Any]) -> Interval:
-    value, low, high = (_is(interval[name], float) for name in ("value", "low", "high"))
-    return Interval(value, low, high, _is(interval["n"], int))
-
-
-def _shortcuts(shortcuts: dict[str, Any]) -> Shortcuts:
-    auc = shortcuts["auc"]
-    return Shortcuts(
-        _one_of(shortcuts["verdict"], "alarm", "none", "not_checked"),
-        _is(shortcuts["limit"], float),
-        None if auc is None else _interval(auc),
-        {
-            name: _interval(interval)
-            for name, interval in _is(shortcuts["by_feature"], dict).items()
-        },
-        _is(shortcuts["words"], str),
-    )

@@ -1,6 +1,7 @@
 """Does test hold what training has seen? The verdict on the data as found."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from cxr_edge_train.dataset.cleaning_report import Leaks, NearDuplicate
 from cxr_edge_train.dataset.inventory import Inventory
@@ -31,7 +32,7 @@ def find_leaks(inventory: Inventory, near_duplicates: Sequence[NearDuplicate]) -
     exact = tuple((train, test) for train, test in inventory.connection.execute(_EXACT))
     # The first of a pair was found first, and test is walked last.
     near = tuple((pair.first, pair.second) for pair in near_duplicates if pair.across_splits)
-    verdict = "leak" if patients or exact or near else "none"
+    verdict: Literal["leak", "none"] = "leak" if patients or exact or near else "none"
     return Leaks(verdict, patients, exact, near, _in_words(inventory, patients, exact, near))
 
 

@@ -1,5 +1,7 @@
 """Can the label be told without looking at the picture? Then a network may learn to do the same."""
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -67,7 +69,7 @@ def check_shortcuts(inventory: Inventory) -> Shortcuts:
         name: _auc(features[[name]].to_numpy(), positive, patients, folds) for name in FEATURES
     }
     telling = [name for name, interval in by_feature.items() if interval.low > LIMIT]
-    verdict = "alarm" if telling or auc.low > LIMIT else "none"
+    verdict: Literal["alarm", "none"] = "alarm" if telling or auc.low > LIMIT else "none"
     return Shortcuts(verdict, LIMIT, auc, by_feature, _in_words(auc, telling, verdict))
 
 

@@ -38,14 +38,11 @@ def cleaning_sections(
         DatasetError: the report is damaged.
     """
     file = report_path(metadata)
-    titles = ("Cleaning", "Leaks", "Shortcuts")
-    if not file.is_file():
-        words = f"{file.name} is not here; run cxr-edge clean again."
-        return [Section(title, [words]) for title in titles]
-    report = read_cleaning_report(file)
-    if not _belongs(report, table):
-        words = f"{file.name} counts other images than the metadata; run cxr-edge clean again."
-        return [Section(title, [words]) for title in titles]
+    report = read_cleaning_report(file) if file.is_file() else None
+    if report is None or not _belongs(report, table):
+        trouble = "is not here" if report is None else "counts other images than the metadata"
+        words = f"{file.name} {trouble}; run cxr-edge clean again."
+        return [Section(title, [words]) for title in ("Cleaning", "Leaks", "Shortcuts")]
     return [
         _flow(report),
         _leaks(report.leaks),
