@@ -1,10 +1,13 @@
 """What a person sees: messages and bars on standard error, figures on standard output."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
+
+if TYPE_CHECKING:
+    from cxr_edge_train.progress import Progress
 
 T = TypeVar("T")
 
@@ -33,7 +36,7 @@ def print_figures(split: str, figures: Mapping[str, Mapping[str, float]], notice
     typer.echo(notice)
 
 
-def progress_bar(label: str) -> Callable[[Iterable[T], int], Iterator[T]]:
+def progress_bar(label: str) -> "Progress":
     """A function that passes items through and draws a bar on a terminal, nothing elsewhere."""
 
     def watch(items: Iterable[T], total: int) -> Iterator[T]:

@@ -25,11 +25,10 @@ def pack(
     The same bundle and key give the same bytes. Without --sign it keeps the signature of a
     bundle that was signed before.
     """
-    import hashlib
-
     from cxr_edge.bundles import load_bundle
     from cxr_edge.full_disk import full_disk_told
     from cxr_edge_runtime.archive import ARCHIVE_SUFFIX, is_archive, write_archive
+    from cxr_edge_runtime.digests import file_sha256
     from cxr_edge_runtime.files import replacing
 
     if not output.name.endswith(ARCHIVE_SUFFIX):
@@ -55,8 +54,7 @@ def pack(
         temporary.open("wb") as file,
     ):
         write_archive(file, loaded, signature=signature)
-    with output.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = file_sha256(output)
     typer.echo(f"packed     {loaded.manifest.name} {loaded.manifest.version}")
     typer.echo(f"digest     {loaded.digest}")
     typer.echo(f"signed     {signed}")

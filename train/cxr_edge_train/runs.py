@@ -12,7 +12,6 @@
     └── figures/          learning curves, and what evaluation draws, of the validation images
 """
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxr_edge_runtime.digests import file_sha256
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import replacing, write_text
 from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
@@ -168,5 +168,4 @@ def read_history(folder: Path) -> pd.DataFrame:
 
 def model_sha256(folder: Path) -> str:
     """SHA-256 of the run's ``model.keras``, by which the test log knows it."""
-    with (folder / "model.keras").open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(folder / "model.keras")

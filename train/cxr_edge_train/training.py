@@ -1,9 +1,8 @@
 """One training run from tables to a finished folder."""
 
-import hashlib
 import importlib.metadata
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import keras
 import pandas as pd
 
+from cxr_edge_runtime.digests import file_sha256
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files import replacing, write_text
 from cxr_edge_runtime.preprocess import PreprocessSpec
@@ -32,6 +32,7 @@ from cxr_edge_train.evaluation.run_subject import activation_maps
 from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
 from cxr_edge_train.fitting import predict_logits
 from cxr_edge_train.look_balance import table_weights, threshold_rule
+from cxr_edge_train.progress import Progress, unseen
 from cxr_edge_train.recipe import Recipe, recipe_as_toml
 from cxr_edge_train.runs import Run, read_run, write_run, write_table
 from cxr_edge_train.unfinished import FitSettings, claimed
@@ -77,7 +78,7 @@ def train_run(
     cache_dir: Path,
     min_sensitivity: float = MIN_SENSITIVITY,
     callbacks: Callbacks = lambda number: (),
-    progress: Callable[[Iterable[str], int], Iterable[str]] = lambda items, total: items,
+    progress: Progress = unseen,
 ) -> Run:
     """Fit a model and choose temperature and operating point on validation.
 
@@ -152,7 +153,7 @@ def _train(
     cache_dir: Path,
     min_sensitivity: float,
     callbacks: Callbacks,
-    progress: Callable[[Iterable[str], int], Iterable[str]],
+    progress: Progress,
 ) -> Run:
     write_text(output / "recipe.toml", settings.recipe)
     write_table(output / "dataset.csv", table)
@@ -242,8 +243,7 @@ def _weights_name(weights: str | None) -> str:
 def _weights_sha256(weights: str | None) -> str:
     if weights is None or not Path(weights).is_file():
         return ""
-    with Path(weights).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(Path(weights))
 
 
 def _versions() -> dict[str, str]:

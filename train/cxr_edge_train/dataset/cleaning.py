@@ -1,7 +1,6 @@
 """From a folder of images to ``clean_metadata.csv`` and the files beside it."""
 
 import re
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +16,9 @@ from cxr_edge_train.dataset.leaks import find_leaks
 from cxr_edge_train.dataset.metadata import left_out_path, write_left_out, write_metadata
 from cxr_edge_train.dataset.near_duplicates import find_near_duplicates
 from cxr_edge_train.dataset.scan_index import ScanIndex
-from cxr_edge_train.dataset.scanning import FOLDERS, LABELS, ScannedFile, find_files, scan
+from cxr_edge_train.dataset.scanning import FOLDERS, LABELS, find_files, scan
 from cxr_edge_train.dataset.shortcuts import check_shortcuts
-
-Files = Iterable[ScannedFile]
-Blocks = Iterable[tuple[slice, slice]]
+from cxr_edge_train.progress import Progress, unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +46,8 @@ def clean(
     *,
     pattern: re.Pattern[str] | None = None,
     cache_dir: Path | None = None,
-    progress: Callable[[Files, int], Files] = lambda items, total: items,
-    comparing: Callable[[Blocks, int], Blocks] = lambda items, total: items,
+    progress: Progress = unseen,
+    comparing: Progress = unseen,
 ) -> CleanResult:
     """Scan a data set, drop what cannot be used and write three files; images are never touched.
 
@@ -114,7 +111,7 @@ def take_inventory(
     relative_to: Path,
     pattern: re.Pattern[str] | None = None,
     cache_dir: Path | None = None,
-    progress: Callable[[Files, int], Files] = lambda items, total: items,
+    progress: Progress = unseen,
 ) -> str:
     """Scan a data set into an inventory and mark exact duplicates; see :func:`clean`.
 

@@ -22,7 +22,7 @@ A crop or a shift by 3 pixels or more is found in part only, and a mirrored or t
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from cxr_edge_train.dataset.cleaning_report import NearDuplicate
 from cxr_edge_train.dataset.inventory import Inventory
 from cxr_edge_train.dataset.reading import THUMBNAIL_SIDE
+from cxr_edge_train.progress import Progress, unseen
 
 # Both limits lie in the gaps of the table above.
 MAX_BITS = 32
@@ -56,9 +57,7 @@ class _Pair:
 def find_near_duplicates(
     inventory: Inventory,
     *,
-    progress: Callable[
-        [Iterable[tuple[slice, slice]], int], Iterable[tuple[slice, slice]]
-    ] = lambda items, total: items,
+    progress: Progress = unseen,
 ) -> tuple[NearDuplicate, ...]:
     """Compare all different images of an inventory with each other.
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from cxr_edge_runtime.errors import DatasetError, ImageNotFound
 from cxr_edge_runtime.files import remove_temporaries, replacing
 from cxr_edge_runtime.images import decode_grey, read_bytes
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
+from cxr_edge_train.progress import Progress, unseen
 
 # A process that still decodes has written to its file more recently.
 _ABANDONED_S = 3600.0
@@ -50,7 +50,7 @@ def load_pixels(
     *,
     root: Path,
     cache_dir: Path,
-    progress: Callable[[Iterable[str], int], Iterable[str]] = lambda items, total: items,
+    progress: Progress = unseen,
 ) -> NDArray[np.uint8]:
     """Preprocessed pixels of each row, from the cache or made now.
 

@@ -1,6 +1,5 @@
 """Mean grey-level histogram of each label."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.dataset.pixels import read_unchanged
 from cxr_edge_train.dataset.scanning import LABELS
 from cxr_edge_train.eda.separation import separation_in_words
+from cxr_edge_train.progress import Progress, unseen
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, new_figure, save_figure
 from cxr_edge_train.reporting.page import Picture, Section, Table
 
@@ -43,7 +43,7 @@ def read_intensities(
     *,
     per_label: int,
     root: Path,
-    progress: Callable[[Iterable[str], int], Iterable[str]] = lambda items, total: items,
+    progress: Progress = unseen,
 ) -> Intensities:
     """Count the greys of the first images of each label, at full resolution.
 

@@ -1,6 +1,5 @@
 """``predictions.csv``: what a model says about each image of a split."""
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,7 @@ from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 from cxr_edge_train.dataset.pixels import read_unchanged
 from cxr_edge_train.evaluation.subject import Subject
 from cxr_edge_train.evaluation.temperature import probabilities
-
-Progress = Callable[[Iterable[str], int], Iterable[str]]
+from cxr_edge_train.progress import Progress, unseen
 
 
 def predict(
@@ -21,7 +19,7 @@ def predict(
     table: pd.DataFrame,
     *,
     root: Path,
-    progress: Progress = lambda items, total: items,
+    progress: Progress = unseen,
 ) -> pd.DataFrame:
     """Read every image of a table from its file, as a user's is read, and put it to a model.
 
