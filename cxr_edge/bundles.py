@@ -8,7 +8,7 @@ from cxr_edge_runtime.archive import ARCHIVE_SUFFIX
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import BundleNotFound
 
-# In a folder of installed bundles, the link to the one in use; see cxr_edge.installation.
+# In a folder of installed bundles, the link to the one in use; see cxr_edge.bundle_folder.
 CURRENT = "current"
 
 
