@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_convert.graphs import Probe
+from cxr_edge_convert.graphs import Probe, axes_within_a_channel
 
 # Operator -> what is taken from its bias, a number a channel.
 Corrections = dict[str, NDArray[np.float32]]
@@ -52,7 +52,6 @@ def _channel_means(
     sums: dict[str, NDArray[np.float64]] = {}
     for image in pixels:
         for name, values in probe(image[np.newaxis]).items():
-            axis = channel_axis % 4 if values.ndim == 4 else values.ndim - 1
-            others = tuple(other for other in range(values.ndim) if other != axis)
-            sums[name] = sums.get(name, 0) + values.mean(axis=others, dtype=np.float64)
+            axes = axes_within_a_channel(values, channel_axis)
+            sums[name] = sums.get(name, 0) + values.mean(axis=axes, dtype=np.float64)
     return {name: total / len(pixels) for name, total in sums.items()}

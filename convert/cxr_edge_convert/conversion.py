@@ -1,38 +1,23 @@
 """From a float model to verified bundles: the order in which the pieces are called."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from cxr_edge_convert.accuracy_control import Controlled, control_accuracy
-from cxr_edge_convert.bias_correction import bias_corrections
-from cxr_edge_convert.calibration import (
-    calibration_digest,
-    copies_of,
-    draw_calibration_images,
-    images_of_folder,
-)
+from cxr_edge_convert.calibration_draws import Draw, calibration_draws
 from cxr_edge_convert.equipping import Equipment, Equipper
-from cxr_edge_convert.formats import (
-    ModelProbe,
-    float32_model,
-    int8_model,
-    probe_of,
-    smaller_model,
-    with_biases,
-)
-from cxr_edge_convert.graphs import blocks, output_operators, scaling_tensors
-from cxr_edge_convert.limits import CALIBRATION_IMAGES, MAX_GRAPH_DIFFERENCE, Limits
-from cxr_edge_convert.ranges import Ranges, activation_ranges
+from cxr_edge_convert.formats import float32_model, smaller_model
+from cxr_edge_convert.limits import MAX_GRAPH_DIFFERENCE
+from cxr_edge_convert.quantizing import COMPARED, Quantizer
+from cxr_edge_convert.ranges import Ranges
+from cxr_edge_convert.settings import Settings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.stability import Stability, stability
-from cxr_edge_convert.tensor_errors import TensorError, tensor_errors
-from cxr_edge_convert.variants import FLOAT32, INT8, ONNX, Scheme
+from cxr_edge_convert.tensor_errors import TensorError
+from cxr_edge_convert.variants import FLOAT32, INT8, Scheme
 from cxr_edge_convert.verification import (
     Refit,
     Verification,
@@ -42,42 +27,12 @@ from cxr_edge_convert.verification import (
     verify,
 )
 from cxr_edge_runtime.engines import Engine, Outputs, open_model
-from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.manifest import Calibration, InputEntry
+from cxr_edge_train.progress import Progress, unseen
 from cxr_edge_train.recipe import Calibration as Method
 
-# Shows how far a step has come: from its label to a function that passes items through.
-Watch = Callable[[str], Callable[[Iterable[Any], int], Iterable[Any]]]
-# Images whose tensors are compared with float's: more change means and rankings no longer.
-_COMPARED = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a model is converted.
-
-    Attributes:
-        schemes: the variants to make, see :func:`cxr_edge_convert.variants.wanted_schemes`.
-        limits: the most a variant may lose.
-        method: how ranges are found; the source's recipe says it where this is None.
-        calibration_images: how many images calibrate INT8.
-        calibration_dir: a folder with them; the training images without it.
-        seed: of their drawing.
-        accuracy_control: keep blocks in float where INT8 falls short.
-        refit_sensitivity: the sensitivity floor at which temperature and threshold are fitted anew
-            to each variant after its verdict; None leaves float's.
-        not_films: a folder with things that are no chest X-ray, to measure the input gate.
-    """
-
-    schemes: tuple[Scheme, ...]
-    limits: Limits = field(default_factory=Limits)
-    method: Method | None = None
-    calibration_images: int = CALIBRATION_IMAGES
-    calibration_dir: Path | None = None
-    seed: int = 0
-    accuracy_control: bool = False
-    refit_sensitivity: float | None = None
-    not_films: Path | None = None
+# The progress of a step, from its label.
+Watch = Callable[[str], Progress]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +66,12 @@ class Variant:
     equipment: Equipment | None = None
 
 
-def make_variants(
-    source: Source, settings: Settings, *, watch: Watch = lambda label: lambda items, total: items
-) -> list[Variant]:
+def unwatched(label: str) -> Progress:
+    """A :data:`Watch` that shows nothing."""
+    return unseen
+
+
+def make_variants(source: Source, settings: Settings, *, watch: Watch = unwatched) -> list[Variant]:
     """Make and verify every variant.
 
     Args:
@@ -130,7 +88,16 @@ def make_variants(
         DatasetError: a calibration image changed since it was cleaned.
     """
     quantized = any(scheme.quantization == INT8 for scheme in settings.schemes)
-    draws = _draws(source, settings) if quantized else []
+    draws = (
+        calibration_draws(
+            source,
+            settings.calibration_dir,
+            count=settings.calibration_images,
+            seed=settings.seed,
+        )
+        if quantized
+        else []
+    )
     equipper = Equipper.of(source, not_films=settings.not_films, seed=settings.seed)
     variants: list[Variant] = []
     for format in dict.fromkeys(scheme.format for scheme in settings.schemes):
@@ -152,58 +119,13 @@ def make_variants(
 
 
 @dataclass(frozen=True, slots=True)
-class _Draw:
-    """Calibration images, in the order they are used."""
-
-    digest: str
-    pixels: NDArray[np.uint8]
-
-
-def _draws(source: Source, settings: Settings) -> list[_Draw]:
-    """The calibration images and, where there are enough, as many others."""
-    folder, images = settings.calibration_dir, source.images
-    candidates = source.train
-    if folder is not None:
-        candidates, images = images_of_folder(folder), replace(images, root=folder)
-        known = set(source.validation.table["md5"])
-        twice = candidates.loc[candidates["md5"].isin(known), "path"]
-        if len(twice):
-            raise _leaking(folder, twice)
-    tables = draw_calibration_images(
-        candidates, count=settings.calibration_images, seed=settings.seed
-    )
-    draws = [_Draw(calibration_digest(table), images.pixels(table)) for table in tables]
-    if folder is not None:
-        for table, draw in zip(tables, draws):
-            copies = copies_of(draw.pixels, source.validation_pixels)
-            if len(copies):
-                raise _leaking(folder, table["path"].iloc[copies])
-    return draws
-
-
-def _leaking(folder: Path, paths: pd.Series) -> InvalidRequest:
-    return InvalidRequest(
-        f"{folder}: {paths.iloc[0]} and {len(paths) - 1} more show validation images; what "
-        "calibrates must not verify, so take them out"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Quantized:
-    """An INT8 model and the ranges it was made with."""
-
-    ranges: Ranges
-    model: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class _Work:
     """What the variants of one format share."""
 
     source: Source
     settings: Settings
     float32: bytes
-    draws: list[_Draw]
+    draws: list[Draw]
     watch: Watch
     accuracy_control: bool
 
@@ -215,32 +137,33 @@ class _Work:
         return self._int8(scheme)
 
     def _int8(self, scheme: Scheme) -> list[Variant]:
-        probe = probe_of(self.float32, scheme.format)
+        quantizer = Quantizer.of(self.float32, scheme)
         watched = self.watch(f"{scheme.name}: calibrating")(self.draws, len(self.draws))
-        kept, *others = (self._quantized(scheme, probe, draw) for draw in watched)
-        variant = replace(
-            self._verified(scheme, kept.model),
+        (ranges, model), *others = (self._calibrated(quantizer, draw) for draw in watched)
+        [draw, *other_draws] = self.draws
+        int8 = replace(
+            self._verified(scheme, model),
             calibration=Calibration(
-                count=len(self.draws[0].pixels),
+                count=len(draw.pixels),
                 method=self._method_in_words(),
                 seed=self.settings.seed,
-                digest=self.draws[0].digest,
+                digest=draw.digest,
             ),
-            errors=self._errors(scheme, probe, kept.model),
+            errors=quantizer.errors(model, draw.pixels),
         )
         if others:
+            [(other_ranges, other_model)] = others
             compared = stability(
                 self.source.validation,
-                (kept.ranges, variant.logits),
-                (others[0].ranges, _logits(self._outputs(scheme, others[0].model))),
-                images=len(self.draws[1].pixels),
+                (ranges, int8.logits),
+                (other_ranges, _logits(self._outputs(scheme, other_model))),
+                images=len(other_draws[0].pixels),
                 limits=self.settings.limits,
             )
-            variant = replace(variant, stability=compared)
-        groups = self._blocks(probe)
-        if variant.verification.passed or not self.accuracy_control or not groups:
-            return [variant]
-        return [variant, self._controlled(variant, probe, groups, kept.ranges)]
+            int8 = replace(int8, stability=compared)
+        if int8.verification.passed or not self.accuracy_control or not quantizer.blocks:
+            return [int8]
+        return [int8, self._controlled(int8, quantizer, ranges)]
 
     @property
     def _method(self) -> Method:
@@ -251,74 +174,27 @@ class _Work:
         images = len(self.draws[0].pixels)
         ranges = f"percentile {method.percentile:g}" if method.method == "percentile" else "min-max"
         origin = "training images" if folder is None else "images of a folder"
-        return f"{ranges} over all {origin}, biases corrected over {min(images, _COMPARED)} of them"
+        return f"{ranges} over all {origin}, biases corrected over {min(images, COMPARED)} of them"
 
-    def _quantized(self, scheme: Scheme, probe: ModelProbe, draw: _Draw) -> _Quantized:
-        ranges = activation_ranges(
-            probe, draw.pixels, scaling=scaling_tensors(probe.operators), calibration=self._method
-        )
-        return _Quantized(ranges, self._made(scheme, probe, ranges, draw))
+    def _calibrated(self, quantizer: Quantizer, draw: Draw) -> tuple[Ranges, bytes]:
+        ranges = quantizer.ranges(draw.pixels, self._method)
+        return ranges, quantizer.model(ranges, draw.pixels)
 
-    def _made(
-        self,
-        scheme: Scheme,
-        probe: ModelProbe,
-        ranges: Ranges,
-        draw: _Draw,
-        in_float: Collection[str] = (),
-    ) -> bytes:
-        """INT8 with corrected biases; what stays in float needs no correction."""
-
-        def made(corrections: Mapping[str, NDArray[np.float32]]) -> bytes:
-            float32 = with_biases(self.float32, scheme.format, corrections)
-            return int8_model(float32, scheme, ranges, in_float=in_float)
-
-        corrected = {operator.name for operator in probe.operators if operator.takes_bias}
-        corrected -= set(in_float)
-        corrections = bias_corrections(
-            probe,
-            lambda found: probe_of(made(found), scheme.format),
-            [block for block in self._blocks(probe) if block[0] in corrected],
-            draw.pixels[:_COMPARED],
-            channel_axis=_channel_axis(scheme),
-        )
-        return made(corrections)
-
-    def _blocks(self, probe: ModelProbe) -> list[tuple[str, ...]]:
-        return blocks(probe.operators, output_operators(probe.operators, probe.outputs))
-
-    def _controlled(
-        self,
-        short: Variant,
-        probe: ModelProbe,
-        groups: Sequence[tuple[str, ...]],
-        ranges: Ranges,
-    ) -> Variant:
+    def _controlled(self, short: Variant, quantizer: Quantizer, ranges: Ranges) -> Variant:
         scheme = replace(short.scheme, name=f"{short.scheme.name}-mixed")
-        controlled = control_accuracy(
-            groups,
+        pixels = self.draws[0].pixels
+        mixed, controlled = control_accuracy(
+            quantizer.blocks,
             short.errors,
             # Corrected anew each time: what was found behind a broken block is wrong without it.
-            make=lambda names: self._made(scheme, probe, ranges, self.draws[0], names),
-            check=lambda model: self._verified(scheme, model).verification,
-            progress=self.watch(f"{scheme.name}: blocks to float"),
+            lambda names: self._verified(scheme, quantizer.model(ranges, pixels, names)),
+            self.watch(f"{scheme.name}: blocks to float"),
         )
         return replace(
-            self._verified(scheme, controlled.model),
+            mixed,
             calibration=short.calibration,
-            errors=self._errors(scheme, probe, controlled.model),
+            errors=quantizer.errors(mixed.model, pixels),
             controlled=controlled,
-        )
-
-    def _errors(self, scheme: Scheme, probe: ModelProbe, model: bytes) -> tuple[TensorError, ...]:
-        return tuple(
-            tensor_errors(
-                probe,
-                probe_of(model, scheme.format),
-                probe.operators,
-                self.draws[0].pixels[:_COMPARED],
-                channel_axis=_channel_axis(scheme),
-            )
         )
 
     def _verified(self, scheme: Scheme, model: bytes) -> Variant:
@@ -376,7 +252,3 @@ def _of_wrong_graph(variant: Variant, float32: Variant) -> Variant:
         variant,
         verification=replace(verification, failures=[reason, *verification.failures]),
     )
-
-
-def _channel_axis(scheme: Scheme) -> int:
-    return 1 if scheme.format == ONNX else -1

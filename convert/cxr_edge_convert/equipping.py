@@ -56,8 +56,8 @@ class Equipment:
         }
         return files | ({GATE_FILE: self.gate.to_bytes()} if self.gate else {})
 
-    def as_dict(self) -> dict[str, Any] | None:
-        """The gate as it stands in ``report.json``."""
+    def gate_as_dict(self) -> dict[str, Any] | None:
+        """The gate and its figures as they stand in ``report.json``, None without a gate."""
         if self.gate is None or self.figures is None:
             return None
         return {**asdict(self.gate.limits), **self.figures.as_dict()}

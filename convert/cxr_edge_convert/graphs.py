@@ -37,6 +37,17 @@ class Operator:
         return self.outputs[0]
 
 
+def axes_within_a_channel(values: NDArray[np.float32], channel_axis: int) -> tuple[int, ...]:
+    """All axes of a tensor but that of its channels.
+
+    Args:
+        values: a tensor.
+        channel_axis: of tensors with four axes; the last one of others.
+    """
+    channels = channel_axis % 4 if values.ndim == 4 else values.ndim - 1
+    return tuple(axis for axis in range(values.ndim) if axis != channels)
+
+
 def scaling_tensors(operators: Sequence[Operator]) -> frozenset[str]:
     """The tensors that no weights have touched yet: the input and what scales it.
 

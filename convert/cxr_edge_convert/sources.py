@@ -1,12 +1,10 @@
 """What a conversion starts from: a training run, or somebody else's Keras model."""
 
-import hashlib
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from cxr_edge_convert.foreign import contract_model
 from cxr_edge_convert.verification import Reference
+from cxr_edge_runtime.digests import file_sha256
 from cxr_edge_runtime.errors import DatasetError, RunError
 from cxr_edge_runtime.manifest import OUTPUTS, Training
 from cxr_edge_runtime.preprocess import PreprocessSpec
@@ -26,10 +25,10 @@ from cxr_edge_train.evaluation.run_subject import load_model
 from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
 from cxr_edge_train.fitting import predict_logits
 from cxr_edge_train.look_balance import table_weights
+from cxr_edge_train.progress import Progress
 from cxr_edge_train.recipe import Calibration, read_recipe
 from cxr_edge_train.runs import model_sha256, read_dataset, read_predictions, read_run
 
-Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 # Kernels of another device round otherwise, by far less.
 _MAX_DRIFT = 0.1
 
@@ -110,8 +109,8 @@ def run_source(folder: Path, *, root: Path | None, cache_dir: Path, progress: Pr
     """
     run = read_run(folder)
     table = read_dataset(folder)
-    recipe = folder / "recipe.toml"
-    settings = read_recipe(recipe)
+    recipe_file = folder / "recipe.toml"
+    recipe = read_recipe(recipe_file)
     images = Images(run.preprocess, root or Path(run.root), cache_dir, progress)
     validation = table[table["split"] == "validation"].reset_index(drop=True)
     recorded = read_predictions(folder, validation)
@@ -135,7 +134,7 @@ def run_source(folder: Path, *, root: Path | None, cache_dir: Path, progress: Pr
             logits,
             temperature=run.temperature,
             threshold=run.threshold,
-            weights=table_weights(validation, balance=settings.fit.look_balance),
+            weights=table_weights(validation, balance=recipe.fit.look_balance),
         ),
         validation_pixels=pixels,
         threshold_rule=run.threshold_rule,
@@ -145,10 +144,10 @@ def run_source(folder: Path, *, root: Path | None, cache_dir: Path, progress: Pr
             weights=run.weights,
             seed=run.seed,
             dataset_digest=run.dataset_digest,
-            recipe=recipe.read_text(encoding="utf-8"),
+            recipe=recipe_file.read_text(encoding="utf-8"),
             versions=run.versions,
         ),
-        calibration=settings.calibration,
+        calibration=recipe.calibration,
         license="Apache-2.0",
     )
 
@@ -210,7 +209,7 @@ def foreign_source(
     return Source(
         name=_plain_name(file.stem),
         model=model,
-        model_sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+        model_sha256=file_sha256(file),
         keras_bytes=keras_bytes(model),
         train=table[table["split"] == "train"].reset_index(drop=True),
         validation=Reference.of(

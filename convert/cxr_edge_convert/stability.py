@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.ranges import Ranges
-from cxr_edge_convert.verification import Reference, verify
+from cxr_edge_convert.verification import Reference
+from cxr_edge_train.evaluation.metrics import positives
+from cxr_edge_train.evaluation.ranking import Ranking
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +55,18 @@ def stability(
         images: how many calibrated the second.
         limits: what a variant may lose against float; what two draws may differ by, too.
     """
+    (ranges, logits), (other_ranges, other_logits) = first, second
     changes = {
-        name: abs((second[0][name][1] - second[0][name][0]) / (high - low) - 1)
-        for name, (low, high) in first[0].items()
+        name: abs((other_ranges[name][1] - other_ranges[name][0]) / (high - low) - 1)
+        for name, (low, high) in ranges.items()
         if high > low
     }
     tensor = max(changes, key=lambda name: changes[name])
-    one, other = (verify(reference, logits, limits) for _, logits in (first, second))
-    decisions = [
-        reference.probabilities(logits) >= reference.threshold for _, logits in (first, second)
-    ]
-    flips = int((decisions[0] != decisions[1]).sum())
-    auc_change = other.metrics.auc.value - one.metrics.auc.value
-    differ = abs(auc_change) > limits.max_auc_drop or flips > (1 - limits.min_agreement) * len(
-        decisions[0]
-    )
+    one, other = reference.probabilities(logits), reference.probabilities(other_logits)
+    flips = int(((one >= reference.threshold) != (other >= reference.threshold)).sum())
+    auc_change = _auc(other, reference) - _auc(one, reference)
+    allowed_flips = (1 - limits.min_agreement) * len(one)
+    differ = abs(auc_change) > limits.max_auc_drop or flips > allowed_flips
     return Stability(
         images=images,
         range_change=changes[tensor],
@@ -81,3 +80,8 @@ def stability(
             else ""
         ),
     )
+
+
+def _auc(probability: NDArray[np.float64], reference: Reference) -> float:
+    every_image_once = np.ones(len(probability), dtype=np.int64)
+    return Ranking(probability, positives(reference.table)).areas(every_image_once)[0]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_convert.graphs import Activations, Operator, Probe
+from cxr_edge_convert.graphs import Activations, Operator, Probe, axes_within_a_channel
 
 # A channel whose variance is a smaller share of its mean square is constant up to rounding.
 _LIVE = 1e-8
@@ -76,12 +76,11 @@ def _moments(
     before: Activations, after: Activations, name: str, channel_axis: int
 ) -> tuple[NDArray[np.float64], int]:
     """Sums of values, squares and squared errors ``[3, C]`` of a tensor, and values a channel."""
+    axes = axes_within_a_channel(before[name], channel_axis)
     values, quantized = before[name].astype(np.float64), after[name].astype(np.float64)
-    axis = channel_axis if values.ndim == 4 else values.ndim - 1
-    others = tuple(other for other in range(values.ndim) if other != axis % values.ndim)
-    squares = (values**2).sum(axis=others)
-    errors = ((quantized - values) ** 2).sum(axis=others)
-    moments = np.stack([values.sum(axis=others), squares, errors])
+    squares = (values**2).sum(axis=axes)
+    errors = ((quantized - values) ** 2).sum(axis=axes)
+    moments = np.stack([values.sum(axis=axes), squares, errors])
     return moments, values.size // moments.shape[1]
 
 

@@ -1,6 +1,5 @@
 """What a variant loses against float, measured with the runtime's engine on validation images."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from cxr_edge_train.evaluation.metrics import Metrics, evaluate, positives
 from cxr_edge_train.evaluation.operating_point import choose_operating_point
 from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
 from cxr_edge_train.look_balance import threshold_rule
+from cxr_edge_train.progress import Progress, unseen
 
 # The difference of two shares of images is off by less than this in floating point, and a share
 # itself moves by far more.
@@ -138,7 +138,7 @@ class Refit:
 def engine_outputs(
     engine: Engine,
     pixels: NDArray[np.uint8],
-    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, total: items,
+    progress: Progress = unseen,
 ) -> Outputs:
     """``logit`` and, where there is one, ``embedding``, one image at a time as on the device.
 

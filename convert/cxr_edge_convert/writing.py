@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from cxr_edge_convert.conversion import Settings, Variant, Watch
+from cxr_edge_convert.conversion import Variant, Watch, unwatched
 from cxr_edge_convert.packaging import package
-from cxr_edge_convert.report.content import (
-    bundle_folder,
-    prediction_columns,
-    report_content,
-)
+from cxr_edge_convert.report.content import bundle_folder, prediction_columns, report_content
 from cxr_edge_convert.report.flipped import FIGURES, draw_flipped
 from cxr_edge_convert.report.rendering import REPORT_FILES, render
 from cxr_edge_convert.report.storage import read_content, write_content
+from cxr_edge_convert.settings import Settings
 from cxr_edge_convert.sources import Source
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import InvalidRequest, ReportError
@@ -82,7 +79,7 @@ def write_all(
     variants: Sequence[Variant],
     *,
     overwrite: bool = False,
-    watch: Watch = lambda label: lambda items, total: items,
+    watch: Watch = unwatched,
 ) -> None:
     """Write ``output/VARIANT``, ``output/rejected/VARIANT`` and the report; they appear at once.
 

@@ -168,8 +168,9 @@ def convert(
     from cxr_edge.backend import load_quietly
 
     load_quietly("tensorflow")  # its converter alone writes TFLite
-    from cxr_edge_convert.conversion import Settings, make_variants
+    from cxr_edge_convert.conversion import make_variants
     from cxr_edge_convert.report.content import bundle_folder
+    from cxr_edge_convert.settings import Settings
     from cxr_edge_convert.sources import foreign_source, run_source
     from cxr_edge_convert.writing import check_output, write_all
     from cxr_edge_runtime.manifest import NOTICE

@@ -1,4 +1,5 @@
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 import pytest
 
@@ -17,38 +18,51 @@ ERRORS = [
 ]
 
 
-def make(names: Collection[str]) -> bytes:
-    return " ".join(names).encode()
+@dataclass
+class Model:
+    in_float: list[str]
+    verification: Verification
 
 
-def needing(wanted: set[str]) -> object:
+def needing(wanted: set[str]) -> Callable[[Collection[str]], Model]:
     """Passes when all wanted operators are in float; each one missing costs ten images."""
 
-    def check(model: bytes) -> Verification:
-        missing = wanted - set(model.decode().split())
+    def make(names: Collection[str]) -> Model:
         logits = FLOAT.copy()
-        logits[: 10 * len(missing)] = -2.0
-        return verify(reference(), logits, Limits())
+        logits[: 10 * len(wanted.difference(names))] = -2.0
+        return Model([*names], verify(reference(), logits, Limits()))
 
-    return check
+    return make
 
 
 def test_blocks_that_add_most_error_come_first_until_the_limits_hold() -> None:
-    found = control_accuracy(BLOCKS, ERRORS, make, needing({"b", "c"}))
+    model, found = control_accuracy(BLOCKS, ERRORS, needing({"b", "c"}))
     assert found.blocks == [("b", "relu"), ("c",)]
-    assert found.model == b"b relu c"
-    assert found.verification.passed
+    assert model.in_float == ["b", "relu", "c"]
+    assert model.verification.passed
     assert found.steps == [(1, pytest.approx(0.05), pytest.approx(0.975)), (2, 0.0, 1.0)]
 
 
 def test_one_block_may_be_enough() -> None:
-    assert control_accuracy(BLOCKS, ERRORS, make, needing({"b"})).blocks == [("b", "relu")]
+    assert control_accuracy(BLOCKS, ERRORS, needing({"b"}))[1].blocks == [("b", "relu")]
+
+
+def test_each_model_is_verified_once() -> None:
+    tried = []
+
+    def make(names: Collection[str]) -> Model:
+        tried.append(needing({"b", "c"})(names))
+        return tried[-1]
+
+    model, found = control_accuracy(BLOCKS, ERRORS, make)
+    assert len(tried) == len(found.steps) == 2
+    assert model is tried[-1]
 
 
 def test_when_nothing_helps_the_last_one_is_returned_as_not_passed() -> None:
-    found = control_accuracy(BLOCKS, ERRORS, make, needing({"elsewhere"}))
+    model, found = control_accuracy(BLOCKS, ERRORS, needing({"elsewhere"}))
     assert found.blocks == [("b", "relu"), ("c",), ("a",)]
-    assert not found.verification.passed
+    assert not model.verification.passed
 
 
 def test_progress_is_shown_for_all_blocks() -> None:
@@ -58,5 +72,5 @@ def test_progress_is_shown_for_all_blocks() -> None:
         totals.append(total)
         return items
 
-    control_accuracy(BLOCKS, ERRORS, make, needing({"b"}), progress=watch)
+    control_accuracy(BLOCKS, ERRORS, needing({"b"}), progress=watch)
     assert totals == [3]

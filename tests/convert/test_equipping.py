@@ -6,9 +6,10 @@ import pytest
 from PIL import Image
 
 from cxr_edge_convert import equipping, gate_fitting
-from cxr_edge_convert.conversion import Settings, Variant, make_variants
+from cxr_edge_convert.conversion import Variant, make_variants
 from cxr_edge_convert.equipping import Equipper
 from cxr_edge_convert.limits import Limits
+from cxr_edge_convert.settings import Settings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import wanted_schemes
 from cxr_edge_convert.writing import write_all
@@ -81,7 +82,7 @@ def test_report_counts_every_thing_that_is_no_film(
 ) -> None:
     for variant in variants:
         assert variant.equipment is not None
-        found = variant.equipment.as_dict()
+        found = variant.equipment.gate_as_dict()
         assert found is not None
         assert 0 < found["suspicious"] <= found["rejected"]
         counted = sum(sum(counts.values()) for counts in found["non_films"].values())

@@ -7,10 +7,11 @@ import onnx
 import pytest
 
 from cxr_edge_convert import writing
-from cxr_edge_convert.conversion import Settings, Variant, make_variants
+from cxr_edge_convert.conversion import Variant, make_variants
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.packaging import METADATA_KEY
 from cxr_edge_convert.report.rendering import render_again
+from cxr_edge_convert.settings import Settings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import ONNX, TFLITE, wanted_schemes
 from cxr_edge_convert.writing import check_output, write_all

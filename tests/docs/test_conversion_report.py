@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from cxr_edge_convert.conversion import Settings, make_variants
+from cxr_edge_convert.conversion import make_variants
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.report.content import report_content
 from cxr_edge_convert.report.storage import REPORT_SCHEMA_VERSION
+from cxr_edge_convert.settings import Settings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import TFLITE, wanted_schemes
 from cxr_edge_runtime.measuring import Timing

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from cxr_edge_convert.card import EVALUATION, EXAMINATION, HEADINGS, IMPACT, TRAINING
-from cxr_edge_convert.conversion import Settings, make_variants
+from cxr_edge_convert.conversion import make_variants
 from cxr_edge_convert.packaging import package
+from cxr_edge_convert.settings import Settings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import wanted_schemes
 from cxr_edge_runtime.bundle import Bundle

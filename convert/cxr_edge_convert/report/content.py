@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from cxr_edge_convert.conversion import Settings, Variant
+from cxr_edge_convert.conversion import Variant
 from cxr_edge_convert.report.storage import REPORT_SCHEMA_VERSION, Content
+from cxr_edge_convert.settings import Settings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import FLOAT32
 from cxr_edge_runtime.manifest import NOTICE
@@ -46,7 +47,11 @@ def report_content(
         files: bytes and SHA-256 of each variant's model as it lies in its bundle, by name.
         timings: of each variant, by name.
     """
-    sizes = {v.scheme.format: files[v.scheme.name][0] for v in variants if _is_float(v)}
+    float32_bytes = {
+        variant.scheme.format: files[variant.scheme.name][0]
+        for variant in variants
+        if variant.scheme.quantization == FLOAT32
+    }
     reference = source.validation
     return {
         "schema_version": REPORT_SCHEMA_VERSION,
@@ -75,7 +80,7 @@ def report_content(
                 size=files[variant.scheme.name][0],
                 sha256=files[variant.scheme.name][1],
                 keras_bytes=source.keras_bytes,
-                float32_bytes=sizes[variant.scheme.format],
+                float32_bytes=float32_bytes[variant.scheme.format],
                 timings=timings[variant.scheme.name],
             )
             for variant in variants
@@ -126,10 +131,6 @@ def _variant_content(
             if controlled
             else None
         ),
-        "gate": variant.equipment.as_dict() if variant.equipment else None,
+        "gate": variant.equipment.gate_as_dict() if variant.equipment else None,
         "timings": [asdict(timing) for timing in timings],
     }
-
-
-def _is_float(variant: Variant) -> bool:
-    return variant.scheme.quantization == FLOAT32
