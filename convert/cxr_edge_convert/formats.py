@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_convert import onnx, tflite
+from cxr_edge_convert.onnx_graph import OnnxProbe
 from cxr_edge_convert.ranges import Ranges
+from cxr_edge_convert.tflite_graph import TfliteProbe
 from cxr_edge_convert.variants import DYNAMIC, FLOAT16, ONNX, Scheme
 
-ModelProbe = onnx.OnnxProbe | tflite.TfliteProbe
+ModelProbe = OnnxProbe | TfliteProbe
 
 
 def float32_model(model: keras.Model, format: str) -> bytes:
@@ -24,7 +26,7 @@ def float32_model(model: keras.Model, format: str) -> bytes:
 
 def probe_of(model: bytes, format: str) -> ModelProbe:
     """All activations of a model in a format."""
-    return onnx.OnnxProbe(model) if format == ONNX else tflite.TfliteProbe(model)
+    return OnnxProbe(model) if format == ONNX else TfliteProbe(model)
 
 
 def smaller_model(float32: bytes, scheme: Scheme) -> bytes:

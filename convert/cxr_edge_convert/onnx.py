@@ -1,14 +1,12 @@
 """Keras to ONNX through tf2onnx, INT8 through ONNX Runtime's quantizer.
 
-The one module that knows any of them.
+The one module that knows either of them.
 """
 
-import re
 import tempfile
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -19,7 +17,9 @@ from onnxruntime.quantization import CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from cxr_edge_convert.graphs import Activations, Operator, output_operators, scaling_tensors
+from cxr_edge_convert.graphs import output_operators, scaling_tensors
+from cxr_edge_convert.onnx_graph import WEIGHTED, operators
+from cxr_edge_convert.onnx_names import name_canonically
 from cxr_edge_convert.ranges import Ranges
 from cxr_edge_runtime.errors import ConversionError
 from cxr_edge_runtime.native_output import stderr_silenced
@@ -31,15 +31,11 @@ _IR_VERSION = 8
 
 # Which activations each target multiplies fast; weights are signed for both.
 _ACTIVATIONS = {"arm64": QuantType.QInt8, "x86": QuantType.QUInt8}
-# Their third input is a bias.
-_BIASED = ("Conv", "ConvTranspose", "Gemm")
-_WEIGHTED = (*_BIASED, "MatMul")
 # What the quantizer may put between INT8 tensors; others stay in float.
 _QUANTIZED = (
-    *_WEIGHTED, "Add", "AveragePool", "Clip", "Concat", "GlobalAveragePool", "MaxPool", "Mul",
+    *WEIGHTED, "Add", "AveragePool", "Clip", "Concat", "GlobalAveragePool", "MaxPool", "Mul",
     "Pad", "Relu", "Reshape", "Squeeze", "Transpose",
 )  # fmt: skip
-_DEQUANTIZED = "_DequantizeLinear_Output"
 
 
 def to_float32(model: keras.Model) -> bytes:
@@ -70,11 +66,11 @@ def to_float32(model: keras.Model) -> bytes:
                 opset_version=OPSET,
             )
             exported = onnx.load(file)
-            _name_canonically(exported.graph)
+            name_canonically(exported.graph)
             for value in (*exported.graph.input, *exported.graph.output):
                 value.type.tensor_type.shape.dim[0].dim_value = 1
             folded = _folded(exported)
-            _name_canonically(folded.graph)
+            name_canonically(folded.graph)
             return _finished(folded)
         except Exception as error:  # tf2onnx, ONNX Runtime and onnx have errors of their own
             raise ConversionError(_inexpressible(str(error), model)) from error
@@ -87,7 +83,8 @@ def to_int8(
 
     Args:
         float32: from :func:`to_float32`.
-        ranges: of every activation tensor, by the names of :class:`OnnxProbe`.
+        ranges: of every activation tensor, by the names of
+            :class:`cxr_edge_convert.onnx_graph.OnnxProbe`.
         target: ``arm64`` or ``x86``.
         in_float: names of more operators that stay in float.
 
@@ -156,72 +153,6 @@ def _without_unused(graph: onnx.GraphProto) -> None:
     graph.initializer.extend(kept)
 
 
-class OnnxProbe:
-    """All activations of an ONNX model; of a quantized one what its INT8 tensors stand for.
-
-    Attributes:
-        operators: of the graph, in the order in which they run.
-        outputs: tensor names of the outputs.
-    """
-
-    def __init__(self, model: bytes) -> None:
-        """Load a model from the bytes of its file."""
-        content = onnx.shape_inference.infer_shapes(onnx.load_from_string(model))
-        self.operators = operators(content.graph)
-        self.outputs = [value.name for value in content.graph.output]
-        floats = {
-            value.name
-            for value in content.graph.value_info
-            if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
-        }
-        # A tensor that is quantized is looked at where it has been: asking for it before, or for
-        # dequantized weights, would keep the engine from computing in INT8.
-        hidden = {node.input[0] for node in content.graph.node if node.op_type == "QuantizeLinear"}
-        inner = [
-            name
-            for operator in self.operators
-            if operator.inputs
-            for name in operator.outputs
-            if name in floats - hidden
-        ]
-        self._names = [*self.outputs, *inner]
-        for name in inner:
-            content.graph.output.append(
-                onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
-            )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(content.SerializeToString(), options)
-
-    def __call__(self, image: NDArray[np.uint8]) -> Activations:
-        """Run ``[1, H, W, 1] uint8``; see :data:`cxr_edge_convert.graphs.Probe`."""
-        greys = image.astype(np.float32)
-        values = dict(zip(self._names, self._session.run(self._names, {"image": greys})))
-        values["image"] = greys
-        # A quantized tensor is seen under its old name with the steps it has now.
-        dequantized = {
-            name.removesuffix(_DEQUANTIZED): value
-            for name, value in values.items()
-            if name.endswith(_DEQUANTIZED)
-        }
-        return values | dequantized
-
-
-def operators(graph: onnx.GraphProto) -> list[Operator]:
-    """The operators of an ONNX graph, in the order in which they run."""
-    constant = {value.name for value in graph.initializer}
-    return [
-        Operator(
-            kind=node.op_type,
-            inputs=tuple(name for name in node.input if name and name not in constant),
-            outputs=tuple(node.output),
-            weighted=node.op_type in _WEIGHTED,
-            takes_bias=node.op_type in _BIASED,
-        )
-        for node in graph.node
-    ]
-
-
 def _folded(model: onnx.ModelProto) -> onnx.ModelProto:
     """The graph with constants computed and batch normalisation folded into convolutions."""
     with tempfile.TemporaryDirectory() as folder:
@@ -234,53 +165,6 @@ def _folded(model: onnx.ModelProto) -> onnx.ModelProto:
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         return onnx.load(file)
-
-
-def _name_canonically(graph: onnx.GraphProto) -> None:
-    """Name tensors and nodes by their layer and place in the graph.
-
-    tf2onnx numbers names by a counter that goes on from export to export.
-    """
-    kept = {value.name for value in (*graph.input, *graph.output)}
-    constants = {value.name: value for value in graph.initializer}
-    names: dict[str, str] = {name: name for name in ("", *kept)}
-    for number, node in enumerate(graph.node):
-        place = f"{number:03d}_{_layer(node)}"
-        for index, name in enumerate(node.input):
-            if name in constants and name not in names:
-                names[name] = f"{place}_input{index}"
-        for index, name in enumerate(node.output):
-            if name not in names:
-                names[name] = f"{place}_output{index}" if index else place
-        node.name = place
-        node.input[:] = [names[name] for name in node.input]
-        node.output[:] = [names[name] for name in node.output]
-    for name, constant in constants.items():
-        constant.name = names.get(name, "")
-    ordered = sorted((c for c in graph.initializer if c.name), key=lambda c: str(c.name))
-    copies = [onnx.TensorProto.FromString(constant.SerializeToString()) for constant in ordered]
-    del graph.initializer[:]
-    graph.initializer.extend(copies)
-    del graph.value_info[:]
-
-
-# Keras' own levels of a name below the layer.
-_SCOPES = ("batchnorm", "convolution", "depthwise")
-
-
-def _layer(node: Any) -> str:
-    """The Keras layer a node comes from, as far as its names tell, and its kind."""
-    # Weights know their layer best: what follows a layer may have been folded into it.
-    weights = node.input[1:] if node.op_type in _WEIGHTED else ()
-    for name in (*weights, node.name, *node.output):
-        earlier = re.fullmatch(r"\d{3}_(.+?)(_input\d+)?", name)
-        if earlier:
-            return earlier[1]
-        layers = [part for part in name.split("/")[:-1] if part not in _SCOPES]
-        if layers:
-            # Keras numbers the calls of a layer: model_1/layer_1/convolution.
-            return f"{re.sub(r'_[0-9]+$', '', layers[-1])}_{node.op_type}"
-    return str(node.op_type)
 
 
 def _inexpressible(message: str, model: keras.Model) -> str:

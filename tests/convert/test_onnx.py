@@ -9,15 +9,8 @@ from onnx import TensorProto
 
 import cxr_edge_convert.onnx as convert_onnx
 from cxr_edge_convert.graphs import blocks, output_operators, scaling_tensors
-from cxr_edge_convert.onnx import (
-    OPSET,
-    OnnxProbe,
-    operators,
-    to_float32,
-    to_int8,
-    with_biases,
-    with_metadata,
-)
+from cxr_edge_convert.onnx import OPSET, to_float32, to_int8, with_biases, with_metadata
+from cxr_edge_convert.onnx_graph import OnnxProbe, operators
 from cxr_edge_convert.ranges import Ranges, activation_ranges
 from cxr_edge_runtime.engines.onnx import OnnxEngine
 from cxr_edge_runtime.errors import ConversionError
@@ -163,20 +156,6 @@ def test_blocks_named_stay_in_float(float32: bytes, ranges: Ranges, int8: bytes)
     assert zero_points(everything) == {}
     np.testing.assert_allclose(logits(everything), logits(float32), atol=1e-5)
     assert len(groups) == 2
-
-
-def test_probe_sees_int8_tensors_under_their_float_names(float32: bytes, int8: bytes) -> None:
-    before, after = OnnxProbe(float32)(PIXELS[:1]), OnnxProbe(int8)(PIXELS[:1])
-    relu = next(name for name in before if name.endswith("_Clip"))
-    assert relu in after
-    assert 0 < np.abs(before[relu] - after[relu]).max() < 0.1
-    np.testing.assert_array_equal(before["image"], PIXELS[:1])
-
-
-def test_tensors_have_the_names_of_their_layers(float32: bytes) -> None:
-    names = [operator.name for operator in operators(onnx.load_from_string(float32).graph)]
-    assert "000_rescaling_Mul" in names
-    assert any("conv8" in name for name in names)
 
 
 def test_biases_take_what_is_to_be_corrected(float32: bytes) -> None:
