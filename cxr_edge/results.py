@@ -10,8 +10,8 @@ from cxr_edge.bundles import notice_of
 from cxr_edge.terminal import printable, say
 from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.classifier import error_as_json, result_as_json
 from cxr_edge_runtime.errors import CxrEdgeError
+from cxr_edge_runtime.result_json import error_as_json, result_as_json
 
 
 class Writer(Protocol):

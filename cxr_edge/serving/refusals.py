@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from cxr_edge_runtime.classifier import RESULT_SCHEMA_VERSION
+from cxr_edge_runtime.result_json import RESULT_SCHEMA_VERSION
 
 # Seconds after which a client that met a full queue may come again; a film takes a part of one.
 RETRY_AFTER_S = 1

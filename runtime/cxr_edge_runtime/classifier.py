@@ -4,21 +4,17 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.engines import Engine, Outputs, open_engine
-from cxr_edge_runtime.errors import CxrEdgeError, EngineError
+from cxr_edge_runtime.errors import EngineError
 from cxr_edge_runtime.gate import NOT_CHECKED, REJECTED, Gate, Verdict, objections
 from cxr_edge_runtime.images import GreyImage, image_warnings, read_grey
 from cxr_edge_runtime.manifest import GATE_FILE
 from cxr_edge_runtime.preprocess import preprocess
-
-# Version of the JSON that `classify --json` prints, one object a line.
-RESULT_SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,32 +141,3 @@ def sigmoid(value: float) -> float:
     if value >= 0:
         return 1 / (1 + math.exp(-value))
     return math.exp(value) / (1 + math.exp(value))
-
-
-def result_as_json(file: str, prediction: Prediction, bundle: Bundle) -> dict[str, Any]:
-    """One line of ``classify --json`` for an image that was classified."""
-    return {
-        "schema_version": RESULT_SCHEMA_VERSION,
-        "file": file,
-        "label": prediction.label,
-        "probability": prediction.probability and round(prediction.probability, 6),
-        "threshold": prediction.threshold,
-        "gate": {"verdict": prediction.gate.verdict, "reasons": list(prediction.gate.reasons)},
-        "warnings": list(prediction.warnings),
-        "timings_ms": {name: round(value, 3) for name, value in prediction.timings_ms.items()},
-        "bundle": {
-            "name": bundle.manifest.name,
-            "version": bundle.manifest.version,
-            "sha256": bundle.digest,
-        },
-        "notice": bundle.manifest.notice,
-    }
-
-
-def error_as_json(file: str, error: CxrEdgeError) -> dict[str, Any]:
-    """One line of ``classify --json`` for an image that could not be used."""
-    return {
-        "schema_version": RESULT_SCHEMA_VERSION,
-        "file": file,
-        "error": {"kind": error.kind, "message": str(error)},
-    }

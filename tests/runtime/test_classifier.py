@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.classifier import Classifier, error_as_json, result_as_json, sigmoid
-from cxr_edge_runtime.errors import EngineError, ImageNotFound
+from cxr_edge_runtime.classifier import Classifier, sigmoid
+from cxr_edge_runtime.errors import EngineError
 from cxr_edge_runtime.images import read_grey
 from synthetic import noisy_gradient
 
@@ -78,27 +78,3 @@ def test_what_is_no_number_is_no_answer(
 def test_sigmoid_stays_between_0_and_1_and_is_symmetric(value: float) -> None:
     assert 0 <= sigmoid(value) <= 1
     assert sigmoid(value) + sigmoid(-value) == pytest.approx(1)
-
-
-def test_json_of_a_result_has_the_documented_fields(
-    classifier: Classifier, make_image: Callable[..., Path]
-) -> None:
-    prediction = classifier.classify(make_image())
-    result = result_as_json("a.png", prediction, classifier.bundle)
-    assert list(result) == [
-        "schema_version", "file", "label", "probability", "threshold", "gate", "warnings",
-        "timings_ms", "bundle", "notice",
-    ]  # fmt: skip
-    assert result["gate"] == {"verdict": "not_checked", "reasons": []}
-    assert list(result["timings_ms"]) == ["decode", "preprocess", "invoke"]
-    assert all(value > 0 for value in result["timings_ms"].values())
-    assert result["bundle"]["sha256"] == classifier.bundle.digest
-    assert result["notice"] == "Research use only. Not a medical device."
-
-
-def test_json_of_an_error_names_kind_and_message() -> None:
-    assert error_as_json("a.png", ImageNotFound("a.png: no such file")) == {
-        "schema_version": 1,
-        "file": "a.png",
-        "error": {"kind": "ImageNotFound", "message": "a.png: no such file"},
-    }

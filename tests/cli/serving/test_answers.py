@@ -10,8 +10,9 @@ from PIL import Image
 from cxr_edge.serving.answers import Wish, answer
 from cxr_edge.serving.uploads import Film
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.classifier import Classifier, result_as_json
+from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.images import decode_grey
+from cxr_edge_runtime.result_json import result_as_json
 from dicom_files import written
 from serving import PHANTOM
 from synthetic import noisy_gradient

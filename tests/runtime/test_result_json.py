@@ -1,0 +1,32 @@
+from collections.abc import Callable
+from pathlib import Path
+
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.classifier import Classifier
+from cxr_edge_runtime.errors import ImageNotFound
+from cxr_edge_runtime.result_json import error_as_json, result_as_json
+
+
+def test_json_of_a_result_has_the_documented_fields(
+    golden_bundle: Path, make_image: Callable[..., Path]
+) -> None:
+    classifier = Classifier(Bundle.load(golden_bundle))
+    prediction = classifier.classify(make_image())
+    result = result_as_json("a.png", prediction, classifier.bundle)
+    assert list(result) == [
+        "schema_version", "file", "label", "probability", "threshold", "gate", "warnings",
+        "timings_ms", "bundle", "notice",
+    ]  # fmt: skip
+    assert result["gate"] == {"verdict": "not_checked", "reasons": []}
+    assert list(result["timings_ms"]) == ["decode", "preprocess", "invoke"]
+    assert all(value > 0 for value in result["timings_ms"].values())
+    assert result["bundle"]["sha256"] == classifier.bundle.digest
+    assert result["notice"] == "Research use only. Not a medical device."
+
+
+def test_json_of_an_error_names_kind_and_message() -> None:
+    assert error_as_json("a.png", ImageNotFound("a.png: no such file")) == {
+        "schema_version": 1,
+        "file": "a.png",
+        "error": {"kind": "ImageNotFound", "message": "a.png: no such file"},
+    }
