@@ -17,8 +17,9 @@ from cxr_edge.full_disk import full_disk_told
 from cxr_edge.trial import try_out
 from cxr_edge_runtime.archive import Archive, SignatureCheck, open_archive
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.errors import BundleError, BundleInvalid, InstallationError, LimitMissed
-from cxr_edge_runtime.manifest import SELFTEST_FILE, Manifest
+from cxr_edge_runtime.errors import BundleError, InstallationError, LimitMissed
+from cxr_edge_runtime.manifest import Manifest
+from cxr_edge_runtime.selftest import require_golden_inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def install(
             if current is not None:
                 path = current.path
             else:
-                _require_golden_inputs(opened.manifest, archive)
+                require_golden_inputs(opened.manifest, name=str(archive))
                 _require_space(opened.manifest, folder)
                 new = bundles.new_place(number)
                 try:
@@ -113,14 +114,6 @@ def _if_same(current: Bundle | None, opened: Archive) -> Bundle | None:
         if current and (current.digest, current.signature()) == (opened.digest, opened.signature):
             return current
     return None
-
-
-def _require_golden_inputs(manifest: Manifest, archive: Path) -> None:
-    if SELFTEST_FILE not in manifest.files:
-        raise BundleInvalid(
-            f"{archive}: has no golden inputs ({SELFTEST_FILE}), so this device cannot be "
-            "compared; convert the model again with this version"
-        )
 
 
 def _require_space(manifest: Manifest, folder: Path) -> None:

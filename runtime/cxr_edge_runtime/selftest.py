@@ -15,7 +15,7 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import sigmoid
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.errors import BundleInvalid
-from cxr_edge_runtime.manifest import MAX_SELFTEST_BYTES, SELFTEST_FILE
+from cxr_edge_runtime.manifest import MAX_SELFTEST_BYTES, SELFTEST_FILE, Manifest
 
 # XNNPACK's kernels for three Cortex-A processors, emulated, agreed with those for x86-64 to six
 # digits; LiteRT's plain ones were up to 0.04 away. A wrong kernel gives anything.
@@ -88,6 +88,23 @@ class Outcome:
         return self.same_decision and abs(self.computed - self.expected) <= MAX_SHIFT
 
 
+def require_golden_inputs(manifest: Manifest, *, name: str) -> None:
+    """Refuse a bundle that no device can be compared with.
+
+    Args:
+        manifest: of the bundle.
+        name: what the error calls it.
+
+    Raises:
+        BundleInvalid: it has no golden inputs.
+    """
+    if SELFTEST_FILE not in manifest.files:
+        raise BundleInvalid(
+            f"{name}: has no golden inputs ({SELFTEST_FILE}), so this device cannot be "
+            "compared; convert the model again with this version"
+        )
+
+
 def run_selftest(bundle: Bundle, engine: Engine) -> tuple[GoldenInputs, list[Outcome]]:
     """Compute the golden inputs of a bundle.
 
@@ -96,11 +113,7 @@ def run_selftest(bundle: Bundle, engine: Engine) -> tuple[GoldenInputs, list[Out
         EngineError: the engine failed.
     """
     manifest = bundle.manifest
-    if SELFTEST_FILE not in manifest.files:
-        raise BundleInvalid(
-            f"{bundle.path}: has no golden inputs ({SELFTEST_FILE}), so this device cannot be "
-            "compared; convert the model again with this version"
-        )
+    require_golden_inputs(manifest, name=str(bundle.path))
     golden = GoldenInputs.from_bytes(bundle.read(SELFTEST_FILE))
     shape = (manifest.preprocess.height, manifest.preprocess.width)
     if golden.inputs.shape[1:] != shape:
