@@ -14,8 +14,6 @@ CSV_COLUMNS = (
     "file", "label", "probability", "threshold", "gate", "reasons", "warnings", "error", "bundle",
     "notice",
 )  # fmt: skip
-
-
 _HEADER = ",".join(CSV_COLUMNS).encode()
 
 
@@ -38,6 +36,11 @@ def check_replaceable(path: Path) -> None:
         )
 
 
+def name_in_row(name: str) -> str:
+    """An image's name as its row has it: bytes that are not UTF-8 become escapes."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def result_row(name: str, result: Result, bundle: Bundle) -> dict[str, str | float | None]:
     """One image's result by column; what it does not have is None.
 
@@ -47,9 +50,8 @@ def result_row(name: str, result: Result, bundle: Bundle) -> dict[str, str | flo
         bundle: that was asked.
     """
     row: dict[str, str | float | None] = dict.fromkeys(CSV_COLUMNS)
-    # Bytes of a name that are not UTF-8 become escapes.
     row |= {
-        "file": os.fsencode(name).decode("utf-8", "backslashreplace"),
+        "file": name_in_row(name),
         "bundle": bundle.digest,
         "notice": bundle.manifest.notice,
     }

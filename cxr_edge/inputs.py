@@ -13,7 +13,7 @@ from cxr_edge_runtime.images import HEATMAP_SUFFIX, SUFFIXES
 # An image's path, or a path that gives none with the reason.
 Input = tuple[Path, ImageError | None]
 
-_DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
+IMAGE_SUFFIXES = SUFFIXES | {".dcm", ".dicom"}
 _STDIN = "-"
 _NO_PERMISSION = "permission denied; check the rights"
 
@@ -102,7 +102,7 @@ def _reason(error: OSError) -> str:
 
 
 def _is_image(path: Path) -> bool:
-    if path.suffix.lower() in SUFFIXES | _DICOM_SUFFIXES:
+    if path.suffix.lower() in IMAGE_SUFFIXES:
         return True
     # Scanners and archives name DICOM files by numbers with dots in them, or by anything else.
     try:

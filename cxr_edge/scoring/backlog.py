@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 
+from cxr_edge.csv_results import name_in_row
 from cxr_edge_runtime.errors import CxrEdgeError
 
 # Pages kept in memory, KiB.
@@ -93,7 +94,7 @@ class Backlog:
         for name in names:
             named += 1
             seen = self._database.execute(
-                "INSERT OR IGNORE INTO seen VALUES (?)", (as_written(name),)
+                "INSERT OR IGNORE INTO seen VALUES (?)", (name_in_row(name),)
             )
             if seen.rowcount:
                 self._database.execute(
@@ -118,11 +119,6 @@ class Backlog:
         self._database.execute(
             "DELETE FROM missing WHERE number BETWEEN ? AND ?", (batch.first, batch.last)
         )
-
-
-def as_written(name: str) -> str:
-    """A film's name as its row has it."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def batch_size(films: int, workers: int) -> int:

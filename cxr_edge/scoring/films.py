@@ -9,14 +9,7 @@ from fsspec.core import url_to_fs
 
 from cxr_edge.scoring.listing import is_url, one_line
 from cxr_edge_runtime import limits
-from cxr_edge_runtime.errors import (
-    ExtraMissing,
-    ImageError,
-    ImageNotFound,
-    ImageNotReadable,
-    ImageTooLarge,
-    UnreadableImage,
-)
+from cxr_edge_runtime.errors import ExtraMissing, ImageError, ImageNotFound, ImageNotReadable
 from cxr_edge_runtime.images import read_bytes
 
 # Films that are fetched while one is scored: an object store takes tens of milliseconds a film,
@@ -66,10 +59,5 @@ def _fetched(url: str) -> bytes:
     except Exception as error:
         # Each kind of storage raises errors of its own.
         raise ImageNotReadable(f"{url}: cannot be read ({one_line(error)})") from error
-    if len(content) > limits.MAX_BYTES:
-        raise ImageTooLarge(
-            f"{url}: more than {limits.MAX_BYTES // 1_000_000} MB; export a smaller copy"
-        )
-    if not content:
-        raise UnreadableImage(f"{url}: the file is empty")
+    limits.check_bytes(content, url)
     return content

@@ -11,12 +11,10 @@ import pyarrow.parquet as pq
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from cxr_edge.inputs import expand
+from cxr_edge.inputs import IMAGE_SUFFIXES, expand
 from cxr_edge_runtime.errors import CxrEdgeError, ImageError, InvalidRequest
-from cxr_edge_runtime.images import HEATMAP_SUFFIX, SUFFIXES
+from cxr_edge_runtime.images import HEATMAP_SUFFIX
 
-# Looking into files for DICOM's first bytes, as in local folders, would cost a request each.
-_REMOTE_SUFFIXES = SUFFIXES | {".dcm", ".dicom"}
 _TABLE_SUFFIX = ".parquet"
 _COLUMNS = ("file", "path")
 
@@ -108,7 +106,8 @@ def _in_remote_folder(source: str, filesystem: Any, folder: str) -> Iterator[str
 def _is_film(name: str) -> bool:
     if name.startswith(".") or name.endswith(HEATMAP_SUFFIX):
         return False
-    return posixpath.splitext(name)[1].lower() in _REMOTE_SUFFIXES
+    # Looking into files for DICOM's first bytes, as in local folders, would cost a request each.
+    return posixpath.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
 def _in_table(source: str, filesystem: Any, path: str) -> Iterator[str]:
@@ -123,7 +122,7 @@ def _in_table(source: str, filesystem: Any, path: str) -> Iterator[str]:
 
 
 def _in_list(source: str, filesystem: Any, path: str) -> Iterator[str]:
-    if posixpath.splitext(path)[1].lower() in _REMOTE_SUFFIXES:
+    if posixpath.splitext(path)[1].lower() in IMAGE_SUFFIXES:
         raise InvalidRequest(f"{source}: is a film; name a folder, a list or a Parquet table")
     if path.lower().endswith(".csv"):
         raise InvalidRequest(f"{source}: is CSV; name a list, a path a line, or a Parquet table")

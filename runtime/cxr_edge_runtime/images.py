@@ -10,14 +10,8 @@ from numpy.typing import NDArray
 
 from cxr_edge_runtime import limits
 from cxr_edge_runtime.dicom import decode_dicom, is_dicom
-from cxr_edge_runtime.errors import (
-    ImageNotFound,
-    ImageNotReadable,
-    ImageTooLarge,
-    UnreadableImage,
-)
+from cxr_edge_runtime.errors import ImageNotFound, ImageNotReadable
 from cxr_edge_runtime.grey import is_coloured, tiff_samples, to_grey
-from cxr_edge_runtime.limits import alone
 from cxr_edge_runtime.opening import opened, turned_upright
 
 SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
@@ -77,12 +71,7 @@ def read_bytes(path: Path) -> bytes:
         raise ImageNotReadable(f"{path}: permission denied; check the file's rights") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
         raise ImageNotReadable(f"{path}: cannot be read ({error})") from error
-    if len(content) > limits.MAX_BYTES:
-        raise ImageTooLarge(
-            f"{path}: more than {limits.MAX_BYTES // 1_000_000} MB; export a smaller copy"
-        )
-    if not content:
-        raise UnreadableImage(f"{path}: the file is empty")
+    limits.check_bytes(content, str(path))
     return content
 
 
@@ -92,7 +81,7 @@ def read_grey(path: Path, *, hashed: bool = False) -> GreyImage:
         n_bytes = path.stat().st_size
     except (OSError, ValueError):
         n_bytes = 0  # reading says what is wrong
-    with alone(n_bytes=n_bytes):
+    with limits.alone(n_bytes=n_bytes):
         return decode_grey(read_bytes(path), name=str(path), hashed=hashed)
 
 

@@ -84,6 +84,19 @@ class MeteredBytes(io.BytesIO):
             )
 
 
+def check_bytes(content: bytes, name: str) -> None:
+    """Refuse what was read of a file, up to a byte more than the limit, before it is decoded.
+
+    Raises:
+        ImageTooLarge: more than :data:`MAX_BYTES` bytes.
+        UnreadableImage: none.
+    """
+    if len(content) > MAX_BYTES:
+        raise ImageTooLarge(f"{name}: more than {MAX_BYTES // 1_000_000} MB; export a smaller copy")
+    if not content:
+        raise UnreadableImage(f"{name}: the file is empty")
+
+
 def check_size(size: tuple[int, int], name: str, *, max_pixels: int = MAX_PIXELS) -> None:
     """Refuse a width and height, before anything is decoded.
 

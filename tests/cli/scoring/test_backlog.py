@@ -2,7 +2,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from cxr_edge.scoring.backlog import Backlog, as_written, batch_size
+from cxr_edge.csv_results import name_in_row
+from cxr_edge.scoring.backlog import Backlog, batch_size
 from cxr_edge_runtime.errors import CxrEdgeError
 
 AWKWARD = ["/b.png", "/a\nb.png", "/\udcff.png", "/ä.png", "s3://bucket/c.png"]
@@ -22,7 +23,7 @@ def test_films_come_once_in_the_order_they_were_named(backlog: Backlog) -> None:
 
 
 def test_films_with_a_row_are_passed_over_by_the_name_that_the_row_has(backlog: Backlog) -> None:
-    backlog.pass_over(map(as_written, AWKWARD[:3]))
+    backlog.pass_over(map(name_in_row, AWKWARD[:3]))
     backlog.add(AWKWARD)
     assert [name for batch in backlog.batches(1) for name in batch.names] == AWKWARD[3:]
 
