@@ -8,6 +8,7 @@ import typer
 
 from cxr_edge import options
 from cxr_edge.terminal import say
+from cxr_edge_runtime.errors import InvalidRequest
 
 TOKEN_VARIABLE = "CXR_EDGE_TOKEN"
 # Shorter ones can be guessed.
@@ -57,8 +58,6 @@ def serve(
     token = read_token(token_file)
     alone = is_loopback(host)
     if token is None and not alone and not insecure:
-        from cxr_edge_runtime.errors import InvalidRequest
-
         raise InvalidRequest(
             f"--host {host}: everybody in the network could send films; "
             f"give --token-file, set {TOKEN_VARIABLE}, or say --insecure"
@@ -112,8 +111,6 @@ def read_token(file: Path | None) -> str | None:
     Raises:
         InvalidRequest: the file cannot be read, or the token is too short or no plain text.
     """
-    from cxr_edge_runtime.errors import InvalidRequest
-
     if file is not None:
         try:
             token, where = file.read_text(encoding="utf-8").strip(), f"--token-file {file}"
