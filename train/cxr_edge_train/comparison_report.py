@@ -25,7 +25,8 @@ from cxr_edge_train.comparison import Candidate, Choice
 from cxr_edge_train.comparison_figures import draw_learning, draw_recall, draw_roc, draw_size
 from cxr_edge_train.evaluation.intervals import Interval
 from cxr_edge_train.reporting.figures import save_figure
-from cxr_edge_train.reporting.page import Picture, Section, Table, markdown_table, write_page
+from cxr_edge_train.reporting.markdown import markdown_page, markdown_table
+from cxr_edge_train.reporting.page import Picture, Section, Table, write_page
 from cxr_edge_train.runs import write_table
 
 TITLE = "Architectures compared"
@@ -89,7 +90,7 @@ def write_comparison(
     """
     write_table(output / "comparison.csv", _as_frame(candidates, choice))
     sections = _sections(candidates, choice, readings, _draw(output / "figures", candidates))
-    write_text(output / "comparison.md", _as_markdown(sections))
+    write_text(output / "comparison.md", markdown_page(TITLE, NOTICE, sections, output))
     write_page(output / "comparison.html", title=TITLE, notice=NOTICE, sections=sections)
     _save_winner(output / "winner", choice, readings)
 
@@ -242,15 +243,6 @@ def _of_metrics(names: Sequence[str], figures: Sequence[Mapping[str, Any]]) -> T
             for metric in metrics
         },
     )
-
-
-def _as_markdown(sections: Sequence[Section]) -> str:
-    parts = [f"# {TITLE}", NOTICE]
-    for section in sections:
-        parts += [f"## {section.title}", *section.paragraphs]
-        parts += [markdown_table(table).rstrip() for table in section.tables]
-        parts += [f"![{p.caption}](figures/{p.file.name})" for p in section.pictures]
-    return "\n\n".join(parts) + "\n"
 
 
 def _save_winner(folder: Path, choice: Choice, readings: Readings) -> None:

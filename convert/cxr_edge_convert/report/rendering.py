@@ -12,7 +12,8 @@ from cxr_edge_convert.report.storage import PREDICTIONS, REPORT, Content, read_c
 from cxr_edge_runtime.errors import ReportError
 from cxr_edge_runtime.files import write_text
 from cxr_edge_train.reporting.figures import save_figure
-from cxr_edge_train.reporting.page import Picture, Section, markdown_table, write_page
+from cxr_edge_train.reporting.markdown import markdown_page
+from cxr_edge_train.reporting.page import Picture, write_page
 from cxr_edge_train.runs import write_table
 
 HTML, MARKDOWN, CSV = "report.html", "report.md", "report.csv"
@@ -48,8 +49,9 @@ def render(folder: Path) -> None:
     title = f"Conversion of {content['source']['name']}"
     sections = report_sections(content, _draw(folder, content, predictions), folder)
     write_table(folder / CSV, _as_frame(content))
-    write_text(folder / MARKDOWN, _as_markdown(title, content["notice"], sections, folder))
-    write_page(folder / HTML, title=title, notice=content["notice"], sections=sections)
+    notice = content["notice"]
+    write_text(folder / MARKDOWN, markdown_page(title, f"**{notice}**", sections, folder))
+    write_page(folder / HTML, title=title, notice=notice, sections=sections)
 
 
 def _draw(folder: Path, content: Content, predictions: pd.DataFrame) -> dict[str, Picture]:
@@ -112,16 +114,3 @@ def _as_frame(content: Content) -> pd.DataFrame:
             }
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _as_markdown(title: str, notice: str, sections: list[Section], folder: Path) -> str:
-    parts = [f"# {title}", f"**{notice}**"]
-    for section in sections:
-        parts.append(f"## {section.title}")
-        parts += [f"**{section.alarm}**"] if section.alarm else []
-        parts += section.paragraphs
-        parts += [markdown_table(table).rstrip() for table in section.tables]
-        parts += [
-            f"![{p.caption}]({p.file.relative_to(folder).as_posix()})" for p in section.pictures
-        ]
-    return "\n\n".join(parts) + "\n"

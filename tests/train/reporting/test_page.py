@@ -3,7 +3,7 @@ import re
 from pathlib import Path
 
 from cxr_edge_train.reporting.figures import new_figure, save_figure
-from cxr_edge_train.reporting.page import Picture, Section, Table, markdown_table, write_page
+from cxr_edge_train.reporting.page import Picture, Section, Table, write_page
 
 
 def draw(path: Path) -> Path:
@@ -44,8 +44,3 @@ def test_names_from_outside_are_escaped(tmp_path: Path) -> None:
 
 def test_the_same_figure_gives_the_same_bytes(tmp_path: Path) -> None:
     assert draw(tmp_path / "a.png").read_bytes() == draw(tmp_path / "b.png").read_bytes()
-
-
-def test_markdown_table_escapes_bars() -> None:
-    table = Table(["name", "n"], [["a|b", "1"]])
-    assert markdown_table(table) == "| name | n |\n| --- | --- |\n| a\\|b | 1 |\n"

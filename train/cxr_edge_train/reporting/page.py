@@ -70,10 +70,3 @@ def write_page(path: Path, *, title: str, notice: str, sections: Sequence[Sectio
     )
     template = environment.get_template("page.html")
     write_text(path, template.render(title=title, notice=notice, sections=sections))
-
-
-def markdown_table(table: Table) -> str:
-    """The table in GitHub's Markdown, ending in a line break."""
-    lines = [table.columns, ["---"] * len(table.columns), *table.rows]
-    cells = ([cell.replace("|", "\\|") for cell in line] for line in lines)
-    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
