@@ -13,35 +13,26 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 
+from card_figures import READ_ONCE, gathered
 from card_sections import shipped_sections
 from cxr_edge_convert.packaging import seal
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import CxrEdgeError, RunError
 from cxr_edge_runtime.files import replacing, write_bytes, write_text
 from cxr_edge_runtime.manifest import Figure, Manifest
-from cxr_edge_train.dataset.metadata import read_table
-from cxr_edge_train.dataset.patients import patient_groups
-from cxr_edge_train.evaluation.metrics import count_decisions, positives
-from cxr_edge_train.evaluation.operating_point import choose_operating_point, highest_recall
 from cxr_edge_train.evaluation.run_subject import load_model
-from cxr_edge_train.recipe import read_recipe
-from cxr_edge_train.runs import Run, read_dataset, read_run
+from cxr_edge_train.runs import Run, read_run
 
 MODELS = Path(__file__).resolve().parent
 RESULTS = MODELS.parent / "docs" / "results"
-SPLITS = ("validation", "test", "external_adult")
-# Of the card's other operating points.
-SPECIFICITIES = (0.80, 0.85, 0.90, 0.95, 0.98)
-SENSITIVITIES = (0.95, 0.90, 0.85)
 
 
 def check_run(bundle: Bundle, run: Run) -> None:
@@ -58,159 +49,11 @@ def check_run(bundle: Bundle, run: Run) -> None:
         raise RunError(f"{bundle.path}: was not made from this run")
 
 
-def only_reading(log: Iterable[str], evaluation: Mapping[str, Any]) -> dict[str, Any]:
-    """The line of the test log that an evaluation on test labels wrote.
-
-    Args:
-        log: its lines.
-        evaluation: what `evaluate` wrote.
-
-    Raises:
-        RunError: there is none, or the model was read on these films more than once.
-    """
-    entries: list[dict[str, Any]] = [json.loads(line) for line in log]
-    of_model = [e for e in entries if e["model_sha256"] == evaluation["model_sha256"]]
-    same = [e for e in of_model if e["metrics"] == evaluation["metrics"]]
-    if not same:
-        raise RunError("a reading of test labels is not in the log; evaluate with --log")
-    of_films = [e for e in of_model if e["test_digest"] == same[0]["test_digest"]]
-    if len(of_films) > 1:
-        raise RunError(
-            f"{len(of_films)} readings of this model on the same films; test is read once"
-        )
-    return same[0]
-
-
-def operating_points(
-    validation: pd.DataFrame, test: pd.DataFrame, *, shipped: float
-) -> list[dict[str, Any]]:
-    """The shipped threshold and others chosen on validation, and what they give on both.
-
-    Args:
-        validation: ``label`` and ``probability`` of its films.
-        test: the same.
-        shipped: the frozen threshold.
-
-    Returns:
-        ``rule``, ``threshold``, and for both splits ``sensitivity`` and ``specificity``, by rising
-        threshold; rules that choose the same threshold share a row.
-    """
-    probability, labels = validation["probability"].to_numpy(), positives(validation)
-    thresholds = {"shipped": shipped}
-    for wanted in SPECIFICITIES:
-        point = highest_recall(probability, labels, min_specificity=wanted)
-        thresholds[f"specificity {wanted:.2f}"] = point.threshold
-    for wanted in SENSITIVITIES:
-        point = choose_operating_point(probability, labels, min_sensitivity=wanted)
-        thresholds[f"sensitivity {wanted:.2f}"] = point.threshold
-    rules: dict[float, list[str]] = {}
-    for rule, threshold in thresholds.items():
-        rules.setdefault(threshold, []).append(rule)
-    points = []
-    for threshold, chosen_by in sorted(rules.items()):
-        point_at: dict[str, Any] = {"rule": ", ".join(chosen_by), "threshold": threshold}
-        for name, films in (("validation", validation), ("test", test)):
-            counts = count_decisions(
-                films["probability"].to_numpy(), positives(films), threshold=threshold
-            )
-            point_at[name] = {
-                "sensitivity": asdict(counts.sensitivity),
-                "specificity": asdict(counts.specificity),
-            }
-        points.append(point_at)
-    return points
-
-
-def test_curve(test: pd.DataFrame) -> list[dict[str, Any]]:
-    """The highest sensitivity on test at some specificities, thresholds chosen on test itself."""
-    labels, probability = positives(test), test["probability"].to_numpy()
-    points = []
-    for wanted in SPECIFICITIES:
-        threshold = highest_recall(probability, labels, min_specificity=wanted).threshold
-        counts = count_decisions(probability, labels, threshold=threshold)
-        points.append({"specificity": wanted, "sensitivity": asdict(counts.sensitivity)})
-    return points
-
-
-def films_by_split(dataset: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
-    """How many ``films`` and ``patients`` there are, by split and kind."""
-    return {
-        split: {
-            kind: {"films": len(films), "patients": int(patient_groups(films).nunique())}
-            for kind, films in of_split.groupby("kind")
-        }
-        for split, of_split in dataset.groupby("split")
-    }
-
-
-def gathered(bundle: Bundle, run: Path, measured: Path, log: Iterable[str]) -> dict[str, Any]:
-    """All that the card is made from beside the manifest.
-
-    Returns:
-        ``validation``, ``test`` and ``external_adult`` as `evaluate` wrote them, ``test_date``,
-        ``operating_points``, ``test_curve``, ``shifted``, ``parity``, ``behaviour``,
-        ``conversion`` and ``training``.
-
-    Raises:
-        RunError: something is missing, or was measured of another model.
-    """
-    sha256 = bundle.manifest.files[bundle.manifest.model.file].sha256
-    lines = list(log)
-    evaluations = {split: _read(measured / split / "evaluation.json") for split in SPLITS}
-    readings = {split: only_reading(lines, evaluations[split]) for split in SPLITS[1:]}
-    parts = {
-        **evaluations,
-        "shifted": _read(measured / "shifted.json"),
-        "parity": _read(measured / "parity.json"),
-        "behaviour": _read(measured / "behaviour" / "behaviour.json"),
-    }
-    for name, part in parts.items():
-        if part.get("model_sha256") != sha256:
-            raise RunError(f"{measured}: {name} is of another model")
-        if (
-            part.get("threshold", bundle.manifest.threshold.value)
-            != bundle.manifest.threshold.value
-        ):
-            raise RunError(f"{measured}: {name} is at another threshold")
-    validation, test = (
-        read_table(
-            measured / split / "predictions.csv",
-            ("path", "label", "probability"),
-            made_by="cxr-edge evaluate -o",
-        )
-        for split in SPLITS[:2]
-    )
-    variants = _read(bundle.path.parent / "report.json")["variants"]
-    verifications = [each["verification"] for each in variants if each["sha256"] == sha256]
-    if not verifications:
-        raise RunError(f"{bundle.path.parent}/report.json: is of another conversion")
-    trained = _read(run / "run.json")
-    recipe = asdict(read_recipe(run / "recipe.toml"))
-    return {
-        **parts,
-        "test_date": readings["test"]["date"],
-        "operating_points": operating_points(
-            validation, test, shipped=bundle.manifest.threshold.value
-        ),
-        "test_curve": test_curve(test),
-        "conversion": {
-            name: verifications[0][name]
-            for name in ("recall_drop", "specificity_drop", "auc_drop", "agreement")
-        },
-        "training": {
-            **{name: trained[name] for name in ("seconds", "devices")},
-            "recipe": {section: recipe[section] for section in ("model", "fit")},
-            "films": films_by_split(read_dataset(run)),
-            "parameters": load_model(run).count_params(),
-        },
-    }
-
-
 def shipped_manifest(manifest: Manifest, name: str, figures: Mapping[str, Any]) -> Manifest:
     """The manifest with its name and the figures of all splits."""
     metrics = {
         split: {key: Figure(**figure) for key, figure in figures[split]["metrics"].items()}
-        for split in SPLITS[1:]
+        for split in READ_ONCE
     }
     return replace(manifest, name=name, metrics=manifest.metrics | metrics)
 
@@ -242,13 +85,6 @@ def save_float(model: keras.Model, file: Path) -> None:
             return
     with replacing(file) as temporary:
         model.save(temporary)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        raise RunError(f"{file}: missing; see models/README.md for what makes it")
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return content
 
 
 def main() -> None:
