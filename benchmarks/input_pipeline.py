@@ -21,8 +21,8 @@ import keras  # noqa: E402
 
 from cxr_edge_train.architectures import build  # noqa: E402
 from cxr_edge_train.batches import Batch, TrainingBatches  # noqa: E402
-from cxr_edge_train.fitting import compile_model  # noqa: E402
-from cxr_edge_train.recipe import Augmentation, Model, Recipe  # noqa: E402
+from cxr_edge_train.compiling import compile_model  # noqa: E402
+from cxr_edge_train.recipe import Augmentation, Fit, Model  # noqa: E402
 
 IMAGES, BATCH_SIZE, PAIRS = 256, 32, 5
 # Of an epoch from the cache against one in memory.
@@ -58,7 +58,7 @@ def main(architecture: str = "mobilenetv2", image_size: str = "224") -> None:
         augmented = TrainingBatches(pixels, labels, Augmentation(), batch_size=BATCH_SIZE, seed=0)
         ready = _InMemory([augmented[index] for index in range(len(augmented))])
         model = build(architecture, Model(image_size=size), weights=None)
-        compile_model(model, keras.optimizers.AdamW(), Recipe())
+        compile_model(model, keras.optimizers.AdamW(), Fit())
         seconds: dict[str, list[float]] = {"cache": [], "memory": []}
         model.fit(ready, verbose=0)  # compiles
         for _ in range(PAIRS):

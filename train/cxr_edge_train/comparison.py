@@ -14,8 +14,14 @@ from cxr_edge_train.evaluation.intervals import Interval
 from cxr_edge_train.evaluation.mcnemar import exact_mcnemar
 from cxr_edge_train.evaluation.metrics import Metrics, count_decisions, evaluate, positives
 from cxr_edge_train.evaluation.operating_point import highest_recall
-from cxr_edge_train.runs import Run, read_dataset, read_history, read_predictions, read_run
-from cxr_edge_train.snapshots import HISTORY
+from cxr_edge_train.runs import (
+    HISTORY,
+    Run,
+    read_dataset,
+    read_history,
+    read_predictions,
+    read_run,
+)
 
 # Rivals whose decisions differ from the leader's with a p-value below this are out.
 SIGNIFICANCE = 0.05

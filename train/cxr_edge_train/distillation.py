@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from cxr_edge_train.batches import Answers
-from cxr_edge_train.fitting import Images, fit, training_seconds
+from cxr_edge_train.fitting import Images, fit
 from cxr_edge_train.recipe import Fit, Recipe
+from cxr_edge_train.runs import read_history
 from cxr_edge_train.snapshots import discard, has_snapshot, read_progress
 
 Callbacks = Callable[[int], Sequence[keras.callbacks.Callback]]
@@ -130,8 +131,13 @@ def epochs_done(output: Path, teachers: int) -> int:
 
 
 def seconds_of_all_fits(output: Path, teachers: int) -> float:
-    """See :func:`cxr_edge_train.fitting.training_seconds`."""
-    return sum(map(training_seconds, [output, *teacher_folders(output, teachers)]))
+    """Wall time of all epochs, interruptions left out.
+
+    Raises:
+        RunError: a ``history.csv`` is missing or damaged.
+    """
+    folders = [output, *teacher_folders(output, teachers)]
+    return sum(float(read_history(folder)["seconds"].sum()) for folder in folders)
 
 
 def discard_fits(output: Path) -> None:

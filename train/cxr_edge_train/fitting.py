@@ -1,7 +1,6 @@
 """Fit a model: the head first, then everything, keeping one epoch; a killed fit goes on."""
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,16 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.architectures.backbone import freeze
 from cxr_edge_train.batches import Answers, TrainingBatches, ValidationBatches
-from cxr_edge_train.devices import check_batch, compute_in_float32, has_accelerator
+from cxr_edge_train.compiling import compile_model, fine_tuning_optimizer
+from cxr_edge_train.devices import check_batch, compute_in_float32
+from cxr_edge_train.epoch_logs import EPOCHS_LEFT, EpochsLeft, Seconds
 from cxr_edge_train.keras_files import load_keras
 from cxr_edge_train.recipe import Recipe
-from cxr_edge_train.snapshots import BEST, HISTORY, Snapshot, read_progress, tidy
+from cxr_edge_train.runs import HISTORY
+from cxr_edge_train.snapshots import BEST, Snapshot, read_progress, tidy
 
 PREDICT_BATCH = 64
+_ADVICE = "lower learning_rate in the recipe's [fit] and train into another folder"
 
 Images = tuple[NDArray[np.uint8], NDArray[np.integer]]
 
@@ -80,32 +83,26 @@ def fit(
     chosen = load_keras(best, compiled=True, advice=f"remove {output} and train again")
     if isinstance(chosen.optimizer, keras.optimizers.LossScaleOptimizer):
         compute_in_float32(chosen)
-        compile_model(chosen, chosen.optimizer.inner_optimizer, recipe)
+        compile_model(chosen, chosen.optimizer.inner_optimizer, recipe.fit)
     return chosen
-
-
-def training_seconds(output: Path) -> float:
-    """Seconds of all epochs of a fit, interruptions left out, from its ``history.csv``."""
-    header, *rows = (output / HISTORY).read_text(encoding="utf-8").splitlines()
-    column = header.split(",").index("seconds")
-    return sum(float(row.split(",")[column]) for row in rows)
 
 
 def predict_logits(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Logits ``[N] float32`` of ``pixels [N, H, W, 1] uint8``, in batches."""
-    logits = [
+    return predict_output(model, pixels, "logit")[:, 0]
+
+
+def predict_output(model: keras.Model, pixels: NDArray[np.uint8], name: str) -> NDArray[np.float32]:
+    """One output ``[N, C] float32`` of a model for ``pixels [N, H, W, 1] uint8``, in batches."""
+    values = [
         np.asarray(
             model.predict_on_batch(
                 {"image": pixels[start : start + PREDICT_BATCH].astype(np.float32)}
-            )["logit"]
-        )[:, 0]
+            )[name]
+        )
         for start in range(0, len(pixels), PREDICT_BATCH)
     ]
-    return np.concatenate(logits).astype(np.float32)
-
-
-_EPOCHS_LEFT = "epochs_left"
-_ADVICE = "lower learning_rate in the recipe's [fit] and train into another folder"
+    return np.concatenate(values).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +123,7 @@ class _Fit:
         """Train what lies on the frozen backbone."""
         settings = self.recipe.fit
         freeze(self.model, before=None)
-        optimizer = keras.optimizers.Adam(settings.head_learning_rate)
-        compile_model(self.model, optimizer, self.recipe)
+        compile_model(self.model, keras.optimizers.Adam(settings.head_learning_rate), settings)
         self._run([Snapshot(self.output, first_epoch=0)], last_epoch=settings.head_epochs)
 
     def fine_tune(self) -> None:
@@ -135,19 +131,13 @@ class _Fit:
         settings = self.recipe.fit
         freeze(self.model, before=settings.fine_tune_from)
         steps = max(1, len(self.train[1]) // settings.batch_size)
-        averages = settings.weight_average > 0
-        optimizer = keras.optimizers.AdamW(
-            _warmup_cosine(self.recipe, steps_per_epoch=steps),
-            weight_decay=settings.weight_decay,
-            use_ema=averages,
-            ema_momentum=settings.weight_average,
-        )
-        compile_model(self.model, optimizer, self.recipe)
+        optimizer = fine_tuning_optimizer(settings, steps_per_epoch=steps)
+        compile_model(self.model, optimizer, settings)
         last = settings.keep == "last"
         checkpoint = keras.callbacks.ModelCheckpoint(
             _literal(self.output) / BEST,
             # Where the last epoch is kept, each one is better than all before.
-            monitor=_EPOCHS_LEFT if last else "val_loss",
+            monitor=EPOCHS_LEFT if last else "val_loss",
             mode="min",
             save_best_only=True,
             # Infinity at first: without it the first epoch is best even when its loss is NaN.
@@ -158,7 +148,9 @@ class _Fit:
             if last
             else keras.callbacks.EarlyStopping(monitor="val_loss", patience=settings.patience)
         )
-        averaging = keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if averages else None
+        averaging = (
+            keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if settings.weight_average else None
+        )
         snapshot = Snapshot(
             self.output,
             first_epoch=settings.head_epochs,
@@ -167,7 +159,7 @@ class _Fit:
             averaging=averaging,
         )
         # The average must be in its place when the checkpoint is written.
-        countdown = _EpochsLeft() if last else None
+        countdown = EpochsLeft() if last else None
         order = [averaging, countdown, checkpoint, stopping, snapshot]
         self._run(
             [callback for callback in order if callback is not None],
@@ -201,7 +193,7 @@ class _Fit:
                     keras.callbacks.LambdaCallback(
                         on_epoch_begin=lambda epoch, logs: batches.begin_epoch(epoch)
                     ),
-                    _Seconds(),
+                    Seconds(),
                     logger,
                     keras.callbacks.TerminateOnNaN(),
                     *self.callbacks,
@@ -221,54 +213,6 @@ class _Fit:
             )
 
 
-def compile_model(
-    model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: Recipe
-) -> None:
-    """Compile a model for the recipe's loss on ``logit``, and build the optimizer's state."""
-    loss = keras.losses.BinaryCrossentropy(
-        from_logits=True, label_smoothing=recipe.fit.label_smoothing
-    )
-    # TensorFlow's XLA on a processor was measured 7 times slower for these networks.
-    slow = keras.backend.backend() == "tensorflow" and not has_accelerator()
-    model.compile(optimizer, loss={"logit": loss}, jit_compile=False if slow else "auto")
-    if not model.optimizer.built:  # or there would be nothing yet to put a snapshot's state into
-        model.optimizer.build(model.trainable_variables)
-
-
 def _literal(folder: Path) -> Path:
     """A folder whose name survives the formatting that ModelCheckpoint puts its path through."""
     return Path(str(folder).replace("{", "{{").replace("}", "}}"))
-
-
-class _Seconds(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not typed
-    """Adds the wall time of each epoch, validation included, to what the others log."""
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._started = time.monotonic()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        if logs is not None:
-            logs["seconds"] = round(time.monotonic() - self._started, 2)
-
-
-class _EpochsLeft(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not typed
-    """Adds how many epochs are still to come; infinity where validation is no longer a number."""
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        if logs is not None:
-            left = self.params["epochs"] - epoch - 1
-            logs[_EPOCHS_LEFT] = left if math.isfinite(logs["val_loss"]) else math.inf
-
-
-def _warmup_cosine(
-    recipe: Recipe, *, steps_per_epoch: int
-) -> keras.optimizers.schedules.LearningRateSchedule:
-    settings = recipe.fit
-    warmup = math.ceil(settings.warmup_epochs * steps_per_epoch)
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else settings.learning_rate,
-        decay_steps=max(1, settings.epochs * steps_per_epoch - warmup),
-        alpha=0.01,
-        warmup_target=settings.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )

@@ -1,4 +1,4 @@
-"""Reading ``.keras`` files that may be damaged."""
+"""Reading ``.keras`` files, and other archives, that may be damaged."""
 
 import zipfile
 import zlib
@@ -8,8 +8,8 @@ import keras
 
 from cxr_edge_runtime.errors import RunError
 
-# What Keras raises for a cut or changed file, by where the damage is.
-_DAMAGED = (ValueError, OSError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+# What Keras and NumPy raise for a cut or changed archive, by where the damage is.
+DAMAGED = (ValueError, OSError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def load_keras(file: Path, *, compiled: bool, advice: str) -> keras.Model:
@@ -25,5 +25,5 @@ def load_keras(file: Path, *, compiled: bool, advice: str) -> keras.Model:
     """
     try:
         return keras.models.load_model(file, compile=compiled)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise RunError(f"{file}: cannot be loaded ({error}); {advice}") from error

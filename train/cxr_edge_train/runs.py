@@ -31,6 +31,7 @@ from cxr_edge_train.evaluation.temperature import probabilities
 RUN_FORMAT = 1
 # Written last: a folder that has it holds a finished run.
 RUN = "run.json"
+HISTORY = "history.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ def read_history(folder: Path) -> pd.DataFrame:
     Raises:
         RunError: ``history.csv`` is missing or damaged.
     """
-    file = folder / "history.csv"
+    file = folder / HISTORY
     try:
         return pd.read_csv(file).astype({"epoch": int, "loss": float, "val_loss": float})
     except (OSError, ValueError, KeyError) as error:

@@ -10,8 +10,6 @@ again.
 import json
 import math
 import os
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -23,18 +21,17 @@ import numpy as np
 
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import remove_temporaries, replacing
+from cxr_edge_train.keras_files import DAMAGED
+from cxr_edge_train.runs import HISTORY
 
 SNAPSHOT = "snapshot.npz"
-HISTORY = "history.csv"
-# What reading a cut or changed archive raises, by where the damage is.
-_DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 # As ModelCheckpoint fills it in, the first epoch being 1.
 BEST = "best-{epoch:04d}.keras"
 _BEST_FILES = "best-[0-9][0-9][0-9][0-9].keras"
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class FitProgress:
     """How far a fit has come.
 
     Attributes:
@@ -62,16 +59,16 @@ def has_snapshot(folder: Path) -> bool:
     return (folder / SNAPSHOT).exists()
 
 
-def read_progress(folder: Path) -> Progress:
+def read_progress(folder: Path) -> FitProgress:
     """How far the fit in a folder has come; the beginning where there is none.
 
     Raises:
         RunError: the snapshot is damaged.
     """
     if not has_snapshot(folder):
-        return Progress()
+        return FitProgress()
     with _arrays(folder) as arrays:
-        return Progress(**json.loads(str(arrays["progress"])))
+        return FitProgress(**json.loads(str(arrays["progress"])))
 
 
 def tidy(folder: Path) -> None:
@@ -82,9 +79,7 @@ def tidy(folder: Path) -> None:
     """
     progress = read_progress(folder)
     remove_temporaries(folder)
-    for file in folder.glob(_BEST_FILES):
-        if file != progress.best_file(folder):
-            file.unlink()
+    _keep_best(folder, progress.best_file(folder))
     history = folder / HISTORY
     if history.exists():
         lines = history.read_bytes().splitlines(keepends=True)
@@ -98,8 +93,14 @@ def tidy(folder: Path) -> None:
 
 def discard(folder: Path) -> None:
     """Remove the snapshot and the best model of a fit that is finished."""
-    for file in [folder / SNAPSHOT, *folder.glob(_BEST_FILES)]:
-        file.unlink(missing_ok=True)
+    (folder / SNAPSHOT).unlink(missing_ok=True)
+    _keep_best(folder, None)
+
+
+def _keep_best(folder: Path, best: Path | None) -> None:
+    for file in folder.glob(_BEST_FILES):
+        if file != best:
+            file.unlink()
 
 
 class Snapshot(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not typed
@@ -164,12 +165,10 @@ class Snapshot(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not 
             optimizer=self.model.optimizer.variables,
         )
         self._progress = progress
-        for file in self._folder.glob("best-*.keras"):
-            if file != progress.best_file(self._folder):
-                file.unlink()
+        _keep_best(self._folder, progress.best_file(self._folder))
 
 
-def _write(folder: Path, progress: Progress, **variables: Any) -> None:
+def _write(folder: Path, progress: FitProgress, **variables: Any) -> None:
     arrays: dict[str, Any] = {
         f"{group}-{index}": np.asarray(keras.ops.convert_to_numpy(variable))
         for group, members in variables.items()
@@ -196,5 +195,5 @@ def _arrays(folder: Path) -> Iterator[Any]:
         # NumPy itself would leave a damaged file open.
         with file.open("rb") as stream, np.load(stream) as arrays:
             yield arrays
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise RunError(f"{file}: damaged ({error}); remove {folder} and train again") from error
