@@ -1,21 +1,17 @@
 """``cxr-edge convert``."""
 
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
 from cxr_edge import options
-from cxr_edge.terminal import progress_bar, say
+from cxr_edge.terminal import progress_bar
 from cxr_edge_convert.limits import CALIBRATION_IMAGES, MIN_CALIBRATION_IMAGES, Limits
 from cxr_edge_convert.variants import DYNAMIC, FLOAT16, INT8, ONNX, TFLITE, wanted_schemes
-from cxr_edge_runtime.errors import InvalidRequest, LimitMissed
+from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.defaults import MIN_SENSITIVITY
-
-if TYPE_CHECKING:
-    from cxr_edge_convert.conversion import Variant
 
 _LIMITS = Limits()
 
@@ -152,12 +148,7 @@ def convert(
         raise InvalidRequest("--metadata, --splits, --labels and --scaling belong to --model")
     if model is not None and (metadata is None or splits is None):
         raise InvalidRequest("--model needs --metadata and --splits, to verify it on validation")
-    quantizations = [
-        name
-        for name, wanted in ((FLOAT16, float16), (DYNAMIC, dynamic), (INT8, int8))
-        if wanted or every
-    ]
-    if INT8 not in quantizations and any((calibration_dir, recipe, accuracy_control)):
+    if not (int8 or every) and any((calibration_dir, recipe, accuracy_control)):
         raise InvalidRequest(
             "--calibration-dir, --recipe and --accuracy-control are for INT8; add --int8"
         )
@@ -168,8 +159,8 @@ def convert(
     from cxr_edge.backend import load_quietly
 
     load_quietly("tensorflow")  # its converter alone writes TFLite
+    from cxr_edge.conversion_results import print_variants, require_limits
     from cxr_edge_convert.conversion import make_variants
-    from cxr_edge_convert.report.content import bundle_folder
     from cxr_edge_convert.settings import Settings
     from cxr_edge_convert.sources import foreign_source, run_source
     from cxr_edge_convert.writing import check_output, write_all
@@ -177,6 +168,8 @@ def convert(
     from cxr_edge_train.dataset.pixels import default_cache_dir
     from cxr_edge_train.recipe import read_recipe
 
+    chosen = ((FLOAT16, float16), (DYNAMIC, dynamic), (INT8, int8))
+    quantizations = [name for name, wanted in chosen if wanted or every]
     settings = Settings(
         schemes=tuple(
             wanted_schemes(formats=formats, quantizations=quantizations, target=target.value)
@@ -193,12 +186,14 @@ def convert(
     read = (run, model, metadata, splits, recipe, calibration_dir, not_films)
     inputs = [path for path in read if path]
     check_output(output, overwrite=overwrite, inputs=inputs)
-    places: dict[str, Any] = {
-        "root": root,
-        "cache_dir": default_cache_dir(),
-        "progress": progress_bar("reading images"),
-    }
-    if model is not None and metadata is not None and splits is not None:
+    cache_dir, reading = default_cache_dir(), progress_bar("reading images")
+    if run is not None:
+        source = run_source(run, root=root, cache_dir=cache_dir, progress=reading)
+    else:
+        # As was checked above.
+        assert model is not None
+        assert metadata is not None
+        assert splits is not None
         source = foreign_source(
             model,
             metadata=metadata,
@@ -206,47 +201,14 @@ def convert(
             labels=(labels or "NORMAL,PNEUMONIA").split(","),
             scaling=scaling.value if scaling else None,
             min_sensitivity=min_sensitivity,
-            **places,
+            root=root,
+            cache_dir=cache_dir,
+            progress=reading,
         )
-    else:
-        source = run_source(cast("Path", run), **places)
     variants = make_variants(source, settings, watch=progress_bar)
     write_all(output, source, settings, variants, overwrite=overwrite, watch=progress_bar)
 
-    _print_table(variants, output)
+    print_variants(variants, output)
     typer.echo(NOTICE)
     typer.echo(f"wrote {output}; read {output / 'report.html'}")
-    missed = [variant for variant in variants if not variant.verification.passed]
-    if missed:
-        reasons = "; ".join(
-            f"{variant.scheme.name}: {', '.join(variant.verification.failures)}"
-            for variant in missed
-        )
-        folder = output / bundle_folder(missed[0]).parent
-        raise LimitMissed(f"{reasons}. See {folder} and {output / 'report.html'}")
-
-
-def _print_table(variants: "Sequence[Variant]", output: Path) -> None:
-    from cxr_edge_convert.report.content import bundle_folder
-
-    width = max(len(variant.scheme.name) for variant in variants)
-    typer.echo(f"{'variant':<{width}}       bytes  recall  specificity    AUC  agreement  verdict")
-    for variant in variants:
-        verification = variant.verification
-        metrics = verification.metrics
-        file = output / bundle_folder(variant) / variant.scheme.file
-        typer.echo(
-            f"{variant.scheme.name:<{width}}  {file.stat().st_size:>10}  "
-            f"{metrics.sensitivity.value:>6.3f}  {metrics.specificity.value:>11.3f}  "
-            f"{metrics.auc.value:.3f}  {verification.agreement:>9.4f}  "
-            f"{'passed' if verification.passed else 'REJECTED'}"
-        )
-        if variant.refit:
-            own = variant.refit.metrics
-            typer.echo(
-                f"{'  fitted anew':<{width}}  {'':>10}  {own.sensitivity.value:>6.3f}  "
-                f"{own.specificity.value:>11.3f}"
-            )
-    for variant in variants:
-        if variant.stability and variant.stability.warning:
-            say(f"warning: {variant.scheme.name}: {variant.stability.warning}")
+    require_limits(variants, output)
