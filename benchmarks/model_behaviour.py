@@ -23,8 +23,8 @@ from cxr_edge.bundles import load_bundle
 from cxr_edge_runtime.errors import CxrEdgeError
 from cxr_edge_runtime.files import write_text
 from cxr_edge_runtime.preprocess import preprocess
+from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.pixels import read_unchanged
-from cxr_edge_train.dataset.scanning import LABELS
 from cxr_edge_train.evaluation.bundle_subject import BundleSubject
 from cxr_edge_train.evaluation.metrics import positives
 from cxr_edge_train.evaluation.temperature import probabilities

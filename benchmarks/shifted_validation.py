@@ -26,9 +26,9 @@ from sklearn.metrics import roc_auc_score
 
 from cxr_edge_runtime.errors import CxrEdgeError, DatasetError
 from cxr_edge_runtime.files import write_text
+from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import check_words, read_table
 from cxr_edge_train.dataset.patients import patient_groups
-from cxr_edge_train.dataset.scanning import LABELS
 from cxr_edge_train.evaluation.intervals import (
     CONFIDENCE,
     Interval,

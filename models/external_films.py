@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from cxr_edge_runtime.errors import CxrEdgeError, DatasetError
+from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import (
     check_words,
     dataset_digest,
@@ -23,7 +24,7 @@ from cxr_edge_train.dataset.metadata import (
 )
 from cxr_edge_train.dataset.patients import identify
 from cxr_edge_train.dataset.reading import read_facts
-from cxr_edge_train.dataset.scanning import LABELS, ImageRecord
+from cxr_edge_train.dataset.scanning import ImageRecord
 
 COLUMNS = ("path", "label", "patient")
 SPLIT = "test"

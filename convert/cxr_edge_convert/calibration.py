@@ -11,10 +11,10 @@ from PIL import Image
 from cxr_edge_convert.limits import MIN_CALIBRATION_IMAGES
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.images import SUFFIXES
+from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.near_duplicates import MIN_CORRELATION
 from cxr_edge_train.dataset.reading import THUMBNAIL_SIDE, read_facts
 from cxr_edge_train.dataset.sampling import spread_over_patients
-from cxr_edge_train.dataset.scanning import LABELS
 
 _FEW = f"calibration needs at least {MIN_CALIBRATION_IMAGES} images"
 

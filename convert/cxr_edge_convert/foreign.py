@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import ConversionError, InvalidRequest
 from cxr_edge_train.architectures.input_layers import GREY_TO_RGB, RESCALING
-from cxr_edge_train.dataset.scanning import LABELS
+from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.devices import compute_in_float32
 
 # What grey 0-255 was turned into while a model was trained: factor and offset.

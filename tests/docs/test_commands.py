@@ -30,7 +30,7 @@ from cxr_edge_runtime import benchmarking
 from cxr_edge_runtime.answer_distribution import VerifiedAnswers
 from cxr_edge_runtime.measuring import Timing
 from cxr_edge_train import architectures, comparison_plan, training
-from cxr_edge_train.dataset.scanning import LABELS
+from cxr_edge_train.dataset.layout import LABELS
 from documented_commands import PAGES, ROOT, Command, all_commands, blocks, commands_of
 from synthetic import noisy_gradient
 from tiny_model import tiny_backbone

@@ -16,10 +16,10 @@ from cxr_edge_runtime.files import replacing, write_text
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.architectures import build
 from cxr_edge_train.architectures.backbone import freeze
+from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import dataset_digest
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.dataset.pixels import load_pixels
-from cxr_edge_train.dataset.scanning import LABELS
 from cxr_edge_train.dataset.splits import MIN_PATIENTS
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 from cxr_edge_train.devices import computing, description, policy

@@ -3,7 +3,8 @@ import pytest
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.dataset.cleaning_report import FlowRow
 from cxr_edge_train.dataset.inventory import Inventory
-from cxr_edge_train.dataset.scanning import FOLDERS, LABELS, LeftOut, ScannedFile
+from cxr_edge_train.dataset.layout import FOLDERS, LABELS
+from cxr_edge_train.dataset.scanning import LeftOut, ScannedFile
 from synthetic import scanned_file
 
 

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.dataset import scanning
 from cxr_edge_train.dataset.scan_index import ScanIndex
-from cxr_edge_train.dataset.scanning import ImageRecord, LeftOut, find_files, scan
+from cxr_edge_train.dataset.scanning import ImageRecord, LeftOut, scan
 from synthetic import draw_dataset
 
 
@@ -49,16 +48,6 @@ def test_every_image_gets_a_record(data_dir: Path, tmp_path: Path) -> None:
     )
 
 
-def test_order_is_stable(data_dir: Path) -> None:
-    folder = data_dir / "train" / "NORMAL"
-    for name in ("a/b.png", "a-b.png", "a.png"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        Image.new("L", (64, 64)).save(folder / name)
-    paths = [Path(file.path) for file in find_files(data_dir)]
-    assert paths == sorted(paths)
-    assert len(paths) == 11
-
-
 def test_unusable_files_are_left_out_with_the_reason(data_dir: Path) -> None:
     folder = data_dir / "train" / "NORMAL"
     (folder / "note.txt").write_text("x")
@@ -74,24 +63,6 @@ def test_unusable_files_are_left_out_with_the_reason(data_dir: Path) -> None:
     assert reasons["half.png"].startswith("unreadable: half.png: damaged")
 
 
-def test_hidden_folders_are_not_entered(data_dir: Path) -> None:
-    hidden = data_dir / "train" / "NORMAL" / ".ipynb_checkpoints"
-    hidden.mkdir()
-    Image.new("L", (64, 64)).save(hidden / "copy.png")
-    assert all("copy.png" not in file.path for file in find_files(data_dir))
-
-
-def test_folder_that_cannot_be_read_is_an_error_and_not_empty(
-    data_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(path: str) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
-
-    monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(DatasetError, match="NORMAL: cannot be read \\(Permission denied\\)"):
-        list(find_files(data_dir))
-
-
 def test_name_that_is_not_utf8_is_left_out(data_dir: Path) -> None:
     folder = os.fsencode(data_dir / "train" / "NORMAL")
     source = data_dir / "train" / "NORMAL" / "IM-0000-0000.png"
@@ -99,19 +70,6 @@ def test_name_that_is_not_utf8_is_left_out(data_dir: Path) -> None:
     [left_out] = left_out_of(data_dir)
     assert left_out.path.endswith("z\\udcff.png")
     assert "not UTF-8" in left_out.reason
-
-
-@pytest.mark.parametrize("missing", ["NORMAL", "PNEUMONIA"])
-def test_folder_without_the_structure_says_what_is_expected(tmp_path: Path, missing: str) -> None:
-    present = {"NORMAL": "PNEUMONIA", "PNEUMONIA": "NORMAL"}[missing]
-    (tmp_path / "train" / present).mkdir(parents=True)
-    with pytest.raises(DatasetError, match=f"train/{missing}; expected train.val.test"):
-        list(find_files(tmp_path))
-
-
-def test_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="nowhere: no such folder"):
-        list(find_files(tmp_path / "nowhere"))
 
 
 def test_film_below_neither_label_is_listed(data_dir: Path) -> None:
@@ -122,30 +80,6 @@ def test_film_below_neither_label_is_listed(data_dir: Path) -> None:
     assert {item.path: item.reason for item in left_out} == dict.fromkeys(
         ["data/train/stray.png", "data/train/COVID/stray.png"], "not below NORMAL or PNEUMONIA"
     )
-
-
-def test_val_may_be_absent_or_present(data_dir: Path) -> None:
-    folder = data_dir / "val" / "NORMAL"
-    folder.mkdir(parents=True)
-    Image.new("L", (64, 64)).save(folder / "IM-9-1.png")
-    assert {file.split for file in find_files(data_dir)} == {"train", "val"}
-
-
-@pytest.mark.parametrize("folder", ["train/NORMAL", "train/PNEUMONIA", "test/NORMAL"])
-def test_empty_label_folder_is_named(data_dir: Path, folder: str) -> None:
-    shutil.rmtree(data_dir / folder, ignore_errors=True)
-    (data_dir / folder).mkdir(parents=True)
-    (data_dir / folder / ".DS_Store").touch()
-    with pytest.raises(DatasetError, match=f"{folder}: the folder holds no files"):
-        list(find_files(data_dir))
-
-
-def test_linked_folders_are_entered_once(data_dir: Path) -> None:
-    folder = data_dir / "train" / "NORMAL"
-    folder.rename(data_dir / "elsewhere")
-    folder.symlink_to(data_dir / "elsewhere")
-    (data_dir / "elsewhere" / "loop").symlink_to(data_dir / "elsewhere")
-    assert len([file for file in find_files(data_dir) if file.label == "NORMAL"]) == 4
 
 
 def test_any_number_of_processes_finds_the_same(data_dir: Path) -> None:

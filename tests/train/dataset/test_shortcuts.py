@@ -5,7 +5,8 @@ from cxr_edge_train.dataset import shortcuts
 from cxr_edge_train.dataset.cleaning_report import Shortcuts
 from cxr_edge_train.dataset.duplicates import remove_duplicates
 from cxr_edge_train.dataset.inventory import Inventory
-from cxr_edge_train.dataset.scanning import LABELS, ScannedFile
+from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.scanning import ScannedFile
 from cxr_edge_train.dataset.shortcuts import FEATURES, LIMIT, check_shortcuts
 from synthetic import scanned_file
 

@@ -12,11 +12,12 @@ from cxr_edge_train.dataset.cleaning_report import (
 )
 from cxr_edge_train.dataset.duplicates import remove_duplicates
 from cxr_edge_train.dataset.inventory import KEPT, Inventory
+from cxr_edge_train.dataset.layout import FOLDERS, LABELS, find_files
 from cxr_edge_train.dataset.leaks import find_leaks
 from cxr_edge_train.dataset.metadata import left_out_path, write_left_out, write_metadata
 from cxr_edge_train.dataset.near_duplicates import find_near_duplicates
 from cxr_edge_train.dataset.scan_index import ScanIndex
-from cxr_edge_train.dataset.scanning import FOLDERS, LABELS, find_files, scan
+from cxr_edge_train.dataset.scanning import scan
 from cxr_edge_train.dataset.shortcuts import check_shortcuts
 from cxr_edge_train.progress import Progress, unseen
 

@@ -10,14 +10,9 @@ import pandas as pd
 
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files import replacing
+from cxr_edge_train.dataset.layout import FOLDERS, LABELS
 from cxr_edge_train.dataset.patients import KINDS
-from cxr_edge_train.dataset.scanning import (
-    FOLDERS,
-    LABELS,
-    METADATA_COLUMNS,
-    ImageRecord,
-    LeftOut,
-)
+from cxr_edge_train.dataset.scanning import METADATA_COLUMNS, ImageRecord, LeftOut
 
 SPLITS = ("train", "validation", "test")
 SPLIT_COLUMNS = ("path", "md5", "split")

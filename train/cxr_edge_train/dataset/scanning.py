@@ -1,4 +1,4 @@
-"""Walk ``train|val|test / NORMAL|PNEUMONIA`` and really decode every file."""
+"""Really decode every file of a data set, and make of each a record or a reason to leave it out."""
 
 import itertools
 import os
@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.images import SUFFIXES
+from cxr_edge_train.dataset.layout import LABELS, FoundFile, find_files
 from cxr_edge_train.dataset.patients import identify
 from cxr_edge_train.dataset.reading import FileFacts
 from cxr_edge_train.dataset.scan_index import ScanIndex, Stamp
 from cxr_edge_train.dataset.workers import read_batches
-
-FOLDERS = ("train", "val", "test")
-LABELS = ("NORMAL", "PNEUMONIA")
 
 # Files handed to a process at once, and remembered in one transaction: small enough for a lively
 # progress bar and little lost work, large enough that handing over costs nothing.
@@ -64,26 +61,12 @@ class LeftOut(NamedTuple):
     reason: str
 
 
-class FoundFile(NamedTuple):
-    """A file below a split.
-
-    Attributes:
-        path: POSIX path relative to the data set.
-        split: the data set's own folder.
-        label: empty below neither ``NORMAL`` nor ``PNEUMONIA``.
-    """
-
-    path: str
-    split: str
-    label: str
-
-
 class ScannedFile(NamedTuple):
     """What came of a file: a record and its thumbnail, or the reason to leave it out.
 
     Attributes:
-        split: see :class:`FoundFile`.
-        label: see :class:`FoundFile`.
+        split: see :class:`cxr_edge_train.dataset.layout.FoundFile`.
+        label: see :class:`cxr_edge_train.dataset.layout.FoundFile`.
         outcome: one of the two.
         thumbnail: see :class:`cxr_edge_train.dataset.reading.FileFacts`.
     """
@@ -92,61 +75,6 @@ class ScannedFile(NamedTuple):
     label: str
     outcome: ImageRecord | LeftOut
     thumbnail: bytes = b""
-
-
-def find_files(data_dir: Path) -> Iterator[FoundFile]:
-    """All files of a data set, in a stable order, one folder in memory at a time.
-
-    Hidden files (``.DS_Store``) and the ``__MACOSX`` folder of the Kaggle archive are not listed.
-
-    Raises:
-        DatasetError: no ``train/NORMAL`` and ``train/PNEUMONIA`` below the folder, or a label
-            folder that is empty or cannot be read.
-    """
-    if not data_dir.is_dir():
-        raise DatasetError(f"{data_dir}: no such folder")
-    for label in LABELS:
-        if not (data_dir / "train" / label).is_dir():
-            raise DatasetError(
-                f"{data_dir}: has no folder train/{label}; expected "
-                "train|val|test / NORMAL|PNEUMONIA (val and test may be absent)"
-            )
-    for split in FOLDERS:
-        folder = data_dir / split
-        if not folder.is_dir():
-            continue
-        for label in LABELS:
-            inside = folder / label
-            if inside.is_dir() and next(_walk(inside, ""), None) is None:
-                raise DatasetError(
-                    f"{inside}: the folder holds no files; put images there, or remove it"
-                )
-        for path in _walk(folder, f"{split}/"):
-            label = path.split("/", 2)[1]
-            yield FoundFile(path, split, label if label in LABELS else "")
-
-
-def _walk(folder: Path, prefix: str, above: frozenset[str] = frozenset()) -> Iterator[str]:
-    """Files below a folder, ordered as their sorted paths would be; links are followed.
-
-    Text is joined here, not paths: with thousands of files a second it shows.
-    """
-    here = os.path.realpath(folder)
-    if here in above:  # a link to a folder that it lies in
-        return
-    try:
-        with os.scandir(folder) as entries:
-            names = sorted(
-                (entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")
-            )
-    except OSError as error:
-        # Passing over the folder in silence would leave its films out.
-        raise DatasetError(f"{folder}: cannot be read ({error.strerror})") from error
-    for name, is_folder in names:
-        if is_folder:
-            yield from _walk(folder / name, f"{prefix}{name}/", above | {here})
-        else:
-            yield prefix + name
 
 
 def scan(
@@ -167,10 +95,10 @@ def scan(
         workers: number of processes, by default one a processor; it changes no result.
 
     Yields:
-        Each file of :func:`find_files`, in its order.
+        Each file of :func:`cxr_edge_train.dataset.layout.find_files`, in its order.
 
     Raises:
-        DatasetError: see :func:`find_files`; or a reading process was killed.
+        DatasetError: see there; or a reading process was killed.
     """
     prefix = f"{Path(os.path.relpath(data_dir, relative_to)).as_posix()}/".removeprefix("./")
     folder = f"{data_dir}{os.sep}"
@@ -222,7 +150,7 @@ def _look_at(file: FoundFile, relative: str, path: str) -> _Pending:
     if f".{path.rpartition('.')[2].lower()}" not in SUFFIXES:
         return _Pending(file, shown, "not an image")
     try:
-        status = os.stat(path)  # noqa: PTH116  # see _walk
+        status = os.stat(path)  # noqa: PTH116  # text, as in layout.py
     except OSError:  # reading it will say why
         return _Pending(file, shown)
     stamp = Stamp(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -6,8 +6,8 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.patients import patient_groups
-from cxr_edge_train.dataset.scanning import LABELS
 
 # One fold of six: on the Kermany set about 640 pneumonia and 225 normal validation images, enough
 # for a sensitivity known to two points, while five sixths remain to learn from.

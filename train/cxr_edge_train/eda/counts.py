@@ -8,8 +8,8 @@ import seaborn
 from matplotlib.container import BarContainer
 
 from cxr_edge_train.class_weights import balanced_class_weights
+from cxr_edge_train.dataset.layout import FOLDERS, LABELS
 from cxr_edge_train.dataset.patients import KINDS, NORMAL, patient_groups
-from cxr_edge_train.dataset.scanning import FOLDERS, LABELS
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, new_figure, save_figure
 from cxr_edge_train.reporting.page import Picture, Section, Table
 

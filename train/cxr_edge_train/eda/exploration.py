@@ -7,10 +7,10 @@ import pandas as pd
 
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_runtime.manifest import NOTICE
+from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import dataset_digest, read_metadata
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.dataset.sampling import spread_over_patients
-from cxr_edge_train.dataset.scanning import LABELS
 from cxr_edge_train.eda.cleaning import cleaning_sections
 from cxr_edge_train.eda.counts import class_counts, class_weights
 from cxr_edge_train.eda.films import augmentation_preview, random_samples

@@ -10,8 +10,8 @@ from PIL import Image
 
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 from cxr_edge_train.augmentation import augment
+from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.pixels import read_unchanged
-from cxr_edge_train.dataset.scanning import LABELS
 from cxr_edge_train.recipe import Augmentation, Recipe
 from cxr_edge_train.reporting.figures import new_figure, save_figure
 from cxr_edge_train.reporting.page import Picture, Section, Table

@@ -8,9 +8,9 @@ import pandas as pd
 import seaborn
 from numpy.typing import NDArray
 
+from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.dataset.pixels import read_unchanged
-from cxr_edge_train.dataset.scanning import LABELS
 from cxr_edge_train.eda.separation import separation_in_words
 from cxr_edge_train.progress import Progress, unseen
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, new_figure, save_figure

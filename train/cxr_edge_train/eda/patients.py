@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn
 from matplotlib.container import BarContainer
 
-from cxr_edge_train.dataset.scanning import LABELS
+from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, new_figure, save_figure
 from cxr_edge_train.reporting.page import Picture, Section
 

@@ -5,8 +5,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
+from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.patients import patient_groups
-from cxr_edge_train.dataset.scanning import LABELS
 
 # Several properties of one set are looked at, so a single one in twenty would often be chance.
 SIGNIFICANCE = 0.01

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import seaborn
 
-from cxr_edge_train.dataset.scanning import FOLDERS, LABELS
+from cxr_edge_train.dataset.layout import FOLDERS, LABELS
 from cxr_edge_train.eda.separation import separation_in_words
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, NEUTRAL, new_figure, save_figure
 from cxr_edge_train.reporting.page import Picture, Section, Table

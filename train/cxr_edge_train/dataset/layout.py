@@ -1,0 +1,80 @@
+"""How a data set lies on disk: ``train|val|test / NORMAL|PNEUMONIA``, and all files in it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from cxr_edge_runtime.errors import DatasetError
+
+FOLDERS = ("train", "val", "test")
+LABELS = ("NORMAL", "PNEUMONIA")
+
+
+class FoundFile(NamedTuple):
+    """A file below a split.
+
+    Attributes:
+        path: POSIX path relative to the data set.
+        split: the data set's own folder.
+        label: empty below neither ``NORMAL`` nor ``PNEUMONIA``.
+    """
+
+    path: str
+    split: str
+    label: str
+
+
+def find_files(data_dir: Path) -> Iterator[FoundFile]:
+    """All files of a data set, in a stable order, one folder in memory at a time.
+
+    Hidden files (``.DS_Store``) and the ``__MACOSX`` folder of the Kaggle archive are not listed.
+
+    Raises:
+        DatasetError: no ``train/NORMAL`` and ``train/PNEUMONIA`` below the folder, or a label
+            folder that is empty or cannot be read.
+    """
+    if not data_dir.is_dir():
+        raise DatasetError(f"{data_dir}: no such folder")
+    for label in LABELS:
+        if not (data_dir / "train" / label).is_dir():
+            raise DatasetError(
+                f"{data_dir}: has no folder train/{label}; expected "
+                "train|val|test / NORMAL|PNEUMONIA (val and test may be absent)"
+            )
+    for split in FOLDERS:
+        folder = data_dir / split
+        if not folder.is_dir():
+            continue
+        for label in LABELS:
+            inside = folder / label
+            if inside.is_dir() and next(_walk(inside, ""), None) is None:
+                raise DatasetError(
+                    f"{inside}: the folder holds no files; put images there, or remove it"
+                )
+        for path in _walk(folder, f"{split}/"):
+            label = path.split("/", 2)[1]
+            yield FoundFile(path, split, label if label in LABELS else "")
+
+
+def _walk(folder: Path, prefix: str, above: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Files below a folder, ordered as their sorted paths would be; links are followed.
+
+    Text is joined here, not paths: with thousands of files a second it shows.
+    """
+    here = os.path.realpath(folder)
+    if here in above:  # a link to a folder that it lies in
+        return
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(
+                (entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")
+            )
+    except OSError as error:
+        # Passing over the folder in silence would leave its films out.
+        raise DatasetError(f"{folder}: cannot be read ({error.strerror})") from error
+    for name, is_folder in names:
+        if is_folder:
+            yield from _walk(folder / name, f"{prefix}{name}/", above | {here})
+        else:
+            yield prefix + name
