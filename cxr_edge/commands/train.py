@@ -58,8 +58,9 @@ def train(
     from cxr_edge_train.dataset.pixels import default_cache_dir
     from cxr_edge_train.devices import description
     from cxr_edge_train.distillation import epochs_done
+    from cxr_edge_train.fit_settings import fit_settings, recipe_for
     from cxr_edge_train.recipe import Recipe, read_recipe
-    from cxr_edge_train.training import fit_settings, recipe_for, train_run
+    from cxr_edge_train.training import train_run
     from cxr_edge_train.unfinished import folder_for
 
     if tensorboard:

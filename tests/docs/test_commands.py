@@ -29,7 +29,7 @@ from cxr_edge_convert import writing
 from cxr_edge_runtime import benchmarking
 from cxr_edge_runtime.answer_distribution import VerifiedAnswers
 from cxr_edge_runtime.measuring import Timing
-from cxr_edge_train import architectures, comparison_plan, training
+from cxr_edge_train import architectures, comparison_plan, fit_settings, training
 from cxr_edge_train.dataset.layout import LABELS
 from documented_commands import PAGES, ROOT, Command, all_commands, blocks, commands_of
 from synthetic import noisy_gradient
@@ -192,7 +192,7 @@ def run(*words: str) -> int:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Recipes are read as they stand and then made small; nothing is timed for long."""
-    as_carried_out = training.recipe_for
+    as_carried_out = fit_settings.recipe_for
 
     def shortened(weights: str | None, recipe: Any) -> Any:
         recipe = replace(
@@ -207,7 +207,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for module in (architectures, comparison_plan):
         monkeypatch.setattr(module, "ARCHITECTURES", TINY)
-    for module in (training, comparison_plan):
+    for module in (fit_settings, training, comparison_plan):
         monkeypatch.setattr(module, "recipe_for", shortened)
     monkeypatch.setattr(benchmarking, "_ENOUGH_S", 0.0)
     once = Timing(1, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)

@@ -6,7 +6,8 @@ import pytest
 from filelock import FileLock
 
 from cxr_edge_runtime.errors import InvalidRequest, RunError
-from cxr_edge_train.unfinished import FitSettings, claimed, folder_for
+from cxr_edge_train.fit_settings import FitSettings
+from cxr_edge_train.unfinished import claimed, folder_for
 
 SETTINGS = FitSettings("tiny", "none", "", 0, "digest", "[model]", "tensorflow", "float32")
 

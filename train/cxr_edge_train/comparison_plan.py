@@ -8,9 +8,9 @@ import pandas as pd
 
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.architectures import ARCHITECTURES, build
+from cxr_edge_train.fit_settings import fit_settings, recipe_for
 from cxr_edge_train.recipe import Recipe, read_recipe
 from cxr_edge_train.runs import RUN, read_run
-from cxr_edge_train.training import fit_settings, recipe_for
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,26 +3,23 @@
 import importlib.metadata
 import platform
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import keras
 import pandas as pd
 
-from cxr_edge_runtime.digests import file_sha256
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files import replacing, write_text
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.architectures import build
 from cxr_edge_train.architectures.backbone import freeze
 from cxr_edge_train.dataset.layout import LABELS
-from cxr_edge_train.dataset.metadata import dataset_digest
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.dataset.splits import MIN_PATIENTS
 from cxr_edge_train.defaults import MIN_SENSITIVITY
-from cxr_edge_train.devices import computing, description, policy
+from cxr_edge_train.devices import computing, description
 from cxr_edge_train.distillation import Callbacks, discard_fits, fit_or_distil, seconds_of_all_fits
 from cxr_edge_train.evaluation.figures import FIGURES, write_figures, write_learning_curves
 from cxr_edge_train.evaluation.metrics import evaluate, positives
@@ -30,40 +27,15 @@ from cxr_edge_train.evaluation.operating_point import choose_operating_point
 from cxr_edge_train.evaluation.predictions import prediction_table
 from cxr_edge_train.evaluation.run_subject import activation_maps
 from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
+from cxr_edge_train.fit_settings import FitSettings, fit_settings, recipe_for, without_test
 from cxr_edge_train.fitting import predict_logits
 from cxr_edge_train.look_balance import table_weights, threshold_rule
 from cxr_edge_train.progress import Progress, unseen
-from cxr_edge_train.recipe import Recipe, recipe_as_toml
+from cxr_edge_train.recipe import Recipe
 from cxr_edge_train.runs import Run, read_run, write_run, write_table
-from cxr_edge_train.unfinished import FitSettings, claimed
+from cxr_edge_train.unfinished import claimed
 
 _VERSIONED = ("keras", "numpy", "pillow", "scikit-learn")
-
-
-def recipe_for(weights: str | None, recipe: Recipe) -> Recipe:
-    """The recipe as it is carried out: of a backbone with random weights nothing is frozen.
-
-    There is nothing in it to keep, and what lies on random features learns little.
-    """
-    if weights:
-        return recipe
-    return replace(recipe, fit=replace(recipe.fit, head_epochs=0, fine_tune_from=""))
-
-
-def fit_settings(
-    table: pd.DataFrame, *, architecture: str, weights: str | None, recipe: Recipe, seed: int
-) -> FitSettings:
-    """What tells one fit from another; arguments as of :func:`train_run`."""
-    return FitSettings(
-        architecture=architecture,
-        weights=_weights_name(weights),
-        weights_sha256=_weights_sha256(weights),
-        seed=seed,
-        dataset_digest=dataset_digest(_without_test(table)),
-        recipe=recipe_as_toml(recipe_for(weights, recipe)),
-        backend=keras.backend.backend(),
-        precision=policy(recipe.fit),
-    )
 
 
 def train_run(
@@ -101,7 +73,7 @@ def train_run(
         RunError: the loss left the numbers.
         InvalidRequest: the folder holds a run already, or unknown architecture or weights.
     """
-    table = _without_test(table)
+    table = without_test(table)
     for split in ("train", "validation"):
         rows = table[table["split"] == split]
         _check_split(rows, split)
@@ -228,22 +200,6 @@ def _check_split(rows: pd.DataFrame, split: str) -> None:
                 f"the {split} split has {count} {label} patients, at least {MIN_PATIENTS} are "
                 "needed; make the splits again with cxr-edge split, or add images"
             )
-
-
-def _without_test(table: pd.DataFrame) -> pd.DataFrame:
-    # Sorted, since the order of the rows decides the order of the batches.
-    kept = table[table["split"].isin(["train", "validation"])]
-    return kept.sort_values("path", ignore_index=True)
-
-
-def _weights_name(weights: str | None) -> str:
-    return "none" if weights is None else Path(weights).name
-
-
-def _weights_sha256(weights: str | None) -> str:
-    if weights is None or not Path(weights).is_file():
-        return ""
-    return file_sha256(Path(weights))
 
 
 def _versions() -> dict[str, str]:

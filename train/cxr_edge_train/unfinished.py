@@ -4,7 +4,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -12,35 +12,11 @@ from filelock import FileLock, Timeout
 from cxr_edge_runtime.errors import InvalidRequest, RunError
 from cxr_edge_runtime.files import remove_temporaries, write_text
 from cxr_edge_train.distillation import is_begun
+from cxr_edge_train.fit_settings import FitSettings
 from cxr_edge_train.runs import RUN
 
 SETTINGS = "unfinished.json"
 _LOCK = ".lock"
-
-
-@dataclass(frozen=True, slots=True)
-class FitSettings:
-    """All that the weights depend on; a fit goes on only with the same.
-
-    Attributes:
-        architecture: name in the registry.
-        weights: name of what the weights began as.
-        weights_sha256: of their file, empty where they are no file.
-        seed: of everything random.
-        dataset_digest: of the training and validation images.
-        recipe: TOML text, defaults included.
-        backend: of Keras; the state of another has another form.
-        precision: Keras' dtype policy; mixed precision has more state.
-    """
-
-    architecture: str
-    weights: str
-    weights_sha256: str
-    seed: int
-    dataset_digest: str
-    recipe: str
-    backend: str
-    precision: str
 
 
 @contextmanager
