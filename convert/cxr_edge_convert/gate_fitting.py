@@ -24,7 +24,7 @@ from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.gate import Gate, thumbnails, transformed
 from cxr_edge_runtime.manifest import GateLimits
 from cxr_edge_train.augmentation import augment
-from cxr_edge_train.fitting import PREDICT_BATCH
+from cxr_edge_train.fitting import predict_output
 from cxr_edge_train.recipe import Augmentation
 
 # Training films that teach where films lie.
@@ -79,7 +79,9 @@ def film_gate(model: keras.Model, films: NDArray[np.uint8], augmented: NDArray[n
         augmented: ``[N, H, W, 1] uint8``, films from :func:`augmented_films`.
     """
     embeddings = transformed(
-        np.concatenate([_embeddings(model, films), _embeddings(model, augmented)])
+        np.concatenate(
+            [predict_output(model, pixels, "embedding") for pixels in (films, augmented)]
+        )
     )
     mean = embeddings.mean(axis=0)
     _, scales, axes = np.linalg.svd(embeddings - mean, full_matrices=False)
@@ -166,15 +168,3 @@ def _by_category(gate: Gate, engine: Engine, things: NonFilms) -> dict[str, dict
 
 def _counts(found: Sequence[str]) -> dict[str, int]:
     return dict(sorted(Counter(found).items()))
-
-
-def _embeddings(model: keras.Model, films: NDArray[np.uint8]) -> NDArray[np.float32]:
-    batches = [
-        np.asarray(
-            model.predict_on_batch({"image": films[start : start + PREDICT_BATCH].astype("f4")})[
-                "embedding"
-            ]
-        )
-        for start in range(0, len(films), PREDICT_BATCH)
-    ]
-    return np.concatenate(batches)
