@@ -47,7 +47,7 @@ def clean(
     from cxr_edge_train.dataset.cleaning_report import report_path
     from cxr_edge_train.dataset.metadata import left_out_path
     from cxr_edge_train.dataset.patients import compile_patient_pattern
-    from cxr_edge_train.dataset.pixels import default_cache_dir
+    from cxr_edge_train.defaults import default_cache_dir
 
     pattern = compile_patient_pattern(patient_pattern) if patient_pattern else None
     result = clean_dataset(

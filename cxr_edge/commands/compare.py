@@ -65,7 +65,7 @@ def compare(
     from cxr_edge_train.comparison_plan import plan
     from cxr_edge_train.comparison_report import read_test_log, write_comparison
     from cxr_edge_train.dataset.metadata import read_metadata, read_splits
-    from cxr_edge_train.dataset.pixels import default_cache_dir
+    from cxr_edge_train.defaults import default_cache_dir
     from cxr_edge_train.runs import model_sha256
     from cxr_edge_train.training import train_run
 

@@ -165,7 +165,7 @@ def convert(
     from cxr_edge_convert.sources import foreign_source, run_source
     from cxr_edge_convert.writing import check_output, write_all
     from cxr_edge_runtime.manifest import NOTICE
-    from cxr_edge_train.dataset.pixels import default_cache_dir
+    from cxr_edge_train.defaults import default_cache_dir
     from cxr_edge_train.recipe import read_recipe
 
     chosen = ((FLOAT16, float16), (DYNAMIC, dynamic), (INT8, int8))

@@ -55,7 +55,7 @@ def train(
     from cxr_edge.training_progress import TrainingProgress
     from cxr_edge_runtime.manifest import NOTICE
     from cxr_edge_train.dataset.metadata import read_metadata, read_splits
-    from cxr_edge_train.dataset.pixels import default_cache_dir
+    from cxr_edge_train.defaults import default_cache_dir
     from cxr_edge_train.devices import description
     from cxr_edge_train.distillation import epochs_done
     from cxr_edge_train.fit_settings import fit_settings, recipe_for

@@ -1,7 +1,16 @@
-"""Defaults that the command line shows; light to import."""
+"""Defaults of the commands; light to import, since their help shows them."""
+
+import os
+from pathlib import Path
 
 # The operating point calls at least this share of the pneumonia films PNEUMONIA.
 MIN_SENSITIVITY = 0.95
 # Architectures are compared by their recall where at least this share of the normal films is
 # called NORMAL.
 MIN_SPECIFICITY = 0.90
+
+
+def default_cache_dir() -> Path:
+    """The user's cache folder: ``$XDG_CACHE_HOME/cxr-edge``, by default ``~/.cache/cxr-edge``."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "cxr-edge"

@@ -13,7 +13,7 @@ from cxr_edge_runtime.images import read_grey
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 from cxr_edge_train.dataset.cleaning import clean
 from cxr_edge_train.dataset.metadata import read_metadata
-from cxr_edge_train.dataset.pixels import default_cache_dir, load_pixels
+from cxr_edge_train.dataset.pixels import load_pixels
 from synthetic import draw_dataset
 
 SPEC = PreprocessSpec(32, 40)
@@ -59,15 +59,6 @@ def test_image_gone_is_named(rows: pd.DataFrame, tmp_path: Path) -> None:
     (tmp_path / rows["path"][0]).unlink()
     with pytest.raises(DatasetError, match=r"no such file; if the images lie elsewhere .* --root"):
         load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache")
-
-
-def test_cache_lies_where_the_user_keeps_caches(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_cache_dir() == tmp_path / "cxr-edge"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert default_cache_dir() == Path.home() / ".cache" / "cxr-edge"
 
 
 @pytest.mark.parametrize("size", [0, 50, 200])

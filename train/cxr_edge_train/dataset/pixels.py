@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,12 +17,6 @@ from cxr_edge_train.progress import Progress, unseen
 
 # A process that still decodes has written to its file more recently.
 _ABANDONED_S = 3600.0
-
-
-def default_cache_dir() -> Path:
-    """The user's cache folder: ``$XDG_CACHE_HOME/cxr-edge``, by default ``~/.cache/cxr-edge``."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "cxr-edge"
 
 
 def read_unchanged(path: Path, md5: str) -> NDArray[np.uint8]:
