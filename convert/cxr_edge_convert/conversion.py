@@ -13,19 +13,13 @@ from cxr_edge_convert.formats import float32_model, smaller_model
 from cxr_edge_convert.limits import MAX_GRAPH_DIFFERENCE
 from cxr_edge_convert.quantizing import COMPARED, Quantizer
 from cxr_edge_convert.ranges import Ranges
+from cxr_edge_convert.refitting import Refit, refit, refit_failures
 from cxr_edge_convert.settings import Settings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.stability import Stability, stability
 from cxr_edge_convert.tensor_errors import TensorError
 from cxr_edge_convert.variants import FLOAT32, INT8, Scheme
-from cxr_edge_convert.verification import (
-    Refit,
-    Verification,
-    engine_outputs,
-    refit,
-    refit_failures,
-    verify,
-)
+from cxr_edge_convert.verification import Verification, engine_outputs, verify
 from cxr_edge_runtime.engines import Engine, Outputs, open_model
 from cxr_edge_runtime.manifest import Calibration, InputEntry
 from cxr_edge_train.progress import Progress, unseen

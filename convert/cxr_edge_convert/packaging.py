@@ -8,9 +8,9 @@ from pathlib import Path
 from cxr_edge_convert import onnx
 from cxr_edge_convert.card import model_card
 from cxr_edge_convert.equipping import Equipment
+from cxr_edge_convert.refitting import Refit
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import ONNX, Scheme
-from cxr_edge_convert.verification import Refit
 from cxr_edge_runtime.bundle import describe_files, write_bundle
 from cxr_edge_runtime.manifest import (
     CARD_FILE,

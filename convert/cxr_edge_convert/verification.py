@@ -12,9 +12,7 @@ from cxr_edge_runtime.engines import Engine, Outputs
 from cxr_edge_runtime.errors import EngineError
 from cxr_edge_train.evaluation.mcnemar import exact_mcnemar
 from cxr_edge_train.evaluation.metrics import Metrics, evaluate, positives
-from cxr_edge_train.evaluation.operating_point import choose_operating_point
-from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
-from cxr_edge_train.look_balance import threshold_rule
+from cxr_edge_train.evaluation.temperature import probabilities
 from cxr_edge_train.progress import Progress, unseen
 
 # The difference of two shares of images is off by less than this in floating point, and a share
@@ -114,27 +112,6 @@ class Verification:
         return asdict(self) | {"metrics": self.metrics.as_dict()}
 
 
-@dataclass(frozen=True, slots=True)
-class Refit:
-    """Temperature and threshold fitted anew on the variant's own validation logits.
-
-    Attributes:
-        temperature: by which its logits are divided.
-        threshold: PNEUMONIA at or above it.
-        rule: that chose the threshold.
-        metrics: of the variant there.
-    """
-
-    temperature: float
-    threshold: float
-    rule: str
-    metrics: Metrics
-
-    def as_dict(self) -> dict[str, Any]:
-        """As it stands in ``report.json``."""
-        return asdict(self) | {"metrics": self.metrics.as_dict()}
-
-
 def engine_outputs(
     engine: Engine,
     pixels: NDArray[np.uint8],
@@ -187,7 +164,7 @@ def verify(
     metrics = evaluate(after, table, threshold=threshold)
     was, now = before >= threshold, after >= threshold
     truth = positives(table).astype(bool)
-    drops = _drops(reference.metrics, metrics)
+    drops = drops_between(reference.metrics, metrics)
     agreement = float((was == now).mean())
     difference = float(np.abs(reference.logits - logits).max())
 
@@ -202,7 +179,7 @@ def verify(
             f"the graph does not compute what Keras does: logits differ by {difference:.4g}, "
             f"the limit is {MAX_GRAPH_DIFFERENCE:g}"
         )
-    failures += _beyond(drops, limits)
+    failures += beyond_limits(drops, limits)
     if not agreement >= limits.min_agreement - _ROUNDING:
         failures.append(
             f"only {agreement:.4f} of the decisions agree, the limit is {limits.min_agreement:g}"
@@ -233,36 +210,8 @@ def verify(
     )
 
 
-def refit(reference: Reference, logits: NDArray[np.floating], *, min_sensitivity: float) -> Refit:
-    """Fit temperature and threshold on a variant's own logits, after its verdict.
-
-    Args:
-        reference: the float model, for its images.
-        logits: ``[N]`` of the variant.
-        min_sensitivity: floor of the operating point.
-    """
-    labels, weights = positives(reference.table), reference.weights
-    temperature = fit_temperature(logits, labels, weights)
-    probability = probabilities(logits, temperature)
-    point = choose_operating_point(
-        probability, labels, min_sensitivity=min_sensitivity, weights=weights
-    )
-    metrics = evaluate(probability, reference.table, threshold=point.threshold)
-    rule = threshold_rule(point, weights)
-    return Refit(temperature, point.threshold, rule, metrics)
-
-
-def refit_failures(reference: Reference, own: Refit, limits: Limits) -> list[str]:
-    """What a variant loses at its own operating point beyond the limits, in words.
-
-    A threshold fitted anew must not undo what the verdict proved.
-    """
-    drops = _drops(reference.metrics, own.metrics)
-    del drops["AUC"]  # it knows no threshold, so the verdict has it
-    return [f"fitted anew, {words}" for words in _beyond(drops, limits)]
-
-
-def _drops(before: Metrics, after: Metrics) -> dict[str, float]:
+def drops_between(before: Metrics, after: Metrics) -> dict[str, float]:
+    """What ``after`` loses, by the name that a reader knows it by."""
     return {
         "recall": before.sensitivity.value - after.sensitivity.value,
         "specificity": before.specificity.value - after.specificity.value,
@@ -270,7 +219,8 @@ def _drops(before: Metrics, after: Metrics) -> dict[str, float]:
     }
 
 
-def _beyond(drops: dict[str, float], limits: Limits) -> list[str]:
+def beyond_limits(drops: dict[str, float], limits: Limits) -> list[str]:
+    """Those of :func:`drops_between` that are larger than they may be, in words."""
     allowed = {
         "recall": limits.max_recall_drop,
         "specificity": limits.max_specificity_drop,

@@ -8,7 +8,7 @@ from typing import Any
 from cxr_edge_convert.report.figures import short_name
 from cxr_edge_convert.report.flipped import flipped_figure
 from cxr_edge_convert.report.storage import Content
-from cxr_edge_train.evaluation.intervals import Interval
+from cxr_edge_convert.report.tables import cost_table, difference_table, metric_cells, quality_table
 from cxr_edge_train.reporting.page import Picture, Section, Table
 
 _LISTED = 40  # flips beyond are in the JSON
@@ -72,7 +72,7 @@ def report_sections(
                 "one inference, memory that of a process that does nothing else, both on the "
                 "machine that converted.",
             ],
-            tables=[_quality_table(content), _difference_table(content), _cost_table(content)],
+            tables=[quality_table(content), difference_table(content), cost_table(content)],
             pictures=[pictures["size"], pictures["latency"]],
         ),
         _flips_section(content, pictures, folder),
@@ -97,78 +97,6 @@ def _limits(content: Content) -> str:
         f"{limits['max_specificity_drop']:g} specificity and {limits['max_auc_drop']:g} AUC, and "
         f"at least {limits['min_agreement']:g} of its decisions must be float's."
     )
-
-
-def _quality_table(content: Content) -> Table:
-    columns = ["variant", "verdict", "recall", "specificity", "AUC", "accuracy", "precision"]
-    rows = [["Keras", "reference", *_metric_cells(content["keras"]["metrics"])]]
-    rows += [
-        [
-            variant["name"],
-            "passed" if variant["passed"] else "REJECTED",
-            *_metric_cells(variant["verification"]["metrics"]),
-        ]
-        for variant in content["variants"]
-    ]
-    return Table(columns, rows)
-
-
-def _difference_table(content: Content) -> Table:
-    columns = [
-        "variant", "recall drop", "specificity drop", "AUC drop", "agreement", "to PNEUMONIA",
-        "to NORMAL", "McNemar's p", "mean shift", "largest shift", "largest logit difference",
-    ]  # fmt: skip
-    rows = []
-    for variant in content["variants"]:
-        v = variant["verification"]
-        rows.append(
-            [
-                variant["name"],
-                f"{v['recall_drop']:.4f}",
-                f"{v['specificity_drop']:.4f}",
-                f"{v['auc_drop']:.4f}",
-                f"{v['agreement']:.4f}",
-                str(len(v["to_pneumonia"])),
-                str(len(v["to_normal"])),
-                f"{v['mcnemar_p']:.3f}",
-                f"{v['mean_probability_shift']:.4f}",
-                f"{v['max_probability_shift']:.3f}",
-                f"{v['max_logit_difference']:.2g}",
-            ]
-        )
-    return Table(columns, rows)
-
-
-def _metric_cells(metrics: dict[str, Any]) -> list[str]:
-    names = ("sensitivity", "specificity", "auc", "accuracy", "precision")
-    return [str(Interval(**metrics[name])) if name in metrics else "–" for name in names]
-
-
-def _cost_table(content: Content) -> Table:
-    columns = [
-        "variant", "format", "scheme", "bytes", "of Keras", "of float32",
-        "ms, 1 thread", "ms, 2 threads", "load ms", "peak MB",
-    ]  # fmt: skip
-    size = content["source"]["keras_bytes"]
-    rows = [["Keras", "keras", "float32", f"{size:,}", "1.00", "–", "–", "–", "–", "–"]]
-    for variant in content["variants"]:
-        scheme = variant["quantization"] + (f", {variant['target']}" if variant["target"] else "")
-        one, two = variant["timings"]
-        rows.append(
-            [
-                variant["name"],
-                variant["format"],
-                scheme,
-                f"{variant['bytes']:,}",
-                f"{variant['ratio_to_keras']:.2f}",
-                f"{variant['ratio_to_float32']:.2f}",
-                f"{one['p50_ms']:.2f} / {one['p95_ms']:.2f}",
-                f"{two['p50_ms']:.2f} / {two['p95_ms']:.2f}",
-                f"{one['load_ms']:.0f}",
-                f"{one['peak_memory_mb']:.0f}",
-            ]
-        )
-    return Table(columns, rows)
 
 
 def _flips_section(content: Content, pictures: Mapping[str, Picture], folder: Path) -> Section:
@@ -221,7 +149,7 @@ def _refit_section(variants: Sequence[dict[str, Any]]) -> Section:
                     when,
                     f"{point['threshold']:.4f}" if point else "float's",
                     f"{point['temperature']:.4f}" if point else "float's",
-                    *_metric_cells(metrics)[:2],
+                    *metric_cells(metrics)[:2],
                 ]
             )
     columns = ["variant", "operating point", "threshold", "temperature", "recall", "specificity"]
