@@ -13,7 +13,9 @@ def test_page_has_all_of_its_sections_in_order() -> None:
             pictures=[Picture(Path("/out/figures/size.png"), "Sizes.")],
         ),
     ]
-    assert markdown_page("Title", "A notice", sections, Path("/out")) == """\
+    assert (
+        markdown_page("Title", "A notice", sections, Path("/out"))
+        == """\
 # Title
 
 A notice
@@ -34,6 +36,7 @@ More.
 
 ![Sizes.](figures/size.png)
 """
+    )
 
 
 def test_markdown_table_escapes_bars() -> None:
