@@ -1,5 +1,9 @@
 import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -19,18 +23,45 @@ def losses(folder: Path) -> list[list[float]]:
     return [[float(row["loss"]), float(row["val_loss"])] for row in small_fit.history(folder)]
 
 
-def test_two_devices_learn_what_one_does_and_go_on_after_a_kill(tmp_path: Path) -> None:
+def check_killed_fit(
+    tmp_path: Path, whole: dict[str, str], killed: dict[str, str], says: str
+) -> None:
+    """Fit without an interruption, and elsewhere with one, and compare what is learned."""
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir()
     two.mkdir()
-    outcome = small_fit.program(one, KERAS_BACKEND="jax")
-    assert outcome.stdout == "jax cpu:0, float32\n", outcome.stderr
-    outcome = small_fit.program(two, small_fit.MOMENTS[0], 5, **TWO)
-    assert outcome.returncode == -signal.SIGKILL, outcome.stderr
-    outcome = small_fit.program(two, **TWO)
-    assert outcome.stdout == "jax cpu:0, cpu:1, float32\n", outcome.stderr
+    with ThreadPoolExecutor() as pool:
+        alone = pool.submit(small_fit.program, one, **whole)
+        outcome = small_fit.program(two, small_fit.MOMENTS[0], 5, **killed)
+        assert outcome.returncode == -signal.SIGKILL, outcome.stderr
+        outcome = small_fit.program(two, **killed)
+        assert outcome.stdout == f"{says}\n", outcome.stderr
+        assert alone.result().returncode == 0, alone.result().stderr
     np.testing.assert_allclose(losses(two), losses(one), rtol=2e-3)
     assert len(losses(one)) > 5
+
+
+def test_two_devices_learn_what_one_does_and_go_on_after_a_kill(tmp_path: Path) -> None:
+    check_killed_fit(tmp_path, {"KERAS_BACKEND": "jax"}, TWO, "jax cpu:0, cpu:1, float32")
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed")
+def test_pytorch_goes_on_after_a_kill(tmp_path: Path) -> None:
+    torch = {"KERAS_BACKEND": "torch"}
+    check_killed_fit(tmp_path, torch, torch, "torch cpu:0, float32")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "expected"), [(0, ["cpu:0"]), (1, ["gpu:0"]), (2, ["gpu:0", "gpu:1"])]
+)
+def test_devices_of_pytorch(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, expected: list[str]
+) -> None:
+    torch = SimpleNamespace(cuda=SimpleNamespace(device_count=lambda: gpus))
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    assert devices.devices() == expected
+    assert devices.description(Fit()).startswith(f"{expected[0]}, ")
 
 
 def test_batch_that_cannot_be_dealt_out_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

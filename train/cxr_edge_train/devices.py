@@ -14,6 +14,11 @@ _MIXED = "mixed_float16"
 
 def devices() -> list[str]:
     """The backend's devices as ``gpu:0``; processors only where there is no accelerator."""
+    if keras.backend.backend() == "torch":
+        # Keras cannot list PyTorch's devices; it computes on the first of these.
+        import torch
+
+        return [f"gpu:{number}" for number in range(torch.cuda.device_count())] or ["cpu:0"]
     return [str(device).lower() for device in keras.distribution.list_devices()]
 
 
