@@ -6,6 +6,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from cxr_edge_convert.graphs import Activations, Operator
+from cxr_edge_runtime.engines.onnx import EXACT_INT8
 
 # Their third input is a bias.
 _BIASED = ("Conv", "ConvTranspose", "Gemm")
@@ -64,6 +65,7 @@ class OnnxProbe:
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
+        options.add_session_config_entry(*EXACT_INT8)
         self._session = onnxruntime.InferenceSession(content.SerializeToString(), options)
 
     def __call__(self, image: NDArray[np.uint8]) -> Activations:
