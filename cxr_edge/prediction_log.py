@@ -180,7 +180,7 @@ def check_is_log(connection: sqlite3.Connection, path: Path) -> None:
 def why_unusable(error: sqlite3.Error | OSError, path: Path) -> str:
     """What keeps a log from being used, where SQLite only says that it cannot open it."""
     if not isinstance(error, sqlite3.Error):
-        return str(error.strerror or error)
+        return f"{error.strerror}: {error.filename}"  # a folder above the log
     if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
         return str(error)
     if path.is_dir():

@@ -82,6 +82,37 @@ def test_folder_that_cannot_be_read_is_an_error_of_its_own(
     assert isinstance(error, ImageNotReadable)
 
 
+def test_what_the_system_does_not_let_look_at_is_an_error_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refused)
+    film = tmp_path / "closed" / "film.png"
+    [(path, error)] = expand([film])
+    assert path == film
+    assert isinstance(error, ImageNotReadable)
+    assert str(error) == f"{film}: permission denied; check the rights"
+
+
+def test_file_of_a_folder_that_cannot_be_looked_into_is_no_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("IM0001", "IM0002", "a.png"):
+        (tmp_path / name).write_bytes(bytes(128) + b"DICM")
+    opened = Path.open
+
+    def refused(path: Path, *arguments: Any) -> Any:
+        if path.name == "IM0001":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *arguments)
+
+    monkeypatch.setattr(Path, "open", refused)
+    os.mkfifo(tmp_path / "pipe")  # opening it would wait for a writer
+    assert [path.name for path, _ in expand([tmp_path])] == ["IM0002", "a.png"]
+
+
 def test_folder_without_images_is_an_error_of_its_own(tmp_path: Path) -> None:
     [(path, error)] = expand([tmp_path])
     assert path == tmp_path

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,59 @@ def test_writer_waits_for_another_and_gives_up_in_one_line(tmp_path: Path) -> No
     log.append([film(2)])
     log.close()
     assert len(rows(path)) == 2
+
+
+def test_log_is_opened_as_soon_as_another_lets_it_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = logged(tmp_path / "log.db", film(1))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+
+        class Followed(PredictionLog):
+            """After its first transaction another reads, so that the journal cannot change."""
+
+            @contextlib.contextmanager
+            def _transaction(self) -> Iterator[None]:
+                with super()._transaction():
+                    yield
+                other.execute("BEGIN")
+                other.execute("SELECT * FROM films").fetchone()
+                # For a reader SQLite would wait; for a writer, which comes and goes, it does not.
+                self._connection.execute("PRAGMA busy_timeout = 0")
+
+        with pytest.raises(LogError, match=r"cannot be written \(database is locked\)"):
+            Followed(path, patience_s=-1.0)
+        other.execute("ROLLBACK")
+        monkeypatch.setattr(time, "sleep", lambda _: other.execute("ROLLBACK"))
+        Followed(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert len(rows(path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("writable", "reason"),
+    [
+        (True, "unable to open database file"),
+        (False, "its folder cannot be written, in which SQLite needs room for two more files"),
+    ],
+)
+def test_log_that_sqlite_cannot_open_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writable: bool, reason: str
+) -> None:
+    path = logged(tmp_path / "log.db", film(1))
+    (tmp_path / "log.db-wal").mkdir()
+    # Tests of root may write everywhere.
+    monkeypatch.setattr(os, "access", lambda folder, mode: writable or folder != tmp_path)
+    with pytest.raises(LogError) as caught:
+        PredictionLog(path)
+    assert str(caught.value) == f"--log {path}: cannot be written ({reason}); choose another file"
+
+
+@pytest.mark.parametrize(("above", "reason"), [("", "File exists"), ("logs", "Not a directory")])
+def test_log_below_a_file_names_the_file(tmp_path: Path, above: str, reason: str) -> None:
+    (tmp_path / "notes").touch()
+    folder = tmp_path / "notes" / above
+    with pytest.raises(LogError, match=rf"\({reason}: {folder}\); choose another file"):
+        PredictionLog(folder / "log.db")

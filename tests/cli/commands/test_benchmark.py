@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from cxr_edge_runtime import benchmarking
+from cxr_edge_runtime import benchmarking, device
+from cxr_edge_runtime.device import DeviceState
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +48,31 @@ def test_image_that_is_not_there_is_one_line(cxr_edge: Any, golden_bundle: Path)
     outcome = cxr_edge("benchmark", "gone.jpeg", "--bundle", golden_bundle)
     assert outcome.code == 1
     assert outcome.err.splitlines() == ["cxr-edge: gone.jpeg: no such file"]
+
+
+@pytest.mark.parametrize(
+    ("slowed", "words"), [(("throttled", "under-voltage"), "throttled, under-voltage"), ((), "no")]
+)
+def test_what_the_device_tells_of_itself_is_below_the_table(
+    cxr_edge: Any,
+    golden_bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    slowed: tuple[str, ...],
+    words: str,
+) -> None:
+    states = iter(DeviceState("A board", celsius, slowed) for celsius in (40.5, 61.0))
+    monkeypatch.setattr(device, "device_state", lambda: next(states))
+    lines = cxr_edge("benchmark", "--bundle", golden_bundle).out.splitlines()
+    assert lines[-4:-1] == [
+        "A board",
+        "temperature 40.5 before, 61.0 °C after",
+        f"slowed down: {words}",
+    ]
+
+
+def test_device_that_tells_nothing_has_no_lines(
+    cxr_edge: Any, golden_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "device_state", lambda: DeviceState(None, None, None))
+    lines = cxr_edge("benchmark", "--bundle", golden_bundle).out.splitlines()
+    assert "films a second, peak " in lines[-2]

@@ -107,11 +107,14 @@ def test_figure_is_drawn_where_asked_for(cxr_edge: Any, log: Films, tmp_path: Pa
     assert cxr_edge("drift", log(), "--bundle", "tiny", "-o", figure).code == 4
     film = tmp_path / "film.png"
     Image.new("L", (99, 99)).save(film)
-    before = film.read_bytes()
-    outcome = cxr_edge("drift", log(), "--bundle", "tiny", "-o", film)
-    assert outcome.code == 2
-    assert "is no figure of drift; choose another file" in outcome.err
-    assert film.read_bytes() == before
+    notes = tmp_path / "notes.png"
+    notes.write_text("no picture at all")
+    for other in (film, notes):
+        before = other.read_bytes()
+        outcome = cxr_edge("drift", log(), "--bundle", "tiny", "-o", other)
+        assert outcome.code == 2
+        assert "is no figure of drift; choose another file" in outcome.err
+        assert other.read_bytes() == before
     outcome = cxr_edge("drift", log(), "--bundle", "tiny", "-o", tmp_path / "drift.txt")
     assert outcome.code == 2
     assert "name a file that ends with .png" in outcome.err

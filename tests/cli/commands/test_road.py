@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from cxr_edge.training_progress import TrainingProgress
@@ -23,6 +24,22 @@ def test_split_prints_the_counts_and_writes_the_same_bytes_again(
     assert outcome.code == 0
     assert "validation  PNEUMONIA     100" in outcome.out
     assert (tmp_path / "s.csv").read_bytes() == tiny_road.splits.read_bytes()
+
+
+def test_split_says_how_many_training_images_it_leaves_out(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    table = pd.read_csv(tiny_road.metadata, keep_default_na=False, dtype=str)
+    tested, first = (table.index[table["split"] == split][0] for split in ("test", "train"))
+    patient = table.loc[first, "patient"]
+    images = ((table["patient"] == patient) & (table["split"] == "train")).sum()
+    table.loc[tested, "patient"] = patient
+    table.to_csv(tmp_path / "m.csv", index=False)
+    outcome = cxr_edge("split", tmp_path / "m.csv", "-o", tmp_path / "s.csv")
+    assert outcome.code == 0
+    assert outcome.err == (
+        f"warning: {images} training images left out, because their patients have test images too\n"
+    )
 
 
 def test_train_on_a_bare_folder_needs_metadata_first(cxr_edge: Any, tmp_path: Path) -> None:

@@ -4,10 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from cxr_edge.commands.serve import read_token
+from cxr_edge.serving import server
 from cxr_edge.serving.security import is_loopback
 from cxr_edge_runtime.errors import InvalidRequest
+from logged_films import rows
+from serving import PHANTOM
 
 TOKEN = "0123456789abcdef"
 
@@ -69,3 +73,38 @@ def test_missing_extra_is_named(cxr_edge: Any, monkeypatch: pytest.MonkeyPatch) 
     outcome = cxr_edge("serve")
     assert outcome.code == 1
     assert "run: pip install 'cxr-edge[serve]'" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("token", "warning"),
+    [
+        (None, "everybody who reaches 192.0.2.1 can send films and read the answers"),
+        (TOKEN, "token and films cross the network unencrypted; put a TLS proxy before it"),
+    ],
+)
+def test_other_addresses_come_with_a_warning(
+    cxr_edge: Any, monkeypatch: pytest.MonkeyPatch, token: str | None, warning: str
+) -> None:
+    if token is not None:
+        monkeypatch.setenv("CXR_EDGE_TOKEN", token)
+    # An address of documentation, which no device has: after the warning, listening fails.
+    outcome = cxr_edge("serve", "--host", "192.0.2.1", "--insecure")
+    assert outcome.code == 2
+    assert outcome.err.splitlines()[0] == f"warning: {warning}"
+
+
+def test_own_address_comes_without_a_warning_and_films_go_into_the_log(
+    cxr_edge: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def answer_one(app: Any, listening: socket.socket) -> None:
+        with TestClient(app, base_url="http://localhost") as client:
+            answer = client.post("/v1/classify", content=PHANTOM.read_bytes())
+            assert answer.status_code == 200
+
+    monkeypatch.setattr(server, "run", answer_one)
+    outcome = cxr_edge("serve", "--port", 0, "--threads", 1, "--log", tmp_path / "log.db")
+    assert outcome.code == 0, outcome.err
+    assert "warning" not in outcome.err
+    assert "with 1 workers; Ctrl-C stops" in outcome.err
+    assert len(rows(tmp_path / "log.db")) == 1
+    assert [path.name for path in tmp_path.glob("log.db*")] == ["log.db"]  # closed

@@ -53,6 +53,21 @@ def test_card_passes_no_html_through(serve: Serve, shipped: Bundle) -> None:
     assert "<td>1</td>" in page
 
 
+def test_card_without_front_matter_is_shown_whole(shipped: Bundle) -> None:
+    from cxr_edge.serving.model_card import card_page
+
+    class Plain:
+        manifest = shipped.manifest
+
+        @staticmethod
+        def read(name: str) -> bytes:
+            return b"# First\n\n---\n\nlast\n"
+
+    page = card_page(Plain())  # type: ignore[arg-type]
+    assert "<h1>First</h1>" in page
+    assert "<p>last</p>" in page
+
+
 def test_unknown_paths_and_methods_say_so(serve: Serve) -> None:
     client = serve()
     assert client.get("/etc/passwd").json()["error"]["kind"] == "NotFound"
