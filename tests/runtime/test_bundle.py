@@ -47,6 +47,23 @@ def test_missing_file_is_named(bundle: Path, name: str) -> None:
         Bundle.load(bundle)
 
 
+def test_file_that_the_bundle_does_not_name_is_not_read(bundle: Path) -> None:
+    (bundle / "gate.npz").touch()
+    with pytest.raises(BundleInvalid, match=r"bundle: has no gate\.npz"):
+        Bundle.load(bundle).read("gate.npz")
+
+
+def test_file_that_the_system_does_not_give_is_one_line(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path, *_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(BundleInvalid, match=r"bundle\.json: cannot be read \(.*Permission denied"):
+        Bundle.load(bundle)
+
+
 @pytest.mark.parametrize("change", [b"", b"x"], ids=["shorter", "longer"])
 def test_file_of_another_length_is_refused(bundle: Path, change: bytes) -> None:
     path = bundle / "model.tflite"

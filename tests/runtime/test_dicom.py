@@ -18,11 +18,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from cxr_edge_runtime.errors import (
-    ImageError,
-    ImageTooLarge,
-    UnsupportedImage,
-)
+from cxr_edge_runtime import dicom, dicom_decompression
+from cxr_edge_runtime.errors import ImageError, ImageTooLarge, UnreadableImage, UnsupportedImage
 from cxr_edge_runtime.images import decode_grey
 from cxr_edge_runtime.inspection import inspect
 from dicom_files import RAMP, jpeg, written
@@ -102,6 +99,12 @@ def test_without_a_window_greys_are_stretched_and_the_user_is_told() -> None:
     )
 
 
+def test_film_of_nothing_but_padding_is_black_and_the_user_is_told() -> None:
+    film = decode_grey(written(np.full((80, 64), 7, np.uint16), PixelPaddingValue=7))
+    assert not film.pixels.any()
+    assert len(film.warnings) == 1
+
+
 def test_8_bits_without_a_window_are_taken_as_they_are() -> None:
     grey = noisy_gradient((80, 70), seed=0) // 2
     film = decode_grey(written(grey))
@@ -171,6 +174,32 @@ def test_size_is_checked_before_decoding() -> None:
     content = written(Rows=60_000, Columns=60_000, PixelData=b"\0\0")
     with pytest.raises(ImageTooLarge, match="60000x60000 pixels"):
         decode_grey(content)
+
+
+def test_damage_that_only_the_tags_tell_is_named() -> None:
+    with pytest.raises(UnreadableImage, match="grey, but of several channels"):
+        decode_grey(written(SamplesPerPixel=3))
+    grey = noisy_gradient((80, 64), seed=0)
+    frame = encapsulate([jpeg(grey[:40])])
+    with pytest.raises(UnreadableImage, match="damaged DICOM file"):
+        decode_grey(written(grey, syntax=JPEGBaseline8Bit, PixelData=frame))
+
+
+def test_decompressed_frame_of_another_size_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    grey = noisy_gradient((80, 64), seed=0)
+    monkeypatch.setattr(dicom_decompression, "decompressed", lambda *_: grey[:40])
+    content = written(grey, syntax=JPEGBaseline8Bit, PixelData=encapsulate([jpeg(grey)]))
+    with pytest.raises(UnreadableImage, match="its frame is of another size"):
+        decode_grey(content)
+
+
+def test_film_that_does_not_fit_into_memory_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(dicom, "_greys", refused)
+    with pytest.raises(ImageTooLarge, match="film: not enough memory on this device to decode it"):
+        decode_grey(written(), name="film")
 
 
 def test_deflated_file_is_refused_unopened() -> None:

@@ -121,6 +121,19 @@ def test_permission_error_of_the_system_is_one_line(
         read_grey(path)
 
 
+def test_other_error_of_the_system_is_one_line(
+    make_image: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_image()
+
+    def broken(*args: object, **kwargs: object) -> None:
+        raise OSError(5, "Input/output error")  # of a card that wears out
+
+    monkeypatch.setattr(Path, "open", broken)
+    with pytest.raises(ImageNotReadable, match=r"film\.png: cannot be read \(.*Input/output error"):
+        read_grey(path)
+
+
 def test_one_pixel_is_too_small() -> None:
     with pytest.raises(ImageTooSmall, match=f"1x1 pixels, each side needs at least {MIN_SIDE}"):
         decode_grey(encoded(Image.new("L", (1, 1)), "PNG"))
@@ -198,6 +211,11 @@ def test_grey_stored_in_colour_stays_the_same_grey(
 def test_transparency_is_laid_over_black() -> None:
     image = Image.new("RGBA", (64, 64), (255, 255, 255, 0))
     assert decode_grey(encoded(image, "PNG")).pixels.max() == 0
+    palette = Image.new("P", (64, 64), 1)
+    palette.putpalette([0, 0, 0, 255, 255, 255])
+    palette.paste(0, (0, 0, 32, 64))
+    assert decode_grey(encoded(palette, "PNG")).pixels.max() == 255
+    assert decode_grey(encoded(palette, "PNG", transparency=1)).pixels.max() == 0
 
 
 def test_exif_rotation_is_applied(grey: np.ndarray) -> None:

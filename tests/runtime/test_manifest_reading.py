@@ -90,6 +90,12 @@ def test_broken_json_is_refused(content: bytes) -> None:
         parse_manifest(content)
 
 
+@pytest.mark.parametrize("content", [b"[]", b"null", b'"bundle"'])
+def test_json_that_is_no_object_is_refused(content: bytes) -> None:
+    with pytest.raises(BundleInvalid, match=r"bundle\.json: must be a JSON object"):
+        parse_manifest(content)
+
+
 @pytest.mark.parametrize("field", sorted(values()))
 def test_each_missing_field_is_named(field: str) -> None:
     content = values()

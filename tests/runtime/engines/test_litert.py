@@ -70,6 +70,11 @@ def test_outputs_other_than_stated_are_refused(bundle: Bundle) -> None:
         open_engine(other)
 
 
+def test_image_with_colours_is_an_error_of_the_engine(bundle: Bundle) -> None:
+    with pytest.raises(EngineError, match=r"ai-edge-litert cannot run the model \("):
+        open_engine(bundle).run(np.zeros((1, 32, 32, 3), np.uint8))
+
+
 def test_missing_engine_says_what_to_install(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:

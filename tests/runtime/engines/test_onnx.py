@@ -16,14 +16,18 @@ OUTPUTS = ("cam", "logit")
 
 
 def model(
-    *, input_name: str = "image", side: int = 4, logit_shape: tuple[int, ...] = (1, 1)
+    *,
+    input_name: str = "image",
+    side: int = 4,
+    logit_shape: tuple[int, ...] = (1, 1),
+    cam_type: int = TensorProto.FLOAT,
 ) -> bytes:
     """Gives the image as the map and its mean as the logit."""
     image = helper.make_tensor_value_info(input_name, TensorProto.FLOAT, [1, side, side, 1])
-    cam = helper.make_tensor_value_info("cam", TensorProto.FLOAT, [1, side, side, 1])
+    cam = helper.make_tensor_value_info("cam", cam_type, [1, side, side, 1])
     logit = helper.make_tensor_value_info("logit", TensorProto.FLOAT, list(logit_shape))
     nodes = [
-        helper.make_node("Identity", [input_name], ["cam"]),
+        helper.make_node("Cast", [input_name], ["cam"], to=cam_type),
         helper.make_node("ReduceMean", [input_name], ["mean"], axes=[1, 2], keepdims=0),
         helper.make_node("Reshape", ["mean", "shape"], ["logit"]),
     ]
@@ -63,12 +67,18 @@ def test_what_is_no_model_is_refused(content: bytes) -> None:
     [
         (model(side=5), "the manifest states"),
         (model(input_name="x"), r"expected \['image'\]"),
+        (model(cam_type=TensorProto.DOUBLE), "outputs are not all float32"),
         (model(logit_shape=(1,)), r"logit has shape \[1\], not \[1, 1\]"),
     ],
 )
 def test_model_other_than_stated_is_refused(content: bytes, message: str) -> None:
     with pytest.raises(EngineError, match=message):
         OnnxEngine(content, FLOAT32, OUTPUTS)
+
+
+def test_image_of_another_size_is_an_error_of_the_engine() -> None:
+    with pytest.raises(EngineError, match=r"onnxruntime cannot run the model \("):
+        OnnxEngine(model(), FLOAT32, OUTPUTS).run(np.zeros((1, 5, 5, 1), np.uint8))
 
 
 def test_missing_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,3 +90,9 @@ def test_missing_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) ->
 def test_loading_prints_nothing(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     OnnxEngine(model(), FLOAT32, OUTPUTS)
     assert capfd.readouterr() == ("", "")
+
+
+def test_bytes_are_multiplied_without_overflow_on_any_processor() -> None:
+    # Its effect can be seen only on x86 without VNNI instructions.
+    options = OnnxEngine(model(), FLOAT32, OUTPUTS)._session.get_session_options()
+    assert options.get_session_config_entry("session.x64quantprecision") == "1"
