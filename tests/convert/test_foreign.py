@@ -79,6 +79,13 @@ def test_last_layer_without_activation_gives_logits(tmp_path: Path) -> None:
     np.testing.assert_allclose(logits(model), probability(file, IMAGES), rtol=1e-4, atol=1e-4)
 
 
+def test_two_logits_without_activation_are_shared_out_by_softmax(tmp_path: Path) -> None:
+    file = saved(tmp_path, *pooled(2, None))
+    model = contract_model(file, labels=LABELS, scaling="0-255")
+    own = np.asarray(keras.models.load_model(file, compile=False)(IMAGES))
+    np.testing.assert_allclose(logits(model), own[:, 1] - own[:, 0], rtol=1e-4, atol=1e-4)
+
+
 def test_labels_in_the_other_order_turn_the_logit_round(tmp_path: Path) -> None:
     for units, activation in ((1, "sigmoid"), (2, "softmax")):
         file = saved(tmp_path, *pooled(units, activation))
@@ -178,6 +185,14 @@ def test_what_is_no_classifier_is_named(
     file = saved(tmp_path, *tail)
     with pytest.raises(ConversionError, match=message):
         contract_model(file, labels=LABELS, scaling="0-1")
+
+
+def test_several_outputs_are_refused(tmp_path: Path) -> None:
+    image = keras.Input((32, 32, 1))
+    features = layers.GlobalAveragePooling2D()(image)
+    keras.Model(image, [layers.Dense(1)(features)] * 2).save(tmp_path / "own.keras")
+    with pytest.raises(ConversionError, match=r"own\.keras: has 2 outputs, not one"):
+        contract_model(tmp_path / "own.keras", labels=LABELS, scaling="0-1")
 
 
 @pytest.mark.parametrize("shape", [(None, None, 3), (32, 32, 4), (32,)])

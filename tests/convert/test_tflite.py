@@ -271,3 +271,18 @@ def test_operator_is_found_by_its_whole_name(float32: bytes, ranges: Ranges) -> 
     # A name that another one begins with must not take that one along.
     names = [operator.name for operator in TfliteProbe(float32).operators]
     assert to_int8(float32, ranges, in_float=[names[-1][:-1]]) == to_int8(float32, ranges)
+
+
+def test_failure_that_names_no_operation_is_told_in_one_line(
+    model: keras.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing:
+        def convert(self) -> None:
+            raise RuntimeError("first\n  second")
+
+    monkeypatch.setattr(tf.lite.TFLiteConverter, "from_saved_model", lambda *_, **__: Failing())
+    with pytest.raises(ConversionError) as caught:
+        to_float32(model)
+    assert str(caught.value) == (
+        "TFLite cannot express the model (first second); convert with --format onnx"
+    )

@@ -1,51 +1,11 @@
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 
+from candidates import candidate
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_runtime.preprocess import PreprocessSpec
-from cxr_edge_train.comparison import Candidate, choose, read_candidate
-from cxr_edge_train.evaluation.intervals import wilson_interval
-from cxr_edge_train.evaluation.metrics import evaluate
-from cxr_edge_train.runs import Run
-
-LABELS = np.array([0] * 100 + [1] * 100)
-ROWS = pd.DataFrame(
-    {
-        "label": np.where(LABELS == 1, "PNEUMONIA", "NORMAL"),
-        "patient": [f"p{n}" for n in range(200)],
-        "path": [f"{n}.png" for n in range(200)],
-    }
-)
-RUN = Run(
-    "?", "none", 0, ".", "digest", PreprocessSpec(32, 32), 1.0, 0.5, "a rule", {}, {}, 60.0,
-    "cpu:0, float32",
-)  # fmt: skip
-
-
-def candidate(name: str, *, wrong: list[int], auc: float = 0.9, parameters: int = 10) -> Candidate:
-    """One that is wrong on the given images at the floor, with an AUC set by hand."""
-    right = ~np.isin(np.arange(200), wrong)
-    probabilities = np.where(right == (LABELS == 1), 0.9, 0.1)
-    metrics = evaluate(probabilities, ROWS, threshold=0.5)
-    recall = wilson_interval(int(right[LABELS == 1].sum()), 100)
-    return Candidate(
-        folder=Path(name),
-        run=replace(RUN, architecture=name),
-        parameters=parameters,
-        history=pd.DataFrame({"epoch": [0, 1], "loss": [1.0, 0.5], "val_loss": [0.9, 0.6]}),
-        labels=LABELS,
-        probabilities=probabilities,
-        metrics=replace(metrics, auc=replace(metrics.auc, value=auc)),
-        recall=recall,
-        specificity=wilson_interval(int(right[LABELS == 0].sum()), 100),
-        right=right,
-        images_per_second=10.0,
-    )
+from cxr_edge_train.comparison import choose, read_candidate
 
 
 def test_highest_recall_wins_where_the_others_differ() -> None:
@@ -86,6 +46,12 @@ def test_order_of_the_candidates_changes_nothing() -> None:
     ]
     names = {choose(order).winner.name for order in (made, made[::-1])}
     assert names == {"b"}
+
+
+def test_choice_among_one_says_so() -> None:
+    choice = choose([candidate("only", wrong=[100])])
+    assert choice.finalists == (choice.winner,)
+    assert choice.reason.endswith("It was compared with no other.")
 
 
 def test_runs_on_other_images_cannot_be_compared() -> None:

@@ -33,6 +33,7 @@ def test_written_recipe_reads_back_the_same() -> None:
         ("[model]\ndropout = 1.5", "dropout must lie within"),
         ("[augmentation]\nmarker = 2", "marker must lie within 0 to 1"),
         ("[fit]\nlearning_rate = 'fast'", "learning_rate must be float"),
+        ("[fit]\nprecision = 'half'", r"\[fit\] precision must be float32 or mixed, not 'half'"),
         ("fit = 3", "must be a section"),
         ("[fit", "not valid TOML"),
     ],
@@ -49,6 +50,13 @@ def test_integer_is_a_float_too() -> None:
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="no such recipe"):
         read_recipe(tmp_path / "x.toml")
+
+
+def test_what_is_no_text_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "film.toml").write_bytes(b"\xff\xd8\xff")
+    for path in (tmp_path, tmp_path / "film.toml"):
+        with pytest.raises(InvalidRequest, match=rf"^{path}: cannot be read \("):
+            read_recipe(path)
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.name)

@@ -79,3 +79,19 @@ def test_offline_machine_is_told_which_file_to_put_where(
         rf"then put {architecture[:4]}\w*[\w.]*no_?top\.h5 into \S+models here", message
     )
     assert "--weights none" in message
+
+
+def test_weights_that_fail_otherwise_are_named_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full_disk(url: str, *_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", full_disk)
+    monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
+    with pytest.raises(InvalidRequest) as caught:
+        build("mobilenetv2", Model(image_size=64), weights="imagenet")
+    assert str(caught.value) == (
+        "--weights imagenet: mobilenetv2's weights cannot be had "
+        "([Errno 28] No space left on device)"
+    )

@@ -69,6 +69,16 @@ def test_value_that_no_cleaning_writes_is_named(
         read_metadata(output)
 
 
+def test_metadata_without_a_row_is_named(data_dir: Path, tmp_path: Path) -> None:
+    output = tmp_path / "m.csv"
+    clean(data_dir, output)
+    output.write_text(output.read_text().splitlines()[0] + "\n")
+    with pytest.raises(
+        DatasetError, match=r"m\.csv: has no rows; make the file with cxr-edge clean"
+    ):
+        read_metadata(output)
+
+
 def test_semicolons_are_named(tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
     path.write_text("path;split\na;train\n")
