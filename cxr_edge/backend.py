@@ -5,8 +5,9 @@ import os
 from cxr_edge_runtime.errors import ExtraMissing, InvalidRequest
 from cxr_edge_runtime.native_output import stderr_silenced
 
-# What training was tried on, and the extra that brings it; Keras knows others that cannot train.
-_EXTRAS = {"tensorflow": "train", "jax": "jax", "torch": "torch"}
+# What training was tried on; Keras knows others, which cannot train. But for the first, which every
+# extra that needs Keras brings, each is an extra of its name.
+_BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def load_quietly(backend: str | None = None) -> None:
@@ -17,8 +18,8 @@ def load_quietly(backend: str | None = None) -> None:
 
     Raises:
         InvalidRequest: the environment or Keras' settings name a backend that does not train.
-        ExtraMissing: the backend is not installed.
-        ModuleNotFoundError: Keras is not installed.
+        ExtraMissing: another backend than TensorFlow is not installed.
+        ModuleNotFoundError: Keras or TensorFlow is not installed.
     """
     if backend:
         os.environ["KERAS_BACKEND"] = backend
@@ -27,7 +28,7 @@ def load_quietly(backend: str | None = None) -> None:
     # is read early enough, before the backend is imported.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    _check_known(os.environ.get("KERAS_BACKEND", "tensorflow"))
+    _check_known(os.environ.get("KERAS_BACKEND") or "tensorflow")
     try:
         with stderr_silenced():
             import keras
@@ -36,22 +37,19 @@ def load_quietly(backend: str | None = None) -> None:
 
             _check_known(keras.backend.backend())
             devices()
-            # Where TensorFlow is installed Keras seeds it too, and it chatters when it is imported.
-            keras.utils.set_random_seed(0)
     except ModuleNotFoundError as error:
-        if error.name not in _EXTRAS:
+        if error.name not in _BACKENDS[1:]:
             raise
         raise ExtraMissing(
-            f"KERAS_BACKEND={error.name}: {error.name} is not installed; "
-            f"run: pip install 'cxr-edge[{_EXTRAS[error.name]}]'"
+            f"Keras' backend {error.name} is not installed; "
+            f"run: pip install 'cxr-edge[{error.name}]'"
         ) from error
     # Its messages would mix with the results on standard output.
     keras.config.disable_interactive_logging()
 
 
 def _check_known(backend: str) -> None:
-    if backend not in _EXTRAS:
+    if backend not in _BACKENDS:
         raise InvalidRequest(
-            f"KERAS_BACKEND={backend}: set it to tensorflow, jax or torch, which can train, or "
-            "unset it"
+            f"Keras' backend {backend} cannot train; set KERAS_BACKEND to tensorflow, jax or torch"
         )

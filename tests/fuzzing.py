@@ -44,6 +44,7 @@ from synthetic import noisy_gradient
 MAX_MEMORY_MB = 500
 # Far beyond what any of these small files may take.
 MAX_SECONDS = 60
+MAX_START_SECONDS = 120
 _EXTREMES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 Seed = tuple[str, bytes]
@@ -236,15 +237,18 @@ def run(count: int, *, seed: int, shared: Path | None = None) -> dict[int, str]:
 
 
 def _lines(child: "subprocess.Popen[str]") -> Iterator[str]:
-    """What a child prints; it is killed where an input takes too long, not where its start does."""
+    """What a child prints; it is killed where its start or an input takes too long."""
     assert child.stdout is not None
-    watch = threading.Timer(MAX_SECONDS, child.kill)
-    for line in child.stdout:
+    watch = threading.Timer(MAX_START_SECONDS, child.kill)
+    watch.start()
+    try:
+        for line in child.stdout:
+            watch.cancel()
+            watch = threading.Timer(MAX_SECONDS, child.kill)
+            watch.start()
+            yield line
+    finally:
         watch.cancel()
-        watch = threading.Timer(MAX_SECONDS, child.kill)
-        watch.start()
-        yield line
-    watch.cancel()
 
 
 def main() -> None:

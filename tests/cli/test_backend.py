@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +29,6 @@ def load(backend: str, program: str = "") -> subprocess.CompletedProcess[str]:
             "else:\n"
             "    import keras\n"
             "    from cxr_edge_train.devices import devices\n"
-            "    keras.utils.set_random_seed(1)\n"
             "    print(keras.backend.backend(), *devices())\n",
         ],
         env=os.environ | {"KERAS_BACKEND": backend},
@@ -41,8 +41,8 @@ def load(backend: str, program: str = "") -> subprocess.CompletedProcess[str]:
 def test_backend_that_cannot_train_is_refused_in_one_line(backend: str) -> None:
     outcome = load(backend)
     assert outcome.stdout == (
-        f"InvalidRequest KERAS_BACKEND={backend}: set it to tensorflow, jax or torch, which can "
-        "train, or unset it\n"
+        f"InvalidRequest Keras' backend {backend} cannot train; set KERAS_BACKEND to tensorflow, "
+        "jax or torch\n"
     )
     assert outcome.stderr == ""
 
@@ -50,12 +50,18 @@ def test_backend_that_cannot_train_is_refused_in_one_line(backend: str) -> None:
 def test_backend_that_is_missing_names_its_own_extra() -> None:
     outcome = load("torch", WITHOUT_TORCH)
     assert outcome.stdout == (
-        "ExtraMissing KERAS_BACKEND=torch: torch is not installed; "
-        "run: pip install 'cxr-edge[torch]'\n"
+        "ExtraMissing Keras' backend torch is not installed; run: pip install 'cxr-edge[torch]'\n"
     )
 
 
-def test_another_backend_brings_no_chatter_of_tensorflow() -> None:
+def test_backend_of_keras_own_settings_is_looked_at_too(tmp_path: Path) -> None:
+    (tmp_path / "keras.json").write_text('{"backend": "numpy"}')
+    outcome = load("", f"import os; os.environ['KERAS_HOME'] = {str(tmp_path)!r}")
+    assert outcome.stdout.startswith("InvalidRequest Keras' backend numpy cannot train; ")
+    assert outcome.stderr == ""
+
+
+def test_another_backend_is_loaded_without_a_word() -> None:
     outcome = load("jax")
     assert outcome.stdout == "jax cpu:0\n"
     assert outcome.stderr == ""

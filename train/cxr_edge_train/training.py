@@ -11,10 +11,12 @@ import pandas as pd
 
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files import replacing, write_text
+from cxr_edge_runtime.native_output import stderr_silenced
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.architectures import build
-from cxr_edge_train.architectures.backbone import freeze
+from cxr_edge_train.architectures.freezing import freeze
 from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.metadata import without_test
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.dataset.splits import MIN_PATIENTS
@@ -27,7 +29,7 @@ from cxr_edge_train.evaluation.operating_point import choose_operating_point
 from cxr_edge_train.evaluation.predictions import prediction_table
 from cxr_edge_train.evaluation.run_subject import activation_maps
 from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
-from cxr_edge_train.fit_settings import FitSettings, fit_settings, recipe_for, without_test
+from cxr_edge_train.fit_settings import FitSettings, fit_settings, recipe_for
 from cxr_edge_train.fitting import predict_logits
 from cxr_edge_train.look_balance import table_weights, threshold_rule
 from cxr_edge_train.progress import Progress, unseen
@@ -84,7 +86,9 @@ def train_run(
     recipe = recipe_for(weights, recipe)
 
     def start(seed: int) -> keras.Model:
-        keras.utils.set_random_seed(seed)
+        # Keras seeds TensorFlow too where it is installed, and importing it makes it chatter.
+        with stderr_silenced():
+            keras.utils.set_random_seed(seed)
         model = build(architecture, recipe.model, weights=weights)
         freeze(model, before=recipe.fit.fine_tune_from)
         return model
