@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
+from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.distillation import (
     discard_fits,
     epochs_done,
@@ -164,6 +165,17 @@ def test_seconds_are_those_of_all_fits(
     parts = [pd.read_csv(path)["seconds"].sum() for path in folder.rglob("history.csv")]
     assert len(parts) == TEACHERS + 1
     assert seconds_of_all_fits(folder, TEACHERS) == pytest.approx(sum(parts))
+
+
+@pytest.mark.parametrize(
+    "history",
+    ["epoch,loss,val_loss\n0,0.5,0.5\n", "epoch,loss,val_loss,seconds\n0,0.5,0.5,soon\n"],
+    ids=["no seconds", "seconds in words"],
+)
+def test_history_that_does_not_tell_the_seconds_is_damaged(tmp_path: Path, history: str) -> None:
+    (tmp_path / "history.csv").write_text(history)
+    with pytest.raises(RunError, match=r"history\.csv: damaged .*; train again"):
+        seconds_of_all_fits(tmp_path, 0)
 
 
 def test_finished_run_keeps_the_histories_alone(tmp_path: Path) -> None:

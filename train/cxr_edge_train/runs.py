@@ -162,7 +162,9 @@ def read_history(folder: Path) -> pd.DataFrame:
     """
     file = folder / HISTORY
     try:
-        return pd.read_csv(file).astype({"epoch": int, "loss": float, "val_loss": float})
+        return pd.read_csv(file).astype(
+            {"epoch": int, "loss": float, "val_loss": float, "seconds": float}
+        )
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{file}: damaged ({error}); train again") from error
 
