@@ -10,6 +10,17 @@ SMALL = Model(image_size=64, alpha=0.35)
 WITH_WIDTH = [name for name, known in ARCHITECTURES.items() if known.has_width]
 
 
+def test_five_are_here_and_some_have_a_width_or_pretrained_weights() -> None:
+    found = {name: (known.has_width, known.pretrained) for name, known in ARCHITECTURES.items()}
+    assert found == {
+        "pure_cnn": (True, False),
+        "mobilenet": (True, True),
+        "mobilenetv2": (True, True),
+        "vgg16": (False, True),
+        "densenet121": (False, True),
+    }
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_model_keeps_the_contract(architecture: str) -> None:
     alpha = 0.35 if architecture in WITH_WIDTH else 1.0

@@ -10,6 +10,7 @@ import pytest
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.architectures import ARCHITECTURES, build
 from cxr_edge_train.architectures.backbone import BACKBONE
+from cxr_edge_train.architectures.pretrained import from_keras
 from cxr_edge_train.recipe import Model
 
 SMALL = Model(image_size=64, alpha=0.35)
@@ -58,6 +59,20 @@ def test_weights_of_another_architecture_do_not_fit(shared: Path, architecture: 
     file = shared / "weights" / WEIGHTS["mobilenet"]
     with pytest.raises(InvalidRequest, match=f"does not fit {architecture}"):
         build(architecture, Model(image_size=64), weights=str(file))
+
+
+def test_error_beside_the_loading_of_weights_is_told_as_it_is(tmp_path: Path) -> None:
+    def scaling(image: keras.KerasTensor) -> keras.KerasTensor:
+        raise ValueError("a mistake in the scaling")
+
+    def network(**_: object) -> keras.Model:
+        return keras.Sequential([keras.Input((64, 64, 3)), keras.layers.Conv2D(1, 3)])
+
+    file = tmp_path / "good.weights.h5"
+    file.touch()
+    architecture = from_keras(network, scaling, has_width=True)
+    with pytest.raises(ValueError, match="a mistake in the scaling"):
+        architecture.backbone(keras.Input((64, 64, 1)), SMALL, str(file))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from cxr_edge_train.architectures.input_layers import (
     scaled_to_unit,
     standardised_rgb,
 )
-from cxr_edge_train.architectures.pretrained import from_keras, loading_weights
+from cxr_edge_train.architectures.pretrained import from_keras
 from cxr_edge_train.architectures.pure_cnn import pure_cnn_backbone
 from cxr_edge_train.recipe import Model
 
@@ -58,7 +58,6 @@ def build(architecture: str, settings: Model, *, weights: str | None) -> keras.M
     if not chosen.pretrained and weights is not None:
         raise InvalidRequest(f"{architecture} is trained from scratch: give --weights none")
     image = keras.Input((settings.image_size, settings.image_size, 1), name="image")
-    with loading_weights(architecture, weights):
-        features = chosen.backbone(image, settings, weights)
+    features = chosen.backbone(image, settings, weights)
     outputs = attach_head(features, dropout=settings.dropout)
     return keras.Model({"image": image}, outputs, name=architecture)

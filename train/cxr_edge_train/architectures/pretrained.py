@@ -33,12 +33,14 @@ def from_keras(
         image: keras.KerasTensor, settings: Model, weights: str | None
     ) -> keras.KerasTensor:
         width = {"alpha": settings.alpha} if has_width else {}
-        layers = network(
-            input_shape=(settings.image_size, settings.image_size, 3),
-            include_top=False,
-            weights=weights,
-            **width,
-        )
+        # Keras' name of a network is ours, with capitals.
+        with _loading_weights(network.__name__.lower(), weights):
+            layers = network(
+                input_shape=(settings.image_size, settings.image_size, 3),
+                include_top=False,
+                weights=weights,
+                **width,
+            )
         layers.name = BACKBONE
         for layer in layers.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
@@ -49,7 +51,7 @@ def from_keras(
 
 
 @contextmanager
-def loading_weights(architecture: str, weights: str | None) -> Iterator[None]:
+def _loading_weights(architecture: str, weights: str | None) -> Iterator[None]:
     """Turn what Keras raises about weights into one line for the user.
 
     Args:
