@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 TFLITE, ONNX = "tflite", "onnx"
 FLOAT32, FLOAT16, DYNAMIC, INT8 = "float32", "float16", "dynamic", "int8"
-TARGETS = ("arm64", "x86")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits
-from cxr_edge_train.fit_settings import FitSettings, fit_settings, recipe_for, without_test
+from cxr_edge_train.fit_settings import FitSettings, fit_settings, recipe_for
 from cxr_edge_train.recipe import Fit, Recipe, parse_recipe
 
 RECIPE = Recipe(fit=Fit(head_epochs=2, fine_tune_from="block_13"))
@@ -41,9 +41,5 @@ def test_weights_file_is_known_by_its_content(tiny_road: Any, tmp_path: Path) ->
 
 
 def test_order_of_the_rows_is_no_setting(tiny_road: Any) -> None:
-    table = read_splits(tiny_road.splits, read_metadata(tiny_road.metadata))
-    kept = without_test(table.iloc[::-1])
-    assert set(kept["split"]) == {"train", "validation"}
-    assert list(kept["path"]) == sorted(kept["path"])
     reverse = settings(tiny_road, weights=None, reverse=True)
     assert reverse == settings(tiny_road, weights=None)

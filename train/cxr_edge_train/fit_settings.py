@@ -7,7 +7,7 @@ import keras
 import pandas as pd
 
 from cxr_edge_runtime.digests import file_sha256
-from cxr_edge_train.dataset.metadata import dataset_digest
+from cxr_edge_train.dataset.metadata import dataset_digest, without_test
 from cxr_edge_train.devices import policy
 from cxr_edge_train.recipe import Recipe, recipe_as_toml
 
@@ -61,12 +61,6 @@ def fit_settings(
         backend=keras.backend.backend(),
         precision=policy(recipe.fit),
     )
-
-
-def without_test(table: pd.DataFrame) -> pd.DataFrame:
-    """The training and validation images, by path: their order decides that of the batches."""
-    kept = table[table["split"].isin(["train", "validation"])]
-    return kept.sort_values("path", ignore_index=True)
 
 
 def _weights_name(weights: str | None) -> str:

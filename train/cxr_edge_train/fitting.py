@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import RunError
-from cxr_edge_train.architectures.backbone import freeze
+from cxr_edge_train.architectures.freezing import freeze
 from cxr_edge_train.batches import Answers, TrainingBatches, ValidationBatches
 from cxr_edge_train.compiling import compile_model, fine_tuning_optimizer
 from cxr_edge_train.devices import check_batch, compute_in_float32
@@ -20,7 +20,7 @@ from cxr_edge_train.recipe import Recipe
 from cxr_edge_train.runs import HISTORY
 from cxr_edge_train.snapshots import BEST, Snapshot, read_progress, tidy
 
-PREDICT_BATCH = 64
+_PREDICT_BATCH = 64
 _ADVICE = "lower learning_rate in the recipe's [fit] and train into another folder"
 
 Images = tuple[NDArray[np.uint8], NDArray[np.integer]]
@@ -97,10 +97,10 @@ def predict_output(model: keras.Model, pixels: NDArray[np.uint8], name: str) -> 
     values = [
         np.asarray(
             model.predict_on_batch(
-                {"image": pixels[start : start + PREDICT_BATCH].astype(np.float32)}
+                {"image": pixels[start : start + _PREDICT_BATCH].astype(np.float32)}
             )[name]
         )
-        for start in range(0, len(pixels), PREDICT_BATCH)
+        for start in range(0, len(pixels), _PREDICT_BATCH)
     ]
     return np.concatenate(values).astype(np.float32)
 
@@ -183,7 +183,7 @@ class _Fit:
         try:
             history = self.model.fit(
                 batches,
-                validation_data=ValidationBatches(*self.validation, batch_size=PREDICT_BATCH),
+                validation_data=ValidationBatches(*self.validation, batch_size=_PREDICT_BATCH),
                 initial_epoch=progress.epochs,
                 epochs=last_epoch,
                 # The batches shuffle by themselves; Keras would draw from a state that no restart

@@ -11,6 +11,7 @@ from cxr_edge_train.dataset.metadata import (
     dataset_digest,
     read_metadata,
     read_splits,
+    without_test,
     write_splits,
 )
 from cxr_edge_train.dataset.splits import assign_splits
@@ -152,6 +153,15 @@ def test_image_listed_twice_is_named(cleaned: tuple[Path, Path]) -> None:
     metadata.write_text("\n".join([*lines, lines[-1]]) + "\n")
     with pytest.raises(DatasetError, match=r"lists data/test/.* twice"):
         read_metadata(metadata)
+
+
+def test_images_to_train_and_choose_with_come_by_path(cleaned: tuple[Path, Path]) -> None:
+    metadata, splits = cleaned
+    table = read_splits(splits, read_metadata(metadata))
+    kept = without_test(table.iloc[::-1])
+    assert set(kept["split"]) == {"train", "validation"}
+    assert list(kept["path"]) == sorted(table.loc[table["split"] != "test", "path"])
+    assert list(kept.index) == list(range(len(kept)))
 
 
 def test_digest_does_not_depend_on_where_the_files_lie(data_dir: Path, tmp_path: Path) -> None:

@@ -1,14 +1,13 @@
-"""What an architecture is, and which layers of its backbone are trained."""
+"""What an architecture is."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
 
-from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.recipe import Model
 
-# Name of the layer around the network, which is frozen while the head is trained.
+# Name of the layer around the network, which is frozen while the head is trained; see freezing.py.
 BACKBONE = "backbone"
 
 # keras.applications has 0.99 or 0.999, right for a million ImageNet steps; over the one or two
@@ -33,32 +32,3 @@ class Architecture:
     backbone: Backbone
     has_width: bool
     pretrained: bool
-
-
-def freeze(model: keras.Model, *, before: str | None) -> None:
-    """Choose what is trained: the head always, of the backbone what comes at or after a block.
-
-    Args:
-        model: from :func:`cxr_edge_train.architectures.build`.
-        before: layers before the first one whose name begins so are frozen; the empty string
-            frees all of the backbone, None freezes all of it.
-
-    Raises:
-        InvalidRequest: no layer's name begins so.
-    """
-    backbone = model.get_layer(BACKBONE)
-    names = [layer.name for layer in backbone.layers]
-    if before is None:
-        first = len(names)
-    else:
-        found = [index for index, name in enumerate(names) if name.startswith(before)]
-        if not found:
-            raise InvalidRequest(
-                f"fine_tune_from {before!r}: {model.name} has no layer of that name; "
-                f"it has, for example, {', '.join(names[:: max(1, len(names) // 12)])}"
-            )
-        first = found[0]
-    backbone.trainable = before is not None
-    # Each by itself as well: Keras leaves a layer that was frozen alone as it is.
-    for index, layer in enumerate(backbone.layers):
-        layer.trainable = index >= first

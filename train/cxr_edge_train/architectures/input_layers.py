@@ -7,9 +7,6 @@ import keras
 RESCALING = "rescaling"
 GREY_TO_RGB = "grey_to_rgb"
 
-# Layers whose range follows from grey 0–255 alone; calibration need not guess it from films.
-INPUT_LAYERS = (RESCALING, GREY_TO_RGB)
-
 # Means and deviations of ImageNet's channels, as keras.applications has them: the first in the
 # order blue, green, red that VGG was trained with, the others red, green, blue and for values 0–1.
 _CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)

@@ -96,6 +96,12 @@ def read_splits(path: Path, metadata: pd.DataFrame) -> pd.DataFrame:
     return joined
 
 
+def without_test(table: pd.DataFrame) -> pd.DataFrame:
+    """The training and validation images, by path: their order decides that of the batches."""
+    kept = table[table["split"].isin(["train", "validation"])]
+    return kept.sort_values("path", ignore_index=True)
+
+
 def dataset_digest(rows: pd.DataFrame) -> str:
     """SHA-256 over split, label, MD5 and, where it is named, look of every image.
 

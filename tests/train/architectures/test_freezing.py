@@ -3,7 +3,8 @@ import pytest
 
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.architectures import build
-from cxr_edge_train.architectures.backbone import BACKBONE, freeze
+from cxr_edge_train.architectures.backbone import BACKBONE
+from cxr_edge_train.architectures.freezing import freeze
 from cxr_edge_train.recipe import Model
 
 
