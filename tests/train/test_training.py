@@ -1,5 +1,4 @@
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from cxr_edge_runtime.errors import DatasetError, InvalidRequest, RunError
+from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_train import architectures
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits
 from cxr_edge_train.fitting import predict_logits
@@ -114,31 +113,3 @@ def test_moved_images_are_found_below_another_root(tiny_road: Any, tmp_path: Pat
     changes = {"root": tmp_path, "cache_dir": tmp_path / "cache"}
     with pytest.raises(DatasetError, match=r"if the images lie elsewhere now, say .* --root"):
         train_run(table, **arguments(tiny_road, tmp_path / "run") | changes)
-
-
-def test_run_without_model_is_refused(tiny_road: Any, tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text((tiny_road.run / "run.json").read_text())
-    with pytest.raises(RunError, match=r"model\.keras is missing"):
-        read_run(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"format": 2}, "format 2, this cxr-edge reads 1"),
-        ({"preprocess": {"version": 9}}, "made with preprocess version 9"),
-        ({"surprise": 1}, "damaged"),
-    ],
-)
-def test_run_of_another_kind_is_refused(
-    tiny_road: Any, tmp_path: Path, change: dict[str, Any], message: str
-) -> None:
-    values = json.loads((tiny_road.run / "run.json").read_text())
-    (tmp_path / "run.json").write_text(json.dumps(values | change))
-    with pytest.raises(RunError, match=message):
-        read_run(tmp_path)
-
-
-def test_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"run\.json is missing"):
-        read_run(tmp_path)

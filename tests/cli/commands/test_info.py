@@ -1,5 +1,9 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from cxr_edge_runtime.bundle import Bundle, describe_files, write_bundle
+from cxr_edge_runtime.manifest import CARD_FILE
 
 
 def test_list_names_the_shipped_bundles(cxr_edge: Any) -> None:
@@ -38,3 +42,15 @@ def test_limits_are_those_of_the_card_a_line_each(cxr_edge: Any) -> None:
 
 def test_where_the_bundle_lies_is_said(cxr_edge: Any, golden_bundle: Path) -> None:
     assert cxr_edge("info", golden_bundle).out.splitlines()[1] == f"from       {golden_bundle}"
+
+
+def test_bundle_without_a_card_has_no_limits_to_show(
+    cxr_edge: Any, golden_bundle: Path, tmp_path: Path
+) -> None:
+    golden = Bundle.load(golden_bundle)
+    contents = {name: golden.read(name) for name in golden.manifest.files if name != CARD_FILE}
+    manifest = replace(golden.manifest, files=describe_files(contents))
+    write_bundle(tmp_path / "bare", manifest, contents)
+    outcome = cxr_edge("info", tmp_path / "bare")
+    assert outcome.code == 0, outcome.err
+    assert not [line for line in outcome.out.splitlines() if line.startswith(("limit ", "more "))]

@@ -19,6 +19,13 @@ def test_whole_bundle_is_verified_file_by_file(cxr_edge: Any) -> None:
     assert outcome.out.splitlines()[-1].startswith("whole: mobilenetv2-int8 ")
 
 
+def test_bundle_without_golden_inputs_is_whole(cxr_edge: Any, golden_bundle: Path) -> None:
+    outcome = cxr_edge("verify", golden_bundle)
+    assert outcome.code == 0, outcome.err
+    assert "selftest.npz" not in outcome.out
+    assert outcome.out.splitlines()[-1].startswith("whole: tiny-int8 ")
+
+
 @pytest.mark.parametrize("name", ["gate.npz", "selftest.npz", "model.tflite", "MODEL_CARD.md"])
 def test_one_changed_bit_is_found(cxr_edge: Any, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "bundle"

@@ -101,6 +101,15 @@ def test_every_damaged_value_is_met(tmp_path: Path) -> None:
             read_cleaning_report(path)
 
 
+def test_whole_number_is_a_fraction_too(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    write_cleaning_report(path, REPORT)
+    # As another program writes 1.0.
+    path.write_text(path.read_text().replace('"high": 1.0', '"high": 1'))
+    assert read_cleaning_report(path) == REPORT
+    assert type(read_cleaning_report(path).shortcuts.auc.high) is float
+
+
 def test_number_that_no_double_holds_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     content = REPORT.as_dict()

@@ -31,6 +31,11 @@ def films(
                 properties["mode"] = "L" if label == "NORMAL" else "RGB"
             elif telling == "n_bytes":
                 properties["n_bytes"] += 800_000 * (label == "NORMAL")
+            elif telling == "together":
+                first, second, third = (random.random(3) < 0.7) == (label == "NORMAL")
+                properties["mode"] = "L" if first else "RGB"
+                properties["jpeg_step"] = 5.0 if second else None
+                properties["n_bytes"] = 10_000 if third else 900_000
             name = f"{split}/{label}{number}"
             patient = f"{label}{number // 2}"
             made.append(scanned_file(name, name, label=label, patient=patient, **properties))
@@ -63,6 +68,14 @@ def test_property_that_tells_the_label_raises_the_alarm(telling: str, feature: s
     assert found.by_feature[feature].low > LIMIT
     assert f"Telling by themselves: {feature}." in found.words
     assert ("may be the films themselves" in found.words) == (feature == "bytes")
+
+
+def test_properties_that_tell_the_label_only_together_raise_the_alarm() -> None:
+    found = checked(films(telling="together", patients=80))
+    assert found.verdict == "alarm"
+    assert all(auc.low < LIMIT for auc in found.by_feature.values())
+    assert "a network may learn them instead of the lungs." in found.words
+    assert "Telling by themselves" not in found.words
 
 
 def test_images_in_test_are_not_looked_at() -> None:
