@@ -7,7 +7,7 @@ import typer
 
 from cxr_edge.terminal import say
 from cxr_edge_convert.conversion import Variant
-from cxr_edge_convert.report.content import bundle_folder
+from cxr_edge_convert.report.content import variant_folder
 from cxr_edge_runtime.errors import LimitMissed
 
 
@@ -23,7 +23,7 @@ def print_variants(variants: Sequence[Variant], output: Path) -> None:
     for variant in variants:
         verification = variant.verification
         metrics = verification.metrics
-        file = output / bundle_folder(variant) / variant.scheme.file
+        file = output / variant_folder(variant) / variant.scheme.file
         typer.echo(
             f"{variant.scheme.name:<{width}}  {file.stat().st_size:>10}  "
             f"{metrics.sensitivity.value:>6.3f}  {metrics.specificity.value:>11.3f}  "
@@ -53,5 +53,5 @@ def require_limits(variants: Sequence[Variant], output: Path) -> None:
             f"{variant.scheme.name}: {', '.join(variant.verification.failures)}"
             for variant in missed
         )
-        folder = output / bundle_folder(missed[0]).parent
+        folder = output / variant_folder(missed[0]).parent
         raise LimitMissed(f"{reasons}. See {folder} and {output / 'report.html'}")

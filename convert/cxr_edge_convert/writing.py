@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cxr_edge_convert.conversion import Variant, Watch, unwatched
 from cxr_edge_convert.packaging import package
-from cxr_edge_convert.report.content import bundle_folder, prediction_columns, report_content
+from cxr_edge_convert.report.content import prediction_columns, report_content, variant_folder
 from cxr_edge_convert.report.flipped import FIGURES, draw_flipped
 from cxr_edge_convert.report.rendering import REPORT_FILES, render
 from cxr_edge_convert.report.storage import read_content, write_content
@@ -103,7 +103,7 @@ def write_all(
         timings: dict[str, list[Timing]] = {}
         files: dict[str, tuple[int, str]] = {}
         for variant in watch("measuring")(variants, len(variants)):
-            folder = staging / bundle_folder(variant)
+            folder = staging / variant_folder(variant)
             package(
                 folder,
                 variant.model,

@@ -24,7 +24,7 @@ _VERSIONED = (
 )  # fmt: skip
 
 
-def bundle_folder(variant: Variant) -> Path:
+def variant_folder(variant: Variant) -> Path:
     """Where a variant's bundle lies, relative to the conversion's folder."""
     name = Path(variant.scheme.name)
     return name if variant.verification.passed else REJECTED / name
@@ -115,7 +115,7 @@ def _variant_content(
         "format": variant.scheme.format,
         "quantization": variant.scheme.quantization,
         "target": variant.scheme.target,
-        "folder": bundle_folder(variant).as_posix(),
+        "folder": variant_folder(variant).as_posix(),
         "bytes": size,
         "sha256": sha256,
         "ratio_to_keras": size / keras_bytes,
