@@ -68,10 +68,9 @@ class TinyRoad:
 def tiny_source(tiny_road: TinyRoad) -> Any:
     """The run of :func:`tiny_road` as the start of a conversion."""
     from cxr_edge_convert.sources import run_source
+    from cxr_edge_train.progress import unseen
 
-    return run_source(
-        tiny_road.run, root=None, cache_dir=tiny_road.cache, progress=lambda items, total: items
-    )
+    return run_source(tiny_road.run, root=None, cache_dir=tiny_road.cache, progress=unseen)
 
 
 @pytest.fixture(scope="session")
