@@ -13,6 +13,7 @@ from cxr_edge_runtime.images import HEATMAP_SUFFIX, SUFFIXES
 # An image's path, or a path that gives none with the reason.
 Input = tuple[Path, ImageError | None]
 
+# What is classified may be DICOM too; SUFFIXES is what data sets to train on are searched for.
 IMAGE_SUFFIXES = SUFFIXES | {".dcm", ".dicom"}
 _STDIN = "-"
 _NO_PERMISSION = "permission denied; check the rights"

@@ -62,7 +62,7 @@ def interruption() -> Iterator[Interruption]:
 
 @contextlib.contextmanager
 def first_signal(react: Callable[[int], None]) -> Iterator[None]:
-    """Within, the first SIGINT or SIGTERM calls a function; a second one does what it did before.
+    """Within, the first SIGINT or SIGTERM calls a function; a second one has its earlier handler.
 
     A signal that was ignored, as a shell's background jobs ignore Ctrl-C, stays so.
     """

@@ -21,7 +21,8 @@ def read_answers(
     Args:
         path: the log; it is only read, also while others write to it.
         bundle: digest of the bundle.
-        since: only films from then on, written as :attr:`LoggedFilm.at`.
+        since: only films from then on, written as
+            :attr:`cxr_edge.prediction_log.LoggedFilm.at`.
         before: only films before.
 
     Raises:

@@ -81,16 +81,6 @@ def opened(content: bytes, name: str) -> Iterator[Image.Image]:
         ) from error
 
 
-def _check_header(content: bytes, name: str) -> None:
-    """Refuse what would cost much as soon as Pillow opens it."""
-    if is_tiff(content):
-        check_tiff(content, name)
-    if is_jpeg(content):
-        check_jpeg(content, name)
-    if content[12:16] == b"VP8X" and any(flags & _WEBP_ANIMATED for flags in content[20:21]):
-        raise UnsupportedImage(f"{name}: an animated WebP; export one frame")
-
-
 def turned_upright(image: Image.Image) -> tuple[Image.Image, Image.Transpose | None]:
     """The decoded image as it should be seen, and how it was turned for that.
 
@@ -105,3 +95,13 @@ def turned_upright(image: Image.Image) -> tuple[Image.Image, Image.Transpose | N
         orientation = None
     turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
     return (image if turn is None else image.transpose(turn)), turn
+
+
+def _check_header(content: bytes, name: str) -> None:
+    """Refuse what would cost much as soon as Pillow opens it."""
+    if is_tiff(content):
+        check_tiff(content, name)
+    if is_jpeg(content):
+        check_jpeg(content, name)
+    if content[12:16] == b"VP8X" and any(flags & _WEBP_ANIMATED for flags in content[20:21]):
+        raise UnsupportedImage(f"{name}: an animated WebP; export one frame")

@@ -98,7 +98,10 @@ class Shortcuts:
 
 @dataclass(frozen=True, slots=True)
 class CleaningReport:
-    """All of it. The file is read by the annotations: a field more needs no other code.
+    """All of it.
+
+    The file is read by the annotations. A field more needs no other code if it is a dataclass like
+    these, ``X | None``, a ``Literal``, ``tuple`` or ``Mapping``, or of a type that JSON has.
 
     Attributes:
         flow: by split, then label.
