@@ -10,20 +10,18 @@ import keras
 import numpy as np
 import pytest
 
+import calibrated
 from cxr_edge_convert.formats import float32_model, int8_model, probe_of, with_biases
-from cxr_edge_convert.graphs import scaling_tensors
-from cxr_edge_convert.ranges import activation_ranges
 from cxr_edge_convert.variants import ONNX, Scheme, wanted_schemes
 from cxr_edge_runtime.engines import open_model
 from cxr_edge_runtime.manifest import OUTPUTS, InputEntry
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.architectures import ARCHITECTURES, build
 from cxr_edge_train.devices import compute_in_float32
-from cxr_edge_train.recipe import Calibration, Model
-from synthetic import noisy_gradient
+from cxr_edge_train.recipe import Model
 
 SIDE = 32
-PIXELS = np.stack([noisy_gradient((SIDE, SIDE), seed) for seed in range(20)])[..., np.newaxis]
+PIXELS = calibrated.PIXELS[:20]
 SCHEMES = wanted_schemes(formats=["tflite", "onnx"], quantizations=["int8"], target="x86")
 
 
@@ -52,8 +50,7 @@ def check(model: keras.Model) -> None:
         content, tolerance = float32, 1e-3
         if scheme.quantization == "int8":
             probe = probe_of(float32, scheme.format)
-            scaling = scaling_tensors(probe.operators)
-            ranges = activation_ranges(probe, PIXELS, scaling=scaling, calibration=Calibration())
+            ranges = calibrated.ranges_over(probe, PIXELS)
             # Nothing is taken from them, but every bias becomes one of its own.
             values, axis = probe(PIXELS[:1]), 1 if scheme.format == ONNX else -1
             nothing = {

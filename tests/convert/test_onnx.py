@@ -8,18 +8,16 @@ import pytest
 from onnx import TensorProto
 
 import cxr_edge_convert.onnx as convert_onnx
-from cxr_edge_convert.graphs import blocks, output_operators, scaling_tensors
+from calibrated import PIXELS, ranges_over
+from cxr_edge_convert.graphs import blocks, output_operators
 from cxr_edge_convert.onnx import OPSET, to_float32, to_int8, with_biases, with_metadata
 from cxr_edge_convert.onnx_graph import OnnxProbe, operators
-from cxr_edge_convert.ranges import Ranges, activation_ranges
+from cxr_edge_convert.ranges import Ranges
 from cxr_edge_runtime.engines.onnx import OnnxEngine
 from cxr_edge_runtime.errors import ConversionError
 from cxr_edge_runtime.manifest import OUTPUTS, InputEntry
-from cxr_edge_train.recipe import Calibration
-from synthetic import noisy_gradient
 from tiny_model import tiny_model
 
-PIXELS = np.stack([noisy_gradient((32, 32), seed) for seed in range(40)])[..., np.newaxis]
 ENTRY = InputEntry((1, 32, 32, 1), "float32", 1.0, 0)
 
 
@@ -35,10 +33,7 @@ def float32(model: keras.Model) -> bytes:
 
 @pytest.fixture(scope="module")
 def ranges(float32: bytes) -> Ranges:
-    probe = OnnxProbe(float32)
-    return activation_ranges(
-        probe, PIXELS, scaling=scaling_tensors(probe.operators), calibration=Calibration()
-    )
+    return ranges_over(OnnxProbe(float32))
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from cxr_edge_convert.graphs import blocks, output_operators, scaling_tensors
-from cxr_edge_convert.ranges import Ranges, activation_ranges
+from calibrated import PIXELS, ranges_over
+from cxr_edge_convert.graphs import blocks, output_operators
+from cxr_edge_convert.ranges import Ranges
 from cxr_edge_convert.tflite import (
     to_dynamic,
     to_float16,
@@ -21,11 +22,7 @@ from cxr_edge_runtime.engines.litert import LiteRtEngine
 from cxr_edge_runtime.errors import ConversionError
 from cxr_edge_runtime.manifest import OUTPUTS, InputEntry
 from cxr_edge_runtime.native_output import stderr_silenced
-from cxr_edge_train.recipe import Calibration
-from synthetic import noisy_gradient
 from tiny_model import tiny_model
-
-PIXELS = np.stack([noisy_gradient((32, 32), seed) for seed in range(40)])[..., np.newaxis]
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +33,6 @@ def model() -> keras.Model:
 @pytest.fixture(scope="module")
 def float32(model: keras.Model) -> bytes:
     return to_float32(model)
-
-
-def tensor_ranges(float32: bytes, pixels: np.ndarray) -> Ranges:
-    probe = TfliteProbe(float32)
-    return activation_ranges(
-        probe, pixels, scaling=scaling_tensors(probe.operators), calibration=Calibration()
-    )
 
 
 def engine(model: bytes, dtype: str = "float32") -> LiteRtEngine:
@@ -57,7 +47,7 @@ def logits(model: bytes, dtype: str = "float32") -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def ranges(float32: bytes) -> Ranges:
-    return tensor_ranges(float32, PIXELS)
+    return ranges_over(TfliteProbe(float32))
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +99,7 @@ def test_tensors_of_the_rescaling_do_not_saturate(int8: bytes) -> None:
 
 
 def test_order_of_images_changes_nothing(float32: bytes, ranges: Ranges, int8: bytes) -> None:
-    backwards = tensor_ranges(float32, PIXELS[::-1])
+    backwards = ranges_over(TfliteProbe(float32), PIXELS[::-1])
     assert to_int8(float32, backwards) == int8
 
 

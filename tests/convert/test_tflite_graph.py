@@ -2,25 +2,18 @@ import keras
 import numpy as np
 import pytest
 
-from cxr_edge_convert.graphs import scaling_tensors
-from cxr_edge_convert.ranges import activation_ranges
+from calibrated import PIXELS, ranges_over
 from cxr_edge_convert.tflite import to_float32, to_int8
 from cxr_edge_convert.tflite_graph import TfliteProbe
 from cxr_edge_runtime.errors import ConversionError
-from cxr_edge_train.recipe import Calibration
-from synthetic import noisy_gradient
 from tiny_model import tiny_model
-
-PIXELS = np.stack([noisy_gradient((32, 32), seed) for seed in range(40)])[..., np.newaxis]
 
 
 def test_probe_sees_int8_tensors_as_the_numbers_they_stand_for() -> None:
     float32 = to_float32(tiny_model())
     probe = TfliteProbe(float32)
-    ranges = activation_ranges(
-        probe, PIXELS, scaling=scaling_tensors(probe.operators), calibration=Calibration()
-    )
-    before, after = probe(PIXELS[:1]), TfliteProbe(to_int8(float32, ranges))(PIXELS[:1])
+    int8 = to_int8(float32, ranges_over(probe))
+    before, after = probe(PIXELS[:1]), TfliteProbe(int8)(PIXELS[:1])
     assert set(before) <= set(after)
     np.testing.assert_array_equal(next(v for n, v in after.items() if "image" in n), PIXELS[:1])
     for name, values in before.items():
