@@ -27,6 +27,14 @@ def encoded(image: Image.Image, format_: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
+def jpeg_with_exif(pixels: NDArray[np.uint8]) -> bytes:
+    """A JPEG of ``[H, W] uint8`` that is upright when turned a quarter clockwise."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # Orientation
+    exif[0x010E] = "a film"
+    return encoded(Image.fromarray(pixels), "JPEG", exif=exif)
+
+
 def draw_dataset(folder: Path, *, patients: int, test_patients: int = 0) -> Path:
     """A data set in the Kaggle layout, two images a patient and label, 64x64 PNG.
 
