@@ -1,4 +1,13 @@
-from cxr_edge_convert.graphs import Operator, blocks, output_operators, scaling_tensors
+import numpy as np
+import pytest
+
+from cxr_edge_convert.graphs import (
+    Operator,
+    axes_within_a_channel,
+    blocks,
+    output_operators,
+    scaling_tensors,
+)
 
 # image -> scale -> conv1 -> relu -> conv2 -> add(conv1) -> cam -> squeezed
 OPERATORS = [
@@ -10,6 +19,22 @@ OPERATORS = [
     Operator("CONV_2D", ("add",), ("head",), True),
     Operator("RESHAPE", ("head",), ("cam",), False),
 ]
+
+
+@pytest.mark.parametrize(
+    ("shape", "channel_axis", "axes"),
+    [
+        ((1, 4, 4, 8), -1, (0, 1, 2)),
+        ((1, 8, 4, 4), 1, (0, 2, 3)),
+        ((1, 8), -1, (0,)),
+        # Without rows and columns the channels are last in either layout.
+        ((1, 8), 1, (0,)),
+    ],
+)
+def test_all_axes_but_that_of_the_channels(
+    shape: tuple[int, ...], channel_axis: int, axes: tuple[int, ...]
+) -> None:
+    assert axes_within_a_channel(np.zeros(shape, np.float32), channel_axis) == axes
 
 
 def test_scaling_ends_at_the_first_weights() -> None:

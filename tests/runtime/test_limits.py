@@ -15,7 +15,14 @@ from cxr_edge_runtime.errors import (
 )
 from cxr_edge_runtime.images import decode_grey, read_grey
 from cxr_edge_runtime.inspection import inspect
-from cxr_edge_runtime.limits import LARGE_PIXELS, MAX_PIXELS, MeteredBytes, alone, check_size
+from cxr_edge_runtime.limits import (
+    LARGE_PIXELS,
+    MAX_PIXELS,
+    MeteredBytes,
+    alone,
+    check_bytes,
+    check_size,
+)
 from synthetic import encoded, noisy_gradient
 
 
@@ -64,6 +71,16 @@ def test_file_that_is_read_again_and_again_is_damaged() -> None:
     with pytest.raises(UnreadableImage):
         for _ in range(4):
             few.read(1)
+
+
+def test_bytes_at_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_BYTES", 2_000_000)
+    check_bytes(b"x", "film")
+    check_bytes(b"x" * 2_000_000, "film")
+    with pytest.raises(ImageTooLarge, match="film: more than 2 MB; export a smaller copy"):
+        check_bytes(b"x" * 2_000_001, "film")
+    with pytest.raises(UnreadableImage, match="film: the file is empty"):
+        check_bytes(b"", "film")
 
 
 def test_sizes_at_the_limits() -> None:

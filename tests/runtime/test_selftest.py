@@ -10,7 +10,13 @@ from cxr_edge_runtime.bundle import Bundle, describe_files, write_bundle
 from cxr_edge_runtime.engines import Outputs, open_engine
 from cxr_edge_runtime.errors import BundleInvalid
 from cxr_edge_runtime.manifest import MAX_SELFTEST_BYTES, SELFTEST_FILE
-from cxr_edge_runtime.selftest import MAX_SHIFT, GoldenInputs, Outcome, run_selftest
+from cxr_edge_runtime.selftest import (
+    MAX_SHIFT,
+    GoldenInputs,
+    Outcome,
+    require_golden_inputs,
+    run_selftest,
+)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +69,14 @@ def test_bundle_without_golden_inputs_says_what_to_do(golden_bundle: Path) -> No
     bundle = Bundle.load(golden_bundle)
     with pytest.raises(BundleInvalid, match=r"has no golden inputs .*convert the model again"):
         run_selftest(bundle, open_engine(bundle))
+
+
+def test_golden_inputs_are_asked_of_the_manifest_alone(
+    shipped: Bundle, golden_bundle: Path
+) -> None:
+    require_golden_inputs(shipped.manifest, name="shipped")
+    with pytest.raises(BundleInvalid, match=r"^old: has no golden inputs \(selftest\.npz\)"):
+        require_golden_inputs(Bundle.load(golden_bundle).manifest, name="old")
 
 
 def test_inputs_of_another_size_are_refused(shipped: Bundle, tmp_path: Path) -> None:

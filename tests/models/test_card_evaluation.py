@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from card_evaluation import evaluation_text
+from card_figures import gathered
+from cxr_edge_runtime.bundle import Bundle
+
+
+@pytest.fixture
+def text(bundle: Bundle, run: Path, measured: Path, log: list[str]) -> str:
+    return evaluation_text("small", gathered(bundle, run, measured, log))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "on 2026-01-02",
+        "40 normal films a specificity of\n0.90 has the interval 0.77 to 0.96",
+        "Films by look: NORMAL A 18, B 2; PNEUMONIA A 5, B 15.",
+        "| virus | 0.900 [0.800, 0.950] | 0.900 [0.800, 0.950] |",
+        "docs/results/cards/small/calibration.png",
+        "AUC\n0.810 [0.800, 0.950]",
+        "name for **9**; the probability moves by\n0.010 on average",
+        "INT8 loses 0.0010 sensitivity",
+        "decides alike on 99.50%",
+    ],
+)
+def test_each_part_says_what_was_measured(text: str, words: str) -> None:
+    assert words in text
+
+
+def test_operating_points_stand_by_rising_threshold(text: str) -> None:
+    header = "| chosen on validation | threshold |"
+    rows = text[text.index(header) :].split("\n\n")[0].splitlines()[2:]
+    thresholds = [float(row.split("|")[2]) for row in rows]
+    assert len(thresholds) > 1
+    assert thresholds == sorted(thresholds)
