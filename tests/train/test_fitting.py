@@ -96,6 +96,20 @@ def test_best_model_before_the_loss_left_the_numbers_is_kept(tmp_path: Path) -> 
     assert np.isfinite(predict_logits(kept, PIXELS)).all()
 
 
+def test_validation_loss_that_never_is_a_number_is_an_error_with_advice(tmp_path: Path) -> None:
+    class Blind(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_test_begin(self, logs: Any = None) -> None:
+            cam = self.model.get_layer("cam")
+            self.weights = cam.get_weights()
+            cam.set_weights([weight * np.nan for weight in self.weights])
+
+        def on_test_end(self, logs: Any = None) -> None:
+            self.model.get_layer("cam").set_weights(self.weights)
+
+    with pytest.raises(RunError, match="the validation loss was never a number; lower learning_ra"):
+        fitted(tmp_path, callbacks=[Blind()], head_epochs=0, epochs=1)
+
+
 def test_only_the_chosen_block_is_fine_tuned(tmp_path: Path) -> None:
     start = [layer.get_weights() for layer in tiny_model().get_layer(BACKBONE).layers]
     model = fitted(tmp_path, learning_rate=1e-2, fine_tune_from="conv16")

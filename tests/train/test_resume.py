@@ -1,5 +1,6 @@
 import errno
 import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -105,6 +106,25 @@ def test_damaged_snapshot_is_one_clear_error(tmp_path: Path, share: float) -> No
     (tmp_path / "snapshot.npz").write_bytes(content[: int(len(content) * share)])
     with pytest.raises(RunError, match=r"snapshot\.npz: damaged .*remove .* and train again"):
         small_fit.run(tmp_path)
+
+
+def test_snapshot_of_a_larger_network_is_one_clear_error(
+    whole: tuple[Path, keras.Model], tmp_path: Path
+) -> None:
+    shutil.copytree(whole[0], tmp_path, dirs_exist_ok=True)
+    file = tmp_path / "snapshot.npz"
+    with np.load(file) as arrays:
+        kept = dict(arrays)
+    kept["progress"] = np.array(json.dumps(json.loads(str(kept["progress"])) | {"stopped": False}))
+    groups = {name.rpartition("-")[0] for name in kept if "-" in name}
+    assert groups
+    for group in groups:
+        count = sum(name.startswith(f"{group}-") for name in kept)
+        np.savez(file, **kept, **{f"{group}-{count}": np.zeros(1)})
+        with pytest.raises(
+            RunError, match=rf"damaged .*more than {count} variables of the {group}"
+        ):
+            small_fit.run(tmp_path)
 
 
 def test_damaged_best_model_is_one_clear_error(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import csv
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
-from cxr_edge_train import architectures
+from cxr_edge_train import architectures, training
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits
 from cxr_edge_train.fitting import predict_logits
 from cxr_edge_train.recipe import Fit, Model, Recipe, read_recipe
@@ -113,3 +114,25 @@ def test_moved_images_are_found_below_another_root(tiny_road: Any, tmp_path: Pat
     changes = {"root": tmp_path, "cache_dir": tmp_path / "cache"}
     with pytest.raises(DatasetError, match=r"if the images lie elsewhere now, say .* --root"):
         train_run(table, **arguments(tiny_road, tmp_path / "run") | changes)
+
+
+def test_run_whose_process_was_killed_as_it_ended_is_not_trained_again(
+    tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any, **__: Any) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": TINY})
+    monkeypatch.setattr(training, "_train", killed)
+    table = read_splits(tiny_road.splits, read_metadata(tiny_road.metadata))
+    recipe = read_recipe(tiny_road.run / "recipe.toml")
+    changes = {"architecture": "tiny", "recipe": recipe, "output": tmp_path / "run"}
+    with pytest.raises(InterruptedError):
+        train_run(table, **arguments(tiny_road, tmp_path / "run") | changes)
+    for name in ("model.keras", "dataset.csv", "run.json"):
+        shutil.copy(tiny_road.run / name, tmp_path / "run")
+    (tmp_path / "run" / "best-0001.keras").touch()
+    run = train_run(table, **arguments(tiny_road, tmp_path / "run") | changes)
+    assert run == read_run(tiny_road.run)
+    left = {path.name for path in (tmp_path / "run").iterdir()}
+    assert left == {"model.keras", "dataset.csv", "run.json"}

@@ -1,4 +1,6 @@
+import contextlib
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -65,6 +67,27 @@ def test_damaged_index_is_made_anew(tmp_path: Path, content: bytes) -> None:
     assert reopened(tmp_path) == {STAMP: FACTS}
 
 
+def test_index_that_another_holds_is_waited_for_and_not_thrown_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = ScanIndex(tmp_path)
+    index.store([(STAMP, FACTS)])
+    index.close()
+    monkeypatch.setattr(scan_index, "_BUSY_S", 0.0)
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        given_up = ScanIndex(tmp_path)
+        assert "database is locked; every image is read" in given_up.trouble
+        assert given_up.look_up([STAMP]) == {}
+        monkeypatch.setattr(scan_index, "_BUSY_S", 30.0)
+        connect = sqlite3.connect
+        # SQLite itself would wait, too, in most cases.
+        monkeypatch.setattr(sqlite3, "connect", lambda file, timeout: connect(file, timeout=0.0))
+        monkeypatch.setattr(time, "sleep", lambda _: other.close())
+        assert reopened(tmp_path) == {STAMP: FACTS}
+
+
 def test_damage_met_later_ends_its_use_and_the_next_run_starts_anew(tmp_path: Path) -> None:
     index = ScanIndex(tmp_path)
     index.store([(Stamp(f"/{number}", 1, 1, 1), FACTS) for number in range(2_000)])
@@ -87,6 +110,16 @@ def test_folder_that_cannot_be_made_is_told_and_tolerated(tmp_path: Path) -> Non
     assert index.look_up([STAMP]) == {}
     index.store([(STAMP, FACTS)])
     index.close()
+
+
+def test_index_that_cannot_be_opened_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / FILE_NAME).mkdir()
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("waited"))
+    index = ScanIndex(tmp_path)
+    assert "unable to open database file; every image is read" in index.trouble
+    assert (tmp_path / FILE_NAME).is_dir()
 
 
 def test_index_of_another_layout_is_tolerated(tmp_path: Path) -> None:

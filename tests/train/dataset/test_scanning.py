@@ -55,12 +55,14 @@ def test_unusable_files_are_left_out_with_the_reason(data_dir: Path) -> None:
     whole = (folder / "IM-0000-0000.png").read_bytes()
     (folder / "half.png").write_bytes(whole[: len(whole) // 2])
     (folder / ".DS_Store").touch()
+    (folder / "moved.png").symlink_to("/nowhere.png")
     left_out = left_out_of(data_dir)
     reasons = {Path(item.path).name: item.reason for item in left_out}
-    assert set(reasons) == {"note.txt", "text.jpeg", "half.png"}
+    assert set(reasons) == {"note.txt", "text.jpeg", "half.png", "moved.png"}
     assert reasons["note.txt"] == "not an image"
     assert reasons["text.jpeg"].startswith("unreadable: text.jpeg: not a JPEG")
     assert reasons["half.png"].startswith("unreadable: half.png: damaged")
+    assert reasons["moved.png"].endswith("moved.png: no such file")
 
 
 def test_name_that_is_not_utf8_is_left_out(data_dir: Path) -> None:

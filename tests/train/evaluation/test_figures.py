@@ -139,6 +139,13 @@ def test_learning_curves_mark_the_lowest_validation_loss_after_the_head() -> Non
     assert labels[:2] == ["train (augmented)", "validation"]
 
 
+def test_learning_curves_of_a_validation_loss_that_never_was_a_number_mark_none() -> None:
+    losses = [float("nan")] * 2
+    history = pd.DataFrame({"epoch": [0, 1], "loss": [0.9, 0.5], "val_loss": losses})
+    [axes] = draw_learning_curves(history, head_epochs=0).axes
+    assert not [line for line in axes.lines if str(line.get_label()).startswith("lowest")]
+
+
 @pytest.mark.parametrize("content", [None, "", "epoch,loss\n0,1\n", "epoch,loss,val_loss\n0,x,y\n"])
 def test_damaged_history_is_one_line(tiny_road: Any, tmp_path: Path, content: str | None) -> None:
     (tmp_path / "recipe.toml").write_text((tiny_road.run / "recipe.toml").read_text())
