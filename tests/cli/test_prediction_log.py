@@ -186,6 +186,7 @@ def test_log_is_opened_as_soon_as_another_lets_it_go(
                 # For a reader SQLite would wait; for a writer, which comes and goes, it does not.
                 self._connection.execute("PRAGMA busy_timeout = 0")
 
+        monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("waited beyond its patience"))
         with pytest.raises(LogError, match=r"cannot be written \(database is locked\)"):
             Followed(path, patience_s=-1.0)
         other.execute("ROLLBACK")

@@ -138,7 +138,7 @@ def test_moving_average_of_weights_is_what_is_measured_and_saved(tmp_path: Path)
 def test_model_trained_in_mixed_precision_computes_in_float32(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devices, "has_accelerator", lambda: True)
+    monkeypatch.setattr(devices, "devices", lambda: ["gpu:0"])
     with devices.computing(Fit()):
         assert keras.config.dtype_policy().name == "mixed_float16"
         model = fitted(tmp_path)
