@@ -440,11 +440,19 @@ def write_dataset(folder: Path, *, width_px: int = DATASET_PX, share: float = 1.
 def main() -> None:
     """Read the output folder from the command line and fill it."""
     parser = argparse.ArgumentParser(description="Draw the sample chest phantoms.")
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("data/samples"))
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=Path("data/samples"),
+        help="where to draw (default: %(default)s)",
+    )
     parser.add_argument(
         "--dataset", action="store_true", help="draw a labelled data set in the Kaggle set's layout"
     )
     arguments = parser.parse_args()
+    if arguments.folder.exists() and not arguments.folder.is_dir():
+        parser.error(f"{arguments.folder}: is a file; name the folder to draw into")
     (write_dataset if arguments.dataset else write_phantoms)(arguments.folder)
 
 

@@ -154,7 +154,7 @@ def _quantized(
         engine.update_quantization_recipe(f"^{re.escape(name)};", _EVERY, algorithm_key=_LEFT_ALONE)
     with stderr_silenced(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        result = engine.quantize(ranges, enable_progress_report=False)
+        result = engine.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
     return bytes(result.quantized_model)
 
 

@@ -99,7 +99,7 @@ def drift(
     loaded = load_bundle(bundle)
     start = None if since is None else timestamp(since.replace(tzinfo=UTC))
     answers = read_answers(log, bundle=loaded.digest, since=start)
-    _require(answers.films, f"{log}: {answers.films} films")
+    _require(answers.films, f"{log}: {answers.films} film{'' if answers.films == 1 else 's'}")
     few = answers.answered < MIN_FILMS
     shares = None
     if against is Against.EARLIER:

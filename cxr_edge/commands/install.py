@@ -51,8 +51,8 @@ def install(
         raise InvalidRequest("give the FILE to install, or --rollback without one")
     if not rollback and (key is None) != unsigned:
         raise InvalidRequest(
-            "whose bundle may be installed? Name the signer's key with --key or CXR_EDGE_KEY, or "
-            "say --unsigned; not both"
+            "give the signer's public key with --key or CXR_EDGE_KEY, or --unsigned for an archive "
+            "that you trust without one; not both"
         )
 
     from cxr_edge import installation

@@ -135,6 +135,8 @@ class StoredReader:
         header = self._read(_LOCAL.size)
         if header.startswith(b"PK\1\2") and self._entries:
             return None
+        if not self._entries and not header.startswith(b"PK"):
+            raise BundleInvalid(f"{self._name}: is no archive of a bundle; {_PACK_AGAIN}")
         *_, crc, _, size, length, _ = _LOCAL.unpack(header)
         header += self._read(min(length, _MAX_NAME))
         name = header[_LOCAL.size :].decode("ascii", "replace")

@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,3 +165,13 @@ def test_only_a_normal_body_is_without_opacities(phantoms: ModuleType) -> None:
 
 def _films(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.jpeg"))
+
+
+def test_file_in_the_place_of_the_folder_is_refused(
+    phantoms: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("sys.argv", ["make_phantoms.py", "--dataset", str(tmp_path / "file")])
+    with pytest.raises(SystemExit, match="2"):
+        phantoms.main()
+    assert "file: is a file; name the folder to draw into" in capsys.readouterr().err

@@ -312,6 +312,9 @@ def test_file_that_is_no_archive_is_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(BundleInvalid, match="must be a plain file"):
         unpack(tmp_path / "pipe", tmp_path)
+    (tmp_path / "text").write_bytes(b"a text of some length " * 9)
+    with pytest.raises(BundleInvalid, match="text: is no archive of a bundle; copy the archive"):
+        unpack(tmp_path / "text", tmp_path)
 
 
 def test_archive_is_known_by_how_it_begins(tmp_path: Path) -> None:

@@ -105,8 +105,8 @@ def test_device_that_computes_something_else_keeps_its_bundle(
     [
         ([], "give the FILE to install, or --rollback without one"),
         (["a.cxr.zip", "--rollback"], "give the FILE to install, or --rollback without one"),
-        (["a.cxr.zip"], "Name the signer's key with --key or CXR_EDGE_KEY, or say --unsigned"),
-        (["a.cxr.zip", "--unsigned", "--key", "k"], "or say --unsigned; not both"),
+        (["a.cxr.zip"], "give the signer's public key with --key or CXR_EDGE_KEY, or --unsigned"),
+        (["a.cxr.zip", "--unsigned", "--key", "k"], "that you trust without one; not both"),
         (["a.cxr.zip", "--key", "none.pem"], "none.pem: the key cannot be read (No such file"),
     ],
 )

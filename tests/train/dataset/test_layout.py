@@ -52,8 +52,14 @@ def test_folder_without_the_structure_says_what_is_expected(tmp_path: Path, miss
 
 
 def test_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="nowhere: no such folder"):
+    with pytest.raises(DatasetError, match="nowhere: no such folder; name the folder that holds"):
         list(find_files(tmp_path / "nowhere"))
+
+
+def test_file_is_not_called_a_missing_folder(tmp_path: Path) -> None:
+    (tmp_path / "set.zip").touch()
+    with pytest.raises(DatasetError, match=r"set\.zip: is a file, not a folder; name the folder"):
+        list(find_files(tmp_path / "set.zip"))
 
 
 def test_val_may_be_absent_or_present(data_dir: Path) -> None:

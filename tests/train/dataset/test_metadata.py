@@ -87,6 +87,13 @@ def test_semicolons_are_named(tmp_path: Path) -> None:
         read_metadata(path)
 
 
+def test_text_with_a_semicolon_is_no_table_with_semicolons(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text("# Smaller; what is left out keeps its default.\n[fit]\n")
+    with pytest.raises(DatasetError, match=r"recipe\.toml: has no column path"):
+        read_metadata(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b'"\n', b"path,split\n"])
 def test_what_is_no_metadata_is_one_clear_error(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "m.csv"

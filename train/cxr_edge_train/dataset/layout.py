@@ -35,7 +35,10 @@ def find_files(data_dir: Path) -> Iterator[FoundFile]:
             folder that is empty or cannot be read.
     """
     if not data_dir.is_dir():
-        raise DatasetError(f"{data_dir}: no such folder")
+        why = "is a file, not a folder" if data_dir.exists() else "no such folder"
+        raise DatasetError(
+            f"{data_dir}: {why}; name the folder that holds train/NORMAL and train/PNEUMONIA"
+        )
     for label in LABELS:
         if not (data_dir / "train" / label).is_dir():
             raise DatasetError(

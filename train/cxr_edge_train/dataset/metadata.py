@@ -135,7 +135,7 @@ def read_table(path: Path, columns: Sequence[str], *, made_by: str) -> pd.DataFr
         raise DatasetError(f"{path}: no such file; make it with {made_by}") from None
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise DatasetError(f"{path}: cannot be read as CSV ({error})") from error
-    if len(table.columns) == 1 and ";" in table.columns[0]:
+    if len(table.columns) == 1 and set(columns) & set(table.columns[0].split(";")):
         raise DatasetError(f"{path}: is separated by semicolons; save it with commas")
     missing = [column for column in columns if column not in table.columns]
     if missing:
