@@ -3,7 +3,7 @@
     python models/write_test_log.py
 
 Reads docs/results/test-log.jsonl, writes docs/results/test-log.md. What the page says above its
-table stands in test_log.md beside this script.
+table stands in test_log_head.txt beside this script.
 """
 
 import json
@@ -49,7 +49,7 @@ def log_page(log: str, shipped: Mapping[str, str]) -> str:
     """
     rows = [_HEADINGS, ("---",) * len(_HEADINGS)]
     rows += [_row(json.loads(line), shipped) for line in log.splitlines()]
-    above = Path(__file__).with_name("test_log.md").read_text(encoding="utf-8")
+    above = Path(__file__).with_name("test_log_head.txt").read_text(encoding="utf-8")
     return above + "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 

@@ -25,7 +25,7 @@ Every command explains itself with `--help`; this page is that text, written by
 `docs/tools/make_reference.py`. The same option has the same word everywhere.
 [Exit codes](exit-codes.md) are the same everywhere, too.
 
-What a command needs beside `pip install cxr-edge`:
+What a command needs beside cxr-edge itself, with `pip install`:
 
 | command | `pip install` |
 |---|---|

@@ -46,7 +46,9 @@ def draw_tradeoff(content: Content, cost: str) -> Figure:
         axes.xaxis.set_minor_formatter(ScalarFormatter())
         axes.tick_params(axis="x", which="both", labelsize="small")
         axes.set_xlabel(
-            "megabytes" if cost == "size" else "median milliseconds an image, one thread"
+            "megabytes (log scale)"
+            if cost == "size"
+            else "median milliseconds an image, one thread (log scale)"
         )
         axes.set_ylabel(f"{title} on validation")
     handles, names = figure.axes[0].get_legend_handles_labels()
@@ -148,11 +150,15 @@ def _draw_point(axes: Axes, variant: dict[str, Any], cost: float, metric: str) -
     """A variant's metric with its interval; the marker tells the format, hollow a rejected one."""
     found = variant["verification"]["metrics"][metric]
     value, colour = found["value"], _COLOURS[variant["quantization"]]
+    passed = variant["passed"]
+    # Where both formats cost and compute the same, the circle lies on the square and shows it.
+    circle = variant["format"] == TFLITE
     axes.errorbar(
-        cost, value, yerr=[[value - found["low"]], [found["high"] - value]],
-        marker="o" if variant["format"] == TFLITE else "s", markersize=7, color=colour,
-        markerfacecolor=colour if variant["passed"] else "white", capsize=3, lw=1, ls="none",
-        label=variant["name"] + ("" if variant["passed"] else " (rejected)"),
+        cost, value, yerr=[[value - found["low"]], [found["high"] - value]], color=colour,
+        marker="o" if circle else "s", markersize=6 if circle else 10, zorder=3 if circle else 2,
+        markerfacecolor=colour if passed else "white",
+        markeredgecolor="white" if circle and passed else colour,
+        capsize=3, lw=1, ls="none", label=variant["name"] + ("" if passed else " (rejected)"),
     )  # fmt: skip
 
 
