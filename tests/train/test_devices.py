@@ -43,6 +43,7 @@ def check_killed_fit(
     assert len(losses(one)) > 5
 
 
+@pytest.mark.slow
 def test_two_devices_learn_what_one_does_and_go_on_after_a_kill(tmp_path: Path) -> None:
     check_killed_fit(
         tmp_path,
@@ -51,6 +52,7 @@ def test_two_devices_learn_what_one_does_and_go_on_after_a_kill(tmp_path: Path) 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed")
 def test_pytorch_goes_on_after_a_kill(tmp_path: Path) -> None:
     torch = {"KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": ""}, "torch cpu:0, float32"
