@@ -37,12 +37,12 @@ def test_the_fit_has_what_a_restart_can_lose(whole: tuple[Path, keras.Model]) ->
 @pytest.mark.parametrize(
     ("moment", "epoch"),
     [
-        (small_fit.MOMENTS[0], HEAD),
         (small_fit.MOMENTS[0], HEAD + 1),
-        (small_fit.MOMENTS[0], LATER),
         (small_fit.MOMENTS[1], BEST),
-        (small_fit.MOMENTS[2], HEAD),
         (small_fit.MOMENTS[2], LATER),
+        pytest.param(small_fit.MOMENTS[0], HEAD, marks=pytest.mark.slow),
+        pytest.param(small_fit.MOMENTS[0], LATER, marks=pytest.mark.slow),
+        pytest.param(small_fit.MOMENTS[2], HEAD, marks=pytest.mark.slow),
     ],
 )
 def test_killed_fit_goes_on_as_if_nothing_had_happened(
