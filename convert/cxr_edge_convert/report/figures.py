@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from cxr_edge_convert.report.storage import Content
 from cxr_edge_convert.variants import DYNAMIC, FLOAT16, FLOAT32, INT8, TFLITE
@@ -42,8 +42,10 @@ def draw_tradeoff(content: Content, cost: str) -> Figure:
         keras = content["keras"]["metrics"][name]["value"]
         axes.axhline(keras, color=NEUTRAL, linestyle=":", label="Keras")
         axes.set_xscale("log")
+        # Every number of a decade would not fit beside its neighbours.
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
         axes.xaxis.set_major_formatter(ScalarFormatter())
-        axes.xaxis.set_minor_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.tick_params(axis="x", which="both", labelsize="small")
         axes.set_xlabel(
             "megabytes (log scale)"
