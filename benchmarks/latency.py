@@ -19,9 +19,9 @@ from cxr_edge_convert.formats import float32_model, int8_model, probe_of
 from cxr_edge_convert.graphs import scaling_tensors
 from cxr_edge_convert.ranges import activation_ranges
 from cxr_edge_convert.variants import FLOAT32, INT8, ONNX, TFLITE, Scheme
+from cxr_edge_runtime.bundle.manifest import OUTPUTS, InputEntry
 from cxr_edge_runtime.engines import Engine, open_model
 from cxr_edge_runtime.images import read_grey
-from cxr_edge_runtime.manifest import OUTPUTS, InputEntry
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 from cxr_edge_train.recipe import Calibration
 

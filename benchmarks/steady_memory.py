@@ -13,7 +13,7 @@ from cxr_edge.bundles import load_bundle
 from cxr_edge.inputs import expand
 from cxr_edge_runtime.batch import classify_all
 from cxr_edge_runtime.classifier import Classifier
-from cxr_edge_runtime.measuring import peak_memory_mb
+from cxr_edge_runtime.device.inference_timing import peak_memory_mb
 
 _SETTLED = 500
 

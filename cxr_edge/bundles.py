@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import cxr_edge_models
-from cxr_edge_runtime.archive import ARCHIVE_SUFFIX
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.archive import ARCHIVE_SUFFIX
 from cxr_edge_runtime.errors import BundleNotFound
 
 # In a folder of installed bundles, the link to the one in use; see cxr_edge.bundle_folder.

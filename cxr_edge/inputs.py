@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from cxr_edge_runtime.dicom import PREAMBLE_BYTES, is_dicom
 from cxr_edge_runtime.errors import ImageError, ImageNotFound, ImageNotReadable
 from cxr_edge_runtime.images import HEATMAP_SUFFIX, SUFFIXES
+from cxr_edge_runtime.images.dicom import PREAMBLE_BYTES, is_dicom
 
 # An image's path, or a path that gives none with the reason.
 Input = tuple[Path, ImageError | None]

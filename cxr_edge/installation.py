@@ -15,11 +15,11 @@ from pathlib import Path
 from cxr_edge.bundle_folder import BundleFolder, sync
 from cxr_edge.full_disk import full_disk_told
 from cxr_edge.trial import try_out
-from cxr_edge_runtime.archive import Archive, SignatureCheck, open_archive
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.archive import Archive, SignatureCheck, open_archive
+from cxr_edge_runtime.bundle.manifest import Manifest
+from cxr_edge_runtime.device.selftest import require_golden_inputs
 from cxr_edge_runtime.errors import BundleError, InstallationError, LimitMissed
-from cxr_edge_runtime.manifest import Manifest
-from cxr_edge_runtime.selftest import require_golden_inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def install(
 
     Raises:
         BundleError: the archive cannot be used; see
-            :func:`cxr_edge_runtime.archive.open_archive`.
+            :func:`cxr_edge_runtime.bundle.archive.open_archive`.
         LimitMissed: the self-test missed its limit.
         InstallationError: another install is at work, the disk is too full, or the trial failed.
     """

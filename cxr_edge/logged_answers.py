@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cxr_edge.prediction_log import check_is_log, why_unusable
-from cxr_edge_runtime.answer_distribution import AnswerDistribution
+from cxr_edge_runtime.bundle.reference import AnswerDistribution
 from cxr_edge_runtime.errors import LogError
 from cxr_edge_runtime.gate import REJECTED
 

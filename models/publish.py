@@ -25,9 +25,9 @@ from card_figures import READ_ONCE, gathered
 from card_sections import shipped_sections
 from cxr_edge_convert.packaging import seal
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.manifest import Figure, Manifest
 from cxr_edge_runtime.errors import CxrEdgeError, RunError
 from cxr_edge_runtime.files import replacing, write_bytes, write_text
-from cxr_edge_runtime.manifest import Figure, Manifest
 from cxr_edge_train.evaluation.run_subject import load_model
 from cxr_edge_train.runs import Run, read_run
 

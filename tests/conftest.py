@@ -37,7 +37,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def golden_bundle() -> Path:
     """A tiny bundle of the present schema, kept as it was written."""
-    return Path(__file__).parent / "runtime" / "golden" / "bundle-v2"
+    return Path(__file__).parent / "runtime" / "bundle" / "golden" / "bundle-v2"
 
 
 @pytest.fixture

@@ -26,17 +26,17 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 import cxr_edge_models
-from cxr_edge_runtime.answer_distribution import VerifiedAnswers
-from cxr_edge_runtime.archive import open_archive, write_archive
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.archive import open_archive, write_archive
+from cxr_edge_runtime.bundle.manifest import GateLimits
+from cxr_edge_runtime.bundle.manifest_reading import parse_manifest
+from cxr_edge_runtime.bundle.reference import VerifiedAnswers
+from cxr_edge_runtime.device.inference_timing import peak_memory_mb
+from cxr_edge_runtime.device.selftest import GoldenInputs
 from cxr_edge_runtime.errors import CxrEdgeError
 from cxr_edge_runtime.gate import Gate
 from cxr_edge_runtime.images import decode_grey, image_warnings
-from cxr_edge_runtime.manifest import GateLimits
-from cxr_edge_runtime.manifest_reading import parse_manifest
-from cxr_edge_runtime.measuring import peak_memory_mb
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
-from cxr_edge_runtime.selftest import GoldenInputs
 from dicom_files import jpeg, written
 from synthetic import noisy_gradient
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cxr_edge_runtime.archive import write_archive
 from cxr_edge_runtime.bundle import Bundle, describe_files, write_bundle
+from cxr_edge_runtime.bundle.archive import write_archive
+from cxr_edge_runtime.bundle.manifest import SELFTEST_FILE
+from cxr_edge_runtime.device.selftest import GoldenInputs, probability
 from cxr_edge_runtime.engines import open_engine
-from cxr_edge_runtime.manifest import SELFTEST_FILE
-from cxr_edge_runtime.selftest import GoldenInputs, probability
 from synthetic import noisy_gradient
 
 

@@ -5,7 +5,7 @@ Headings are those of Hugging Face's model cards.
 
 from collections.abc import Mapping
 
-from cxr_edge_runtime.manifest import LIMITS_HEADING, Figure, Manifest
+from cxr_edge_runtime.bundle.manifest import LIMITS_HEADING, Figure, Manifest
 
 DETAILS, USES, START = "Model details", "Uses", "How to get started"
 TRAINING, EVALUATION, EXAMINATION = "Training details", "Evaluation", "Model examination"

@@ -20,8 +20,8 @@ from cxr_edge_convert.stability import Stability, stability
 from cxr_edge_convert.tensor_errors import TensorError
 from cxr_edge_convert.variants import FLOAT32, INT8, Scheme
 from cxr_edge_convert.verification import Verification, engine_outputs, verify
+from cxr_edge_runtime.bundle.manifest import Calibration, InputEntry
 from cxr_edge_runtime.engines import Engine, Outputs, open_model
-from cxr_edge_runtime.manifest import Calibration, InputEntry
 from cxr_edge_train.progress import Progress, unseen
 from cxr_edge_train.recipe import Calibration as Method
 

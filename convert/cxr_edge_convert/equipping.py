@@ -21,11 +21,11 @@ from cxr_edge_convert.gate_fitting import (
 from cxr_edge_convert.golden_inputs import golden_inputs, label_means
 from cxr_edge_convert.non_films import NonFilms, read_non_films
 from cxr_edge_convert.sources import Source
-from cxr_edge_runtime.answer_distribution import AnswerDistribution, VerifiedAnswers
+from cxr_edge_runtime.bundle.manifest import GATE_FILE, REFERENCE_FILE, SELFTEST_FILE
+from cxr_edge_runtime.bundle.reference import AnswerDistribution, VerifiedAnswers
+from cxr_edge_runtime.device.selftest import GoldenInputs
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.gate import REJECTED, Gate
-from cxr_edge_runtime.manifest import GATE_FILE, REFERENCE_FILE, SELFTEST_FILE
-from cxr_edge_runtime.selftest import GoldenInputs
 from cxr_edge_train.dataset.sampling import spread_over_patients
 from cxr_edge_train.evaluation.metrics import positives
 from cxr_edge_train.evaluation.temperature import probabilities

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from cxr_edge_convert.non_films import NonFilms
 from cxr_edge_convert.verification import engine_outputs
+from cxr_edge_runtime.bundle.manifest import GateLimits
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.gate import Gate, thumbnails, transformed
-from cxr_edge_runtime.manifest import GateLimits
 from cxr_edge_train.augmentation import augment
 from cxr_edge_train.fitting import predict_output
 from cxr_edge_train.recipe import Augmentation

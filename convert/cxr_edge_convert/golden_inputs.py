@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_edge_runtime.device.selftest import MAX_SHIFT, GoldenInputs, probability
 from cxr_edge_runtime.engines import Engine
-from cxr_edge_runtime.selftest import MAX_SHIFT, GoldenInputs, probability
 
 # Steps along the line: 0 is the mean of normal films, 1 that of pneumonia. Finer ones would come
 # nearer to the threshold, where two versions of an engine were measured to differ by up to 0.12.

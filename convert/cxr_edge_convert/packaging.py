@@ -12,7 +12,7 @@ from cxr_edge_convert.refitting import Refit
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import ONNX, Scheme
 from cxr_edge_runtime.bundle import describe_files, write_bundle
-from cxr_edge_runtime.manifest import (
+from cxr_edge_runtime.bundle.manifest import (
     CARD_FILE,
     NOTICE,
     SCHEMA_VERSION,

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from cxr_edge_convert.foreign import contract_model
 from cxr_edge_convert.verification import Reference
-from cxr_edge_runtime.digests import file_sha256
+from cxr_edge_runtime.bundle.manifest import OUTPUTS, Training
 from cxr_edge_runtime.errors import DatasetError, RunError
-from cxr_edge_runtime.manifest import OUTPUTS, Training
+from cxr_edge_runtime.files import file_sha256
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.dataset.metadata import dataset_digest, read_metadata, read_splits
 from cxr_edge_train.dataset.pixels import load_pixels

@@ -15,8 +15,8 @@ from cxr_edge_convert.report.storage import read_content, write_content
 from cxr_edge_convert.settings import Settings
 from cxr_edge_convert.sources import Source
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.device.inference_timing import Timing, measure
 from cxr_edge_runtime.errors import InvalidRequest, ReportError
-from cxr_edge_runtime.measuring import Timing, measure
 from cxr_edge_train.evaluation.run_subject import activation_maps
 
 # Of the engine, as the report times it.

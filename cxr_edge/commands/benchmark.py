@@ -37,10 +37,10 @@ def benchmark(
     from cxr_edge.bundles import load_bundle
     from cxr_edge.inputs import expand
     from cxr_edge.memory import return_films
-    from cxr_edge_runtime.benchmarking import drawn_film, measure_stages, measure_throughput
     from cxr_edge_runtime.device import available_cores, device_state
+    from cxr_edge_runtime.device.inference_timing import measure
+    from cxr_edge_runtime.device.throughput import drawn_film, measure_stages, measure_throughput
     from cxr_edge_runtime.engines import open_engine
-    from cxr_edge_runtime.measuring import measure
 
     return_films()
     loaded = load_bundle(bundle)

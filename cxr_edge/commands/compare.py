@@ -59,7 +59,7 @@ def compare(
 
     load_quietly()
     from cxr_edge.training_progress import training_progress
-    from cxr_edge_runtime.manifest import NOTICE
+    from cxr_edge_runtime.bundle.manifest import NOTICE
     from cxr_edge_train.architectures import ARCHITECTURES
     from cxr_edge_train.comparison import choose, read_candidate
     from cxr_edge_train.comparison_plan import plan

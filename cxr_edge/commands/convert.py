@@ -164,7 +164,7 @@ def convert(
     from cxr_edge_convert.settings import Settings
     from cxr_edge_convert.sources import foreign_source, run_source
     from cxr_edge_convert.writing import check_output, write_all
-    from cxr_edge_runtime.manifest import NOTICE
+    from cxr_edge_runtime.bundle.manifest import NOTICE
     from cxr_edge_train.defaults import default_cache_dir
     from cxr_edge_train.recipe import read_recipe
 

@@ -13,8 +13,8 @@ from cxr_edge.terminal import say
 from cxr_edge_runtime.errors import InvalidRequest, LimitMissed, LogError
 
 if TYPE_CHECKING:
-    from cxr_edge_runtime.answer_distribution import AnswerDistribution
     from cxr_edge_runtime.bundle import Bundle
+    from cxr_edge_runtime.bundle.reference import AnswerDistribution
     from cxr_edge_train.evaluation.drift import Drift
 
 
@@ -89,7 +89,7 @@ def drift(
     from cxr_edge.bundles import load_bundle
     from cxr_edge.logged_answers import read_answers
     from cxr_edge.prediction_log import timestamp
-    from cxr_edge_runtime.answer_distribution import VerifiedAnswers
+    from cxr_edge_runtime.bundle.reference import VerifiedAnswers
     from cxr_edge_train.evaluation.drift import MIN_FILMS, Limits, find_drift, fitting_share
 
     if against is Against.EARLIER and since is None:

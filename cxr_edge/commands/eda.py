@@ -26,7 +26,7 @@ def eda(
     Shows counts, sizes, intensities, patients, samples, the planned augmentation, and what cleaning
     found. No pixel of a test image is read. Research use only. Not a medical device.
     """
-    from cxr_edge_runtime.manifest import NOTICE
+    from cxr_edge_runtime.bundle.manifest import NOTICE
     from cxr_edge_train.eda.exploration import explore
     from cxr_edge_train.recipe import Recipe, read_recipe
 

@@ -51,8 +51,8 @@ def evaluate(
     final figure of a model that would ship. Each reading is appended to --log, whatever it
     says. Research use only. Not a medical device.
     """
+    from cxr_edge_runtime.bundle.manifest import NOTICE
     from cxr_edge_runtime.errors import InvalidRequest
-    from cxr_edge_runtime.manifest import NOTICE
     from cxr_edge_train.dataset.metadata import dataset_digest, read_metadata, read_splits
     from cxr_edge_train.evaluation.evaluation import log_test_reading, summarise
     from cxr_edge_train.evaluation.predictions import predict

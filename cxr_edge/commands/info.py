@@ -23,7 +23,7 @@ def info(
 ) -> None:
     """Say what a bundle is, what was measured and what it cannot do."""
     from cxr_edge.bundles import load_bundle, shipped_bundles
-    from cxr_edge_runtime.manifest import CARD_FILE
+    from cxr_edge_runtime.bundle.manifest import CARD_FILE
 
     if every:
         if bundle is not None:
@@ -67,7 +67,7 @@ def info(
 
 def _limits(card: str) -> list[str]:
     """The points below the heading of limits in a bundle's card, a line each."""
-    from cxr_edge_runtime.manifest import LIMITS_HEADING
+    from cxr_edge_runtime.bundle.manifest import LIMITS_HEADING
 
     _, _, after = card.partition(f"\n## {LIMITS_HEADING}\n")
     section = after.partition("\n#")[0]

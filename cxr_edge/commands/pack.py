@@ -27,9 +27,8 @@ def pack(
     """
     from cxr_edge.bundles import load_bundle
     from cxr_edge.full_disk import full_disk_told
-    from cxr_edge_runtime.archive import ARCHIVE_SUFFIX, is_archive, write_archive
-    from cxr_edge_runtime.digests import file_sha256
-    from cxr_edge_runtime.files import replacing
+    from cxr_edge_runtime.bundle.archive import ARCHIVE_SUFFIX, is_archive, write_archive
+    from cxr_edge_runtime.files import file_sha256, replacing
 
     if not output.name.endswith(ARCHIVE_SUFFIX):
         raise InvalidRequest(f"{output}: the name of an archive ends with {ARCHIVE_SUFFIX}")

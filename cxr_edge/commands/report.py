@@ -12,7 +12,7 @@ def report(
     """Write a conversion's report again, from its figures."""
     from cxr_edge_convert.report.rendering import HTML, render_again
     from cxr_edge_convert.report.sections import verdict
-    from cxr_edge_runtime.manifest import NOTICE
+    from cxr_edge_runtime.bundle.manifest import NOTICE
 
     typer.echo(verdict(render_again(folder)))
     typer.echo(NOTICE)

@@ -20,8 +20,8 @@ def selftest(
     Exit code 4 when they differ.
     """
     from cxr_edge.bundles import load_bundle
+    from cxr_edge_runtime.device.selftest import MAX_SHIFT, run_selftest
     from cxr_edge_runtime.engines import open_engine
-    from cxr_edge_runtime.selftest import MAX_SHIFT, run_selftest
 
     loaded = load_bundle(bundle)
     opened = open_engine(loaded, threads=threads, engine=engine)

@@ -53,7 +53,7 @@ def train(
     import keras
 
     from cxr_edge.training_progress import TrainingProgress
-    from cxr_edge_runtime.manifest import NOTICE
+    from cxr_edge_runtime.bundle.manifest import NOTICE
     from cxr_edge_train.dataset.metadata import read_metadata, read_splits
     from cxr_edge_train.defaults import default_cache_dir
     from cxr_edge_train.devices import description

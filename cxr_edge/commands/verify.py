@@ -11,8 +11,8 @@ import typer
 from cxr_edge_runtime.errors import CxrEdgeError
 
 if TYPE_CHECKING:
-    from cxr_edge_runtime.archive import Archive, SignatureCheck
     from cxr_edge_runtime.bundle import Bundle
+    from cxr_edge_runtime.bundle.archive import Archive, SignatureCheck
 
 
 def verify(
@@ -40,8 +40,8 @@ def verify(
     Exit code 1 when it is not, or is not signed as it must be.
     """
     from cxr_edge.bundles import load_bundle
-    from cxr_edge_runtime.archive import open_archive
     from cxr_edge_runtime.bundle import Bundle
+    from cxr_edge_runtime.bundle.archive import open_archive
 
     check = None if key is None else _signature_check(key, bundle)
     archive = Path(bundle) if bundle is not None and Path(bundle).is_file() else None
@@ -91,9 +91,9 @@ def _verify(loaded: "Bundle") -> None:
     """Raise where a bundle cannot be used, and print what was verified."""
     import numpy as np
 
+    from cxr_edge_runtime.bundle.manifest import SELFTEST_FILE
     from cxr_edge_runtime.classifier import Classifier
-    from cxr_edge_runtime.manifest import SELFTEST_FILE
-    from cxr_edge_runtime.selftest import GoldenInputs
+    from cxr_edge_runtime.device.selftest import GoldenInputs
 
     classifier = Classifier(loaded)
     preprocess = loaded.manifest.preprocess

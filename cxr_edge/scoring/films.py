@@ -8,9 +8,8 @@ from pathlib import Path
 from fsspec.core import url_to_fs
 
 from cxr_edge.scoring.listing import is_url, one_line
-from cxr_edge_runtime import limits
 from cxr_edge_runtime.errors import ExtraMissing, ImageError, ImageNotFound, ImageNotReadable
-from cxr_edge_runtime.images import read_bytes
+from cxr_edge_runtime.images import decoding_limits, read_bytes
 
 # Films that are fetched while one is scored: an object store takes tens of milliseconds a film,
 # scoring it five to ten. Each may have 80 MB.
@@ -49,7 +48,7 @@ def _content(name: str) -> bytes | ImageError:
 def _fetched(url: str) -> bytes:
     try:
         filesystem, path = url_to_fs(url)
-        content: bytes = filesystem.cat_file(path, start=0, end=limits.MAX_BYTES + 1)
+        content: bytes = filesystem.cat_file(path, start=0, end=decoding_limits.MAX_BYTES + 1)
     except FileNotFoundError:
         raise ImageNotFound(f"{url}: no such file") from None
     except PermissionError:
@@ -59,5 +58,5 @@ def _fetched(url: str) -> bytes:
     except Exception as error:
         # Each kind of storage raises errors of its own.
         raise ImageNotReadable(f"{url}: cannot be read ({one_line(error)})") from error
-    limits.check_bytes(content, url)
+    decoding_limits.check_bytes(content, url)
     return content

@@ -15,7 +15,7 @@ from cxr_edge.serving.uploads import Film
 from cxr_edge_runtime.classifier import Classifier, Prediction
 from cxr_edge_runtime.errors import EngineError, ImageError
 from cxr_edge_runtime.images import GreyImage, decode_grey
-from cxr_edge_runtime.limits import alone
+from cxr_edge_runtime.images.decoding_limits import alone
 from cxr_edge_runtime.result_json import error_as_json, result_as_json
 
 # Fast, and only a tenth larger than the best.

@@ -24,7 +24,7 @@ from cxr_edge.serving.unread import DropsUnread
 from cxr_edge.serving.uploads import MOST_BYTES
 from cxr_edge.serving.workers import Workers
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.manifest import NOTICE
+from cxr_edge_runtime.bundle.manifest import NOTICE
 
 # Requests that may wait for each worker, beside the one it is at.
 WAITING = 16

@@ -5,7 +5,7 @@ from html import escape
 from markdown_it import MarkdownIt
 
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.manifest import CARD_FILE, NOTICE
+from cxr_edge_runtime.bundle.manifest import CARD_FILE, NOTICE
 
 
 def card_page(bundle: Bundle) -> str:

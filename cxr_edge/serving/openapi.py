@@ -4,8 +4,8 @@ from importlib import metadata
 from typing import Any
 
 from cxr_edge.serving.uploads import MOST_BYTES, MOST_FILMS
+from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_runtime.gate import ACCEPTED, NOT_CHECKED, REJECTED, SUSPICIOUS
-from cxr_edge_runtime.manifest import NOTICE
 from cxr_edge_runtime.result_json import RESULT_SCHEMA_VERSION
 
 _JSON = "application/json"

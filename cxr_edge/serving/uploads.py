@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from cxr_edge.serving.admission import Room
 from cxr_edge.serving.refusals import Refusal, too_large
-from cxr_edge_runtime.limits import MAX_BYTES
+from cxr_edge_runtime.images.decoding_limits import MAX_BYTES
 
 # A film as large as the runtime takes, with the lines around it.
 MOST_BYTES = MAX_BYTES + 1_000_000

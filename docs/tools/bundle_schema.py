@@ -10,7 +10,7 @@ import re
 import types
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from cxr_edge_runtime.manifest import (
+from cxr_edge_runtime.bundle.manifest import (
     CONTRACT_INPUTS,
     GATE_FILE,
     MAX_GATE_BYTES,
@@ -22,7 +22,7 @@ from cxr_edge_runtime.manifest import (
     SELFTEST_FILE,
     Manifest,
 )
-from cxr_edge_runtime.manifest_reading import MAX_FILE_BYTES, MAX_FILES
+from cxr_edge_runtime.bundle.manifest_reading import MAX_FILE_BYTES, MAX_FILES
 from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
 
 Schema = dict[str, Any]

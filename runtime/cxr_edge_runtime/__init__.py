@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cxr_edge_runtime.bundle import Bundle
+    from cxr_edge_runtime.bundle.manifest import Manifest
     from cxr_edge_runtime.classifier import Classifier, Prediction
     from cxr_edge_runtime.errors import BundleError, CxrEdgeError, EngineError, ImageError
-    from cxr_edge_runtime.manifest import Manifest
     from cxr_edge_runtime.preprocess import PreprocessSpec
 
 # Loaded on first use: `cxr-edge --help` needs the errors and should not wait for numpy.
@@ -29,7 +29,7 @@ _MODULES = {
     "CxrEdgeError": "errors",
     "EngineError": "errors",
     "ImageError": "errors",
-    "Manifest": "manifest",
+    "Manifest": "bundle.manifest",
     "Prediction": "classifier",
     "PreprocessSpec": "preprocess",
 }

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.manifest import GATE_FILE
 from cxr_edge_runtime.engines import Engine, Outputs, open_engine
 from cxr_edge_runtime.errors import EngineError
 from cxr_edge_runtime.gate import NOT_CHECKED, REJECTED, Gate, Verdict, objections
 from cxr_edge_runtime.images import GreyImage, image_warnings, read_grey
-from cxr_edge_runtime.manifest import GATE_FILE
 from cxr_edge_runtime.preprocess import preprocess
 
 

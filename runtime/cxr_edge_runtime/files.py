@@ -1,5 +1,6 @@
 """Files that are either whole or not there."""
 
+import hashlib
 import os
 import re
 import time
@@ -74,6 +75,16 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 file atomically, with newlines as given; see :func:`replacing`."""
     write_bytes(path, text.encode())
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal; memory is that of a block, however large the file is.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _umask() -> int:

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxr_edge_runtime.arrays import pack_arrays, unpack_arrays
+from cxr_edge_runtime.bundle.arrays import pack_arrays, unpack_arrays
+from cxr_edge_runtime.bundle.manifest import GATE_FILE, MAX_GATE_BYTES, GateLimits
 from cxr_edge_runtime.errors import BundleInvalid
 from cxr_edge_runtime.images import GreyImage
-from cxr_edge_runtime.manifest import GATE_FILE, MAX_GATE_BYTES, GateLimits
 
 ACCEPTED, SUSPICIOUS, REJECTED, NOT_CHECKED = "accepted", "suspicious", "rejected", "not_checked"
 

@@ -13,8 +13,8 @@ import pytest
 
 import killed_install
 from cxr_edge.installation import Installed, install, roll_back
-from cxr_edge_runtime.archive import Archive
 from cxr_edge_runtime.bundle import MANIFEST, Bundle
+from cxr_edge_runtime.bundle.archive import Archive
 from cxr_edge_runtime.errors import (
     BundleCorrupted,
     BundleInvalid,

@@ -13,8 +13,8 @@ import pytest
 import calibrated
 from cxr_edge_convert.formats import float32_model, int8_model, probe_of, with_biases
 from cxr_edge_convert.variants import ONNX, Scheme, wanted_schemes
+from cxr_edge_runtime.bundle.manifest import OUTPUTS, InputEntry
 from cxr_edge_runtime.engines import open_model
-from cxr_edge_runtime.manifest import OUTPUTS, InputEntry
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.architectures import ARCHITECTURES, build
 from cxr_edge_train.devices import compute_in_float32

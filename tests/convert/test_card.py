@@ -5,7 +5,7 @@ import pytest
 
 from cxr_edge_convert.card import CITATION, HEADINGS, START, model_card
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.manifest import LIMITS_HEADING, GateLimits
+from cxr_edge_runtime.bundle.manifest import LIMITS_HEADING, GateLimits
 
 
 def test_card_says_what_the_manifest_says(golden_bundle: Path) -> None:

@@ -13,13 +13,13 @@ from cxr_edge_convert.settings import Settings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import wanted_schemes
 from cxr_edge_convert.writing import write_all
-from cxr_edge_runtime.answer_distribution import VerifiedAnswers
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.manifest import GATE_FILE, REFERENCE_FILE, SELFTEST_FILE
+from cxr_edge_runtime.bundle.reference import VerifiedAnswers
 from cxr_edge_runtime.classifier import Classifier
+from cxr_edge_runtime.device.selftest import run_selftest
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.images import GreyImage
-from cxr_edge_runtime.manifest import GATE_FILE, REFERENCE_FILE, SELFTEST_FILE
-from cxr_edge_runtime.selftest import run_selftest
 
 LOOSE = Limits(1.0, 1.0, 1.0, 0.0)
 

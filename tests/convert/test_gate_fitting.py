@@ -10,9 +10,9 @@ from cxr_edge_convert.gate_fitting import (
 from cxr_edge_convert.non_films import NonFilms
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.verification import engine_outputs
+from cxr_edge_runtime.bundle.manifest import MAX_GATE_BYTES
 from cxr_edge_runtime.engines import Outputs
 from cxr_edge_runtime.gate import transformed
-from cxr_edge_runtime.manifest import MAX_GATE_BYTES
 
 
 class _KerasEngine:

@@ -3,8 +3,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cxr_edge_convert.golden_inputs import golden_inputs, label_means
+from cxr_edge_runtime.device.selftest import MAX_SHIFT
 from cxr_edge_runtime.engines import Outputs
-from cxr_edge_runtime.selftest import MAX_SHIFT
 
 
 class _Brightness:

@@ -13,9 +13,9 @@ from cxr_edge_convert.graphs import blocks, output_operators
 from cxr_edge_convert.onnx import OPSET, to_float32, to_int8, with_biases, with_metadata
 from cxr_edge_convert.onnx_graph import OnnxProbe, operators
 from cxr_edge_convert.ranges import Ranges
+from cxr_edge_runtime.bundle.manifest import OUTPUTS, InputEntry
 from cxr_edge_runtime.engines.onnx import OnnxEngine
 from cxr_edge_runtime.errors import ConversionError
-from cxr_edge_runtime.manifest import OUTPUTS, InputEntry
 from tiny_model import tiny_model
 
 ENTRY = InputEntry((1, 32, 32, 1), "float32", 1.0, 0)

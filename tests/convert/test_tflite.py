@@ -18,9 +18,9 @@ from cxr_edge_convert.tflite import (
     with_biases,
 )
 from cxr_edge_convert.tflite_graph import TfliteProbe, operators
+from cxr_edge_runtime.bundle.manifest import OUTPUTS, InputEntry
 from cxr_edge_runtime.engines.litert import LiteRtEngine
 from cxr_edge_runtime.errors import ConversionError
-from cxr_edge_runtime.manifest import OUTPUTS, InputEntry
 from cxr_edge_runtime.native_output import stderr_silenced
 from tiny_model import tiny_model
 

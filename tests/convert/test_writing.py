@@ -16,9 +16,9 @@ from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import ONNX, TFLITE, wanted_schemes
 from cxr_edge_convert.writing import check_output, write_all
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.device.inference_timing import Timing
 from cxr_edge_runtime.engines import open_engine
 from cxr_edge_runtime.errors import InvalidRequest, ReportError
-from cxr_edge_runtime.measuring import Timing
 from cxr_edge_train.runs import read_run
 
 SETTINGS = Settings(

@@ -4,7 +4,7 @@ import tomllib
 
 import yaml
 
-from cxr_edge_runtime.manifest import NOTICE
+from cxr_edge_runtime.bundle.manifest import NOTICE
 from scripts import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

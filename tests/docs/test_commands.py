@@ -26,9 +26,9 @@ from cxr_edge.bundles import load_bundle
 from cxr_edge.cli import main
 from cxr_edge.prediction_log import LoggedFilm, PredictionLog
 from cxr_edge_convert import writing
-from cxr_edge_runtime import benchmarking
-from cxr_edge_runtime.answer_distribution import VerifiedAnswers
-from cxr_edge_runtime.measuring import Timing
+from cxr_edge_runtime.bundle.reference import VerifiedAnswers
+from cxr_edge_runtime.device import throughput as benchmarking
+from cxr_edge_runtime.device.inference_timing import Timing
 from cxr_edge_train import architectures, comparison_plan, fit_settings, training
 from cxr_edge_train.dataset.layout import LABELS
 from documented_commands import PAGES, ROOT, Command, all_commands, blocks, commands_of

@@ -85,7 +85,7 @@ def test_every_file_that_contributing_names_is_there() -> None:
         ),
         ("runtime/cxr_edge_runtime/engines/litert.py", ("_MODULES",)),
         ("runtime/cxr_edge_runtime/errors.py", ("EngineMissing",)),
-        ("runtime/cxr_edge_runtime/manifest.py", ("CONTRACT_INPUTS",)),
+        ("runtime/cxr_edge_runtime/bundle/manifest.py", ("CONTRACT_INPUTS",)),
         ("cxr_edge/cli.py", ("_ANSWERING",)),
         ("cxr_edge/commands/convert.py", ("Format",)),
         ("train/cxr_edge_train/dataset/cleaning_report.py", ("CleaningReport", "FORMAT")),

@@ -11,7 +11,7 @@ from cxr_edge_convert.report.storage import REPORT_SCHEMA_VERSION
 from cxr_edge_convert.settings import Settings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import TFLITE, wanted_schemes
-from cxr_edge_runtime.measuring import Timing
+from cxr_edge_runtime.device.inference_timing import Timing
 
 PAGE = Path(__file__).parents[2] / "docs" / "conversion-report.md"
 # Names that come from elsewhere: metrics, versions of packages, the fields of an interval.

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from cxr_edge.cli import _app
-from cxr_edge_runtime.manifest import NOTICE
+from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_train.recipe import parse_recipe
 from scripts import ROOT
 

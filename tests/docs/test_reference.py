@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cxr_edge_models
+from cxr_edge_runtime.bundle.manifest import InputEntry, Manifest, ModelEntry
+from cxr_edge_runtime.bundle.manifest_reading import parse_manifest
 from cxr_edge_runtime.errors import BundleError
-from cxr_edge_runtime.manifest import InputEntry, Manifest, ModelEntry
-from cxr_edge_runtime.manifest_reading import parse_manifest
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from scripts import ROOT, load_script
 
 REFERENCE = ROOT / "docs" / "reference"
-GOLDEN = ROOT / "tests" / "runtime" / "golden"
+GOLDEN = ROOT / "tests" / "runtime" / "bundle" / "golden"
 SCHEMA = json.loads((REFERENCE / "bundle.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema_rs.Draft202012Validator(SCHEMA)
 

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -5,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_runtime.files import remove_temporaries, replacing, write_bytes, write_text
+from cxr_edge_runtime.files import (
+    file_sha256,
+    remove_temporaries,
+    replacing,
+    write_bytes,
+    write_text,
+)
 
 
 def test_text_is_written_as_given(tmp_path: Path) -> None:
@@ -81,3 +88,9 @@ def test_temporary_that_another_process_renames_meanwhile_is_passed_over(
     remove_temporaries(tmp_path)
     monkeypatch.undo()
     assert (tmp_path / "film.png").exists()
+
+
+def test_digest_is_that_of_all_bytes(tmp_path: Path) -> None:
+    content = b"film" * 1_000_000
+    (tmp_path / "file").write_bytes(content)
+    assert file_sha256(tmp_path / "file") == hashlib.sha256(content).hexdigest()

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.arrays import pack_arrays
+from cxr_edge_runtime.bundle.arrays import pack_arrays
+from cxr_edge_runtime.bundle.manifest import GateLimits
 from cxr_edge_runtime.errors import BundleInvalid
 from cxr_edge_runtime.gate import (
     ACCEPTED,
@@ -19,7 +20,6 @@ from cxr_edge_runtime.gate import (
     transformed,
 )
 from cxr_edge_runtime.images import GreyImage
-from cxr_edge_runtime.manifest import GateLimits
 
 CHANNELS = 12
 FILM = np.tile(np.linspace(0, 255, 64, dtype=np.uint8)[:, np.newaxis], (1, 64))

@@ -18,9 +18,9 @@ from typing import Any
 
 import pandas as pd
 
+from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files import replacing, write_text
-from cxr_edge_runtime.manifest import NOTICE
 from cxr_edge_train.comparison import Candidate, Choice
 from cxr_edge_train.comparison_figures import draw_learning, draw_recall, draw_roc, draw_size
 from cxr_edge_train.evaluation.intervals import Interval

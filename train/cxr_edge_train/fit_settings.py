@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import pandas as pd
 
-from cxr_edge_runtime.digests import file_sha256
+from cxr_edge_runtime.files import file_sha256
 from cxr_edge_train.dataset.metadata import dataset_digest, without_test
 from cxr_edge_train.devices import policy
 from cxr_edge_train.recipe import Recipe, recipe_as_toml

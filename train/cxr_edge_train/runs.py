@@ -21,9 +21,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.digests import file_sha256
 from cxr_edge_runtime.errors import RunError
-from cxr_edge_runtime.files import replacing, write_text
+from cxr_edge_runtime.files import file_sha256, replacing, write_text
 from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
 from cxr_edge_train.dataset.metadata import LOOK
 from cxr_edge_train.evaluation.temperature import probabilities

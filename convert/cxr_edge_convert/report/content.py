@@ -13,8 +13,8 @@ from cxr_edge_convert.report.storage import REPORT_SCHEMA_VERSION, Content
 from cxr_edge_convert.settings import Settings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import FLOAT32
-from cxr_edge_runtime.manifest import NOTICE
-from cxr_edge_runtime.measuring import Timing
+from cxr_edge_runtime.bundle.manifest import NOTICE
+from cxr_edge_runtime.device.inference_timing import Timing
 
 REJECTED = "rejected"
 

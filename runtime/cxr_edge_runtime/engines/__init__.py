@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.manifest import InputEntry
 from cxr_edge_runtime.errors import EngineError, InvalidRequest
-from cxr_edge_runtime.manifest import InputEntry
 
 Outputs = dict[str, NDArray[np.float32]]
 

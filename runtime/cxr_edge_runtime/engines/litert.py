@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_edge_runtime.bundle.manifest import InputEntry
 from cxr_edge_runtime.engines import Outputs, check_input, check_names, to_stored
 from cxr_edge_runtime.errors import EngineError, EngineMissing
-from cxr_edge_runtime.manifest import InputEntry
 from cxr_edge_runtime.native_output import stderr_silenced
 
 # The identifier every TFLite flatbuffer has at byte 4.

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_edge_runtime.bundle.manifest import InputEntry
 from cxr_edge_runtime.engines import Outputs, check_input, check_names, to_stored
 from cxr_edge_runtime.errors import EngineError, EngineMissing
-from cxr_edge_runtime.manifest import InputEntry
 
 # ONNX Runtime's numbers: errors only; warnings about the graph are nothing a user can act on.
 _ERRORS_ONLY = 3

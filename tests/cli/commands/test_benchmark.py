@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from cxr_edge_runtime import benchmarking, device
+from cxr_edge_runtime import device
 from cxr_edge_runtime.device import DeviceState
+from cxr_edge_runtime.device import throughput as benchmarking
 
 
 @pytest.fixture(autouse=True)

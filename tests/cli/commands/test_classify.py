@@ -19,8 +19,8 @@ from PIL import Image, ImageOps
 import cxr_edge_models
 from cxr_edge_runtime import images as images_module
 from cxr_edge_runtime.bundle import Bundle, write_bundle
+from cxr_edge_runtime.bundle.manifest import GateLimits
 from cxr_edge_runtime.errors import ImageNotReadable
-from cxr_edge_runtime.manifest import GateLimits
 from synthetic import noisy_gradient
 
 NOTICE = "Research use only. Not a medical device."

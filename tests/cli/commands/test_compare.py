@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import pytest
 
-from cxr_edge_runtime.manifest import NOTICE
+from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_train import architectures, comparison_plan
 from tiny_model import TINY
 

@@ -9,7 +9,7 @@ import pytest
 
 from cxr_edge.bundles import load_bundle
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.manifest import NOTICE
+from cxr_edge_runtime.bundle.manifest import NOTICE
 
 LOOSE = [
     "--max-recall-drop", 1, "--max-specificity-drop", 1, "--max-auc-drop", 1, "--min-agreement", 0,

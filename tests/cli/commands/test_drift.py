@@ -10,7 +10,7 @@ from PIL import Image
 
 from cxr_edge.bundles import load_bundle
 from cxr_edge.prediction_log import LoggedFilm, PredictionLog
-from cxr_edge_runtime.answer_distribution import VerifiedAnswers
+from cxr_edge_runtime.bundle.reference import VerifiedAnswers
 
 NOTICE = "Research use only. Not a medical device."
 Films = Callable[..., Path]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cxr_edge_runtime.manifest import NOTICE
+from cxr_edge_runtime.bundle.manifest import NOTICE
 from synthetic import draw_dataset
 
 

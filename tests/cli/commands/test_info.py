@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 from cxr_edge_runtime.bundle import Bundle, describe_files, write_bundle
-from cxr_edge_runtime.manifest import CARD_FILE
+from cxr_edge_runtime.bundle.manifest import CARD_FILE
 
 
 def test_list_names_the_shipped_bundles(cxr_edge: Any) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 import cxr_edge_models
 from cxr_edge_runtime.bundle import Bundle, describe_files, write_bundle
-from cxr_edge_runtime.manifest import SELFTEST_FILE
-from cxr_edge_runtime.selftest import GoldenInputs
+from cxr_edge_runtime.bundle.manifest import SELFTEST_FILE
+from cxr_edge_runtime.device.selftest import GoldenInputs
 
 
 @pytest.fixture

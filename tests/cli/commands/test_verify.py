@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import cxr_edge_models
-from cxr_edge_runtime.archive import Archive
+from cxr_edge_runtime.bundle.archive import Archive
 
 
 def test_whole_bundle_is_verified_file_by_file(cxr_edge: Any) -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from cxr_edge.scoring.films import contents
-from cxr_edge_runtime import limits
 from cxr_edge_runtime.errors import (
     ExtraMissing,
     ImageNotFound,
@@ -12,6 +11,7 @@ from cxr_edge_runtime.errors import (
     ImageTooLarge,
     UnreadableImage,
 )
+from cxr_edge_runtime.images import decoding_limits
 
 
 def test_bytes_come_in_the_order_of_the_names(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_film_in_an_archive_is_read_by_its_url(tmp_path: Path) -> None:
 def test_what_keeps_a_film_from_being_read_is_its_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "MAX_BYTES", 10)
+    monkeypatch.setattr(decoding_limits, "MAX_BYTES", 10)
     (tmp_path / "large.png").write_bytes(b"x" * 11)
     with zipfile.ZipFile(tmp_path / "films.zip", "w") as archive:
         archive.writestr("large.png", b"x" * 11)

@@ -7,8 +7,8 @@ from starlette.testclient import TestClient
 
 from cxr_edge.serving import app
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_runtime.classifier import Classifier
-from cxr_edge_runtime.manifest import NOTICE
 from serving import PHANTOM
 
 Serve = Callable[..., TestClient]

@@ -11,8 +11,8 @@ from cxr_edge_convert.sources import Source
 from cxr_edge_convert.stability import Stability
 from cxr_edge_convert.variants import Scheme
 from cxr_edge_convert.verification import verify
-from cxr_edge_runtime.manifest import Calibration
-from cxr_edge_runtime.measuring import Timing
+from cxr_edge_runtime.bundle.manifest import Calibration
+from cxr_edge_runtime.device.inference_timing import Timing
 from cxr_edge_train.reporting.page import Picture, Section
 from verified_logits import FLOAT, reference
 

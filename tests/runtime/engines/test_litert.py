@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.manifest import OUTPUTS, InputEntry
 from cxr_edge_runtime.engines import open_engine, to_stored
 from cxr_edge_runtime.engines.litert import LiteRtEngine
 from cxr_edge_runtime.errors import EngineError, EngineMissing, InvalidRequest
-from cxr_edge_runtime.manifest import OUTPUTS, InputEntry
 
 INT8 = InputEntry((1, 32, 32, 1), "int8", 1.0, -128)
 

@@ -6,10 +6,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from cxr_edge_runtime.bundle.manifest import InputEntry
 from cxr_edge_runtime.engines import open_model
 from cxr_edge_runtime.engines.onnx import OnnxEngine
 from cxr_edge_runtime.errors import EngineError, EngineMissing
-from cxr_edge_runtime.manifest import InputEntry
 
 FLOAT32 = InputEntry((1, 4, 4, 1), "float32", 1.0, 0)
 OUTPUTS = ("cam", "logit")

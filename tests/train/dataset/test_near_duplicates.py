@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxr_edge_runtime.inspection import inspect
+from cxr_edge_runtime.images.inspection import inspect
 from cxr_edge_train.dataset import near_duplicates
 from cxr_edge_train.dataset.duplicates import remove_duplicates
 from cxr_edge_train.dataset.inventory import Inventory

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from cxr_edge_runtime.answer_distribution import AnswerDistribution, VerifiedAnswers
+from cxr_edge_runtime.bundle.reference import AnswerDistribution, VerifiedAnswers
 from cxr_edge_train.evaluation.drift import (
     MIN_FILMS,
     Limits,

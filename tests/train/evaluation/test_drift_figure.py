@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cxr_edge_runtime.answer_distribution import AnswerDistribution
+from cxr_edge_runtime.bundle.reference import AnswerDistribution
 from cxr_edge_train.evaluation.drift import Limits, find_drift
 from cxr_edge_train.evaluation.drift_figure import draw_drift
 from cxr_edge_train.reporting.figures import save_figure

@@ -9,8 +9,8 @@ import PIL
 
 from cxr_edge_runtime.errors import ImageError
 from cxr_edge_runtime.images import read_bytes
-from cxr_edge_runtime.inspection import inspect
-from cxr_edge_runtime.limits import MAX_BYTES, MAX_PIXELS, MIN_SIDE
+from cxr_edge_runtime.images.decoding_limits import MAX_BYTES, MAX_PIXELS, MIN_SIDE
+from cxr_edge_runtime.images.inspection import inspect
 
 # Side of the square grey copy that near-duplicates are told by.
 THUMBNAIL_SIDE = 32
@@ -29,7 +29,7 @@ class FileFacts(NamedTuple):
         width: upright width in pixels, 0 when it cannot be decoded.
         height: upright height in pixels, 0 when it cannot be decoded.
         mode: Pillow's mode of the stored image.
-        jpeg_step: see :class:`cxr_edge_runtime.inspection.Inspection`.
+        jpeg_step: see :class:`cxr_edge_runtime.images.inspection.Inspection`.
         thumbnail: :data:`THUMBNAIL_SIDE` squared grey values, row by row.
         error: why it cannot be used, in words; empty for a usable image.
     """

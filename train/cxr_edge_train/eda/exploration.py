@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
-from cxr_edge_runtime.manifest import NOTICE
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import dataset_digest, read_metadata
 from cxr_edge_train.dataset.patients import patient_groups

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
-from cxr_edge_runtime.answer_distribution import AnswerDistribution, VerifiedAnswers
+from cxr_edge_runtime.bundle.reference import AnswerDistribution, VerifiedAnswers
 
 # Tenths of the reference, as is usual since Lewis (1994, An Introduction to Credit Scoring).
 _BINS = 10

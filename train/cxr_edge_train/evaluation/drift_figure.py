@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.answer_distribution import AnswerDistribution
+from cxr_edge_runtime.bundle.reference import AnswerDistribution
 from cxr_edge_train.evaluation.drift import Drift, Shift
 from cxr_edge_train.reporting.figures import NEUTRAL, new_figure
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from cxr_edge_runtime.manifest import NOTICE
+from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_train.dataset.patients import KINDS
 from cxr_edge_train.evaluation.intervals import Interval, wilson_interval
 from cxr_edge_train.evaluation.metrics import (

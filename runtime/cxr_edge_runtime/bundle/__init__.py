@@ -1,0 +1,159 @@
+"""A bundle: a folder with a model and all that is needed to trust and run it."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cxr_edge_runtime.bundle.manifest import FileEntry, Manifest
+from cxr_edge_runtime.bundle.manifest_reading import parse_manifest
+from cxr_edge_runtime.errors import BundleCorrupted, BundleInvalid, BundleNotFound
+from cxr_edge_runtime.files import write_bytes
+
+MANIFEST = "bundle.json"
+CHECKSUM = "bundle.json.sha256"
+# Ed25519, over the manifest, which holds the SHA-256 of all else; there where a bundle is signed.
+SIGNATURE, SIGNATURE_BYTES = "bundle.json.sig", 64
+
+MAX_MANIFEST_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle whose files were all verified.
+
+    Attributes:
+        path: the folder it came from.
+        manifest: what it says of itself.
+        digest: SHA-256 of ``bundle.json``, hexadecimal; names the bundle beyond doubt.
+        model: bytes of the model, exactly those that were verified.
+    """
+
+    path: Path
+    manifest: Manifest
+    digest: str
+    model: bytes
+
+    @classmethod
+    def load(cls, path: Path) -> "Bundle":
+        """Read a bundle and compare every file with its recorded SHA-256.
+
+        Raises:
+            BundleNotFound: no such folder, or no ``bundle.json`` in it.
+            BundleTooNew: written by a later cxr-edge.
+            BundleInvalid: ``bundle.json`` breaks the format.
+            BundleCorrupted: a file is missing or differs by even one bit.
+        """
+        if not (path / MANIFEST).is_file():
+            raise BundleNotFound(f"{path}: no bundle here ({MANIFEST} is missing)")
+        content = _read(path / MANIFEST, MAX_MANIFEST_BYTES)
+        if len(content) > MAX_MANIFEST_BYTES:
+            raise BundleInvalid(f"{path / MANIFEST}: more than {MAX_MANIFEST_BYTES} bytes")
+        digest = hashlib.sha256(content).hexdigest()
+        manifest = parse_manifest(content, name=str(path / MANIFEST))
+        if _read(path / CHECKSUM, len(checksum_line(digest))) != checksum_line(digest):
+            raise BundleCorrupted(
+                f"{path / MANIFEST}: differs from its checksum in {CHECKSUM}; "
+                "copy the bundle again from where it was made"
+            )
+        model = b""
+        for name, entry in manifest.files.items():
+            content = _verified(path / name, entry)
+            if name == manifest.model.file:
+                model = content
+        return cls(path, manifest, digest, model)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file, verified once more; of large ones only the model stays in memory.
+
+        Raises:
+            BundleInvalid: the bundle has no such file.
+            BundleCorrupted: it changed since the bundle was loaded.
+        """
+        if name not in self.manifest.files:
+            raise BundleInvalid(f"{self.path}: has no {name}")
+        return _verified(self.path / name, self.manifest.files[name])
+
+    def manifest_bytes(self) -> bytes:
+        """The bytes of ``bundle.json``, which are what a signature is over.
+
+        Raises:
+            BundleCorrupted: they changed since the bundle was loaded.
+        """
+        content = _read(self.path / MANIFEST, MAX_MANIFEST_BYTES)
+        if hashlib.sha256(content).hexdigest() != self.digest:
+            raise BundleCorrupted(f"{self.path / MANIFEST}: changed while it was in use")
+        return content
+
+    def signature(self) -> bytes | None:
+        """What ``bundle.json.sig`` holds, checked by nobody; None where the bundle is not signed.
+
+        Raises:
+            BundleInvalid: it is no plain file, or not of a signature's length.
+        """
+        path = self.path / SIGNATURE
+        if not os.path.lexists(path):
+            return None
+        content = _read(path, SIGNATURE_BYTES)
+        if len(content) != SIGNATURE_BYTES:
+            raise BundleInvalid(f"{path}: a signature has {SIGNATURE_BYTES} bytes")
+        return content
+
+
+def write_bundle(path: Path, manifest: Manifest, contents: dict[str, bytes]) -> None:
+    """Write a bundle's files into ``path``, the manifest last.
+
+    Args:
+        path: folder to write to; made where absent.
+        manifest: its ``files`` must describe ``contents``; see :func:`describe_files`.
+        contents: bytes of every file by name.
+
+    Raises:
+        BundleInvalid: manifest and contents do not agree, or the manifest breaks the format.
+    """
+    if manifest.files != describe_files(contents):
+        raise BundleInvalid(f"{path}: the manifest does not describe the files to be written")
+    text = manifest.to_json().encode()
+    parse_manifest(text, name=str(path / MANIFEST))
+    for name, content in contents.items():
+        write_bytes(path / name, content)
+    write_bytes(path / CHECKSUM, checksum_line(hashlib.sha256(text).hexdigest()))
+    write_bytes(path / MANIFEST, text)
+
+
+def describe_files(contents: dict[str, bytes]) -> dict[str, FileEntry]:
+    """The manifest's ``files`` for the given contents."""
+    return {
+        name: FileEntry(hashlib.sha256(content).hexdigest(), len(content))
+        for name, content in sorted(contents.items())
+    }
+
+
+def checksum_line(digest: str) -> bytes:
+    """The content of ``bundle.json.sha256``."""
+    # The format of sha256sum, so that `sha256sum -c bundle.json.sha256` works without cxr-edge.
+    return f"{digest}  {MANIFEST}\n".encode()
+
+
+def _read(path: Path, limit: int) -> bytes:
+    """At most ``limit + 1`` bytes of a file, so that the caller sees when it has more."""
+    try:
+        # A link could lead anywhere, and opening a pipe would wait for a writer.
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise BundleInvalid(f"{path}: must be a plain file, not a link or device")
+        with path.open("rb") as file:
+            return file.read(limit + 1)
+    except FileNotFoundError:
+        raise BundleCorrupted(f"{path}: the file is missing; copy the bundle again") from None
+    except OSError as error:
+        raise BundleInvalid(f"{path}: cannot be read ({error})") from error
+
+
+def _verified(path: Path, entry: FileEntry) -> bytes:
+    content = _read(path, entry.bytes)
+    if len(content) != entry.bytes or hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise BundleCorrupted(
+            f"{path}: differs from its recorded SHA-256; "
+            "copy the bundle again from where it was made"
+        )
+    return content

@@ -1,0 +1,162 @@
+"""How the answers to many films are distributed: in a bundle, those on validation films.
+
+A log of answers is compared with them. Probabilities and gate distances are each sorted by
+themselves, so that they say nothing of a single film.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.arrays import Numbers, pack_arrays, unpack_arrays
+from cxr_edge_runtime.bundle.manifest import MAX_REFERENCE_BYTES, REFERENCE_FILE
+from cxr_edge_runtime.errors import BundleInvalid
+
+# Of more films as many evenly spaced quantiles are kept, which moves a distribution function by
+# less than 1 / 5,000.
+_MOST_VALUES = 5_000
+_LABELS = ("negative", "positive")
+_KEYS = ("probabilities", "distances", "films", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDistribution:
+    """Two distributions and a share.
+
+    Attributes:
+        probabilities: ``[N] float32``, rising, of the films that the gate did not reject.
+        distances: ``[N] float32``, rising, of the same films; ``[0]`` where there is no gate.
+        films: how many films there were, the rejected ones too.
+        rejected: how many of them the gate rejected.
+    """
+
+    probabilities: NDArray[np.float32]
+    distances: NDArray[np.float32]
+    films: int
+    rejected: int
+
+    @property
+    def answered(self) -> int:
+        """How many films were not rejected."""
+        return self.films - self.rejected
+
+    @classmethod
+    def of(
+        cls,
+        probabilities: NDArray[np.floating],
+        distances: NDArray[np.floating],
+        rejected: NDArray[np.bool_],
+    ) -> "AnswerDistribution":
+        """Of all films ``[N]``; ``distances`` are ``[0]`` where there is no gate."""
+        return cls(
+            _sorted(probabilities[~rejected]),
+            _sorted(distances[~rejected] if len(distances) else distances),
+            len(rejected),
+            int(rejected.sum()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedAnswers:
+    """What a bundle's answers were on films whose labels were known.
+
+    Attributes:
+        negative: on films without the finding.
+        positive: on films with it.
+    """
+
+    negative: AnswerDistribution
+    positive: AnswerDistribution
+
+    @property
+    def share(self) -> float:
+        """Of films with the finding."""
+        return self.positive.films / (self.negative.films + self.positive.films)
+
+    def mixed(self, share: float) -> AnswerDistribution:
+        """What the answers would be if so large a share of the films, 0 to 1, had the finding.
+
+        It stands for as many films as would give a distribution function of the same variance, at
+        most for all there are.
+        """
+        films = round(1 / ((1 - share) ** 2 / self.negative.films + share**2 / self.positive.films))
+        positives = round(share * _MOST_VALUES)
+        parts = ((self.negative, _MOST_VALUES - positives), (self.positive, positives))
+        rejected = sum(part.rejected / part.films * count for part, count in parts)
+        return AnswerDistribution(
+            np.sort(np.concatenate([_quantiles(part.probabilities, n) for part, n in parts])),
+            np.sort(np.concatenate([_quantiles(part.distances, n) for part, n in parts])),
+            films,
+            round(rejected / _MOST_VALUES * films),
+        )
+
+    @classmethod
+    def from_bytes(cls, content: bytes, *, name: str = REFERENCE_FILE) -> "VerifiedAnswers":
+        """Read what :meth:`to_bytes` wrote.
+
+        Raises:
+            BundleInvalid: damaged, or arrays of other names, shapes or values.
+        """
+        names = tuple(f"{label}_{key}" for label in _LABELS for key in _KEYS)
+        arrays = unpack_arrays(content, names, file=name, max_bytes=MAX_REFERENCE_BYTES)
+        return cls(*(_read([arrays[f"{label}_{key}"] for key in _KEYS], name) for label in _LABELS))
+
+    @classmethod
+    def of_bundle(cls, bundle: Bundle) -> "VerifiedAnswers":
+        """Those of a bundle.
+
+        Raises:
+            BundleInvalid: it has none, or damaged ones.
+        """
+        if REFERENCE_FILE not in bundle.manifest.files:
+            raise BundleInvalid(
+                f"{bundle.path}: has no reference ({REFERENCE_FILE}) to compare with; convert the "
+                "model again with this version"
+            )
+        return cls.from_bytes(bundle.read(REFERENCE_FILE))
+
+    def to_bytes(self) -> bytes:
+        """``reference.npz``, the same values the same bytes."""
+        return pack_arrays(
+            {
+                f"{label}_{key}": array
+                for label, part in zip(_LABELS, (self.negative, self.positive))
+                for key, array in (
+                    ("probabilities", part.probabilities),
+                    ("distances", part.distances),
+                    ("films", np.array(part.films, dtype=np.uint32)),
+                    ("rejected", np.array(part.rejected, dtype=np.uint32)),
+                )
+            }
+        )
+
+
+def _read(arrays: Sequence[NDArray[Numbers]], name: str) -> AnswerDistribution:
+    probabilities, distances = (array.astype(np.float32) for array in arrays[:2])
+    films, rejected = arrays[2:]
+    fits = (
+        probabilities.ndim == distances.ndim == 1
+        and len(probabilities) > 0
+        and films.shape == rejected.shape == ()
+        and 0 <= rejected < films
+    )
+    if not fits:
+        raise BundleInvalid(f"{name}: no reference (arrays of other shapes or values)")
+    rising = all((np.diff(values) >= 0).all() for values in (probabilities, distances))
+    if not rising or probabilities[0] < 0 or probabilities[-1] > 1:
+        raise BundleInvalid(f"{name}: no reference (values that are not sorted or no shares)")
+    return AnswerDistribution(probabilities, distances, int(films), int(rejected))
+
+
+def _sorted(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    rising = np.sort(values).astype(np.float32)
+    return rising if len(rising) <= _MOST_VALUES else _quantiles(rising, _MOST_VALUES)
+
+
+def _quantiles(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    if not len(values):
+        return values
+    return np.quantile(values, (np.arange(count) + 0.5) / count).astype(np.float32)

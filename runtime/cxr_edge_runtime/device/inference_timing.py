@@ -1,0 +1,120 @@
+"""Load time, latency and memory of a bundle, each number of threads in a process of its own.
+
+As a program, ``python -m cxr_edge_runtime.device.inference_timing BUNDLE THREADS [ENGINE]`` prints
+what it measured as JSON.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.engines import open_engine
+from cxr_edge_runtime.errors import EngineError
+
+_WARM_UP, _LEAST, _MOST, _ENOUGH_S = 5, 20, 200, 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What one process measured.
+
+    Attributes:
+        threads: of the engine.
+        load_ms: from the folder to a loaded model, digests checked.
+        first_ms: the first inference, decoding and preprocessing left out as in all others.
+        p50_ms: median of one inference once the engine is warm.
+        p95_ms: 95th percentile.
+        p99_ms: 99th percentile, of at least 20 inferences, so rough.
+        peak_memory_mb: of the whole process, interpreter and numpy included.
+    """
+
+    threads: int
+    load_ms: float
+    first_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    peak_memory_mb: float
+
+
+def measure(bundle: Path, *, threads: Sequence[int], engine: str | None = None) -> list[Timing]:
+    """Measure a bundle.
+
+    Args:
+        bundle: its folder.
+        threads: of the engine, each measured in turn.
+        engine: see :func:`cxr_edge_runtime.engines.open_engine`.
+
+    Raises:
+        EngineError: the model cannot be loaded or run.
+    """
+    timings = []
+    more = [engine] if engine else []
+    for number in threads:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", __name__, str(bundle), str(number), *more],
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise EngineError(f"{bundle}: cannot be measured ({done.stderr.strip()[-300:]})")
+        timings.append(Timing(**json.loads(done.stdout)))
+    return timings
+
+
+def _measure_here(folder: Path, threads: int, engine_name: str | None) -> dict[str, Any]:
+    started = time.perf_counter()
+    bundle = Bundle.load(folder)
+    engine = open_engine(bundle, threads=threads, engine=engine_name)
+    load = time.perf_counter() - started
+    image = np.random.default_rng(0).integers(0, 256, bundle.manifest.input.shape, dtype=np.uint8)
+    before = time.perf_counter()
+    engine.run(image)
+    first = time.perf_counter() - before
+    for _ in range(_WARM_UP):
+        engine.run(image)
+    seconds: list[float] = []
+    begun = time.perf_counter()
+    while len(seconds) < _LEAST or (
+        len(seconds) < _MOST and time.perf_counter() - begun < _ENOUGH_S
+    ):
+        before = time.perf_counter()
+        engine.run(image)
+        seconds.append(time.perf_counter() - before)
+    p50, p95, p99 = (round(float(s) * 1000, 3) for s in np.percentile(seconds, [50, 95, 99]))
+    return asdict(
+        Timing(
+            threads,
+            load_ms=round(load * 1000, 2),
+            first_ms=round(first * 1000, 3),
+            p50_ms=p50,
+            p95_ms=p95,
+            p99_ms=p99,
+            peak_memory_mb=round(peak_memory_mb(), 1),
+        )
+    )
+
+
+def peak_memory_mb() -> float:
+    """Megabytes (2**20 bytes) this process had in memory at most."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Not getrusage: on Linux its peak begins with that of the process that started this one.
+        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+if __name__ == "__main__":
+    _folder, _threads, *_engine = sys.argv[1:]
+    _measured = _measure_here(Path(_folder), int(_threads), _engine[0] if _engine else None)
+    print(json.dumps(_measured))

@@ -1,0 +1,134 @@
+"""Does this device compute what the bundle was verified with?
+
+A bundle carries a few inputs with the probabilities that its own engine gave where it was made.
+INT8 kernels differ between processors by a few of 256 steps, so a probability may move a little; a
+decision must not. The inputs are means of many films, so no patient's film is in a bundle.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.arrays import pack_arrays, unpack_arrays
+from cxr_edge_runtime.bundle.manifest import MAX_SELFTEST_BYTES, SELFTEST_FILE, Manifest
+from cxr_edge_runtime.classifier import sigmoid
+from cxr_edge_runtime.engines import Engine
+from cxr_edge_runtime.errors import BundleInvalid
+
+# XNNPACK's kernels for three Cortex-A processors, emulated, agreed with those for x86-64 to six
+# digits; LiteRT's plain ones were up to 0.04 away. A wrong kernel gives anything.
+MAX_SHIFT = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenInputs:
+    """Inputs with what the engine made of them where the bundle was made.
+
+    Attributes:
+        inputs: ``[N, H, W] uint8``.
+        probabilities: ``[N] float32``.
+        made_with: engine and processor, in words.
+    """
+
+    inputs: NDArray[np.uint8]
+    probabilities: NDArray[np.float32]
+    made_with: str
+
+    @classmethod
+    def from_bytes(cls, content: bytes, *, name: str = SELFTEST_FILE) -> "GoldenInputs":
+        """Read what :meth:`to_bytes` wrote.
+
+        Raises:
+            BundleInvalid: no such archive, or arrays of other names, types or shapes.
+        """
+        arrays = unpack_arrays(
+            content,
+            ("inputs", "probabilities", "made_with"),
+            file=name,
+            max_bytes=MAX_SELFTEST_BYTES,
+        )
+        inputs, probabilities, made_with = arrays.values()
+        if inputs.dtype != np.uint8 or inputs.ndim != 3 or probabilities.shape != inputs.shape[:1]:
+            raise BundleInvalid(f"{name}: no golden inputs (arrays of other types or shapes)")
+        if not len(inputs):
+            raise BundleInvalid(f"{name}: no golden inputs (not one)")
+        words = made_with.astype(np.uint8).tobytes().decode("utf-8", "replace")
+        return cls(inputs.astype(np.uint8), probabilities.astype(np.float32), words)
+
+    def to_bytes(self) -> bytes:
+        """``selftest.npz``, the same arrays the same bytes."""
+        return pack_arrays(
+            {
+                "inputs": self.inputs,
+                "probabilities": self.probabilities,
+                "made_with": np.frombuffer(self.made_with.encode(), dtype=np.uint8),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One golden input on this device.
+
+    Attributes:
+        expected: probability where the bundle was made.
+        computed: probability here.
+        same_decision: whether both are on the same side of the threshold.
+    """
+
+    expected: float
+    computed: float
+    same_decision: bool
+
+    @property
+    def passed(self) -> bool:
+        """Whether the device may be trusted with this input."""
+        return self.same_decision and abs(self.computed - self.expected) <= MAX_SHIFT
+
+
+def require_golden_inputs(manifest: Manifest, *, name: str) -> None:
+    """Refuse a bundle that no device can be compared with.
+
+    Args:
+        manifest: of the bundle.
+        name: what the error calls it.
+
+    Raises:
+        BundleInvalid: it has no golden inputs.
+    """
+    if SELFTEST_FILE not in manifest.files:
+        raise BundleInvalid(
+            f"{name}: has no golden inputs ({SELFTEST_FILE}), so this device cannot be "
+            "compared; convert the model again with this version"
+        )
+
+
+def run_selftest(bundle: Bundle, engine: Engine) -> tuple[GoldenInputs, list[Outcome]]:
+    """Compute the golden inputs of a bundle.
+
+    Raises:
+        BundleInvalid: the bundle has none, or damaged ones.
+        EngineError: the engine failed.
+    """
+    manifest = bundle.manifest
+    require_golden_inputs(manifest, name=str(bundle.path))
+    golden = GoldenInputs.from_bytes(bundle.read(SELFTEST_FILE))
+    shape = (manifest.preprocess.height, manifest.preprocess.width)
+    if golden.inputs.shape[1:] != shape:
+        raise BundleInvalid(f"{SELFTEST_FILE}: inputs of {golden.inputs.shape[1:]}, not {shape}")
+    outcomes = []
+    for image, expected in zip(golden.inputs, golden.probabilities.tolist()):
+        computed = probability(engine, image, manifest.temperature)
+        threshold = manifest.threshold.value
+        outcomes.append(
+            Outcome(expected, computed, (computed >= threshold) == (expected >= threshold))
+        )
+    return golden, outcomes
+
+
+def probability(engine: Engine, image: NDArray[np.uint8], temperature: float) -> float:
+    """Of the positive label, for a model input ``[H, W] uint8``."""
+    logit = float(engine.run(image[np.newaxis, :, :, np.newaxis])["logit"][0, 0])
+    return sigmoid(logit / temperature)

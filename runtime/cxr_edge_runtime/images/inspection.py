@@ -1,0 +1,68 @@
+"""What a data set needs to know of an image, for the price of a thumbnail."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cxr_edge_runtime.errors import UnsupportedImage
+from cxr_edge_runtime.images.dicom import is_dicom
+from cxr_edge_runtime.images.grey import tiff_samples, to_grey
+from cxr_edge_runtime.images.opening import QUARTER_TURNS, opened, turned_upright
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What a data set needs to know of an image that it will not show yet.
+
+    Attributes:
+        width: upright width, pixels.
+        height: upright height, pixels.
+        mode: Pillow's mode of the stored image.
+        jpeg_step: mean step of a JPEG's luma quantisation table, 1 is the finest; ``None`` for
+            other formats.
+        thumbnail: ``[side, side] uint8``, the whole image squashed to a square of cell means.
+    """
+
+    width: int
+    height: int
+    mode: str
+    jpeg_step: float | None
+    thumbnail: NDArray[np.uint8]
+
+
+def inspect(content: bytes, *, name: str = "image", side: int) -> Inspection:
+    """Check an image as ``decode_grey`` does, for the price of a thumbnail.
+
+    A JPEG's data are read to the end, so a damaged or truncated file is found (Pillow's own
+    ``verify`` finds neither), but its pixels are made only as large as the thumbnail needs.
+
+    Args:
+        content: the bytes of the file.
+        name: what error messages call the image.
+        side: of the thumbnail, pixels.
+
+    Raises:
+        ImageError: as :func:`cxr_edge_runtime.images.decode_grey`; DICOM files are for
+            classification only.
+    """
+    if is_dicom(content):
+        raise UnsupportedImage(f"{name}: a DICOM file; for a data set export it as PNG")
+    with opened(content, name) as image:
+        stored, mode, jpeg_step = image.size, image.mode, _jpeg_step(image)
+        # Twice the side at least, so that cells are means of what the film shows.
+        image.draft("L", (2 * side, 2 * side))
+        upright, turn = turned_upright(image)
+        if upright.mode != "L" or upright.has_transparency_data:  # else it is grey as it is
+            upright = Image.fromarray(to_grey(upright, name, **tiff_samples(image)))
+        thumbnail = upright.resize((side, side), Image.Resampling.BOX)
+    width, height = stored[::-1] if turn in QUARTER_TURNS else stored
+    return Inspection(width, height, mode, jpeg_step, np.asarray(thumbnail))
+
+
+def _jpeg_step(image: Image.Image) -> float | None:
+    # Only JPEG images have the attribute; table 0 is the luma's in every encoder met.
+    tables: Mapping[int, list[int]] = getattr(image, "quantization", {})
+    return sum(tables[0]) / len(tables[0]) if 0 in tables else None

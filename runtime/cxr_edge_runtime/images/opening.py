@@ -1,0 +1,107 @@
+"""An image opened by Pillow within the limits on its cost, and turned upright."""
+
+import contextlib
+import struct
+import warnings
+from collections.abc import Iterator
+
+from PIL import Image, UnidentifiedImageError
+
+from cxr_edge_runtime.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
+from cxr_edge_runtime.images.decoding_limits import (
+    MAX_PIXELS,
+    MAX_WEBP_PIXELS,
+    MeteredBytes,
+    alone,
+    check_size,
+    too_large_for_memory,
+)
+from cxr_edge_runtime.images.jpeg_header import check_jpeg, is_jpeg
+from cxr_edge_runtime.images.tiff_header import check_tiff, is_tiff
+from cxr_edge_runtime.native_output import stderr_silenced
+
+_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
+# What Pillow's decoders raise on damaged data; SyntaxError is how its PNG reader complains.
+_DAMAGE = (
+    OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, OverflowError,
+    struct.error,
+)  # fmt: skip
+# A camera's EXIF block has at most 64 KB; a larger one is not worth what reading it may cost.
+_MAX_EXIF_BYTES = 100_000
+# Flag of an extended WebP; its decoder makes a list of the frames, and there may be millions.
+_WEBP_ANIMATED = 2
+# EXIF tag, and what makes the stored image upright for each of its values.
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+QUARTER_TURNS = frozenset({_UPRIGHT[5], _UPRIGHT[6], _UPRIGHT[7], _UPRIGHT[8]})
+
+
+@contextlib.contextmanager
+def opened(content: bytes, name: str) -> Iterator[Image.Image]:
+    """An image that is not decoded yet; whatever is wrong with it, also within, is our error.
+
+    Args:
+        content: the bytes of the file, not DICOM.
+        name: what error messages call the image.
+
+    Raises:
+        ImageError: as :func:`cxr_edge_runtime.images.decode_grey`.
+    """
+    _check_header(content, name)
+    # libtiff writes its own complaints to the terminal.
+    silenced = stderr_silenced() if is_tiff(content) else contextlib.nullcontext()
+    try:
+        with warnings.catch_warnings(), silenced:
+            # Pillow warns of sizes that we refuse, and of damaged metadata that nothing here needs.
+            warnings.simplefilter("ignore")
+            with Image.open(MeteredBytes(content, name), formats=_FORMATS) as image:
+                max_pixels = MAX_WEBP_PIXELS if image.format == "WEBP" else MAX_PIXELS
+                check_size(image.size, name, max_pixels=max_pixels)
+                with alone(pixels=image.width * image.height):
+                    yield image
+    except Image.DecompressionBombError:
+        raise ImageTooLarge(
+            f"{name}: far more than {MAX_PIXELS // 1_000_000} million pixels; export a smaller copy"
+        ) from None
+    except MemoryError:
+        raise too_large_for_memory(name) from None
+    except UnidentifiedImageError:
+        raise UnreadableImage(f"{name}: not a JPEG, PNG, TIFF, BMP, WebP or DICOM image") from None
+    except _DAMAGE as error:
+        raise UnreadableImage(
+            f"{name}: damaged image ({error}); copy or export it again"
+        ) from error
+
+
+def turned_upright(image: Image.Image) -> tuple[Image.Image, Image.Transpose | None]:
+    """The decoded image as it should be seen, and how it was turned for that.
+
+    Raises:
+        OSError: or what else Pillow raises on damaged data; :func:`opened` makes it our error.
+    """
+    image.load()
+    try:
+        usable = len(image.info.get("exif", b"")) <= _MAX_EXIF_BYTES
+        orientation = image.getexif().get(_ORIENTATION) if usable else None
+    except _DAMAGE:  # damaged metadata does not make a film unusable
+        orientation = None
+    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return (image if turn is None else image.transpose(turn)), turn
+
+
+def _check_header(content: bytes, name: str) -> None:
+    """Refuse what would cost much as soon as Pillow opens it."""
+    if is_tiff(content):
+        check_tiff(content, name)
+    if is_jpeg(content):
+        check_jpeg(content, name)
+    if content[12:16] == b"VP8X" and any(flags & _WEBP_ANIMATED for flags in content[20:21]):
+        raise UnsupportedImage(f"{name}: an animated WebP; export one frame")

@@ -1,0 +1,63 @@
+"""How ``bundle-v2`` was made; run once, kept to show it. ``bundle-v1`` is of an earlier version."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from cxr_edge_convert.graphs import scaling_tensors
+from cxr_edge_convert.ranges import activation_ranges
+from cxr_edge_convert.tflite import to_float32, to_int8
+from cxr_edge_convert.tflite_graph import TfliteProbe
+from cxr_edge_runtime.bundle import describe_files, write_bundle
+from cxr_edge_runtime.bundle.manifest import (
+    NOTICE,
+    OUTPUTS,
+    Calibration,
+    Figure,
+    InputEntry,
+    Manifest,
+    ModelEntry,
+    Threshold,
+    Training,
+)
+from cxr_edge_runtime.preprocess import PreprocessSpec
+from cxr_edge_train.recipe import Calibration as Method
+from synthetic import noisy_gradient
+from tiny_model import tiny_model
+
+pixels = np.stack([noisy_gradient((32, 32), seed) for seed in range(20)])[..., np.newaxis]
+float32 = to_float32(tiny_model())
+probe = TfliteProbe(float32)
+ranges = activation_ranges(
+    probe, pixels, scaling=scaling_tensors(probe.operators), calibration=Method()
+)
+contents = {
+    "model.tflite": to_int8(float32, ranges),
+    "MODEL_CARD.md": b"# tiny\n\nRandom weights, for tests.\n",
+}
+manifest = Manifest(
+    schema_version=2,
+    name="tiny-int8",
+    version="1",
+    task="pneumonia on chest X-rays",
+    labels=("NORMAL", "PNEUMONIA"),
+    positive_label="PNEUMONIA",
+    files=describe_files(contents),
+    model=ModelEntry("model.tflite", "tflite", "int8"),
+    input=InputEntry((1, 32, 32, 1), "int8", 1.0, -128),
+    outputs=OUTPUTS,
+    preprocess=PreprocessSpec(32, 32),
+    temperature=1.5,
+    threshold=Threshold(0.4, "none, random weights", "nothing"),
+    gate=None,
+    metrics={"validation": {"auc": Figure(0.5, 0.4, 0.6, 10)}},
+    calibration=Calibration(20, "min-max over all images", 0, "0" * 64),
+    training=Training("tiny", "none", 0, "0" * 64, "", {"python": "3.11"}),
+    intended_use="Tests.",
+    notice=NOTICE,
+    license="Apache-2.0",
+)
+write_bundle(Path(__file__).parent / "bundle-v2", manifest, contents)

@@ -1,0 +1,202 @@
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cxr_edge_runtime.bundle.manifest import SCHEMA_VERSION, InputEntry
+from cxr_edge_runtime.bundle.manifest_reading import parse_manifest
+from cxr_edge_runtime.errors import BundleError, BundleInvalid, BundleTooNew
+
+GOLDEN = Path(__file__).parent / "golden" / "bundle-v1" / "bundle.json"
+
+
+def values() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(GOLDEN.read_text())
+    return content
+
+
+def encoded(content: Any) -> bytes:
+    return json.dumps(content).encode()
+
+
+def test_golden_manifest_of_version_2_reads_and_writes_back_the_same() -> None:
+    content = (GOLDEN.parents[1] / "bundle-v2" / "bundle.json").read_bytes()
+    assert parse_manifest(content).to_json().encode() == content
+
+
+def test_manifest_of_version_1_has_all_outputs() -> None:
+    content = values()
+    assert content["schema_version"] == 1
+    manifest = parse_manifest(encoded(content))
+    assert (manifest.schema_version, manifest.outputs) == (2, ("cam", "logit", "embedding"))
+    content |= {"schema_version": 2, "outputs": ["cam", "logit", "embedding"]}
+    assert parse_manifest(encoded(content)) == manifest
+
+
+def test_version_1_cannot_say_what_version_2_can() -> None:
+    with pytest.raises(BundleInvalid, match="unknown field outputs"):
+        parse_manifest(encoded(values() | {"outputs": ["logit"]}))
+
+
+@pytest.mark.parametrize(
+    ("format", "quantization", "dtype"),
+    [
+        ("tflite", "float32", "float32"),
+        ("tflite", "float16", "float32"),
+        ("tflite", "dynamic", "float32"),
+        ("tflite", "int8", "int8"),
+        ("onnx", "float32", "float32"),
+        ("onnx", "int8", "float32"),
+    ],
+)
+def test_input_follows_from_format_and_quantization(
+    format: str, quantization: str, dtype: str
+) -> None:
+    content = values()
+    content["model"] |= {"format": format, "quantization": quantization}
+    content["input"] |= {"dtype": dtype, "zero_point": -128 if dtype == "int8" else 0}
+    manifest = parse_manifest(encoded(content))
+    assert InputEntry.of_contract(format, quantization, manifest.preprocess) == manifest.input
+    content["input"]["dtype"] = "float32" if dtype == "int8" else "int8"
+    with pytest.raises(BundleInvalid, match=r"input\.dtype that of it"):
+        parse_manifest(encoded(content))
+
+
+@pytest.mark.parametrize("outputs", [[], ["cam"], ["logit", "logit"], ["logit", "other"]])
+def test_outputs_are_those_of_the_contract(outputs: list[str]) -> None:
+    content = values() | {"schema_version": 2, "outputs": outputs}
+    with pytest.raises(BundleInvalid, match="outputs must be logit and any of cam, logit"):
+        parse_manifest(encoded(content))
+
+
+def test_newer_schema_is_refused_in_one_clear_line() -> None:
+    # A later version may have any other fields; only its number counts.
+    content = encoded({"schema_version": SCHEMA_VERSION + 1, "something": "new"})
+    with pytest.raises(BundleTooNew, match=r"reads up to \d+; update cxr-edge") as caught:
+        parse_manifest(content)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"9" * 5000, b'{"a": 1, "b": {"c": 1, "c": 2}}'],
+)
+def test_broken_json_is_refused(content: bytes) -> None:
+    with pytest.raises(BundleInvalid, match="not valid JSON"):
+        parse_manifest(content)
+
+
+@pytest.mark.parametrize("content", [b"[]", b"null", b'"bundle"'])
+def test_json_that_is_no_object_is_refused(content: bytes) -> None:
+    with pytest.raises(BundleInvalid, match=r"bundle\.json: must be a JSON object"):
+        parse_manifest(content)
+
+
+@pytest.mark.parametrize("field", sorted(values()))
+def test_each_missing_field_is_named(field: str) -> None:
+    content = values()
+    del content[field]
+    with pytest.raises(BundleInvalid, match=field):
+        parse_manifest(encoded(content))
+
+
+def test_unknown_field_is_named() -> None:
+    content = values()
+    content["threshold"]["valeu"] = 0.5
+    with pytest.raises(BundleInvalid, match=r"unknown field threshold\.valeu"):
+        parse_manifest(encoded(content))
+
+
+@pytest.mark.parametrize("section", ["threshold", "files", "metrics"])
+def test_line_break_in_a_key_stays_out_of_the_message(section: str) -> None:
+    content = values()
+    content[section]["a\nb"] = 1
+    with pytest.raises(BundleInvalid, match=r"a\\nb") as caught:
+        parse_manifest(encoded(content))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("temperature",), "1.5", "temperature must be float, not '1.5'"),
+        (("temperature",), 0, "temperature must be positive"),
+        (("temperature",), float("nan"), "temperature must be a finite number"),
+        (("threshold", "value"), 1.5, "threshold.value must lie between 0 and 1"),
+        (("threshold",), [], "threshold must be a JSON object"),
+        (("labels",), ["NORMAL"], "labels must be two"),
+        (("labels",), "NORMAL", "labels must be a list"),
+        (("positive_label",), "FLU", "positive_label must be one of labels"),
+        (("model", "file"), "other.tflite", "model.file must be listed in files"),
+        (("input", "scale"), 0.9, "input.scale must be 1"),
+        (("input", "zero_point"), 0, "-128 for int8"),
+        (("model", "format"), "pickle", "model.format must be tflite or onnx"),
+        (("input", "dtype"), "uint8", "input.dtype that of it"),
+        (
+            ("model", "quantization"),
+            "banana",
+            "must be float32 or float16 or dynamic or int8",
+        ),
+        (("labels",), ["FLU", "FLU"], "labels must be two"),
+        (("temperature",), 10**400, "temperature must be a finite number"),
+        (("files", "model.tflite", "bytes"), -2, "files must have 0 to"),
+        (("input", "shape"), [2, 32, 32, 1], r"input.shape must be \[1, H, W, 1\]"),
+        (("preprocess", "version"), 99, "preprocess rule or version"),
+        (("preprocess", "height"), 10**6, "preprocess size"),
+        (("schema_version",), True, "schema_version must be a positive integer"),
+        (("metrics",), [], "metrics must be a JSON object"),
+    ],
+)
+def test_wrong_value_is_named(path: tuple[str, ...], value: Any, message: str) -> None:
+    content = values()
+    target = content
+    for key in path[:-1]:
+        target = target[key]
+    target[path[-1]] = value
+    with pytest.raises(BundleInvalid, match=message):
+        parse_manifest(encoded(content))
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/passwd", "a\\b", "..", "", "C:x", "a\0", "\ud800", ".x"]
+)
+def test_no_file_reaches_outside_the_bundle(name: str) -> None:
+    content = values()
+    content["files"][name] = content["files"]["MODEL_CARD.md"]
+    with pytest.raises(BundleInvalid, match="files must be plain names"):
+        parse_manifest(encoded(content))
+
+
+def test_bundle_has_few_files() -> None:
+    content = values()
+    for number in range(16):
+        content["files"][f"file{number}"] = content["files"]["MODEL_CARD.md"]
+    with pytest.raises(BundleInvalid, match="at most 16"):
+        parse_manifest(encoded(content))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+@given(st.sampled_from(sorted(values())), JSON)
+def test_any_value_in_any_field_reads_or_raises_bundle_errors_only(field: str, value: Any) -> None:
+    content = copy.deepcopy(values())
+    content[field] = value
+    try:
+        parse_manifest(encoded(content))
+    except BundleError as error:
+        assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\x1b]0;owned\x07", "a\rb"])
+def test_text_that_cannot_be_printed_is_refused(text: str) -> None:
+    with pytest.raises(BundleInvalid, match="notice must be text that can be printed"):
+        parse_manifest(encoded(values() | {"notice": text}))

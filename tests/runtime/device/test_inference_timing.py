@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+
+from cxr_edge_runtime.device.inference_timing import measure
+from cxr_edge_runtime.errors import EngineError
+
+
+def test_each_number_of_threads_is_measured_in_a_process_of_its_own(golden_bundle: Path) -> None:
+    # Memory that this process holds must not be counted.
+    held = bytearray(300 * 2**20)
+    timings = measure(golden_bundle, threads=(1, 2))
+    assert [timing.threads for timing in timings] == [1, 2]
+    for timing in timings:
+        assert 0 < timing.p50_ms <= timing.p95_ms <= timing.p99_ms
+        assert timing.first_ms > 0
+        assert timing.load_ms > 0
+        assert 10 < timing.peak_memory_mb < 250
+    del held
+
+
+def test_bundle_that_cannot_be_run_is_one_clear_error(tmp_path: Path, golden_bundle: Path) -> None:
+    with pytest.raises(EngineError, match="cannot be measured"):
+        measure(tmp_path, threads=[1])
+    with pytest.raises(EngineError, match="cannot be measured"):
+        measure(golden_bundle, threads=[1], engine="onnxruntime")
+
+
+def test_what_lies_in_the_current_folder_is_not_imported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, golden_bundle: Path
+) -> None:
+    (tmp_path / "resource.py").write_text("raise SystemExit('imported')")
+    monkeypatch.chdir(tmp_path)
+    [timing] = measure(golden_bundle, threads=[1])
+    assert timing.p50_ms > 0
