@@ -15,7 +15,7 @@ from cxr_edge.inputs import expand
 from cxr_edge_runtime.batch import classify_all
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import CxrEdgeError
-from cxr_edge_train.evaluation.intervals import wilson_interval
+from cxr_edge_train.statistics.intervals import wilson_interval
 
 
 def main() -> None:

@@ -20,8 +20,8 @@ load_quietly()
 import keras  # noqa: E402
 
 from cxr_edge_train.architectures import build  # noqa: E402
-from cxr_edge_train.batches import Batch, TrainingBatches  # noqa: E402
-from cxr_edge_train.compiling import compile_model  # noqa: E402
+from cxr_edge_train.fitting.batches import Batch, TrainingBatches  # noqa: E402
+from cxr_edge_train.fitting.optimizers import compile_model  # noqa: E402
 from cxr_edge_train.recipe import Augmentation, Fit, Model  # noqa: E402
 
 IMAGES, BATCH_SIZE, PAIRS = 256, 32, 5

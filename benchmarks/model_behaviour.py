@@ -24,13 +24,13 @@ from cxr_edge_runtime.errors import CxrEdgeError
 from cxr_edge_runtime.files import write_text
 from cxr_edge_runtime.preprocess import preprocess
 from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.dataset.pixels import read_unchanged
 from cxr_edge_train.evaluation.bundle_subject import BundleSubject
-from cxr_edge_train.evaluation.metrics import positives
-from cxr_edge_train.evaluation.temperature import probabilities
 from cxr_edge_train.evaluation.worst_errors import draw_films
 from cxr_edge_train.reporting.figures import save_figure
 from cxr_edge_train.runs import read_dataset, read_run
+from cxr_edge_train.statistics.temperature import probabilities
 
 Pixels = NDArray[np.uint8]
 Probabilities = NDArray[np.float64]

@@ -29,12 +29,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from cxr_edge_train.dataset.cleaning import take_inventory
-from cxr_edge_train.dataset.inventory import Inventory
+from cxr_edge_train.cleaning.clean import take_inventory
+from cxr_edge_train.cleaning.inventory import Inventory
+from cxr_edge_train.cleaning.scan_index import ScanIndex
+from cxr_edge_train.cleaning.scanning import scan
 from cxr_edge_train.dataset.layout import LABELS, find_files
 from cxr_edge_train.dataset.metadata import left_out_path, write_left_out, write_metadata
-from cxr_edge_train.dataset.scan_index import ScanIndex
-from cxr_edge_train.dataset.scanning import scan
 
 # Files a second against the bare loop; growth of memory from the first to the last number of files.
 MIN_RATIO, MAX_GROWTH_MIB = 0.8, 20

@@ -26,17 +26,16 @@ from sklearn.metrics import roc_auc_score
 
 from cxr_edge_runtime.errors import CxrEdgeError, DatasetError
 from cxr_edge_runtime.files import write_text
+from cxr_edge_train.dataset.acquisition_weights import look_weights, looks_of, read_looks
 from cxr_edge_train.dataset.layout import LABELS
-from cxr_edge_train.dataset.metadata import check_words, read_table
+from cxr_edge_train.dataset.metadata import check_words, positives, read_table
 from cxr_edge_train.dataset.patients import patient_groups
-from cxr_edge_train.evaluation.intervals import (
+from cxr_edge_train.statistics.intervals import (
     CONFIDENCE,
     Interval,
     patient_draws,
     wilson_interval_of_share,
 )
-from cxr_edge_train.evaluation.metrics import positives
-from cxr_edge_train.look_balance import look_weights, looks_of, read_looks
 
 DRAWS = 2000
 SEED = 0  # of the draws of normal patients; the next number is that of the others

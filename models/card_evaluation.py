@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cxr_edge_train.evaluation.intervals import Interval, wilson_interval_of_share
 from cxr_edge_train.reporting.markdown import markdown_table
 from cxr_edge_train.reporting.page import Table
+from cxr_edge_train.statistics.intervals import Interval, wilson_interval_of_share
 
 # Of a folder of the repository, seen from a shipped bundle.
 PICTURES = "../../../docs/results/cards"

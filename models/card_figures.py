@@ -10,9 +10,9 @@ import pandas as pd
 
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import RunError
-from cxr_edge_train.dataset.metadata import read_table
+from cxr_edge_train.dataset.metadata import positives, read_table
 from cxr_edge_train.dataset.patients import patient_groups
-from cxr_edge_train.evaluation.metrics import count_decisions, positives
+from cxr_edge_train.evaluation.metrics import count_decisions
 from cxr_edge_train.evaluation.operating_point import choose_operating_point, highest_recall
 from cxr_edge_train.evaluation.run_subject import load_model
 from cxr_edge_train.recipe import read_recipe

@@ -14,8 +14,10 @@ from pathlib import Path
 import pandas as pd
 
 from cxr_edge_runtime.errors import CxrEdgeError, DatasetError
+from cxr_edge_train.cleaning.reading import read_facts
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import (
+    ImageRecord,
     check_words,
     dataset_digest,
     read_table,
@@ -23,8 +25,6 @@ from cxr_edge_train.dataset.metadata import (
     write_splits,
 )
 from cxr_edge_train.dataset.patients import identify
-from cxr_edge_train.dataset.reading import read_facts
-from cxr_edge_train.dataset.scanning import ImageRecord
 
 COLUMNS = ("path", "label", "patient")
 SPLIT = "test"

@@ -28,10 +28,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from cxr_edge_runtime.preprocess import PreprocessSpec
+from cxr_edge_train.dataset.acquisition_weights import read_looks
 from cxr_edge_train.dataset.metadata import read_metadata
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.defaults import default_cache_dir
-from cxr_edge_train.look_balance import read_looks
 from cxr_edge_train.runs import write_table
 
 EYE, PROBE = "eye", "probe"

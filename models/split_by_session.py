@@ -16,8 +16,8 @@ from pathlib import Path
 import pandas as pd
 
 from cxr_edge_runtime.errors import CxrEdgeError, DatasetError
+from cxr_edge_train.dataset.acquisition_weights import looks_of, read_looks
 from cxr_edge_train.dataset.metadata import read_metadata, write_splits
-from cxr_edge_train.look_balance import looks_of, read_looks
 
 # By the beginning of a normal patient's name: first and last number of what is validation.
 NORMAL_SESSIONS = {"IM": (500, 599), "NORMAL2-IM": (680, 829)}

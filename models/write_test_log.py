@@ -14,7 +14,7 @@ from typing import Any
 import cxr_edge_models
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.files import write_text
-from cxr_edge_train.evaluation.intervals import Interval
+from cxr_edge_train.statistics.intervals import Interval
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 # By the digest that `evaluate` logs: which films were read.

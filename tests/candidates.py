@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from cxr_edge_runtime.preprocess import PreprocessSpec
-from cxr_edge_train.comparison import Candidate
-from cxr_edge_train.evaluation.intervals import wilson_interval
+from cxr_edge_train.comparison.choice import Candidate
 from cxr_edge_train.evaluation.metrics import evaluate
 from cxr_edge_train.runs import Run
+from cxr_edge_train.statistics.intervals import wilson_interval
 
 LABELS = np.array([0] * 100 + [1] * 100)
 ROWS = pd.DataFrame(

@@ -77,11 +77,11 @@ def tiny_source(tiny_road: TinyRoad) -> Any:
 def tiny_road(tmp_path_factory: pytest.TempPathFactory) -> TinyRoad:
     """300 patients a label give the 100 validation positives that a checked recall needs."""
     from cxr_edge_train import architectures
-    from cxr_edge_train.dataset.cleaning import clean
+    from cxr_edge_train.cleaning.clean import clean
     from cxr_edge_train.dataset.metadata import read_metadata, read_splits, write_splits
     from cxr_edge_train.dataset.splits import assign_splits
+    from cxr_edge_train.fitting.training import train_run
     from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe
-    from cxr_edge_train.training import train_run
     from tiny_model import TINY
 
     root = tmp_path_factory.mktemp("road")

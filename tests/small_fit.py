@@ -15,9 +15,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from cxr_edge_train import snapshots
 from cxr_edge_train.devices import computing, description
-from cxr_edge_train.fitting import fit
+from cxr_edge_train.fitting.fit import fit, snapshots
 from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe
 from tiny_model import tiny_model
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 if TYPE_CHECKING:
-    from cxr_edge_train.dataset.scanning import ScannedFile
+    from cxr_edge_train.cleaning.scanning import ScannedFile
 
 
 def noisy_gradient(size: tuple[int, int], seed: int) -> NDArray[np.uint8]:
@@ -72,7 +72,8 @@ def scanned_file(
     jpeg_step: float | None = None,
 ) -> "ScannedFile":
     """A usable image as scanning finds it; the split is the first folder of ``path``."""
-    from cxr_edge_train.dataset.scanning import ImageRecord, ScannedFile
+    from cxr_edge_train.cleaning.scanning import ScannedFile
+    from cxr_edge_train.dataset.metadata import ImageRecord
 
     split = path.split("/")[0]
     width, height = size

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from benchmarks.peers.contestants import CONTESTANTS, KERAS, YOLO, Contestant, float_rival
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.verification import Reference, verify
-from cxr_edge_train.evaluation.intervals import wilson_interval
-from cxr_edge_train.evaluation.metrics import positives
+from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.evaluation.operating_point import choose_operating_point
-from cxr_edge_train.evaluation.temperature import probabilities
 from cxr_edge_train.runs import Run
+from cxr_edge_train.statistics.intervals import wilson_interval
+from cxr_edge_train.statistics.temperature import probabilities
 
 # As at the shipped network's operating point.
 _MIN_SENSITIVITY = 0.93

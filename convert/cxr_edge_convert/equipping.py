@@ -26,9 +26,9 @@ from cxr_edge_runtime.bundle.reference import AnswerDistribution, VerifiedAnswer
 from cxr_edge_runtime.device.selftest import GoldenInputs
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.gate import REJECTED, Gate
+from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.dataset.sampling import spread_over_patients
-from cxr_edge_train.evaluation.metrics import positives
-from cxr_edge_train.evaluation.temperature import probabilities
+from cxr_edge_train.statistics.temperature import probabilities
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.verification import Reference, beyond_limits, drops_between
-from cxr_edge_train.evaluation.metrics import Metrics, evaluate, positives
-from cxr_edge_train.evaluation.operating_point import choose_operating_point
-from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
-from cxr_edge_train.look_balance import threshold_rule
+from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.evaluation.metrics import Metrics, evaluate
+from cxr_edge_train.evaluation.operating_point import choose_operating_point, threshold_rule
+from cxr_edge_train.statistics.temperature import fit_temperature, probabilities
 
 
 @dataclass(frozen=True, slots=True)

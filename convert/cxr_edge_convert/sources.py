@@ -17,17 +17,16 @@ from cxr_edge_runtime.bundle.manifest import OUTPUTS, Training
 from cxr_edge_runtime.errors import DatasetError, RunError
 from cxr_edge_runtime.files import file_sha256
 from cxr_edge_runtime.preprocess import PreprocessSpec
-from cxr_edge_train.dataset.metadata import dataset_digest, read_metadata, read_splits
+from cxr_edge_train.dataset.acquisition_weights import table_weights
+from cxr_edge_train.dataset.metadata import dataset_digest, positives, read_metadata, read_splits
 from cxr_edge_train.dataset.pixels import load_pixels
-from cxr_edge_train.evaluation.metrics import positives
 from cxr_edge_train.evaluation.operating_point import choose_operating_point
 from cxr_edge_train.evaluation.run_subject import load_model
-from cxr_edge_train.evaluation.temperature import fit_temperature, probabilities
-from cxr_edge_train.fitting import predict_logits
-from cxr_edge_train.look_balance import table_weights
+from cxr_edge_train.keras_models import predict_logits
 from cxr_edge_train.progress import Progress
 from cxr_edge_train.recipe import Calibration, read_recipe
 from cxr_edge_train.runs import model_sha256, read_dataset, read_predictions, read_run
+from cxr_edge_train.statistics.temperature import fit_temperature, probabilities
 
 # Kernels of another device round otherwise, by far less.
 _MAX_DRIFT = 0.1

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.ranges import Ranges
 from cxr_edge_convert.verification import Reference
-from cxr_edge_train.evaluation.metrics import positives
-from cxr_edge_train.evaluation.ranking import Ranking
+from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.statistics.ranking import Ranking
 
 
 @dataclass(frozen=True, slots=True)

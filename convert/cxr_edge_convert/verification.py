@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from cxr_edge_convert.limits import MAX_GRAPH_DIFFERENCE, MIN_POSITIVES, Limits
 from cxr_edge_runtime.engines import Engine, Outputs
 from cxr_edge_runtime.errors import EngineError
-from cxr_edge_train.evaluation.mcnemar import exact_mcnemar
-from cxr_edge_train.evaluation.metrics import Metrics, evaluate, positives
-from cxr_edge_train.evaluation.temperature import probabilities
+from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.evaluation.metrics import Metrics, evaluate
 from cxr_edge_train.progress import Progress, unseen
+from cxr_edge_train.statistics.mcnemar import exact_mcnemar
+from cxr_edge_train.statistics.temperature import probabilities
 
 # The difference of two shares of images is off by less than this in floating point, and a share
 # itself moves by far more.

@@ -9,7 +9,7 @@ from cxr_edge import options
 from cxr_edge.terminal import progress_bar, say
 
 if TYPE_CHECKING:
-    from cxr_edge_train.dataset.cleaning_report import CleaningReport
+    from cxr_edge_train.cleaning.report import CleaningReport
 
 
 def clean(
@@ -43,8 +43,8 @@ def clean(
     import json
 
     from cxr_edge_runtime.errors import LimitMissed
-    from cxr_edge_train.dataset.cleaning import clean as clean_dataset
-    from cxr_edge_train.dataset.cleaning_report import report_path
+    from cxr_edge_train.cleaning.clean import clean as clean_dataset
+    from cxr_edge_train.cleaning.report import report_path
     from cxr_edge_train.dataset.metadata import left_out_path
     from cxr_edge_train.dataset.patients import compile_patient_pattern
     from cxr_edge_train.defaults import default_cache_dir
@@ -78,7 +78,7 @@ def clean(
 
 
 def _print_report(report: "CleaningReport") -> None:
-    from cxr_edge_train.dataset.near_duplicates import MAX_PAIRS
+    from cxr_edge_train.cleaning.near_duplicates import MAX_PAIRS
 
     typer.echo(f"{'split':<6} {'label':<10}{'found':>7}{'readable':>10}{'unique':>8}{'kept':>7}")
     for row in report.flow:

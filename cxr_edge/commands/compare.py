@@ -61,13 +61,13 @@ def compare(
     from cxr_edge.training_progress import training_progress
     from cxr_edge_runtime.bundle.manifest import NOTICE
     from cxr_edge_train.architectures import ARCHITECTURES
-    from cxr_edge_train.comparison import choose, read_candidate
-    from cxr_edge_train.comparison_plan import plan
-    from cxr_edge_train.comparison_report import read_test_log, write_comparison
+    from cxr_edge_train.comparison.choice import choose, read_candidate
+    from cxr_edge_train.comparison.plan import plan
+    from cxr_edge_train.comparison.report import read_test_log, write_comparison
     from cxr_edge_train.dataset.metadata import read_metadata, read_splits
     from cxr_edge_train.defaults import default_cache_dir
+    from cxr_edge_train.fitting.training import train_run
     from cxr_edge_train.runs import model_sha256
-    from cxr_edge_train.training import train_run
 
     table = read_splits(splits, read_metadata(metadata))
     names = [name.strip() for name in architectures.split(",") if name.strip()]

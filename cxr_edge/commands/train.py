@@ -57,11 +57,11 @@ def train(
     from cxr_edge_train.dataset.metadata import read_metadata, read_splits
     from cxr_edge_train.defaults import default_cache_dir
     from cxr_edge_train.devices import description
-    from cxr_edge_train.distillation import epochs_done
-    from cxr_edge_train.fit_settings import fit_settings, recipe_for
+    from cxr_edge_train.fitting.distillation import epochs_done
+    from cxr_edge_train.fitting.fingerprint import fit_settings, recipe_for
+    from cxr_edge_train.fitting.training import train_run
+    from cxr_edge_train.fitting.unfinished import folder_for
     from cxr_edge_train.recipe import Recipe, read_recipe
-    from cxr_edge_train.training import train_run
-    from cxr_edge_train.unfinished import folder_for
 
     if tensorboard:
         _require_tensorboard()

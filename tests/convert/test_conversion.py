@@ -14,7 +14,7 @@ from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import ONNX, TFLITE, Scheme, wanted_schemes
 from cxr_edge_convert.verification import Reference
 from cxr_edge_train.architectures.head import attach_head
-from cxr_edge_train.fitting import predict_logits
+from cxr_edge_train.keras_models import predict_logits
 from cxr_edge_train.recipe import Calibration
 
 LOOSE = Limits(1.0, 1.0, 1.0, 0.0)

@@ -125,7 +125,7 @@ def test_data_set_has_the_folders_and_names_of_the_kaggle_set(
 def test_cleaning_keeps_every_film_of_the_data_set_and_knows_its_patient(
     small_dataset: Path, tmp_path: Path
 ) -> None:
-    from cxr_edge_train.dataset.cleaning import clean
+    from cxr_edge_train.cleaning.clean import clean
 
     result = clean(small_dataset, tmp_path / "clean_metadata.csv")
     assert (result.kept, result.left_out) == (len(_films(small_dataset)), 0)

@@ -29,8 +29,11 @@ from cxr_edge_convert import writing
 from cxr_edge_runtime.bundle.reference import VerifiedAnswers
 from cxr_edge_runtime.device import throughput as benchmarking
 from cxr_edge_runtime.device.inference_timing import Timing
-from cxr_edge_train import architectures, comparison_plan, fit_settings, training
+from cxr_edge_train import architectures
+from cxr_edge_train.comparison.choice import plan as comparison_plan
 from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.fitting.fit import fingerprint as fit_settings
+from cxr_edge_train.fitting.fit import training
 from documented_commands import PAGES, ROOT, Command, all_commands, blocks, commands_of
 from synthetic import noisy_gradient
 from tiny_model import tiny_backbone

@@ -95,13 +95,13 @@ class Fit:
         label_smoothing: targets become ``label * (1 - s) + s / 2``.
         look_balance: draw the films of an epoch so that the looks named in the splits have the
             same share in both labels, and weight validation films alike where temperature and
-            threshold are chosen, see :mod:`cxr_edge_train.look_balance`.
+            threshold are chosen, see :mod:`cxr_edge_train.dataset.acquisition_weights`.
         keep: the epoch that is kept, the ``best`` by validation loss or the ``last``. Where
             validation is too much like training its best epoch is not the best elsewhere.
         patience: with ``best``, epochs without a better loss before fine-tuning stops.
         teachers: models that are fitted first, each with the next seed, and to whose mean answer
             the model is then fitted in the place of the labels, see
-            :mod:`cxr_edge_train.distillation`; 0 fits to the labels.
+            :mod:`cxr_edge_train.fitting.distillation`; 0 fits to the labels.
         precision: ``float32``, or ``mixed`` to compute in 16 bits where a GPU is there.
     """
 

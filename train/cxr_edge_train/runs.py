@@ -25,7 +25,7 @@ from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import file_sha256, replacing, write_text
 from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
 from cxr_edge_train.dataset.metadata import LOOK
-from cxr_edge_train.evaluation.temperature import probabilities
+from cxr_edge_train.statistics.temperature import probabilities
 
 RUN_FORMAT = 1
 # Written last: a folder that has it holds a finished run.

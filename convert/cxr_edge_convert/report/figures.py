@@ -12,8 +12,8 @@ from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from cxr_edge_convert.report.storage import Content
 from cxr_edge_convert.variants import DYNAMIC, FLOAT16, FLOAT32, INT8, TFLITE
-from cxr_edge_train.evaluation.temperature import probabilities
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, NEUTRAL, new_figure
+from cxr_edge_train.statistics.temperature import probabilities
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 _COLOURS = {FLOAT32: "#0072B2", FLOAT16: "#56B4E9", DYNAMIC: "#E69F00", INT8: "#D55E00"}

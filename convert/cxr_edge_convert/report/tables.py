@@ -3,8 +3,8 @@
 from typing import Any
 
 from cxr_edge_convert.report.storage import Content
-from cxr_edge_train.evaluation.intervals import Interval
 from cxr_edge_train.reporting.page import Table
+from cxr_edge_train.statistics.intervals import Interval
 
 
 def quality_table(content: Content) -> Table:

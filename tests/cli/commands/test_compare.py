@@ -8,7 +8,8 @@ import keras
 import pytest
 
 from cxr_edge_runtime.bundle.manifest import NOTICE
-from cxr_edge_train import architectures, comparison_plan
+from cxr_edge_train import architectures
+from cxr_edge_train.comparison.choice import plan as comparison_plan
 from tiny_model import TINY
 
 

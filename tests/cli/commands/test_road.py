@@ -12,7 +12,7 @@ import pytest
 from cxr_edge.training_progress import TrainingProgress
 from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_train import architectures
-from cxr_edge_train.comparison import read_candidate
+from cxr_edge_train.comparison.choice import read_candidate
 from synthetic import draw_dataset
 from tiny_model import TINY
 

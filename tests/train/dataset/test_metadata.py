@@ -6,9 +6,10 @@ import pytest
 from PIL import Image
 
 from cxr_edge_runtime.errors import DatasetError
-from cxr_edge_train.dataset.cleaning import clean
+from cxr_edge_train.cleaning.clean import clean
 from cxr_edge_train.dataset.metadata import (
     dataset_digest,
+    positives,
     read_metadata,
     read_splits,
     without_test,
@@ -185,3 +186,8 @@ def test_digest_knows_looks_and_not_that_a_column_is_empty(cleaned: tuple[Path, 
     assert dataset_digest(table.assign(look="")) == dataset_digest(table)
     looks = {dataset_digest(table.assign(look=look)) for look in ("A", "B")}
     assert len(looks | {dataset_digest(table)}) == 3
+
+
+def test_positives_are_pneumonia() -> None:
+    table = pd.DataFrame({"label": ["NORMAL", "PNEUMONIA", "PNEUMONIA"]})
+    assert positives(table).tolist() == [0, 1, 1]

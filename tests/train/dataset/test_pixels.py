@@ -11,7 +11,7 @@ from PIL import Image
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.images import read_grey
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
-from cxr_edge_train.dataset.cleaning import clean
+from cxr_edge_train.cleaning.clean import clean
 from cxr_edge_train.dataset.metadata import read_metadata
 from cxr_edge_train.dataset.pixels import load_pixels
 from synthetic import draw_dataset

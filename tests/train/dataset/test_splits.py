@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxr_edge_runtime.errors import DatasetError
-from cxr_edge_train.dataset.cleaning import clean
+from cxr_edge_train.cleaning.clean import clean
 from cxr_edge_train.dataset.metadata import read_metadata
 from cxr_edge_train.dataset.splits import VALIDATION_FOLDS, assign_splits
 

@@ -1,7 +1,6 @@
 from pathlib import Path
 from typing import Any
 
-from cxr_edge_train.class_weights import balanced_class_weights
 from cxr_edge_train.eda.counts import class_counts, class_weights
 
 
@@ -31,8 +30,7 @@ def test_without_test_nothing_is_compared_with_it(rows: Any, tmp_path: Path) -> 
 def test_weights_are_those_of_training_with_their_formula(rows: Any) -> None:
     table = rows(*[("train", "NORMAL", "")] * 2, *[("train", "PNEUMONIA", "")] * 6)
     section = class_weights(table)
-    weights = balanced_class_weights((table["label"] == "PNEUMONIA").to_numpy().astype(int))
     assert section.tables[0].rows == [
-        ["NORMAL", "2", "25.0%", f"8 / (2 x 2) = {weights[0]:.3f}", "50.0%"],
-        ["PNEUMONIA", "6", "75.0%", f"8 / (2 x 6) = {weights[1]:.3f}", "50.0%"],
+        ["NORMAL", "2", "25.0%", "8 / (2 x 2) = 2.000", "50.0%"],
+        ["PNEUMONIA", "6", "75.0%", "8 / (2 x 6) = 0.667", "50.0%"],
     ]

@@ -9,7 +9,7 @@ from PIL import Image
 from cleaning_report import report
 from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
-from cxr_edge_train.dataset.cleaning import clean
+from cxr_edge_train.cleaning.clean import clean
 from cxr_edge_train.eda import exploration
 from cxr_edge_train.eda.exploration import Exploration, explore
 from cxr_edge_train.recipe import Recipe

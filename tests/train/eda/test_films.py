@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from cxr_edge_train.dataset.cleaning import clean
+from cxr_edge_train.cleaning.clean import clean
 from cxr_edge_train.dataset.metadata import read_metadata
 from cxr_edge_train.eda import films as module
 from cxr_edge_train.eda.films import augmentation_preview, random_samples

@@ -1,1 +1,1 @@
-"""From a folder of images to clean metadata, splits by patient, and decoded pixels."""
+"""The tables that stages hand on, splits by patient, and decoded pixels."""

@@ -5,20 +5,62 @@ import hashlib
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files import replacing
 from cxr_edge_train.dataset.layout import FOLDERS, LABELS
 from cxr_edge_train.dataset.patients import KINDS
-from cxr_edge_train.dataset.scanning import METADATA_COLUMNS, ImageRecord, LeftOut
 
 SPLITS = ("train", "validation", "test")
 SPLIT_COLUMNS = ("path", "md5", "split")
 LOOK = "look"
 # Added later; metadata written before is still read.
 _ADDED_COLUMN = "jpeg_step"
+
+
+class ImageRecord(NamedTuple):
+    """One row of ``clean_metadata.csv``.
+
+    Attributes:
+        path: POSIX path relative to the folder of the metadata file.
+        split: the data set's own folder: ``train``, ``val`` or ``test``.
+        label: ``NORMAL`` or ``PNEUMONIA``.
+        kind: ``normal``, ``bacteria``, ``virus`` or ``unknown``.
+        patient: patient id, empty when unknown.
+        md5: MD5 of the file, hexadecimal; it finds duplicates and is no protection.
+        width: upright width, pixels.
+        height: upright height, pixels.
+        mode: Pillow's mode of the stored image.
+        bytes: size of the file.
+        jpeg_step: mean step of the luma quantisation table, ``None`` when it is no JPEG.
+    """
+
+    path: str
+    split: str
+    label: str
+    kind: str
+    patient: str
+    md5: str
+    width: int
+    height: int
+    mode: str
+    bytes: int
+    jpeg_step: float | None
+
+
+METADATA_COLUMNS = ImageRecord._fields
+
+
+class LeftOut(NamedTuple):
+    """A file that does not enter the metadata, and why."""
+
+    path: str
+    reason: str
 
 
 def left_out_path(metadata: Path) -> Path:
@@ -65,7 +107,7 @@ def read_splits(path: Path, metadata: pd.DataFrame) -> pd.DataFrame:
     """Join ``splits.csv`` to the metadata it was made from.
 
     A column ``look`` of the splits, which names the kind of device that seems to have made a film,
-    goes along; see :mod:`cxr_edge_train.look_balance`.
+    goes along; see :mod:`cxr_edge_train.dataset.acquisition_weights`.
 
     Returns:
         The metadata rows that were given a split, ``split`` being ``train``, ``validation`` or
@@ -186,3 +228,8 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[objec
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
+
+
+def positives(table: pd.DataFrame) -> NDArray[np.int64]:
+    """Labels of a metadata table as ``[N]`` of 1 (PNEUMONIA) and 0 (NORMAL)."""
+    return np.array(table["label"] == "PNEUMONIA", dtype=np.int64)

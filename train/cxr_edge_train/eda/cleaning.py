@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import seaborn
 
-from cxr_edge_train.dataset.cleaning_report import (
+from cxr_edge_train.cleaning.report import (
     CleaningReport,
     FlowRow,
     Leaks,
@@ -15,9 +15,9 @@ from cxr_edge_train.dataset.cleaning_report import (
     read_cleaning_report,
     report_path,
 )
-from cxr_edge_train.evaluation.intervals import Interval
 from cxr_edge_train.reporting.figures import NEUTRAL, new_figure, save_figure
 from cxr_edge_train.reporting.page import Picture, Section, Table
+from cxr_edge_train.statistics.intervals import Interval
 
 _STEPS = ("found", "readable", "unique", "kept")
 # Longer lists are cut here; the report has them whole.

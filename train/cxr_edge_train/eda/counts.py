@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import seaborn
 from matplotlib.container import BarContainer
+from sklearn.utils.class_weight import compute_class_weight
 
-from cxr_edge_train.class_weights import balanced_class_weights
 from cxr_edge_train.dataset.layout import FOLDERS, LABELS
 from cxr_edge_train.dataset.patients import KINDS, NORMAL, patient_groups
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, new_figure, save_figure
@@ -52,7 +52,7 @@ def class_weights(learning: pd.DataFrame) -> Section:
         learning: the rows outside test, which training draws from; both labels occur.
     """
     codes = np.array([LABELS.index(label) for label in learning["label"]])
-    weights = balanced_class_weights(codes)
+    weights = compute_class_weight("balanced", classes=np.arange(len(LABELS)), y=codes)
     counts = np.bincount(codes, minlength=len(LABELS))
     rows = [
         [

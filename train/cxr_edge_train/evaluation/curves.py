@@ -8,10 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from cxr_edge_train.evaluation.intervals import wilson_interval
-from cxr_edge_train.evaluation.metrics import Metrics, positives
+from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.evaluation.metrics import Metrics
 from cxr_edge_train.evaluation.reliability import BINS, reliability_bins
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, NEUTRAL, new_figure
+from cxr_edge_train.statistics.intervals import wilson_interval
 
 _SQUARE = (5.2, 5.2)
 _CURVE = LABEL_COLOURS["PNEUMONIA"]

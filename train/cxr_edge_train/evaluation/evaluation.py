@@ -9,16 +9,11 @@ from typing import Any
 import pandas as pd
 
 from cxr_edge_runtime.bundle.manifest import NOTICE
+from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.dataset.patients import KINDS
-from cxr_edge_train.evaluation.intervals import Interval, wilson_interval
-from cxr_edge_train.evaluation.metrics import (
-    Confusion,
-    Metrics,
-    count_decisions,
-    evaluate,
-    positives,
-)
+from cxr_edge_train.evaluation.metrics import Confusion, Metrics, count_decisions, evaluate
 from cxr_edge_train.evaluation.subject import ModelIdentity, Subject
+from cxr_edge_train.statistics.intervals import Interval, wilson_interval
 
 # Raised when a field of `evaluation.json` changes its meaning or goes.
 EVALUATION_SCHEMA_VERSION = 1

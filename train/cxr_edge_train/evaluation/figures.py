@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.evaluation.confusion_matrix import draw_confusion
 from cxr_edge_train.evaluation.curves import draw_precision_recall, draw_reliability, draw_roc
 from cxr_edge_train.evaluation.learning_curves import draw_learning_curves
-from cxr_edge_train.evaluation.metrics import Metrics, count_decisions, positives
+from cxr_edge_train.evaluation.metrics import Metrics, count_decisions
 from cxr_edge_train.evaluation.worst_errors import (
     draw_no_errors,
     draw_worst_errors,

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.dataset.patients import patient_groups
-from cxr_edge_train.evaluation.intervals import Interval, patient_bootstrap, wilson_interval
-from cxr_edge_train.evaluation.ranking import Ranking
 from cxr_edge_train.evaluation.reliability import expected_calibration_error
+from cxr_edge_train.statistics.intervals import Interval, patient_bootstrap, wilson_interval
+from cxr_edge_train.statistics.ranking import Ranking
 
 # The bootstrap's seed is part of the definition of the interval, not an option.
 _BOOTSTRAP_SEED = 0
@@ -87,11 +88,6 @@ class Metrics:
     def as_dict(self) -> dict[str, dict[str, float]]:
         """As it stands in ``bundle.json`` and ``run.json``; a figure that is None is left out."""
         return {name: figure for name, figure in asdict(self).items() if figure is not None}
-
-
-def positives(table: pd.DataFrame) -> NDArray[np.int64]:
-    """Labels of a metadata table as ``[N]`` of 1 (PNEUMONIA) and 0 (NORMAL)."""
-    return np.array(table["label"] == "PNEUMONIA", dtype=np.int64)
 
 
 def count_decisions(

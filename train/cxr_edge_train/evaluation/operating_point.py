@@ -113,3 +113,8 @@ def highest_recall(
 def _midway(probabilities: NDArray[np.floating], reached: float) -> float:
     below = probabilities[probabilities < reached]
     return (reached + float(below.max())) / 2 if below.size else reached
+
+
+def threshold_rule(point: OperatingPoint, weights: NDArray[np.float64] | None) -> str:
+    """The rule that chose a threshold, in words, with how films were weighted."""
+    return point.rule + (", looks balanced" if weights is not None else "")

@@ -10,8 +10,8 @@ from cxr_edge_runtime.errors import DatasetError, EngineError
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 from cxr_edge_train.dataset.pixels import read_unchanged
 from cxr_edge_train.evaluation.subject import Subject
-from cxr_edge_train.evaluation.temperature import probabilities
 from cxr_edge_train.progress import Progress, unseen
+from cxr_edge_train.statistics.temperature import probabilities
 
 
 def predict(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_train.evaluation.intervals import (
+from cxr_edge_train.statistics.intervals import (
     CONFIDENCE,
     RESAMPLES,
     Interval,

@@ -1,0 +1,95 @@
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from cxr_edge_train.augmentation.style_transfer import take_on, with_waves
+from cxr_edge_train.recipe import Augmentation
+from synthetic import noisy_gradient
+
+NOTHING = Augmentation(**{field.name: 0.0 for field in fields(Augmentation)})
+LOOKS = ("tone", "spectrum", "frame")
+FILM = noisy_gradient((96, 80), seed=1)
+OTHER = np.clip(noisy_gradient((96, 80), seed=2) // 3 + 150, 0, 255).astype(np.uint8)
+
+
+def with_look(name: str, seed: int) -> NDArray[np.uint8]:
+    chosen = replace(NOTHING, **{name: 1.0})
+    return take_on(FILM, chosen, np.random.default_rng(seed), lambda: OTHER)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=40)
+def test_shape_and_type_stay_and_the_film_is_left_alone(seed: int) -> None:
+    before = FILM.copy()
+    chosen = replace(NOTHING, **dict.fromkeys(LOOKS, 1.0))
+    changed = take_on(FILM, chosen, np.random.default_rng(seed), lambda: OTHER)
+    assert (changed.shape, changed.dtype) == (FILM.shape, np.uint8)
+    np.testing.assert_array_equal(FILM, before)
+
+
+def test_without_any_setting_no_other_film_is_drawn() -> None:
+    def drawn() -> NDArray[np.uint8]:
+        raise AssertionError
+
+    random = np.random.default_rng(0)
+    np.testing.assert_array_equal(take_on(FILM, NOTHING, random, drawn), FILM)
+    # What is drawn next is what was drawn before looks existed.
+    assert random.random() == np.random.default_rng(0).random()
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_a_film_that_takes_on_its_own_look_stays_nearly_as_it_is(name: str) -> None:
+    chosen = replace(NOTHING, **{name: 1.0})
+    changed = take_on(FILM, chosen, np.random.default_rng(0), lambda: FILM)
+    assert np.abs(changed.astype(int) - FILM).max() <= 1
+
+
+def test_tone_keeps_the_order_of_greys_and_nears_the_others_mean() -> None:
+    for seed in range(10):
+        changed = with_look("tone", seed)
+        order = np.argsort(FILM, axis=None, kind="stable")
+        assert (np.diff(changed.ravel()[order].astype(int)) >= 0).all()
+        assert abs(changed.mean() - OTHER.mean()) < abs(FILM.mean() - OTHER.mean())
+
+
+def test_spectrum_changes_what_is_coarse_and_keeps_what_is_fine() -> None:
+    calm = (FILM // 2 + 60).astype(np.uint8)  # so that nothing is cut off at black or white
+    chosen = replace(NOTHING, spectrum=1.0)
+    changed = take_on(calm, chosen, np.random.default_rng(3), lambda: OTHER)
+    assert abs(changed.mean() - calm.mean()) > 2
+    fine = [np.diff(film.astype(int), axis=1) for film in (calm, changed)]
+    assert np.corrcoef(fine[0].ravel(), fine[1].ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_coarse_waves_of_either_direction_are_taken_on_alike(most: int) -> None:
+    rows, columns = (np.arange(96) / 96)[:, np.newaxis], np.arange(80) / 80
+
+    def waves(height: float) -> NDArray[np.uint8]:
+        falling, rising = (np.cos(2 * np.pi * (rows + sign * columns)) for sign in (-1, 1))
+        film = 128 + height * (falling + rising + np.cos(2 * np.pi * rows))
+        return np.round(film).astype(np.uint8)
+
+    changed = with_waves(waves(10), waves(30), most=most, share=1.0)
+    # One wave along each side is the second frequency, after the mean.
+    np.testing.assert_allclose(changed, waves(10 if most == 1 else 30), atol=1)
+
+
+def test_frame_has_the_others_margins_and_the_films_middle() -> None:
+    height, width = FILM.shape
+    middle = np.s_[height // 6 : -height // 6, width // 6 : -width // 6]
+    touched = np.zeros(FILM.shape, dtype=bool)
+    for seed in range(30):
+        changed = with_look("frame", seed)
+        np.testing.assert_array_equal(changed[middle], FILM[middle])
+        from_other = changed != FILM
+        np.testing.assert_array_equal(changed[from_other], OTHER[from_other])
+        touched |= from_other
+    assert touched[0].any()
+    assert touched[-1].any()
+    assert touched[:, 0].any()
+    assert touched[:, -1].any()

@@ -1,0 +1,123 @@
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from cxr_edge_runtime.errors import DatasetError, InvalidRequest
+from cxr_edge_train.cleaning.clean import clean
+from cxr_edge_train.cleaning.report import FlowRow, read_cleaning_report, report_path
+from cxr_edge_train.cleaning.scan_index import FILE_NAME
+from cxr_edge_train.dataset.metadata import METADATA_COLUMNS, left_out_path
+from synthetic import draw_dataset
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return draw_dataset(tmp_path / "data", patients=8, test_patients=2)
+
+
+def test_clean_writes_one_row_an_image_and_touches_none(data_dir: Path, tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for path in data_dir.rglob("*.png")}
+    output = tmp_path / "clean_metadata.csv"
+    result = clean(data_dir, output)
+    rows = list(csv.DictReader(output.read_text().splitlines()))
+    assert len(rows) == result.kept == len(before) == 40
+    assert tuple(rows[0]) == METADATA_COLUMNS
+    assert METADATA_COLUMNS == (
+        "path", "split", "label", "kind", "patient", "md5", "width", "height", "mode", "bytes",
+        "jpeg_step",
+    )  # fmt: skip
+    assert {path: path.read_bytes() for path in data_dir.rglob("*.png")} == before
+
+
+def test_what_was_left_out_is_listed_beside(data_dir: Path, tmp_path: Path) -> None:
+    folder = data_dir / "train" / "NORMAL"
+    shutil.copy(folder / "IM-0000-0000.png", folder / "again.png")
+    output = tmp_path / "clean_metadata.csv"
+    clean(data_dir, output)
+    assert left_out_path(output).name == "clean_metadata.left_out.csv"
+    assert list(csv.DictReader(left_out_path(output).read_text().splitlines())) == [
+        {
+            "path": "data/train/NORMAL/again.png",
+            "reason": "duplicate of data/train/NORMAL/IM-0000-0000.png",
+        }
+    ]
+
+
+def test_report_lies_beside_and_is_what_was_returned(data_dir: Path, tmp_path: Path) -> None:
+    folder = data_dir / "train" / "NORMAL"
+    shutil.copy(folder / "IM-0000-0000.png", folder / "again.png")
+    (folder / "text.jpeg").write_text("x")
+    shutil.copy(folder / "IM-0001-0000.png", data_dir / "train" / "PNEUMONIA" / "wrong.png")
+    output = tmp_path / "clean_metadata.csv"
+    report = clean(data_dir, output).report
+    assert report_path(output).name == "clean_metadata.report.json"
+    assert read_cleaning_report(report_path(output)) == report
+    assert report.flow == (
+        FlowRow("train", "NORMAL", 18, 17, 16, 15),
+        FlowRow("train", "PNEUMONIA", 17, 17, 17, 16),
+        FlowRow("test", "NORMAL", 4, 4, 4, 4),
+        FlowRow("test", "PNEUMONIA", 4, 4, 4, 4),
+    )
+    assert report.shortcuts.verdict == "not_checked"
+    assert list(json.loads(report_path(output).read_text())) == [
+        "format", "flow", "near_duplicates", "leaks", "shortcuts",
+    ]  # fmt: skip
+
+
+def test_same_folder_gives_the_same_bytes_with_and_without_an_index(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    outputs = [tmp_path / name for name in ("a.csv", "b.csv", "c.csv")]
+    for output, cache in zip(outputs, (None, tmp_path / "cache", tmp_path / "cache")):
+        clean(data_dir, output, cache_dir=cache)
+    assert (tmp_path / "cache" / FILE_NAME).exists()
+    for beside in (lambda path: path, left_out_path, report_path):
+        assert len({beside(output).read_bytes() for output in outputs}) == 1
+
+
+def test_unusable_cache_folder_stops_nothing(data_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    result = clean(data_dir, tmp_path / "m.csv", cache_dir=tmp_path / "cache")
+    assert result.kept == 40
+    assert "every image is read" in result.trouble
+
+
+def test_label_without_usable_images_is_an_error(data_dir: Path, tmp_path: Path) -> None:
+    for path in (data_dir / "train" / "NORMAL").iterdir():
+        path.write_text("broken")
+    with pytest.raises(DatasetError, match=r"no usable NORMAL image.*left_out\.csv"):
+        clean(data_dir, tmp_path / "m.csv")
+    assert not (tmp_path / "m.csv").exists()
+    assert left_out_path(tmp_path / "m.csv").exists()
+
+
+def test_output_that_is_a_folder_is_refused(data_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="is a folder; name the file"):
+        clean(data_dir, tmp_path)
+
+
+def test_originals_raise_the_shortcut_alarm(shared: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train").symlink_to(shared / "data" / "originals")
+    report = clean(tmp_path / "data", tmp_path / "m.csv").report
+    assert report.shortcuts.verdict == "alarm"
+    assert report.shortcuts.auc is not None
+    assert report.shortcuts.auc.low > 0.9
+    assert report.shortcuts.by_feature["jpeg_step"].low > 0.9
+    assert report.near_duplicates == ()
+
+
+def test_re_encoded_training_film_in_test_is_a_leak(data_dir: Path, tmp_path: Path) -> None:
+    film = data_dir / "train" / "NORMAL" / "IM-0003-0000.png"
+    with Image.open(film) as image:
+        image.save(data_dir / "test" / "NORMAL" / "IM-7777-0000.jpeg", quality=90)
+    leaks = clean(data_dir, tmp_path / "m.csv").report.leaks
+    assert leaks.verdict == "leak"
+    assert (
+        "data/train/NORMAL/IM-0003-0000.png",
+        "data/test/NORMAL/IM-7777-0000.jpeg",
+    ) in leaks.near

@@ -1,0 +1,35 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from candidates import candidate
+from cxr_edge_train.comparison.choice import choose
+from cxr_edge_train.comparison.report import write_comparison
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        (("none", "none"), "All networks began with random weights."),
+        (("imagenet", "own.h5"), "Pretrained: one from imagenet, two from own.h5. Trained on"),
+        (
+            ("none", "imagenet"),
+            "Pretrained: two from imagenet. From random weights: one. Between the two groups this "
+            "measures the start as much as the architecture.",
+        ),
+    ],
+)
+def test_where_the_networks_began_is_said(
+    tmp_path: Path, weights: tuple[str, str], words: str
+) -> None:
+    candidates = []
+    for name, start in zip(("one", "two"), weights):
+        made = candidate(name, wrong=[100], auc=0.995)
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "model.keras").touch()
+        candidates.append(replace(made, folder=folder, run=replace(made.run, weights=start)))
+    write_comparison(tmp_path / "out", candidates, choose(candidates), {})
+    text = " ".join((tmp_path / "out" / "comparison.md").read_text().split())
+    assert words in text

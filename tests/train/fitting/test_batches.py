@@ -1,0 +1,159 @@
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from cxr_edge_train.fitting.batches import TrainingBatches, ValidationBatches
+from cxr_edge_train.recipe import Augmentation
+from synthetic import noisy_gradient
+
+PIXELS = np.stack([noisy_gradient((32, 32), seed) for seed in range(22)])[..., np.newaxis]
+LABELS = np.array([0, 1, 1, 1] * 5 + [0, 1])
+
+
+def batches(seed: int = 0) -> TrainingBatches:
+    return TrainingBatches(PIXELS, LABELS, Augmentation(), batch_size=4, seed=seed)
+
+
+def test_shapes_and_types() -> None:
+    images, targets, weights = batches()[0]
+    assert (images["image"].shape, images["image"].dtype) == ((4, 32, 32, 1), np.float32)
+    assert (targets["logit"].shape, weights["logit"].shape) == ((4, 1), (4,))
+
+
+def test_weights_balance_the_classes() -> None:
+    total = {0: 0.0, 1: 0.0}
+    made = batches()
+    whole = TrainingBatches(PIXELS, LABELS, Augmentation(), batch_size=22, seed=0)
+    _, targets, weights = whole[0]
+    for target, weight in zip(targets["logit"][:, 0], weights["logit"]):
+        total[int(target)] += float(weight)
+    assert total[0] == pytest.approx(total[1])
+    assert len(made) == 5
+
+
+def test_any_order_of_asking_gives_the_same_batches() -> None:
+    first, second = batches(), batches()
+    forwards = [first[index] for index in range(len(first))]
+    backwards = [second[index] for index in reversed(range(len(second)))]
+    for one, other in zip(forwards, reversed(backwards)):
+        np.testing.assert_array_equal(one[0]["image"], other[0]["image"])
+
+
+def test_each_epoch_and_each_seed_differ() -> None:
+    made = batches()
+    first = made[0][0]["image"]
+    made.begin_epoch(1)
+    assert (made[0][0]["image"] != first).any()
+    assert (batches(seed=1)[0][0]["image"] != first).any()
+
+
+def test_epoch_does_not_depend_on_those_before() -> None:
+    walked, jumped = batches(), batches()
+    for epoch in range(1, 4):
+        walked.begin_epoch(epoch)
+    jumped.begin_epoch(3)
+    np.testing.assert_array_equal(walked[1][0]["image"], jumped[1][0]["image"])
+
+
+def test_mixup_mixes_images_targets_and_weights_alike() -> None:
+    settings = {"batch_size": 22, "seed": 0}
+    plain = TrainingBatches(PIXELS, LABELS, Augmentation(), **settings)[0]
+    mixed = TrainingBatches(PIXELS, LABELS, Augmentation(mixup=1.0), **settings)[0]
+    targets, before = mixed[1]["logit"][:, 0], plain[1]["logit"][:, 0]
+    between = (targets > 0) & (targets < 1)
+    assert between.any()
+    share = targets[between & (before == 1)].max()  # one share for the whole batch
+    partner_weight = (mixed[2]["logit"] - share * plain[2]["logit"]) / (1 - share)
+    partner_target = (targets - share * before) / (1 - share)
+    by_class = {int(t): float(w) for t, w in zip(before, plain[2]["logit"])}
+    for target, weight in zip(partner_target, partner_weight):
+        assert weight == pytest.approx(by_class[round(float(target))], abs=1e-4)
+    means = (batch[0]["image"].mean() for batch in (plain, mixed))
+    assert next(means) == pytest.approx(next(means), rel=1e-4)
+
+
+def test_validation_batches_have_one_size_and_the_mean_of_the_images() -> None:
+    made = ValidationBatches(PIXELS, LABELS, batch_size=8)
+    values = np.arange(22.0)
+    total = 0.0
+    for index in range(len(made)):
+        images, targets, weights = made[index]
+        assert images["image"].shape == (8, 32, 32, 1)
+        places = [
+            int(np.flatnonzero((image == PIXELS).all((1, 2, 3)))[0]) for image in images["image"]
+        ]
+        np.testing.assert_array_equal(targets["logit"][:, 0], LABELS[places])
+        total += float((values[places] * weights["logit"]).mean())  # as Keras' loss does
+    assert total / len(made) == pytest.approx(values.mean())
+
+
+def test_looks_come_from_films_of_both_labels_alike() -> None:
+    # Films of label 0 are dark, the three times as many of label 1 are bright.
+    pixels = np.where(LABELS[:, None, None, None] == 1, PIXELS // 4 + 190, PIXELS // 4)
+    frames = TrainingBatches(
+        pixels.astype(np.uint8),
+        LABELS,
+        Augmentation(**{field.name: 0.0 for field in fields(Augmentation)} | {"frame": 1.0}),
+        batch_size=22,
+        seed=0,
+    )
+    corners = []
+    for epoch in range(40):
+        frames.begin_epoch(epoch)
+        images, targets, _ = frames[0]
+        corners.append(images["image"][:, 0, 0, 0] > 128)
+        middle = images["image"][:, 16, 16, 0] > 128
+        np.testing.assert_array_equal(middle, targets["logit"][:, 0] == 1)
+    assert 0.45 < np.mean(corners) < 0.62
+
+
+def drawn(expected: list[float], epochs: int) -> np.ndarray:
+    made = TrainingBatches(
+        PIXELS, LABELS, Augmentation(), batch_size=22, seed=0, drawing=np.array(expected)
+    )
+    counts = []
+    for epoch in range(epochs):
+        made.begin_epoch(epoch)
+        _, targets, _ = made[0]
+        assert len(targets["logit"]) == 22
+        counts.append(np.bincount(made._order, minlength=22))
+    return np.stack(counts)
+
+
+def test_images_come_as_often_as_they_are_to_be_drawn() -> None:
+    expected = [2.5] + [0.5] * 9 + [1.25] * 12
+    counts = drawn(expected, epochs=200)
+    assert (counts.sum(axis=1) == 22).all()
+    assert np.abs(counts - expected).max() <= 1  # never farther than the next whole number
+    np.testing.assert_allclose(counts.mean(axis=0), expected, atol=0.15)
+
+
+def test_an_image_that_comes_again_in_an_epoch_is_changed_otherwise() -> None:
+    made = TrainingBatches(
+        PIXELS, LABELS, Augmentation(), batch_size=22, seed=0, drawing=np.array([22.0] + [0.0] * 21)
+    )
+    [images] = made[0][0].values()
+    assert len({image.tobytes() for image in images}) == 22
+
+
+def test_drawing_of_one_each_takes_every_image_once() -> None:
+    once = TrainingBatches(
+        PIXELS, LABELS, Augmentation(), batch_size=22, seed=0, drawing=np.ones(22)
+    )
+    assert sorted(once._order) == list(range(22))
+
+
+def test_answers_to_the_augmented_images_are_the_targets() -> None:
+    seen = []
+
+    def answers(images: np.ndarray) -> np.ndarray:
+        seen.append(images)
+        return images.mean(axis=(1, 2, 3))[:, np.newaxis] / 255
+
+    made = TrainingBatches(
+        PIXELS, LABELS, Augmentation(mixup=0.4), batch_size=22, seed=0, answers=answers
+    )
+    images, targets, _ = made[0]
+    np.testing.assert_array_equal(seen[0], images["image"])
+    np.testing.assert_array_equal(targets["logit"], answers(images["image"]))

@@ -1,0 +1,24 @@
+import numpy as np
+import pytest
+
+from cxr_edge_train.statistics.mcnemar import exact_mcnemar
+
+
+def pair(both: int, first: int, second: int) -> tuple[np.ndarray, np.ndarray]:
+    one = np.array([True] * (both + first) + [False] * second)
+    other = np.array([True] * both + [False] * first + [True] * second)
+    return one, other
+
+
+def test_models_that_never_differ() -> None:
+    assert exact_mcnemar(*pair(50, 0, 0)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "p"),
+    # Twice the tail of the binomial distribution: 2 * 2^-6, and 2 * (1 + 10) / 2^10.
+    [(6, 0, 2 / 64), (9, 1, 22 / 1024), (5, 5, 1.0)],
+)
+def test_p_value_is_that_of_fair_coins(first: int, second: int, p: float) -> None:
+    assert exact_mcnemar(*pair(100, first, second)) == pytest.approx(p)
+    assert exact_mcnemar(*pair(3, second, first)) == pytest.approx(p)

@@ -1,0 +1,189 @@
+"""Architectures side by side on the same validation images, and which one is chosen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.defaults import MIN_SPECIFICITY
+from cxr_edge_train.evaluation.metrics import Metrics, count_decisions, evaluate
+from cxr_edge_train.evaluation.operating_point import highest_recall
+from cxr_edge_train.runs import (
+    HISTORY,
+    Run,
+    read_dataset,
+    read_history,
+    read_predictions,
+    read_run,
+)
+from cxr_edge_train.statistics.intervals import Interval
+from cxr_edge_train.statistics.mcnemar import exact_mcnemar
+
+# Rivals whose decisions differ from the leader's with a p-value below this are out.
+SIGNIFICANCE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One trained architecture.
+
+    Attributes:
+        folder: of the run.
+        run: what was done.
+        parameters: number of them in the network.
+        history: one row an epoch, as ``history.csv``.
+        labels: ``[N]`` of 1 (PNEUMONIA) and 0, on validation.
+        probabilities: ``[N]`` of PNEUMONIA, on the same images.
+        metrics: on validation at the run's own operating point.
+        recall: at the highest-recall threshold that keeps the specificity floor.
+        specificity: at that threshold.
+        right: ``[N]`` whether the decision at that threshold is right.
+        images_per_second: training images over the wall time of all epochs.
+    """
+
+    folder: Path
+    run: Run
+    parameters: int
+    history: pd.DataFrame
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    metrics: Metrics
+    recall: Interval
+    specificity: Interval
+    right: NDArray[np.bool_]
+    images_per_second: float
+
+    @property
+    def name(self) -> str:
+        """The architecture."""
+        return self.run.architecture
+
+    @property
+    def megabytes(self) -> float:
+        """Size of the weights as float32, in units of 10^6 bytes."""
+        return self.parameters * 4 / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which architecture is chosen, and why.
+
+    Attributes:
+        winner: its candidate.
+        leader: the candidate with the highest recall at the floor.
+        p_values: of McNemar's test between the leader and each, by name.
+        finalists: the leader and those that do not differ from it, best first.
+        reason: in words.
+    """
+
+    winner: Candidate
+    leader: Candidate
+    p_values: dict[str, float]
+    finalists: tuple[Candidate, ...]
+    reason: str
+
+
+def read_candidate(
+    folder: Path, *, parameters: int, min_specificity: float = MIN_SPECIFICITY
+) -> Candidate:
+    """Read a finished run; nothing of it is computed on test images.
+
+    Args:
+        folder: of the run.
+        parameters: of its network.
+        min_specificity: the floor at which recall is compared.
+
+    Raises:
+        RunError: the run is unfinished or damaged.
+    """
+    run = read_run(folder)
+    table = read_dataset(folder)
+    validation = table[table["split"] == "validation"]
+    labels = positives(validation)
+    probabilities = run.probabilities(read_predictions(folder, validation))
+    point = highest_recall(probabilities, labels, min_specificity=min_specificity)
+    called = probabilities >= point.threshold
+    counts = count_decisions(probabilities, labels, threshold=point.threshold)
+    history = read_history(folder)
+    # Teachers were fitted too, and their seconds are in the run's.
+    epochs = sum(len(read_history(file.parent)) for file in folder.rglob(HISTORY))
+    trained = int((table["split"] == "train").sum()) * epochs
+    return Candidate(
+        folder=folder,
+        run=run,
+        parameters=parameters,
+        history=history,
+        labels=labels,
+        probabilities=probabilities,
+        metrics=evaluate(probabilities, validation, threshold=run.threshold),
+        recall=counts.sensitivity,
+        specificity=counts.specificity,
+        right=called == (labels == 1),
+        images_per_second=trained / run.seconds if run.seconds else float("nan"),
+    )
+
+
+def choose(candidates: Sequence[Candidate]) -> Choice:
+    """Choose by recall at the specificity floor; among those that do not differ by AUC, then size.
+
+    Raises:
+        InvalidRequest: there are none, or they were not measured on the same images.
+    """
+    if len({candidate.run.dataset_digest for candidate in candidates}) != 1:
+        raise InvalidRequest("runs can be compared only if they share images and splits")
+    leader = max(candidates, key=lambda candidate: (candidate.recall.value, _by_auc(candidate)))
+    p_values = {c.name: exact_mcnemar(leader.right, c.right) for c in candidates}
+    finalists = sorted(
+        (c for c in candidates if p_values[c.name] >= SIGNIFICANCE), key=_by_auc, reverse=True
+    )
+    winner = finalists[0]
+    return Choice(
+        winner,
+        leader,
+        p_values,
+        tuple(finalists),
+        _reason(winner, leader, finalists, alone=len(candidates) == 1),
+    )
+
+
+def _by_auc(candidate: Candidate) -> tuple[float, int]:
+    # Three digits, as they are printed: beyond them only the draw of validation differs.
+    return round(candidate.metrics.auc.value, 3), -candidate.parameters
+
+
+def _reason(
+    winner: Candidate, leader: Candidate, finalists: Sequence[Candidate], *, alone: bool
+) -> str:
+    floor = leader.specificity
+    words = (
+        f"{leader.name} has the highest validation recall, {leader.recall}, where specificity is "
+        f"{floor.value:.3f}. "
+    )
+    others = [c.name for c in finalists if c is not leader]
+    if alone:
+        return words + "It was compared with no other."
+    if not others:
+        return words + "Every other architecture's decisions differ from it (exact McNemar's test)."
+    words += (
+        f"By the exact McNemar's test {_listed(others)} "
+        f"{'does' if len(others) == 1 else 'do'} not differ from it (p at least "
+        f"{SIGNIFICANCE:g}), so AUC decides, then size: "
+    )
+    rivals = [c for c in finalists if c is not winner]
+    equal = [c for c in rivals if _by_auc(c)[0] == _by_auc(winner)[0]]
+    words += f"{winner.name} has AUC {winner.metrics.auc.value:.3f}"
+    if equal:
+        return words + (
+            f", as {_listed([c.name for c in equal])}, and fewer parameters "
+            f"({winner.parameters:,} against {_listed([f'{c.parameters:,}' for c in equal])})."
+        )
+    return words + f", {rivals[0].name} {rivals[0].metrics.auc.value:.3f}."
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

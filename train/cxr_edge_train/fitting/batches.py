@@ -1,0 +1,190 @@
+"""Batches for fitting: shuffled and augmented anew each epoch, reproducible from the seed."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.class_weight import compute_sample_weight
+
+from cxr_edge_train.augmentation import augment
+from cxr_edge_train.augmentation.style_transfer import take_on
+from cxr_edge_train.recipe import Augmentation
+
+Named = dict[str, NDArray[np.float32]]
+Batch = tuple[Named, Named, Named]
+# From images [B, H, W, 1] of 0 to 255 to what a model is to answer, [B, 1] of 0 to 1.
+Answers = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+# Keep the draws of an epoch's order and of a mixture apart from those of an image, whose last
+# number is how often it came.
+_ORDER, _MIXING = 2**32 - 2, 2**32 - 1
+# Threads that augment a batch; Pillow lets go of the interpreter lock.
+_THREADS = min(8, os.cpu_count() or 1)
+
+
+class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is not typed
+    """Images, logit targets and class weights of the training split.
+
+    The order of an epoch, the augmentation of each image and what is mixed depend on the seed, the
+    epoch and the image alone, never on threads or on the epochs that this process has seen.
+    """
+
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        labels: NDArray[np.integer],
+        augmentation: Augmentation,
+        *,
+        batch_size: int,
+        seed: int,
+        drawing: NDArray[np.float64] | None = None,
+        answers: Answers | None = None,
+    ) -> None:
+        """Prepare the batches.
+
+        Args:
+            pixels: ``[N, H, W, 1] uint8``.
+            labels: ``[N]`` of 0 and 1.
+            augmentation: how images are changed.
+            batch_size: images a batch.
+            seed: of order, augmentation and mixing.
+            drawing: ``[N]`` of mean 1, how often each image comes in an epoch on average; every
+                image once where it is None.
+            answers: gives the targets for images as they are after augmentation; the labels are
+                the targets where it is None.
+        """
+        # One worker: with more, Keras asks for batches of the next epoch before it says that the
+        # epoch begins, and on JAX trains on them.
+        super().__init__(workers=1, use_multiprocessing=False)
+        self._threads = ThreadPoolExecutor(_THREADS)
+        self._pixels = pixels
+        self._labels = labels
+        self._augmentation = augmentation
+        self._batch_size = batch_size
+        self._seed = seed
+        self._drawing = drawing
+        self._answers = answers
+        self._of_label = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+        self._weights = compute_sample_weight("balanced", labels).astype(np.float32)
+        self.begin_epoch(0)
+
+    def __len__(self) -> int:
+        """Full batches in an epoch; the odd images of one epoch come in another."""
+        return max(1, len(self._labels) // self._batch_size)
+
+    def __getitem__(self, index: int) -> Batch:
+        """One batch: images float32 ``[B, H, W, 1]``, targets ``[B, 1]``, weights ``[B]``."""
+        chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        repeats = self._repeats[index * self._batch_size : (index + 1) * self._batch_size]
+        augmented = list(self._threads.map(self._augmented, chosen, repeats))
+        images = np.stack(augmented)[..., np.newaxis].astype(np.float32)
+        targets = self._labels[chosen, np.newaxis].astype(np.float32)
+        weights = self._weights[chosen]
+        if self._augmentation.mixup:
+            images, targets, weights = self._mix(images, targets, weights, index)
+        if self._answers is not None:
+            targets = self._answers(images)
+        return {"image": images}, {"logit": targets}, {"logit": weights}
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Draw the order of an epoch, counted from 0 over all phases.
+
+        Keras' own ``on_epoch_end`` will not do: it is also called when Keras has only looked at
+        the first batches, so counting its calls gives another order after a restart.
+        """
+        self._epoch = epoch
+        random = np.random.default_rng((self._seed, epoch, 0, _ORDER))
+        images = np.arange(len(self._labels))
+        if self._drawing is not None:
+            images = np.repeat(images, _whole_numbers(self._drawing, random))
+        self._order = random.permutation(images)
+        self._repeats = _times_before(self._order)
+
+    def _augmented(self, image: int, repeat: int) -> NDArray[np.uint8]:
+        # An image that comes twice in an epoch is changed otherwise the second time.
+        random = np.random.default_rng((self._seed, self._epoch, int(image), int(repeat)))
+
+        def other() -> NDArray[np.uint8]:
+            # Of either label with the same chance, so that no look tells the label.
+            films = self._of_label[random.integers(len(self._of_label))]
+            return self._pixels[films[random.integers(len(films))], :, :, 0]
+
+        film = take_on(self._pixels[image, :, :, 0], self._augmentation, random, other)
+        return augment(film, self._augmentation, random)
+
+    def _mix(
+        self,
+        images: NDArray[np.float32],
+        targets: NDArray[np.float32],
+        weights: NDArray[np.float32],
+        index: int,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """MixUp: each image and its target with another of the batch, one share for all."""
+        random = np.random.default_rng((self._seed, self._epoch, index, _MIXING))
+        share = np.float32(random.beta(self._augmentation.mixup, self._augmentation.mixup))
+        other = random.permutation(len(images))
+        return (
+            share * images + (1 - share) * images[other],
+            share * targets + (1 - share) * targets[other],
+            share * weights + (1 - share) * weights[other],
+        )
+
+
+def _whole_numbers(expected: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.int64]:
+    """Counts ``[N]`` whose mean over epochs is ``expected`` and whose sum is its rounded sum.
+
+    Systematic sampling (Madow 1949): points at distance 1 along the running sum, the first one
+    drawn, in random order of the images.
+    """
+    order = random.permutation(len(expected))
+    ends = np.cumsum(expected[order]) + random.random()
+    found = np.empty(len(expected), dtype=np.int64)
+    found[order] = np.diff(np.floor(ends), prepend=0)
+    return found
+
+
+def _times_before(images: NDArray[np.integer]) -> NDArray[np.integer]:
+    """How often each entry ``[N]`` occurred before it."""
+    order = np.argsort(images, kind="stable")
+    ordered = images[order]
+    starts = np.searchsorted(ordered, ordered, side="left")
+    times = np.empty_like(order)
+    times[order] = np.arange(len(images)) - starts
+    return times
+
+
+class ValidationBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is not typed
+    """Images and targets of the validation split, never augmented, in batches of one size.
+
+    The last batch is filled up with images of weight 0, so that every batch can be dealt out to
+    several devices and nothing is compiled twice; the others weigh a little more instead, so that
+    Keras' mean over the batches is the mean over the images.
+    """
+
+    def __init__(
+        self, pixels: NDArray[np.uint8], labels: NDArray[np.integer], *, batch_size: int
+    ) -> None:
+        """Take ``pixels [N, H, W, 1] uint8`` and ``labels [N]`` of 0 and 1."""
+        super().__init__(workers=1, use_multiprocessing=False)
+        self._pixels = pixels
+        self._labels = labels
+        self._batch_size = batch_size
+
+    def __len__(self) -> int:
+        """Batches, the filled one included."""
+        return -(-len(self._labels) // self._batch_size)
+
+    def __getitem__(self, index: int) -> Batch:
+        """One batch: images float32 ``[B, H, W, 1]``, targets ``[B, 1]``, weights ``[B]``."""
+        count = len(self._labels)
+        wanted = np.arange(index * self._batch_size, (index + 1) * self._batch_size)
+        chosen = wanted % count
+        weight = len(self) * self._batch_size / count
+        return (
+            {"image": self._pixels[chosen].astype(np.float32)},
+            {"logit": self._labels[chosen, np.newaxis].astype(np.float32)},
+            {"logit": np.where(wanted < count, weight, 0).astype(np.float32)},
+        )

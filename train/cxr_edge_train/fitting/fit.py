@@ -1,0 +1,199 @@
+"""Fit a model: the head first, then everything, keeping one epoch; a killed fit goes on."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr_edge_runtime.errors import RunError
+from cxr_edge_train.architectures.freezing import freeze
+from cxr_edge_train.devices import check_batch, compute_in_float32
+from cxr_edge_train.fitting.batches import Answers, TrainingBatches, ValidationBatches
+from cxr_edge_train.fitting.callbacks import EPOCHS_LEFT, EpochsLeft, Seconds
+from cxr_edge_train.fitting.optimizers import compile_model, fine_tuning_optimizer
+from cxr_edge_train.fitting.snapshots import BEST, Snapshot, read_progress, tidy
+from cxr_edge_train.keras_models import PREDICT_BATCH, load_keras
+from cxr_edge_train.recipe import Recipe
+from cxr_edge_train.runs import HISTORY
+
+_ADVICE = "lower learning_rate in the recipe's [fit] and train into another folder"
+
+Images = tuple[NDArray[np.uint8], NDArray[np.integer]]
+
+
+def fit(
+    model: keras.Model,
+    recipe: Recipe,
+    train: Images,
+    validation: Images,
+    *,
+    seed: int,
+    output: Path,
+    drawing: NDArray[np.float64] | None = None,
+    answers: Answers | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> keras.Model:
+    """Train the head with the backbone frozen, then the network from the chosen block on.
+
+    ``output`` holds ``history.csv``, a snapshot of the last epoch and the model of the one kept so
+    far while it runs. Where a snapshot lies there already, fitting goes on from it; the caller sees
+    to it that model, recipe, data and seed are the same, and discards it in the end.
+
+    Args:
+        model: from :func:`cxr_edge_train.architectures.build`.
+        recipe: hyper-parameters.
+        train: pixels ``[N, H, W, 1] uint8`` and labels ``[N]`` of 0 and 1.
+        validation: the same for the validation split; never augmented.
+        seed: of shuffling and augmentation.
+        output: the run's folder.
+        drawing: how often each training image comes in an epoch, see
+            :class:`cxr_edge_train.fitting.batches.TrainingBatches`.
+        answers: what to fit to in the place of the labels, see there too.
+        callbacks: more Keras callbacks, such as a progress bar.
+
+    Returns:
+        The model of the epoch that the recipe keeps, with its optimizer state, computing in
+        float32.
+
+    Raises:
+        RunError: the loss was no longer a number; the best model until then stays in ``output``.
+            Or what an earlier process left there is damaged.
+        InvalidRequest: the recipe's ``fine_tune_from`` names no layer, or several devices cannot
+            share a batch evenly.
+        OSError: the disk is full; the snapshot before stays.
+    """
+    check_batch(min(recipe.fit.batch_size, len(train[1])))
+    tidy(output)
+    try:
+        task = _Fit(model, recipe, train, validation, seed, output, drawing, answers, callbacks)
+        if recipe.fit.head_epochs:
+            task.head()
+        task.fine_tune()
+    except OSError:
+        tidy(output)
+        raise
+    best = read_progress(output).best_file(output)
+    if best is None:
+        raise RunError(f"{output}: the validation loss was never a number; {_ADVICE}")
+    chosen = load_keras(best, compiled=True, advice=f"remove {output} and train again")
+    if isinstance(chosen.optimizer, keras.optimizers.LossScaleOptimizer):
+        compute_in_float32(chosen)
+        compile_model(chosen, chosen.optimizer.inner_optimizer, recipe.fit)
+    return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """One fit: its two phases share all of this."""
+
+    model: keras.Model
+    recipe: Recipe
+    train: Images
+    validation: Images
+    seed: int
+    output: Path
+    drawing: NDArray[np.float64] | None
+    answers: Answers | None
+    callbacks: Sequence[keras.callbacks.Callback]
+
+    def head(self) -> None:
+        """Train what lies on the frozen backbone."""
+        settings = self.recipe.fit
+        freeze(self.model, before=None)
+        compile_model(self.model, keras.optimizers.Adam(settings.head_learning_rate), settings)
+        self._run([Snapshot(self.output, first_epoch=0)], last_epoch=settings.head_epochs)
+
+    def fine_tune(self) -> None:
+        """Train the network from the chosen block on, keeping the epoch that the recipe says."""
+        settings = self.recipe.fit
+        freeze(self.model, before=settings.fine_tune_from)
+        steps = max(1, len(self.train[1]) // settings.batch_size)
+        optimizer = fine_tuning_optimizer(settings, steps_per_epoch=steps)
+        compile_model(self.model, optimizer, settings)
+        last = settings.keep == "last"
+        checkpoint = keras.callbacks.ModelCheckpoint(
+            _literal(self.output) / BEST,
+            # Where the last epoch is kept, each one is better than all before.
+            monitor=EPOCHS_LEFT if last else "val_loss",
+            mode="min",
+            save_best_only=True,
+            # Infinity at first: without it the first epoch is best even when its loss is NaN.
+            initial_value_threshold=read_progress(self.output).best,
+        )
+        stopping = (
+            None
+            if last
+            else keras.callbacks.EarlyStopping(monitor="val_loss", patience=settings.patience)
+        )
+        averaging = (
+            keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if settings.weight_average else None
+        )
+        snapshot = Snapshot(
+            self.output,
+            first_epoch=settings.head_epochs,
+            checkpoint=checkpoint,
+            stopping=stopping,
+            averaging=averaging,
+        )
+        # The average must be in its place when the checkpoint is written.
+        countdown = EpochsLeft() if last else None
+        order = [averaging, countdown, checkpoint, stopping, snapshot]
+        self._run(
+            [callback for callback in order if callback is not None],
+            last_epoch=settings.head_epochs + settings.epochs,
+        )
+
+    def _run(self, callbacks: Sequence[keras.callbacks.Callback], *, last_epoch: int) -> None:
+        """Run those epochs of a phase that are still to be done."""
+        progress = read_progress(self.output)
+        if progress.stopped or progress.epochs >= last_epoch:
+            return
+        batches = TrainingBatches(
+            *self.train,
+            self.recipe.augmentation,
+            batch_size=self.recipe.fit.batch_size,
+            seed=self.seed,
+            drawing=self.drawing,
+            answers=self.answers,
+        )
+        logger = keras.callbacks.CSVLogger(self.output / HISTORY, append=True)
+        try:
+            history = self.model.fit(
+                batches,
+                validation_data=ValidationBatches(*self.validation, batch_size=PREDICT_BATCH),
+                initial_epoch=progress.epochs,
+                epochs=last_epoch,
+                # The batches shuffle by themselves; Keras would draw from a state that no restart
+                # has.
+                shuffle=False,
+                callbacks=[
+                    keras.callbacks.LambdaCallback(
+                        on_epoch_begin=lambda epoch, logs: batches.begin_epoch(epoch)
+                    ),
+                    Seconds(),
+                    logger,
+                    keras.callbacks.TerminateOnNaN(),
+                    *self.callbacks,
+                    *callbacks,
+                ],
+                verbose=0,
+            ).history
+        finally:
+            if logger.csv_file is not None:  # Keras closes it only when all goes well
+                logger.csv_file.close()
+        if not math.isfinite(history["loss"][-1]):
+            epoch = progress.epochs + len(history["loss"])
+            best = read_progress(self.output).best_file(self.output)
+            kept = f". The best model until then is {best}" if best else ""
+            raise RunError(
+                f"{self.output}: the loss was no longer a number in epoch {epoch}; {_ADVICE}{kept}"
+            )
+
+
+def _literal(folder: Path) -> Path:
+    """A folder whose name survives the formatting that ModelCheckpoint puts its path through."""
+    return Path(str(folder).replace("{", "{{").replace("}", "}}"))

@@ -1,0 +1,199 @@
+"""Where an unfinished fit stands, written after every epoch, so that a killed one goes on.
+
+Keras' own callbacks cannot do this: after a restart ``ModelCheckpoint`` has forgotten the best
+value and overwrites the best model, and ``EarlyStopping`` starts to count anew. Here one file,
+written atomically, holds all that the next epoch depends on. The best model lies beside it under
+its epoch's number; a file that the snapshot does not know of is from an epoch that will be done
+again.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from cxr_edge_runtime.errors import RunError
+from cxr_edge_runtime.files import remove_temporaries, replacing
+from cxr_edge_train.keras_models import DAMAGED
+from cxr_edge_train.runs import HISTORY
+
+SNAPSHOT = "snapshot.npz"
+# As ModelCheckpoint fills it in, the first epoch being 1.
+BEST = "best-{epoch:04d}.keras"
+_BEST_FILES = "best-[0-9][0-9][0-9][0-9].keras"
+
+
+@dataclass(frozen=True, slots=True)
+class FitProgress:
+    """How far a fit has come.
+
+    Attributes:
+        epochs: finished, over both phases.
+        stopped: early stopping has ended it.
+        best: lowest value so far of what fine-tuning keeps an epoch by, the validation loss or the
+            epochs still to come.
+        best_epoch: the epoch that had it, counted from 1; 0 before any.
+        wait: epochs since then, as early stopping counts them.
+    """
+
+    epochs: int = 0
+    stopped: bool = False
+    best: float = math.inf
+    best_epoch: int = 0
+    wait: int = 0
+
+    def best_file(self, folder: Path) -> Path | None:
+        """The best model so far, None before any."""
+        return folder / BEST.format(epoch=self.best_epoch) if self.best_epoch else None
+
+
+def has_snapshot(folder: Path) -> bool:
+    """Whether an epoch was finished in a folder."""
+    return (folder / SNAPSHOT).exists()
+
+
+def read_progress(folder: Path) -> FitProgress:
+    """How far the fit in a folder has come; the beginning where there is none.
+
+    Raises:
+        RunError: the snapshot is damaged.
+    """
+    if not has_snapshot(folder):
+        return FitProgress()
+    with _arrays(folder) as arrays:
+        return FitProgress(**json.loads(str(arrays["progress"])))
+
+
+def tidy(folder: Path) -> None:
+    """Remove what epochs left that the snapshot knows nothing of: they will be done again.
+
+    Raises:
+        RunError: the snapshot or the history is damaged.
+    """
+    progress = read_progress(folder)
+    remove_temporaries(folder)
+    _keep_best(folder, progress.best_file(folder))
+    history = folder / HISTORY
+    if history.exists():
+        lines = history.read_bytes().splitlines(keepends=True)
+        if progress.epochs and not (
+            len(lines) > progress.epochs and lines[0].startswith(b"epoch,")
+        ):
+            raise RunError(f"{history}: damaged; remove {folder} and train again")
+        # The first line names the columns. Shortening a file works on a full disk, too.
+        os.truncate(history, sum(map(len, lines[: progress.epochs + 1])) if progress.epochs else 0)
+
+
+def discard(folder: Path) -> None:
+    """Remove the snapshot and the best model of a fit that is finished."""
+    (folder / SNAPSHOT).unlink(missing_ok=True)
+    _keep_best(folder, None)
+
+
+def _keep_best(folder: Path, best: Path | None) -> None:
+    for file in folder.glob(_BEST_FILES):
+        if file != best:
+            file.unlink()
+
+
+class Snapshot(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not typed
+    """Goes on from a snapshot when training begins, and writes one after each epoch.
+
+    It must be the last callback: what it writes is the state after all others have run.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        first_epoch: int,
+        checkpoint: keras.callbacks.ModelCheckpoint | None = None,
+        stopping: keras.callbacks.EarlyStopping | None = None,
+        averaging: keras.callbacks.SwapEMAWeights | None = None,
+    ) -> None:
+        """Take the phase's first epoch and those callbacks whose state belongs to the fit.
+
+        Args:
+            folder: of the run.
+            first_epoch: of this phase; a snapshot from before has another optimizer.
+            checkpoint: keeps the best model.
+            stopping: counts the epochs without a better one.
+            averaging: swaps weights with their average between epochs.
+        """
+        super().__init__()
+        self._folder = folder
+        self._first_epoch = first_epoch
+        self._checkpoint = checkpoint
+        self._stopping = stopping
+        self._averaging = averaging
+        self._progress = read_progress(folder)
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Put everything back as it was after the last finished epoch."""
+        if self._progress.epochs <= self._first_epoch:
+            if self._progress.epochs:  # the phase before this one has just ended, or had
+                _assign(self._folder, model=self.model.variables)
+            return
+        if self._averaging is not None:
+            # The snapshot was taken while the average was in the model's place.
+            self._averaging.on_epoch_end(-1)
+        _assign(self._folder, model=self.model.variables, optimizer=self.model.optimizer.variables)
+        if self._stopping is not None:
+            self._stopping.wait = self._progress.wait
+            self._stopping.best = self._progress.best
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Write the snapshot, then drop the best model that it has replaced."""
+        if not math.isfinite((logs or {})["loss"]):
+            return  # nothing to go on from; the one before stays
+        progress = replace(self._progress, epochs=epoch + 1, stopped=self.model.stop_training)
+        if self._checkpoint is not None and self._checkpoint.best < progress.best:
+            progress = replace(progress, best=float(self._checkpoint.best), best_epoch=epoch + 1)
+        if self._stopping is not None:
+            progress = replace(progress, wait=self._stopping.wait)
+        _write(
+            self._folder,
+            progress,
+            model=self.model.variables,
+            optimizer=self.model.optimizer.variables,
+        )
+        self._progress = progress
+        _keep_best(self._folder, progress.best_file(self._folder))
+
+
+def _write(folder: Path, progress: FitProgress, **variables: Any) -> None:
+    arrays: dict[str, Any] = {
+        f"{group}-{index}": np.asarray(keras.ops.convert_to_numpy(variable))
+        for group, members in variables.items()
+        for index, variable in enumerate(members)
+    }
+    with replacing(folder / SNAPSHOT) as temporary:
+        np.savez(temporary, progress=json.dumps(asdict(progress)), **arrays)
+
+
+def _assign(folder: Path, **variables: Any) -> None:
+    with _arrays(folder) as arrays:
+        for group, members in variables.items():
+            if f"{group}-{len(members)}" in arrays:
+                raise ValueError(f"it has more than {len(members)} variables of the {group}")
+            for index, variable in enumerate(members):
+                variable.assign(arrays[f"{group}-{index}"])
+
+
+@contextmanager
+def _arrays(folder: Path) -> Iterator[Any]:
+    """The snapshot's arrays; what goes wrong while they are read means that it is damaged."""
+    file = folder / SNAPSHOT
+    try:
+        # NumPy itself would leave a damaged file open.
+        with file.open("rb") as stream, np.load(stream) as arrays:
+            yield arrays
+    except DAMAGED as error:
+        raise RunError(f"{file}: damaged ({error}); remove {folder} and train again") from error

@@ -1,0 +1,101 @@
+"""Runs on the way: which folder belongs to which settings, and to one process at a time."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from cxr_edge_runtime.errors import InvalidRequest, RunError
+from cxr_edge_runtime.files import remove_temporaries, write_text
+from cxr_edge_train.fitting.distillation import is_begun
+from cxr_edge_train.fitting.fingerprint import FitSettings
+from cxr_edge_train.runs import RUN
+
+SETTINGS = "unfinished.json"
+_LOCK = ".lock"
+
+
+@contextmanager
+def claimed(folder: Path, settings: FitSettings) -> Iterator[bool]:
+    """Own a run's folder while fitting; when the block ends well the claim is removed.
+
+    Yields:
+        Whether an earlier process finished this very run and was killed before it tidied up.
+
+    Raises:
+        InvalidRequest: the folder holds a finished run, an unfinished one of other settings or
+            files that are no run's, or another process trains there.
+        RunError: what an earlier process left is damaged.
+    """
+    _refuse_finished(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InvalidRequest(
+            f"{folder}: is a file or lies below one; choose another --output"
+        ) from None
+    others = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+    if others and SETTINGS not in others:
+        raise InvalidRequest(
+            f"{folder}: holds files that are no training run, for example {min(others)}; choose "
+            "another --output"
+        )
+    lock = FileLock(folder / _LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InvalidRequest(f"{folder}: another process is training into this folder") from None
+    try:
+        _refuse_finished(folder)  # by a process that had the lock until now
+        left = _left_settings(folder)
+        remove_temporaries(folder)
+        # Before its first epoch has ended a run has nothing to lose.
+        if left is None or not (is_begun(folder) or (folder / RUN).exists()):
+            write_text(folder / SETTINGS, json.dumps(asdict(settings), indent=2) + "\n")
+        elif left != settings:
+            one, other = asdict(left), asdict(settings)
+            changed = [name for name in one if one[name] != other[name]]
+            raise InvalidRequest(
+                f"{folder}: holds an unfinished run with another {', '.join(changed)}; "
+                "choose another --output, or remove the folder"
+            )
+        yield (folder / RUN).exists()
+        (folder / SETTINGS).unlink()
+        (folder / _LOCK).unlink(missing_ok=True)
+    finally:
+        lock.release()
+
+
+def folder_for(cache_dir: Path, settings: FitSettings) -> Path:
+    """Where a run without ``--output`` goes, under ``cache_dir/runs``; nothing is made.
+
+    Returns:
+        The folder of an unfinished run of the same settings, else the first free
+        ``ARCHITECTURE-NNN``.
+    """
+    for number in itertools.count(1):
+        folder = cache_dir / "runs" / f"{settings.architecture}-{number:03}"
+        if not folder.exists():
+            return folder
+        if _left_settings(folder) == settings:
+            return folder
+    raise AssertionError  # the numbers do not end
+
+
+def _refuse_finished(folder: Path) -> None:
+    if (folder / RUN).exists() and not (folder / SETTINGS).exists():
+        raise InvalidRequest(f"{folder}: holds a finished run already; choose another --output")
+
+
+def _left_settings(folder: Path) -> FitSettings | None:
+    file = folder / SETTINGS
+    try:
+        return FitSettings(**json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(f"{file}: damaged ({error}); remove {folder} and train again") from error

@@ -1,0 +1,50 @@
+"""Loading ``.keras`` files, which may be damaged, and predicting with them in batches."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr_edge_runtime.errors import RunError
+
+PREDICT_BATCH = 64
+# What Keras and NumPy raise for a cut or changed archive, by where the damage is.
+DAMAGED = (ValueError, OSError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+def load_keras(file: Path, *, compiled: bool, advice: str) -> keras.Model:
+    """Load a model.
+
+    Args:
+        file: the ``.keras`` file.
+        compiled: with its optimizer and loss.
+        advice: what the user can do when it is damaged, for the message.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    try:
+        return keras.models.load_model(file, compile=compiled)
+    except DAMAGED as error:
+        raise RunError(f"{file}: cannot be loaded ({error}); {advice}") from error
+
+
+def predict_logits(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Logits ``[N] float32`` of ``pixels [N, H, W, 1] uint8``, in batches."""
+    return predict_output(model, pixels, "logit")[:, 0]
+
+
+def predict_output(model: keras.Model, pixels: NDArray[np.uint8], name: str) -> NDArray[np.float32]:
+    """One output ``[N, C] float32`` of a model for ``pixels [N, H, W, 1] uint8``, in batches."""
+    values = [
+        np.asarray(
+            model.predict_on_batch(
+                {"image": pixels[start : start + PREDICT_BATCH].astype(np.float32)}
+            )[name]
+        )
+        for start in range(0, len(pixels), PREDICT_BATCH)
+    ]
+    return np.concatenate(values).astype(np.float32)
