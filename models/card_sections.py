@@ -8,7 +8,7 @@ kermany.md.
 from pathlib import Path
 
 from card_evaluation import PICTURES, Figures, evaluation_text
-from cxr_edge_convert.card import EVALUATION, EXAMINATION, IMPACT, TRAINING
+from cxr_edge_convert.bundling.model_card import EVALUATION, EXAMINATION, IMPACT, TRAINING
 from cxr_edge_train.reporting.markdown import markdown_table
 from cxr_edge_train.reporting.page import Table
 
@@ -29,7 +29,7 @@ _HARDLY = 0.15
 
 
 def shipped_sections(name: str, figures: Figures) -> dict[str, str]:
-    """Markdown by heading of :data:`cxr_edge_convert.card.HEADINGS`.
+    """Markdown by heading of :data:`cxr_edge_convert.bundling.model_card.HEADINGS`.
 
     Args:
         name: of the bundle.

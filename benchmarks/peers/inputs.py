@@ -14,8 +14,8 @@ import pandas as pd
 
 import cxr_edge_models
 from benchmarks.peers import interface
-from cxr_edge_convert.calibration import draw_calibration_images
 from cxr_edge_convert.limits import CALIBRATION_IMAGES
+from cxr_edge_convert.quantization.calibration_images import draw_calibration_images
 from cxr_edge_train.runs import read_dataset, read_run
 
 VALIDATION, VALIDATION_TABLE = "validation.txt", "validation.csv"

@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_convert.accuracy_control import Controlled, control_accuracy
-from cxr_edge_convert.calibration_draws import Draw, calibration_draws
-from cxr_edge_convert.equipping import Equipment, Equipper
+from cxr_edge_convert.artifacts.artifacts import Equipment, Equipper
 from cxr_edge_convert.formats import float32_model, smaller_model
+from cxr_edge_convert.formats.graph import Ranges
 from cxr_edge_convert.limits import MAX_GRAPH_DIFFERENCE
-from cxr_edge_convert.quantizing import COMPARED, Quantizer
-from cxr_edge_convert.ranges import Ranges
+from cxr_edge_convert.quantization.accuracy_control import Controlled, control_accuracy
+from cxr_edge_convert.quantization.calibration_images import CalibrationSet, calibration_sets
+from cxr_edge_convert.quantization.quantizer import COMPARED, Quantizer
+from cxr_edge_convert.quantization.stability import Stability, stability
+from cxr_edge_convert.quantization.tensor_errors import TensorError
 from cxr_edge_convert.refitting import Refit, refit, refit_failures
 from cxr_edge_convert.settings import Settings
 from cxr_edge_convert.sources import Source
-from cxr_edge_convert.stability import Stability, stability
-from cxr_edge_convert.tensor_errors import TensorError
 from cxr_edge_convert.variants import FLOAT32, INT8, Scheme
 from cxr_edge_convert.verification import Verification, engine_outputs, verify
 from cxr_edge_runtime.bundle.manifest import Calibration, InputEntry
@@ -83,7 +83,7 @@ def make_variants(source: Source, settings: Settings, *, watch: Watch = unwatche
     """
     quantized = any(scheme.quantization == INT8 for scheme in settings.schemes)
     draws = (
-        calibration_draws(
+        calibration_sets(
             source,
             settings.calibration_dir,
             count=settings.calibration_images,
@@ -119,7 +119,7 @@ class _Work:
     source: Source
     settings: Settings
     float32: bytes
-    draws: list[Draw]
+    draws: list[CalibrationSet]
     watch: Watch
     accuracy_control: bool
 
@@ -170,7 +170,7 @@ class _Work:
         origin = "training images" if folder is None else "images of a folder"
         return f"{ranges} over all {origin}, biases corrected over {min(images, COMPARED)} of them"
 
-    def _calibrated(self, quantizer: Quantizer, draw: Draw) -> tuple[Ranges, bytes]:
+    def _calibrated(self, quantizer: Quantizer, draw: CalibrationSet) -> tuple[Ranges, bytes]:
         ranges = quantizer.ranges(draw.pixels, self._method)
         return ranges, quantizer.model(ranges, draw.pixels)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxr_edge_convert.foreign import contract_model
+from cxr_edge_convert.external_model import contract_model
 from cxr_edge_convert.verification import Reference
 from cxr_edge_runtime.bundle.manifest import OUTPUTS, Training
 from cxr_edge_runtime.errors import DatasetError, RunError
@@ -174,8 +174,8 @@ def foreign_source(
     """Somebody else's Keras model; temperature and threshold are chosen here, on validation.
 
     Args:
-        file: the model; see :func:`cxr_edge_convert.foreign.contract_model`, also for labels and
-            scaling.
+        file: the model; see :func:`cxr_edge_convert.external_model.contract_model`, also for labels
+            and scaling.
         metadata: ``clean_metadata.csv``.
         splits: ``splits.csv``; test rows are dropped at once.
         labels: in the order of the model's outputs.

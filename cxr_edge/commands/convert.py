@@ -160,10 +160,10 @@ def convert(
 
     load_quietly("tensorflow")  # its converter alone writes TFLite
     from cxr_edge.conversion_results import print_variants, require_limits
+    from cxr_edge_convert.bundling.output_folder import check_output, write_all
     from cxr_edge_convert.conversion import make_variants
     from cxr_edge_convert.settings import Settings
     from cxr_edge_convert.sources import foreign_source, run_source
-    from cxr_edge_convert.writing import check_output, write_all
     from cxr_edge_runtime.bundle.manifest import NOTICE
     from cxr_edge_train.defaults import default_cache_dir
     from cxr_edge_train.recipe import read_recipe

@@ -6,8 +6,8 @@ import pytest
 from cxr_edge.conversion_results import print_variants, require_limits
 from cxr_edge_convert.conversion import Variant
 from cxr_edge_convert.limits import Limits
+from cxr_edge_convert.quantization.stability import Stability
 from cxr_edge_convert.report.content import variant_folder
-from cxr_edge_convert.stability import Stability
 from cxr_edge_convert.variants import Scheme
 from cxr_edge_convert.verification import verify
 from cxr_edge_runtime.errors import LimitMissed

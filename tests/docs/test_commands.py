@@ -25,7 +25,7 @@ import dicom_files
 from cxr_edge.bundles import load_bundle
 from cxr_edge.cli import main
 from cxr_edge.prediction_log import LoggedFilm, PredictionLog
-from cxr_edge_convert import writing
+from cxr_edge_convert.bundling import output_folder as writing
 from cxr_edge_runtime.bundle.reference import VerifiedAnswers
 from cxr_edge_runtime.device import throughput as benchmarking
 from cxr_edge_runtime.device.inference_timing import Timing

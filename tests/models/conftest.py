@@ -45,8 +45,8 @@ DIGESTS = {"test": "7e57", "external_adult": "ad017"}
 
 @pytest.fixture(scope="session")
 def bundle(tiny_source: Any, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    from cxr_edge_convert.bundling.packaging import package
     from cxr_edge_convert.conversion import make_variants
-    from cxr_edge_convert.packaging import package
     from cxr_edge_convert.settings import Settings
     from cxr_edge_convert.variants import wanted_schemes
 

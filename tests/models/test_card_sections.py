@@ -3,7 +3,7 @@ from pathlib import Path
 from card_evaluation import evaluation_text
 from card_figures import gathered
 from card_sections import shipped_sections
-from cxr_edge_convert.card import EVALUATION, EXAMINATION, IMPACT, TRAINING
+from cxr_edge_convert.bundling.model_card import EVALUATION, EXAMINATION, IMPACT, TRAINING
 from cxr_edge_runtime.bundle import Bundle
 
 

@@ -6,7 +6,7 @@ import pytest
 
 import publish
 from card_figures import gathered
-from cxr_edge_convert.card import HEADINGS
+from cxr_edge_convert.bundling.model_card import HEADINGS
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.runs import read_run

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import cxr_edge_models
-from cxr_edge_convert.card import model_card
+from cxr_edge_convert.bundling.model_card import model_card
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_train.recipe import parse_recipe, read_recipe, recipe_as_toml

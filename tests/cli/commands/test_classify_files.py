@@ -21,11 +21,11 @@ NOTICE = "Research use only. Not a medical device."
 @pytest.fixture(scope="module")
 def tiny_onnx(tmp_path_factory: pytest.TempPathFactory, tiny_source: Any) -> Path:
     """A bundle with an INT8 ONNX model."""
+    from cxr_edge_convert.bundling.output_folder import write_all
     from cxr_edge_convert.conversion import make_variants
     from cxr_edge_convert.limits import Limits
     from cxr_edge_convert.settings import Settings
     from cxr_edge_convert.variants import wanted_schemes
-    from cxr_edge_convert.writing import write_all
 
     schemes = wanted_schemes(formats=["onnx"], quantizations=["int8"], target="x86")
     settings = Settings(tuple(schemes), Limits(1.0, 1.0, 1.0, 0.0))

@@ -1,14 +1,14 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cxr_edge_convert.accuracy_control import Controlled
 from cxr_edge_convert.conversion import Variant
 from cxr_edge_convert.limits import Limits
+from cxr_edge_convert.quantization.accuracy_control import Controlled
+from cxr_edge_convert.quantization.stability import Stability
 from cxr_edge_convert.report.content import report_content
 from cxr_edge_convert.report.sections import report_sections
 from cxr_edge_convert.settings import Settings
 from cxr_edge_convert.sources import Source
-from cxr_edge_convert.stability import Stability
 from cxr_edge_convert.variants import Scheme
 from cxr_edge_convert.verification import verify
 from cxr_edge_runtime.bundle.manifest import Calibration

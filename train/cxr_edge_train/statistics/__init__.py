@@ -1,1 +1,1 @@
-"""Intervals, ranks, paired tests and calibration of probabilities; they know no file and no model."""
+"""Intervals, ranks, paired tests and calibration; they know no file and no model."""

@@ -7,10 +7,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from cxr_edge_convert.graphs import scaling_tensors
-from cxr_edge_convert.ranges import activation_ranges
-from cxr_edge_convert.tflite import to_float32, to_int8
-from cxr_edge_convert.tflite_graph import TfliteProbe
+from cxr_edge_convert.formats.graph import scaling_tensors
+from cxr_edge_convert.formats.tflite import to_float32, to_int8
+from cxr_edge_convert.formats.tflite_graph import TfliteProbe
+from cxr_edge_convert.quantization.ranges import activation_ranges
 from cxr_edge_runtime.bundle import describe_files, write_bundle
 from cxr_edge_runtime.bundle.manifest import (
     NOTICE,

@@ -1,0 +1,1 @@
+"""What a bundle carries beside its model: the gate, the self-test, the reference."""

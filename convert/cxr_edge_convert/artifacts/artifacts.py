@@ -1,0 +1,171 @@
+"""What a bundle carries beside its model.
+
+The input gate, the inputs that test a device, and what answers looked like on validation.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr_edge_convert.artifacts.gate_fitting import (
+    FILMS,
+    GateFigures,
+    augmented_films,
+    film_gate,
+    verdicts,
+    with_limits,
+)
+from cxr_edge_convert.artifacts.golden_inputs import golden_inputs, label_means
+from cxr_edge_convert.artifacts.out_of_distribution import NonFilms, read_non_films
+from cxr_edge_convert.sources import Source
+from cxr_edge_runtime.bundle.manifest import GATE_FILE, REFERENCE_FILE, SELFTEST_FILE
+from cxr_edge_runtime.bundle.reference import AnswerDistribution, VerifiedAnswers
+from cxr_edge_runtime.device.selftest import GoldenInputs
+from cxr_edge_runtime.engines import Engine
+from cxr_edge_runtime.gate import REJECTED, Gate
+from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.dataset.sampling import spread_over_patients
+from cxr_edge_train.statistics.temperature import probabilities
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What a variant's bundle gets.
+
+    Attributes:
+        golden: what a device is tested with.
+        reference: what a log of answers is compared with.
+        gate: the input gate, None where the model gives no embedding.
+        figures: what the gate does.
+    """
+
+    golden: GoldenInputs
+    reference: VerifiedAnswers
+    gate: Gate | None = None
+    figures: GateFigures | None = None
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Their bytes by name."""
+        files = {
+            SELFTEST_FILE: self.golden.to_bytes(),
+            REFERENCE_FILE: self.reference.to_bytes(),
+        }
+        return files | ({GATE_FILE: self.gate.to_bytes()} if self.gate else {})
+
+    def gate_as_dict(self) -> dict[str, Any] | None:
+        """The gate and its figures as they stand in ``report.json``, None without a gate."""
+        if self.gate is None or self.figures is None:
+            return None
+        return {**asdict(self.gate.limits), **self.figures.as_dict()}
+
+
+@dataclass(frozen=True, slots=True)
+class Equipper:
+    """What the equipment of all variants of a source is made from.
+
+    Attributes:
+        source: the float model.
+        means: of the labels' training films.
+        gate: knows where films lie; None where the model gives no embedding.
+        augmented: other training films than those the gate learned from, made to look different;
+            they set its limit.
+        non_films: things that are none, where the user has some.
+    """
+
+    source: Source
+    means: NDArray[np.float64]
+    gate: Gate | None
+    augmented: NDArray[np.uint8]
+    non_films: NonFilms | None
+
+    @classmethod
+    def of(cls, source: Source, *, not_films: Path | None, seed: int) -> "Equipper | None":
+        """Read and learn what all variants share; None without training films of both labels.
+
+        Args:
+            source: the float model.
+            not_films: folder with things that are no chest X-ray.
+            seed: of the draw of training films and of their augmentation.
+
+        Raises:
+            InvalidRequest: ``not_films`` holds too little.
+            DatasetError: a training image changed since it was cleaned.
+        """
+        spec = source.images.preprocess
+        non_films = read_non_films(not_films, spec) if not_films else None
+        if len(set(source.train["label"])) < 2:
+            return None  # somebody else's model, measured on films of which none is for training
+        drawn = spread_over_patients(source.train, seed=seed).head(2 * FILMS)
+        films = source.images.pixels(drawn.reset_index(drop=True))
+        # In turn, so that both halves have films of all patients there are enough films of.
+        learned, others = films[::2], films[1::2]
+        return cls(
+            source,
+            label_means(films, list(drawn["label"])),
+            film_gate(source.model, learned, augmented_films(learned, seed=seed))
+            if "embedding" in source.outputs
+            else None,
+            augmented_films(others, seed=seed + 1),
+            non_films,
+        )
+
+    def equip(
+        self,
+        engine: Engine,
+        logits: NDArray[np.float64],
+        embeddings: NDArray[np.float32] | None,
+        *,
+        temperature: float,
+        threshold: float,
+    ) -> Equipment:
+        """Equip one variant.
+
+        Args:
+            engine: the variant.
+            logits: ``[N]`` it gives for validation.
+            embeddings: ``[N, C]`` it gives for validation, where it gives any.
+            temperature: of its bundle.
+            threshold: of its bundle.
+
+        Raises:
+            EngineError: the engine failed.
+        """
+        golden = golden_inputs(engine, self.means, temperature=temperature, threshold=threshold)
+        answers = probabilities(logits, temperature)
+        if self.gate is None or embeddings is None:
+            nothing = np.zeros(len(answers), dtype=np.bool_)
+            return Equipment(golden, self._reference(answers, None, nothing))
+        films = self.source.validation_pixels
+        gate, figures = with_limits(
+            self.gate,
+            engine,
+            validation=(films, embeddings),
+            augmented=self.augmented,
+            non_films=self.non_films,
+        )
+        rejected = np.array(verdicts(gate, engine, films, embeddings)) == REJECTED
+        reference = self._reference(answers, gate.distance(embeddings), rejected)
+        return Equipment(golden, reference, gate, figures)
+
+    def _reference(
+        self,
+        answers: NDArray[np.float64],
+        distances: NDArray[np.float32] | None,
+        rejected: NDArray[np.bool_],
+    ) -> VerifiedAnswers:
+        positive = positives(self.source.validation.table) == 1
+        nothing = np.empty(0)
+        return VerifiedAnswers(
+            *(
+                AnswerDistribution.of(
+                    answers[of_label],
+                    nothing if distances is None else distances[of_label],
+                    rejected[of_label],
+                )
+                for of_label in (~positive, positive)
+            )
+        )

@@ -1,0 +1,170 @@
+"""What the input gate of a bundle knows: where films lie, and how far from them is too far.
+
+Where films lie is learned once, from the float model's embeddings of training films, as they are
+and made to look different, as films of another hospital might. The limits are set for each variant
+on its own embeddings from the engine that will run it, since INT8's lie a little elsewhere.
+``suspicious`` is the 99% quantile of validation films, ``rejected`` the 97% quantile of training
+films that were made to look different and that were not learned from. Things that are no films are
+not asked for either: which of them somebody has at hand says little of those that a device will
+meet, so they only measure the gate.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr_edge_convert.artifacts.out_of_distribution import NonFilms
+from cxr_edge_convert.verification import engine_outputs
+from cxr_edge_runtime.bundle.manifest import GateLimits
+from cxr_edge_runtime.engines import Engine
+from cxr_edge_runtime.gate import Gate, thumbnails, transformed
+from cxr_edge_train.augmentation import augment
+from cxr_edge_train.keras_models import predict_output
+from cxr_edge_train.recipe import Augmentation
+
+# Training films that teach where films lie.
+FILMS = 1000
+# Principal axes that are kept, so that gate.npz stays below 200 KB also for 1,920 channels.
+_AXES = 32
+_SUSPICIOUS = 0.99
+# Augmentation changes a film far more than another device does, so a few in a hundred may go.
+# Chosen once, knowing the 96 things of docs/results/input-gate.md: at 0.995 8 of them were only
+# suspicious.
+_REJECTED = 0.97
+# Of embeddings of length 1.
+_LEAST_VARIANCE = 1e-9
+_NO_LIMITS = GateLimits(float("inf"), float("inf"))
+
+
+@dataclass(frozen=True, slots=True)
+class GateFigures:
+    """How many images of each kind get which verdict.
+
+    Attributes:
+        validation: by verdict.
+        augmented: training films that were made to look different; they set the limit.
+        non_films: by category; empty if there are none.
+    """
+
+    validation: dict[str, int]
+    augmented: dict[str, int]
+    non_films: dict[str, dict[str, int]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it stands in ``report.json``."""
+        return asdict(self)
+
+
+def augmented_films(pixels: NDArray[np.uint8], *, seed: int) -> NDArray[np.uint8]:
+    """Films ``[N, H, W, 1] uint8`` made to look different, by the defaults of augmentation.
+
+    The model's own recipe is not asked: what a film may look like does not depend on it.
+    """
+    random = np.random.default_rng(seed)
+    changed = [augment(image[:, :, 0], Augmentation(), random) for image in pixels]
+    return np.stack(changed)[..., np.newaxis]
+
+
+def film_gate(model: keras.Model, films: NDArray[np.uint8], augmented: NDArray[np.uint8]) -> Gate:
+    """A gate that knows where films lie and has no limits yet.
+
+    Args:
+        model: keeps the model contract and has an ``embedding``.
+        films: ``[N, H, W, 1] uint8``, training films. The mean film is theirs alone.
+        augmented: ``[N, H, W, 1] uint8``, films from :func:`augmented_films`.
+    """
+    embeddings = transformed(
+        np.concatenate(
+            [predict_output(model, pixels, "embedding") for pixels in (films, augmented)]
+        )
+    )
+    mean = embeddings.mean(axis=0)
+    _, scales, axes = np.linalg.svd(embeddings - mean, full_matrices=False)
+    # Channels that never change have no variance; a device's rounding must not count as distance.
+    variances = np.maximum(scales**2 / (len(embeddings) - 1), _LEAST_VARIANCE)
+    kept = min(_AXES, len(variances) - 1)
+    small = thumbnails(films)
+    small /= np.maximum(np.linalg.norm(small, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    film = small.mean(axis=0)
+    gate = Gate(
+        mean=mean,
+        axes=axes[:kept],
+        variances=variances[:kept],
+        residual=max(float(variances[kept:].sum() / (embeddings.shape[1] - kept)), _LEAST_VARIANCE),
+        film=film / np.linalg.norm(film),
+        limits=_NO_LIMITS,
+    )
+    # As the device will read it, rounded.
+    return Gate.from_bytes(gate.to_bytes(), _NO_LIMITS)
+
+
+def with_limits(
+    gate: Gate,
+    engine: Engine,
+    *,
+    validation: tuple[NDArray[np.uint8], NDArray[np.float32]],
+    augmented: NDArray[np.uint8],
+    non_films: NonFilms | None,
+) -> tuple[Gate, GateFigures]:
+    """Set a variant's limits, and count what they do.
+
+    Args:
+        gate: from :func:`film_gate`.
+        engine: the variant.
+        validation: films ``[N, H, W, 1] uint8`` and the variant's embeddings ``[N, C]`` of them.
+        augmented: :func:`augmented_films` of films that were not learned from.
+        non_films: from :func:`cxr_edge_convert.artifacts.out_of_distribution.read_non_films`.
+    """
+    changed = (augmented, engine_outputs(engine, augmented)["embedding"])
+    suspicious = float(np.quantile(gate.distance(validation[1]), _SUSPICIOUS)) or 1.0
+    rejected = float(np.quantile(gate.distance(changed[1]), _REJECTED))
+    gate = replace(gate, limits=GateLimits(suspicious, max(suspicious, rejected)))
+    return gate, GateFigures(
+        validation=_counts(verdicts(gate, engine, *validation)),
+        augmented=_counts(verdicts(gate, engine, *changed)),
+        non_films=_by_category(gate, engine, non_films) if non_films else {},
+    )
+
+
+def verdicts(
+    gate: Gate,
+    engine: Engine,
+    inputs: NDArray[np.uint8],
+    embeddings: NDArray[np.float32],
+    objections: Sequence[tuple[str, ...]] | None = None,
+) -> list[str]:
+    """What a gate says of images.
+
+    Args:
+        gate: with its limits.
+        engine: whose embeddings it judges.
+        inputs: ``[N, H, W, 1] uint8``.
+        embeddings: ``[N, C]`` of them.
+        objections: what the files show against each; nothing without it.
+    """
+
+    def embed(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return engine.run(image)["embedding"]
+
+    return [
+        gate.judge(words, image[np.newaxis], embedding[np.newaxis], embed).verdict
+        for image, embedding, words in zip(inputs, embeddings, objections or [()] * len(inputs))
+    ]
+
+
+def _by_category(gate: Gate, engine: Engine, things: NonFilms) -> dict[str, dict[str, int]]:
+    embeddings = engine_outputs(engine, things.inputs)["embedding"]
+    found = verdicts(gate, engine, things.inputs, embeddings, things.objections)
+    return {
+        category: _counts([v for v, c in zip(found, things.categories) if c == category])
+        for category in sorted(set(things.categories))
+    }
+
+
+def _counts(found: Sequence[str]) -> dict[str, int]:
+    return dict(sorted(Counter(found).items()))

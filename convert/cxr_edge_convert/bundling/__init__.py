@@ -1,0 +1,1 @@
+"""Writing bundles and the folder of a conversion."""

@@ -1,0 +1,176 @@
+"""Keras to TFLite: float32 through TensorFlow's converter, the rest through ai-edge-quantizer.
+
+The one module that knows either of them.
+"""
+
+import re
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.tools import flatbuffer_utils
+from ai_edge_quantizer import algorithm_manager, qtyping, quantizer, recipe, recipe_manager
+from numpy.typing import NDArray
+
+from cxr_edge_convert.formats.graph import Ranges, output_operators
+from cxr_edge_convert.formats.tflite_graph import BIAS_INPUT, TfliteProbe, kinds_by_code
+from cxr_edge_runtime.errors import ConversionError
+from cxr_edge_runtime.native_output import stderr_silenced
+
+_SIGNATURE = "serving_default"
+_EVERY = qtyping.TFLOperationName.ALL_SUPPORTED
+_LEFT_ALONE = algorithm_manager.AlgorithmName.NO_QUANTIZE
+
+
+def to_float32(model: keras.Model) -> bytes:
+    """Convert a model of the contract to TFLite, batch size 1, weights as they are.
+
+    Args:
+        model: input ``image``, outputs by name.
+
+    Returns:
+        The flatbuffer; its signature names input and outputs. The same model gives the same bytes.
+
+    Raises:
+        ConversionError: the model has an operation that TFLite cannot express.
+    """
+    shape = (1, *model.inputs[0].shape[1:])
+
+    def serve(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs: dict[str, tf.Tensor] = model({"image": image}, training=False)
+        return outputs
+
+    with tempfile.TemporaryDirectory() as folder, stderr_silenced():
+        # Of the ways to TFLite this one freezes Keras 3 variables and keeps the signature's names.
+        archive = keras.export.ExportArchive()
+        archive.track(model)
+        archive.add_endpoint(
+            _SIGNATURE,
+            serve,
+            input_signature=[tf.TensorSpec(shape, tf.float32, name="image")],
+        )
+        archive.write_out(folder, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
+        try:
+            return bytes(converter.convert())
+        except Exception as error:  # its error class is private
+            layers = {layer.name for layer in model._flatten_layers()}
+            raise ConversionError(_inexpressible(str(error), layers)) from error
+
+
+def to_float16(float32: bytes) -> bytes:
+    """Store weights in 16 bits; computing stays in float32."""
+    manager = recipe_manager.RecipeManager()
+    manager.add_weight_only_config(
+        ".*", _EVERY, num_bits=16, algorithm_key=algorithm_manager.AlgorithmName.FLOAT_CASTING
+    )
+    return _quantized(float32, manager.get_quantization_recipe())
+
+
+def to_dynamic(float32: bytes) -> bytes:
+    """Quantize weights per channel to INT8; activations are quantized anew for each image."""
+    return _quantized(float32, recipe.dynamic_wi8_afp32())
+
+
+def to_int8(float32: bytes, ranges: Ranges, *, in_float: Collection[str] = ()) -> bytes:
+    """Quantize weights per channel and activations per tensor to INT8; the head stays in float.
+
+    Args:
+        float32: from :func:`to_float32`.
+        ranges: of every activation tensor, by the names of
+            :class:`cxr_edge_convert.formats.tflite_graph.TfliteProbe`.
+        in_float: names of more operators that stay in float.
+
+    Returns:
+        The flatbuffer, input INT8 with scale 1 and zero point -128, outputs float32. The same
+        arguments give the same bytes.
+    """
+    probe = TfliteProbe(float32)
+    head = output_operators(probe.operators, probe.outputs)
+    limits = {
+        name: {"min": _scalar(low, probe.ranks[name]), "max": _scalar(high, probe.ranks[name])}
+        for name, (low, high) in ranges.items()
+    }
+    return _quantized(float32, recipe.static_wi8_ai8(), limits, [*sorted(head), *sorted(in_float)])
+
+
+def with_biases(float32: bytes, corrections: Mapping[str, NDArray[np.float32]]) -> bytes:
+    """The model with numbers taken from the biases of some operators, a number a channel."""
+    content = flatbuffer_utils.read_model_from_bytearray(bytearray(float32))
+    graph = content.subgraphs[0]
+    kinds = kinds_by_code(content)
+    readers = Counter(int(tensor) for operator in graph.operators for tensor in operator.inputs)
+    holders = Counter(tensor.buffer for tensor in graph.tensors)
+    for operator in graph.operators:
+        name = graph.tensors[operator.outputs[0]].name.decode()
+        if name not in corrections:
+            continue
+        place = BIAS_INPUT[kinds[operator.opcodeIndex]]
+        # An operator without a bias ends before it, or has -1 there.
+        bias = int(operator.inputs[place]) if place < len(operator.inputs) else -1
+        before = _constant(content, bias) if bias >= 0 else np.float32(0)
+        # The converter lets operators share equal constants; then this one gets its own.
+        if bias < 0 or readers[bias] > 1 or holders[graph.tensors[bias].buffer] > 1:
+            bias = _add_constant(content, f"{name}/corrected_bias")
+            operator.inputs = [*operator.inputs[:place], bias, *operator.inputs[place + 1 :]]
+        after = (before - corrections[name]).astype(np.float32)
+        graph.tensors[bias].shape = [len(after)]
+        buffer = content.buffers[graph.tensors[bias].buffer]
+        buffer.data = np.frombuffer(after.tobytes(), np.uint8)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(content))
+
+
+def _constant(content: Any, tensor: int) -> NDArray[np.float32]:
+    buffer = content.buffers[content.subgraphs[0].tensors[tensor].buffer]
+    return np.frombuffer(bytes(buffer.data), np.float32)
+
+
+def _add_constant(content: Any, name: str) -> int:
+    """Put an empty float tensor into the model; its place."""
+    content.buffers.append(flatbuffer_utils.schema_fb.BufferT())
+    tensor = flatbuffer_utils.schema_fb.TensorT()
+    tensor.name, tensor.buffer = name.encode(), len(content.buffers) - 1
+    tensor.type = flatbuffer_utils.schema_fb.TensorType.FLOAT32
+    content.subgraphs[0].tensors.append(tensor)
+    return len(content.subgraphs[0].tensors) - 1
+
+
+def _quantized(
+    float32: bytes,
+    how: qtyping.ModelQuantizationRecipe,
+    ranges: Any = None,
+    in_float: Collection[str] = (),
+) -> bytes:
+    engine = quantizer.Quantizer(float32)
+    engine.load_quantization_recipe(how)
+    for name in in_float:
+        # An operator is found by the names of its outputs, each followed by a semicolon.
+        engine.update_quantization_recipe(f"^{re.escape(name)};", _EVERY, algorithm_key=_LEFT_ALONE)
+    with stderr_silenced(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = engine.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
+    return bytes(result.quantized_model)
+
+
+def _scalar(value: float, rank: int) -> NDArray[np.float32]:
+    return np.full((1,) * rank, value, dtype=np.float32)
+
+
+def _inexpressible(message: str, layers: Collection[str]) -> str:
+    """What to tell the user of the converter's pages: operation and layer."""
+    found = re.search(r'fused\["(\w+):", "([^"]+)"', message)
+    if not found:
+        reason = " ".join(message.split())[:200]
+        return f"TFLite cannot express the model ({reason}); convert with --format onnx"
+    # Keras' path of the operation; it numbers the calls of a layer.
+    parts = [re.sub(r"_\d+$", "", part) for part in found[2].split("/")]
+    layer = next((part for part in reversed(parts) if part in layers), parts[0])
+    return (
+        f"TFLite cannot express {found[1]} in layer {layer!r}; replace it by layers that TFLite "
+        "has, or convert with --format onnx"
+    )

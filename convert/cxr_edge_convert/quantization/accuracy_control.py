@@ -1,0 +1,67 @@
+"""Which operators stay in float when INT8 falls short."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from cxr_edge_convert.quantization.tensor_errors import TensorError
+from cxr_edge_convert.verification import Verification
+from cxr_edge_train.progress import Progress, unseen
+
+
+class Verified(Protocol):
+    """A model that was compared with float."""
+
+    @property
+    def verification(self) -> Verification:
+        """What it loses."""
+        ...
+
+
+AnyVerified = TypeVar("AnyVerified", bound=Verified)
+
+
+@dataclass(frozen=True, slots=True)
+class Controlled:
+    """How an INT8 model with some blocks in float came about.
+
+    Attributes:
+        blocks: names of the operators kept in float, block by block, worst first.
+        steps: ``(blocks in float, recall drop, agreement)`` of each model that was tried.
+    """
+
+    blocks: list[tuple[str, ...]]
+    steps: list[tuple[int, float, float]]
+
+
+def control_accuracy(
+    blocks: Sequence[tuple[str, ...]],
+    errors: Sequence[TensorError],
+    make: Callable[[Collection[str]], AnyVerified],
+    progress: Progress = unseen,
+) -> tuple[AnyVerified, Controlled]:
+    """Keep one block more in float, the one that adds most error first, until the limits hold.
+
+    Args:
+        blocks: at least one; names of operators that are kept together; see
+            :func:`cxr_edge_convert.formats.graph.blocks`.
+        errors: of the INT8 model that fell short.
+        make: the INT8 model with these operators in float, verified.
+        progress: wraps the steps.
+
+    Returns:
+        The first model that holds, else the one with all blocks in float, not passed; and how it
+        came about.
+    """
+    added = {error.operator: error.added for error in errors}
+    ranked = sorted(blocks, key=lambda block: -sum(added.get(name, 0.0) for name in block))
+    steps: list[tuple[int, float, float]] = []
+    kept: list[str] = []
+    for count, block in enumerate(progress(ranked, len(ranked)), start=1):
+        kept += block
+        tried = make(kept)
+        verification = tried.verification
+        steps.append((count, verification.recall_drop, verification.agreement))
+        if verification.passed:
+            break
+    return tried, Controlled(ranked[:count], steps)

@@ -1,0 +1,195 @@
+"""Which images calibrate an INT8 model; none of them may verify it too."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from cxr_edge_convert.limits import MIN_CALIBRATION_IMAGES
+from cxr_edge_convert.sources import Source
+from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.images import SUFFIXES
+from cxr_edge_train.cleaning.near_duplicates import MIN_CORRELATION
+from cxr_edge_train.cleaning.reading import THUMBNAIL_SIDE, read_facts
+from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.sampling import spread_over_patients
+
+_FEW = f"calibration needs at least {MIN_CALIBRATION_IMAGES} images"
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationSet:
+    """Calibration images, in the order they are used.
+
+    Attributes:
+        digest: see :func:`calibration_digest`.
+        pixels: ``[N, H, W, 1] uint8``.
+    """
+
+    digest: str
+    pixels: NDArray[np.uint8]
+
+
+def calibration_sets(
+    source: Source, folder: Path | None, *, count: int, seed: int
+) -> list[CalibrationSet]:
+    """The calibration images and, where there are enough, as many others.
+
+    Args:
+        source: whose training images are drawn from, and whose validation images are kept out.
+        folder: with images to draw from in the place of the training images.
+        count: how many to draw.
+        seed: of the draw.
+
+    Raises:
+        InvalidRequest: too few images, or some that show validation images.
+        DatasetError: an image changed since it was cleaned.
+    """
+    candidates, images = source.train, source.images
+    if folder is not None:
+        candidates, images = images_of_folder(folder), replace(images, root=folder)
+        known = set(source.validation.table["md5"])
+        twice = candidates.loc[candidates["md5"].isin(known), "path"]
+        if len(twice):
+            raise _leaking(folder, twice)
+    tables = draw_calibration_images(candidates, count=count, seed=seed)
+    draws = [CalibrationSet(calibration_digest(table), images.pixels(table)) for table in tables]
+    if folder is not None:
+        for table, draw in zip(tables, draws):
+            copies = copies_of(draw.pixels, source.validation_pixels)
+            if len(copies):
+                raise _leaking(folder, table["path"].iloc[copies])
+    return draws
+
+
+def draw_calibration_images(
+    candidates: pd.DataFrame, *, count: int, seed: int
+) -> list[pd.DataFrame]:
+    """Draw the calibration images and, where there are enough, as many others to compare with.
+
+    Each class gives half. Within a class the images are drawn patient by patient, a second image
+    of a patient only when every patient has given one. The classes are interleaved. Images without
+    a label are one class, drawn at random.
+
+    Args:
+        candidates: rows with ``label``, ``patient``, ``path`` and ``md5``; label empty in all rows
+            where it is unknown.
+        count: how many to draw; if there are fewer, all that the smaller class allows.
+        seed: of the draw.
+
+    Returns:
+        One or two tables without a common image, in the order the images are used.
+
+    Raises:
+        InvalidRequest: fewer than the minimum asked for or available, or one class only.
+    """
+    if count < MIN_CALIBRATION_IMAGES:
+        raise InvalidRequest(f"{_FEW}, not {count}")
+    classes = sorted(set(candidates["label"])) or list(LABELS)
+    if classes not in (sorted(LABELS), [""]):
+        raise InvalidRequest(
+            f"calibration needs images of both labels; there are only {' and '.join(classes)}"
+        )
+    ordered = spread_over_patients(candidates, seed=seed)
+    # Rank within the class: 0th of each class, 1st of each class, ...
+    rank = ordered.groupby("label").cumcount()
+    interleaved = ordered.assign(rank=rank).sort_values(["rank", "label"], kind="stable")
+    available = int(interleaved["label"].value_counts().min()) if len(ordered) else 0
+    least = MIN_CALIBRATION_IMAGES // len(classes)
+    if available < least:
+        of_each = " of each label" if len(classes) > 1 else ""
+        raise InvalidRequest(f"calibration needs at least {least} images{of_each}, not {available}")
+    size = min(available, count // len(classes))
+    draws = [interleaved[interleaved["rank"] < size]]
+    left = min(size, available - size)
+    if left >= least:
+        draws.append(interleaved[interleaved["rank"].between(size, size + left - 1)])
+    return [draw.drop(columns="rank").reset_index(drop=True) for draw in draws]
+
+
+def images_of_folder(folder: Path) -> pd.DataFrame:
+    """The images below a folder as rows for :func:`draw_calibration_images`.
+
+    Args:
+        folder: images, or folders named ``NORMAL`` and ``PNEUMONIA`` with them.
+
+    Returns:
+        ``path`` (relative to the folder), ``md5``, ``label`` (of the folder it lies in, empty where
+        no folder is called so) and ``patient`` (unknown, so empty); of exact duplicates the first.
+
+    Raises:
+        InvalidRequest: no such folder, an image in it cannot be used, or some have labels and
+            others none.
+    """
+    if not folder.is_dir():
+        raise InvalidRequest(f"{folder}: no such folder")
+    paths = sorted(
+        path.relative_to(folder)
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )
+    facts = read_facts([str(folder / path) for path in paths])
+    for path, found in zip(paths, facts):
+        if found.error:
+            raise InvalidRequest(f"{folder / path}: {found.error}; take it out of the folder")
+    labels = [_label_of(folder.resolve().name, *path.parts[:-1]) for path in paths]
+    if any(labels) and not all(labels):
+        raise InvalidRequest(
+            f"{folder / paths[labels.index('')]}: lies in neither of the folders "
+            f"{' and '.join(LABELS)}, others do; give each image a label or none"
+        )
+    table = pd.DataFrame(
+        {
+            "path": [path.as_posix() for path in paths],
+            "md5": [found.md5 for found in facts],
+            "label": labels,
+            "patient": "",
+        }
+    )
+    return table.drop_duplicates("md5").reset_index(drop=True)
+
+
+def copies_of(pixels: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Which of ``pixels [N, H, W, 1]`` show a film of ``others [M, H, W, 1]``, perhaps re-encoded.
+
+    Plain correlation of thumbnails, with the limit of
+    :mod:`cxr_edge_train.cleaning.near_duplicates`; a shifted copy is found more rarely than there.
+    """
+    correlations = _thumbnails(pixels) @ _thumbnails(others).T
+    return np.flatnonzero((correlations >= MIN_CORRELATION).any(axis=1))
+
+
+def _thumbnails(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """``[N, 1024]`` of mean 0 and length 1."""
+    size = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    small = np.stack(
+        [
+            np.asarray(Image.fromarray(image[:, :, 0]).resize(size, Image.Resampling.BOX))
+            for image in pixels
+        ]
+    ).reshape(len(pixels), -1)
+    centred = small - small.mean(axis=1, keepdims=True, dtype=np.float32)
+    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = centred / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return unit
+
+
+def _label_of(*folders: str) -> str:
+    """The label that the innermost folder of such a name gives."""
+    return next((name.upper() for name in reversed(folders) if name.upper() in LABELS), "")
+
+
+def calibration_digest(chosen: pd.DataFrame) -> str:
+    """SHA-256 over the MD5 of the images, order apart: which images set the ranges."""
+    return hashlib.sha256("\n".join(sorted(chosen["md5"])).encode()).hexdigest()
+
+
+def _leaking(folder: Path, paths: pd.Series) -> InvalidRequest:
+    return InvalidRequest(
+        f"{folder}: {paths.iloc[0]} and {len(paths) - 1} more show validation images; what "
+        "calibrates must not verify, so take them out"
+    )

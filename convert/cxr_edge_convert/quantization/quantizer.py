@@ -1,0 +1,93 @@
+"""INT8 models of one float32 model: ranges, corrected biases, and how far their tensors are off."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr_edge_convert.formats import ModelProbe, int8_model, probe_of, with_biases
+from cxr_edge_convert.formats.graph import Ranges, blocks, output_operators, scaling_tensors
+from cxr_edge_convert.quantization.bias_correction import bias_corrections
+from cxr_edge_convert.quantization.ranges import activation_ranges
+from cxr_edge_convert.quantization.tensor_errors import TensorError, tensor_errors
+from cxr_edge_convert.variants import ONNX, Scheme
+from cxr_edge_train.recipe import Calibration
+
+# Calibration images whose tensors are compared with float's: more change means and rankings no
+# longer.
+COMPARED = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Quantizer:
+    """What makes the INT8 models of one scheme.
+
+    Attributes:
+        scheme: an INT8 scheme.
+        float32: the model in the scheme's format.
+        probe: of that model.
+    """
+
+    scheme: Scheme
+    float32: bytes
+    probe: ModelProbe
+
+    @classmethod
+    def of(cls, float32: bytes, scheme: Scheme) -> "Quantizer":
+        """Look into a float32 model."""
+        return cls(scheme, float32, probe_of(float32, scheme.format))
+
+    @property
+    def blocks(self) -> list[tuple[str, ...]]:
+        """The operators that may stay in float, see :func:`.graph.blocks`."""
+        return blocks(
+            self.probe.operators, output_operators(self.probe.operators, self.probe.outputs)
+        )
+
+    def ranges(self, pixels: NDArray[np.uint8], calibration: Calibration) -> Ranges:
+        """The range of each tensor over images ``[N, H, W, 1] uint8``."""
+        scaling = scaling_tensors(self.probe.operators)
+        return activation_ranges(self.probe, pixels, scaling=scaling, calibration=calibration)
+
+    def model(
+        self, ranges: Ranges, pixels: NDArray[np.uint8], in_float: Collection[str] = ()
+    ) -> bytes:
+        """INT8 with corrected biases; what stays in float needs no correction.
+
+        Args:
+            ranges: from :meth:`ranges`.
+            pixels: the images they were found on; the first :data:`COMPARED` correct the biases.
+            in_float: names of operators that stay in float, besides the head.
+        """
+
+        def made(corrections: Mapping[str, NDArray[np.float32]]) -> bytes:
+            float32 = with_biases(self.float32, self.scheme.format, corrections)
+            return int8_model(float32, self.scheme, ranges, in_float=in_float)
+
+        corrected = {operator.name for operator in self.probe.operators if operator.takes_bias}
+        corrected -= set(in_float)
+        corrections = bias_corrections(
+            self.probe,
+            lambda found: probe_of(made(found), self.scheme.format),
+            [block for block in self.blocks if block[0] in corrected],
+            pixels[:COMPARED],
+            channel_axis=self._channel_axis,
+        )
+        return made(corrections)
+
+    def errors(self, int8: bytes, pixels: NDArray[np.uint8]) -> tuple[TensorError, ...]:
+        """How far the tensors of a model are from float, on the first :data:`COMPARED` images."""
+        return tuple(
+            tensor_errors(
+                self.probe,
+                probe_of(int8, self.scheme.format),
+                self.probe.operators,
+                pixels[:COMPARED],
+                channel_axis=self._channel_axis,
+            )
+        )
+
+    @property
+    def _channel_axis(self) -> int:
+        return 1 if self.scheme.format == ONNX else -1

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cxr_edge_convert.artifacts.gate_fitting import (
+    augmented_films,
+    film_gate,
+    with_limits,
+)
+from cxr_edge_convert.artifacts.out_of_distribution import NonFilms
+from cxr_edge_convert.sources import Source
+from cxr_edge_convert.verification import engine_outputs
+from cxr_edge_runtime.bundle.manifest import MAX_GATE_BYTES
+from cxr_edge_runtime.engines import Outputs
+from cxr_edge_runtime.gate import transformed
+
+
+class _KerasEngine:
+    name, kernels = "keras", "none"
+
+    def __init__(self, source: Source) -> None:
+        self._model = source.model
+
+    def run(self, image: NDArray[np.uint8]) -> Outputs:
+        outputs = self._model.predict_on_batch({"image": image.astype(np.float32)})
+        return {name: np.asarray(value) for name, value in outputs.items()}
+
+
+@pytest.fixture(scope="module")
+def films(tiny_source: Source) -> NDArray[np.uint8]:
+    return tiny_source.images.pixels(tiny_source.train.head(200).reset_index(drop=True))
+
+
+def test_distance_of_training_films_is_that_of_their_own_spread(
+    tiny_source: Source, films: NDArray[np.uint8]
+) -> None:
+    augmented = augmented_films(films, seed=0)
+    gate = film_gate(tiny_source.model, films, augmented)
+    learned = np.concatenate([films, augmented])
+    embeddings = engine_outputs(_KerasEngine(tiny_source), learned)["embedding"]
+    values = transformed(embeddings).astype(np.float64)
+    centred = values - values.mean(axis=0)
+    # With as many axes as matter, the distance is Mahalanobis' by the whole covariance.
+    squared = gate.distance(embeddings).astype(np.float64) ** 2
+    covariance = np.cov(centred.T) + 1e-12 * np.eye(centred.shape[1])
+    exact = np.einsum("ni,ij,nj->n", centred, np.linalg.inv(covariance), centred)
+    assert np.median(np.abs(squared / exact - 1)) < 0.2
+    assert len(gate.to_bytes()) <= MAX_GATE_BYTES
+    assert gate.to_bytes() == film_gate(tiny_source.model, films, augmented).to_bytes()
+
+
+def test_limits_are_ordered_and_the_counts_are_of_all_images(
+    tiny_source: Source, films: NDArray[np.uint8]
+) -> None:
+    engine = _KerasEngine(tiny_source)
+    validation = tiny_source.validation_pixels
+    random = np.random.default_rng(0)
+    noise = random.integers(0, 256, (12, *films.shape[1:]), dtype=np.uint8)
+    things = NonFilms(
+        noise,
+        [()] * 11 + [("it is in colour",)],
+        ["noise"] * 6 + ["snow"] * 6,
+    )
+    embeddings = engine_outputs(engine, validation)["embedding"]
+    gate, figures = with_limits(
+        film_gate(tiny_source.model, films, augmented_films(films[:40], seed=0)),
+        engine,
+        validation=(validation, embeddings),
+        augmented=augmented_films(films[:40], seed=1),
+        non_films=things,
+    )
+    assert 0 < gate.limits.suspicious <= gate.limits.rejected < np.inf
+    assert sum(figures.validation.values()) == len(validation)
+    beyond = int((gate.distance(embeddings) > gate.limits.suspicious).sum())
+    assert beyond <= np.ceil(0.01 * len(validation))
+    # Films that look inverted are called so, however near they lie.
+    assert figures.validation.get("accepted", 0) <= len(validation) - beyond
+    assert sum(figures.augmented.values()) == 40
+    assert figures.augmented.get("rejected", 0) <= np.ceil(0.03 * 40)
+    assert {name: sum(c.values()) for name, c in figures.non_films.items()} == {
+        "noise": 6,
+        "snow": 6,
+    }
+    assert figures.non_films["snow"]["rejected"] >= 1  # the one in colour
+
+
+def test_changed_films_are_the_same_for_a_seed(films: NDArray[np.uint8]) -> None:
+    first, again, other = (augmented_films(films[:5], seed=seed) for seed in (0, 0, 1))
+    assert first.shape == films[:5].shape
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert not np.array_equal(first, films[:5])

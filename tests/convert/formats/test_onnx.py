@@ -1,0 +1,187 @@
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto
+
+import cxr_edge_convert.formats.onnx as convert_onnx
+from calibrated import PIXELS, ranges_over
+from cxr_edge_convert.formats.graph import Ranges, blocks, output_operators
+from cxr_edge_convert.formats.onnx import OPSET, to_float32, to_int8, with_biases, with_metadata
+from cxr_edge_convert.formats.onnx_graph import OnnxProbe, operators
+from cxr_edge_runtime.bundle.manifest import OUTPUTS, InputEntry
+from cxr_edge_runtime.engines.onnx import OnnxEngine
+from cxr_edge_runtime.errors import ConversionError
+from tiny_model import tiny_model
+
+ENTRY = InputEntry((1, 32, 32, 1), "float32", 1.0, 0)
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    return tiny_model()
+
+
+@pytest.fixture(scope="module")
+def float32(model: keras.Model) -> bytes:
+    return to_float32(model)
+
+
+@pytest.fixture(scope="module")
+def ranges(float32: bytes) -> Ranges:
+    return ranges_over(OnnxProbe(float32))
+
+
+@pytest.fixture(scope="module")
+def int8(float32: bytes, ranges: Ranges) -> bytes:
+    return to_int8(float32, ranges, target="x86")
+
+
+def logits(content: bytes) -> np.ndarray:
+    run = OnnxEngine(content, ENTRY, OUTPUTS).run
+    return np.array([run(image[np.newaxis])["logit"][0, 0] for image in PIXELS])
+
+
+def zero_points(content: bytes) -> dict[int, int]:
+    """How many activation tensors have which type."""
+    graph = onnx.load_from_string(content).graph
+    types = {value.name: value.data_type for value in graph.initializer}
+    found = [types[node.input[2]] for node in graph.node if node.op_type == "QuantizeLinear"]
+    return {kind: found.count(kind) for kind in set(found)}
+
+
+def test_float32_equals_keras(model: keras.Model, float32: bytes) -> None:
+    run = OnnxEngine(float32, ENTRY, OUTPUTS).run
+    for image in PIXELS[:10]:
+        ours = run(image[np.newaxis])
+        theirs = model.predict_on_batch({"image": image[np.newaxis].astype(np.float32)})
+        for name in OUTPUTS:
+            np.testing.assert_allclose(ours[name], np.asarray(theirs[name]), atol=1e-5)
+
+
+def test_files_are_valid_with_stated_opset_and_batch_1(float32: bytes, int8: bytes) -> None:
+    for content in (float32, int8):
+        loaded = onnx.load_from_string(content)
+        onnx.checker.check_model(loaded, full_check=True)
+        assert [(entry.domain, entry.version) for entry in loaded.opset_import] == [("", OPSET)]
+        [image] = loaded.graph.input
+        assert image.name == "image"
+        assert [side.dim_value for side in image.type.tensor_type.shape.dim] == [1, 32, 32, 1]
+        assert {value.name for value in loaded.graph.output} == set(OUTPUTS)
+
+
+def test_batch_normalisation_is_folded(float32: bytes) -> None:
+    kinds = [operator.kind for operator in operators(onnx.load_from_string(float32).graph)]
+    assert "BatchNormalization" not in kinds
+    assert kinds.count("Conv") == 3
+    assert kinds.count("Add") == 1  # of the scaling
+
+
+def test_same_model_gives_the_same_bytes_whatever_the_process_did_before(
+    model: keras.Model, float32: bytes, ranges: Ranges, int8: bytes
+) -> None:
+    to_float32(tiny_model(size=40, seed=1))
+    assert to_float32(model) == float32
+    assert to_int8(float32, ranges, target="x86") == int8
+    program = (
+        "import hashlib, sys; from tiny_model import tiny_model; "
+        "from cxr_edge_convert.formats.onnx import to_float32; "
+        "sys.stdout.write(hashlib.sha256(to_float32(tiny_model())).hexdigest())"
+    )
+    hashes = {
+        subprocess.run(
+            [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}; {program}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for _ in range(2)
+    }
+    assert len(hashes) == 1
+
+
+def test_activations_are_unsigned_for_x86_and_signed_for_arm(
+    float32: bytes, ranges: Ranges, int8: bytes
+) -> None:
+    assert set(zero_points(int8)) == {TensorProto.UINT8}
+    assert set(zero_points(to_int8(float32, ranges, target="arm64"))) == {TensorProto.INT8}
+
+
+def test_weights_are_int8_per_channel(int8: bytes) -> None:
+    graph = onnx.load_from_string(int8).graph
+    constants = {value.name: value for value in graph.initializer}
+    channels = [
+        len(constants[node.input[1]].dims) and constants[node.input[1]].dims[0]
+        for node in graph.node
+        if node.op_type == "DequantizeLinear"
+        and node.input[0] in constants
+        and len(constants[node.input[0]].dims) == 4
+    ]
+    assert sorted(channels) == [8, 16]
+
+
+def test_scaling_and_head_stay_in_float(int8: bytes) -> None:
+    graph = onnx.load_from_string(int8).graph
+    floats = {
+        name: node.op_type
+        for node in graph.node
+        for name in node.input
+        if node.op_type in ("Mul", "Add", "Conv", "GlobalAveragePool")
+    }
+    assert floats["image"] == "Mul"
+    assert len(set(logits(int8).tolist())) == len(PIXELS)
+
+
+def test_int8_logits_stay_close_to_float(float32: bytes, ranges: Ranges, int8: bytes) -> None:
+    before = logits(float32)
+    assert np.abs(before - logits(int8)).max() < 0.02
+    assert np.abs(before - logits(to_int8(float32, ranges, target="arm64"))).max() < 0.02
+
+
+def test_blocks_named_stay_in_float(float32: bytes, ranges: Ranges, int8: bytes) -> None:
+    probe = OnnxProbe(float32)
+    groups = blocks(probe.operators, output_operators(probe.operators, probe.outputs))
+    everything = to_int8(
+        float32, ranges, target="x86", in_float=[name for group in groups for name in group]
+    )
+    assert zero_points(everything) == {}
+    np.testing.assert_allclose(logits(everything), logits(float32), atol=1e-5)
+    assert len(groups) == 2
+
+
+def test_biases_take_what_is_to_be_corrected(float32: bytes) -> None:
+    probe = OnnxProbe(float32)
+    first, second, head = [o.name for o in probe.operators if o.takes_bias]
+    change = np.linspace(-1, 1, 16).astype(np.float32)
+    # None of them has a bias yet.
+    assert all(len(node.input) == 2 for node in onnx.load_from_string(float32).graph.node
+               if node.op_type == "Conv")  # fmt: skip
+    corrected = with_biases(float32, {second: change})
+    before, after = (OnnxProbe(content)(PIXELS[:1]) for content in (float32, corrected))
+    np.testing.assert_array_equal(after[first], before[first])
+    np.testing.assert_allclose(after[second], before[second] - change[:, None, None], atol=1e-5)
+    assert not np.array_equal(after[head], before[head])
+    twice = OnnxProbe(with_biases(corrected, {second: change}))(PIXELS[:1])
+    np.testing.assert_allclose(twice[second], before[second] - 2 * change[:, None, None], atol=1e-5)
+
+
+def test_metadata_is_kept_in_the_file(int8: bytes) -> None:
+    content = with_metadata(int8, {"key": "value"})
+    assert [(p.key, p.value) for p in onnx.load_from_string(content).metadata_props] == [
+        ("key", "value")
+    ]
+    np.testing.assert_array_equal(logits(content), logits(int8))
+
+
+def test_layer_that_onnx_cannot_express_is_one_clear_error(
+    model: keras.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise ValueError("Unsupported op FancyOp\nand more")
+
+    monkeypatch.setattr(convert_onnx.keras.Model, "export", refuse)
+    with pytest.raises(ConversionError, match=r"^ONNX cannot express .*FancyOp\); .*tflite$"):
+        to_float32(model)

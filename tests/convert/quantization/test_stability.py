@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from cxr_edge_convert.limits import Limits
+from cxr_edge_convert.quantization.stability import Stability, stability
+from verified_logits import FLOAT, reference
+
+RANGES = {"a": (0.0, 1.0), "dead": (0.0, 0.0), "b": (-1.0, 1.0)}
+
+
+def compared(other: dict[str, tuple[float, float]], logits: np.ndarray) -> Stability:
+    first, second = (RANGES, FLOAT), (other, logits)
+    return stability(reference(), first, second, images=300, limits=Limits())
+
+
+def test_equal_calibrations_do_not_differ() -> None:
+    found = compared(RANGES, FLOAT)
+    assert (found.range_change, found.auc_change, found.flips, found.warning) == (0, 0, 0, "")
+    assert found.as_dict()["images"] == 300
+
+
+def test_largest_change_of_a_range_is_named() -> None:
+    found = compared(RANGES | {"a": (0.0, 1.1), "b": (-1.0, 2.0)}, FLOAT)
+    assert found.tensor == "b"
+    assert found.range_change == pytest.approx(0.5)
+
+
+def test_decisions_that_change_more_than_a_variants_may_warn() -> None:
+    for count, warned in ((8, False), (9, True)):
+        logits = FLOAT.copy()
+        # On both sides of the threshold, and still in the right order for the AUC.
+        logits[:count] = -1.0
+        found = compared(RANGES, logits)
+        assert found.flips == count
+        assert bool(found.warning) == warned
+
+
+def test_auc_that_changes_warns_either_way() -> None:
+    logits = FLOAT.copy()
+    logits[:3] = -3.0
+    assert compared(RANGES, logits).auc_change == pytest.approx(-0.015)
+    assert compared(RANGES, logits).warning

@@ -1,0 +1,206 @@
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from cxr_edge_convert.external_model import contract_model
+from cxr_edge_runtime.errors import ConversionError, InvalidRequest
+
+layers = keras.layers
+LABELS = ["NORMAL", "PNEUMONIA"]
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 1)).astype(np.float32)
+
+
+def saved(tmp_path: Path, *tail: keras.Layer, channels: int = 1, suffix: str = "keras") -> Path:
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((32, 32, channels)), layers.Conv2D(8, 3, strides=4, activation="relu"), *tail]
+    )
+    file = tmp_path / f"own.{suffix}"
+    model.save(file)
+    return file
+
+
+def probability(file: Path, images: np.ndarray) -> np.ndarray:
+    """What the model itself says of the last label."""
+    return np.asarray(keras.models.load_model(file, compile=False)(images))[:, -1]
+
+
+def logits(model: keras.Model) -> np.ndarray:
+    return np.asarray(model({"image": IMAGES})["logit"])[:, 0]
+
+
+def pooled(units: int, activation: str | None) -> list[keras.Layer]:
+    return [
+        layers.GlobalAveragePooling2D(),
+        layers.Dropout(0.5),
+        layers.Dense(units, activation=activation),
+    ]
+
+
+@pytest.mark.parametrize(("units", "activation"), [(1, "sigmoid"), (2, "softmax")])
+def test_logit_is_derived_and_has_a_map_and_an_embedding(
+    tmp_path: Path, units: int, activation: str
+) -> None:
+    file = saved(tmp_path, *pooled(units, activation))
+    model = contract_model(file, labels=LABELS, scaling="0-255")
+    outputs = model({"image": IMAGES})
+    assert {name: value.shape for name, value in outputs.items()} == {
+        "cam": (5, 8, 8, 1), "logit": (5, 1), "embedding": (5, 8),
+    }  # fmt: skip
+    np.testing.assert_allclose(
+        expit(logits(model)), probability(file, IMAGES), rtol=1e-4, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        np.mean(outputs["cam"], axis=(1, 2)), outputs["logit"], rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        [layers.Dense(1), layers.Activation("sigmoid")],
+        [layers.Dense(2), layers.Softmax()],
+    ],
+)
+def test_activation_may_be_a_layer_of_its_own(tmp_path: Path, tail: list[keras.Layer]) -> None:
+    file = saved(tmp_path, layers.GlobalAveragePooling2D(), *tail)
+    model = contract_model(file, labels=LABELS, scaling="0-255")
+    np.testing.assert_allclose(
+        expit(logits(model)), probability(file, IMAGES), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_last_layer_without_activation_gives_logits(tmp_path: Path) -> None:
+    file = saved(tmp_path, *pooled(1, None))
+    model = contract_model(file, labels=LABELS, scaling="0-255")
+    np.testing.assert_allclose(logits(model), probability(file, IMAGES), rtol=1e-4, atol=1e-4)
+
+
+def test_two_logits_without_activation_are_shared_out_by_softmax(tmp_path: Path) -> None:
+    file = saved(tmp_path, *pooled(2, None))
+    model = contract_model(file, labels=LABELS, scaling="0-255")
+    own = np.asarray(keras.models.load_model(file, compile=False)(IMAGES))
+    np.testing.assert_allclose(logits(model), own[:, 1] - own[:, 0], rtol=1e-4, atol=1e-4)
+
+
+def test_labels_in_the_other_order_turn_the_logit_round(tmp_path: Path) -> None:
+    for units, activation in ((1, "sigmoid"), (2, "softmax")):
+        file = saved(tmp_path, *pooled(units, activation))
+        one, other = (
+            logits(contract_model(file, labels=labels, scaling="0-255"))
+            for labels in (LABELS, LABELS[::-1])
+        )
+        np.testing.assert_allclose(one, -other, rtol=1e-4)
+
+
+def test_hidden_layer_leaves_no_map(tmp_path: Path) -> None:
+    tail = [
+        layers.Flatten(),
+        layers.Dense(4, activation="relu"),
+        layers.Dense(1, activation="sigmoid"),
+    ]
+    file = saved(tmp_path, *tail)
+    model = contract_model(file, labels=LABELS, scaling="0-255")
+    assert set(model.output) == {"logit", "embedding"}
+    np.testing.assert_allclose(
+        expit(logits(model)), probability(file, IMAGES), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_features_without_a_map_leave_the_logit_alone(tmp_path: Path) -> None:
+    image = keras.Input((32, 32, 1))
+    parts = [layers.Flatten()(image), layers.GlobalAveragePooling2D()(image)]
+    model = keras.Model(image, layers.Dense(1)(layers.Concatenate()(parts)))
+    model.save(tmp_path / "own.keras")
+    made = contract_model(tmp_path / "own.keras", labels=LABELS, scaling="0-255")
+    assert set(made.output) == {"logit"}
+
+
+@pytest.mark.parametrize(
+    ("scaling", "scale"),
+    [("0-255", lambda x: x), ("0-1", lambda x: x / 255), ("-1-1", lambda x: x / 127.5 - 1)],
+)
+def test_grey_is_scaled_and_tripled_as_in_training(
+    tmp_path: Path, scaling: str, scale: object
+) -> None:
+    file = saved(tmp_path, *pooled(1, "sigmoid"), channels=3)
+    model = contract_model(file, labels=LABELS, scaling=scaling)
+    expected = probability(file, np.repeat(scale(IMAGES), 3, axis=-1))  # type: ignore[operator]
+    np.testing.assert_allclose(expit(logits(model)), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_scaling_must_be_said_unless_a_layer_does_it(tmp_path: Path) -> None:
+    file = saved(tmp_path, *pooled(1, "sigmoid"))
+    with pytest.raises(InvalidRequest, match=r"say with --scaling 0-255, 0-1, -1-1"):
+        contract_model(file, labels=LABELS, scaling=None)
+    inner = keras.Sequential([keras.Input((32, 32, 1)), layers.Rescaling(1 / 255)])
+    model = keras.Sequential([keras.Input((32, 32, 1)), inner, *pooled(1, "sigmoid")])
+    model.save(tmp_path / "scales.keras")
+    contract_model(tmp_path / "scales.keras", labels=LABELS, scaling=None)
+
+
+def test_old_h5_files_and_nested_backbones_are_taken(tmp_path: Path) -> None:
+    backbone = keras.Sequential([keras.Input((32, 32, 1)), layers.Conv2D(6, 3, padding="same")])
+    model = keras.Sequential([keras.Input((32, 32, 1)), backbone, *pooled(1, "sigmoid")])
+    file = tmp_path / "own.h5"
+    model.save(file)
+    made = contract_model(file, labels=LABELS, scaling="0-255")
+    assert made.output["cam"].shape == (None, 32, 32, 1)
+    np.testing.assert_allclose(
+        expit(logits(made)), np.asarray(model(IMAGES))[:, 0], rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("labels", [["NORMAL"], ["a", "b"], ["NORMAL", "NORMAL"]])
+def test_labels_must_be_ours(tmp_path: Path, labels: list[str]) -> None:
+    with pytest.raises(InvalidRequest, match="--labels must name NORMAL and PNEUMONIA"):
+        contract_model(tmp_path / "x.keras", labels=labels, scaling="0-1")
+
+
+def test_file_that_cannot_be_loaded_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="no such file"):
+        contract_model(tmp_path / "x.keras", labels=LABELS, scaling="0-1")
+    (tmp_path / "x.keras").write_bytes(b"PK nonsense")
+    with pytest.raises(InvalidRequest, match=r"^.*x\.keras: Keras .* cannot load it .*$"):
+        contract_model(tmp_path / "x.keras", labels=LABELS, scaling="0-1")
+
+
+@pytest.mark.parametrize(
+    ("tail", "message"),
+    [
+        (pooled(3, "softmax"), r"ends in layer 'dense\w*' \(Dense\)"),
+        (pooled(1, "relu"), "of one unit with sigmoid, or of two units with softmax"),
+        (pooled(1, "softmax"), "of one unit with sigmoid"),
+        (pooled(2, "sigmoid"), "of two units with softmax"),
+        ([*pooled(1, "sigmoid"), layers.Activation("sigmoid")], "of one unit with sigmoid"),
+        ([layers.GlobalAveragePooling2D()], r"\(GlobalAveragePooling2D\); a classifier must end"),
+    ],
+)
+def test_what_is_no_classifier_is_named(
+    tmp_path: Path, tail: list[keras.Layer], message: str
+) -> None:
+    file = saved(tmp_path, *tail)
+    with pytest.raises(ConversionError, match=message):
+        contract_model(file, labels=LABELS, scaling="0-1")
+
+
+def test_several_outputs_are_refused(tmp_path: Path) -> None:
+    image = keras.Input((32, 32, 1))
+    features = layers.GlobalAveragePooling2D()(image)
+    keras.Model(image, [layers.Dense(1)(features)] * 2).save(tmp_path / "own.keras")
+    with pytest.raises(ConversionError, match=r"own\.keras: has 2 outputs, not one"):
+        contract_model(tmp_path / "own.keras", labels=LABELS, scaling="0-1")
+
+
+@pytest.mark.parametrize("shape", [(None, None, 3), (32, 32, 4), (32,)])
+def test_input_that_is_no_grey_or_colour_image_is_named(
+    tmp_path: Path, shape: tuple[int | None, ...]
+) -> None:
+    image = keras.Input(shape)
+    features = layers.GlobalAveragePooling2D()(image) if len(shape) == 3 else image
+    keras.Model(image, layers.Dense(1)(features)).save(tmp_path / "own.keras")
+    with pytest.raises(ConversionError, match="it must be one image of fixed size"):
+        contract_model(tmp_path / "own.keras", labels=LABELS, scaling="0-1")
