@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxr_edge.bundles import load_bundle
-from cxr_edge.inputs import expand
+from cxr_edge.bundles.lookup import load_bundle
+from cxr_edge.console.inputs import expand
 from cxr_edge_runtime.classifier import Classifier, sigmoid
 from cxr_edge_runtime.images import decode_grey
 from cxr_edge_runtime.preprocess import preprocess

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cxr_edge.backend import load_quietly
+from cxr_edge.process.keras_backend import load_quietly
 
 load_quietly()
 

@@ -24,8 +24,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from cxr_edge.bundles import load_bundle
-from cxr_edge.inputs import expand
+from cxr_edge.bundles.lookup import load_bundle
+from cxr_edge.console.inputs import expand
 from cxr_edge.scoring.backlog import Backlog
 from cxr_edge.scoring.cluster import cluster
 from cxr_edge.scoring.listing import film_names

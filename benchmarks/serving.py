@@ -24,8 +24,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cxr_edge.bundles import load_bundle
-from cxr_edge.inputs import expand
+from cxr_edge.bundles.lookup import load_bundle
+from cxr_edge.console.inputs import expand
 from cxr_edge_runtime.batch import classify_all
 from cxr_edge_runtime.classifier import Classifier
 

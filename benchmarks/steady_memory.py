@@ -9,8 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-from cxr_edge.bundles import load_bundle
-from cxr_edge.inputs import expand
+from cxr_edge.bundles.lookup import load_bundle
+from cxr_edge.console.inputs import expand
 from cxr_edge_runtime.batch import classify_all
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.device.inference_timing import peak_memory_mb

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cxr_edge.terminal import say
+from cxr_edge.console.terminal import say
 from cxr_edge_runtime.errors import CxrEdgeError, ExtraMissing
 
 # Every command is the function of its name in the module of its name; each with the extra that it

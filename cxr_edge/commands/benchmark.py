@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cxr_edge import options
+from cxr_edge.console import options
 
 if TYPE_CHECKING:
     from cxr_edge_runtime.device import DeviceState
@@ -34,9 +34,9 @@ def benchmark(
     import tempfile
     from dataclasses import asdict
 
-    from cxr_edge.bundles import load_bundle
-    from cxr_edge.inputs import expand
-    from cxr_edge.memory import return_films
+    from cxr_edge.bundles.lookup import load_bundle
+    from cxr_edge.console.inputs import expand
+    from cxr_edge.process.memory import return_films
     from cxr_edge_runtime.device import available_cores, device_state
     from cxr_edge_runtime.device.inference_timing import measure
     from cxr_edge_runtime.device.throughput import drawn_film, measure_stages, measure_throughput

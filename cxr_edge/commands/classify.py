@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxr_edge import exit_codes, options
+from cxr_edge.console import options
+from cxr_edge.process import exit_codes
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from cxr_edge.heatmaps import HeatmapWriter
-    from cxr_edge.log_results import LogWriter
-    from cxr_edge.results import Writer
+    from cxr_edge.monitoring.log_writer import LogWriter
+    from cxr_edge.writers.console import Writer
+    from cxr_edge.writers.heatmaps import HeatmapWriter
     from cxr_edge_runtime.bundle import Bundle
 
 
@@ -74,10 +75,10 @@ def classify(
     # is full to the brim, and deeper down the import of numpy took a tenth of the whole start so.
     import numpy  # noqa: F401
 
-    from cxr_edge.bundles import load_bundle
-    from cxr_edge.inputs import expand
-    from cxr_edge.interruption import interruption
-    from cxr_edge.memory import return_films
+    from cxr_edge.bundles.lookup import load_bundle
+    from cxr_edge.console.inputs import expand
+    from cxr_edge.process.interruption import interruption
+    from cxr_edge.process.memory import return_films
     from cxr_edge_runtime.batch import classify_all
     from cxr_edge_runtime.classifier import Classifier
     from cxr_edge_runtime.device import available_cores
@@ -132,11 +133,11 @@ def classify(
 def _writers(
     bundle: "Bundle", *, as_json: bool, csv: Path | None, files: "ExitStack"
 ) -> "list[Writer]":
-    from cxr_edge.results import JsonWriter, TableWriter
+    from cxr_edge.writers.console import JsonWriter, TableWriter
 
     writers: list[Writer] = [JsonWriter(bundle) if as_json else TableWriter(bundle)]
     if csv is not None:
-        from cxr_edge.csv_results import CsvWriter, check_replaceable
+        from cxr_edge.writers.csv_file import CsvWriter, check_replaceable
         from cxr_edge_runtime.files import replacing
 
         check_replaceable(csv)
@@ -151,8 +152,8 @@ def _log_writer(
 ) -> "LogWriter | None":
     if log is None:
         return None
-    from cxr_edge.log_results import LogWriter
-    from cxr_edge.prediction_log import PredictionLog
+    from cxr_edge.monitoring.log_writer import LogWriter
+    from cxr_edge.monitoring.prediction_log import PredictionLog
     from cxr_edge_runtime.errors import InvalidRequest
 
     if csv is not None and csv.resolve() == log.resolve():
@@ -165,6 +166,6 @@ def _log_writer(
 def _pictures(folder: Path | None, bundle: "Bundle") -> "HeatmapWriter | None":
     if folder is None:
         return None
-    from cxr_edge.heatmaps import HeatmapWriter
+    from cxr_edge.writers.heatmaps import HeatmapWriter
 
     return HeatmapWriter(folder, bundle)

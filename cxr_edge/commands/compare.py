@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from cxr_edge import options
-from cxr_edge.terminal import progress_bar, say
+from cxr_edge.console import options
+from cxr_edge.console.terminal import progress_bar, say
 from cxr_edge_train.defaults import MIN_SPECIFICITY
 
 
@@ -55,10 +55,10 @@ def compare(
     that do not differ by McNemar's test, the highest AUC, then the smallest. No test label is read.
     The same command goes on where it was interrupted. Research use only. Not a medical device.
     """
-    from cxr_edge.backend import load_quietly
+    from cxr_edge.process.keras_backend import load_quietly
 
     load_quietly()
-    from cxr_edge.training_progress import training_progress
+    from cxr_edge.console.training_progress import training_progress
     from cxr_edge_runtime.bundle.manifest import NOTICE
     from cxr_edge_train.architectures import ARCHITECTURES
     from cxr_edge_train.comparison.choice import choose, read_candidate

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cxr_edge import options
-from cxr_edge.terminal import progress_bar
+from cxr_edge.console import options
+from cxr_edge.console.terminal import progress_bar
 from cxr_edge_convert.limits import CALIBRATION_IMAGES, MIN_CALIBRATION_IMAGES, Limits
 from cxr_edge_convert.variants import DYNAMIC, FLOAT16, INT8, ONNX, TFLITE, wanted_schemes
 from cxr_edge_runtime.errors import InvalidRequest
@@ -156,10 +156,10 @@ def convert(
     if TFLITE not in formats and (float16 or dynamic):
         raise InvalidRequest("--float16 and --dynamic are variants of TFLite; add --format both")
 
-    from cxr_edge.backend import load_quietly
+    from cxr_edge.process.keras_backend import load_quietly
 
     load_quietly("tensorflow")  # its converter alone writes TFLite
-    from cxr_edge.conversion_results import print_variants, require_limits
+    from cxr_edge.console.conversion_table import print_variants, require_limits
     from cxr_edge_convert.bundling.output_folder import check_output, write_all
     from cxr_edge_convert.conversion import make_variants
     from cxr_edge_convert.settings import Settings

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxr_edge import options
-from cxr_edge.terminal import say
+from cxr_edge.console import options
+from cxr_edge.console.terminal import say
 from cxr_edge_runtime.errors import InvalidRequest, LimitMissed, LogError
 
 if TYPE_CHECKING:
+    from cxr_edge.monitoring.drift import Drift
     from cxr_edge_runtime.bundle import Bundle
     from cxr_edge_runtime.bundle.reference import AnswerDistribution
-    from cxr_edge_train.evaluation.drift import Drift
 
 
 class Against(StrEnum):
@@ -86,11 +86,11 @@ def drift(
 
     Exit code 4 when a limit was passed.
     """
-    from cxr_edge.bundles import load_bundle
-    from cxr_edge.logged_answers import read_answers
-    from cxr_edge.prediction_log import timestamp
+    from cxr_edge.bundles.lookup import load_bundle
+    from cxr_edge.monitoring.drift import MIN_FILMS, Limits, find_drift, fitting_share
+    from cxr_edge.monitoring.log_reader import read_answers
+    from cxr_edge.monitoring.prediction_log import timestamp
     from cxr_edge_runtime.bundle.reference import VerifiedAnswers
-    from cxr_edge_train.evaluation.drift import MIN_FILMS, Limits, find_drift, fitting_share
 
     if against is Against.EARLIER and since is None:
         raise InvalidRequest("--against earlier needs --since, which says where earlier ends")
@@ -144,7 +144,7 @@ def drift(
 
 def _require(films: int, words: str) -> None:
     """Refuse so few films that chance alone could look like drift."""
-    from cxr_edge_train.evaluation.drift import MIN_FILMS
+    from cxr_edge.monitoring.drift import MIN_FILMS
 
     if films < MIN_FILMS:
         raise LogError(f"{words}; at least {MIN_FILMS} are needed to tell drift from chance")
@@ -170,7 +170,7 @@ def _check_replaceable(output: Path) -> None:
 
 
 def _print(found: "Drift", shares: Shares | None, against: Against, bundle: "Bundle") -> None:
-    from cxr_edge.bundles import notice_of
+    from cxr_edge.bundles.lookup import notice_of
 
     typer.echo(f"{found.films:,} films of the log, {found.reference_films:,} of {_NAMES[against]}")
     typer.echo("                 PSI     KS")
@@ -195,7 +195,7 @@ def _draw(
     against: Against,
     bundle: "Bundle",
 ) -> None:
-    from cxr_edge_train.evaluation.drift_figure import draw_drift
+    from cxr_edge.monitoring.drift_figure import draw_drift
     from cxr_edge_train.reporting.figures import save_figure
 
     manifest = bundle.manifest

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxr_edge import options
-from cxr_edge.terminal import print_figures, progress_bar, say
+from cxr_edge.console import options
+from cxr_edge.console.terminal import print_figures, progress_bar, say
 
 if TYPE_CHECKING:
     from cxr_edge_train.evaluation.subject import Subject
@@ -107,7 +107,7 @@ def _load(name_or_folder: str, threads: int) -> "Subject":
 
     folder = Path(name_or_folder)
     if (folder / "run.json").is_file():
-        from cxr_edge.backend import load_quietly
+        from cxr_edge.process.keras_backend import load_quietly
 
         load_quietly()
         from cxr_edge_train.evaluation.run_subject import RunSubject
@@ -117,7 +117,7 @@ def _load(name_or_folder: str, threads: int) -> "Subject":
         raise RunError(f"{folder}: is not finished; go on with the cxr-edge train that began it")
     if folder.is_dir() and not (folder / MANIFEST).exists():
         raise RunError(f"{folder}: neither a finished run (run.json) nor a bundle ({MANIFEST})")
-    from cxr_edge.bundles import load_bundle
+    from cxr_edge.bundles.lookup import load_bundle
     from cxr_edge_train.evaluation.bundle_subject import BundleSubject
 
     return BundleSubject(load_bundle(name_or_folder), threads=threads)

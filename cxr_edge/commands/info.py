@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxr_edge import options
+from cxr_edge.console import options
 from cxr_edge_runtime.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def info(
     every: Annotated[bool, typer.Option("--list", help="List the bundles that ship.")] = False,
 ) -> None:
     """Say what a bundle is, what was measured and what it cannot do."""
-    from cxr_edge.bundles import load_bundle, shipped_bundles
+    from cxr_edge.bundles.lookup import load_bundle, shipped_bundles
     from cxr_edge_runtime.bundle.manifest import CARD_FILE
 
     if every:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cxr_edge.terminal import say
+from cxr_edge.console.terminal import say
 from cxr_edge_runtime.errors import InvalidRequest
 
 
@@ -55,8 +55,8 @@ def install(
             "that you trust without one; not both"
         )
 
-    from cxr_edge import installation
-    from cxr_edge.bundles import installed_bundles
+    from cxr_edge.bundles import install as installation
+    from cxr_edge.bundles.lookup import installed_bundles
 
     folder = into or installed_bundles()
     if archive is None:
@@ -64,7 +64,7 @@ def install(
     else:
         check = None
         if key is not None:
-            from cxr_edge.signing import check_signature, read_public_key
+            from cxr_edge.bundles.signing import check_signature, read_public_key
 
             check = partial(check_signature, key=read_public_key(key), name=str(archive))
         done = installation.install(archive, folder, check=check)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from cxr_edge import options
-from cxr_edge.terminal import say
+from cxr_edge.console import options
+from cxr_edge.console.terminal import say
 from cxr_edge_runtime.errors import InvalidRequest
 
 
@@ -25,8 +25,8 @@ def pack(
     The same bundle and key give the same bytes. Without --sign it keeps the signature of a
     bundle that was signed before.
     """
-    from cxr_edge.bundles import load_bundle
-    from cxr_edge.full_disk import full_disk_told
+    from cxr_edge.bundles.full_disk import full_disk_told
+    from cxr_edge.bundles.lookup import load_bundle
     from cxr_edge_runtime.bundle.archive import ARCHIVE_SUFFIX, is_archive, write_archive
     from cxr_edge_runtime.files import file_sha256, replacing
 
@@ -41,7 +41,7 @@ def pack(
     if key is None:
         signed = "no" if signature is None else "before; the signature was kept and not checked"
     else:
-        from cxr_edge.signing import read_private_key, sign
+        from cxr_edge.bundles.signing import read_private_key, sign
 
         signature = sign(loaded.manifest_bytes(), read_private_key(key))
         signed = f"with {key}"

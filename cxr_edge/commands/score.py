@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxr_edge import exit_codes, options
-from cxr_edge.terminal import printable, progress_bar, say
+from cxr_edge.console import options
+from cxr_edge.console.terminal import printable, progress_bar, say
+from cxr_edge.process import exit_codes
 
 if TYPE_CHECKING:
-    from cxr_edge.prediction_log import PredictionLog
+    from cxr_edge.monitoring.prediction_log import PredictionLog
     from cxr_edge.scoring.worker import Report
 
 
@@ -80,9 +81,9 @@ def score(
     """
     from contextlib import ExitStack, closing
 
-    from cxr_edge.bundles import load_bundle, notice_of
-    from cxr_edge.interruption import first_signal
-    from cxr_edge.prediction_log import PredictionLog
+    from cxr_edge.bundles.lookup import load_bundle, notice_of
+    from cxr_edge.monitoring.prediction_log import PredictionLog
+    from cxr_edge.process.interruption import first_signal
     from cxr_edge.scoring.backlog import Backlog
     from cxr_edge.scoring.cluster import check, cluster
     from cxr_edge.scoring.listing import film_names

@@ -2,8 +2,8 @@
 
 import typer
 
-from cxr_edge import options
-from cxr_edge.terminal import printable
+from cxr_edge.console import options
+from cxr_edge.console.terminal import printable
 from cxr_edge_runtime.errors import LimitMissed
 
 
@@ -19,7 +19,7 @@ def selftest(
 
     Exit code 4 when they differ.
     """
-    from cxr_edge.bundles import load_bundle
+    from cxr_edge.bundles.lookup import load_bundle
     from cxr_edge_runtime.device.selftest import MAX_SHIFT, run_selftest
     from cxr_edge_runtime.engines import open_engine
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cxr_edge import options
-from cxr_edge.terminal import say
+from cxr_edge.console import options
+from cxr_edge.console.terminal import say
 from cxr_edge_runtime.errors import InvalidRequest
 
 TOKEN_VARIABLE = "CXR_EDGE_TOKEN"
@@ -67,8 +67,8 @@ def serve(
     elif not alone:
         say("warning: token and films cross the network unencrypted; put a TLS proxy before it")
 
-    from cxr_edge.bundles import load_bundle
-    from cxr_edge.prediction_log import PredictionLog
+    from cxr_edge.bundles.lookup import load_bundle
+    from cxr_edge.monitoring.prediction_log import PredictionLog
     from cxr_edge.serving.answer_log import PATIENCE_S, AnswerLog
     from cxr_edge.serving.app import make_app
     from cxr_edge.serving.server import listen, run

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from cxr_edge import options
-from cxr_edge.terminal import say
+from cxr_edge.console import options
+from cxr_edge.console.terminal import say
 
 
 def split(

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from cxr_edge import options
-from cxr_edge.terminal import print_figures, progress_bar, say
+from cxr_edge.console import options
+from cxr_edge.console.terminal import print_figures, progress_bar, say
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 
 # The AUC of a model that guesses.
@@ -47,12 +47,12 @@ def train(
 
     The same command goes on with a run that was interrupted.
     """
-    from cxr_edge.backend import load_quietly
+    from cxr_edge.process.keras_backend import load_quietly
 
     load_quietly()
     import keras
 
-    from cxr_edge.training_progress import TrainingProgress
+    from cxr_edge.console.training_progress import TrainingProgress
     from cxr_edge_runtime.bundle.manifest import NOTICE
     from cxr_edge_train.dataset.metadata import read_metadata, read_splits
     from cxr_edge_train.defaults import default_cache_dir

@@ -39,7 +39,7 @@ def verify(
 
     Exit code 1 when it is not, or is not signed as it must be.
     """
-    from cxr_edge.bundles import load_bundle
+    from cxr_edge.bundles.lookup import load_bundle
     from cxr_edge_runtime.bundle import Bundle
     from cxr_edge_runtime.bundle.archive import open_archive
 
@@ -64,7 +64,7 @@ def verify(
 
 
 def _signature_check(key: Path, bundle: str | None) -> "SignatureCheck":
-    from cxr_edge.signing import check_signature, read_public_key
+    from cxr_edge.bundles.signing import check_signature, read_public_key
 
     return partial(check_signature, key=read_public_key(key), name=bundle or "the default bundle")
 
@@ -74,7 +74,7 @@ def _unpacked(archive: "Archive") -> Iterator[Path]:
     """A temporary folder with the bundle of an archive."""
     import tempfile
 
-    from cxr_edge.full_disk import full_disk_told
+    from cxr_edge.bundles.full_disk import full_disk_told
 
     advice = "make room there, or name another folder in the environment's TMPDIR"
     try:

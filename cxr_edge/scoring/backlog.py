@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 
-from cxr_edge.csv_results import name_in_row
+from cxr_edge.writers.csv_file import name_in_row
 from cxr_edge_runtime.errors import CxrEdgeError
 
 # Pages kept in memory, KiB.

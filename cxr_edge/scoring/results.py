@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from cxr_edge.csv_results import CSV_COLUMNS
 from cxr_edge.scoring.listing import absolute, one_line
+from cxr_edge.writers.csv_file import CSV_COLUMNS
 from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
 from cxr_edge_runtime.files import remove_temporaries, write_bytes
 

@@ -11,12 +11,12 @@ from typing import Any
 import fsspec.config
 import pyarrow as pa
 
-from cxr_edge.csv_results import result_row
-from cxr_edge.memory import return_films
-from cxr_edge.prediction_log import LoggedFilm
+from cxr_edge.monitoring.prediction_log import LoggedFilm
+from cxr_edge.process.memory import return_films
 from cxr_edge.scoring.backlog import Batch
 from cxr_edge.scoring.films import contents
 from cxr_edge.scoring.results import ResultsFolder
+from cxr_edge.writers.csv_file import result_row
 from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import CHECKSUM, MANIFEST, Bundle
 from cxr_edge_runtime.classifier import Classifier

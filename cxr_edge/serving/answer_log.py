@@ -1,7 +1,7 @@
 """What the server does with a log of predictions: it never keeps a client from an answer."""
 
-from cxr_edge.prediction_log import LoggedFilm, PredictionLog
-from cxr_edge.terminal import say
+from cxr_edge.console.terminal import say
+from cxr_edge.monitoring.prediction_log import LoggedFilm, PredictionLog
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
 from cxr_edge_runtime.errors import LogError

@@ -16,11 +16,11 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cxr_edge import exit_codes
+from cxr_edge.console.terminal import say
+from cxr_edge.process import exit_codes
 from cxr_edge.serving.app import PATHS
 from cxr_edge.serving.connections import Connection
 from cxr_edge.serving.middleware import HttpMiddleware
-from cxr_edge.terminal import say
 from cxr_edge_runtime.errors import InvalidRequest
 
 # Seconds that requests under way may still take after SIGTERM.

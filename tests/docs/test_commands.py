@@ -22,27 +22,27 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from PIL import Image
 
 import dicom_files
-from cxr_edge.bundles import load_bundle
+from cxr_edge.bundles.lookup import load_bundle
 from cxr_edge.cli import main
-from cxr_edge.prediction_log import LoggedFilm, PredictionLog
+from cxr_edge.monitoring.prediction_log import LoggedFilm, PredictionLog
 from cxr_edge_convert.bundling import output_folder as writing
 from cxr_edge_runtime.bundle.reference import VerifiedAnswers
 from cxr_edge_runtime.device import throughput as benchmarking
 from cxr_edge_runtime.device.inference_timing import Timing
 from cxr_edge_train import architectures
-from cxr_edge_train.comparison.choice import plan as comparison_plan
+from cxr_edge_train.comparison import plan as comparison_plan
 from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.fitting import training
 from cxr_edge_train.fitting.fit import fingerprint as fit_settings
-from cxr_edge_train.fitting.fit import training
 from documented_commands import PAGES, ROOT, Command, all_commands, blocks, commands_of
 from synthetic import noisy_gradient
 from tiny_model import tiny_backbone
 
 # A pattern of the line, and why it is not run.
 NOT_RUN = {
-    r"^cxr-edge serve": "does not end; tests/cli/serving run it",
+    r"^cxr-edge serve": "does not end; tests/cxr_edge/serving run it",
     r"--address": "needs a cluster",
-    r"^cxr-edge score": "Ray takes long to start; tests/cli/commands/test_score.py runs it",
+    r"^cxr-edge score": "Ray takes long to start; tests/cxr_edge/commands/test_score.py runs it",
     r"^KERAS_BACKEND=": "another backend is another process; tests/train run it",
     r"--(install|show)-completion": "is about the shell that it is typed in",
     r"/opt/cxr-edge/": "is about another machine",

@@ -92,7 +92,7 @@ def test_every_file_that_contributing_names_is_there() -> None:
         ("train/cxr_edge_train/cleaning/clean.py", ("take_inventory",)),
         ("train/cxr_edge_train/cleaning/inventory.py", ("Inventory", "_FLOW")),
         ("cxr_edge/commands/clean.py", ("_print_report",)),
-        ("tests/synthetic.py", ("scanned_file",)),
+        ("tests/support/synthetic.py", ("scanned_file",)),
         ("tests/conftest.py", ("tiny_road",)),
     ],
 )

@@ -16,8 +16,8 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from cxr_edge.installation import install
-from cxr_edge.signing import sign
+from cxr_edge.bundles.install import install
+from cxr_edge.bundles.signing import sign
 from cxr_edge_runtime.bundle import Bundle
 from installable import make_archive, make_bundle
 

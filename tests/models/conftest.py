@@ -81,7 +81,7 @@ def run(tmp_path: Path, tiny_road: Any) -> Path:
 
 @pytest.fixture
 def measured(bundle: Bundle, tmp_path: Path) -> Path:
-    """What models/measure and two readings of test labels leave."""
+    """What models/release/measure and two readings of test labels leave."""
     folder = tmp_path / "measured"
     of_model = {"model_sha256": bundle.manifest.files["model.tflite"].sha256}
     evaluation = of_model | {

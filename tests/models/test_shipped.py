@@ -81,7 +81,7 @@ def test_figures_of_manifest_and_test_log_are_the_same(
 
 
 def test_card_is_what_the_generator_writes(bundle: Bundle, figures: dict[str, Any]) -> None:
-    sections = load_script("models/card_sections.py").shipped_sections
+    sections = load_script("models/release/card_sections.py").shipped_sections
     card = (bundle.path / "MODEL_CARD.md").read_text()
     assert card == model_card(bundle.manifest, sections(bundle.manifest.name, figures))
     assert "CC BY 4.0" in card

@@ -6,7 +6,7 @@ import pytest
 
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train import architectures
-from cxr_edge_train.comparison.choice import plan as comparison_plan
+from cxr_edge_train.comparison import plan as comparison_plan
 from cxr_edge_train.comparison.plan import Task, plan
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits
 from tiny_model import TINY

@@ -21,7 +21,7 @@ def read_looks(path: Path) -> pd.DataFrame:
     Raises:
         DatasetError: the file is missing or damaged.
     """
-    return read_table(path, ("file", "look"), made_by="models/find_looks.py")
+    return read_table(path, ("file", "look"), made_by="data/kermany/find_domains.py")
 
 
 def looks_of(paths: pd.Series, looks: pd.DataFrame) -> pd.Series:
@@ -33,7 +33,9 @@ def looks_of(paths: pd.Series, looks: pd.DataFrame) -> pd.Series:
     found = paths.map(lambda path: PurePath(path).name).map(looks.set_index("file")["look"])
     unknown = paths[found.isna() | (found == "")]
     if len(unknown):
-        raise DatasetError(f"{unknown.iloc[0]}: its look is not known; see models/find_looks.py")
+        raise DatasetError(
+            f"{unknown.iloc[0]}: its look is not known; see data/kermany/find_domains.py"
+        )
     return found
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "support"))
 
 from cxr_edge_convert.formats.graph import scaling_tensors
 from cxr_edge_convert.formats.tflite import to_float32, to_int8

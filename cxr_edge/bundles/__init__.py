@@ -1,0 +1,1 @@
+"""Bundles on this machine: finding, installing and signing them."""

@@ -1,0 +1,140 @@
+"""A bundle put in the place of the one in use, or the one before it put back.
+
+A new bundle is unpacked and tried under another name, gets the next number, and is switched to by
+renaming one link over the other. Only then are older ones removed. Whatever a process that was
+killed, or a device that lost its power, leaves behind, the bundle in use is the old one or the new
+one; the next install tidies up, and what it cannot remove is in nobody's way.
+"""
+
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cxr_edge.bundles.folder import BundleFolder, sync
+from cxr_edge.bundles.full_disk import full_disk_told
+from cxr_edge.bundles.trial import try_out
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.archive import Archive, SignatureCheck, open_archive
+from cxr_edge_runtime.bundle.manifest import Manifest
+from cxr_edge_runtime.device.selftest import require_golden_inputs
+from cxr_edge_runtime.errors import BundleError, InstallationError, LimitMissed
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """The bundle that is in use after a change.
+
+    Attributes:
+        path: its folder.
+        manifest: what it says of itself.
+        digest: SHA-256 of its ``bundle.json``, hexadecimal.
+        changed: False where it was in use before, too.
+        left: what should have been removed and could not be; it takes up room and does nothing.
+    """
+
+    path: Path
+    manifest: Manifest
+    digest: str
+    changed: bool
+    left: tuple[Path, ...] = ()
+
+
+def install(
+    archive: Path,
+    folder: Path,
+    *,
+    check: SignatureCheck | None,
+    trial: Callable[[Path], None] = try_out,
+) -> Installed:
+    """Put the bundle of an archive in the place of the one in use, which is kept as the previous.
+
+    When it fails, or is killed at any moment, what was in use stays in use. Once it has switched,
+    it does not fail for what it cannot remove.
+
+    Args:
+        archive: made by ``cxr-edge pack``.
+        folder: of the installed bundles; made where absent.
+        check: of the signature; None takes any bundle, signed or not.
+        trial: given the unpacked bundle, raises when this device should not use it.
+
+    Raises:
+        BundleError: the archive cannot be used; see
+            :func:`cxr_edge_runtime.bundle.archive.open_archive`.
+        LimitMissed: the self-test missed its limit.
+        InstallationError: another install is at work, the disk is too full, or the trial failed.
+    """
+    bundles = BundleFolder(folder)
+    with open_archive(archive, check=check) as opened:
+        folder.mkdir(parents=True, exist_ok=True)
+        with bundles.alone():
+            before, number = bundles.current_number(), bundles.next_number()
+            # What a killed process left may take up the room for this one.
+            bundles.remove_unfinished()
+            current = _if_same(bundles.current(), opened)
+            if current is not None:
+                path = current.path
+            else:
+                require_golden_inputs(opened.manifest, name=str(archive))
+                _require_space(opened.manifest, folder)
+                new = bundles.new_place(number)
+                try:
+                    _unpack_and_try(opened, new, archive, trial)
+                except BaseException:
+                    shutil.rmtree(new, ignore_errors=True)
+                    raise
+                path = new.rename(bundles.place(number))
+                # One that was rolled back from, or never used, must not become the previous one.
+                bundles.set_aside(n for n in bundles.numbers() if 0 < before < n < number)
+                bundles.switch(number)
+            left = bundles.tidy()
+    return Installed(path, opened.manifest, opened.digest, changed=current is None, left=left)
+
+
+def roll_back(folder: Path) -> Installed:
+    """Switch to the newest bundle before the one in use that is whole.
+
+    Raises:
+        InstallationError: there is none, or an install is at work.
+    """
+    bundles = BundleFolder(folder)
+    if folder.is_dir():
+        with bundles.alone():
+            bundle = bundles.previous()
+            if bundle is not None:
+                bundles.switch(int(bundle.path.name))
+                return Installed(bundle.path, bundle.manifest, bundle.digest, changed=True)
+    raise InstallationError(f"{folder}: no bundle to go back to; nothing was changed")
+
+
+def _if_same(current: Bundle | None, opened: Archive) -> Bundle | None:
+    """The bundle in use where it is that of the archive."""
+    with suppress(BundleError):  # of a damaged signature
+        if current and (current.digest, current.signature()) == (opened.digest, opened.signature):
+            return current
+    return None
+
+
+def _require_space(manifest: Manifest, folder: Path) -> None:
+    size = sum(entry.bytes for entry in manifest.files.values())
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise InstallationError(
+            f"{folder}: {free:,} bytes are free, the bundle needs {size:,}; make room first"
+        )
+
+
+def _unpack_and_try(
+    opened: Archive, new: Path, archive: Path, trial: Callable[[Path], None]
+) -> None:
+    with full_disk_told(new.parent, "make room first"):
+        new.mkdir()
+        opened.unpack(new)
+        sync(*new.iterdir(), new)
+    try:
+        trial(new)
+    except (LimitMissed, InstallationError) as error:
+        raise type(error)(
+            f"{archive}: fails on this device, so nothing was changed: {error}"
+        ) from None

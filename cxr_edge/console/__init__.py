@@ -1,0 +1,1 @@
+"""The terminal: options that commands share, progress bars, tables."""

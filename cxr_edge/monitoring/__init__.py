@@ -1,0 +1,1 @@
+"""The log of predictions, and drift between what it holds and the bundle's verification."""

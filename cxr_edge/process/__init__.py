@@ -1,0 +1,1 @@
+"""The process itself: signals, exit codes, memory, and Keras' backend."""

@@ -1,0 +1,1 @@
+"""Where predictions go: the terminal, a CSV file, heat maps."""

@@ -1,0 +1,77 @@
+"""Results of ``classify`` as a table and as JSON lines."""
+
+import json
+from pathlib import Path
+from typing import Protocol
+
+import typer
+
+from cxr_edge.bundles.lookup import notice_of
+from cxr_edge.console.terminal import printable, say
+from cxr_edge_runtime.batch import Result
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.errors import CxrEdgeError
+from cxr_edge_runtime.result_json import error_as_json, result_as_json
+
+
+class Writer(Protocol):
+    """Takes the results in turn."""
+
+    def write(self, image: Path, result: Result) -> None:
+        """Write one result."""
+        ...
+
+    def close(self) -> None:
+        """Write what comes after the last one."""
+        ...
+
+
+class TableWriter:
+    """A line an image on standard output; errors, warnings and the gate's words on the other."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        """Write for a bundle."""
+        self._bundle = bundle
+        self._begun = False
+
+    def write(self, image: Path, result: Result) -> None:
+        """Write one result."""
+        if isinstance(result, CxrEdgeError):
+            say(f"cxr-edge: {result}")
+            return
+        for warning in result.warnings:
+            say(f"warning: {image}: {warning}")
+        for reason in result.gate.reasons:
+            say(f"{result.gate.verdict}: {image}: {reason}")
+        if not self._begun:
+            typer.echo("label      probability  threshold  gate         file")
+            self._begun = True
+        label = result.label or "–"
+        probability = "–" if result.probability is None else f"{result.probability:.3f}"
+        typer.echo(
+            f"{label:<9}  {probability:>11}  {result.threshold:>9.3f}  "
+            f"{result.gate.verdict:<11}  {printable(str(image))}"
+        )
+
+    def close(self) -> None:
+        """Write the notice, where there was a result."""
+        if self._begun:
+            typer.echo(f"{notice_of(self._bundle)}.")
+
+
+class JsonWriter:
+    """One object a line on standard output."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        """Write for a bundle."""
+        self._bundle = bundle
+
+    def write(self, image: Path, result: Result) -> None:
+        """Write one result."""
+        if isinstance(result, CxrEdgeError):
+            typer.echo(json.dumps(error_as_json(str(image), result)))
+        else:
+            typer.echo(json.dumps(result_as_json(str(image), result, self._bundle)))
+
+    def close(self) -> None:
+        """Nothing is left to write: each line has the notice."""

@@ -1,0 +1,121 @@
+"""Turn a converted bundle into a shipped one: add what was measured after conversion to its card.
+
+    python models/release/publish.py BUNDLE --run RUN --measured FOLDER --name NAME
+
+FOLDER is what models/release/measure wrote, with the folders test and external_adult that
+`evaluate` wrote; beside BUNDLE lies the report.json of its conversion. Model, threshold, temperature and gate
+stay as they were verified; manifest and card gain the figures, and docs/results/cards/NAME all that
+the card is made from. The float model goes to models/float without its optimizer.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from card_figures import READ_ONCE, gathered
+from card_sections import shipped_sections
+from cxr_edge_convert.bundling.packaging import seal
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.manifest import Figure, Manifest
+from cxr_edge_runtime.errors import CxrEdgeError, RunError
+from cxr_edge_runtime.files import replacing, write_bytes, write_text
+from cxr_edge_train.evaluation.run_subject import load_model
+from cxr_edge_train.runs import Run, read_run
+
+MODELS = Path(__file__).resolve().parents[1]
+RESULTS = MODELS.parent / "docs" / "results"
+
+
+def check_run(bundle: Bundle, run: Run) -> None:
+    """Refuse a run that the bundle was not made from.
+
+    Raises:
+        RunError: data set, threshold or temperature differ.
+    """
+    manifest = bundle.manifest
+    stated = (
+        manifest.training.dataset_digest, manifest.threshold.value, manifest.temperature,
+    )  # fmt: skip
+    if stated != (run.dataset_digest, run.threshold, run.temperature):
+        raise RunError(f"{bundle.path}: was not made from this run")
+
+
+def shipped_manifest(manifest: Manifest, name: str, figures: Mapping[str, Any]) -> Manifest:
+    """The manifest with its name and the figures of all splits."""
+    metrics = {
+        split: {key: Figure(**figure) for key, figure in figures[split]["metrics"].items()}
+        for split in READ_ONCE
+    }
+    return replace(manifest, name=name, metrics=manifest.metrics | metrics)
+
+
+def publish(bundle: Bundle, name: str, figures: Mapping[str, Any], target: Path) -> None:
+    """Write the shipped bundle, replacing what lies at ``target``; the old one stays until then."""
+    manifest = shipped_manifest(bundle.manifest, name, figures)
+    replaced = target.with_name(f"{target.name}.replaced")
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        staging = Path(folder) / "new"
+        contents = {name: bundle.read(name) for name in bundle.manifest.files}
+        seal(staging, manifest, contents, more=shipped_sections(name, figures))
+        if target.exists():
+            target.rename(replaced)
+        staging.rename(target)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def save_float(model: keras.Model, file: Path) -> None:
+    """Save a model without optimizer, unless the file holds it already.
+
+    A ``.keras`` file carries the time it was written, so saving again would change it in git.
+    """
+    if file.exists():
+        weights = keras.models.load_model(file, compile=False).get_weights()
+        if len(weights) == len(model.get_weights()) and all(
+            map(np.array_equal, weights, model.get_weights())
+        ):
+            return
+    with replacing(file) as temporary:
+        model.save(temporary)
+
+
+def main() -> None:
+    """Publish one bundle. All that is needed is read before anything is written."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--measured", type=Path, required=True)
+    parser.add_argument("--name", required=True)
+    arguments = parser.parse_args()
+    bundle = Bundle.load(arguments.bundle)
+    check_run(bundle, read_run(arguments.run))
+    log = (RESULTS / "test-log.jsonl").read_text(encoding="utf-8").splitlines()
+    figures = gathered(bundle, arguments.run, arguments.measured, log)
+    pictures = {
+        "calibration.png": arguments.measured / "test" / "figures" / "reliability.png",
+        "activation_maps.png": arguments.measured / "behaviour" / "activation_maps.png",
+    }
+    drawn = {name: file.read_bytes() for name, file in pictures.items()}
+    model = load_model(arguments.run)
+    publish(bundle, arguments.name, figures, MODELS / "cxr_edge_models" / arguments.name)
+    cards = RESULTS / "cards" / arguments.name
+    cards.mkdir(parents=True, exist_ok=True)
+    write_text(cards / "figures.json", json.dumps(figures, indent=2) + "\n")
+    for name, content in drawn.items():
+        write_bytes(cards / name, content)
+    save_float(model, MODELS / "float" / f"{arguments.name.split('-')[0]}.keras")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (CxrEdgeError, OSError) as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,165 @@
+"""Validation as it would be if the look of a film told nothing of its label.
+
+    python models/release/shifted_validation.py EVALUATION LOOKS [--json FILE]
+
+EVALUATION is the folder that `cxr-edge evaluate ... --split validation -o` wrote, LOOKS a CSV with
+the columns file and look, such as data/kermany/acquisition_domains.csv. Films are weighted so that
+each look has the same share in both labels, see cxr_edge_train/dataset/acquisition_weights.py;
+decisions are the model's own, at its frozen threshold. The interval of the AUC is the 95% percentiles of a bootstrap that draws
+patients within each label; the weights are computed once and go along with their film, so a draw
+may lack a look. A bootstrap of films that are all called right would have no width, so sensitivity
+and specificity have Wilson's interval for as many films of equal weight as the patients' weights
+are worth (Kish 1965).
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from cxr_edge_runtime.errors import CxrEdgeError, DatasetError
+from cxr_edge_runtime.files import write_text
+from cxr_edge_train.dataset.acquisition_weights import look_weights, looks_of, read_looks
+from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.metadata import check_words, positives, read_table
+from cxr_edge_train.dataset.patients import patient_groups
+from cxr_edge_train.statistics.intervals import (
+    CONFIDENCE,
+    Interval,
+    patient_draws,
+    wilson_interval_of_share,
+)
+
+DRAWS = 2000
+SEED = 0  # of the draws of normal patients; the next number is that of the others
+
+
+def read_films(evaluation: Path, looks: Path) -> pd.DataFrame:
+    """The rows of ``predictions.csv``, each with its ``look``.
+
+    Raises:
+        DatasetError: a file is missing or damaged, a film has no look, or a label has no film.
+    """
+    file = evaluation / "predictions.csv"
+    needed = ("path", "label", "patient", "probability", "decision")
+    films = read_table(file, needed, made_by="cxr-edge evaluate -o")
+    check_words(file, films, "label", LABELS)
+    for label in LABELS:
+        if label not in set(films["label"]):
+            raise DatasetError(f"{file}: has no {label} films; both labels are needed")
+    films["look"] = looks_of(films["path"], read_looks(looks))
+    return films
+
+
+def read_model(evaluation: Path) -> dict[str, Any]:
+    """The digest and the threshold of the model that was measured.
+
+    Raises:
+        DatasetError: ``evaluation.json`` is missing or damaged.
+    """
+    file = evaluation / "evaluation.json"
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return {name: content[name] for name in ("model_sha256", "threshold")}
+    except (OSError, ValueError, KeyError) as error:
+        raise DatasetError(f"{file}: cannot be read ({error}); measure again") from error
+
+
+def label_draws(films: pd.DataFrame) -> Iterator[NDArray[np.int64]]:
+    """Endless draws of patients within each label: how often each film ``[N]`` was drawn."""
+    patients, labels = patient_groups(films).to_numpy(object), positives(films)
+    draws = [patient_draws(patients[labels == label], seed=SEED + label) for label in (0, 1)]
+    while True:
+        times = np.empty(len(films), dtype=np.int64)
+        for label, drawn in enumerate(draws):
+            times[labels == label] = next(drawn)
+        yield times
+
+
+def weighted_figures(films: pd.DataFrame, weights: NDArray[np.floating]) -> dict[str, float]:
+    """AUC, sensitivity and specificity of films with weights ``[N]``."""
+    positive = positives(films) == 1
+    right = (films["label"] == films["decision"]).to_numpy()
+    return {
+        "auc": float(roc_auc_score(positive, films["probability"], sample_weight=weights)),
+        "sensitivity": float(np.average(right[positive], weights=weights[positive])),
+        "specificity": float(np.average(right[~positive], weights=weights[~positive])),
+    }
+
+
+def worth(weights: NDArray[np.floating], patients: NDArray[np.object_]) -> float:
+    """How many films of equal weight and of a patient each the films are worth (Kish 1965)."""
+    of_patient = pd.Series(weights).groupby(patients).sum()
+    return float(of_patient.sum() ** 2 / (of_patient**2).sum())
+
+
+def shifted_validation(films: pd.DataFrame) -> dict[str, Any]:
+    """All figures of the films, as they stand in the JSON file.
+
+    Args:
+        films: from :func:`read_films`.
+
+    Returns:
+        ``films`` counts them; ``auc``, ``sensitivity`` and ``specificity`` have ``value``, ``low``,
+        ``high`` and ``n``, for AUC the films, for the others what the label's are worth, see
+        :func:`worth`; ``auc_within_look`` is not weighted, and None for a look that one label has
+        alone; ``films_by_look`` counts by label and look.
+    """
+    labels = positives(films)
+    patients = patient_groups(films).to_numpy(object)
+    weights = look_weights(labels, films["look"].to_numpy(object))
+    value = weighted_figures(films, weights)
+    draws = [
+        weighted_figures(films, weights * times)["auc"]
+        for times, _ in zip(label_draws(films), range(DRAWS))
+    ]
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    counts = pd.crosstab(films["label"], films["look"])
+    return {
+        "films": len(films),
+        "auc": asdict(Interval(value["auc"], low, high, len(films))),
+        **{
+            name: asdict(
+                wilson_interval_of_share(
+                    value[name], worth(weights[labels == label], patients[labels == label])
+                )
+            )
+            for label, name in ((1, "sensitivity"), (0, "specificity"))
+        },
+        "auc_within_look": {
+            look: float(roc_auc_score(positives(of_look), of_look["probability"]))
+            if of_look["label"].nunique() == 2
+            else None
+            for look, of_look in films.groupby("look")
+        },
+        "films_by_look": {label: counts.loc[label].to_dict() for label in LABELS},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("evaluation", type=Path, help="folder of an evaluation on validation")
+    parser.add_argument("looks", type=Path, help="CSV with the columns file and look")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    arguments = parser.parse_args()
+    try:
+        model = read_model(arguments.evaluation)
+        films = read_films(arguments.evaluation, arguments.looks)
+        text = json.dumps({**model, **shifted_validation(films)}, indent=2)
+        print(text)
+        if arguments.json:
+            write_text(arguments.json, text + "\n")
+    except (CxrEdgeError, OSError) as error:
+        parser.exit(2, f"error: {error}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,482 @@
+import errno
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import killed_install
+from cxr_edge.bundles.install import Installed, install, roll_back
+from cxr_edge_runtime.bundle import MANIFEST, Bundle
+from cxr_edge_runtime.bundle.archive import Archive
+from cxr_edge_runtime.errors import (
+    BundleCorrupted,
+    BundleInvalid,
+    BundleNotFound,
+    InstallationError,
+    LimitMissed,
+    SignatureInvalid,
+)
+from installable import make_archive, make_bundle
+
+
+@pytest.fixture(scope="session")
+def archives(golden_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Archives of versions 1 to 4 of a bundle."""
+    folder = tmp_path_factory.mktemp("archives")
+    return {
+        version: make_archive(
+            make_bundle(golden_bundle, folder / version, version=version),
+            folder / f"{version}.cxr.zip",
+        )
+        for version in "1234"
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "bundles"
+
+
+def put(archive: Path, folder: Path) -> Installed:
+    return install(archive, folder, check=None, trial=lambda bundle: None)
+
+
+def in_use(folder: Path) -> str:
+    return Bundle.load(folder / "current").manifest.version
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def put_in_vain(archive: Path, folder: Path) -> None:
+    def fail(bundle: Path) -> None:
+        raise InstallationError("not here")
+
+    with pytest.raises(InstallationError, match="not here"):
+        install(archive, folder, check=None, trial=fail)
+
+
+def forbid_removal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on no model can be removed, nor what holds one."""
+    unlink = os.unlink
+
+    def refuse(path: str, *, dir_fd: int | None = None) -> None:
+        if Path(path).name == "model.tflite":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        unlink(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+
+
+def test_bundle_is_installed_and_the_one_before_is_kept(
+    archives: dict[str, Path], folder: Path
+) -> None:
+    for version, names in (("1", ["0001"]), ("2", ["0001", "0002"]), ("3", ["0002", "0003"])):
+        done = put(archives[version], folder)
+        assert (done.changed, done.manifest.version) == (True, version)
+        assert done.path == folder / names[-1]
+        assert Bundle.load(done.path).digest == done.digest
+        assert left(folder) == [".lock", *names, "current"]
+        assert str((folder / "current").readlink()) == names[-1]
+
+
+def test_bundle_in_use_is_not_installed_again(archives: dict[str, Path], folder: Path) -> None:
+    put(archives["1"], folder)
+    put(archives["2"], folder)
+    done = put(archives["2"], folder)
+    assert (done.changed, done.path) == (False, folder / "0002")
+    assert left(folder) == [".lock", "0001", "0002", "current"]
+
+
+def test_same_bundle_with_a_signature_is_another(
+    archives: dict[str, Path], folder: Path, tmp_path: Path
+) -> None:
+    put(archives["1"], folder)
+    bundle = Bundle.load(folder / "current")
+    signed = make_archive(bundle, tmp_path / "signed.cxr.zip", signature=b"s" * 64)
+    assert put(signed, folder).changed
+    assert not put(signed, folder).changed
+    assert Bundle.load(folder / "current").signature() == b"s" * 64
+
+
+def test_rollback_goes_to_the_bundle_before_and_no_further(
+    archives: dict[str, Path], folder: Path
+) -> None:
+    put(archives["1"], folder)
+    put(archives["2"], folder)
+    done = roll_back(folder)
+    assert (done.path, in_use(folder)) == (folder / "0001", "1")
+    with pytest.raises(InstallationError, match="no bundle to go back to; nothing was changed"):
+        roll_back(folder)
+    assert in_use(folder) == "1"
+
+
+def test_number_is_not_given_twice(archives: dict[str, Path], folder: Path) -> None:
+    """Who still reads 0002 must not find another bundle there."""
+    put(archives["1"], folder)
+    put(archives["2"], folder)
+    roll_back(folder)
+    put_in_vain(archives["3"], folder)
+    assert not put(archives["1"], folder).changed
+    assert put(archives["3"], folder).path == folder / "0003"
+    assert left(folder) == [".lock", "0001", "0003", "current"]
+
+
+def test_bundle_that_was_rolled_back_from_is_not_gone_back_to(
+    archives: dict[str, Path], folder: Path
+) -> None:
+    put(archives["1"], folder)
+    put(archives["2"], folder)
+    roll_back(folder)
+    results = killed_everywhere(folder, archives["3"], "install")
+    assert {result["in_use"] for result in results} == {"1", "3"}
+    for result in results:
+        assert result["then_in_use"] == "3"
+        assert len(result["left"]) == 4
+        assert result["left"][:2] == [".lock", "0001"]
+    put(archives["3"], folder)
+    roll_back(folder)
+    assert in_use(folder) == "1"
+
+
+def test_what_cannot_be_removed_is_told_and_stops_no_install(
+    archives: dict[str, Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(archives["1"], folder)
+    put(archives["2"], folder)
+    with monkeypatch.context() as patch:
+        forbid_removal(patch)
+        assert put(archives["3"], folder).left == (folder / ".going-0001",)
+        put_in_vain(archives["4"], folder)
+        done = put(archives["4"], folder)
+    assert (done.changed, done.path, in_use(folder)) == (True, folder / "0005", "4")
+    stuck = [".going-0001", ".going-0002", ".new-0004"]
+    assert sorted(done.left) == [folder / name for name in stuck]
+    assert left(folder) == sorted([*stuck, ".lock", "0003", "0005", "current"])
+    done = put(archives["4"], folder)
+    assert (done.changed, done.left) == (False, ())
+    assert left(folder) == [".lock", "0003", "0005", "current"]
+
+
+def test_old_bundle_that_cannot_even_be_renamed_stops_no_install(
+    archives: dict[str, Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(archives["1"], folder)
+    put(archives["2"], folder)
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name == "0001":
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    assert put(archives["3"], folder).left == (folder / "0001",)
+    assert put(archives["4"], folder).left == (folder / "0001",)
+    assert left(folder) == [".lock", "0001", "0003", "0004", "current"]
+
+
+@pytest.mark.parametrize("unreadable", ["0001", "0002"])
+def test_bad_spot_of_the_disk_stops_no_install(
+    archives: dict[str, Path], folder: Path, monkeypatch: pytest.MonkeyPatch, unreadable: str
+) -> None:
+    put(archives["1"], folder)
+    put(archives["2"], folder)
+    is_file = Path.is_file
+
+    def fail(path: Path) -> bool:
+        if path.parent.name == unreadable:
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", fail)
+    assert put(archives["3"], folder).changed
+    assert in_use(folder) == "3"
+
+
+def test_lost_link_loses_no_bundle(archives: dict[str, Path], folder: Path) -> None:
+    put(archives["1"], folder)
+    put(archives["2"], folder)
+    (folder / "current").unlink()
+    put_in_vain(archives["3"], folder)
+    assert left(folder) == [".lock", "0001", "0002"]
+    assert roll_back(folder).path == folder / "0002"
+    (folder / "current").unlink()
+    put(archives["3"], folder)
+    assert left(folder) == [".lock", "0002", "0003", "current"]
+
+
+def test_bundle_that_is_installed_twice_is_not_gone_back_to(
+    archives: dict[str, Path], folder: Path
+) -> None:
+    put(archives["1"], folder)
+    put(archives["2"], folder)
+    (folder / "current").unlink()
+    assert put(archives["2"], folder).path == folder / "0003"
+    assert left(folder) == [".lock", "0001", "0003", "current"]
+
+
+def test_nothing_to_go_back_to_makes_no_folder(folder: Path) -> None:
+    with pytest.raises(InstallationError, match="no bundle to go back to"):
+        roll_back(folder)
+    assert not folder.exists()
+
+
+def test_rollback_passes_over_a_damaged_bundle(archives: dict[str, Path], folder: Path) -> None:
+    put(archives["1"], folder)
+    put(archives["2"], folder)
+    (folder / "0001" / "model.tflite").write_bytes(b"")
+    with pytest.raises(InstallationError, match="no bundle to go back to"):
+        roll_back(folder)
+    assert in_use(folder) == "2"
+
+
+@pytest.mark.parametrize("damage", ["gone", "manifest", "link", "no link"])
+def test_good_bundle_is_installed_over_a_damaged_one(
+    archives: dict[str, Path], folder: Path, damage: str
+) -> None:
+    for version in "12":
+        put(archives[version], folder)
+    if damage == "gone":
+        shutil.rmtree(folder / "0002")
+    elif damage == "manifest":
+        (folder / "0002" / MANIFEST).write_bytes(b"{")
+    else:
+        (folder / "current").unlink()
+        if damage == "link":
+            (folder / "current").symlink_to("/nowhere")
+    put(archives["2"], folder)
+    assert in_use(folder) == "2"
+    if damage in ("gone", "manifest"):
+        # The older one is whole, so it is what a rollback finds.
+        assert left(folder) == [".lock", "0001", "0003", "current"]
+        roll_back(folder)
+        assert in_use(folder) == "1"
+
+
+def test_folder_in_the_place_of_the_link_is_not_touched(
+    archives: dict[str, Path], folder: Path
+) -> None:
+    (folder / "current").mkdir(parents=True)
+    with pytest.raises(InstallationError, match="is not a link that install made; move it away"):
+        put(archives["1"], folder)
+    assert left(folder) == [".lock", "current"]
+
+
+def test_file_in_the_place_of_the_folder_is_said_to_be_one(
+    archives: dict[str, Path], folder: Path
+) -> None:
+    folder.write_text("mine")
+    for act in (lambda: put(archives["1"], folder), lambda: roll_back(folder)):
+        with pytest.raises(InstallationError, match="bundles: is not a folder"):
+            act()
+    assert folder.read_text() == "mine"
+
+
+@pytest.mark.parametrize("error", [LimitMissed, InstallationError])
+def test_bundle_that_fails_its_trial_leaves_the_old_one(
+    archives: dict[str, Path], folder: Path, error: type[Exception]
+) -> None:
+    put(archives["1"], folder)
+
+    def fail(bundle: Path) -> None:
+        assert Bundle.load(bundle).manifest.version == "2"
+        assert in_use(folder) == "1"
+        raise error("not here")
+
+    with pytest.raises(error, match=r"2\.cxr\.zip: fails on this device, so nothing was changed"):
+        install(archives["2"], folder, check=None, trial=fail)
+    assert (in_use(folder), left(folder)) == ("1", [".lock", "0001", "current"])
+
+
+def test_refused_signature_leaves_the_old_one(archives: dict[str, Path], folder: Path) -> None:
+    put(archives["1"], folder)
+
+    def refuse(manifest: bytes, signature: bytes | None) -> None:
+        raise SignatureInvalid("not signed")
+
+    with pytest.raises(SignatureInvalid):
+        install(archives["2"], folder, check=refuse, trial=lambda bundle: None)
+    assert (in_use(folder), left(folder)) == ("1", [".lock", "0001", "current"])
+
+
+def test_damaged_archive_leaves_the_old_one(
+    archives: dict[str, Path], folder: Path, tmp_path: Path
+) -> None:
+    put(archives["1"], folder)
+    (tmp_path / "cut.cxr.zip").write_bytes(archives["2"].read_bytes()[:-2000])
+    with pytest.raises(BundleCorrupted, match="ends too early"):
+        put(tmp_path / "cut.cxr.zip", folder)
+    assert (in_use(folder), left(folder)) == ("1", [".lock", "0001", "current"])
+
+
+def test_bundle_without_golden_inputs_cannot_be_installed(
+    golden_bundle: Path, folder: Path, tmp_path: Path
+) -> None:
+    archive = make_archive(Bundle.load(golden_bundle), tmp_path / "a.cxr.zip")
+    with pytest.raises(BundleInvalid, match=r"a\.cxr\.zip: has no golden inputs"):
+        put(archive, folder)
+    assert left(folder) == [".lock"]
+
+
+def test_second_install_at_the_same_time_is_refused(
+    archives: dict[str, Path], folder: Path
+) -> None:
+    put(archives["1"], folder)
+    with (folder / ".lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for act in (lambda: put(archives["2"], folder), lambda: roll_back(folder)):
+            with pytest.raises(InstallationError, match="another install is at work here"):
+                act()
+    assert put(archives["2"], folder).changed
+
+
+def test_full_disk_is_said_before_anything_is_unpacked(
+    archives: dict[str, Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(InstallationError, match="1,000 bytes are free, the bundle needs"):
+        put(archives["1"], folder)
+    assert left(folder) == [".lock"]
+
+
+def test_disk_that_fills_up_while_unpacking_is_named(
+    archives: dict[str, Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(archives["1"], folder)
+
+    def fill(archive: Archive, new: Path) -> None:
+        (new / "model.tflite").write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Archive, "unpack", fill)
+    with pytest.raises(OSError, match="No space left on device; make room first") as raised:
+        put(archives["2"], folder)
+    assert raised.value.filename == str(folder)
+    assert (in_use(folder), left(folder)) == ("1", [".lock", "0001", "current"])
+
+
+def test_bundle_in_use_needs_no_room(
+    archives: dict[str, Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(archives["1"], folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    assert not put(archives["1"], folder).changed
+
+
+def test_missing_archive_makes_no_folder(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleNotFound, match="no such file"):
+        put(tmp_path / "none.cxr.zip", folder)
+    assert not folder.exists()
+
+
+def killed_everywhere(before: Path, archive: Path, act: str) -> list[dict[str, Any]]:
+    command = [sys.executable, killed_install.__file__, str(before), str(archive), act]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+    results = [json.loads(line) for line in run.stdout.splitlines()]
+    assert [result["killed"] for result in results] == [True] * (len(results) - 1) + [False]
+    return results
+
+
+def test_install_killed_at_any_step_leaves_the_old_or_the_new_bundle(
+    archives: dict[str, Path], folder: Path
+) -> None:
+    for version in "123":
+        put(archives[version], folder)
+    results = killed_everywhere(folder, archives["4"], "install")
+    steps = [result["before"] for result in results]
+    # So that a device that loses its power is safe, too: a disk writes in any order until told to.
+    assert [step for step in steps if step.startswith(("os.fsync", "os.rename", "os.sym"))][
+        -7:
+    ] == [
+        "os.fsync .new-0004",
+        "os.rename .new-0004 0004",
+        "os.fsync bundles",
+        "os.symlink 0004 .current",
+        "os.rename .current current",
+        "os.fsync bundles",
+        "os.rename 0002 .going-0002",
+    ]
+    names = {path.name for path in (folder / "0003").iterdir()}
+    assert names == {step.split()[1] for step in steps if step.startswith("open")} - {".lock"}
+    assert names < {step.split()[1] for step in steps if step.startswith("os.fsync")}
+    in_use = [result["in_use"] for result in results]
+    switched = in_use.index("4")
+    assert in_use == ["3"] * switched + ["4"] * (len(in_use) - switched)
+    assert 10 < switched < len(in_use) - 5
+    for result in results:
+        assert result["then_in_use"] == "4"
+        assert len(result["left"]) == 4
+        assert result["left"][:2] == [".lock", "0003"]
+
+
+def test_first_install_killed_at_any_step_leaves_no_bundle_or_the_new_one(
+    archives: dict[str, Path], folder: Path
+) -> None:
+    results = killed_everywhere(folder, archives["1"], "install")
+    in_use = [result["in_use"] for result in results]
+    switched = in_use.index("1")
+    assert switched > 10
+    assert in_use == [None] * switched + ["1"] * (len(in_use) - switched)
+    for result in results:
+        assert result["then_in_use"] == "1"
+        assert len(result["left"]) == 3
+
+
+def test_rollback_killed_at_any_step_leaves_one_of_the_two_bundles(
+    archives: dict[str, Path], folder: Path
+) -> None:
+    for version in "12":
+        put(archives[version], folder)
+    results = killed_everywhere(folder, archives["3"], "rollback")
+    assert {result["in_use"] for result in results} == {"1", "2"}
+    for result in results:
+        assert result["then_in_use"] == "3"
+        assert result["left"][1] == {"1": "0001", "2": "0002"}[result["in_use"]]
+        assert len(result["left"]) == 4
+
+
+def test_install_goes_on_where_a_removal_was_killed(
+    archives: dict[str, Path], folder: Path
+) -> None:
+    """What was left before, too, is tidied up: by a kill while tidying up."""
+    put(archives["1"], folder)
+    put(archives["2"], folder)
+    shutil.copytree(folder / "0001", folder / ".going-0001")
+    (folder / ".going-0001" / MANIFEST).unlink()
+    shutil.copytree(folder / "0001", folder / ".new-0003")
+    shutil.copytree(folder / "0002", folder / "0007")
+    (folder / ".current").symlink_to("0007")
+    results = killed_everywhere(folder, archives["3"], "install")
+    assert {result["in_use"] for result in results} == {"2", "3"}
+    for result in results:
+        assert result["then_in_use"] == "3"
+        assert result["left"][:2] == [".lock", "0002"]
+        assert len(result["left"]) == 4
+
+
+def test_real_trial_passes_on_this_device(
+    archives: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # A path that begins as an option does.
+    assert install(archives["1"], Path("-foo"), check=None).changed
+
+
+def test_real_trial_finds_a_device_that_computes_something_else(
+    golden_bundle: Path, archives: dict[str, Path], folder: Path, tmp_path: Path
+) -> None:
+    put(archives["1"], folder)
+    other = make_bundle(golden_bundle, tmp_path / "b", version="2", shift=0.2)
+    with pytest.raises(LimitMissed, match=r"nothing was changed: \d of 2 golden inputs differ"):
+        install(make_archive(other, tmp_path / "a.cxr.zip"), folder, check=None)
+    assert (in_use(folder), left(folder)) == ("1", [".lock", "0001", "current"])

@@ -1,0 +1,176 @@
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import pandas as pd
+import pytest
+
+from cxr_edge.bundles.lookup import load_bundle
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.manifest import NOTICE
+
+LOOSE = [
+    "--max-recall-drop", 1, "--max-specificity-drop", 1, "--max-auc-drop", 1, "--min-agreement", 0,
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def own_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    keras.utils.set_random_seed(0)
+    image = keras.Input((32, 32, 1))
+    hidden = keras.layers.Flatten()(keras.layers.Conv2D(4, 3, strides=4)(image))
+    hidden = keras.layers.Dense(8, activation="relu")(hidden)
+    output = keras.layers.Dense(1, activation="sigmoid")(hidden)
+    file = tmp_path_factory.mktemp("own") / "own.keras"
+    keras.Model(image, output).save(file)
+    return file
+
+
+def test_all_formats_and_schemes_are_written_and_explained(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    arguments = ["convert", tiny_road.run, "-o", output, "--all", "--format", "both", *LOOSE]
+    outcome = cxr_edge(*arguments, "--target", "x86", "--refit")
+    assert outcome.code == 0, outcome.err
+    names = ["float32", "float16", "dynamic", "int8", "onnx-float32", "onnx-int8-x86"]
+    rows = [line.split() for line in outcome.out.splitlines()[1:13]]
+    assert [row[0] for row in rows[::2]] == names
+    assert [row[:2] for row in rows[1::2]] == [["fitted", "anew"]] * 6
+    for name, size, *_ in rows[::2]:
+        manifest = Bundle.load(output / name).manifest
+        assert manifest.files[manifest.model.file].bytes == int(size)
+    assert outcome.out.count(" passed") == 6
+    assert NOTICE in outcome.out
+    assert all((output / name / "bundle.json").is_file() for name in names)
+    page = (output / "report.html").read_text()
+    assert NOTICE in page
+    # With the colon: four letters alone turn up in embedded images.
+    assert "://" not in page.replace("http://www.w3.org", "")
+
+    image = next((tiny_road.root / "data" / "test" / "NORMAL").iterdir())
+    labels = {
+        json.loads(cxr_edge("classify", "--json", image, "--bundle", output / name).out)["label"]
+        for name in names
+    }
+    assert len(labels) == 1
+
+    before = (output / "report.md").read_text()
+    (output / "report.md").unlink()
+    outcome = cxr_edge("report", output)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.splitlines()[0] == f"Passed: {', '.join(names)}."
+    assert (output / "report.md").read_text() == before
+
+    outcome = cxr_edge(*arguments[:4], *LOOSE)
+    assert outcome.code == 2
+    assert "exists already" in outcome.err
+    assert cxr_edge(*arguments[:4], *LOOSE, "--overwrite").code == 0
+    assert not (output / "int8").exists()
+
+
+def test_falling_short_is_exit_4_with_the_report_written(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "coarse.toml"
+    recipe.write_text('[calibration]\nmethod = "percentile"\npercentile = 90.0\n')
+    outcome = cxr_edge(
+        "convert", tiny_road.run, "-o", tmp_path / "out", "--int8", "--recipe", recipe,
+        "--min-agreement", 1,
+    )  # fmt: skip
+    assert outcome.code == 4
+    assert "of the decisions agree, the limit is 1" in outcome.err
+    assert f"See {tmp_path / 'out' / 'rejected'}" in outcome.err
+    manifest = Bundle.load(tmp_path / "out" / "rejected" / "int8").manifest
+    assert manifest.calibration is not None
+    assert manifest.calibration.method.startswith("percentile 90 over all training images, ")
+    assert "Rejected: int8" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_somebody_elses_model_says_what_it_cannot_do(
+    cxr_edge: Any, tiny_road: Any, own_model: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    outcome = cxr_edge(
+        "convert", "--model", own_model, "--metadata", tiny_road.metadata, "--splits",
+        tiny_road.splits, "--labels", "PNEUMONIA,NORMAL", "--scaling", "0-1", "--int8",
+        "--format", "both", "-o", output, *LOOSE,
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    for name in ("int8", "onnx-int8-arm64"):
+        bundle = Bundle.load(output / name)
+        assert bundle.manifest.outputs == ("logit", "embedding")
+        assert "No heat map" in (output / name / "MODEL_CARD.md").read_text()
+        outcome = cxr_edge("info", output / name)
+        assert outcome.code == 0
+        assert "missing    no heat map: the model gives no activation map" in outcome.out
+        assert "trained outside cxr-edge" in outcome.out
+    assert "no heat map can be shown" in (output / "report.md").read_text()
+    image = next((tiny_road.root / "data" / "test" / "NORMAL").iterdir())
+    assert cxr_edge("classify", image, "--bundle", output / "int8").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "name either a RUN or a --model"),
+        (["run", "--model", "m.keras"], "name either a RUN or a --model"),
+        (["--model", "m.keras"], "--model needs --metadata and --splits"),
+        (
+            ["run", "--format", "onnx", "--float16"],
+            "--float16 and --dynamic are variants of TFLite",
+        ),
+        (["run", "--int8", "--recipe", "gone.toml"], "gone.toml: no such recipe"),
+        (["run", "--recipe", "r.toml"], "are for INT8; add --int8"),
+        (["run", "--calibration-dir", "films"], "are for INT8; add --int8"),
+        (["run", "--accuracy-control"], "are for INT8; add --int8"),
+        (["run", "--labels", "NORMAL,PNEUMONIA"], "belong to --model"),
+        (["run", "--scaling", "0-1"], "belong to --model"),
+        (["run", "--min-agreement", "nan"], "--min-agreement: must be a number"),
+        (["gone"], "gone: no finished training run"),
+        (["gone", "--calibration-images", "49"], "--calibration-images"),
+        (["gone", "--format", "pickle"], "--format"),
+    ],
+)
+def test_wrong_usage_is_one_clear_line(
+    cxr_edge: Any, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    outcome = cxr_edge("convert", *arguments, "-o", tmp_path / "out")
+    assert outcome.code in (1, 2)
+    assert message in outcome.err
+    assert "Traceback" not in outcome.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_few_calibration_images_are_refused_before_anything_is_written(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(tiny_road.run, tmp_path / "run"))
+    table = pd.read_csv(run / "dataset.csv", keep_default_na=False)
+    dropped = (table["split"] == "train") & (table["label"] == "PNEUMONIA")
+    table[~dropped].to_csv(run / "dataset.csv", index=False)
+    outcome = cxr_edge("convert", run, "-o", tmp_path / "out", "--int8")
+    assert outcome.code == 2
+    assert "calibration needs images of both labels; there are only NORMAL" in outcome.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_report_of_no_conversion_is_refused(cxr_edge: Any, tmp_path: Path) -> None:
+    outcome = cxr_edge("report", tmp_path)
+    assert outcome.code == 1
+    assert "holds no conversion (report.json is missing)" in outcome.err
+
+
+def test_info_of_the_shipped_bundle(cxr_edge: Any) -> None:
+    outcome = cxr_edge("info")
+    assert outcome.code == 0
+    assert outcome.out.startswith("mobilenetv2-int8 ")
+    assert "model      tflite, int8, 2,727,504 bytes, 160x160 grey" in outcome.out
+    measured = load_bundle(None).manifest.metrics["test"]["specificity"].value
+    assert f"test       specificity {measured:.3f}" in outcome.out
+    assert "missing" not in outcome.out
+    assert "no heat map" not in outcome.out
+    assert NOTICE in outcome.out
+    assert cxr_edge("info", "gone").code == 1

@@ -1,0 +1,347 @@
+"""The whole road through the command line: clean, split, train, convert, evaluate, classify."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from cxr_edge.console.training_progress import TrainingProgress
+from cxr_edge_runtime.bundle.manifest import NOTICE
+from cxr_edge_train import architectures
+from cxr_edge_train.comparison.choice import read_candidate
+from synthetic import draw_dataset
+from tiny_model import TINY
+
+
+def test_split_prints_the_counts_and_writes_the_same_bytes_again(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    outcome = cxr_edge("split", tiny_road.metadata, "-o", tmp_path / "s.csv", "--seed", 0)
+    assert outcome.code == 0
+    assert "validation  PNEUMONIA     100" in outcome.out
+    assert (tmp_path / "s.csv").read_bytes() == tiny_road.splits.read_bytes()
+
+
+def test_split_says_how_many_training_images_it_leaves_out(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    table = pd.read_csv(tiny_road.metadata, keep_default_na=False, dtype=str)
+    tested, first = (table.index[table["split"] == split][0] for split in ("test", "train"))
+    patient = table.loc[first, "patient"]
+    images = ((table["patient"] == patient) & (table["split"] == "train")).sum()
+    table.loc[tested, "patient"] = patient
+    table.to_csv(tmp_path / "m.csv", index=False)
+    outcome = cxr_edge("split", tmp_path / "m.csv", "-o", tmp_path / "s.csv")
+    assert outcome.code == 0
+    assert outcome.err == (
+        f"warning: {images} training images left out, because their patients have test images too\n"
+    )
+
+
+def test_train_on_a_bare_folder_needs_metadata_first(cxr_edge: Any, tmp_path: Path) -> None:
+    outcome = cxr_edge("train", tmp_path / "clean_metadata.csv")
+    assert outcome.code == 1
+    assert "no such file; make it with cxr-edge clean" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_metadata_without_a_column_is_one_line(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    broken = tmp_path / "m.csv"
+    broken.write_text(tiny_road.metadata.read_text().replace("patient", "who", 1))
+    outcome = cxr_edge("split", broken, "-o", tmp_path / "s.csv")
+    assert outcome.code == 1
+    assert "has no column patient" in outcome.err
+    assert not (tmp_path / "s.csv").exists()
+
+
+def test_unknown_architecture_is_wrong_usage(cxr_edge: Any, tiny_road: Any, tmp_path: Path) -> None:
+    outcome = cxr_edge(
+        "train", tiny_road.metadata, "--splits", tiny_road.splits, "--architecture", "resnet",
+        "-o", tmp_path / "run",
+    )  # fmt: skip
+    assert outcome.code == 2
+    assert "unknown architecture 'resnet'; known are pure_cnn, mob" in outcome.err
+    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_train_convert_evaluate_classify(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": TINY})
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[model]\nimage_size = 32\n[fit]\nbatch_size = 50\nepochs = 2\n")
+    run = tmp_path / "run"
+    outcome = cxr_edge(
+        "train", tiny_road.metadata, "--splits", tiny_road.splits, "--architecture", "tiny",
+        "--weights", "none", "--recipe", recipe, "-o", run, "--tensorboard",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert list((run / "tensorboard").rglob("events.out.tfevents.*"))
+    assert "validation auc" in outcome.out
+    assert NOTICE in outcome.out
+    assert outcome.err.splitlines()[0] == f"run: {run}, on cpu:0, float32"
+    assert [line[:9] for line in outcome.err.splitlines()[1:]] == ["epoch 1/2", "epoch 2/2"]
+
+    bundles = tmp_path / "bundles"
+    outcome = cxr_edge(
+        "convert", run, "--int8", "-o", bundles,
+        "--max-recall-drop", 1, "--max-specificity-drop", 1,
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert [line.split()[0] for line in outcome.out.splitlines()[1:3]] == ["float32", "int8"]
+    assert NOTICE in outcome.out
+
+    outcome = cxr_edge(
+        "evaluate", bundles / "int8", tiny_road.metadata, "--splits", tiny_road.splits, "--json"
+    )
+    assert json.loads(outcome.out)["split"] == "validation"
+    manifest = json.loads((bundles / "int8" / "bundle.json").read_text())
+    assert (json.loads(outcome.out)["run"], json.loads(outcome.out)["n"]) == (None, 200)
+    # The engine on files, as a user has them, gives what verification found on cached pixels.
+    assert json.loads(outcome.out)["metrics"] == manifest["metrics"]["validation"]
+
+    image = next((tiny_road.root / "data" / "test" / "NORMAL").iterdir())
+    assert cxr_edge("classify", image, "--bundle", bundles / "int8").code == 0
+
+
+def test_student_is_trained_and_goes_on_where_its_teacher_was_killed(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": TINY})
+    recipe, run = tmp_path / "recipe.toml", tmp_path / "run"
+    recipe.write_text(
+        "[model]\nimage_size = 32\n[fit]\nbatch_size = 50\nepochs = 2\nteachers = 1\n"
+    )
+    command = (
+        "train", tiny_road.metadata, "--splits", tiny_road.splits, "--architecture", "tiny",
+        "--weights", "none", "-o", run, "--tensorboard",
+    )  # fmt: skip
+    said = TrainingProgress.on_epoch_end
+
+    def killed(self: Any, epoch: int, logs: Any = None) -> None:
+        said(self, epoch, logs)
+        if epoch == 1:
+            raise OSError(28, "No space left on device", "disk")
+
+    monkeypatch.setattr(TrainingProgress, "on_epoch_end", killed)
+    outcome = cxr_edge(*command, "--recipe", recipe)
+    assert outcome.code == 1
+    assert (run / "teacher-1" / "snapshot.npz").exists()
+    monkeypatch.setattr(TrainingProgress, "on_epoch_end", said)
+    refused = cxr_edge(*command)
+    assert refused.code == 2
+    assert "holds an unfinished run with another recipe" in refused.err
+
+    outcome = cxr_edge(*command, "--recipe", recipe)
+    assert outcome.code == 0, outcome.err
+    assert [line.partition(":")[0] for line in outcome.err.splitlines()[1:]] == [
+        "going on after 1 epochs", "teacher 1/1, epoch 2/2", "student, epoch 1/2",
+        "student, epoch 2/2",
+    ]  # fmt: skip
+    assert {path.name for path in (run / "teacher-1").iterdir()} == {"history.csv"}
+    assert {path.name for path in (run / "tensorboard").iterdir()} == {"fit-1", "fit-2"}
+    assert len((run / "history.csv").read_text().splitlines()) == 3
+    candidate = read_candidate(run, parameters=1, min_specificity=0.9)
+    seconds = json.loads((run / "run.json").read_text())["seconds"]
+    films = sum("train" in line for line in (run / "dataset.csv").read_text().splitlines())
+    assert candidate.images_per_second * seconds == pytest.approx(4 * films, rel=0.3)
+
+
+def test_tensorboard_that_is_not_installed_is_named(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    outcome = cxr_edge(
+        "train", tiny_road.metadata, "--splits", tiny_road.splits, "--weights", "none",
+        "-o", tmp_path / "run", "--tensorboard",
+    )  # fmt: skip
+    assert outcome.code == 1
+    assert "run: pip install 'cxr-edge[tensorboard]'" in outcome.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_few_positives_are_refused_with_exit_4(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(tiny_road.run, tmp_path / "run"))
+    lines = (run / "dataset.csv").read_text().splitlines(keepends=True)
+    dropped = [line for line in lines if ",validation" in line and "PNEUMONIA" in line][:1]
+    (run / "dataset.csv").write_text("".join(line for line in lines if line not in dropped))
+    outcome = cxr_edge("convert", run, "-o", tmp_path / "out")
+    assert outcome.code == 4
+    assert "recall cannot be checked on 99 positive validation images" in outcome.err
+    assert "REJECTED" in outcome.out
+    assert (tmp_path / "out" / "rejected" / "float32" / "bundle.json").exists()
+    assert not (tmp_path / "out" / "float32").exists()
+
+
+def test_test_labels_are_read_only_with_a_log(
+    cxr_edge: Any, tiny_road: Any, golden_bundle: Path, tmp_path: Path
+) -> None:
+    arguments = [
+        "evaluate", golden_bundle, tiny_road.metadata, "--splits", tiny_road.splits,
+        "--split", "test",
+    ]  # fmt: skip
+    outcome = cxr_edge(*arguments)
+    assert outcome.code == 2
+    assert "--split test needs --log FILE" in outcome.err
+    log = tmp_path / "log.jsonl"
+    for readings in (1, 2):
+        outcome = cxr_edge(*arguments, "--log", log)
+        assert outcome.code == 0
+        assert "test auc" in outcome.out
+        assert len(log.read_text().splitlines()) == readings
+    entry = json.loads(log.read_text().splitlines()[0])
+    assert entry["metrics"]["auc"]["n"] == 40
+    assert {"date", "bundle_sha256", "model_sha256", "test_digest"} <= set(entry)
+
+
+def test_run_and_bundle_are_evaluated_into_the_same_files(
+    cxr_edge: Any, tiny_road: Any, golden_bundle: Path, tmp_path: Path
+) -> None:
+    shutil.copy(tiny_road.metadata, tmp_path / "m.csv")  # not beside the images
+    arguments = [tmp_path / "m.csv", "--splits", tiny_road.splits, "--root", tiny_road.root]
+    found = {}
+    for name, subject in (("run", tiny_road.run), ("bundle", golden_bundle)):
+        output = tmp_path / name
+        outcome = cxr_edge("evaluate", subject, *arguments, "-o", output)
+        assert outcome.code == 0, outcome.err
+        content = json.loads((output / "evaluation.json").read_text())
+        assert f"validation {content['correct']} of {content['n']} right\n" in outcome.out
+        assert "validation bacteria right " in outcome.out
+        assert len((output / "predictions.csv").read_text().splitlines()) == content["n"] + 1
+        found[name] = {path.relative_to(output).as_posix() for path in output.rglob("*.*")}
+    assert found["run"] - found["bundle"] == {"figures/learning_curves.png"}
+    assert found["bundle"] == {
+        "evaluation.json", "predictions.csv", "figures/roc.png", "figures/precision_recall.png",
+        "figures/reliability.png", "figures/confusion.png", "figures/worst_errors.png",
+    }  # fmt: skip
+    # The run's own validation figures, and its predictions, come out again.
+    run = json.loads((tiny_road.run / "run.json").read_text())
+    again = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert again["metrics"]["sensitivity"] == run["metrics"]["validation"]["sensitivity"]
+    assert again["metrics"]["auc"]["value"] == run["metrics"]["validation"]["auc"]["value"]
+
+
+def test_test_labels_of_a_run_are_read_only_with_a_log(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    arguments = [
+        "evaluate", tiny_road.run, tiny_road.metadata, "--splits", tiny_road.splits,
+        "--split", "test",
+    ]  # fmt: skip
+    assert cxr_edge(*arguments).code == 2
+    outcome = cxr_edge(*arguments, "--log", tmp_path / "log", "--json")
+    assert outcome.code == 0, outcome.err
+    entry = json.loads((tmp_path / "log").read_text())
+    assert (entry["run"], entry["bundle"], entry["split"]) == ("run", None, "test")
+    assert json.loads(outcome.out).items() <= entry.items()
+
+
+def test_folder_that_is_neither_run_nor_bundle_is_named(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    outcome = cxr_edge("evaluate", tmp_path, tiny_road.metadata, "--splits", tiny_road.splits)
+    assert outcome.code == 1
+    assert "neither a finished run (run.json) nor a bundle (bundle.json)" in outcome.err
+
+
+def test_evaluation_is_not_written_over_a_file(
+    cxr_edge: Any, tiny_road: Any, golden_bundle: Path
+) -> None:
+    outcome = cxr_edge(
+        "evaluate", golden_bundle, tiny_road.metadata, "--splits", tiny_road.splits,
+        "-o", tiny_road.splits,
+    )  # fmt: skip
+    assert outcome.code == 2
+    assert "is a file; choose another --output" in outcome.err
+
+
+def test_images_elsewhere_are_found_with_root(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": TINY})
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        "[model]\nimage_size = 32\n[fit]\nbatch_size = 100\nhead_epochs = 0\nepochs = 1\n"
+    )
+    shutil.copy(tiny_road.metadata, tmp_path / "m.csv")
+    run = tmp_path / "run"
+    outcome = cxr_edge(
+        "train", tmp_path / "m.csv", "--splits", tiny_road.splits, "--architecture", "tiny",
+        "--weights", "none", "--recipe", recipe, "--root", tiny_road.root, "-o", run,
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    arguments = ["convert", run, "--max-recall-drop", 1, "--max-specificity-drop", 1]
+    shutil.rmtree(tmp_path / "cache")
+    moved = json.loads((run / "run.json").read_text()) | {"root": str(tmp_path / "gone")}
+    (run / "run.json").write_text(json.dumps(moved))
+    assert cxr_edge(*arguments, "-o", tmp_path / "a").code == 1
+    outcome = cxr_edge(*arguments, "-o", tmp_path / "b", "--root", tiny_road.root)
+    assert outcome.code == 0, outcome.err
+
+
+def test_image_changed_after_cleaning_is_not_measured(cxr_edge: Any, tmp_path: Path) -> None:
+    draw_dataset(tmp_path / "data", patients=12, test_patients=2)
+    metadata, splits = tmp_path / "m.csv", tmp_path / "s.csv"
+    cxr_edge("clean", tmp_path / "data", "-o", metadata)
+    cxr_edge("split", metadata, "-o", splits)
+    arguments = ["mobilenetv2-int8", metadata, "--splits", splits, "--split", "test"]
+    outcome = cxr_edge("evaluate", *arguments, "--log", tmp_path / "log")
+    assert outcome.code == 0
+    assert "warning: this model was trained on other images or splits" in outcome.err
+    changed = next((tmp_path / "data" / "test" / "NORMAL").iterdir())
+    changed.write_bytes(next((tmp_path / "data" / "test" / "PNEUMONIA").iterdir()).read_bytes())
+    outcome = cxr_edge("evaluate", *arguments, "--log", tmp_path / "log2")
+    assert outcome.code == 1
+    assert f"{changed}: changed since it was cleaned" in outcome.err
+    assert not (tmp_path / "log2").exists()
+
+
+def test_split_of_a_tiny_set_says_what_is_missing(cxr_edge: Any, tmp_path: Path) -> None:
+    draw_dataset(tmp_path / "data", patients=3)
+    cxr_edge("clean", tmp_path / "data", "-o", tmp_path / "m.csv")
+    outcome = cxr_edge("split", tmp_path / "m.csv", "-o", tmp_path / "s.csv")
+    assert outcome.code == 1
+    assert "3 patients" in outcome.err
+
+
+def test_outputs_that_would_replace_inputs_are_refused(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    metadata = Path(shutil.copy(tiny_road.metadata, tmp_path / "m.csv"))
+    run = Path(shutil.copytree(tiny_road.run, tmp_path / "run"))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    outcome = cxr_edge("split", metadata, "-o", metadata)
+    assert (outcome.code, "is the metadata itself" in outcome.err) == (2, True)
+    outcome = cxr_edge("evaluate", run, metadata, "--splits", tiny_road.splits, "-o", run)
+    assert (outcome.code, "holds a run, a bundle or a conversion" in outcome.err) == (2, True)
+    outcome = cxr_edge("compare", metadata, "--splits", tiny_road.splits, "-o", run)
+    assert (outcome.code, "holds files that are no comparison" in outcome.err) == (2, True)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_evaluating_an_unfinished_run_says_how_to_finish_it(
+    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "unfinished.json").write_text("{}")
+    outcome = cxr_edge("evaluate", tmp_path, tiny_road.metadata, "--splits", tiny_road.splits)
+    assert outcome.code == 1
+    assert "is not finished; go on with the cxr-edge train that began it" in outcome.err
+
+
+def test_images_in_no_split_are_counted(cxr_edge: Any, tiny_road: Any, tmp_path: Path) -> None:
+    lines = tiny_road.splits.read_text().splitlines(keepends=True)
+    (tmp_path / "s.csv").write_text("".join(lines[:-3]))
+    outcome = cxr_edge(
+        "train", tiny_road.metadata, "--splits", tmp_path / "s.csv", "--architecture", "none",
+        "-o", tmp_path / "run",
+    )  # fmt: skip
+    assert "note: 3 images of the metadata are in no split" in outcome.err

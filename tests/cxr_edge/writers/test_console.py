@@ -1,0 +1,79 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cxr_edge.writers.console import JsonWriter, TableWriter
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.classifier import Prediction
+from cxr_edge_runtime.errors import UnreadableImage
+from cxr_edge_runtime.gate import Verdict
+
+
+@pytest.fixture
+def bundle(golden_bundle: Path) -> Bundle:
+    return Bundle.load(golden_bundle)
+
+
+@pytest.fixture
+def prediction() -> Callable[..., Prediction]:
+    def make(label: str | None = "NORMAL", verdict: str = "accepted", *why: str) -> Prediction:
+        return Prediction(
+            label=label,
+            probability=None if label is None else 0.25,
+            threshold=0.4,
+            logit=-1.0,
+            gate=Verdict(verdict, why),
+            activation_map=None,
+            warnings=("low contrast",) if why else (),
+            timings_ms={"decode": 1.0, "preprocess": 2.0, "invoke": 3.0},
+        )
+
+    return make
+
+
+def test_notice_is_printed_once_and_only_after_an_answer(
+    bundle: Bundle, prediction: Callable[..., Prediction], capsys: pytest.CaptureFixture[str]
+) -> None:
+    writer = TableWriter(bundle)
+    writer.write(Path("broken.png"), UnreadableImage("broken.png: damaged"))
+    writer.close()
+    assert capsys.readouterr() == ("", "cxr-edge: broken.png: damaged\n")
+    for name in ("a.png", "b.png"):
+        writer.write(Path(name), prediction())
+    writer.close()
+    out = capsys.readouterr().out
+    assert out.count("Research use only") == 1
+    assert out.count("probability  threshold") == 1
+
+
+def test_words_of_gate_and_warnings_go_to_standard_error(
+    bundle: Bundle, prediction: Callable[..., Prediction], capsys: pytest.CaptureFixture[str]
+) -> None:
+    TableWriter(bundle).write(Path("a.png"), prediction(None, "rejected", "in colour", "blank"))
+    out, err = capsys.readouterr()
+    assert out.splitlines()[1].split() == ["–", "–", "0.400", "rejected", "a.png"]
+    assert err.splitlines() == [
+        "warning: a.png: low contrast",
+        "rejected: a.png: in colour",
+        "rejected: a.png: blank",
+    ]
+
+
+def test_names_cannot_play_with_the_terminal(
+    bundle: Bundle, prediction: Callable[..., Prediction], capsys: pytest.CaptureFixture[str]
+) -> None:
+    TableWriter(bundle).write(Path("\x1b[2Jclear\nNORMAL \udcff.png"), prediction("PNEUMONIA"))
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) == 2
+    assert "\x1b" not in out
+
+
+def test_probability_of_nothing_is_no_missing_one(
+    bundle: Bundle, prediction: Callable[..., Prediction], capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dataclasses import replace
+
+    JsonWriter(bundle).write(Path("a.png"), replace(prediction(), probability=0.0))
+    assert json.loads(capsys.readouterr().out)["probability"] == 0.0

@@ -1,0 +1,40 @@
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxr_edge.bundles.lookup import load_bundle
+from cxr_edge.writers.heatmaps import HeatmapWriter
+from cxr_edge_runtime.classifier import Classifier
+from cxr_edge_runtime.errors import InvalidRequest
+
+
+def test_model_without_a_map_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    bundle = load_bundle("tiny")
+    blind = replace(bundle, manifest=replace(bundle.manifest, outputs=("embedding", "logit")))
+    with pytest.raises(InvalidRequest, match="the model of this bundle gives no activation map"):
+        HeatmapWriter(tmp_path / "maps", blind)
+    assert not (tmp_path / "maps").exists()
+
+
+def test_folder_without_rights_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Tests of root may write everywhere.
+    monkeypatch.setattr(os, "access", lambda folder, mode: folder != tmp_path)
+    with pytest.raises(InvalidRequest) as caught:
+        HeatmapWriter(tmp_path, load_bundle("tiny"))
+    assert str(caught.value) == f"--heatmap {tmp_path}: no permission to write into it"
+
+
+def test_film_that_the_gate_rejects_has_no_picture_and_that_is_no_failure(tmp_path: Path) -> None:
+    bundle = load_bundle("tiny")
+    image = tmp_path / "noise.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300), np.uint8)).save(image)
+    prediction = Classifier(bundle).classify(image)
+    assert prediction.gate.verdict == "rejected"
+    assert HeatmapWriter(tmp_path / "maps", bundle).write(image, prediction)
+    assert not list((tmp_path / "maps").iterdir())
