@@ -3,9 +3,10 @@
     python models/release/publish.py BUNDLE --run RUN --measured FOLDER --name NAME
 
 FOLDER is what models/release/measure wrote, with the folders test and external_adult that
-`evaluate` wrote; beside BUNDLE lies the report.json of its conversion. Model, threshold, temperature and gate
-stay as they were verified; manifest and card gain the figures, and docs/results/cards/NAME all that
-the card is made from. The float model goes to models/float without its optimizer.
+`evaluate` wrote; beside BUNDLE lies the report.json of its conversion. Model, threshold,
+temperature and gate stay as they were verified; manifest and card gain the figures, and
+docs/results/cards/NAME all that the card is made from. The float model goes to models/float without
+its optimizer.
 """
 
 import argparse

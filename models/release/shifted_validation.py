@@ -5,11 +5,11 @@
 EVALUATION is the folder that `cxr-edge evaluate ... --split validation -o` wrote, LOOKS a CSV with
 the columns file and look, such as data/kermany/acquisition_domains.csv. Films are weighted so that
 each look has the same share in both labels, see cxr_edge_train/dataset/acquisition_weights.py;
-decisions are the model's own, at its frozen threshold. The interval of the AUC is the 95% percentiles of a bootstrap that draws
-patients within each label; the weights are computed once and go along with their film, so a draw
-may lack a look. A bootstrap of films that are all called right would have no width, so sensitivity
-and specificity have Wilson's interval for as many films of equal weight as the patients' weights
-are worth (Kish 1965).
+decisions are the model's own, at its frozen threshold. The interval of the AUC is the 95%
+percentiles of a bootstrap that draws patients within each label; the weights are computed once and
+go along with their film, so a draw may lack a look. A bootstrap of films that are all called right
+would have no width, so sensitivity and specificity have Wilson's interval for as many films of
+equal weight as the patients' weights are worth (Kish 1965).
 """
 
 import argparse
