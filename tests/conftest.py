@@ -68,9 +68,9 @@ class TinyRoad:
 def tiny_source(tiny_road: TinyRoad) -> Any:
     """The run of :func:`tiny_road` as the start of a conversion."""
     from cxr_edge_convert.sources import run_source
-    from cxr_edge_train.progress import unseen
+    from cxr_edge_train.progress import no_progress
 
-    return run_source(tiny_road.run, root=None, cache_dir=tiny_road.cache, progress=unseen)
+    return run_source(tiny_road.run, root=None, cache_dir=tiny_road.cache, progress=no_progress)
 
 
 @pytest.fixture(scope="session")

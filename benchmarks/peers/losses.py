@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.peers.contestants import CONTESTANTS, KERAS, YOLO, Contestant, float_rival
 from cxr_edge_convert.limits import Limits
-from cxr_edge_convert.verification import Reference, verify
+from cxr_edge_convert.verification import FloatBaseline, verify
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.evaluation.operating_point import choose_operating_point
 from cxr_edge_train.runs import Run
@@ -33,7 +33,7 @@ def measure_losses(
     """
     logits = {c.name: _read_logits(files(c), table) for c in CONTESTANTS}
     references = {
-        KERAS.name: Reference.of(
+        KERAS.name: FloatBaseline.of(
             table, logits[KERAS.name], temperature=run.temperature, threshold=run.threshold
         ),
         YOLO.name: _own_reference(table, logits[YOLO.name]),
@@ -47,15 +47,15 @@ def _read_logits(file: Path, table: pd.DataFrame) -> NDArray[np.float64]:
     return values
 
 
-def _own_reference(table: pd.DataFrame, logits: NDArray[np.float64]) -> Reference:
+def _own_reference(table: pd.DataFrame, logits: NDArray[np.float64]) -> FloatBaseline:
     """A network of a peer's own, at an operating point chosen like the shipped one's."""
     point = choose_operating_point(
         probabilities(logits, 1.0), positives(table), min_sensitivity=_MIN_SENSITIVITY
     )
-    return Reference.of(table, logits, temperature=1.0, threshold=point.threshold)
+    return FloatBaseline.of(table, logits, temperature=1.0, threshold=point.threshold)
 
 
-def _figures(reference: Reference, logits: NDArray[np.float64]) -> dict[str, Any]:
+def _figures(reference: FloatBaseline, logits: NDArray[np.float64]) -> dict[str, Any]:
     found = verify(reference, logits, Limits())
     metrics: Mapping[str, Any] = found.metrics.as_dict()
     n, changed = len(logits), len(found.to_normal) + len(found.to_pneumonia)

@@ -1,32 +1,28 @@
 """From a float model to verified bundles: the order in which the pieces are called."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_convert.artifacts.artifacts import Equipment, Equipper
+from cxr_edge_convert.artifacts.builder import ArtifactBuilder, BundleArtifacts
 from cxr_edge_convert.formats import float32_model, smaller_model
 from cxr_edge_convert.formats.graph import Ranges
 from cxr_edge_convert.limits import MAX_GRAPH_DIFFERENCE
-from cxr_edge_convert.quantization.accuracy_control import Controlled, control_accuracy
+from cxr_edge_convert.quantization.accuracy_control import MixedPrecisionResult, control_accuracy
 from cxr_edge_convert.quantization.calibration_images import CalibrationSet, calibration_sets
 from cxr_edge_convert.quantization.quantizer import COMPARED, Quantizer
 from cxr_edge_convert.quantization.stability import Stability, stability
 from cxr_edge_convert.quantization.tensor_errors import TensorError
 from cxr_edge_convert.refitting import Refit, refit, refit_failures
-from cxr_edge_convert.settings import Settings
+from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import FLOAT32, INT8, Scheme
 from cxr_edge_convert.verification import Verification, engine_outputs, verify
 from cxr_edge_runtime.bundle.manifest import Calibration, InputEntry
 from cxr_edge_runtime.engines import Engine, Outputs, open_model
-from cxr_edge_train.progress import Progress, unseen
+from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.recipe import Calibration as Method
-
-# The progress of a step, from its label.
-Watch = Callable[[str], Progress]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +40,7 @@ class Variant:
         stability: of the calibration, where there were images for a second one.
         errors: of the tensors of an INT8 model.
         controlled: how an INT8 model with blocks in float came about.
-        equipment: what its bundle carries beside the model.
+        artifacts: what its bundle carries beside the model.
     """
 
     scheme: Scheme
@@ -56,22 +52,19 @@ class Variant:
     calibration: Calibration | None = None
     stability: Stability | None = None
     errors: tuple[TensorError, ...] = ()
-    controlled: Controlled | None = None
-    equipment: Equipment | None = None
+    controlled: MixedPrecisionResult | None = None
+    artifacts: BundleArtifacts | None = None
 
 
-def unwatched(label: str) -> Progress:
-    """A :data:`Watch` that shows nothing."""
-    return unseen
-
-
-def make_variants(source: Source, settings: Settings, *, watch: Watch = unwatched) -> list[Variant]:
+def make_variants(
+    source: Source, settings: ConversionSettings, *, progress: ProgressFactory = no_progress
+) -> list[Variant]:
     """Make and verify every variant.
 
     Args:
         source: the float model.
         settings: what to make.
-        watch: shows progress.
+        progress: shows how far each stage has come.
 
     Returns:
         In the order of the schemes; a model of accuracy control follows the one that fell short.
@@ -92,11 +85,11 @@ def make_variants(source: Source, settings: Settings, *, watch: Watch = unwatche
         if quantized
         else []
     )
-    equipper = Equipper.of(source, not_films=settings.not_films, seed=settings.seed)
+    builder = ArtifactBuilder.of(source, not_films=settings.not_films, seed=settings.seed)
     variants: list[Variant] = []
     for format in dict.fromkeys(scheme.format for scheme in settings.schemes):
         float32_bytes = float32_model(source.model, format)
-        work = _Work(source, settings, float32_bytes, draws, watch, settings.accuracy_control)
+        work = _Work(source, settings, float32_bytes, draws, progress, settings.accuracy_control)
         first, *rest = (scheme for scheme in settings.schemes if scheme.format == format)
         [float32] = work.variants(first)
         if not float32.verification.passed:
@@ -106,10 +99,10 @@ def make_variants(source: Source, settings: Settings, *, watch: Watch = unwatche
         if float32.verification.max_logit_difference >= MAX_GRAPH_DIFFERENCE:
             others = [_of_wrong_graph(variant, float32) for variant in others]
         variants += [float32, *others]
-    if equipper is None:
+    if builder is None:
         return variants
-    watched = watch("input gates")(variants, len(variants))
-    return [_equipped(variant, equipper) for variant in watched]
+    watched = progress("input gates")(variants, len(variants))
+    return [_with_artifacts(variant, builder) for variant in watched]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +110,10 @@ class _Work:
     """What the variants of one format share."""
 
     source: Source
-    settings: Settings
+    settings: ConversionSettings
     float32: bytes
     draws: list[CalibrationSet]
-    watch: Watch
+    progress: ProgressFactory
     accuracy_control: bool
 
     def variants(self, scheme: Scheme) -> list[Variant]:
@@ -132,7 +125,7 @@ class _Work:
 
     def _int8(self, scheme: Scheme) -> list[Variant]:
         quantizer = Quantizer.of(self.float32, scheme)
-        watched = self.watch(f"{scheme.name}: calibrating")(self.draws, len(self.draws))
+        watched = self._progress(scheme)("calibrating")(self.draws, len(self.draws))
         (ranges, model), *others = (self._calibrated(quantizer, draw) for draw in watched)
         [draw, *other_draws] = self.draws
         int8 = replace(
@@ -182,7 +175,7 @@ class _Work:
             short.errors,
             # Corrected anew each time: what was found behind a broken block is wrong without it.
             lambda names: self._verified(scheme, quantizer.model(ranges, pixels, names)),
-            self.watch(f"{scheme.name}: blocks to float"),
+            self._progress(scheme),
         )
         return replace(
             mixed,
@@ -209,9 +202,11 @@ class _Work:
         return Variant(scheme, model, logits, embeddings, verification, own)
 
     def _outputs(self, scheme: Scheme, model: bytes) -> Outputs:
-        watched = self.watch(f"{scheme.name}: verifying")
         engine = _engine(self.source, scheme, model)
-        return engine_outputs(engine, self.source.validation_pixels, watched)
+        return engine_outputs(engine, self.source.validation_pixels, self._progress(scheme))
+
+    def _progress(self, scheme: Scheme) -> ProgressFactory:
+        return lambda stage: self.progress(f"{scheme.name}: {stage}")
 
 
 def _engine(source: Source, scheme: Scheme, model: bytes) -> Engine:
@@ -224,16 +219,16 @@ def _logits(outputs: Outputs) -> NDArray[np.float64]:
     return outputs["logit"][:, 0].astype(np.float64)
 
 
-def _equipped(variant: Variant, equipper: Equipper) -> Variant:
-    source, own = equipper.source, variant.refit
-    equipment = equipper.equip(
+def _with_artifacts(variant: Variant, builder: ArtifactBuilder) -> Variant:
+    source, own = builder.source, variant.refit
+    artifacts = builder.build(
         _engine(source, variant.scheme, variant.model),
         variant.logits,
         variant.embeddings,
         temperature=own.temperature if own else source.validation.temperature,
         threshold=own.threshold if own else source.validation.threshold,
     )
-    return replace(variant, equipment=equipment)
+    return replace(variant, artifacts=artifacts)
 
 
 def _of_wrong_graph(variant: Variant, float32: Variant) -> Variant:

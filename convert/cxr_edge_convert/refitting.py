@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_convert.limits import Limits
-from cxr_edge_convert.verification import Reference, beyond_limits, drops_between
+from cxr_edge_convert.verification import FloatBaseline, beyond_limits, drops_between
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.evaluation.metrics import Metrics, evaluate
 from cxr_edge_train.evaluation.operating_point import choose_operating_point, threshold_rule
@@ -35,7 +35,9 @@ class Refit:
         return asdict(self) | {"metrics": self.metrics.as_dict()}
 
 
-def refit(reference: Reference, logits: NDArray[np.floating], *, min_sensitivity: float) -> Refit:
+def refit(
+    reference: FloatBaseline, logits: NDArray[np.floating], *, min_sensitivity: float
+) -> Refit:
     """Fit temperature and threshold on a variant's own logits, after its verdict.
 
     Args:
@@ -54,7 +56,7 @@ def refit(reference: Reference, logits: NDArray[np.floating], *, min_sensitivity
     return Refit(temperature, point.threshold, rule, metrics)
 
 
-def refit_failures(reference: Reference, own: Refit, limits: Limits) -> list[str]:
+def refit_failures(reference: FloatBaseline, own: Refit, limits: Limits) -> list[str]:
     """What a variant loses at its own operating point beyond the limits, in words.
 
     A threshold fitted anew must not undo what the verdict proved.

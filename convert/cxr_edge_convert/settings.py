@@ -9,7 +9,7 @@ from cxr_edge_train.recipe import Calibration
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ConversionSettings:
     """How a model is converted.
 
     Attributes:

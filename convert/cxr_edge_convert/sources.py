@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxr_edge_convert.external_model import contract_model
-from cxr_edge_convert.verification import Reference
+from cxr_edge_convert.verification import FloatBaseline
 from cxr_edge_runtime.bundle.manifest import OUTPUTS, Training
 from cxr_edge_runtime.errors import DatasetError, RunError
 from cxr_edge_runtime.files import file_sha256
@@ -23,7 +23,7 @@ from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.evaluation.operating_point import choose_operating_point
 from cxr_edge_train.evaluation.run_subject import load_model
 from cxr_edge_train.keras_models import predict_logits
-from cxr_edge_train.progress import Progress
+from cxr_edge_train.progress import ProgressFactory
 from cxr_edge_train.recipe import Calibration, read_recipe
 from cxr_edge_train.runs import model_sha256, read_dataset, read_predictions, read_run
 from cxr_edge_train.statistics.temperature import fit_temperature, probabilities
@@ -46,7 +46,7 @@ class Images:
     preprocess: PreprocessSpec
     root: Path
     cache_dir: Path
-    progress: Progress
+    progress: ProgressFactory
 
     def pixels(self, rows: pd.DataFrame) -> NDArray[np.uint8]:
         """``[N, H, W, 1] uint8`` of the rows; see :func:`load_pixels` for errors."""
@@ -79,7 +79,7 @@ class Source:
     model_sha256: str
     keras_bytes: int
     train: pd.DataFrame
-    validation: Reference
+    validation: FloatBaseline
     validation_pixels: NDArray[np.uint8]
     threshold_rule: str
     images: Images
@@ -93,7 +93,9 @@ class Source:
         return tuple(name for name in OUTPUTS if name in self.model.output)
 
 
-def run_source(folder: Path, *, root: Path | None, cache_dir: Path, progress: Progress) -> Source:
+def run_source(
+    folder: Path, *, root: Path | None, cache_dir: Path, progress: ProgressFactory
+) -> Source:
     """A finished training run.
 
     Args:
@@ -128,7 +130,7 @@ def run_source(folder: Path, *, root: Path | None, cache_dir: Path, progress: Pr
         model_sha256=model_sha256(folder),
         keras_bytes=keras_bytes(model),
         train=table[table["split"] == "train"].reset_index(drop=True),
-        validation=Reference.of(
+        validation=FloatBaseline.of(
             validation,
             logits,
             temperature=run.temperature,
@@ -169,7 +171,7 @@ def foreign_source(
     min_sensitivity: float,
     root: Path | None,
     cache_dir: Path,
-    progress: Progress,
+    progress: ProgressFactory,
 ) -> Source:
     """Somebody else's Keras model; temperature and threshold are chosen here, on validation.
 
@@ -211,7 +213,7 @@ def foreign_source(
         model_sha256=file_sha256(file),
         keras_bytes=keras_bytes(model),
         train=table[table["split"] == "train"].reset_index(drop=True),
-        validation=Reference.of(
+        validation=FloatBaseline.of(
             validation, logits, temperature=temperature, threshold=point.threshold
         ),
         validation_pixels=pixels,

@@ -12,7 +12,7 @@ from cxr_edge_runtime.engines import Engine, Outputs
 from cxr_edge_runtime.errors import EngineError
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.evaluation.metrics import Metrics, evaluate
-from cxr_edge_train.progress import Progress, unseen
+from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.statistics.mcnemar import exact_mcnemar
 from cxr_edge_train.statistics.temperature import probabilities
 
@@ -22,7 +22,7 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class FloatBaseline:
     """The float model on validation, with its frozen operating point.
 
     Attributes:
@@ -51,7 +51,7 @@ class Reference:
         temperature: float,
         threshold: float,
         weights: NDArray[np.float64] | None = None,
-    ) -> "Reference":
+    ) -> "FloatBaseline":
         """Measure the float model; arguments as the attributes."""
         metrics = evaluate(probabilities(logits, temperature), table, threshold=threshold)
         return cls(table, logits, temperature, threshold, metrics, weights)
@@ -62,7 +62,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Flip:
+class ChangedPrediction:
     """An image whose decision changed, with PNEUMONIA's probability before and after."""
 
     path: str
@@ -95,8 +95,8 @@ class Verification:
     specificity_drop: float
     auc_drop: float
     agreement: float
-    to_pneumonia: list[Flip]
-    to_normal: list[Flip]
+    to_pneumonia: list[ChangedPrediction]
+    to_normal: list[ChangedPrediction]
     mcnemar_p: float
     max_logit_difference: float
     mean_probability_shift: float
@@ -116,7 +116,7 @@ class Verification:
 def engine_outputs(
     engine: Engine,
     pixels: NDArray[np.uint8],
-    progress: Progress = unseen,
+    progress: ProgressFactory = no_progress,
 ) -> Outputs:
     """``logit`` and, where there is one, ``embedding``, one image at a time as on the device.
 
@@ -132,7 +132,7 @@ def engine_outputs(
         EngineError: the engine failed or computed no number.
     """
     rows: dict[str, list[NDArray[np.float32]]] = {}
-    for image in progress(pixels, len(pixels)):
+    for image in progress("verifying")(pixels, len(pixels)):
         for name, value in engine.run(image[np.newaxis]).items():
             if name != "cam":
                 # A copy: an engine may write the next image's values into the same memory.
@@ -146,7 +146,7 @@ def engine_outputs(
 
 
 def verify(
-    reference: Reference,
+    reference: FloatBaseline,
     logits: NDArray[np.floating],
     limits: Limits,
     *,
@@ -186,11 +186,11 @@ def verify(
             f"only {agreement:.4f} of the decisions agree, the limit is {limits.min_agreement:g}"
         )
 
-    def flips(which: NDArray[np.bool_]) -> list[Flip]:
+    def changed(which: NDArray[np.bool_]) -> list[ChangedPrediction]:
         rows = table[which]
         values = zip(rows["path"], rows["label"], before[which], after[which])
         return [
-            Flip(str(path), str(label), round(float(old), 6), round(float(new), 6))
+            ChangedPrediction(str(path), str(label), round(float(old), 6), round(float(new), 6))
             for path, label, old, new in values
         ]
 
@@ -201,8 +201,8 @@ def verify(
         specificity_drop=drops["specificity"],
         auc_drop=drops["AUC"],
         agreement=agreement,
-        to_pneumonia=flips(now & ~was),
-        to_normal=flips(was & ~now),
+        to_pneumonia=changed(now & ~was),
+        to_normal=changed(was & ~now),
         mcnemar_p=exact_mcnemar(was == truth, now == truth),
         max_logit_difference=difference,
         mean_probability_shift=float(shift.mean()),

@@ -78,13 +78,13 @@ def classify(
     from cxr_edge.bundles.lookup import load_bundle
     from cxr_edge.console.inputs import expand
     from cxr_edge.process.interruption import interruption
-    from cxr_edge.process.memory import return_films
+    from cxr_edge.process.memory import return_freed_memory
     from cxr_edge_runtime.batch import classify_all
     from cxr_edge_runtime.classifier import Classifier
     from cxr_edge_runtime.device import available_cores
     from cxr_edge_runtime.errors import CxrEdgeError
 
-    return_films()
+    return_freed_memory()
     # For all threads: filters that a thread sets for a while are everybody's, and pydicom's
     # warnings quote what is written in a film.
     warnings.simplefilter("ignore")

@@ -55,8 +55,7 @@ def clean(
         output,
         pattern=pattern,
         cache_dir=default_cache_dir(),
-        progress=progress_bar("checking images"),
-        comparing=progress_bar("comparing images"),
+        progress=progress_bar,
     )
     if result.trouble:
         say(f"warning: {result.trouble}")

@@ -95,7 +95,7 @@ def compare(
                 output=task.folder,
                 cache_dir=default_cache_dir(),
                 callbacks=training_progress(task.recipe.fit),
-                progress=progress_bar("reading images"),
+                progress=progress_bar,
             )
         candidates.append(
             read_candidate(task.folder, parameters=task.parameters, min_specificity=min_specificity)

@@ -162,7 +162,7 @@ def convert(
     from cxr_edge.console.conversion_table import print_variants, require_limits
     from cxr_edge_convert.bundling.output_folder import check_output, write_all
     from cxr_edge_convert.conversion import make_variants
-    from cxr_edge_convert.settings import Settings
+    from cxr_edge_convert.settings import ConversionSettings
     from cxr_edge_convert.sources import foreign_source, run_source
     from cxr_edge_runtime.bundle.manifest import NOTICE
     from cxr_edge_train.defaults import default_cache_dir
@@ -170,7 +170,7 @@ def convert(
 
     chosen = ((FLOAT16, float16), (DYNAMIC, dynamic), (INT8, int8))
     quantizations = [name for name, wanted in chosen if wanted or every]
-    settings = Settings(
+    settings = ConversionSettings(
         schemes=tuple(
             wanted_schemes(formats=formats, quantizations=quantizations, target=target.value)
         ),
@@ -186,9 +186,9 @@ def convert(
     read = (run, model, metadata, splits, recipe, calibration_dir, not_films)
     inputs = [path for path in read if path]
     check_output(output, overwrite=overwrite, inputs=inputs)
-    cache_dir, reading = default_cache_dir(), progress_bar("reading images")
+    cache_dir = default_cache_dir()
     if run is not None:
-        source = run_source(run, root=root, cache_dir=cache_dir, progress=reading)
+        source = run_source(run, root=root, cache_dir=cache_dir, progress=progress_bar)
     else:
         # As was checked above.
         assert model is not None
@@ -203,10 +203,10 @@ def convert(
             min_sensitivity=min_sensitivity,
             root=root,
             cache_dir=cache_dir,
-            progress=reading,
+            progress=progress_bar,
         )
-    variants = make_variants(source, settings, watch=progress_bar)
-    write_all(output, source, settings, variants, overwrite=overwrite, watch=progress_bar)
+    variants = make_variants(source, settings, progress=progress_bar)
+    write_all(output, source, settings, variants, overwrite=overwrite, progress=progress_bar)
 
     print_variants(variants, output)
     typer.echo(NOTICE)

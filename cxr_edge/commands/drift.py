@@ -15,7 +15,7 @@ from cxr_edge_runtime.errors import InvalidRequest, LimitMissed, LogError
 if TYPE_CHECKING:
     from cxr_edge.monitoring.drift import Drift
     from cxr_edge_runtime.bundle import Bundle
-    from cxr_edge_runtime.bundle.reference import AnswerDistribution
+    from cxr_edge_runtime.bundle.reference import PredictionDistribution
 
 
 class Against(StrEnum):
@@ -88,9 +88,9 @@ def drift(
     """
     from cxr_edge.bundles.lookup import load_bundle
     from cxr_edge.monitoring.drift import MIN_FILMS, Limits, find_drift, fitting_share
-    from cxr_edge.monitoring.log_reader import read_answers
+    from cxr_edge.monitoring.log_reader import read_distribution
     from cxr_edge.monitoring.prediction_log import timestamp
-    from cxr_edge_runtime.bundle.reference import VerifiedAnswers
+    from cxr_edge_runtime.bundle.reference import VerifiedPredictions
 
     if against is Against.EARLIER and since is None:
         raise InvalidRequest("--against earlier needs --since, which says where earlier ends")
@@ -98,18 +98,18 @@ def drift(
         _check_replaceable(output)
     loaded = load_bundle(bundle)
     start = None if since is None else timestamp(since.replace(tzinfo=UTC))
-    answers = read_answers(log, bundle=loaded.digest, since=start)
+    answers = read_distribution(log, bundle=loaded.digest, since=start)
     _require(answers.films, f"{log}: {answers.films} film{'' if answers.films == 1 else 's'}")
     few = answers.answered < MIN_FILMS
     shares = None
     if against is Against.EARLIER:
-        reference = read_answers(log, bundle=loaded.digest, before=start)
+        reference = read_distribution(log, bundle=loaded.digest, before=start)
         _require(
             reference.answered,
             f"{log}: {reference.answered} films before {start} that were not rejected",
         )
     else:
-        verified = VerifiedAnswers.of_bundle(loaded)
+        verified = VerifiedPredictions.of_bundle(loaded)
         fitted = verified.share if few else fitting_share(verified, answers)
         shares = Shares(fitted, verified.share)
         reference = verified.mixed(fitted)
@@ -189,8 +189,8 @@ def _print(found: "Drift", shares: Shares | None, against: Against, bundle: "Bun
 
 def _draw(
     output: Path,
-    reference: "AnswerDistribution",
-    answers: "AnswerDistribution",
+    reference: "PredictionDistribution",
+    answers: "PredictionDistribution",
     found: "Drift",
     against: Against,
     bundle: "Bundle",

@@ -37,7 +37,7 @@ def eda(
         recipe=read_recipe(recipe) if recipe else Recipe(),
         recipe_name=recipe.name if recipe else "the defaults",
         seed=seed,
-        progress=progress_bar("reading images"),
+        progress=progress_bar,
     )
     for alarm in exploration.alarms:
         say(f"warning: {alarm}")

@@ -76,7 +76,7 @@ def evaluate(
         )
     rows = table[table["split"] == split.value].reset_index(drop=True)
     folder = root or metadata.resolve().parent
-    predictions = predict(measured, rows, root=folder, progress=progress_bar("reading images"))
+    predictions = predict(measured, rows, root=folder, progress=progress_bar)
     evaluation = summarise(measured, predictions, split=split.value)
     if split is Split.TEST and log is not None:
         log_test_reading(log, evaluation, dataset_digest(rows))

@@ -58,7 +58,7 @@ def train(
     from cxr_edge_train.defaults import default_cache_dir
     from cxr_edge_train.devices import description
     from cxr_edge_train.fitting.distillation import epochs_done
-    from cxr_edge_train.fitting.fingerprint import fit_settings, recipe_for
+    from cxr_edge_train.fitting.fingerprint import recipe_for, run_fingerprint
     from cxr_edge_train.fitting.training import train_run
     from cxr_edge_train.fitting.unfinished import folder_for
     from cxr_edge_train.recipe import Recipe, read_recipe
@@ -73,7 +73,9 @@ def train(
         say(f"note: {len(cleaned) - len(table)} images of the metadata are in no split")
     folder = output or folder_for(
         default_cache_dir(),
-        fit_settings(table, architecture=architecture, weights=start, recipe=settings, seed=seed),
+        run_fingerprint(
+            table, architecture=architecture, weights=start, recipe=settings, seed=seed
+        ),
     )
     done = epochs_done(folder, settings.fit.teachers)
     say(f"run: {folder}, on {description(settings.fit)}")
@@ -98,7 +100,7 @@ def train(
         cache_dir=default_cache_dir(),
         min_sensitivity=min_sensitivity,
         callbacks=callbacks,
-        progress=progress_bar("reading images"),
+        progress=progress_bar,
     )
     print_figures("validation", run.metrics["validation"], NOTICE)
     if run.metrics["validation"]["auc"]["low"] <= CHANCE:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
-from cxr_edge_runtime.bundle.reference import AnswerDistribution, VerifiedAnswers
+from cxr_edge_runtime.bundle.reference import PredictionDistribution, VerifiedPredictions
 
 # Tenths of the reference, as is usual since Lewis (1994, An Introduction to Credit Scoring).
 _BINS = 10
@@ -67,7 +67,7 @@ class Drift:
     missed: tuple[str, ...]
 
 
-def fitting_share(verified: VerifiedAnswers, answers: AnswerDistribution) -> float:
+def fitting_share(verified: VerifiedPredictions, answers: PredictionDistribution) -> float:
     """The share of positive films, in hundredths, that explains the probabilities best.
 
     Wherever a model goes, findings are more or less common than where it was verified. That is no
@@ -80,7 +80,9 @@ def fitting_share(verified: VerifiedAnswers, answers: AnswerDistribution) -> flo
     )
 
 
-def find_drift(reference: AnswerDistribution, answers: AnswerDistribution, limits: Limits) -> Drift:
+def find_drift(
+    reference: PredictionDistribution, answers: PredictionDistribution, limits: Limits
+) -> Drift:
     """Compare answers with a reference.
 
     Args:
@@ -144,8 +146,8 @@ def population_stability_index(
 def _shift(
     before: NDArray[np.float32],
     now: NDArray[np.float32],
-    reference: AnswerDistribution,
-    answers: AnswerDistribution,
+    reference: PredictionDistribution,
+    answers: PredictionDistribution,
 ) -> Shift:
     return Shift(
         population_stability_index(

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cxr_edge.monitoring.drift import Drift, Shift
-from cxr_edge_runtime.bundle.reference import AnswerDistribution
+from cxr_edge_runtime.bundle.reference import PredictionDistribution
 from cxr_edge_train.reporting.figures import NEUTRAL, new_figure
 
 _ANSWERS = "#0072B2"
@@ -14,8 +14,8 @@ _BARS = 20
 
 
 def draw_drift(
-    reference: AnswerDistribution,
-    answers: AnswerDistribution,
+    reference: PredictionDistribution,
+    answers: PredictionDistribution,
     drift: Drift,
     *,
     against: str,

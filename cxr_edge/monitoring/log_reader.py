@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from cxr_edge.monitoring.prediction_log import check_is_log, why_unusable
-from cxr_edge_runtime.bundle.reference import AnswerDistribution
+from cxr_edge_runtime.bundle.reference import PredictionDistribution
 from cxr_edge_runtime.errors import LogError
 from cxr_edge_runtime.gate import REJECTED
 
 
-def read_answers(
+def read_distribution(
     path: Path, *, bundle: str, since: str | None = None, before: str | None = None
-) -> AnswerDistribution:
+) -> PredictionDistribution:
     """How a bundle's answers in a log are distributed; of a film answered twice the last counts.
 
     Args:
@@ -50,7 +50,7 @@ def read_answers(
     rejected, probabilities, distances = rows[:, 0] == 1, rows[:, 1], rows[:, 2]
     if np.isnan(distances).any():  # no gate, so that nothing was measured
         distances = distances[:0]
-    return AnswerDistribution.of(probabilities, distances, rejected)
+    return PredictionDistribution.of(probabilities, distances, rejected)
 
 
 def _read_only(path: Path) -> str:

@@ -7,7 +7,7 @@ import ctypes
 _M_MMAP_THRESHOLD, _FILM_BYTES = -3, 200_000
 
 
-def return_films() -> None:
+def return_freed_memory() -> None:
     """Give a film's memory back to the system once the film is done with.
 
     glibc would raise its own limit to the size of the first film and from then on keep a film's

@@ -12,7 +12,7 @@ import fsspec.config
 import pyarrow as pa
 
 from cxr_edge.monitoring.prediction_log import LoggedFilm
-from cxr_edge.process.memory import return_films
+from cxr_edge.process.memory import return_freed_memory
 from cxr_edge.scoring.backlog import Batch
 from cxr_edge.scoring.films import contents
 from cxr_edge.scoring.results import ResultsFolder
@@ -112,7 +112,7 @@ class Worker:
         """Unpack the bundle, verify it and open its engine."""
         # For all threads, as in `classify`: pydicom's warnings quote what is written in a film.
         warnings.simplefilter("ignore")
-        return_films()
+        return_freed_memory()
         fsspec.config.conf.update(job.storage)
         self._job = job
         self._stop: str | None = None

@@ -1,6 +1,6 @@
 """How much is taken on at once, so that a small device never has more than it can hold."""
 
-from cxr_edge.serving.refusals import busy
+from cxr_edge.serving.problems import busy
 
 
 class Admission:
@@ -10,16 +10,16 @@ class Admission:
         """Take the most of both."""
         self._requests, self._bytes = requests, n_bytes
 
-    def enter(self) -> "Room":
-        """Room for one request, until it leaves.
+    def acquire(self) -> "Lease":
+        """A lease for one request, until it is released.
 
         Raises:
-            Refusal: there are as many as may be.
+            ProblemResponse: there are as many as may be.
         """
         if not self._requests:
             raise busy()
         self._requests -= 1
-        return Room(self)
+        return Lease(self)
 
     def _take(self, n_bytes: int) -> None:
         if n_bytes > self._bytes:
@@ -31,7 +31,7 @@ class Admission:
         self._bytes += n_bytes
 
 
-class Room:
+class Lease:
     """The bytes that one request holds."""
 
     def __init__(self, admission: Admission) -> None:
@@ -39,15 +39,15 @@ class Room:
         self._admission = admission
         self._held = 0
 
-    def hold(self, n_bytes: int) -> None:
+    def reserve(self, n_bytes: int) -> None:
         """Hold so many more.
 
         Raises:
-            Refusal: others hold too much.
+            ProblemResponse: others hold too much.
         """
         self._admission._take(n_bytes)
         self._held += n_bytes
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Give all back; once."""
         self._admission._give_back(self._held)

@@ -14,13 +14,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from cxr_edge.serving.admission import Admission
-from cxr_edge.serving.answer_log import AnswerLog
 from cxr_edge.serving.classifying import Classify
+from cxr_edge.serving.draining import DrainRequestBody
 from cxr_edge.serving.model_card import card_page
 from cxr_edge.serving.openapi import description
-from cxr_edge.serving.refusals import Refusal, refused
+from cxr_edge.serving.prediction_recorder import PredictionRecorder
+from cxr_edge.serving.problems import ProblemResponse, refused
 from cxr_edge.serving.security import Guard
-from cxr_edge.serving.unread import DropsUnread
 from cxr_edge.serving.uploads import MOST_BYTES
 from cxr_edge.serving.workers import Workers
 from cxr_edge_runtime.bundle import Bundle
@@ -51,7 +51,7 @@ def make_app(
     token: str | None = None,
     own_hosts_only: bool = False,
     most_seconds: float = MOST_SECONDS,
-    log: AnswerLog | None = None,
+    log: PredictionRecorder | None = None,
 ) -> ASGIApp:
     """The application.
 
@@ -94,12 +94,16 @@ def make_app(
             Route("/model", card),
             *(Route(path, _file(*part)) for path, part in _PAGE.items()),
         ],
-        exception_handlers={Refusal: refused, HTTPException: _http_error, Exception: refused},
+        exception_handlers={
+            ProblemResponse: refused,
+            HTTPException: _http_error,
+            Exception: refused,
+        },
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # it would send a client to the host that the client named
     # Outside of everything: errors have the headers too.
-    return DropsUnread(Guard(app, token, own_hosts_only=own_hosts_only))
+    return DrainRequestBody(Guard(app, token, own_hosts_only=own_hosts_only))
 
 
 def model_as_json(bundle: Bundle) -> dict[str, Any]:
@@ -131,6 +135,6 @@ def _file(name: str, media_type: str) -> Any:
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kinds = {404: "NotFound", 405: "WrongMethod"}
-    return Refusal(
+    return ProblemResponse(
         error.status_code, kinds.get(error.status_code, "Refused"), error.detail, error.headers
     ).response()

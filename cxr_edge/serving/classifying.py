@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from cxr_edge.serving.admission import Admission
-from cxr_edge.serving.answer_log import AnswerLog
-from cxr_edge.serving.answers import Wish, answer
-from cxr_edge.serving.refusals import Refusal
+from cxr_edge.serving.film_response import RequestOptions, answer
+from cxr_edge.serving.prediction_recorder import PredictionRecorder
+from cxr_edge.serving.problems import ProblemResponse
 from cxr_edge.serving.uploads import MOST_FILMS, read_films
 from cxr_edge.serving.workers import Workers
 
@@ -31,9 +31,9 @@ class Classify:
         workers: Workers,
         admission: Admission,
         most_seconds: float,
-        log: AnswerLog | None = None,
+        log: PredictionRecorder | None = None,
     ) -> None:
-        """Classify with workers, as far as there is room."""
+        """Classify with workers, as far as a lease can be had."""
         self._workers, self._admission, self._most_seconds = workers, admission, most_seconds
         self._log = log
 
@@ -41,7 +41,7 @@ class Classify:
         """Take the request on, or refuse it."""
         request = Request(scope, receive)
         wish = _wish(request)
-        room = self._admission.enter()
+        lease = self._admission.acquire()
         work: Future[dict[str, Any]] | None = None
         begun = False
 
@@ -60,34 +60,34 @@ class Classify:
                 # A picture is larger than its film.
                 most = 1 if wish.picture else MOST_FILMS
                 # One after the other: the films of a request wait like those of others.
-                async for film in read_films(request, room, most=most):
+                async for film in read_films(request, lease, most=most):
                     work = self._workers.submit(
                         partial(answer, film=film, wish=wish, log=self._log)
                     )
                     results.append(await _unless_gone(work, receive))
-                    room.hold(len(results[-1].get("picture", "")))
+                    lease.reserve(len(results[-1].get("picture", "")))
                 failed = all("error" in result for result in results)
                 response = JSONResponse({"results": results}, 422 if failed else 200)
-                # Room is held until the answer is taken: one that nobody takes fills memory too.
+                # Kept until the answer is taken: one that nobody takes fills memory too.
                 await response(scope, receive, send_noting)
         except TimeoutError:
             if begun:
                 return  # the connection ends with an answer that is not whole
-            raise Refusal(
+            raise ProblemResponse(
                 504,
                 "TooSlow",
                 f"the request took more than {self._most_seconds:.0f} s; send fewer or smaller "
                 "films",
             ) from None
         finally:
-            _when_done(work, room.leave)
+            _when_done(work, lease.release)
 
 
 async def _unless_gone(work: Future[dict[str, Any]], receive: Receive) -> dict[str, Any]:
     """What a worker answers, unless the client goes away before.
 
     Raises:
-        Refusal: it did; nobody will read it.
+        ProblemResponse: it did; nobody will read it.
     """
     answered = asyncio.ensure_future(asyncio.wrap_future(work))
     gone = asyncio.ensure_future(_gone(receive))
@@ -96,7 +96,7 @@ async def _unless_gone(work: Future[dict[str, Any]], receive: Receive) -> dict[s
         if answered.done():
             result: dict[str, Any] = answered.result()
             return result
-        raise Refusal(400, "Disconnected", "the client went away")
+        raise ProblemResponse(400, "Disconnected", "the client went away")
     finally:
         for task in (answered, gone):
             task.cancel()
@@ -121,18 +121,18 @@ def _when_done(work: Future[Any] | None, leave: Callable[[], None]) -> None:
     work.add_done_callback(leave_soon)
 
 
-def _wish(request: Request) -> Wish:
+def _wish(request: Request) -> RequestOptions:
     """What the query asks for.
 
     Raises:
-        Refusal: an unknown name or value.
+        ProblemResponse: an unknown name or value.
     """
     names = {"force": "force", "map": "activation_map", "picture": "picture"}
     found: dict[str, bool] = {}
     for name, value in request.query_params.multi_items():
         if name not in names or value not in (*_YES, *_NO):
-            raise Refusal(
+            raise ProblemResponse(
                 400, "InvalidQuery", f"the query may have {', '.join(names)}, each true or false"
             )
         found[names[name]] = value in _YES
-    return Wish(**found)
+    return RequestOptions(**found)

@@ -124,7 +124,9 @@ def _reading(summary: str, schema: str) -> dict[str, Any]:
 
 
 def _refusal() -> dict[str, Any]:
-    return _content("Why there is no result, in one word and in a sentence.", _reference("Refusal"))
+    return _content(
+        "Why there is no result, in one word and in a sentence.", _reference("ProblemResponse")
+    )
 
 
 def _content(words: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +186,7 @@ def _schemas() -> dict[str, Any]:
             },
         ),
         "FilmError": _object({"schema_version": version, "file": _TEXT, "error": problem}),
-        "Refusal": _object({"schema_version": version, "error": problem}),
+        "ProblemResponse": _object({"schema_version": version, "error": problem}),
         "Model": _object(
             {
                 **dict.fromkeys(("name", "version", "sha256"), _TEXT),

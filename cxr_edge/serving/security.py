@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cxr_edge.serving.middleware import HttpMiddleware
-from cxr_edge.serving.refusals import Refusal
+from cxr_edge.serving.problems import ProblemResponse
 
 API = "/v1/"
 # Nothing but what this server sent is run, loaded or asked; a film is shown from memory.
@@ -60,11 +60,11 @@ class Guard(HttpMiddleware):
         answering = self._app if refusal is None else refusal.response()
         await answering(scope, receive, send_guarded)
 
-    def _refusal(self, path: str, headers: Headers) -> Refusal | None:
+    def _refusal(self, path: str, headers: Headers) -> ProblemResponse | None:
         host = headers.get("host")
         # Every browser sends one.
         if self._own_hosts_only and host is not None and not is_loopback(_name(f"//{host}")):
-            return Refusal(
+            return ProblemResponse(
                 403, "OtherHost", "ask by this device's own address, such as http://127.0.0.1"
             )
         if not path.startswith(API):
@@ -77,14 +77,16 @@ class Guard(HttpMiddleware):
             site is None and origin is not None and origin.partition("://")[2] != host
         )
         if other:
-            return Refusal(403, "OtherSite", "requests of other sites' pages are not answered")
+            return ProblemResponse(
+                403, "OtherSite", "requests of other sites' pages are not answered"
+            )
         if self._token is None:
             return None
         scheme, _, given = headers.get("authorization", "").partition(" ")
         right = hmac.compare_digest(given.strip().encode("latin-1"), self._token)
         if scheme.lower() == _SCHEME and right:
             return None
-        return Refusal(
+        return ProblemResponse(
             401,
             "TokenNeeded",
             "send the server's token as 'Authorization: Bearer TOKEN'",

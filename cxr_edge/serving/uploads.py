@@ -8,8 +8,8 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from cxr_edge.serving.admission import Room
-from cxr_edge.serving.refusals import Refusal, too_large
+from cxr_edge.serving.admission import Lease
+from cxr_edge.serving.problems import ProblemResponse, too_large
 from cxr_edge_runtime.images.decoding_limits import MAX_BYTES
 
 # A film as large as the runtime takes, with the lines around it.
@@ -40,32 +40,34 @@ class _InMemory(MultiPartParser):
     spool_max_size = 2 * MOST_BYTES
 
 
-async def read_films(request: Request, room: Room, *, most: int) -> AsyncIterator[Film]:
+async def read_films(request: Request, lease: Lease, *, most: int) -> AsyncIterator[Film]:
     """The films of a request: the files of a form, or the whole body.
 
     Args:
         request: its body has not been read.
-        room: the bytes that are read are held in it.
+        lease: the bytes that are read are held in it.
         most: films there may be.
 
     Raises:
-        Refusal: too large, damaged, without a film, or more than this server holds.
+        ProblemResponse: too large, damaged, without a film, or more than this server holds.
     """
-    chunks = _within_limits(request, room)
+    chunks = _within_limits(request, lease)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _MULTIPART:
         content = b"".join([chunk async for chunk in chunks])
         if not content:
-            raise Refusal(400, "NoFilm", "the body is empty; send a film")
+            raise ProblemResponse(400, "NoFilm", "the body is empty; send a film")
         yield Film(_UNNAMED, content)
         return
     try:
         form = await _InMemory(request.headers, chunks, max_files=most, max_fields=most).parse()
     except MultiPartException as error:
-        raise Refusal(400, "InvalidForm", f"the form cannot be read: {error.message}") from None
+        raise ProblemResponse(
+            400, "InvalidForm", f"the form cannot be read: {error.message}"
+        ) from None
     try:
         files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
         if not files:
-            raise Refusal(400, "NoFilm", "the form has no file; send films as its files")
+            raise ProblemResponse(400, "NoFilm", "the form has no file; send films as its files")
         for file in files:
             content = await file.read()
             await file.close()
@@ -81,7 +83,7 @@ def shown_name(name: str | None) -> str:
     return printable[:_LONGEST_NAME] or _UNNAMED
 
 
-async def _within_limits(request: Request, room: Room) -> AsyncGenerator[bytes, None]:
+async def _within_limits(request: Request, lease: Lease) -> AsyncGenerator[bytes, None]:
     # Only what has come is held: what is announced may never come.
     if _announced(request.headers.get("content-length")) > MOST_BYTES:
         raise too_large(MOST_BYTES)
@@ -91,10 +93,10 @@ async def _within_limits(request: Request, room: Room) -> AsyncGenerator[bytes, 
             n_bytes += len(chunk)
             if n_bytes > MOST_BYTES:
                 raise too_large(MOST_BYTES)
-            room.hold(len(chunk))
+            lease.reserve(len(chunk))
             yield chunk
     except ClientDisconnect:
-        raise Refusal(400, "Disconnected", "the client went away") from None
+        raise ProblemResponse(400, "Disconnected", "the client went away") from None
 
 
 def _announced(length: str | None) -> int:

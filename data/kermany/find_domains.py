@@ -29,7 +29,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from cxr_edge_runtime.preprocess import PreprocessSpec
-from cxr_edge_train.dataset.acquisition_weights import read_looks
+from cxr_edge_train.dataset.acquisition_weights import read_domains
 from cxr_edge_train.dataset.metadata import read_metadata
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.defaults import default_cache_dir
@@ -74,7 +74,7 @@ def main() -> None:
     table = read_metadata(arguments.metadata)
     table = table[table["split"] != "test"].reset_index(drop=True)
     names = table["path"].map(lambda path: Path(path).name)
-    looks = read_looks(arguments.output)
+    looks = read_domains(arguments.output)
     seen = looks[looks["by"] == EYE].set_index("file")["look"]
     films = load_pixels(
         table,

@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from cxr_edge_runtime.errors import CxrEdgeError, DatasetError
-from cxr_edge_train.dataset.acquisition_weights import looks_of, read_looks
+from cxr_edge_train.dataset.acquisition_weights import domains_of, read_domains
 from cxr_edge_train.dataset.metadata import read_metadata, write_splits
 
 # By the beginning of a normal patient's name: first and last number of what is validation.
@@ -58,7 +58,7 @@ def split_by_session(metadata: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFram
     chosen = table.loc[learned, "patient"].map(is_validation)
     table.loc[chosen.index[chosen], "split"] = "validation"
     table["look"] = ""
-    table.loc[learned, "look"] = looks_of(table.loc[learned, "path"], looks)
+    table.loc[learned, "look"] = domains_of(table.loc[learned, "path"], looks)
     return table
 
 
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     try:
-        table = split_by_session(read_metadata(arguments.metadata), read_looks(arguments.looks))
+        table = split_by_session(read_metadata(arguments.metadata), read_domains(arguments.looks))
         write_splits(arguments.output, table)
     except (CxrEdgeError, OSError) as error:
         parser.exit(2, f"error: {error}\n")

@@ -26,7 +26,7 @@ from sklearn.metrics import roc_auc_score
 
 from cxr_edge_runtime.errors import CxrEdgeError, DatasetError
 from cxr_edge_runtime.files import write_text
-from cxr_edge_train.dataset.acquisition_weights import look_weights, looks_of, read_looks
+from cxr_edge_train.dataset.acquisition_weights import domain_weights, domains_of, read_domains
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import check_words, positives, read_table
 from cxr_edge_train.dataset.patients import patient_groups
@@ -54,7 +54,7 @@ def read_films(evaluation: Path, looks: Path) -> pd.DataFrame:
     for label in LABELS:
         if label not in set(films["label"]):
             raise DatasetError(f"{file}: has no {label} films; both labels are needed")
-    films["look"] = looks_of(films["path"], read_looks(looks))
+    films["look"] = domains_of(films["path"], read_domains(looks))
     return films
 
 
@@ -114,7 +114,7 @@ def shifted_validation(films: pd.DataFrame) -> dict[str, Any]:
     """
     labels = positives(films)
     patients = patient_groups(films).to_numpy(object)
-    weights = look_weights(labels, films["look"].to_numpy(object))
+    weights = domain_weights(labels, films["look"].to_numpy(object))
     value = weighted_figures(films, weights)
     draws = [
         weighted_figures(films, weights * times)["auc"]

@@ -1,4 +1,4 @@
-"""Answers and errors as ``classify --json`` prints them, one object a line."""
+"""Targets and errors as ``classify --json`` prints them, one object a line."""
 
 from typing import Any
 

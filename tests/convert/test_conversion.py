@@ -9,10 +9,10 @@ from clouds import draw_clouds
 from cxr_edge_convert import conversion
 from cxr_edge_convert.conversion import Variant, make_variants
 from cxr_edge_convert.limits import Limits
-from cxr_edge_convert.settings import Settings
+from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import ONNX, TFLITE, Scheme, wanted_schemes
-from cxr_edge_convert.verification import Reference
+from cxr_edge_convert.verification import FloatBaseline
 from cxr_edge_train.architectures.head import attach_head
 from cxr_edge_train.keras_models import predict_logits
 from cxr_edge_train.recipe import Calibration
@@ -34,7 +34,7 @@ def source(tiny_source: Source) -> Source:
 @pytest.fixture(scope="module")
 def variants(source: Source) -> dict[str, Variant]:
     wanted = schemes("float16", "dynamic", "int8", formats=(TFLITE, ONNX))
-    return {v.scheme.name: v for v in make_variants(source, Settings(wanted, LOOSE))}
+    return {v.scheme.name: v for v in make_variants(source, ConversionSettings(wanted, LOOSE))}
 
 
 def test_every_variant_is_made_and_verified(variants: dict[str, Variant]) -> None:
@@ -75,10 +75,10 @@ def test_same_source_and_seed_give_the_same_bytes(
     source: Source, variants: dict[str, Variant]
 ) -> None:
     wanted = schemes("int8", formats=(TFLITE, ONNX))
-    again = make_variants(source, Settings(wanted, LOOSE))
+    again = make_variants(source, ConversionSettings(wanted, LOOSE))
     for variant in again:
         assert variant.model == variants[variant.scheme.name].model
-    [*_, other] = make_variants(source, Settings(schemes("int8"), LOOSE, seed=1))
+    [*_, other] = make_variants(source, ConversionSettings(schemes("int8"), LOOSE, seed=1))
     assert other.calibration != variants["int8"].calibration
 
 
@@ -86,23 +86,23 @@ def test_percentile_of_the_recipe_narrows_ranges(
     source: Source, variants: dict[str, Variant]
 ) -> None:
     method = Calibration("percentile", 99.0)
-    [_, int8] = make_variants(source, Settings(schemes("int8"), LOOSE, method=method))
+    [_, int8] = make_variants(source, ConversionSettings(schemes("int8"), LOOSE, method=method))
     assert int8.calibration is not None
     assert int8.calibration.method.startswith("percentile 99 over all training images, ")
     assert int8.model != variants["int8"].model
     [_, from_recipe] = make_variants(
-        replace(source, calibration=method), Settings(schemes("int8"), LOOSE)
+        replace(source, calibration=method), ConversionSettings(schemes("int8"), LOOSE)
     )
     assert from_recipe.model == int8.model
 
 
 def test_limits_are_applied(source: Source) -> None:
-    [float32] = make_variants(source, Settings(schemes(), IMPOSSIBLE))
+    [float32] = make_variants(source, ConversionSettings(schemes(), IMPOSSIBLE))
     assert not float32.verification.passed
 
 
 def test_refit_gives_each_variant_its_own_operating_point(source: Source) -> None:
-    [float32] = make_variants(source, Settings(schemes(), LOOSE, refit_sensitivity=0.9))
+    [float32] = make_variants(source, ConversionSettings(schemes(), LOOSE, refit_sensitivity=0.9))
     assert float32.refit is not None
     assert float32.refit.metrics.sensitivity.value >= 0.9
     # The verdict is at float's.
@@ -114,7 +114,7 @@ def test_error_of_the_graph_is_not_blamed_on_quantization(
 ) -> None:
     shifted = replace(source.validation, logits=source.validation.logits + 0.01)
     float32, int8 = make_variants(
-        replace(source, validation=shifted), Settings(schemes("int8"), LOOSE)
+        replace(source, validation=shifted), ConversionSettings(schemes("int8"), LOOSE)
     )
     assert "the graph does not compute what Keras does" in float32.verification.failures[0]
     assert "made from float32, whose graph does not compute" in int8.verification.failures[0]
@@ -122,7 +122,9 @@ def test_error_of_the_graph_is_not_blamed_on_quantization(
 
 def test_calibration_may_come_from_a_folder(source: Source, tmp_path: Path) -> None:
     draw_clouds(tmp_path, 60)
-    [_, int8] = make_variants(source, Settings(schemes("int8"), LOOSE, calibration_dir=tmp_path))
+    [_, int8] = make_variants(
+        source, ConversionSettings(schemes("int8"), LOOSE, calibration_dir=tmp_path)
+    )
     assert int8.calibration is not None
     assert int8.calibration.count == 60
     assert "images of a folder" in int8.calibration.method
@@ -147,7 +149,7 @@ def with_an_outlier(source: Source) -> Source:
     table = source.validation.table
     logits = predict_logits(model, source.validation_pixels).astype(np.float64)
     threshold = float(np.median(1 / (1 + np.exp(-logits))))
-    reference = Reference.of(table, logits, temperature=1.0, threshold=threshold)
+    reference = FloatBaseline.of(table, logits, temperature=1.0, threshold=threshold)
     return replace(source, model=model, validation=reference)
 
 
@@ -155,7 +157,7 @@ def with_an_outlier(source: Source) -> Source:
 def test_accuracy_control_finds_a_planted_outlier(source: Source, format: str) -> None:
     planted = with_an_outlier(source)
     limits = Limits(1.0, 1.0, 1.0, min_agreement=0.97)
-    settings = Settings(schemes("int8", formats=(format,)), limits, accuracy_control=True)
+    settings = ConversionSettings(schemes("int8", formats=(format,)), limits, accuracy_control=True)
     _, int8, mixed = make_variants(planted, settings)
     assert not int8.verification.passed
     assert mixed.verification.passed, mixed.verification.failures
@@ -170,7 +172,7 @@ def test_accuracy_control_finds_a_planted_outlier(source: Source, format: str) -
 
 
 def test_control_is_not_needed_where_int8_passes(source: Source) -> None:
-    settings = Settings(schemes("int8"), LOOSE, accuracy_control=True)
+    settings = ConversionSettings(schemes("int8"), LOOSE, accuracy_control=True)
     assert [v.scheme.name for v in make_variants(source, settings)] == ["float32", "int8"]
 
 
@@ -178,7 +180,7 @@ def test_control_is_not_tried_where_float32_falls_short(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversion, "control_accuracy", None)  # calling it would fail
-    settings = Settings(schemes("int8"), IMPOSSIBLE, accuracy_control=True)
+    settings = ConversionSettings(schemes("int8"), IMPOSSIBLE, accuracy_control=True)
     variants = make_variants(source, settings)
     assert [v.scheme.name for v in variants] == ["float32", "int8"]
     assert not any(v.verification.passed for v in variants)
@@ -190,8 +192,8 @@ def test_control_has_nothing_to_keep_in_a_network_that_is_all_head(source: Sourc
     logit = keras.layers.Dense(1, name="logit")(keras.layers.Flatten()(scaled))
     model = keras.Model({"image": image}, {"logit": logit})
     logits = predict_logits(model, source.validation_pixels).astype(np.float64)
-    reference = Reference.of(source.validation.table, logits, temperature=1.0, threshold=0.5)
-    settings = Settings(
+    reference = FloatBaseline.of(source.validation.table, logits, temperature=1.0, threshold=0.5)
+    settings = ConversionSettings(
         schemes("int8"), Limits(1.0, 1.0, 1.0, min_agreement=1.1), accuracy_control=True
     )
     short = make_variants(replace(source, model=model, validation=reference), settings)
@@ -200,7 +202,7 @@ def test_control_has_nothing_to_keep_in_a_network_that_is_all_head(source: Sourc
 
 def test_operating_point_fitted_anew_must_keep_the_limits(source: Source) -> None:
     limits = Limits(0.01, 1.0, 1.0, 0.0)
-    [float32] = make_variants(source, Settings(schemes(), limits, refit_sensitivity=0.5))
+    [float32] = make_variants(source, ConversionSettings(schemes(), limits, refit_sensitivity=0.5))
     assert float32.refit is not None
     lost = source.validation.metrics.sensitivity.value - float32.refit.metrics.sensitivity.value
     assert lost > 0.01

@@ -9,12 +9,12 @@ import pytest
 
 from cxr_edge_convert.sources import Source, foreign_source, run_source
 from cxr_edge_runtime.errors import DatasetError, RunError
-from cxr_edge_train.progress import unseen
+from cxr_edge_train.progress import no_progress
 from cxr_edge_train.runs import read_run
 
 
 def source_of(folder: Path, road: Any, **changes: Any) -> Source:
-    choices = {"root": None, "cache_dir": road.cache, "progress": unseen}
+    choices = {"root": None, "cache_dir": road.cache, "progress": no_progress}
     return run_source(folder, **choices | changes)
 
 
@@ -95,7 +95,7 @@ def foreign_of(file: Path, road: Any, **changes: Any) -> Source:
         "min_sensitivity": 0.95,
         "root": None,
         "cache_dir": road.cache,
-        "progress": unseen,
+        "progress": no_progress,
     }
     return foreign_source(file, **choices | changes)
 

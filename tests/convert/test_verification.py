@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from cxr_edge_convert.limits import Limits
-from cxr_edge_convert.verification import Flip, Verification, engine_outputs, verify
+from cxr_edge_convert.verification import ChangedPrediction, Verification, engine_outputs, verify
 from cxr_edge_runtime.errors import EngineError
 from verified_logits import FLOAT, TABLE, N, reference
 
@@ -35,7 +35,7 @@ def test_drop_at_the_limit_passes_and_one_image_more_fails() -> None:
     assert result.failures == ["recall fell by 0.0150, the limit is 0.01"]
     assert result.agreement == pytest.approx(1 - 3 / 400)
     assert result.to_normal == [
-        Flip(f"{number}.png", "PNEUMONIA", 0.880797, 0.119203) for number in range(3)
+        ChangedPrediction(f"{number}.png", "PNEUMONIA", 0.880797, 0.119203) for number in range(3)
     ]
     assert result.to_pneumonia == []
     assert result.mcnemar_p == 2 * 0.5**3

@@ -26,14 +26,13 @@ from cxr_edge.bundles.lookup import load_bundle
 from cxr_edge.cli import main
 from cxr_edge.monitoring.prediction_log import LoggedFilm, PredictionLog
 from cxr_edge_convert.bundling import output_folder as writing
-from cxr_edge_runtime.bundle.reference import VerifiedAnswers
+from cxr_edge_runtime.bundle.reference import VerifiedPredictions
 from cxr_edge_runtime.device import throughput as benchmarking
 from cxr_edge_runtime.device.inference_timing import Timing
 from cxr_edge_train import architectures
 from cxr_edge_train.comparison import plan as comparison_plan
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.fitting import training
-from cxr_edge_train.fitting.fit import fingerprint as fit_settings
 from documented_commands import PAGES, ROOT, Command, all_commands, blocks, commands_of
 from synthetic import noisy_gradient
 from tiny_model import tiny_backbone
@@ -153,9 +152,9 @@ def own_model(path: Path) -> None:
 
 
 def log_of_films(path: Path) -> None:
-    """Answers of this spring and of this month, as on validation."""
+    """Targets of this spring and of this month, as on validation."""
     bundle = load_bundle(None)
-    mixed = VerifiedAnswers.of_bundle(bundle).mixed(0.2)
+    mixed = VerifiedPredictions.of_bundle(bundle).mixed(0.2)
     random = np.random.default_rng(0)
     films = []
     for number in range(800):
@@ -195,7 +194,7 @@ def run(*words: str) -> int:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Recipes are read as they stand and then made small; nothing is timed for long."""
-    as_carried_out = fit_settings.recipe_for
+    as_carried_out = fingerprint.recipe_for
 
     def shortened(weights: str | None, recipe: Any) -> Any:
         recipe = replace(
@@ -210,7 +209,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for module in (architectures, comparison_plan):
         monkeypatch.setattr(module, "ARCHITECTURES", TINY)
-    for module in (fit_settings, training, comparison_plan):
+    for module in (fingerprint, training, comparison_plan):
         monkeypatch.setattr(module, "recipe_for", shortened)
     monkeypatch.setattr(benchmarking, "_ENOUGH_S", 0.0)
     once = Timing(1, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)

@@ -62,7 +62,7 @@ def bundle(tiny_source: Any, tmp_path_factory: pytest.TempPathFactory) -> Bundle
         failures=[],
         refit=None,
         calibration=None,
-        equipment=variant.equipment,
+        artifacts=variant.artifacts,
     )
     sha256 = Bundle.load(folder).manifest.files["model.tflite"].sha256
     report = {"variants": [{"sha256": sha256, "verification": VERIFICATION}]}

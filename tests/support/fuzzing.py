@@ -30,7 +30,7 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.archive import open_archive, write_archive
 from cxr_edge_runtime.bundle.manifest import GateLimits
 from cxr_edge_runtime.bundle.manifest_reading import parse_manifest
-from cxr_edge_runtime.bundle.reference import VerifiedAnswers
+from cxr_edge_runtime.bundle.reference import VerifiedPredictions
 from cxr_edge_runtime.device.inference_timing import peak_memory_mb
 from cxr_edge_runtime.device.selftest import GoldenInputs
 from cxr_edge_runtime.errors import CxrEdgeError
@@ -169,7 +169,7 @@ def attempt(kind: str, content: bytes) -> str | None:
         elif kind == "selftest":
             GoldenInputs.from_bytes(content)
         elif kind == "reference":
-            VerifiedAnswers.from_bytes(content)
+            VerifiedPredictions.from_bytes(content)
         elif kind == "archive":
             _unpack(content)
         else:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from cxr_edge_convert.verification import Reference
+from cxr_edge_convert.verification import FloatBaseline
 
 N = 200
 TABLE = pd.DataFrame(
@@ -16,6 +16,6 @@ TABLE = pd.DataFrame(
 FLOAT = np.where(TABLE["label"] == "PNEUMONIA", 2.0, -2.0)
 
 
-def reference(table: pd.DataFrame = TABLE, logits: np.ndarray = FLOAT) -> Reference:
+def reference(table: pd.DataFrame = TABLE, logits: np.ndarray = FLOAT) -> FloatBaseline:
     """A float model with threshold one half and temperature 1."""
-    return Reference.of(table, logits, temperature=1.0, threshold=0.5)
+    return FloatBaseline.of(table, logits, temperature=1.0, threshold=0.5)

@@ -1,6 +1,6 @@
 """How long work shows how far it has come, without knowing of terminals."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -14,6 +14,14 @@ class Progress(Protocol):
         ...
 
 
-def unseen(items: Iterable[T], total: int, /) -> Iterable[T]:
-    """A :class:`Progress` that shows nothing."""
+# Makes the progress of one stage of the work from its label, such as "reading images".
+ProgressFactory = Callable[[str], Progress]
+
+
+def no_progress(label: str) -> Progress:
+    """A :data:`ProgressFactory` that shows nothing."""
+    return _pass_through
+
+
+def _pass_through(items: Iterable[T], total: int, /) -> Iterable[T]:
     return items

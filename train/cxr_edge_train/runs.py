@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import file_sha256, replacing, write_text
 from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
-from cxr_edge_train.dataset.metadata import LOOK
+from cxr_edge_train.dataset.metadata import DOMAIN_COLUMN
 from cxr_edge_train.statistics.temperature import probabilities
 
 RUN_FORMAT = 1
@@ -131,7 +131,7 @@ def read_dataset(folder: Path) -> pd.DataFrame:
     file = folder / "dataset.csv"
     try:
         table = pd.read_csv(
-            file, keep_default_na=False, dtype={"patient": str, "md5": str, LOOK: str}
+            file, keep_default_na=False, dtype={"patient": str, "md5": str, DOMAIN_COLUMN: str}
         )
         return table.astype({"split": str, "label": str})
     except (OSError, ValueError, KeyError) as error:

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_convert.artifacts.out_of_distribution import NonFilms
+from cxr_edge_convert.artifacts.out_of_distribution import OutOfDistributionImages
 from cxr_edge_convert.verification import engine_outputs
 from cxr_edge_runtime.bundle.manifest import GateLimits
 from cxr_edge_runtime.engines import Engine
@@ -109,7 +109,7 @@ def with_limits(
     *,
     validation: tuple[NDArray[np.uint8], NDArray[np.float32]],
     augmented: NDArray[np.uint8],
-    non_films: NonFilms | None,
+    out_of_distribution: OutOfDistributionImages | None,
 ) -> tuple[Gate, GateFigures]:
     """Set a variant's limits, and count what they do.
 
@@ -118,7 +118,7 @@ def with_limits(
         engine: the variant.
         validation: films ``[N, H, W, 1] uint8`` and the variant's embeddings ``[N, C]`` of them.
         augmented: :func:`augmented_films` of films that were not learned from.
-        non_films: from :func:`cxr_edge_convert.artifacts.out_of_distribution.read_non_films`.
+        out_of_distribution: from :func:`.out_of_distribution.read_out_of_distribution`.
     """
     changed = (augmented, engine_outputs(engine, augmented)["embedding"])
     suspicious = float(np.quantile(gate.distance(validation[1]), _SUSPICIOUS)) or 1.0
@@ -127,7 +127,7 @@ def with_limits(
     return gate, GateFigures(
         validation=_counts(verdicts(gate, engine, *validation)),
         augmented=_counts(verdicts(gate, engine, *changed)),
-        non_films=_by_category(gate, engine, non_films) if non_films else {},
+        non_films=_by_category(gate, engine, out_of_distribution) if out_of_distribution else {},
     )
 
 
@@ -157,7 +157,9 @@ def verdicts(
     ]
 
 
-def _by_category(gate: Gate, engine: Engine, things: NonFilms) -> dict[str, dict[str, int]]:
+def _by_category(
+    gate: Gate, engine: Engine, things: OutOfDistributionImages
+) -> dict[str, dict[str, int]]:
     embeddings = engine_outputs(engine, things.inputs)["embedding"]
     found = verdicts(gate, engine, things.inputs, embeddings, things.objections)
     return {

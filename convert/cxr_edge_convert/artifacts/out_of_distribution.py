@@ -14,7 +14,7 @@ from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 
 
 @dataclass(frozen=True, slots=True)
-class NonFilms:
+class OutOfDistributionImages:
     """Many of them.
 
     Attributes:
@@ -28,7 +28,7 @@ class NonFilms:
     categories: Sequence[str]
 
 
-def read_non_films(folder: Path, spec: PreprocessSpec) -> NonFilms:
+def read_out_of_distribution(folder: Path, spec: PreprocessSpec) -> OutOfDistributionImages:
     """Read the images below a folder; those that ``classify`` could not read either are left out.
 
     Args:
@@ -53,4 +53,4 @@ def read_non_films(folder: Path, spec: PreprocessSpec) -> NonFilms:
         categories.append(path.relative_to(folder).parent.as_posix())
     if not inputs:
         raise InvalidRequest(f"{folder}: no readable image to measure the input gate with")
-    return NonFilms(np.stack(inputs), found, categories)
+    return OutOfDistributionImages(np.stack(inputs), found, categories)

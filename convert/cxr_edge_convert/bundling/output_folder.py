@@ -7,17 +7,18 @@ from functools import partial
 from pathlib import Path
 
 from cxr_edge_convert.bundling.packaging import package
-from cxr_edge_convert.conversion import Variant, Watch, unwatched
+from cxr_edge_convert.conversion import Variant
+from cxr_edge_convert.report.changed_predictions import FIGURES, draw_changed_predictions
 from cxr_edge_convert.report.content import prediction_columns, report_content, variant_folder
-from cxr_edge_convert.report.flipped import FIGURES, draw_flipped
 from cxr_edge_convert.report.rendering import REPORT_FILES, render
 from cxr_edge_convert.report.storage import read_content, write_content
-from cxr_edge_convert.settings import Settings
+from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import Source
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.device.inference_timing import Timing, measure
 from cxr_edge_runtime.errors import InvalidRequest, ReportError
 from cxr_edge_train.evaluation.run_subject import activation_maps
+from cxr_edge_train.progress import ProgressFactory, no_progress
 
 # Of the engine, as the report times it.
 _THREADS = (1, 2)
@@ -75,11 +76,11 @@ def _staging(output: Path) -> Path:
 def write_all(
     output: Path,
     source: Source,
-    settings: Settings,
+    settings: ConversionSettings,
     variants: Sequence[Variant],
     *,
     overwrite: bool = False,
-    watch: Watch = unwatched,
+    progress: ProgressFactory = no_progress,
 ) -> None:
     """Write ``output/VARIANT``, ``output/rejected/VARIANT`` and the report; they appear at once.
 
@@ -89,7 +90,7 @@ def write_all(
         settings: of the conversion.
         variants: what was made.
         overwrite: replace an earlier conversion there.
-        watch: shows progress.
+        progress: shows how far the work has come.
 
     Raises:
         InvalidRequest: the folder is there and may not be replaced.
@@ -102,7 +103,7 @@ def write_all(
         staging.chmod(0o755)
         timings: dict[str, list[Timing]] = {}
         files: dict[str, tuple[int, str]] = {}
-        for variant in watch("measuring")(variants, len(variants)):
+        for variant in progress("measuring")(variants, len(variants)):
             folder = staging / variant_folder(variant)
             package(
                 folder,
@@ -113,7 +114,7 @@ def write_all(
                 failures=variant.verification.failures,
                 refit=variant.refit,
                 calibration=variant.calibration,
-                equipment=variant.equipment,
+                artifacts=variant.artifacts,
             )
             manifest = Bundle.load(folder).manifest
             entry = manifest.files[manifest.model.file]
@@ -121,7 +122,7 @@ def write_all(
             timings[variant.scheme.name] = measure(folder, threads=_THREADS)
         content = report_content(source, settings, variants, files=files, timings=timings)
         write_content(staging, content, prediction_columns(source, variants))
-        draw_flipped(
+        draw_changed_predictions(
             staging,
             content,
             source.validation.table,

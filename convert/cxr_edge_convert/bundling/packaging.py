@@ -5,7 +5,7 @@ from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
-from cxr_edge_convert.artifacts.artifacts import Equipment
+from cxr_edge_convert.artifacts.builder import BundleArtifacts
 from cxr_edge_convert.bundling.model_card import model_card
 from cxr_edge_convert.formats import onnx
 from cxr_edge_convert.refitting import Refit
@@ -43,7 +43,7 @@ def package(
     failures: Sequence[str],
     refit: Refit | None,
     calibration: Calibration | None,
-    equipment: Equipment | None,
+    artifacts: BundleArtifacts | None,
 ) -> None:
     """Write a bundle.
 
@@ -56,7 +56,7 @@ def package(
         failures: the limits it missed; its name and intended use say so.
         refit: its own operating point, where it was fitted anew.
         calibration: of an INT8 model.
-        equipment: what the bundle carries beside the model, if anything.
+        artifacts: what the bundle carries beside the model, if anything.
     """
     reference = source.validation
     manifest = Manifest(
@@ -77,7 +77,7 @@ def package(
             if refit
             else Threshold(reference.threshold, source.threshold_rule, "validation")
         ),
-        gate=equipment.gate.limits if equipment and equipment.gate else None,
+        gate=artifacts.gate.limits if artifacts and artifacts.gate else None,
         metrics={"validation": manifest_figures(refit.metrics if refit else metrics)},
         calibration=calibration,
         training=source.training,
@@ -88,7 +88,7 @@ def package(
     if scheme.format == ONNX:
         # The digests are those of the file that this goes into, so they cannot be in it.
         model = onnx.with_metadata(model, {METADATA_KEY: manifest.to_json()})
-    seal(target, manifest, {manifest.model.file: model} | (equipment.files if equipment else {}))
+    seal(target, manifest, {manifest.model.file: model} | (artifacts.files if artifacts else {}))
 
 
 def seal(

@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 from cxr_edge_convert.quantization.tensor_errors import TensorError
 from cxr_edge_convert.verification import Verification
-from cxr_edge_train.progress import Progress, unseen
+from cxr_edge_train.progress import ProgressFactory, no_progress
 
 
 class Verified(Protocol):
@@ -22,7 +22,7 @@ AnyVerified = TypeVar("AnyVerified", bound=Verified)
 
 
 @dataclass(frozen=True, slots=True)
-class Controlled:
+class MixedPrecisionResult:
     """How an INT8 model with some blocks in float came about.
 
     Attributes:
@@ -38,8 +38,8 @@ def control_accuracy(
     blocks: Sequence[tuple[str, ...]],
     errors: Sequence[TensorError],
     make: Callable[[Collection[str]], AnyVerified],
-    progress: Progress = unseen,
-) -> tuple[AnyVerified, Controlled]:
+    progress: ProgressFactory = no_progress,
+) -> tuple[AnyVerified, MixedPrecisionResult]:
     """Keep one block more in float, the one that adds most error first, until the limits hold.
 
     Args:
@@ -57,11 +57,11 @@ def control_accuracy(
     ranked = sorted(blocks, key=lambda block: -sum(added.get(name, 0.0) for name in block))
     steps: list[tuple[int, float, float]] = []
     kept: list[str] = []
-    for count, block in enumerate(progress(ranked, len(ranked)), start=1):
+    for count, block in enumerate(progress("blocks to float")(ranked, len(ranked)), start=1):
         kept += block
         tried = make(kept)
         verification = tried.verification
         steps.append((count, verification.recall_drop, verification.agreement))
         if verification.passed:
             break
-    return tried, Controlled(ranked[:count], steps)
+    return tried, MixedPrecisionResult(ranked[:count], steps)

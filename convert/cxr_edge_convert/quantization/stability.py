@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cxr_edge_convert.formats.graph import Ranges
 from cxr_edge_convert.limits import Limits
-from cxr_edge_convert.verification import Reference
+from cxr_edge_convert.verification import FloatBaseline
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.statistics.ranking import Ranking
 
@@ -39,7 +39,7 @@ class Stability:
 
 
 def stability(
-    reference: Reference,
+    reference: FloatBaseline,
     first: tuple[Ranges, NDArray[np.floating]],
     second: tuple[Ranges, NDArray[np.floating]],
     *,
@@ -82,6 +82,6 @@ def stability(
     )
 
 
-def _auc(probability: NDArray[np.float64], reference: Reference) -> float:
+def _auc(probability: NDArray[np.float64], reference: FloatBaseline) -> float:
     every_image_once = np.ones(len(probability), dtype=np.int64)
     return Ranking(probability, positives(reference.table)).areas(every_image_once)[0]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from cxr_edge_convert.conversion import Variant
 from cxr_edge_convert.report.storage import REPORT_SCHEMA_VERSION, Content
-from cxr_edge_convert.settings import Settings
+from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import FLOAT32
 from cxr_edge_runtime.bundle.manifest import NOTICE
@@ -32,7 +32,7 @@ def variant_folder(variant: Variant) -> Path:
 
 def report_content(
     source: Source,
-    settings: Settings,
+    settings: ConversionSettings,
     variants: Sequence[Variant],
     *,
     files: Mapping[str, tuple[int, str]],
@@ -131,6 +131,6 @@ def _variant_content(
             if controlled
             else None
         ),
-        "gate": variant.equipment.gate_as_dict() if variant.equipment else None,
+        "gate": variant.artifacts.gate_as_dict() if variant.artifacts else None,
         "timings": [asdict(timing) for timing in timings],
     }

@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from cxr_edge_convert.report.changed_predictions import FIGURES
 from cxr_edge_convert.report.figures import draw_shift, draw_tensor_errors, draw_tradeoff
-from cxr_edge_convert.report.flipped import FIGURES
 from cxr_edge_convert.report.sections import report_sections
 from cxr_edge_convert.report.storage import PREDICTIONS, REPORT, Content, read_content
 from cxr_edge_runtime.errors import ReportError

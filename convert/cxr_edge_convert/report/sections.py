@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from cxr_edge_convert.report.changed_predictions import flipped_figure
 from cxr_edge_convert.report.figures import short_name
-from cxr_edge_convert.report.flipped import flipped_figure
 from cxr_edge_convert.report.storage import Content
 from cxr_edge_convert.report.tables import cost_table, difference_table, metric_cells, quality_table
 from cxr_edge_train.reporting.page import Picture, Section, Table
 
-_LISTED = 40  # flips beyond are in the JSON
+_LISTED = 40  # changed predictions beyond are in the JSON
 
 
 def verdict(content: Content) -> str:

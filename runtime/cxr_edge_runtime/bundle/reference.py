@@ -23,7 +23,7 @@ _KEYS = ("probabilities", "distances", "films", "rejected")
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerDistribution:
+class PredictionDistribution:
     """Two distributions and a share.
 
     Attributes:
@@ -49,7 +49,7 @@ class AnswerDistribution:
         probabilities: NDArray[np.floating],
         distances: NDArray[np.floating],
         rejected: NDArray[np.bool_],
-    ) -> "AnswerDistribution":
+    ) -> "PredictionDistribution":
         """Of all films ``[N]``; ``distances`` are ``[0]`` where there is no gate."""
         return cls(
             _sorted(probabilities[~rejected]),
@@ -60,7 +60,7 @@ class AnswerDistribution:
 
 
 @dataclass(frozen=True, slots=True)
-class VerifiedAnswers:
+class VerifiedPredictions:
     """What a bundle's answers were on films whose labels were known.
 
     Attributes:
@@ -68,15 +68,15 @@ class VerifiedAnswers:
         positive: on films with it.
     """
 
-    negative: AnswerDistribution
-    positive: AnswerDistribution
+    negative: PredictionDistribution
+    positive: PredictionDistribution
 
     @property
     def share(self) -> float:
         """Of films with the finding."""
         return self.positive.films / (self.negative.films + self.positive.films)
 
-    def mixed(self, share: float) -> AnswerDistribution:
+    def mixed(self, share: float) -> PredictionDistribution:
         """What the answers would be if so large a share of the films, 0 to 1, had the finding.
 
         It stands for as many films as would give a distribution function of the same variance, at
@@ -86,7 +86,7 @@ class VerifiedAnswers:
         positives = round(share * _MOST_VALUES)
         parts = ((self.negative, _MOST_VALUES - positives), (self.positive, positives))
         rejected = sum(part.rejected / part.films * count for part, count in parts)
-        return AnswerDistribution(
+        return PredictionDistribution(
             np.sort(np.concatenate([_quantiles(part.probabilities, n) for part, n in parts])),
             np.sort(np.concatenate([_quantiles(part.distances, n) for part, n in parts])),
             films,
@@ -94,7 +94,7 @@ class VerifiedAnswers:
         )
 
     @classmethod
-    def from_bytes(cls, content: bytes, *, name: str = REFERENCE_FILE) -> "VerifiedAnswers":
+    def from_bytes(cls, content: bytes, *, name: str = REFERENCE_FILE) -> "VerifiedPredictions":
         """Read what :meth:`to_bytes` wrote.
 
         Raises:
@@ -105,7 +105,7 @@ class VerifiedAnswers:
         return cls(*(_read([arrays[f"{label}_{key}"] for key in _KEYS], name) for label in _LABELS))
 
     @classmethod
-    def of_bundle(cls, bundle: Bundle) -> "VerifiedAnswers":
+    def of_bundle(cls, bundle: Bundle) -> "VerifiedPredictions":
         """Those of a bundle.
 
         Raises:
@@ -134,7 +134,7 @@ class VerifiedAnswers:
         )
 
 
-def _read(arrays: Sequence[NDArray[Numbers]], name: str) -> AnswerDistribution:
+def _read(arrays: Sequence[NDArray[Numbers]], name: str) -> PredictionDistribution:
     probabilities, distances = (array.astype(np.float32) for array in arrays[:2])
     films, rejected = arrays[2:]
     fits = (
@@ -148,7 +148,7 @@ def _read(arrays: Sequence[NDArray[Numbers]], name: str) -> AnswerDistribution:
     rising = all((np.diff(values) >= 0).all() for values in (probabilities, distances))
     if not rising or probabilities[0] < 0 or probabilities[-1] > 1:
         raise BundleInvalid(f"{name}: no reference (values that are not sorted or no shares)")
-    return AnswerDistribution(probabilities, distances, int(films), int(rejected))
+    return PredictionDistribution(probabilities, distances, int(films), int(rejected))
 
 
 def _sorted(values: NDArray[np.floating]) -> NDArray[np.float32]:

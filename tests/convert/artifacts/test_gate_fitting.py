@@ -7,7 +7,7 @@ from cxr_edge_convert.artifacts.gate_fitting import (
     film_gate,
     with_limits,
 )
-from cxr_edge_convert.artifacts.out_of_distribution import NonFilms
+from cxr_edge_convert.artifacts.out_of_distribution import OutOfDistributionImages
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.verification import engine_outputs
 from cxr_edge_runtime.bundle.manifest import MAX_GATE_BYTES
@@ -56,7 +56,7 @@ def test_limits_are_ordered_and_the_counts_are_of_all_images(
     validation = tiny_source.validation_pixels
     random = np.random.default_rng(0)
     noise = random.integers(0, 256, (12, *films.shape[1:]), dtype=np.uint8)
-    things = NonFilms(
+    things = OutOfDistributionImages(
         noise,
         [()] * 11 + [("it is in colour",)],
         ["noise"] * 6 + ["snow"] * 6,
@@ -67,7 +67,7 @@ def test_limits_are_ordered_and_the_counts_are_of_all_images(
         engine,
         validation=(validation, embeddings),
         augmented=augmented_films(films[:40], seed=1),
-        non_films=things,
+        out_of_distribution=things,
     )
     assert 0 < gate.limits.suspicious <= gate.limits.rejected < np.inf
     assert sum(figures.validation.values()) == len(validation)

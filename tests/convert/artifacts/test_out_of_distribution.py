@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cxr_edge_convert.artifacts.out_of_distribution import read_non_films
+from cxr_edge_convert.artifacts.out_of_distribution import read_out_of_distribution
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.preprocess import PreprocessSpec
 
@@ -18,7 +18,7 @@ def test_readable_things_keep_their_category(
         make_image(f"{'knees' if seed % 2 else 'photos/cats'}/{seed}.png", seed=seed)
     (tmp_path / "knees" / "broken.png").write_bytes(b"no image")
     (tmp_path / "knees" / "notes.txt").write_text("no image either")
-    things = read_non_films(tmp_path, SPEC)
+    things = read_out_of_distribution(tmp_path, SPEC)
     assert things.inputs.shape == (20, 32, 32, 1)
     assert sorted(set(things.categories)) == ["knees", "photos/cats"]
 
@@ -26,7 +26,7 @@ def test_readable_things_keep_their_category(
 def test_what_the_files_show_against_a_film_is_kept(tmp_path: Path) -> None:
     for grey in range(2):
         Image.new("RGB", (400, 100), (200, grey, 0)).save(tmp_path / f"{grey}.png")
-    things = read_non_films(tmp_path, SPEC)
+    things = read_out_of_distribution(tmp_path, SPEC)
     assert set(things.categories) == {"."}
     for words in things.objections:
         assert words == ("it is in colour", "its sides, 400x100, are not those of a film")
@@ -34,6 +34,6 @@ def test_what_the_files_show_against_a_film_is_kept(tmp_path: Path) -> None:
 
 def test_folder_without_usable_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="no readable image"):
-        read_non_films(tmp_path, SPEC)
+        read_out_of_distribution(tmp_path, SPEC)
     with pytest.raises(InvalidRequest, match="no such folder"):
-        read_non_films(tmp_path / "nowhere", SPEC)
+        read_out_of_distribution(tmp_path / "nowhere", SPEC)

@@ -12,7 +12,7 @@ from cxr_edge_convert.bundling.packaging import METADATA_KEY
 from cxr_edge_convert.conversion import Variant, make_variants
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.report.rendering import render_again
-from cxr_edge_convert.settings import Settings
+from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import ONNX, TFLITE, wanted_schemes
 from cxr_edge_runtime.bundle import Bundle
@@ -21,7 +21,7 @@ from cxr_edge_runtime.engines import open_engine
 from cxr_edge_runtime.errors import InvalidRequest, ReportError
 from cxr_edge_train.runs import read_run
 
-SETTINGS = Settings(
+SETTINGS = ConversionSettings(
     tuple(wanted_schemes(formats=(TFLITE, ONNX), quantizations=("int8",), target="x86")),
     Limits(1.0, 1.0, 1.0, 0.0),
 )
@@ -106,7 +106,7 @@ def test_same_variants_give_the_same_bytes(
 
 
 def test_what_falls_short_lies_under_rejected(source: Source, tmp_path: Path) -> None:
-    settings = Settings(SETTINGS.schemes[:1], Limits(max_recall_drop=-2.0))
+    settings = ConversionSettings(SETTINGS.schemes[:1], Limits(max_recall_drop=-2.0))
     write_all(tmp_path / "out", source, settings, make_variants(source, settings))
     assert not (tmp_path / "out" / "float32").exists()
     assert Bundle.load(tmp_path / "out" / "rejected" / "float32").manifest.name == (
@@ -120,7 +120,7 @@ def test_what_falls_short_lies_under_rejected(source: Source, tmp_path: Path) ->
 
 
 def test_refitted_operating_point_goes_into_the_bundle(source: Source, tmp_path: Path) -> None:
-    settings = Settings(SETTINGS.schemes[:1], SETTINGS.limits, refit_sensitivity=0.8)
+    settings = ConversionSettings(SETTINGS.schemes[:1], SETTINGS.limits, refit_sensitivity=0.8)
     [variant] = make_variants(source, settings)
     write_all(tmp_path / "out", source, settings, [variant])
     manifest = Bundle.load(tmp_path / "out" / "float32").manifest

@@ -72,5 +72,5 @@ def test_progress_is_shown_for_all_blocks() -> None:
         totals.append(total)
         return items
 
-    control_accuracy(BLOCKS, ERRORS, needing({"b"}), progress=watch)
+    control_accuracy(BLOCKS, ERRORS, needing({"b"}), progress=lambda label: watch)
     assert totals == [3]

@@ -3,11 +3,11 @@ from pathlib import Path
 
 from cxr_edge_convert.conversion import Variant
 from cxr_edge_convert.limits import Limits
-from cxr_edge_convert.quantization.accuracy_control import Controlled
+from cxr_edge_convert.quantization.accuracy_control import MixedPrecisionResult
 from cxr_edge_convert.quantization.stability import Stability
 from cxr_edge_convert.report.content import report_content
 from cxr_edge_convert.report.sections import report_sections
-from cxr_edge_convert.settings import Settings
+from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import Scheme
 from cxr_edge_convert.verification import verify
@@ -39,7 +39,7 @@ def quantization(
     sizes, ms = ((*given, *[1] * len(names))[: len(names)] for given in ((1, *sizes), (1, *ms)))
     content = report_content(
         source,
-        Settings((FLOAT32.scheme,), Limits()),
+        ConversionSettings((FLOAT32.scheme,), Limits()),
         (FLOAT32, *variants),
         files={name: (size, "0") for name, size in zip(names, sizes)},
         timings={
@@ -79,7 +79,7 @@ def test_blocks_in_float_are_named_with_what_they_cost(tiny_source: Source) -> N
     mixed = replace(
         INT8,
         scheme=replace(INT8.scheme, name="int8-mixed"),
-        controlled=Controlled(
+        controlled=MixedPrecisionResult(
             [("net_1/planted_1/conv", "net_1/relu/Relu"), ("net_1/undone/conv",)], [(2, 0.0, 1.0)]
         ),
     )

@@ -10,7 +10,7 @@ from PIL import Image
 
 from cxr_edge.bundles.lookup import load_bundle
 from cxr_edge.monitoring.prediction_log import LoggedFilm, PredictionLog
-from cxr_edge_runtime.bundle.reference import VerifiedAnswers
+from cxr_edge_runtime.bundle.reference import VerifiedPredictions
 
 NOTICE = "Research use only. Not a medical device."
 Films = Callable[..., Path]
@@ -20,7 +20,7 @@ Films = Callable[..., Path]
 def log(tmp_path: Path) -> Films:
     """Add films to a log that answer as on validation, or with ``moved`` distances."""
     bundle = load_bundle("tiny")
-    verified = VerifiedAnswers.of_bundle(bundle)
+    verified = VerifiedPredictions.of_bundle(bundle)
     random = np.random.default_rng(0)
     written = 0
 

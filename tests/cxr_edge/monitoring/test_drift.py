@@ -10,20 +10,20 @@ from cxr_edge.monitoring.drift import (
     fitting_share,
     population_stability_index,
 )
-from cxr_edge_runtime.bundle.reference import AnswerDistribution, VerifiedAnswers
+from cxr_edge_runtime.bundle.reference import PredictionDistribution, VerifiedPredictions
 
 VALIDATION = 980
 
 
 def films(
     random: np.random.Generator, count: int, *, moved: float = 0.0, rejected: int = 0
-) -> AnswerDistribution:
-    """Answers like those of a model, most near 0 or 1; ``moved`` shifts both numbers."""
+) -> PredictionDistribution:
+    """Targets like those of a model, most near 0 or 1; ``moved`` shifts both numbers."""
     logits = random.normal(0, 3, count) + moved
     distances = random.normal(30, 5, count) + 5 * moved
     refused = np.zeros(count, np.bool_)
     refused[:rejected] = True
-    return AnswerDistribution.of(1 / (1 + np.exp(-logits)), distances, refused)
+    return PredictionDistribution.of(1 / (1 + np.exp(-logits)), distances, refused)
 
 
 def test_index_is_that_of_its_formula() -> None:
@@ -86,8 +86,8 @@ def test_kolmogorov_smirnov_is_the_largest_gap_of_the_distribution_functions() -
     nothing = np.zeros(400, np.bool_)
     low, high = np.repeat([0.1, 0.2, 0.3, 0.4], 100), np.repeat([0.3, 0.4, 0.5, 0.6], 100)
     found = find_drift(
-        AnswerDistribution.of(low, np.empty(0), nothing),
-        AnswerDistribution.of(high, np.empty(0), nothing),
+        PredictionDistribution.of(low, np.empty(0), nothing),
+        PredictionDistribution.of(high, np.empty(0), nothing),
         Limits(),
     )
     assert found.probability.ks == 0.5
@@ -98,13 +98,13 @@ def test_kolmogorov_smirnov_is_the_largest_gap_of_the_distribution_functions() -
 def test_another_share_of_findings_is_fitted_and_is_no_drift(share: float) -> None:
     random = np.random.default_rng(0)
 
-    def answers(negatives: int, positives: int) -> list[AnswerDistribution]:
+    def answers(negatives: int, positives: int) -> list[PredictionDistribution]:
         return [films(random, count, moved=moved) for count, moved in
                 ((negatives, -1.5), (positives, 1.5))]  # fmt: skip
 
-    verified = VerifiedAnswers(*answers(200, 780))
+    verified = VerifiedPredictions(*answers(200, 780))
     parts = answers(round(1000 * (1 - share)), round(1000 * share))
-    log = AnswerDistribution(
+    log = PredictionDistribution(
         *(np.sort(np.concatenate([getattr(part, name) for part in parts]))
           for name in ("probabilities", "distances")), 1000, 0,
     )  # fmt: skip
@@ -117,7 +117,7 @@ def test_another_share_of_findings_is_fitted_and_is_no_drift(share: float) -> No
 
 def test_drift_of_films_is_not_explained_away_by_a_share() -> None:
     random = np.random.default_rng(0)
-    verified = VerifiedAnswers(films(random, 200, moved=-1.5), films(random, 780, moved=1.5))
+    verified = VerifiedPredictions(films(random, 200, moved=-1.5), films(random, 780, moved=1.5))
     log = films(random, 500, moved=4)
     drift = find_drift(verified.mixed(fitting_share(verified, log)), log, Limits())
     assert any(words.startswith("gate distance") for words in drift.missed)

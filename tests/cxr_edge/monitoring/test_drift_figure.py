@@ -5,14 +5,14 @@ import numpy as np
 
 from cxr_edge.monitoring.drift import Limits, find_drift
 from cxr_edge.monitoring.drift_figure import draw_drift
-from cxr_edge_runtime.bundle.reference import AnswerDistribution
+from cxr_edge_runtime.bundle.reference import PredictionDistribution
 from cxr_edge_train.reporting.figures import save_figure
 
 RANDOM = np.random.default_rng(0)
 
 
-def films(count: int) -> AnswerDistribution:
-    return AnswerDistribution.of(
+def films(count: int) -> PredictionDistribution:
+    return PredictionDistribution.of(
         RANDOM.beta(0.3, 0.3, count), RANDOM.normal(30, 5, count), np.zeros(count, np.bool_)
     )
 

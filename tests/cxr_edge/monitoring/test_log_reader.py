@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cxr_edge.monitoring.log_reader import read_answers
+from cxr_edge.monitoring.log_reader import read_distribution
 from cxr_edge.monitoring.prediction_log import LoggedFilm, PredictionLog, timestamp
 from cxr_edge_runtime.errors import LogError
 from logged_films import BUNDLE, film, logged
@@ -13,15 +13,15 @@ from logged_films import BUNDLE, film, logged
 def test_reader_sees_films_while_they_are_written(tmp_path: Path) -> None:
     log = PredictionLog(tmp_path / "log.db")
     log.append([film(1)])
-    assert read_answers(tmp_path / "log.db", bundle=BUNDLE).films == 1
+    assert read_distribution(tmp_path / "log.db", bundle=BUNDLE).films == 1
     log.append([film(2)])
-    assert read_answers(tmp_path / "log.db", bundle=BUNDLE).films == 2
+    assert read_distribution(tmp_path / "log.db", bundle=BUNDLE).films == 2
     log.close()
 
 
 def test_of_a_film_answered_twice_the_last_answer_counts(tmp_path: Path) -> None:
     path = logged(tmp_path / "log.db", film(10), film(20), film(10, gate="rejected"))
-    found = read_answers(path, bundle=BUNDLE)
+    found = read_distribution(path, bundle=BUNDLE)
     assert (found.films, found.rejected) == (2, 1)
     assert found.probabilities.tolist() == pytest.approx([0.2])
 
@@ -31,11 +31,11 @@ def test_films_of_a_time_are_those_from_its_first_second_to_before_its_last(
 ) -> None:
     days = [timestamp(datetime(2026, month, 1, tzinfo=UTC)) for month in range(1, 5)]
     path = logged(tmp_path / "log.db", *(film(n, at=day) for n, day in enumerate(days)))
-    assert read_answers(path, bundle=BUNDLE, since=days[1]).films == 3
-    assert read_answers(path, bundle=BUNDLE, before=days[1]).films == 1
-    assert read_answers(path, bundle=BUNDLE, since=days[1], before=days[3]).films == 2
+    assert read_distribution(path, bundle=BUNDLE, since=days[1]).films == 3
+    assert read_distribution(path, bundle=BUNDLE, before=days[1]).films == 1
+    assert read_distribution(path, bundle=BUNDLE, since=days[1], before=days[3]).films == 2
     with pytest.raises(LogError, match="holds no film that bundle bbbbbbbbbbbb answered in that"):
-        read_answers(path, bundle=BUNDLE, since="2027-01-01T00:00:00Z")
+        read_distribution(path, bundle=BUNDLE, since="2027-01-01T00:00:00Z")
 
 
 def test_log_without_such_films_says_which_it_has(tmp_path: Path) -> None:
@@ -43,18 +43,18 @@ def test_log_without_such_films_says_which_it_has(tmp_path: Path) -> None:
     with pytest.raises(
         LogError, match=r"no film that bundle cccccccccccc answered, but of bbbbbbbbbbbb; name"
     ):
-        read_answers(path, bundle="c" * 64)
+        read_distribution(path, bundle="c" * 64)
     with pytest.raises(LogError, match="holds no film yet"):
-        read_answers(logged(tmp_path / "empty.db"), bundle=BUNDLE)
+        read_distribution(logged(tmp_path / "empty.db"), bundle=BUNDLE)
     with pytest.raises(LogError, match="no such log"):
-        read_answers(tmp_path / "nowhere.db", bundle=BUNDLE)
+        read_distribution(tmp_path / "nowhere.db", bundle=BUNDLE)
 
 
 def test_bundle_without_a_gate_logs_no_distance(tmp_path: Path) -> None:
     path = logged(
         tmp_path / "log.db", LoggedFilm("a" * 64, BUNDLE, "not_checked", None, 0.5, "2026")
     )
-    assert read_answers(path, bundle=BUNDLE).distances.shape == (0,)
+    assert read_distribution(path, bundle=BUNDLE).distances.shape == (0,)
 
 
 def test_finished_log_is_read_where_nothing_can_be_written(
@@ -63,5 +63,5 @@ def test_finished_log_is_read_where_nothing_can_be_written(
     path = logged(tmp_path / "log.db", film(1))
     # Root may write everywhere.
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert read_answers(path, bundle=BUNDLE).films == 1
+    assert read_distribution(path, bundle=BUNDLE).films == 1
     assert [entry.name for entry in tmp_path.iterdir()] == ["log.db"]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import logged_films
-from cxr_edge.monitoring.log_reader import read_answers
+from cxr_edge.monitoring.log_reader import read_distribution
 from cxr_edge.monitoring.prediction_log import PredictionLog
 from cxr_edge_runtime.errors import LogError
 from logged_films import BUNDLE, film, logged, rows
@@ -48,7 +48,7 @@ def test_another_file_is_refused_and_left_as_it_was(
     with pytest.raises(LogError, match=words):
         PredictionLog(path)
     with pytest.raises(LogError, match=words):
-        read_answers(path, bundle=BUNDLE)
+        read_distribution(path, bundle=BUNDLE)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["other.db"]
 
@@ -63,7 +63,7 @@ def test_log_of_a_later_version_is_refused(tmp_path: Path) -> None:
     path = logged(tmp_path / "log.db", film(1))
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 2")
-    for use in (PredictionLog, lambda path: read_answers(path, bundle=BUNDLE)):
+    for use in (PredictionLog, lambda path: read_distribution(path, bundle=BUNDLE)):
         with pytest.raises(LogError, match=r"later cxr-edge \(log format 2\); update"):
             use(path)
 

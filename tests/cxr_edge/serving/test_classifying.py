@@ -10,7 +10,7 @@ from starlette.types import Message
 from cxr_edge.serving import app
 from cxr_edge.serving.admission import Admission
 from cxr_edge.serving.classifying import Classify
-from cxr_edge.serving.refusals import Refusal
+from cxr_edge.serving.problems import ProblemResponse
 from cxr_edge.serving.workers import Workers
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
@@ -98,11 +98,11 @@ def test_room_is_held_until_the_answer_is_taken(shipped: Bundle) -> None:
         }  # fmt: skip
         asked = asyncio.create_task(Classify(workers, admission, 60)(scope, receive, send))
         await asyncio.wait_for(waiting.wait(), 30)
-        with pytest.raises(Refusal, match="as many requests"):
-            admission.enter()
+        with pytest.raises(ProblemResponse, match="as many requests"):
+            admission.acquire()
         taken.set()
         await asked
-        admission.enter()
+        admission.acquire()
 
     asyncio.run(ask())
     assert [message.get("more_body") for message in sent] == [None, True, False]

@@ -150,7 +150,7 @@ def test_only_so_many_connections_are_taken() -> None:
             except (urllib.error.URLError, ConnectionError):
                 time.sleep(0.05)
         else:
-            raise AssertionError("no room was made")
+            raise AssertionError("no lease was made")
         for connection in silent:
             connection.close()
         assert server.stop() == 0

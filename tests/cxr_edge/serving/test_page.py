@@ -248,7 +248,7 @@ def test_server_that_stops_in_the_middle_is_said_and_what_is_done_stays(
 ) -> None:
     films = sorted(PHANTOM.parent.glob("*.jpeg"))
     slow = (
-        "import time, cxr_edge.serving.answers as a; fast = a.decode_grey; "
+        "import time, cxr_edge.serving.film_response as a; fast = a.decode_grey; "
         "a.decode_grey = lambda *x, **y: (time.sleep(1), fast(*x, **y))[1]; "
     )
     with (

@@ -78,7 +78,7 @@ def test_what_was_taken_is_finished_when_the_server_stops(number: int) -> None:
 
 
 SLOW = (
-    "import sys, time, cxr_edge.serving.answers as a; fast = a.decode_grey; "
+    "import sys, time, cxr_edge.serving.film_response as a; fast = a.decode_grey; "
     "a.decode_grey = lambda *x, **y: "
     "(print('decoding', file=sys.stderr), time.sleep({seconds}), fast(*x, **y))[-1]; "
 )
@@ -117,7 +117,7 @@ def test_film_of_a_client_that_went_away_makes_room() -> None:
 
 def test_methods_and_errors_leave_no_name_in_the_log() -> None:
     broken = (
-        "import cxr_edge.serving.answers as a\n"
+        "import cxr_edge.serving.film_response as a\n"
         "def decode(*x, name, **y): raise RuntimeError(name)\n"
         "a.decode_grey = decode\n"
     )

@@ -9,12 +9,12 @@ from hypothesis.extra.numpy import arrays
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.arrays import pack_arrays
 from cxr_edge_runtime.bundle.manifest import MAX_REFERENCE_BYTES
-from cxr_edge_runtime.bundle.reference import AnswerDistribution, VerifiedAnswers
+from cxr_edge_runtime.bundle.reference import PredictionDistribution, VerifiedPredictions
 from cxr_edge_runtime.errors import BundleInvalid
 
 
 def test_each_number_is_sorted_by_itself_and_rejected_films_are_only_counted() -> None:
-    found = AnswerDistribution.of(
+    found = PredictionDistribution.of(
         np.array([0.9, 0.1, 0.5]), np.array([1.0, 3.0, 2.0]), np.array([False, False, True])
     )
     np.testing.assert_allclose(found.probabilities, [0.1, 0.9])
@@ -22,17 +22,17 @@ def test_each_number_is_sorted_by_itself_and_rejected_films_are_only_counted() -
     assert (found.films, found.rejected, found.answered) == (3, 1, 2)
 
 
-def verified(values: np.ndarray, distances: np.ndarray | None = None) -> VerifiedAnswers:
+def verified(values: np.ndarray, distances: np.ndarray | None = None) -> VerifiedPredictions:
     """The first half without the finding, the second with it."""
     nothing = np.zeros(len(values) // 2, np.bool_)
     distances = values * 40 if distances is None else distances
     parts = zip(np.split(values, 2), np.split(distances, 2))
-    return VerifiedAnswers(*(AnswerDistribution.of(v, d, nothing) for v, d in parts))
+    return VerifiedPredictions(*(PredictionDistribution.of(v, d, nothing) for v, d in parts))
 
 
 def test_model_without_a_gate_has_no_distances() -> None:
     found = verified(np.array([0.2, 0.1, 0.3, 0.4]), np.empty(0))
-    again = VerifiedAnswers.from_bytes(found.to_bytes())
+    again = VerifiedPredictions.from_bytes(found.to_bytes())
     assert again.negative.distances.shape == again.mixed(0.5).distances.shape == (0,)
     assert len(again.positive.probabilities) == 2
 
@@ -41,7 +41,7 @@ def test_model_without_a_gate_has_no_distances() -> None:
     arrays(np.float32, st.integers(1, 50).map(lambda n: 2 * n), elements=st.floats(0, 1, width=32))
 )
 def test_what_was_written_comes_back_the_same(values: np.ndarray) -> None:
-    again = VerifiedAnswers.from_bytes(verified(values).to_bytes())
+    again = VerifiedPredictions.from_bytes(verified(values).to_bytes())
     assert again.to_bytes() == verified(values).to_bytes()
     half = len(values) // 2
     np.testing.assert_array_equal(again.negative.probabilities, np.sort(values[:half]))
@@ -62,9 +62,9 @@ def test_of_many_films_quantiles_are_kept_that_fit_into_a_bundle() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 1.0])
 def test_mixture_has_as_many_of_both_as_asked_for(share: float) -> None:
-    low = AnswerDistribution.of(np.full(300, 0.1), np.full(300, 20.0), np.arange(300) < 30)
-    high = AnswerDistribution.of(np.full(700, 0.9), np.full(700, 40.0), np.arange(700) < 0)
-    mixed = VerifiedAnswers(low, high).mixed(share)
+    low = PredictionDistribution.of(np.full(300, 0.1), np.full(300, 20.0), np.arange(300) < 30)
+    high = PredictionDistribution.of(np.full(700, 0.9), np.full(700, 40.0), np.arange(700) < 0)
+    mixed = VerifiedPredictions(low, high).mixed(share)
     assert (mixed.probabilities > 0.5).mean() == pytest.approx(share, abs=1e-3)
     assert (mixed.distances > 30).mean() == pytest.approx(share, abs=1e-3)
     # As many as give a distribution function of the same variance.
@@ -95,11 +95,11 @@ def test_values_that_are_no_distribution_are_refused(changed: dict[str, np.ndarr
         "rejected": np.array(0, np.uint32),
     }
     good = {f"{label}_{k}": v for label in ("negative", "positive") for k, v in part.items()}
-    VerifiedAnswers.from_bytes(pack_arrays(good))
+    VerifiedPredictions.from_bytes(pack_arrays(good))
     with pytest.raises(BundleInvalid, match=r"reference\.npz: no reference"):
-        VerifiedAnswers.from_bytes(pack_arrays(good | changed))
+        VerifiedPredictions.from_bytes(pack_arrays(good | changed))
 
 
 def test_bundle_without_a_reference_says_what_to_do(golden_bundle: Path) -> None:
     with pytest.raises(BundleInvalid, match=r"has no reference .* convert the model again"):
-        VerifiedAnswers.of_bundle(Bundle.load(golden_bundle))
+        VerifiedPredictions.of_bundle(Bundle.load(golden_bundle))

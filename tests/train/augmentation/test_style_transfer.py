@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cxr_edge_train.augmentation.style_transfer import take_on, with_waves
+from cxr_edge_train.augmentation.style_transfer import transfer_style, with_waves
 from cxr_edge_train.recipe import Augmentation
 from synthetic import noisy_gradient
 
@@ -18,7 +18,7 @@ OTHER = np.clip(noisy_gradient((96, 80), seed=2) // 3 + 150, 0, 255).astype(np.u
 
 def with_look(name: str, seed: int) -> NDArray[np.uint8]:
     chosen = replace(NOTHING, **{name: 1.0})
-    return take_on(FILM, chosen, np.random.default_rng(seed), lambda: OTHER)
+    return transfer_style(FILM, chosen, np.random.default_rng(seed), lambda: OTHER)
 
 
 @given(st.integers(0, 10_000))
@@ -26,7 +26,7 @@ def with_look(name: str, seed: int) -> NDArray[np.uint8]:
 def test_shape_and_type_stay_and_the_film_is_left_alone(seed: int) -> None:
     before = FILM.copy()
     chosen = replace(NOTHING, **dict.fromkeys(LOOKS, 1.0))
-    changed = take_on(FILM, chosen, np.random.default_rng(seed), lambda: OTHER)
+    changed = transfer_style(FILM, chosen, np.random.default_rng(seed), lambda: OTHER)
     assert (changed.shape, changed.dtype) == (FILM.shape, np.uint8)
     np.testing.assert_array_equal(FILM, before)
 
@@ -36,7 +36,7 @@ def test_without_any_setting_no_other_film_is_drawn() -> None:
         raise AssertionError
 
     random = np.random.default_rng(0)
-    np.testing.assert_array_equal(take_on(FILM, NOTHING, random, drawn), FILM)
+    np.testing.assert_array_equal(transfer_style(FILM, NOTHING, random, drawn), FILM)
     # What is drawn next is what was drawn before looks existed.
     assert random.random() == np.random.default_rng(0).random()
 
@@ -44,7 +44,7 @@ def test_without_any_setting_no_other_film_is_drawn() -> None:
 @pytest.mark.parametrize("name", LOOKS)
 def test_a_film_that_takes_on_its_own_look_stays_nearly_as_it_is(name: str) -> None:
     chosen = replace(NOTHING, **{name: 1.0})
-    changed = take_on(FILM, chosen, np.random.default_rng(0), lambda: FILM)
+    changed = transfer_style(FILM, chosen, np.random.default_rng(0), lambda: FILM)
     assert np.abs(changed.astype(int) - FILM).max() <= 1
 
 
@@ -59,7 +59,7 @@ def test_tone_keeps_the_order_of_greys_and_nears_the_others_mean() -> None:
 def test_spectrum_changes_what_is_coarse_and_keeps_what_is_fine() -> None:
     calm = (FILM // 2 + 60).astype(np.uint8)  # so that nothing is cut off at black or white
     chosen = replace(NOTHING, spectrum=1.0)
-    changed = take_on(calm, chosen, np.random.default_rng(3), lambda: OTHER)
+    changed = transfer_style(calm, chosen, np.random.default_rng(3), lambda: OTHER)
     assert abs(changed.mean() - calm.mean()) > 2
     fine = [np.diff(film.astype(int), axis=1) for film in (calm, changed)]
     assert np.corrcoef(fine[0].ravel(), fine[1].ravel())[0, 1] > 0.9

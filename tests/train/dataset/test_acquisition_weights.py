@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.dataset.acquisition_weights import (
-    look_weights,
-    looks_of,
-    read_looks,
+    domain_weights,
+    domains_of,
+    read_domains,
     table_weights,
 )
 from cxr_edge_train.evaluation.operating_point import choose_operating_point, threshold_rule
@@ -28,7 +28,7 @@ def shares(labels: NDArray[np.integer], looks: NDArray[np.object_], weights: NDA
 
 
 def test_looks_get_the_mean_of_their_shares_in_both_labels() -> None:
-    weights = look_weights(LABELS, LOOKS)
+    weights = domain_weights(LABELS, LOOKS)
     assert weights[0] == pytest.approx(0.5 / 0.8)
     assert weights[8] == pytest.approx(0.5 / 0.2)
     assert weights[10] == pytest.approx(0.5 / 0.2)
@@ -40,7 +40,7 @@ def test_weights_are_positive_of_mean_1_and_make_common_looks_alike(
 ) -> None:
     labels = np.array([label for label, _ in films])
     looks = np.array([look for _, look in films], dtype=object)
-    weights = look_weights(labels, looks)
+    weights = domain_weights(labels, looks)
     assert (weights > 0).all()
     for label in np.unique(labels):
         assert weights[labels == label].mean() == pytest.approx(1.0)
@@ -52,7 +52,7 @@ def test_weights_are_positive_of_mean_1_and_make_common_looks_alike(
 def test_a_look_of_one_label_alone_keeps_its_share_and_the_others_are_alike() -> None:
     labels = np.repeat([0, 1], [5, 10])
     looks = np.array(list("AAAAB" + "A" * 2 + "B" * 2 + "C" * 6), dtype=object)
-    found = shares(labels, looks, look_weights(labels, looks))
+    found = shares(labels, looks, domain_weights(labels, looks))
     assert found.at["C", 1] == pytest.approx(0.6)
     # Of what is left to the others, 0.8 and 0.5 are A's shares.
     assert found.at["A", 0] == pytest.approx((0.8 + 0.2) / 2 / ((0.8 + 0.2) / 2 + (0.2 + 0.2) / 2))
@@ -78,11 +78,11 @@ def test_the_rule_says_how_films_were_weighted() -> None:
 
 def test_looks_are_found_by_file_name(tmp_path: Path) -> None:
     (tmp_path / "looks.csv").write_text("file,look,by\na.png,A,eye\nb.png,B,probe\nc.png,,eye\n")
-    looks = read_looks(tmp_path / "looks.csv")
+    looks = read_domains(tmp_path / "looks.csv")
     paths = pd.Series(["x/b.png", "y/z/a.png"], index=[7, 3])
-    assert looks_of(paths, looks).to_dict() == {7: "B", 3: "A"}
+    assert domains_of(paths, looks).to_dict() == {7: "B", 3: "A"}
     for unknown in ("d.png", "c.png"):
         with pytest.raises(DatasetError, match=f"{unknown}: its look is not known"):
-            looks_of(pd.Series([unknown]), looks)
+            domains_of(pd.Series([unknown]), looks)
     with pytest.raises(DatasetError, match=r"looks\.csv"):
-        read_looks(tmp_path / "absent-looks.csv")
+        read_domains(tmp_path / "absent-looks.csv")

@@ -110,7 +110,7 @@ def test_looks_come_from_films_of_both_labels_alike() -> None:
 
 def drawn(expected: list[float], epochs: int) -> np.ndarray:
     made = TrainingBatches(
-        PIXELS, LABELS, Augmentation(), batch_size=22, seed=0, drawing=np.array(expected)
+        PIXELS, LABELS, Augmentation(), batch_size=22, seed=0, sampling_weights=np.array(expected)
     )
     counts = []
     for epoch in range(epochs):
@@ -131,7 +131,12 @@ def test_images_come_as_often_as_they_are_to_be_drawn() -> None:
 
 def test_an_image_that_comes_again_in_an_epoch_is_changed_otherwise() -> None:
     made = TrainingBatches(
-        PIXELS, LABELS, Augmentation(), batch_size=22, seed=0, drawing=np.array([22.0] + [0.0] * 21)
+        PIXELS,
+        LABELS,
+        Augmentation(),
+        batch_size=22,
+        seed=0,
+        sampling_weights=np.array([22.0] + [0.0] * 21),
     )
     [images] = made[0][0].values()
     assert len({image.tobytes() for image in images}) == 22
@@ -139,7 +144,7 @@ def test_an_image_that_comes_again_in_an_epoch_is_changed_otherwise() -> None:
 
 def test_drawing_of_one_each_takes_every_image_once() -> None:
     once = TrainingBatches(
-        PIXELS, LABELS, Augmentation(), batch_size=22, seed=0, drawing=np.ones(22)
+        PIXELS, LABELS, Augmentation(), batch_size=22, seed=0, sampling_weights=np.ones(22)
     )
     assert sorted(once._order) == list(range(22))
 

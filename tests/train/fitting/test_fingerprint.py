@@ -3,15 +3,15 @@ from pathlib import Path
 from typing import Any
 
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits
-from cxr_edge_train.fitting.fingerprint import FitSettings, fit_settings, recipe_for
+from cxr_edge_train.fitting.fingerprint import RunFingerprint, recipe_for, run_fingerprint
 from cxr_edge_train.recipe import Fit, Recipe, parse_recipe
 
 RECIPE = Recipe(fit=Fit(head_epochs=2, fine_tune_from="block_13"))
 
 
-def settings(road: Any, *, weights: str | None, reverse: bool = False) -> FitSettings:
+def settings(road: Any, *, weights: str | None, reverse: bool = False) -> RunFingerprint:
     table = read_splits(road.splits, read_metadata(road.metadata))
-    return fit_settings(
+    return run_fingerprint(
         table.iloc[::-1] if reverse else table,
         architecture="tiny",
         weights=weights,

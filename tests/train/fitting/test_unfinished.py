@@ -6,13 +6,13 @@ import pytest
 from filelock import FileLock
 
 from cxr_edge_runtime.errors import InvalidRequest, RunError
-from cxr_edge_train.fitting.fingerprint import FitSettings
+from cxr_edge_train.fitting.fingerprint import RunFingerprint
 from cxr_edge_train.fitting.unfinished import claimed, folder_for
 
-SETTINGS = FitSettings("tiny", "none", "", 0, "digest", "[model]", "tensorflow", "float32")
+SETTINGS = RunFingerprint("tiny", "none", "", 0, "digest", "[model]", "tensorflow", "float32")
 
 
-def interrupt(folder: Path, settings: FitSettings = SETTINGS) -> None:
+def interrupt(folder: Path, settings: RunFingerprint = SETTINGS) -> None:
     with pytest.raises(KeyboardInterrupt), claimed(folder, settings):
         raise KeyboardInterrupt
 

@@ -20,7 +20,7 @@ _COARSE, _MARGIN = 0.04, 0.16
 _SHARE = (0.3, 1.0)
 
 
-def take_on(
+def transfer_style(
     film: Pixels,
     settings: Augmentation,
     random: np.random.Generator,

@@ -19,7 +19,7 @@ from cxr_edge_train.cleaning.scanning import scan
 from cxr_edge_train.cleaning.shortcuts import check_shortcuts
 from cxr_edge_train.dataset.layout import FOLDERS, LABELS, find_files
 from cxr_edge_train.dataset.metadata import left_out_path, write_left_out, write_metadata
-from cxr_edge_train.progress import Progress, unseen
+from cxr_edge_train.progress import ProgressFactory, no_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,7 @@ def clean(
     *,
     pattern: re.Pattern[str] | None = None,
     cache_dir: Path | None = None,
-    progress: Progress = unseen,
-    comparing: Progress = unseen,
+    progress: ProgressFactory = no_progress,
 ) -> CleanResult:
     """Scan a data set, drop what cannot be used and write three files; images are never touched.
 
@@ -61,8 +60,7 @@ def clean(
             left-out files and the report lie beside it.
         pattern: finds the patient in a file name, for data sets other than Kermany's.
         cache_dir: where the index of files already read lies; without it every file is read.
-        progress: wraps the iteration over the files, given them and their number.
-        comparing: wraps the search for near-duplicates, given its steps and their number.
+        progress: shows how far the check of the files and the search for near-duplicates are.
 
     Raises:
         DatasetError: the folder has not the expected structure, no image is left of a label, or
@@ -87,7 +85,7 @@ def clean(
                     f"{data_dir}: no usable {label} image for training; "
                     f"see {left_out_path(output)} for what was left out and why"
                 )
-        near_duplicates = find_near_duplicates(inventory, progress=comparing)
+        near_duplicates = find_near_duplicates(inventory, progress=progress)
         report = CleaningReport(
             inventory.flow(FOLDERS, LABELS),
             near_duplicates,
@@ -112,7 +110,7 @@ def take_inventory(
     relative_to: Path,
     pattern: re.Pattern[str] | None = None,
     cache_dir: Path | None = None,
-    progress: Progress = unseen,
+    progress: ProgressFactory = no_progress,
 ) -> str:
     """Scan a data set into an inventory and mark exact duplicates; see :func:`clean`.
 
@@ -124,7 +122,7 @@ def take_inventory(
     index = None if cache_dir is None else ScanIndex(cache_dir)
     try:
         files = scan(data_dir, relative_to=relative_to, pattern=pattern, index=index)
-        inventory.add(progress(files, total))
+        inventory.add(progress("checking images")(files, total))
     finally:
         if index is not None:
             index.close()

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from cxr_edge_train.cleaning.inventory import Inventory
 from cxr_edge_train.cleaning.reading import THUMBNAIL_SIDE
 from cxr_edge_train.cleaning.report import NearDuplicate
-from cxr_edge_train.progress import Progress, unseen
+from cxr_edge_train.progress import ProgressFactory, no_progress
 
 # Both limits lie in the gaps of the table above.
 MAX_BITS = 32
@@ -57,7 +57,7 @@ class _Pair:
 def find_near_duplicates(
     inventory: Inventory,
     *,
-    progress: Progress = unseen,
+    progress: ProgressFactory = no_progress,
 ) -> tuple[NearDuplicate, ...]:
     """Compare all different images of an inventory with each other.
 
@@ -84,7 +84,7 @@ def find_near_duplicates(
         pixels += thumbnail
     thumbnails = np.frombuffer(pixels, np.uint8).reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
     blocks = list(_block_pairs(len(paths) - sum(in_test), len(paths)))
-    found = similar_pairs(thumbnails, progress(blocks, len(blocks)))
+    found = similar_pairs(thumbnails, progress("comparing images")(blocks, len(blocks)))
     near = (
         NearDuplicate(
             paths[pair.first],

@@ -8,7 +8,7 @@ import pandas as pd
 
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.architectures import ARCHITECTURES, build
-from cxr_edge_train.fitting.fingerprint import fit_settings, recipe_for
+from cxr_edge_train.fitting.fingerprint import recipe_for, run_fingerprint
 from cxr_edge_train.recipe import Recipe, read_recipe
 from cxr_edge_train.runs import RUN, read_run
 
@@ -114,7 +114,7 @@ def _check_same(
     seed: int,
     folder: Path,
 ) -> None:
-    settings = fit_settings(table, architecture=name, weights=weights, recipe=recipe, seed=seed)
+    settings = run_fingerprint(table, architecture=name, weights=weights, recipe=recipe, seed=seed)
     run = read_run(folder)
     # How a model is converted is no part of what it learned.
     recorded = replace(read_recipe(folder / "recipe.toml"), calibration=recipe.calibration)

@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import DatasetError
-from cxr_edge_train.dataset.metadata import LOOK, positives, read_table
+from cxr_edge_train.dataset.metadata import DOMAIN_COLUMN, positives, read_table
 
 
-def read_looks(path: Path) -> pd.DataFrame:
+def read_domains(path: Path) -> pd.DataFrame:
     """A table that names the look of each film, with the columns ``file`` and ``look``.
 
     Raises:
@@ -24,7 +24,7 @@ def read_looks(path: Path) -> pd.DataFrame:
     return read_table(path, ("file", "look"), made_by="data/kermany/find_domains.py")
 
 
-def looks_of(paths: pd.Series, looks: pd.DataFrame) -> pd.Series:
+def domains_of(paths: pd.Series, looks: pd.DataFrame) -> pd.Series:
     """The look of each of ``[N]`` paths, by file name.
 
     Raises:
@@ -39,7 +39,7 @@ def looks_of(paths: pd.Series, looks: pd.DataFrame) -> pd.Series:
     return found
 
 
-def look_weights(labels: NDArray[np.integer], looks: NDArray[np.object_]) -> NDArray[np.float64]:
+def domain_weights(labels: NDArray[np.integer], looks: NDArray[np.object_]) -> NDArray[np.float64]:
     """Weight films so that each look has the same share in both labels.
 
     The share of a look is the mean of its shares in the two labels. A look that only one label has
@@ -75,9 +75,9 @@ def table_weights(table: pd.DataFrame, *, balance: bool) -> NDArray[np.float64] 
     """
     if not balance:
         return None
-    if LOOK not in table:
+    if DOMAIN_COLUMN not in table:
         raise DatasetError(
-            f"the recipe has look_balance, but the splits have no column {LOOK!r}; add it, or set "
-            "look_balance to false"
+            f"the recipe has look_balance, but the splits have no column {DOMAIN_COLUMN!r}; add "
+            "it, or set look_balance to false"
         )
-    return look_weights(positives(table), table[LOOK].to_numpy(object))
+    return domain_weights(positives(table), table[DOMAIN_COLUMN].to_numpy(object))

@@ -18,7 +18,7 @@ from cxr_edge_train.dataset.patients import KINDS
 
 SPLITS = ("train", "validation", "test")
 SPLIT_COLUMNS = ("path", "md5", "split")
-LOOK = "look"
+DOMAIN_COLUMN = "look"
 # Added later; metadata written before is still read.
 _ADDED_COLUMN = "jpeg_step"
 
@@ -99,7 +99,7 @@ def read_metadata(path: Path) -> pd.DataFrame:
 
 def write_splits(path: Path, splits: pd.DataFrame) -> None:
     """Write ``splits.csv`` with the columns ``path, md5, split`` and ``look`` where it is there."""
-    columns = [column for column in (*SPLIT_COLUMNS, LOOK) if column in splits]
+    columns = [column for column in (*SPLIT_COLUMNS, DOMAIN_COLUMN) if column in splits]
     _write_csv(path, columns, splits[columns].itertuples(index=False, name=None))
 
 
@@ -119,8 +119,8 @@ def read_splits(path: Path, metadata: pd.DataFrame) -> pd.DataFrame:
     """
     splits = read_table(path, SPLIT_COLUMNS, made_by="cxr-edge split")
     check_words(path, splits, "split", SPLITS)
-    columns = [column for column in (*SPLIT_COLUMNS, LOOK) if column in splits]
-    joined = metadata.drop(columns=["split", LOOK], errors="ignore").merge(
+    columns = [column for column in (*SPLIT_COLUMNS, DOMAIN_COLUMN) if column in splits]
+    joined = metadata.drop(columns=["split", DOMAIN_COLUMN], errors="ignore").merge(
         splits[columns], on=["path", "md5"], how="inner", validate="one_to_one"
     )
     if len(joined) != len(splits):
@@ -149,7 +149,7 @@ def dataset_digest(rows: pd.DataFrame) -> str:
 
     It is the same wherever the files lie.
     """
-    columns = ["split", "label", "md5", *([LOOK] if LOOK in rows else [])]
+    columns = ["split", "label", "md5", *([DOMAIN_COLUMN] if DOMAIN_COLUMN in rows else [])]
     lines = sorted(",".join(filter(None, row)) for row in zip(*(rows[name] for name in columns)))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -171,7 +171,7 @@ def read_table(path: Path, columns: Sequence[str], *, made_by: str) -> pd.DataFr
             path,
             keep_default_na=False,
             na_values={_ADDED_COLUMN: [""]},
-            dtype={"patient": str, "md5": str, LOOK: str},
+            dtype={"patient": str, "md5": str, DOMAIN_COLUMN: str},
         )
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such file; make it with {made_by}") from None

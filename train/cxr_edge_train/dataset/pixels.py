@@ -13,7 +13,7 @@ from cxr_edge_runtime.errors import DatasetError, ImageNotFound
 from cxr_edge_runtime.files import remove_temporaries, replacing
 from cxr_edge_runtime.images import decode_grey, read_bytes
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
-from cxr_edge_train.progress import Progress, unseen
+from cxr_edge_train.progress import ProgressFactory, no_progress
 
 # A process that still decodes has written to its file more recently.
 _ABANDONED_S = 3600.0
@@ -43,7 +43,7 @@ def load_pixels(
     *,
     root: Path,
     cache_dir: Path,
-    progress: Progress = unseen,
+    progress: ProgressFactory = no_progress,
 ) -> NDArray[np.uint8]:
     """Preprocessed pixels of each row, from the cache or made now.
 
@@ -74,7 +74,7 @@ def load_pixels(
         with replacing(file) as temporary, temporary.open("wb") as stream:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(stream, header)
-            paths = progress(rows["path"], len(rows))
+            paths = progress("reading images")(rows["path"], len(rows))
             for path, md5 in zip(paths, rows["md5"]):
                 pixels = preprocess(read_unchanged(root / path, md5), spec)
                 stream.write(pixels.tobytes())

@@ -17,7 +17,7 @@ from cxr_edge_train.eda.films import augmentation_preview, random_samples
 from cxr_edge_train.eda.intensity import intensity_histograms, read_intensities
 from cxr_edge_train.eda.patients import images_per_patient
 from cxr_edge_train.eda.sizes import image_sizes
-from cxr_edge_train.progress import Progress, unseen
+from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.recipe import Recipe
 from cxr_edge_train.reporting.page import Section, Table, write_page
 
@@ -50,7 +50,7 @@ def explore(
     recipe: Recipe,
     recipe_name: str,
     seed: int,
-    progress: Progress = unseen,
+    progress: ProgressFactory = no_progress,
 ) -> Exploration:
     """Write one page about a cleaned data set, and its figures as PNG files.
 

@@ -12,7 +12,7 @@ from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.dataset.pixels import read_unchanged
 from cxr_edge_train.eda.separation import separation_in_words
-from cxr_edge_train.progress import Progress, unseen
+from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, new_figure, save_figure
 from cxr_edge_train.reporting.page import Picture, Section, Table
 
@@ -43,7 +43,7 @@ def read_intensities(
     *,
     per_label: int,
     root: Path,
-    progress: Progress = unseen,
+    progress: ProgressFactory = no_progress,
 ) -> Intensities:
     """Count the greys of the first images of each label, at full resolution.
 
@@ -59,7 +59,8 @@ def read_intensities(
     """
     rows = ordered.groupby("label").head(per_label).reset_index(drop=True)
     histograms = np.empty((len(rows), GREYS))
-    for index, (path, md5) in enumerate(zip(progress(rows["path"], len(rows)), rows["md5"])):
+    paths = progress("reading images")(rows["path"], len(rows))
+    for index, (path, md5) in enumerate(zip(paths, rows["md5"])):
         pixels = read_unchanged(root / path, md5)
         histograms[index] = np.bincount(pixels.ravel(), minlength=GREYS) / pixels.size
     return Intensities(rows, histograms, ordered["label"].value_counts().to_dict())

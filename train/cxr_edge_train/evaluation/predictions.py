@@ -10,7 +10,7 @@ from cxr_edge_runtime.errors import DatasetError, EngineError
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 from cxr_edge_train.dataset.pixels import read_unchanged
 from cxr_edge_train.evaluation.subject import Subject
-from cxr_edge_train.progress import Progress, unseen
+from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.statistics.temperature import probabilities
 
 
@@ -19,7 +19,7 @@ def predict(
     table: pd.DataFrame,
     *,
     root: Path,
-    progress: Progress = unseen,
+    progress: ProgressFactory = no_progress,
 ) -> pd.DataFrame:
     """Read every image of a table from its file, as a user's is read, and put it to a model.
 
@@ -39,7 +39,7 @@ def predict(
     """
     if table.empty:
         raise DatasetError("no images in this split")
-    paths = progress(table["path"], len(table))
+    paths = progress("reading images")(table["path"], len(table))
     images = (
         model_input(root / path, md5, subject.preprocess) for path, md5 in zip(paths, table["md5"])
     )

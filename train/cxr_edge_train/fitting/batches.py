@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_sample_weight
 
 from cxr_edge_train.augmentation import augment
-from cxr_edge_train.augmentation.style_transfer import take_on
+from cxr_edge_train.augmentation.style_transfer import transfer_style
 from cxr_edge_train.recipe import Augmentation
 
 Named = dict[str, NDArray[np.float32]]
 Batch = tuple[Named, Named, Named]
 # From images [B, H, W, 1] of 0 to 255 to what a model is to answer, [B, 1] of 0 to 1.
-Answers = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Targets = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 # Keep the draws of an epoch's order and of a mixture apart from those of an image, whose last
 # number is how often it came.
@@ -40,8 +40,8 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         *,
         batch_size: int,
         seed: int,
-        drawing: NDArray[np.float64] | None = None,
-        answers: Answers | None = None,
+        sampling_weights: NDArray[np.float64] | None = None,
+        answers: Targets | None = None,
     ) -> None:
         """Prepare the batches.
 
@@ -51,8 +51,8 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
             augmentation: how images are changed.
             batch_size: images a batch.
             seed: of order, augmentation and mixing.
-            drawing: ``[N]`` of mean 1, how often each image comes in an epoch on average; every
-                image once where it is None.
+            sampling_weights: ``[N]`` of mean 1, how often each image comes in an epoch on average;
+                every image once where it is None.
             answers: gives the targets for images as they are after augmentation; the labels are
                 the targets where it is None.
         """
@@ -65,7 +65,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         self._augmentation = augmentation
         self._batch_size = batch_size
         self._seed = seed
-        self._drawing = drawing
+        self._sampling_weights = sampling_weights
         self._answers = answers
         self._of_label = [np.flatnonzero(labels == label) for label in np.unique(labels)]
         self._weights = compute_sample_weight("balanced", labels).astype(np.float32)
@@ -98,8 +98,8 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         self._epoch = epoch
         random = np.random.default_rng((self._seed, epoch, 0, _ORDER))
         images = np.arange(len(self._labels))
-        if self._drawing is not None:
-            images = np.repeat(images, _whole_numbers(self._drawing, random))
+        if self._sampling_weights is not None:
+            images = np.repeat(images, _whole_numbers(self._sampling_weights, random))
         self._order = random.permutation(images)
         self._repeats = _times_before(self._order)
 
@@ -112,7 +112,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
             films = self._of_label[random.integers(len(self._of_label))]
             return self._pixels[films[random.integers(len(films))], :, :, 0]
 
-        film = take_on(self._pixels[image, :, :, 0], self._augmentation, random, other)
+        film = transfer_style(self._pixels[image, :, :, 0], self._augmentation, random, other)
         return augment(film, self._augmentation, random)
 
     def _mix(

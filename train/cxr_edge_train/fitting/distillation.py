@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from cxr_edge_train.fitting.batches import Answers
+from cxr_edge_train.fitting.batches import Targets
 from cxr_edge_train.fitting.fit import Images, fit
 from cxr_edge_train.fitting.snapshots import discard, has_snapshot, read_progress
 from cxr_edge_train.recipe import Fit, Recipe
@@ -38,7 +38,7 @@ def fit_or_distil(
     *,
     seed: int,
     output: Path,
-    drawing: NDArray[np.float64] | None = None,
+    sampling_weights: NDArray[np.float64] | None = None,
     callbacks: Callbacks = lambda number: (),
 ) -> keras.Model:
     """Fit to the labels or, where the recipe has teachers, fit those and then to their answers.
@@ -50,7 +50,7 @@ def fit_or_distil(
         validation: the same.
         seed: of the first fit; each later one, the student's being the last, has the next.
         output: the run's folder. What lies there is gone on with, fit by fit.
-        drawing: the same for all fits.
+        sampling_weights: the same for all fits.
         callbacks: more Keras callbacks of each fit, counted from 0.
 
     Returns:
@@ -63,7 +63,7 @@ def fit_or_distil(
     """
 
     def fitted(
-        number: int, model: keras.Model, recipe: Recipe, folder: Path, answers: Answers | None
+        number: int, model: keras.Model, recipe: Recipe, folder: Path, answers: Targets | None
     ) -> keras.Model:
         folder.mkdir(exist_ok=True)
         return fit(
@@ -73,7 +73,7 @@ def fit_or_distil(
             validation,
             seed=seed + number,
             output=folder,
-            drawing=drawing,
+            sampling_weights=sampling_weights,
             answers=answers,
             callbacks=callbacks(number),
         )
@@ -102,7 +102,7 @@ def mean_weights(models: Sequence[keras.Model]) -> list[NDArray[np.float32]]:
     return [np.mean(weights, axis=0) for weights in of_models]
 
 
-def mean_answer(teachers: Sequence[keras.Model]) -> Answers:
+def mean_answer(teachers: Sequence[keras.Model]) -> Targets:
     """The probability at the mean of the teachers' logits."""
 
     def answer(images: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from cxr_edge_train.recipe import Recipe, recipe_as_toml
 
 
 @dataclass(frozen=True, slots=True)
-class FitSettings:
+class RunFingerprint:
     """All that the weights depend on; a fit goes on only with the same.
 
     Attributes:
@@ -47,11 +47,11 @@ def recipe_for(weights: str | None, recipe: Recipe) -> Recipe:
     return replace(recipe, fit=replace(recipe.fit, head_epochs=0, fine_tune_from=""))
 
 
-def fit_settings(
+def run_fingerprint(
     table: pd.DataFrame, *, architecture: str, weights: str | None, recipe: Recipe, seed: int
-) -> FitSettings:
+) -> RunFingerprint:
     """The settings of a fit; arguments as of :func:`cxr_edge_train.fitting.training.train_run`."""
-    return FitSettings(
+    return RunFingerprint(
         architecture=architecture,
         weights=_weights_name(weights),
         weights_sha256=_weights_sha256(weights),

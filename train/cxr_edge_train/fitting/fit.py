@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.architectures.freezing import freeze
 from cxr_edge_train.devices import check_batch, compute_in_float32
-from cxr_edge_train.fitting.batches import Answers, TrainingBatches, ValidationBatches
+from cxr_edge_train.fitting.batches import Targets, TrainingBatches, ValidationBatches
 from cxr_edge_train.fitting.callbacks import EPOCHS_LEFT, EpochsLeft, Seconds
 from cxr_edge_train.fitting.optimizers import compile_model, fine_tuning_optimizer
 from cxr_edge_train.fitting.snapshots import BEST, Snapshot, read_progress, tidy
@@ -33,8 +33,8 @@ def fit(
     *,
     seed: int,
     output: Path,
-    drawing: NDArray[np.float64] | None = None,
-    answers: Answers | None = None,
+    sampling_weights: NDArray[np.float64] | None = None,
+    answers: Targets | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> keras.Model:
     """Train the head with the backbone frozen, then the network from the chosen block on.
@@ -50,7 +50,7 @@ def fit(
         validation: the same for the validation split; never augmented.
         seed: of shuffling and augmentation.
         output: the run's folder.
-        drawing: how often each training image comes in an epoch, see
+        sampling_weights: how often each training image comes in an epoch, see
             :class:`cxr_edge_train.fitting.batches.TrainingBatches`.
         answers: what to fit to in the place of the labels, see there too.
         callbacks: more Keras callbacks, such as a progress bar.
@@ -69,7 +69,9 @@ def fit(
     check_batch(min(recipe.fit.batch_size, len(train[1])))
     tidy(output)
     try:
-        task = _Fit(model, recipe, train, validation, seed, output, drawing, answers, callbacks)
+        task = _Fit(
+            model, recipe, train, validation, seed, output, sampling_weights, answers, callbacks
+        )
         if recipe.fit.head_epochs:
             task.head()
         task.fine_tune()
@@ -96,8 +98,8 @@ class _Fit:
     validation: Images
     seed: int
     output: Path
-    drawing: NDArray[np.float64] | None
-    answers: Answers | None
+    sampling_weights: NDArray[np.float64] | None
+    answers: Targets | None
     callbacks: Sequence[keras.callbacks.Callback]
 
     def head(self) -> None:
@@ -157,7 +159,7 @@ class _Fit:
             self.recipe.augmentation,
             batch_size=self.recipe.fit.batch_size,
             seed=self.seed,
-            drawing=self.drawing,
+            sampling_weights=self.sampling_weights,
             answers=self.answers,
         )
         logger = keras.callbacks.CSVLogger(self.output / HISTORY, append=True)

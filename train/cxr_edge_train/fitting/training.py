@@ -34,10 +34,10 @@ from cxr_edge_train.fitting.distillation import (
     fit_or_distil,
     seconds_of_all_fits,
 )
-from cxr_edge_train.fitting.fingerprint import FitSettings, fit_settings, recipe_for
+from cxr_edge_train.fitting.fingerprint import RunFingerprint, recipe_for, run_fingerprint
 from cxr_edge_train.fitting.unfinished import claimed
 from cxr_edge_train.keras_models import predict_logits
-from cxr_edge_train.progress import Progress, unseen
+from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.recipe import Recipe
 from cxr_edge_train.runs import Run, read_run, write_run, write_table
 from cxr_edge_train.statistics.temperature import fit_temperature, probabilities
@@ -57,7 +57,7 @@ def train_run(
     cache_dir: Path,
     min_sensitivity: float = MIN_SENSITIVITY,
     callbacks: Callbacks = lambda number: (),
-    progress: Progress = unseen,
+    progress: ProgressFactory = no_progress,
 ) -> Run:
     """Fit a model and choose temperature and operating point on validation.
 
@@ -85,7 +85,7 @@ def train_run(
         rows = table[table["split"] == split]
         _check_split(rows, split)
         table_weights(rows, balance=recipe.fit.look_balance)
-    settings = fit_settings(
+    settings = run_fingerprint(
         table, architecture=architecture, weights=weights, recipe=recipe, seed=seed
     )
     recipe = recipe_for(weights, recipe)
@@ -126,7 +126,7 @@ def train_run(
 def _train(
     start: Callable[[int], keras.Model],
     table: pd.DataFrame,
-    settings: FitSettings,
+    settings: RunFingerprint,
     *,
     recipe: Recipe,
     root: Path,
@@ -134,7 +134,7 @@ def _train(
     cache_dir: Path,
     min_sensitivity: float,
     callbacks: Callbacks,
-    progress: Progress,
+    progress: ProgressFactory,
 ) -> Run:
     write_text(output / "recipe.toml", settings.recipe)
     write_table(output / "dataset.csv", table)
@@ -155,7 +155,7 @@ def _train(
         (validation_pixels, labels),
         seed=settings.seed,
         output=output,
-        drawing=table_weights(train, balance=balance),
+        sampling_weights=table_weights(train, balance=balance),
         callbacks=callbacks,
     )
     logits = predict_logits(model, validation_pixels)

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from cxr_edge_runtime.errors import InvalidRequest, RunError
 from cxr_edge_runtime.files import remove_temporaries, write_text
 from cxr_edge_train.fitting.distillation import is_begun
-from cxr_edge_train.fitting.fingerprint import FitSettings
+from cxr_edge_train.fitting.fingerprint import RunFingerprint
 from cxr_edge_train.runs import RUN
 
 SETTINGS = "unfinished.json"
@@ -20,7 +20,7 @@ _LOCK = ".lock"
 
 
 @contextmanager
-def claimed(folder: Path, settings: FitSettings) -> Iterator[bool]:
+def claimed(folder: Path, settings: RunFingerprint) -> Iterator[bool]:
     """Own a run's folder while fitting; when the block ends well the claim is removed.
 
     Yields:
@@ -70,7 +70,7 @@ def claimed(folder: Path, settings: FitSettings) -> Iterator[bool]:
         lock.release()
 
 
-def folder_for(cache_dir: Path, settings: FitSettings) -> Path:
+def folder_for(cache_dir: Path, settings: RunFingerprint) -> Path:
     """Where a run without ``--output`` goes, under ``cache_dir/runs``; nothing is made.
 
     Returns:
@@ -91,10 +91,10 @@ def _refuse_finished(folder: Path) -> None:
         raise InvalidRequest(f"{folder}: holds a finished run already; choose another --output")
 
 
-def _left_settings(folder: Path) -> FitSettings | None:
+def _left_settings(folder: Path) -> RunFingerprint | None:
     file = folder / SETTINGS
     try:
-        return FitSettings(**json.loads(file.read_text(encoding="utf-8")))
+        return RunFingerprint(**json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:

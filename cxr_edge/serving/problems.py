@@ -11,7 +11,7 @@ from cxr_edge_runtime.result_json import RESULT_SCHEMA_VERSION
 RETRY_AFTER_S = 1
 
 
-class Refusal(Exception):
+class ProblemResponse(Exception):
     """A request that gets no result.
 
     Attributes:
@@ -38,9 +38,9 @@ class Refusal(Exception):
         return JSONResponse(content, self.status, self.headers)
 
 
-def busy() -> Refusal:
+def busy() -> ProblemResponse:
     """The queue is full."""
-    return Refusal(
+    return ProblemResponse(
         503,
         "Busy",
         "as many requests are under way as this device takes; try again in a moment",
@@ -48,9 +48,9 @@ def busy() -> Refusal:
     )
 
 
-def too_large(most_bytes: int) -> Refusal:
+def too_large(most_bytes: int) -> ProblemResponse:
     """A body has more bytes than is taken."""
-    return Refusal(
+    return ProblemResponse(
         413,
         "TooLarge",
         f"a request may have {most_bytes // 1_000_000} MB in all; send fewer or smaller films",
@@ -59,6 +59,6 @@ def too_large(most_bytes: int) -> Refusal:
 
 def refused(request: Request, error: Exception) -> Response:
     """Exception handler of the application: a refusal, or an error that says nothing of itself."""
-    if isinstance(error, Refusal):
+    if isinstance(error, ProblemResponse):
         return error.response()
-    return Refusal(500, "InternalError", "the server failed; its log says when").response()
+    return ProblemResponse(500, "InternalError", "the server failed; its log says when").response()

@@ -22,7 +22,7 @@ def flipped_figure(folder: Path, variant: str) -> Path:
     return folder / FIGURES / f"flipped-{variant}.png"
 
 
-def draw_flipped(
+def draw_changed_predictions(
     folder: Path,
     content: Content,
     table: pd.DataFrame,
@@ -41,10 +41,10 @@ def draw_flipped(
     place = {path: index for index, path in enumerate(table["path"])}
     for variant in content["variants"]:
         verification = variant["verification"]
-        flips = verification["to_pneumonia"] + verification["to_normal"]
-        if not flips:
+        changed = verification["to_pneumonia"] + verification["to_normal"]
+        if not changed:
             continue
-        shown = sorted(flips, key=lambda flip: -abs(flip["after"] - flip["before"]))[:_SHOWN]
+        shown = sorted(changed, key=lambda flip: -abs(flip["after"] - flip["before"]))[:_SHOWN]
         films = pixels[[place[flip["path"]] for flip in shown]]
         captions = [
             f"{flip['label']}: {flip['before']:.3f} became {flip['after']:.3f}\n"
@@ -55,6 +55,6 @@ def draw_flipped(
             captions,
             films,
             maps(films) if maps else None,
-            title=f"{variant['name']}: {len(shown)} of {len(flips)} changed decisions",
+            title=f"{variant['name']}: {len(shown)} of {len(changed)} changed decisions",
         )
         save_figure(figure, flipped_figure(folder, variant["name"]))

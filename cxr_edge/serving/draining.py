@@ -11,7 +11,7 @@ from cxr_edge.serving.middleware import HttpMiddleware
 MOST_DROPPED_BYTES, MOST_DROPPED_S = 100_000_000, 60.0
 
 
-class DropsUnread(HttpMiddleware):
+class DrainRequestBody(HttpMiddleware):
     """Middleware: drops what is left of a body, within limits, then ends the connection."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:

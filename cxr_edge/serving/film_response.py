@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxr_edge.serving.answer_log import AnswerLog
+from cxr_edge.serving.prediction_recorder import PredictionRecorder
 from cxr_edge.serving.uploads import Film
 from cxr_edge_runtime.classifier import Classifier, Prediction
 from cxr_edge_runtime.errors import EngineError, ImageError
@@ -23,7 +23,7 @@ _COMPRESSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RequestOptions:
     """What a request asks for.
 
     Attributes:
@@ -38,7 +38,7 @@ class Wish:
 
 
 def answer(
-    classifier: Classifier, film: Film, wish: Wish, log: AnswerLog | None = None
+    classifier: Classifier, film: Film, wish: RequestOptions, log: PredictionRecorder | None = None
 ) -> dict[str, Any]:
     """One film's object; an error of the film is its answer.
 

@@ -5,18 +5,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxr_edge_convert.artifacts import artifacts as equipping
+from cxr_edge_convert.artifacts import builder as artifact_builder
 from cxr_edge_convert.artifacts import gate_fitting
-from cxr_edge_convert.artifacts.artifacts import Equipper
+from cxr_edge_convert.artifacts.builder import ArtifactBuilder
 from cxr_edge_convert.bundling.output_folder import write_all
 from cxr_edge_convert.conversion import Variant, make_variants
 from cxr_edge_convert.limits import Limits
-from cxr_edge_convert.settings import Settings
+from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import wanted_schemes
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import GATE_FILE, REFERENCE_FILE, SELFTEST_FILE
-from cxr_edge_runtime.bundle.reference import VerifiedAnswers
+from cxr_edge_runtime.bundle.reference import VerifiedPredictions
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.device.selftest import run_selftest
 from cxr_edge_runtime.errors import InvalidRequest
@@ -39,18 +39,18 @@ def not_films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def settings(not_films: Path) -> Settings:
+def settings(not_films: Path) -> ConversionSettings:
     schemes = wanted_schemes(formats=["tflite", "onnx"], quantizations=["int8"], target="x86")
-    return Settings(tuple(schemes), LOOSE, not_films=not_films)
+    return ConversionSettings(tuple(schemes), LOOSE, not_films=not_films)
 
 
 @pytest.fixture(scope="module")
-def variants(tiny_source: Source, settings: Settings) -> list[Variant]:
+def variants(tiny_source: Source, settings: ConversionSettings) -> list[Variant]:
     return make_variants(tiny_source, settings)
 
 
 def test_every_bundle_has_a_gate_and_golden_inputs_that_its_engine_reproduces(
-    tiny_source: Source, settings: Settings, variants: list[Variant], tmp_path: Path
+    tiny_source: Source, settings: ConversionSettings, variants: list[Variant], tmp_path: Path
 ) -> None:
     write_all(tmp_path / "out", tiny_source, settings, variants)
     for variant in variants:
@@ -72,7 +72,7 @@ def test_every_bundle_has_a_gate_and_golden_inputs_that_its_engine_reproduces(
 def test_where_films_lie_is_learned_once_and_the_limits_are_each_variants_own(
     variants: list[Variant],
 ) -> None:
-    gates = [variant.equipment.gate for variant in variants if variant.equipment]
+    gates = [variant.artifacts.gate for variant in variants if variant.artifacts]
     assert len(gates) == 4
     assert len({gate.to_bytes() for gate in gates if gate}) == 1
     assert len({gate.limits for gate in gates if gate}) > 1
@@ -82,8 +82,8 @@ def test_report_counts_every_thing_that_is_no_film(
     variants: list[Variant], not_films: Path
 ) -> None:
     for variant in variants:
-        assert variant.equipment is not None
-        found = variant.equipment.gate_as_dict()
+        assert variant.artifacts is not None
+        found = variant.artifacts.gate_as_dict()
         assert found is not None
         assert 0 < found["suspicious"] <= found["rejected"]
         counted = sum(sum(counts.values()) for counts in found["non_films"].values())
@@ -91,13 +91,13 @@ def test_report_counts_every_thing_that_is_no_film(
 
 
 def test_same_source_and_seed_give_the_same_files(
-    tiny_source: Source, settings: Settings, variants: list[Variant]
+    tiny_source: Source, settings: ConversionSettings, variants: list[Variant]
 ) -> None:
     again = make_variants(tiny_source, replace(settings, schemes=settings.schemes[:2]))
     for variant, first in zip(again, variants):
-        assert variant.equipment is not None
-        assert first.equipment is not None
-        assert variant.equipment.files == first.equipment.files
+        assert variant.artifacts is not None
+        assert first.artifacts is not None
+        assert variant.artifacts.files == first.artifacts.files
 
 
 def test_model_without_embedding_gets_golden_inputs_alone(tiny_source: Source) -> None:
@@ -105,22 +105,22 @@ def test_model_without_embedding_gets_golden_inputs_alone(tiny_source: Source) -
         outputs = ("logit",)  # type: ignore[assignment]
 
     foreign = Foreign(**{name: getattr(tiny_source, name) for name in tiny_source.__slots__})
-    equipper = Equipper.of(foreign, not_films=None, seed=0)
-    assert equipper is not None
-    assert equipper.gate is None
+    builder = ArtifactBuilder.of(foreign, not_films=None, seed=0)
+    assert builder is not None
+    assert builder.gate is None
 
 
 def test_without_training_films_there_is_nothing_to_equip_with(tiny_source: Source) -> None:
     normals = tiny_source.train[tiny_source.train["label"] == "NORMAL"]
     for train in (normals, normals.head(0)):
-        assert Equipper.of(replace(tiny_source, train=train), not_films=None, seed=0) is None
+        assert ArtifactBuilder.of(replace(tiny_source, train=train), not_films=None, seed=0) is None
 
 
 def test_folder_of_no_use_is_refused_before_anything_is_learned(
     tiny_source: Source, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidRequest, match="no readable image"):
-        Equipper.of(tiny_source, not_films=tmp_path, seed=0)
+        ArtifactBuilder.of(tiny_source, not_films=tmp_path, seed=0)
 
 
 def test_limits_come_from_films_that_the_gate_has_not_learned_from(
@@ -132,9 +132,9 @@ def test_limits_come_from_films_that_the_gate_has_not_learned_from(
         augmented.append({film.tobytes() for film in films})
         return films
 
-    monkeypatch.setattr(equipping, "augmented_films", noted)
-    monkeypatch.setattr(equipping, "FILMS", 50)
-    Equipper.of(tiny_source, not_films=None, seed=0)
+    monkeypatch.setattr(artifact_builder, "augmented_films", noted)
+    monkeypatch.setattr(artifact_builder, "FILMS", 50)
+    ArtifactBuilder.of(tiny_source, not_films=None, seed=0)
     learned, others = augmented
     assert len(learned) == len(others) == 50
     assert not learned & others
@@ -148,7 +148,7 @@ def test_reference_holds_what_the_bundle_answers_on_validation_by_label(
     rejected_quantile: float,
 ) -> None:
     schemes = wanted_schemes(formats=["tflite"], quantizations=["int8"], target="x86")
-    settings = Settings(tuple(schemes), LOOSE)
+    settings = ConversionSettings(tuple(schemes), LOOSE)
     # With the lower one the gate rejects half of all films.
     monkeypatch.setattr(gate_fitting, "_REJECTED", rejected_quantile)
     if not rejected_quantile:
@@ -156,7 +156,7 @@ def test_reference_holds_what_the_bundle_answers_on_validation_by_label(
     variants = make_variants(tiny_source, settings)
     write_all(tmp_path / "out", tiny_source, settings, variants)
     bundle = Bundle.load(tmp_path / "out" / "int8")
-    classifier, found = Classifier(bundle), VerifiedAnswers.of_bundle(bundle)
+    classifier, found = Classifier(bundle), VerifiedPredictions.of_bundle(bundle)
     answers = [
         classifier.classify(GreyImage(pixels[:, :, 0], "PNG", "L"), force=True)
         for pixels in tiny_source.validation_pixels

@@ -10,7 +10,7 @@ from cxr_edge_runtime.errors import LogError
 PATIENCE_S = 1.0
 
 
-class AnswerLog:
+class PredictionRecorder:
     """A log whose errors are said once, until films are logged again."""
 
     def __init__(self, log: PredictionLog) -> None:

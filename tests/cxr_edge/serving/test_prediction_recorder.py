@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from cxr_edge.monitoring.prediction_log import PredictionLog
-from cxr_edge.serving.answer_log import AnswerLog
+from cxr_edge.serving.prediction_recorder import PredictionRecorder
 from cxr_edge_runtime.bundle import Bundle
 from serving import PHANTOM
 
@@ -19,7 +19,7 @@ def test_films_that_were_answered_are_logged_without_their_names(
     serve: Serve, shipped: Bundle, tmp_path: Path
 ) -> None:
     log = PredictionLog(tmp_path / "log.db")
-    answered = AnswerLog(log)
+    answered = PredictionRecorder(log)
     films = [("a", ("Doe^Jane.jpeg", PHANTOM.read_bytes())), ("b", ("b.png", b"no film"))]
     answer = serve(log=answered).post("/v1/classify", files=films).json()["results"][0]
     log.close()
@@ -34,7 +34,7 @@ def test_log_that_cannot_be_written_keeps_nobody_from_an_answer_and_is_said_once
     serve: Serve, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     log = PredictionLog(tmp_path / "log.db", patience_s=0.01)
-    client = serve(log=AnswerLog(log))
+    client = serve(log=PredictionRecorder(log))
     statuses = []
     with contextlib.closing(sqlite3.connect(tmp_path / "log.db", isolation_level=None)) as other:
         for held in (True, True, False, True):

@@ -19,10 +19,13 @@ from cxr_edge_convert.artifacts.gate_fitting import (
     with_limits,
 )
 from cxr_edge_convert.artifacts.golden_inputs import golden_inputs, label_means
-from cxr_edge_convert.artifacts.out_of_distribution import NonFilms, read_non_films
+from cxr_edge_convert.artifacts.out_of_distribution import (
+    OutOfDistributionImages,
+    read_out_of_distribution,
+)
 from cxr_edge_convert.sources import Source
 from cxr_edge_runtime.bundle.manifest import GATE_FILE, REFERENCE_FILE, SELFTEST_FILE
-from cxr_edge_runtime.bundle.reference import AnswerDistribution, VerifiedAnswers
+from cxr_edge_runtime.bundle.reference import PredictionDistribution, VerifiedPredictions
 from cxr_edge_runtime.device.selftest import GoldenInputs
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.gate import REJECTED, Gate
@@ -32,7 +35,7 @@ from cxr_edge_train.statistics.temperature import probabilities
 
 
 @dataclass(frozen=True, slots=True)
-class Equipment:
+class BundleArtifacts:
     """What a variant's bundle gets.
 
     Attributes:
@@ -43,7 +46,7 @@ class Equipment:
     """
 
     golden: GoldenInputs
-    reference: VerifiedAnswers
+    reference: VerifiedPredictions
     gate: Gate | None = None
     figures: GateFigures | None = None
 
@@ -64,8 +67,8 @@ class Equipment:
 
 
 @dataclass(frozen=True, slots=True)
-class Equipper:
-    """What the equipment of all variants of a source is made from.
+class ArtifactBuilder:
+    """Builds what the bundles of all variants of a source carry beside their models.
 
     Attributes:
         source: the float model.
@@ -73,17 +76,17 @@ class Equipper:
         gate: knows where films lie; None where the model gives no embedding.
         augmented: other training films than those the gate learned from, made to look different;
             they set its limit.
-        non_films: things that are none, where the user has some.
+        out_of_distribution: things that are none, where the user has some.
     """
 
     source: Source
     means: NDArray[np.float64]
     gate: Gate | None
     augmented: NDArray[np.uint8]
-    non_films: NonFilms | None
+    out_of_distribution: OutOfDistributionImages | None
 
     @classmethod
-    def of(cls, source: Source, *, not_films: Path | None, seed: int) -> "Equipper | None":
+    def of(cls, source: Source, *, not_films: Path | None, seed: int) -> "ArtifactBuilder | None":
         """Read and learn what all variants share; None without training films of both labels.
 
         Args:
@@ -96,7 +99,7 @@ class Equipper:
             DatasetError: a training image changed since it was cleaned.
         """
         spec = source.images.preprocess
-        non_films = read_non_films(not_films, spec) if not_films else None
+        out_of_distribution = read_out_of_distribution(not_films, spec) if not_films else None
         if len(set(source.train["label"])) < 2:
             return None  # somebody else's model, measured on films of which none is for training
         drawn = spread_over_patients(source.train, seed=seed).head(2 * FILMS)
@@ -110,10 +113,10 @@ class Equipper:
             if "embedding" in source.outputs
             else None,
             augmented_films(others, seed=seed + 1),
-            non_films,
+            out_of_distribution,
         )
 
-    def equip(
+    def build(
         self,
         engine: Engine,
         logits: NDArray[np.float64],
@@ -121,8 +124,8 @@ class Equipper:
         *,
         temperature: float,
         threshold: float,
-    ) -> Equipment:
-        """Equip one variant.
+    ) -> BundleArtifacts:
+        """Build what one variant's bundle carries beside its model.
 
         Args:
             engine: the variant.
@@ -138,30 +141,30 @@ class Equipper:
         answers = probabilities(logits, temperature)
         if self.gate is None or embeddings is None:
             nothing = np.zeros(len(answers), dtype=np.bool_)
-            return Equipment(golden, self._reference(answers, None, nothing))
+            return BundleArtifacts(golden, self._reference(answers, None, nothing))
         films = self.source.validation_pixels
         gate, figures = with_limits(
             self.gate,
             engine,
             validation=(films, embeddings),
             augmented=self.augmented,
-            non_films=self.non_films,
+            out_of_distribution=self.out_of_distribution,
         )
         rejected = np.array(verdicts(gate, engine, films, embeddings)) == REJECTED
         reference = self._reference(answers, gate.distance(embeddings), rejected)
-        return Equipment(golden, reference, gate, figures)
+        return BundleArtifacts(golden, reference, gate, figures)
 
     def _reference(
         self,
         answers: NDArray[np.float64],
         distances: NDArray[np.float32] | None,
         rejected: NDArray[np.bool_],
-    ) -> VerifiedAnswers:
+    ) -> VerifiedPredictions:
         positive = positives(self.source.validation.table) == 1
         nothing = np.empty(0)
-        return VerifiedAnswers(
+        return VerifiedPredictions(
             *(
-                AnswerDistribution.of(
+                PredictionDistribution.of(
                     answers[of_label],
                     nothing if distances is None else distances[of_label],
                     rejected[of_label],
