@@ -32,7 +32,7 @@ from cxr_edge_runtime.device.inference_timing import Timing
 from cxr_edge_train import architectures
 from cxr_edge_train.comparison import plan as comparison_plan
 from cxr_edge_train.dataset.layout import LABELS
-from cxr_edge_train.fitting import training
+from cxr_edge_train.fitting import fingerprint, training
 from documented_commands import PAGES, ROOT, Command, all_commands, blocks, commands_of
 from synthetic import noisy_gradient
 from tiny_model import tiny_backbone
