@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxr_edge_runtime.bundle.arrays import pack_arrays, unpack_arrays
-from cxr_edge_runtime.bundle.manifest import GATE_FILE, MAX_GATE_BYTES, GateLimits
+from cxr_edge_runtime.bundle.manifest import GATE_FILE, MAX_BYTES, GateLimits
 from cxr_edge_runtime.errors import BundleInvalid
 from cxr_edge_runtime.images import GreyImage
 
@@ -87,7 +87,7 @@ class Gate:
             content,
             ("mean", "axes", "variances", "residual", "film"),
             file=name,
-            max_bytes=MAX_GATE_BYTES,
+            max_bytes=MAX_BYTES[GATE_FILE],
         )
         mean, axes, variances, residual, film = (
             array.astype(np.float32) for array in arrays.values()

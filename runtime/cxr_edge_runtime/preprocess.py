@@ -1,13 +1,21 @@
 """The one way from grey pixels to model input; training and classification both call it."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cxr_edge_runtime.typed_json import Limits
+
 # Raised when the same spec would give other pixels; runs and bundles carry the number they used.
 PREPROCESS_VERSION = 1
+_RULE = "squash-bicubic"
+_OURS = "be {}, the only one that this cxr-edge has"
+
+# Pixels along a side of the model input.
+Side = Annotated[int, Limits(minimum=1, maximum=4096)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +30,12 @@ class PreprocessSpec:
         version: :data:`PREPROCESS_VERSION` of the code that the model was trained with.
     """
 
-    height: int = 224
-    width: int = 224
-    rule: str = "squash-bicubic"
-    version: int = PREPROCESS_VERSION
+    height: Side = 224
+    width: Side = 224
+    rule: Annotated[str, Limits(const=_RULE, must=_OURS.format(_RULE))] = _RULE
+    version: Annotated[
+        int, Limits(const=PREPROCESS_VERSION, must=_OURS.format(PREPROCESS_VERSION))
+    ] = PREPROCESS_VERSION
 
 
 def preprocess(pixels: NDArray[np.uint8], spec: PreprocessSpec) -> NDArray[np.uint8]:

@@ -3,8 +3,10 @@
 import dataclasses
 import json
 from dataclasses import dataclass
+from typing import Annotated
 
-from cxr_edge_runtime.preprocess import PreprocessSpec
+from cxr_edge_runtime.preprocess import PreprocessSpec, Side
+from cxr_edge_runtime.typed_json import PRINTABLE, Limits
 
 # 1: all three outputs, TFLite in float32 or INT8. 2: says which outputs there are; more kinds.
 SCHEMA_VERSION = 2
@@ -23,22 +25,32 @@ OUTPUTS = ("cam", "logit", "embedding")
 # What a person should know of the bundle, and the heading below which its limits are listed.
 CARD_FILE = "MODEL_CARD.md"
 LIMITS_HEADING = "Bias, risks and limitations"
-# The input gate's numbers, and the most bytes they may take.
-GATE_FILE, MAX_GATE_BYTES = "gate.npz", 200_000
-# Inputs with the answers they must get; room for five of 1024x1024.
-SELFTEST_FILE, MAX_SELFTEST_BYTES = "selftest.npz", 6_000_000
-# What answers looked like on validation, for a log to be compared with.
-REFERENCE_FILE, MAX_REFERENCE_BYTES = "reference.npz", 100_000
+# The input gate's numbers; inputs with the predictions that they must get; what predictions looked
+# like on validation, for a log to be compared with.
+GATE_FILE, SELFTEST_FILE, REFERENCE_FILE = "gate.npz", "selftest.npz", "reference.npz"
+# The most bytes that each may take; golden inputs: room for five of 1024x1024.
+MAX_BYTES = {GATE_FILE: 200_000, SELFTEST_FILE: 6_000_000, REFERENCE_FILE: 100_000}
+# VGG16 in float32, the largest model we build, has 59 MB.
+MAX_FILE_BYTES = 200_000_000
+# A bundle has five files.
+MAX_FILES = 16
 
 NOTICE = "Research use only. Not a medical device."
+
+Text = Annotated[str, PRINTABLE]
+# Without any folder, so that no bundle reaches outside its own.
+FileName = Annotated[
+    str, Limits(pattern="[A-Za-z0-9_-][A-Za-z0-9._-]*", must="be a plain file name")
+]
+One = Annotated[int, Limits(const=1)]
 
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
     """SHA-256 (hexadecimal) and size of a file of the bundle."""
 
-    sha256: str
-    bytes: int
+    sha256: Text
+    bytes: Annotated[int, Limits(minimum=0, maximum=MAX_FILE_BYTES)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +64,9 @@ class ModelEntry:
             (weights and activations); ONNX has the first and the last.
     """
 
-    file: str
-    format: str
-    quantization: str
+    file: FileName
+    format: Annotated[Text, Limits(choices=tuple(CONTRACT_INPUTS))]
+    quantization: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +80,9 @@ class InputEntry:
         zero_point: 0 for float32, -128 for int8.
     """
 
-    shape: tuple[int, ...]
-    dtype: str
-    scale: float
+    shape: tuple[One, Side, Side, One]
+    dtype: Text
+    scale: Annotated[float, Limits(const=1)]
     zero_point: int
 
     @classmethod
@@ -86,17 +98,17 @@ class InputEntry:
 class Threshold:
     """PNEUMONIA at or above ``value``; the rule that chose it and the split it was chosen on."""
 
-    value: float
-    rule: str
-    chosen_on: str
+    value: Annotated[float, Limits(minimum=0, maximum=1)]
+    rule: Text
+    chosen_on: Text
 
 
 @dataclass(frozen=True, slots=True)
 class GateLimits:
     """Distances from the training films beyond which an image is suspicious or rejected."""
 
-    suspicious: float
-    rejected: float
+    suspicious: Annotated[float, Limits(above=0)]
+    rejected: Annotated[float, Limits(above=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +126,21 @@ class Calibration:
     """The images that set the ranges of an INT8 model: how many, how chosen, which."""
 
     count: int
-    method: str
+    method: Text
     seed: int
-    digest: str
+    digest: Text
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
     """Where the model comes from."""
 
-    architecture: str
-    weights: str
+    architecture: Text
+    weights: Text
     seed: int
-    dataset_digest: str
-    recipe: str
-    versions: dict[str, str]
+    dataset_digest: Text
+    recipe: Text
+    versions: dict[str, Text]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,26 +171,29 @@ class Manifest:
         license: SPDX name of the bundle's licence.
     """
 
-    schema_version: int
-    name: str
-    version: str
-    task: str
-    labels: tuple[str, ...]
-    positive_label: str
-    files: dict[str, FileEntry]
+    schema_version: Annotated[int, Limits(const=SCHEMA_VERSION)]
+    name: Text
+    version: Text
+    task: Text
+    labels: Annotated[tuple[Text, ...], Limits(min_items=2, max_items=2, unique=True)]
+    positive_label: Text
+    files: Annotated[dict[FileName, FileEntry], Limits(max_keys=MAX_FILES)]
     model: ModelEntry
     input: InputEntry
-    outputs: tuple[str, ...]
+    outputs: Annotated[
+        tuple[Annotated[Text, Limits(choices=OUTPUTS)], ...],
+        Limits(contains="logit", unique=True),
+    ]
     preprocess: PreprocessSpec
-    temperature: float
+    temperature: Annotated[float, Limits(above=0)]
     threshold: Threshold
     gate: GateLimits | None
     metrics: dict[str, dict[str, Figure]]
     calibration: Calibration | None
     training: Training
-    intended_use: str
-    notice: str
-    license: str
+    intended_use: Text
+    notice: Text
+    license: Text
 
     def to_json(self) -> str:
         """The text of ``bundle.json``; :func:`parse_manifest` gives an equal manifest back."""

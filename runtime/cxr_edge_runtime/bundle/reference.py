@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.arrays import Numbers, pack_arrays, unpack_arrays
-from cxr_edge_runtime.bundle.manifest import MAX_REFERENCE_BYTES, REFERENCE_FILE
+from cxr_edge_runtime.bundle.manifest import MAX_BYTES, REFERENCE_FILE
 from cxr_edge_runtime.errors import BundleInvalid
 
 # Of more films as many evenly spaced quantiles are kept, which moves a distribution function by
@@ -101,7 +101,7 @@ class VerifiedPredictions:
             BundleInvalid: damaged, or arrays of other names, shapes or values.
         """
         names = tuple(f"{label}_{key}" for label in _LABELS for key in _KEYS)
-        arrays = unpack_arrays(content, names, file=name, max_bytes=MAX_REFERENCE_BYTES)
+        arrays = unpack_arrays(content, names, file=name, max_bytes=MAX_BYTES[REFERENCE_FILE])
         return cls(*(_read([arrays[f"{label}_{key}"] for key in _KEYS], name) for label in _LABELS))
 
     @classmethod

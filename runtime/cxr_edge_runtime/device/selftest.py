@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.arrays import pack_arrays, unpack_arrays
-from cxr_edge_runtime.bundle.manifest import MAX_SELFTEST_BYTES, SELFTEST_FILE, Manifest
+from cxr_edge_runtime.bundle.manifest import MAX_BYTES, SELFTEST_FILE, Manifest
 from cxr_edge_runtime.classifier import sigmoid
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.errors import BundleInvalid
@@ -47,7 +47,7 @@ class GoldenInputs:
             content,
             ("inputs", "probabilities", "made_with"),
             file=name,
-            max_bytes=MAX_SELFTEST_BYTES,
+            max_bytes=MAX_BYTES[SELFTEST_FILE],
         )
         inputs, probabilities, made_with = arrays.values()
         if inputs.dtype != np.uint8 or inputs.ndim != 3 or probabilities.shape != inputs.shape[:1]:

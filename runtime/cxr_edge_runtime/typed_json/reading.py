@@ -27,6 +27,8 @@ T = TypeVar("T")
 _LARGEST_NUMBER = sys.float_info.max
 # What every reader of JSON that has integers at all can hold.
 _LARGEST_INTEGER = 2**63 - 1
+# Characters of a wrong value in a message.
+_SHOWN = 80
 
 _KINDS: dict[Any, str] = {
     str: "text",
@@ -198,7 +200,8 @@ class _Reader:
         try:
             return self.read(expected, key, path)
         except TypedJsonError as error:
-            raise TypedJsonError(_joined(path, key), f"as a key {error.reason}") from None
+            reason = f"has a key that {error.reason}"
+            raise TypedJsonError(path or self.name, reason) from None
 
     def _read_plain(self, expected: Any, value: Any, path: str) -> Any:
         # JSON has one kind of number; a bool would pass for an int only by inheritance.
@@ -217,7 +220,9 @@ class _Reader:
             self._refuse(path, f"must be {kind}", value)
 
     def _refuse(self, path: str, must: str, value: Any) -> NoReturn:
-        raise TypedJsonError(path or self.name, f"{must}, not {reprlib.repr(value)}") from None
+        shown = reprlib.repr(value)
+        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+        raise TypedJsonError(path or self.name, f"{must}, not {shown}") from None
 
 
 def _joined(path: str, key: Any) -> str:

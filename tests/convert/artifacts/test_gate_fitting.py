@@ -10,7 +10,7 @@ from cxr_edge_convert.artifacts.gate_fitting import (
 from cxr_edge_convert.artifacts.out_of_distribution import OutOfDistributionImages
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.verification import engine_outputs
-from cxr_edge_runtime.bundle.manifest import MAX_GATE_BYTES
+from cxr_edge_runtime.bundle.manifest import GATE_FILE, MAX_BYTES
 from cxr_edge_runtime.engines import Outputs
 from cxr_edge_runtime.gate import transformed
 
@@ -45,7 +45,7 @@ def test_distance_of_training_films_is_that_of_their_own_spread(
     covariance = np.cov(centred.T) + 1e-12 * np.eye(centred.shape[1])
     exact = np.einsum("ni,ij,nj->n", centred, np.linalg.inv(covariance), centred)
     assert np.median(np.abs(squared / exact - 1)) < 0.2
-    assert len(gate.to_bytes()) <= MAX_GATE_BYTES
+    assert len(gate.to_bytes()) <= MAX_BYTES[GATE_FILE]
     assert gate.to_bytes() == film_gate(tiny_source.model, films, augmented).to_bytes()
 
 

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.arrays import pack_arrays
-from cxr_edge_runtime.bundle.manifest import MAX_REFERENCE_BYTES
+from cxr_edge_runtime.bundle.manifest import MAX_BYTES, REFERENCE_FILE
 from cxr_edge_runtime.bundle.reference import PredictionDistribution, VerifiedPredictions
 from cxr_edge_runtime.errors import BundleInvalid
 
@@ -52,7 +52,7 @@ def test_what_was_written_comes_back_the_same(values: np.ndarray) -> None:
 def test_of_many_films_quantiles_are_kept_that_fit_into_a_bundle() -> None:
     values = np.random.default_rng(0).beta(0.3, 0.3, 400_000)
     found = verified(values)
-    assert len(found.to_bytes()) < MAX_REFERENCE_BYTES
+    assert len(found.to_bytes()) < MAX_BYTES[REFERENCE_FILE]
     assert found.negative.films == 200_000
     for share in (0.001, 0.1, 0.5, 0.9, 0.999):
         assert np.quantile(found.negative.probabilities, share) == pytest.approx(

@@ -7,7 +7,7 @@ import pytest
 import cxr_edge_models
 from cxr_edge_runtime.bundle import Bundle, describe_files, write_bundle
 from cxr_edge_runtime.bundle.arrays import pack_arrays
-from cxr_edge_runtime.bundle.manifest import MAX_SELFTEST_BYTES, SELFTEST_FILE
+from cxr_edge_runtime.bundle.manifest import MAX_BYTES, SELFTEST_FILE
 from cxr_edge_runtime.device.selftest import (
     MAX_SHIFT,
     GoldenInputs,
@@ -121,7 +121,7 @@ def test_arrays_of_other_types_or_shapes_are_refused(arrays: dict[str, np.ndarra
 
 
 def test_archive_beyond_the_limit_is_refused() -> None:
-    arrays = {"inputs": np.zeros((1, MAX_SELFTEST_BYTES, 1), np.uint8)}
+    arrays = {"inputs": np.zeros((1, MAX_BYTES[SELFTEST_FILE], 1), np.uint8)}
     with pytest.raises(BundleInvalid, match="unpacks to"):
         GoldenInputs.from_bytes(pack_arrays(arrays))
 

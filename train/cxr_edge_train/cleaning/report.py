@@ -1,21 +1,17 @@
 """``clean_metadata.report.json``: what cleaning found out, for people and for ``cxr-edge eda``."""
 
-import dataclasses
-import functools
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files import write_text
+from cxr_edge_runtime.typed_json import TypedJsonError, from_json, parse_json
 from cxr_edge_train.statistics.intervals import Interval
 
 FORMAT = 1
-
-# Remembered, since a report may list thousands of near-duplicates.
-_hints = functools.cache(get_type_hints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +96,8 @@ class Shortcuts:
 class CleaningReport:
     """All of it.
 
-    The file is read by the annotations. A field more needs no other code if it is a dataclass like
-    these, ``X | None``, a ``Literal``, ``tuple`` or ``Mapping``, or of a type that JSON has.
+    The file is read by the annotations, so a new field needs no other code; see
+    :mod:`cxr_edge_runtime.typed_json` for the types that it may have.
 
     Attributes:
         flow: by split, then label.
@@ -137,50 +133,17 @@ def read_cleaning_report(path: Path) -> CleaningReport:
         DatasetError: the file is missing or damaged, or of a later format.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_bytes())
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such file; make it with cxr-edge clean") from None
-    except (OSError, ValueError) as error:  # not UTF-8 and not JSON are ValueErrors
+    except (OSError, TypedJsonError) as error:
         raise DatasetError(f"{path}: cannot be read as JSON ({error})") from error
-    found = content.get("format") if isinstance(content, dict) else None
+    found = content.pop("format", None) if isinstance(content, dict) else None
     if found != FORMAT:
         raise DatasetError(
             f"{path}: is no cleaning report of format {FORMAT}; make it with cxr-edge clean"
         )
     try:
-        report: CleaningReport = _read(CleaningReport, content)
-        return report
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise DatasetError(
-            f"{path}: is damaged ({type(error).__name__}: {error}); make it with cxr-edge clean"
-        ) from error
-
-
-def _read(expected: Any, value: Any) -> Any:
-    """``value`` of the JSON as the type that is annotated, recursively."""
-    origin, arguments = get_origin(expected), get_args(expected)
-    if isinstance(expected, type) and dataclasses.is_dataclass(expected):
-        values, hints = _is(dict, value), _hints(expected)
-        return expected(**{name: _read(hint, values[name]) for name, hint in hints.items()})
-    if type(None) in arguments:
-        return None if value is None else _read(arguments[0], value)
-    if origin is Literal:
-        if value not in arguments:
-            raise ValueError(f"{value!r} is none of {', '.join(arguments)}")
-        return value
-    if origin is tuple:
-        items = _is(list, value)
-        kinds = arguments[:1] * len(items) if arguments[-1] is ... else arguments
-        return tuple(_read(kind, item) for kind, item in zip(kinds, items, strict=True))
-    if origin is Mapping:
-        return {name: _read(arguments[1], item) for name, item in _is(dict, value).items()}
-    return _is(expected, value)
-
-
-def _is(kind: type, value: Any) -> Any:
-    # JSON has one kind of number. Python's bool would pass for an int.
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        raise TypeError(f"{value!r} is no {kind.__name__}")
-    return value
+        return from_json(CleaningReport, content, name="the report")
+    except TypedJsonError as error:
+        raise DatasetError(f"{path}: is damaged ({error}); make it with cxr-edge clean") from error
