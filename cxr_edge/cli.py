@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from cxr_edge.console.terminal import say
+from cxr_edge.process import exit_codes
+from cxr_edge_runtime.engines import ENGINES
 from cxr_edge_runtime.errors import CxrEdgeError, ExtraMissing
 
 # Every command is the function of its name in the module of its name; each with the extra that it
@@ -34,9 +36,8 @@ _COMMANDS = {
     "drift": "drift",
 }
 
-
-# What an answer depends on beside the bundle, for reports of faults.
-_ANSWERING = ("ai-edge-litert", "tflite-runtime", "onnxruntime", "numpy", "pillow", "pydicom")
+# What a prediction depends on beside the bundle and the engines, for reports of faults.
+_DECODING = ("numpy", "pillow", "pydicom")
 
 
 def _needs(extra: str, command: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,10 +48,7 @@ def _needs(extra: str, command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **kwargs)
         except ModuleNotFoundError as error:
-            raise ExtraMissing(
-                f"{command.__name__} needs {error.name}, which is not installed; "
-                f"run: pip install 'cxr-edge[{extra}]'"
-            ) from error
+            raise ExtraMissing.of(error.name, needed_by=command.__name__, extra=extra) from error
 
     return run
 
@@ -62,7 +60,7 @@ def _print_version(wanted: bool) -> None:
 
         typer.echo(f"cxr-edge {metadata.version('cxr-edge')}")
         typer.echo(f"python {platform.python_version()}, {platform.system()} {platform.machine()}")
-        for package in _ANSWERING:
+        for package in (*(engine.name for engine in ENGINES), *_DECODING):
             try:
                 typer.echo(f"{package} {metadata.version(package)}")
             except metadata.PackageNotFoundError:
@@ -74,7 +72,10 @@ def _root(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print it, and the engines'."
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Show the versions of cxr-edge and its engines, and exit.",
         ),
     ] = False,
 ) -> None:
@@ -108,9 +109,9 @@ def main() -> None:
         _app(sys.argv[1:])(prog_name="cxr-edge")
     except CxrEdgeError as error:
         say(f"cxr-edge: {error}")
-        sys.exit(error.exit_code)
+        sys.exit(exit_codes.of_error(error))
     except OSError as error:
         # A full disk or a folder without rights can meet any write.
         known = error.filename is not None and error.strerror is not None
         say(f"cxr-edge: {error.filename}: {error.strerror}" if known else f"cxr-edge: {error}")
-        sys.exit(1)
+        sys.exit(exit_codes.COULD_NOT)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cxr_edge.process import exit_codes
 from cxr_edge_runtime.errors import InstallationError, LimitMissed
 
 # A self-test takes seconds on the slowest device; an engine that hangs must end some time.
@@ -35,7 +36,8 @@ def try_out(bundle: Path) -> None:
                 f"{command[0]} did not end within {_MOST_SECONDS} seconds"
             ) from None
         if ended.returncode:
-            kind = LimitMissed if ended.returncode == LimitMissed.exit_code else InstallationError
+            missed = ended.returncode == exit_codes.LIMIT_MISSED
+            kind = LimitMissed if missed else InstallationError
             raise kind(_reason(command[0], ended))
 
 

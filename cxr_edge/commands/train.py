@@ -117,7 +117,6 @@ def _require_tensorboard() -> None:
     except ModuleNotFoundError as error:
         from cxr_edge_runtime.errors import ExtraMissing
 
-        raise ExtraMissing(
-            "--tensorboard needs tensorboard, which is not installed; "
-            "run: pip install 'cxr-edge[tensorboard]'"
+        raise ExtraMissing.of(
+            "tensorboard", needed_by="--tensorboard", extra="tensorboard"
         ) from error

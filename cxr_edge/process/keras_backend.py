@@ -40,9 +40,8 @@ def load_quietly(backend: str | None = None) -> None:
     except ModuleNotFoundError as error:
         if error.name not in _BACKENDS[1:]:
             raise
-        raise ExtraMissing(
-            f"Keras' backend {error.name} is not installed; "
-            f"run: pip install 'cxr-edge[{error.name}]'"
+        raise ExtraMissing.of(
+            error.name, needed_by="the chosen Keras backend", extra=error.name
         ) from error
     # Its messages would mix with the results on standard output.
     keras.config.disable_interactive_logging()

@@ -25,18 +25,19 @@ Every command explains itself with `--help`; this page is that text, written by
 `docs/tools/make_reference.py`. The same option has the same word everywhere.
 [Exit codes](exit-codes.md) are the same everywhere, too.
 
-What a command needs beside cxr-edge itself, with `pip install`:
+What a command needs beside cxr-edge itself, with `pip install` in the checkout (cxr-edge is not on
+PyPI), or the same with the wheel's file:
 
 | command | `pip install` |
 |---|---|
-| `classify`, `info`, `selftest`, `benchmark` | nothing more; `'cxr-edge[onnx]'` for ONNX bundles, \
-`'cxr-edge[dicom]'` for DICOM |
-| `verify`, `pack`, `install` | `'cxr-edge[signed]'` for signatures |
-| `serve` | `'cxr-edge[serve]'` |
-| `score` | `'cxr-edge[ray]'` |
-| `drift` | `'cxr-edge[drift]'` |
-| `clean`, `split`, `eda`, `train`, `compare`, `evaluate` | `'cxr-edge[train]'` |
-| `convert`, `report` | `'cxr-edge[convert]'` |
+| `classify`, `info`, `selftest`, `benchmark` | nothing more; `'.[onnx]'` for ONNX bundles, \
+`'.[dicom]'` for DICOM |
+| `verify`, `pack`, `install` | `'.[signed]'` for signatures |
+| `serve` | `'.[serve]'` |
+| `score` | `'.[ray]'` |
+| `drift` | `'.[drift]'` |
+| `clean`, `split`, `eda`, `train`, `compare`, `evaluate` | `'.[train]'` |
+| `convert`, `report` | `'.[convert]'` |
 """
 
 _RECIPE = """# The recipe

@@ -2,8 +2,8 @@
 
 ::
 
-    CxrEdgeError                 anything cxr-edge raises on purpose (exit code 1)
-    ├── InvalidRequest           the command or its options make no sense (exit code 2)
+    CxrEdgeError                 anything cxr-edge raises on purpose
+    ├── InvalidRequest           what was asked for makes no sense
     ├── ImageError               this one image cannot be used
     │   ├── ImageNotFound        no such file
     │   ├── ImageNotReadable     a folder, no permission, or the disk failed
@@ -26,19 +26,23 @@
     ├── ReportError              the report of a conversion cannot be read
     ├── LogError                 a log of predictions cannot be read or written
     ├── ConversionError          a model cannot be expressed in the wanted format
-    ├── ExtraMissing             the command needs packages that are not installed
-    └── LimitMissed              a stated limit was missed (exit code 4)
+    ├── ExtraMissing             packages are needed that the base install leaves out
+    └── LimitMissed              a stated limit was missed
 
-The message of each says what is wrong, where, and what to do; the command line prints it as it is.
+The message of each says what is wrong, where, and what to do; it can be printed as it is.
 """
 
-from typing import ClassVar
+
+def how_to_install(extra: str) -> str:
+    """The command that installs an extra, for example ``train``.
+
+    cxr-edge is on no package index, so its bare name must never be installed from one.
+    """
+    return f"pip install '.[{extra}]' in the checkout, or the same with the wheel's file"
 
 
 class CxrEdgeError(Exception):
     """Base of all errors that cxr-edge raises on purpose; its text is meant for the user."""
-
-    exit_code: ClassVar[int] = 1
 
     @property
     def kind(self) -> str:
@@ -47,9 +51,7 @@ class CxrEdgeError(Exception):
 
 
 class InvalidRequest(CxrEdgeError):
-    """The command or its options make no sense together."""
-
-    exit_code = 2
+    """What was asked for makes no sense, whatever the files hold."""
 
 
 class ImageError(CxrEdgeError):
@@ -141,10 +143,20 @@ class ConversionError(CxrEdgeError):
 
 
 class ExtraMissing(CxrEdgeError):
-    """The command needs packages that the base install leaves out."""
+    """Packages are needed that the base install leaves out."""
+
+    @classmethod
+    def of(cls, package: str | None, *, needed_by: str, extra: str) -> "ExtraMissing":
+        """The error with its message.
+
+        Args:
+            package: what is not installed.
+            needed_by: what cannot be done without it.
+            extra: what brings it.
+        """
+        missing = f"{needed_by} needs {package}, which is not installed"
+        return cls(f"{missing}; run: {how_to_install(extra)}")
 
 
 class LimitMissed(CxrEdgeError):
     """The work was done, but a stated limit was missed."""
-
-    exit_code = 4

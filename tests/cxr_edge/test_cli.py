@@ -92,7 +92,7 @@ def test_missing_extra_answers_with_the_line_that_installs_it(
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True
     )
     assert output.returncode == 1
-    assert output.stderr.endswith(f"run: pip install 'cxr-edge[{extra}]'\n")
+    assert f"run: pip install '.[{extra}]' in the checkout" in output.stderr
     assert output.stderr.count("\n") == 1
 
 

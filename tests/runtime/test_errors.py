@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 from cxr_edge_runtime import errors
 
@@ -12,11 +13,17 @@ def test_the_tree_in_the_docstring_names_every_error() -> None:
     assert drawn == {error.__name__ for error in _all(errors.CxrEdgeError)}
 
 
-def test_exit_codes_are_those_of_the_command_line() -> None:
-    codes = {error.__name__: error.exit_code for error in _all(errors.CxrEdgeError)}
-    assert codes.pop("InvalidRequest") == 2
-    assert codes.pop("LimitMissed") == 4
-    assert set(codes.values()) == {1}
+def test_no_error_knows_of_exit_codes_or_options() -> None:
+    source = Path(errors.__file__).read_text(encoding="utf-8")
+    assert not re.search(r"exit.code|(?<![\w-])--[a-z]", source)
+
+
+def test_missing_extra_says_who_needs_what_and_how_to_install_it_from_no_index() -> None:
+    error = errors.ExtraMissing.of("pandas", needed_by="clean", extra="train")
+    assert str(error) == (
+        "clean needs pandas, which is not installed; run: pip install '.[train]' in the checkout, "
+        "or the same with the wheel's file"
+    )
 
 
 def test_kind_is_the_class_name() -> None:

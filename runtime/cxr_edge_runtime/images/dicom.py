@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.errors import ImageError, UnreadableImage, UnsupportedImage
+from cxr_edge_runtime.errors import ImageError, UnreadableImage, UnsupportedImage, how_to_install
 from cxr_edge_runtime.images.decoding_limits import (
     MeteredBytes,
     alone,
@@ -77,7 +77,7 @@ def decode_dicom(content: bytes, *, name: str) -> DicomFilm:
         import pydicom
     except ModuleNotFoundError as error:
         raise UnsupportedImage(
-            f"{name}: is a DICOM file; to read it run: pip install 'cxr-edge[dicom]'"
+            f"{name}: is a DICOM file; to read it run: {how_to_install('dicom')}"
         ) from error
     if _DEFLATED in content:
         raise UnsupportedImage(f"{name}: a deflated DICOM file; export it uncompressed or as JPEG")

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.errors import ImageTooSlow, UnreadableImage, UnsupportedImage
+from cxr_edge_runtime.errors import ImageTooSlow, UnreadableImage, UnsupportedImage, how_to_install
 from cxr_edge_runtime.images.decoding_limits import MAX_SECONDS
 
 # A child that decodes 30 million 16-bit samples was measured to take 370 MB; a device of 512 MB
@@ -57,9 +57,7 @@ def decompressed(content: bytes, name: str) -> NDArray[Any]:
             f"{name}: decompressing took more than {MAX_SECONDS:g} seconds; export it uncompressed"
         ) from None
     if done.returncode == _NO_DECODER:
-        raise UnsupportedImage(
-            f"{name}: a compressed DICOM file; run: pip install 'cxr-edge[dicom]'"
-        )
+        raise UnsupportedImage(f"{name}: a compressed DICOM file; run: {how_to_install('dicom')}")
     if done.returncode:
         raise UnreadableImage(f"{name}: damaged DICOM file (its compressed frame)")
     samples: NDArray[Any] = np.load(io.BytesIO(done.stdout), allow_pickle=False)

@@ -163,7 +163,7 @@ def test_tensorboard_that_is_not_installed_is_named(
         "-o", tmp_path / "run", "--tensorboard",
     )  # fmt: skip
     assert outcome.code == 1
-    assert "run: pip install 'cxr-edge[tensorboard]'" in outcome.err
+    assert "run: pip install '.[tensorboard]'" in outcome.err
     assert not (tmp_path / "run").exists()
 
 

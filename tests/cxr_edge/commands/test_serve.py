@@ -72,7 +72,7 @@ def test_missing_extra_is_named(cxr_edge: Any, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.delitem(sys.modules, name)
     outcome = cxr_edge("serve")
     assert outcome.code == 1
-    assert "run: pip install 'cxr-edge[serve]'" in outcome.err
+    assert "run: pip install '.[serve]'" in outcome.err
 
 
 @pytest.mark.parametrize(

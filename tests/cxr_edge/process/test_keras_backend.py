@@ -50,7 +50,8 @@ def test_backend_that_cannot_train_is_refused_in_one_line(backend: str) -> None:
 def test_backend_that_is_missing_names_its_own_extra() -> None:
     outcome = load("torch", WITHOUT_TORCH)
     assert outcome.stdout == (
-        "ExtraMissing Keras' backend torch is not installed; run: pip install 'cxr-edge[torch]'\n"
+        "ExtraMissing the chosen Keras backend needs torch, which is not installed; "
+        "run: pip install '.[torch]' in the checkout, or the same with the wheel's file\n"
     )
 
 

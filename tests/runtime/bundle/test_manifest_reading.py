@@ -115,9 +115,7 @@ def test_each_missing_field_is_named(field: str) -> None:
 def test_unknown_field_is_named() -> None:
     content = values()
     content["threshold"]["valeu"] = 0.5
-    with pytest.raises(
-        BundleInvalid, match=r"threshold\.valeu is not a known field; known"
-    ):
+    with pytest.raises(BundleInvalid, match=r"threshold\.valeu is not a known field; known"):
         parse_manifest(encoded(content))
 
 

@@ -214,7 +214,7 @@ def test_data_sets_are_not_made_of_dicom_files() -> None:
 
 def test_missing_pydicom_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
-    with pytest.raises(UnsupportedImage, match=r"cxr-edge\[dicom\]"):
+    with pytest.raises(UnsupportedImage, match=r"pip install .\.\[dicom\]"):
         decode_grey(written())
 
 

@@ -47,7 +47,7 @@ def test_child_that_crashes_is_a_damaged_film(monkeypatch: pytest.MonkeyPatch) -
 
 def test_missing_decoder_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     ended(monkeypatch, dicom_decompression._NO_DECODER)
-    with pytest.raises(UnsupportedImage, match=r"cxr-edge\[dicom\]"):
+    with pytest.raises(UnsupportedImage, match=r"pip install .\.\[dicom\]"):
         decompressed(b"", "film")
 
 
