@@ -5,6 +5,10 @@ from typing import Annotated
 
 import typer
 
+from cxr_edge_runtime.engines import ENGINES
+
+_ENGINES = [engine.name for engine in ENGINES]
+
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
 Threads = Annotated[
     int, typer.Option("--threads", min=1, max=64, help="Threads of the inference engine.")
@@ -29,8 +33,8 @@ Engine = Annotated[
     typer.Option(
         "--engine",
         metavar="NAME",
-        help="ai-edge-litert, tflite-runtime or onnxruntime; the first that is installed and runs "
-        "the bundle without it.",
+        help=f"{', '.join(_ENGINES[:-1])} or {_ENGINES[-1]}.  [default: the first that is "
+        "installed and runs the bundle]",
     ),
 ]
 _BUNDLE = "A bundle's folder or the name of a shipped one; the installed or else the default one"

@@ -1,49 +1,67 @@
-"""Inference engines behind one interface."""
+"""Inference engines behind one interface: an engine is one entry of :data:`ENGINES` and its class.
 
-from collections.abc import Mapping
-from typing import Protocol
+Nothing here imports numpy or an engine: the command line reads the registry for its help.
+"""
 
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.bundle.manifest import InputEntry
-from cxr_edge_runtime.errors import EngineError, InvalidRequest
+from cxr_edge_runtime.errors import EngineError, EngineMissing, InvalidRequest, how_to_install
 
-Outputs = dict[str, NDArray[np.float32]]
+if TYPE_CHECKING:
+    from cxr_edge_runtime.bundle import Bundle
+    from cxr_edge_runtime.bundle.manifest import InputEntry
+    from cxr_edge_runtime.engines.interface import Engine, Outputs
 
-# The packages that run a model of each format, the preferred one first.
-ENGINES = {"tflite": ("ai-edge-litert", "tflite-runtime"), "onnx": ("onnxruntime",)}
+__all__ = ["ENGINES", "Engine", "EngineSpec", "Outputs", "open_engine", "open_model"]
 
 
-class Engine(Protocol):
-    """A loaded model."""
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """An engine that models can run in.
+
+    Attributes:
+        name: of its package on the package index, which is also the name that a user gives.
+        format: of the models that it runs, ``tflite`` or ``onnx``.
+        module: what is imported of its package.
+        adapter: the class that runs models in it, as ``module:class`` below this package. It is
+            called with the imported module, the name, the model's bytes, the manifest's description
+            of the input, the names of the outputs and ``threads``.
+        installation: the command that installs it.
+    """
 
     name: str
-    """The package that runs the model, for example ``ai-edge-litert``."""
-
-    @property
-    def kernels(self) -> str:
-        """What computes inside the engine, in words, for example ``XNNPACK``."""
-        ...
-
-    def run(self, image: NDArray[np.uint8]) -> Outputs:
-        """Run the model on ``[1, H, W, 1] uint8`` grey values.
-
-        Returns:
-            ``logit [1, 1]`` and, where the model gives them, ``cam [1, h, w, 1]`` and
-            ``embedding [1, C]``, all float32.
-        """
-        ...
+    format: str
+    module: str
+    adapter: str
+    installation: str
 
 
-def open_engine(bundle: Bundle, *, threads: int = 1, engine: str | None = None) -> Engine:
+# Of each format the preferred one first: it is taken where it is installed and none is named.
+ENGINES = (
+    EngineSpec(
+        "ai-edge-litert", "tflite", "ai_edge_litert.interpreter", "litert:LiteRtEngine",
+        "pip install ai-edge-litert",
+    ),
+    EngineSpec(
+        "tflite-runtime", "tflite", "tflite_runtime.interpreter", "litert:LiteRtEngine",
+        "pip install -r requirements-tflite.txt",
+    ),
+    EngineSpec(
+        "onnxruntime", "onnx", "onnxruntime", "onnx:OnnxEngine", how_to_install("onnx"),
+    ),
+)  # fmt: skip
+
+
+def open_engine(bundle: "Bundle", *, threads: int = 1, engine: str | None = None) -> "Engine":
     """Load the bundle's model into an engine for its format.
 
     Args:
         bundle: a loaded bundle.
         threads: threads of the engine.
-        engine: one of :data:`ENGINES` of the format; the first that is installed if None.
+        engine: the name of one of :data:`ENGINES`; by default the first for the model's format
+            that is installed.
 
     Raises:
         InvalidRequest: there is no engine of that name.
@@ -64,12 +82,12 @@ def open_engine(bundle: Bundle, *, threads: int = 1, engine: str | None = None) 
 def open_model(
     model: bytes,
     format: str,
-    entry: InputEntry,
+    entry: "InputEntry",
     outputs: tuple[str, ...],
     *,
     threads: int = 1,
     engine: str | None = None,
-) -> Engine:
+) -> "Engine":
     """Load a model that is in no bundle yet.
 
     Args:
@@ -85,66 +103,39 @@ def open_model(
         EngineMissing: no such engine is installed.
         EngineError: the engine does not take the model, or the model breaks the contract.
     """
-    known = [name for names in ENGINES.values() for name in names]
-    if engine is not None and engine not in known:
-        raise InvalidRequest(f"--engine {engine}: no such engine; known are {', '.join(known)}")
-    if engine is not None and engine not in ENGINES[format]:
-        raise EngineError(
-            f"{engine} runs no {format} model; {format} is run by {' and '.join(ENGINES[format])}"
-        )
-    if format == "onnx":
-        from cxr_edge_runtime.engines.onnx import OnnxEngine
-
-        return OnnxEngine(model, entry, outputs, threads=threads)
-    from cxr_edge_runtime.engines.litert import LiteRtEngine
-
-    names = ENGINES["tflite"] if engine is None else (engine,)
-    return LiteRtEngine(model, entry, outputs, threads=threads, names=names)
+    spec, module = _first_installed(_candidates(format, engine))
+    file, _, name = spec.adapter.partition(":")
+    adapter = getattr(import_module(f"{__name__}.{file}"), name)
+    opened: Engine = adapter(module, spec.name, model, entry, outputs, threads=threads)
+    return opened
 
 
-def to_stored(image: NDArray[np.uint8], entry: InputEntry) -> NDArray[np.float32 | np.int8]:
-    """Grey values as the model's input tensor stores them; the contract's scale is 1."""
-    if entry.dtype == "int8":
-        return (image.astype(np.int16) + entry.zero_point).astype(np.int8)
-    return image.astype(np.float32)
+def _candidates(format: str, engine: str | None) -> list[EngineSpec]:
+    """The engines to try for a format, all of them or the one that is named."""
+    of_format = [spec for spec in ENGINES if spec.format == format]
+    if engine is None:
+        return of_format
+    if engine not in [spec.name for spec in ENGINES]:
+        known = ", ".join(spec.name for spec in ENGINES)
+        raise InvalidRequest(f"unknown engine {engine!r}; known are {known}")
+    named = [spec for spec in of_format if spec.name == engine]
+    if not named:
+        others = " and ".join(spec.name for spec in of_format)
+        raise EngineError(f"{engine} runs no {format} model; {format} is run by {others}")
+    return named
 
 
-def check_names(
-    inputs: set[str],
-    outputs: Mapping[str, tuple[tuple[int, ...], str]],
-    stated: tuple[str, ...],
-) -> None:
-    """Compare a model's inputs and outputs with the contract and with what is stated of it.
-
-    Args:
-        inputs: their names.
-        outputs: shape and dtype of each by name.
-        stated: the names that the outputs must have.
-
-    Raises:
-        EngineError: they differ.
-    """
-    if inputs != {"image"} or set(outputs) != set(stated):
-        raise EngineError(
-            f"the model's signature is {sorted(inputs)} -> {sorted(outputs)}, "
-            f"expected ['image'] -> {sorted(stated)}"
-        )
-    if any(dtype != "float32" for _, dtype in outputs.values()):
-        raise EngineError("the model's outputs are not all float32")
-    shape = outputs["logit"][0]
-    if shape != (1, 1):
-        raise EngineError(f"the model's logit has shape {list(shape)}, not [1, 1]")
+def _first_installed(candidates: list[EngineSpec]) -> tuple[EngineSpec, Any]:
+    for spec in candidates:
+        try:
+            return spec, import_module(spec.module)
+        except ModuleNotFoundError:
+            continue
+    wanted = candidates[0]
+    raise EngineMissing(f"{wanted.name} is not installed; run: {wanted.installation}")
 
 
-def check_input(
-    shape: tuple[int, ...], dtype: str, scale: float, zero_point: int, entry: InputEntry
-) -> None:
-    """Compare a model's input with what the manifest states.
-
-    Raises:
-        EngineError: they differ.
-    """
-    found = (shape, dtype, scale, zero_point)
-    stated = (entry.shape, entry.dtype, entry.scale, entry.zero_point)
-    if found != stated:
-        raise EngineError(f"the model's input is {found}, the manifest states {stated}")
+def __getattr__(name: str) -> Any:
+    if name not in ("Engine", "Outputs"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.interface"), name)

@@ -1,24 +1,18 @@
 """TFLite models through LiteRT (``ai-edge-litert``), or its predecessor ``tflite-runtime``."""
 
-import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.bundle.manifest import InputEntry
-from cxr_edge_runtime.engines import Outputs, check_input, check_names, to_stored
-from cxr_edge_runtime.errors import EngineError, EngineMissing
+from cxr_edge_runtime.engines.interface import Outputs, check_input, check_names, to_stored
+from cxr_edge_runtime.errors import EngineError
 from cxr_edge_runtime.native_output import stderr_silenced
 
 # The identifier every TFLite flatbuffer has at byte 4.
 _MAGIC = b"TFL3"
-_OLD = "tflite-runtime"
-_MODULES = {
-    "ai-edge-litert": "ai_edge_litert.interpreter",
-    _OLD: "tflite_runtime.interpreter",
-}
 
 
 class LiteRtEngine:
@@ -26,37 +20,38 @@ class LiteRtEngine:
 
     def __init__(
         self,
+        module: Any,
+        name: str,
         model: bytes,
         entry: InputEntry,
         outputs: tuple[str, ...],
         *,
         threads: int = 1,
-        names: Sequence[str] = tuple(_MODULES),
     ) -> None:
         """Load a model.
 
         Args:
+            module: the imported module that has the class ``Interpreter``.
+            name: of its package.
             model: bytes of the ``.tflite`` file.
             entry: the manifest's description of the input, compared with the model's own.
             outputs: the names of its outputs, compared too.
             threads: threads of the interpreter.
-            names: packages to try, in this order.
 
         Raises:
-            EngineMissing: none of the packages is installed.
             EngineError: the interpreter refuses the model, or the model breaks the contract.
         """
         if model[4:8] != _MAGIC:
             raise EngineError("the model is not a TFLite file")
-        interpreter_class, self.name = _interpreter_class(names)
+        self.name = name
         try:
             with stderr_silenced():
-                interpreter = interpreter_class(model_content=model, num_threads=threads)
+                interpreter = module.Interpreter(model_content=model, num_threads=threads)
                 interpreter.allocate_tensors()
             self._runner = interpreter.get_signature_runner()
         except (ValueError, RuntimeError) as error:
             raise EngineError(
-                f"{self.name} cannot load the model ({error}); choose another --engine, or convert "
+                f"{self.name} cannot load the model ({error}); choose another engine, or convert "
                 "the model again"
             ) from error
         self._interpreter = interpreter  # the runner does not keep it alive
@@ -64,7 +59,7 @@ class LiteRtEngine:
         self._check_contract(outputs)
 
     def run(self, image: NDArray[np.uint8]) -> Outputs:
-        """See :class:`cxr_edge_runtime.engines.Engine`."""
+        """See :class:`cxr_edge_runtime.engines.interface.Engine`."""
         try:
             outputs: Outputs = self._runner(image=to_stored(image, self._entry))
         except (ValueError, RuntimeError) as error:
@@ -94,14 +89,3 @@ class LiteRtEngine:
 
 def _shape(details: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(int(side) for side in details["shape"])
-
-
-def _interpreter_class(names: Sequence[str]) -> tuple[Any, str]:
-    for name in names:
-        try:
-            return importlib.import_module(_MODULES[name]).Interpreter, name
-        except ModuleNotFoundError:
-            continue
-    wanted = names[0]
-    how = "pip install -r requirements-tflite.txt" if wanted == _OLD else f"pip install {wanted}"
-    raise EngineMissing(f"{wanted} is not installed; run: {how}")

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.bundle.manifest import InputEntry
-from cxr_edge_runtime.engines import Outputs, check_input, check_names, to_stored
-from cxr_edge_runtime.errors import EngineError, EngineMissing
+from cxr_edge_runtime.engines.interface import Outputs, check_input, check_names, to_stored
+from cxr_edge_runtime.errors import EngineError
 
 # ONNX Runtime's numbers: errors only; warnings about the graph are nothing a user can act on.
 _ERRORS_ONLY = 3
@@ -19,24 +19,30 @@ EXACT_INT8 = ("session.x64quantprecision", "1")
 class OnnxEngine:
     """An ONNX model in a session of its own."""
 
-    name = "onnxruntime"
-
     def __init__(
-        self, model: bytes, entry: InputEntry, outputs: tuple[str, ...], *, threads: int = 1
+        self,
+        onnxruntime: Any,
+        name: str,
+        model: bytes,
+        entry: InputEntry,
+        outputs: tuple[str, ...],
+        *,
+        threads: int = 1,
     ) -> None:
         """Load a model.
 
         Args:
+            onnxruntime: the imported module.
+            name: of its package.
             model: bytes of the ``.onnx`` file.
             entry: the manifest's description of the input, compared with the model's own.
             outputs: the names of its outputs, compared too.
             threads: threads of one inference.
 
         Raises:
-            EngineMissing: ONNX Runtime is not installed.
             EngineError: the session refuses the model, or the model breaks the contract.
         """
-        onnxruntime = _onnxruntime()
+        self.name = name
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -50,7 +56,7 @@ class OnnxEngine:
             )
         except Exception as error:  # its errors share no base class of their own
             raise EngineError(
-                f"{self.name} cannot load the model ({error}); choose another --engine, or convert "
+                f"{self.name} cannot load the model ({error}); choose another engine, or convert "
                 "the model again"
             ) from error
         self._entry = entry
@@ -58,7 +64,7 @@ class OnnxEngine:
         self._check_contract(outputs)
 
     def run(self, image: NDArray[np.uint8]) -> Outputs:
-        """See :class:`cxr_edge_runtime.engines.Engine`."""
+        """See :class:`cxr_edge_runtime.engines.interface.Engine`."""
         try:
             values = self._session.run(self._names, {"image": to_stored(image, self._entry)})
         except Exception as error:  # as above
@@ -84,13 +90,3 @@ class OnnxEngine:
 
 def _dtype(onnx_type: str) -> str:
     return "float32" if onnx_type == "tensor(float)" else onnx_type
-
-
-def _onnxruntime() -> Any:
-    try:
-        import onnxruntime
-    except ModuleNotFoundError:
-        raise EngineMissing(
-            "this bundle holds an ONNX model; run: pip install 'cxr-edge[onnx]'"
-        ) from None
-    return onnxruntime

@@ -7,8 +7,8 @@ import pytest
 
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import OUTPUTS, InputEntry
-from cxr_edge_runtime.engines import open_engine, to_stored
-from cxr_edge_runtime.engines.litert import LiteRtEngine
+from cxr_edge_runtime.engines import open_engine, open_model
+from cxr_edge_runtime.engines.interface import to_stored
 from cxr_edge_runtime.errors import EngineError, EngineMissing, InvalidRequest
 
 INT8 = InputEntry((1, 32, 32, 1), "int8", 1.0, -128)
@@ -51,17 +51,17 @@ def test_threads_change_nothing(bundle: Bundle) -> None:
 @pytest.mark.parametrize("content", [b"", b"TFL3", b"\0\0\0\0TFL3garbage" * 20, b"\0" * 500])
 def test_what_is_no_model_is_refused(content: bytes) -> None:
     with pytest.raises(EngineError):
-        LiteRtEngine(content, INT8, OUTPUTS)
+        open_model(content, "tflite", INT8, OUTPUTS)
 
 
 def test_truncated_model_is_refused(bundle: Bundle) -> None:
     with pytest.raises(EngineError):
-        LiteRtEngine(bundle.model[: len(bundle.model) // 2], INT8, OUTPUTS)
+        open_model(bundle.model[: len(bundle.model) // 2], "tflite", INT8, OUTPUTS)
 
 
 def test_input_other_than_stated_is_refused(bundle: Bundle) -> None:
     with pytest.raises(EngineError, match="the manifest states"):
-        LiteRtEngine(bundle.model, InputEntry((1, 32, 32, 1), "float32", 1.0, 0), OUTPUTS)
+        open_model(bundle.model, "tflite", InputEntry((1, 32, 32, 1), "float32", 1.0, 0), OUTPUTS)
 
 
 def test_outputs_other_than_stated_are_refused(bundle: Bundle) -> None:
@@ -81,7 +81,7 @@ def test_missing_engine_says_what_to_install(
     for module in ("ai_edge_litert.interpreter", "tflite_runtime.interpreter"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(EngineMissing, match="pip install ai-edge-litert"):
-        LiteRtEngine(bundle.model, INT8, OUTPUTS)
+        open_model(bundle.model, "tflite", INT8, OUTPUTS)
     with pytest.raises(EngineMissing, match=r"pip install -r requirements-tflite\.txt"):
         open_engine(bundle, engine="tflite-runtime")
 
@@ -98,5 +98,5 @@ def test_grey_is_stored_with_the_zero_point() -> None:
 
 
 def test_engine_that_nobody_knows_is_a_wrong_request(bundle: Bundle) -> None:
-    with pytest.raises(InvalidRequest, match="no such engine; known are ai-edge-litert"):
+    with pytest.raises(InvalidRequest, match="unknown engine 'foo'; known are ai-edge-litert, tf"):
         open_engine(bundle, engine="foo")

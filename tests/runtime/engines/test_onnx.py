@@ -8,7 +8,6 @@ from onnx import TensorProto, helper
 
 from cxr_edge_runtime.bundle.manifest import InputEntry
 from cxr_edge_runtime.engines import open_model
-from cxr_edge_runtime.engines.onnx import OnnxEngine
 from cxr_edge_runtime.errors import EngineError, EngineMissing
 
 FLOAT32 = InputEntry((1, 4, 4, 1), "float32", 1.0, 0)
@@ -50,7 +49,7 @@ def test_outputs_come_by_name_as_floats() -> None:
 def test_threads_change_nothing() -> None:
     image = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1)
     one, two = (
-        OnnxEngine(model(), FLOAT32, OUTPUTS, threads=threads).run(image)["logit"]
+        open_model(model(), "onnx", FLOAT32, OUTPUTS, threads=threads).run(image)["logit"]
         for threads in (1, 2)
     )
     np.testing.assert_array_equal(one, two)
@@ -59,7 +58,7 @@ def test_threads_change_nothing() -> None:
 @pytest.mark.parametrize("content", [b"", b"garbage" * 20, model()[:60]])
 def test_what_is_no_model_is_refused(content: bytes) -> None:
     with pytest.raises(EngineError, match=r"cannot load the model|signature"):
-        OnnxEngine(content, FLOAT32, OUTPUTS)
+        open_model(content, "onnx", FLOAT32, OUTPUTS)
 
 
 @pytest.mark.parametrize(
@@ -73,26 +72,28 @@ def test_what_is_no_model_is_refused(content: bytes) -> None:
 )
 def test_model_other_than_stated_is_refused(content: bytes, message: str) -> None:
     with pytest.raises(EngineError, match=message):
-        OnnxEngine(content, FLOAT32, OUTPUTS)
+        open_model(content, "onnx", FLOAT32, OUTPUTS)
 
 
 def test_image_of_another_size_is_an_error_of_the_engine() -> None:
     with pytest.raises(EngineError, match=r"onnxruntime cannot run the model \("):
-        OnnxEngine(model(), FLOAT32, OUTPUTS).run(np.zeros((1, 5, 5, 1), np.uint8))
+        open_model(model(), "onnx", FLOAT32, OUTPUTS).run(np.zeros((1, 5, 5, 1), np.uint8))
 
 
 def test_missing_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(EngineMissing, match=r"pip install 'cxr-edge\[onnx\]'"):
-        OnnxEngine(model(), FLOAT32, OUTPUTS)
+    with pytest.raises(
+        EngineMissing, match=r"onnxruntime is not installed; .*install '\.\[onnx\]'"
+    ):
+        open_model(model(), "onnx", FLOAT32, OUTPUTS)
 
 
 def test_loading_prints_nothing(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    OnnxEngine(model(), FLOAT32, OUTPUTS)
+    open_model(model(), "onnx", FLOAT32, OUTPUTS)
     assert capfd.readouterr() == ("", "")
 
 
 def test_bytes_are_multiplied_without_overflow_on_any_processor() -> None:
     # Its effect can be seen only on x86 without VNNI instructions.
-    options = OnnxEngine(model(), FLOAT32, OUTPUTS)._session.get_session_options()
+    options = open_model(model(), "onnx", FLOAT32, OUTPUTS)._session.get_session_options()
     assert options.get_session_config_entry("session.x64quantprecision") == "1"
