@@ -1,8 +1,11 @@
 """What the machine says of itself: model, temperature, and whether it slows itself down."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from cxr_edge_runtime.device.cores import available_cores
+
+__all__ = ["DeviceState", "available_cores", "device_state"]
 
 _MODEL = "proc/device-tree/model"
 _TEMPERATURES = "sys/class/thermal/thermal_zone*/temp"
@@ -26,13 +29,6 @@ class DeviceState:
     model: str | None
     temperature_c: float | None
     slowed: tuple[str, ...] | None
-
-
-def available_cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def device_state(root: Path = Path("/")) -> DeviceState:

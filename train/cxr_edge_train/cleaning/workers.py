@@ -11,6 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
 
+from cxr_edge_runtime.device import available_cores
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.cleaning import reading
 from cxr_edge_train.cleaning.reading import FileFacts, read_facts
@@ -19,13 +20,6 @@ from cxr_edge_train.cleaning.reading import FileFacts, read_facts
 _AHEAD = 3
 # Starting processes takes about as long as reading this many small films.
 _WORTH_STARTING = 64
-
-
-def processor_count() -> int:
-    """Processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def read_batches(
@@ -38,7 +32,7 @@ def read_batches(
 
     Args:
         batches: paths of files; a batch may be empty.
-        workers: number of processes, by default one a processor.
+        workers: number of processes, by default one per available core.
 
     Yields:
         The facts of each batch, in the given order.
@@ -47,7 +41,7 @@ def read_batches(
         DatasetError: a process was killed.
     """
     batches = iter(batches)
-    workers = workers or processor_count()
+    workers = workers or available_cores()
     read = 0
     for batch in batches:
         yield read_facts(batch)

@@ -1,6 +1,5 @@
 """Batches for fitting: shuffled and augmented anew each epoch, reproducible from the seed."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_sample_weight
 
+from cxr_edge_runtime.device import available_cores
 from cxr_edge_train.augmentation import augment
 from cxr_edge_train.augmentation.style_transfer import transfer_style
 from cxr_edge_train.recipe import Augmentation
@@ -22,7 +22,7 @@ Targets = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 # number is how often it came.
 _ORDER, _MIXING = 2**32 - 2, 2**32 - 1
 # Threads that augment a batch; Pillow lets go of the interpreter lock.
-_THREADS = min(8, os.cpu_count() or 1)
+_THREADS = min(8, available_cores())
 
 
 class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is not typed
