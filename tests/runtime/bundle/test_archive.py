@@ -178,6 +178,15 @@ def test_archive_that_ends_too_early_is_refused(end: int) -> None:
         unpacked(WHOLE[:end])
 
 
+@pytest.mark.parametrize("appended", [b"\0", b"\n", b"PK\5\6" + b"\0" * 18, WHOLE])
+@pytest.mark.parametrize("signature", [None, SIGNED])
+def test_bytes_after_the_end_are_refused(appended: bytes, signature: bytes | None) -> None:
+    content = packed(signature=signature)
+    assert unpacked(content)
+    with pytest.raises(BundleInvalid, match="does not end after model.tflite as it should"):
+        unpacked(content + appended)
+
+
 @given(st.one_of(st.binary(max_size=400), st.binary(max_size=400).map(lambda x: WHOLE[:60] + x)))
 def test_random_bytes_are_refused_in_one_line(content: bytes) -> None:
     with pytest.raises(BundleError) as refused:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxr_edge_runtime.bundle.stored_zip import StoredReader, write_stored
-from cxr_edge_runtime.errors import BundleError
+from cxr_edge_runtime.errors import BundleError, BundleInvalid
 
 NAMES = st.text("abcXYZ019._-", min_size=1, max_size=40)
 CONTENTS = st.dictionaries(NAMES, st.binary(max_size=200), min_size=1, max_size=16)
@@ -43,6 +43,12 @@ def test_any_flipped_byte_is_refused(contents: dict[str, bytes], data: st.DataOb
     content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
     with pytest.raises(BundleError):
         read(bytes(content), list(contents))
+
+
+@given(CONTENTS, st.binary(min_size=1, max_size=200))
+def test_bytes_after_the_end_are_refused(contents: dict[str, bytes], appended: bytes) -> None:
+    with pytest.raises(BundleInvalid, match="does not end after"):
+        read(written(contents) + appended, list(contents))
 
 
 def test_next_file_is_known_before_it_is_read() -> None:
