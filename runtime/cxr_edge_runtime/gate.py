@@ -1,15 +1,16 @@
-"""Is this a usable frontal chest X-ray at all? Asked before any probability is shown.
+"""The input gate: is an image a usable frontal chest X-ray at all?
 
-Three questions, the cheap ones first. What does the file itself say and show: colour, shape, an
-empty picture? Does it look like the mean of the training films, or like its negative? And how far
-is the network's ``embedding`` from those of training films: beyond most of them it is suspicious,
-much farther it is rejected.
+Three checks, the cheap ones first. What does the file itself say and show: colour, aspect ratio, a
+blank picture? Does it resemble the mean of the training films, or its negative? And how far is the
+network's ``embedding`` from those of the training films: an image that is farther than most of them
+is suspicious, one that is much farther is rejected.
 
-The distance is Mahalanobis' with a covariance of low rank, ``sum(p_i^2 / v_i) + |r|^2 / s``, where
-``p`` are the coordinates on the first principal axes with variances ``v`` and ``r`` is what they
-leave, with variance ``s`` on each other axis (probabilistic PCA: Tipping and Bishop 1999, as used
-against unknown inputs by Lee et al. 2018). Embeddings are sums of non-negative activations, so the
-square root is taken and the length set to 1 first; both make a film's brightness matter less.
+The distance is the Mahalanobis distance with a covariance of low rank,
+``sum(p_i^2 / v_i) + |r|^2 / s``, where ``p`` are the coordinates on the first principal axes with
+variances ``v``, and ``r`` is the remainder, with variance ``s`` on each other axis (probabilistic
+PCA: Tipping and Bishop 1999, used for out-of-distribution detection by Lee et al. 2018). Embeddings
+are sums of non-negative activations, so their square roots are taken and scaled to length 1 first;
+both make the brightness of a film matter less.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ from cxr_edge_runtime.images import GreyImage
 
 ACCEPTED, SUSPICIOUS, REJECTED, NOT_CHECKED = "accepted", "suspicious", "rejected", "not_checked"
 
-# Of thumbnails; enough for lungs, spine and diaphragm.
+# Side of a thumbnail, pixels: enough for lungs, spine and diaphragm.
 SIDE = 32
 # Of 5,216 training films the widest has 2.6 times its height.
 _MAX_ASPECT = 3.0
@@ -43,12 +44,12 @@ Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate says.
+    """The result of the gate for one image.
 
     Attributes:
-        verdict: one of the four words.
-        reasons: why, in words for the user.
-        distance: of the embedding from those of training films; None where nothing was checked.
+        verdict: :data:`ACCEPTED`, :data:`SUSPICIOUS`, :data:`REJECTED` or :data:`NOT_CHECKED`.
+        reasons: why the image is suspicious or rejected, in text for the user.
+        distance: from the embedding to those of the training films; None where none was computed.
     """
 
     verdict: str
@@ -58,15 +59,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What training films look like.
+    """The distribution of the training films, and the limits on the distance from it.
 
     Attributes:
-        mean: ``[C]`` of the transformed embeddings.
-        axes: ``[K, C]``, the first principal axes.
-        variances: ``[K]`` along them.
-        residual: variance along each other axis.
-        film: ``[32 * 32]``, the mean training film, mean 0 and length 1.
-        limits: on the distance.
+        mean: ``[C] float32``, the mean of the transformed embeddings.
+        axes: ``[K, C] float32``, their first principal axes.
+        variances: ``[K] float32``, the variances along these axes.
+        residual: the variance along each other axis.
+        film: ``[32 * 32] float32``, the mean training film, with mean 0 and length 1.
+        limits: the distances beyond which an image is suspicious or rejected.
     """
 
     mean: NDArray[np.float32]
@@ -78,10 +79,15 @@ class Gate:
 
     @classmethod
     def from_bytes(cls, content: bytes, limits: GateLimits, *, name: str = GATE_FILE) -> "Gate":
-        """Read what :meth:`to_bytes` wrote.
+        """Read a gate that :meth:`to_bytes` wrote.
+
+        Args:
+            content: the bytes of ``gate.npz``.
+            limits: on the distance; they are stored in the manifest.
+            name: what error messages call the file.
 
         Raises:
-            BundleInvalid: damaged, or arrays of other names, shapes or values.
+            BundleInvalid: the file is damaged, or has arrays of other names, shapes or values.
         """
         arrays = unpack_arrays(
             content,
@@ -106,7 +112,7 @@ class Gate:
         return cls(mean, axes, variances, float(residual), film, limits)
 
     def to_bytes(self) -> bytes:
-        """``gate.npz``: axes in 16 bits, the same arrays the same bytes."""
+        """Return the bytes of ``gate.npz``, with the axes in 16 bits; equal arrays, equal bytes."""
         return pack_arrays(
             {
                 "mean": self.mean,
@@ -118,10 +124,16 @@ class Gate:
         )
 
     def distance(self, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
-        """``[N]`` of embeddings ``[N, C]`` from those of training films.
+        """Measure how far embeddings are from those of the training films.
+
+        Args:
+            embedding: ``[N, C] float32``, as the network gives them.
+
+        Returns:
+            ``[N] float32``, the Mahalanobis distances.
 
         Raises:
-            BundleInvalid: embeddings of another model, which has another number of channels.
+            BundleInvalid: the embeddings have another number of channels than the gate.
         """
         if embedding.shape[1:] != self.mean.shape:
             raise BundleInvalid(
@@ -130,7 +142,7 @@ class Gate:
             )
         centred = transformed(embedding) - self.mean
         along = centred @ self.axes.T
-        # Rounding may leave a little less than nothing.
+        # Rounding may make it slightly negative.
         rest = np.maximum((centred**2).sum(axis=1) - (along**2).sum(axis=1), 0)
         squared = (along**2 / self.variances).sum(axis=1) + rest / self.residual
         distance: NDArray[np.float32] = np.sqrt(squared).astype(np.float32)
@@ -146,51 +158,52 @@ class Gate:
         """Judge one image.
 
         Args:
-            objections: what its file shows, see :func:`objections`.
-            model_input: ``[1, H, W, 1] uint8`` made of it.
-            embedding: ``[1, C]`` the network gives for that.
-            embed: the network, asked again only where the image may be a negative.
+            objections: what its file shows against it; see :func:`objections`.
+            model_input: ``[1, H, W, 1] uint8``, the image as the network gets it.
+            embedding: ``[1, C] float32`` of that input.
+            embed: computes the embedding of another input; it is called only where the image may be
+                a negative.
+
+        Returns:
+            The verdict with its reasons. Any objection rejects the image.
         """
         small = thumbnails(model_input)[0]
         reasons = list(objections)
         distance = float(self.distance(embedding)[0])
         if small.std() < _MIN_DEVIATION:
-            reasons.append("it is blank")
+            reasons.append("blank image")
         elif float(small @ self.film) < _MIN_RESEMBLANCE:
             negative = float(self.distance(embed(255 - model_input))[0])
             if negative <= self.limits.rejected:
                 reasons.append("inverted: bones are dark and air is bright; invert the greys")
             else:
-                reasons.append("it does not look like a frontal chest X-ray")
+                reasons.append("does not look like a frontal chest X-ray")
         elif distance > self.limits.rejected:
             reasons.append(
-                f"it does not look like a frontal chest X-ray (distance {distance:.1f}, the limit "
-                f"is {self.limits.rejected:.1f})"
+                f"does not look like a frontal chest X-ray (distance {distance:.1f}; "
+                f"limit {self.limits.rejected:.1f})"
             )
         if reasons:
             return Verdict(REJECTED, tuple(reasons), distance)
         if distance > self.limits.suspicious:
-            return Verdict(
-                SUSPICIOUS,
-                (
-                    f"it looks unlike the films the model was made with (distance {distance:.1f}, "
-                    f"99% of them are below {self.limits.suspicious:.1f})",
-                ),
-                distance,
+            reason = (
+                f"unlike the training films (distance {distance:.1f}; "
+                f"99th percentile {self.limits.suspicious:.1f})"
             )
+            return Verdict(SUSPICIOUS, (reason,), distance)
         return Verdict(ACCEPTED, distance=distance)
 
 
 def objections(film: GreyImage) -> tuple[str, ...]:
-    """What the file itself shows against a frontal chest X-ray, in words."""
+    """List what the file itself shows against a frontal chest X-ray, in text for the user."""
     height, width = film.pixels.shape
     if max(height, width) > _MAX_ASPECT * min(height, width):
-        return (*film.objections, f"its sides, {width}x{height}, are not those of a film")
+        return (*film.objections, f"unusual aspect ratio ({width}x{height})")
     return film.objections
 
 
 def transformed(embedding: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Embeddings ``[N, C]`` as distances are measured: square root, then length 1."""
+    """Transform embeddings ``[N, C]`` as distances are measured: square root, then length 1."""
     roots = np.sqrt(np.maximum(embedding, 0))
     lengths = np.linalg.norm(roots, axis=1, keepdims=True)
     unit: NDArray[np.float32] = roots / np.maximum(lengths, np.finfo(np.float32).tiny)
@@ -198,7 +211,7 @@ def transformed(embedding: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def thumbnails(model_inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """``[N, H, W, 1] uint8`` squashed to ``[N, 32 * 32]``, of mean 0."""
+    """Squash ``[N, H, W, 1] uint8`` to ``[N, 32 * 32] float32`` and subtract each one's mean."""
     small = np.stack(
         [
             np.asarray(

@@ -100,10 +100,10 @@ def test_the_three_verdicts() -> None:
     assert judged(1.0) == (ACCEPTED, ())
     verdict, [reason] = judged(3.0)
     assert verdict == SUSPICIOUS
-    assert "(distance 3.0, 99% of them are below 2.0)" in reason
+    assert reason == "unlike the training films (distance 3.0; 99th percentile 2.0)"
     verdict, [reason] = judged(5.0)
     assert verdict == REJECTED
-    assert "does not look like a frontal chest X-ray (distance 5.0, the limit is 4.0)" in reason
+    assert reason == "does not look like a frontal chest X-ray (distance 5.0; limit 4.0)"
 
 
 def test_what_the_file_shows_rejects_whatever_the_distance() -> None:
@@ -112,7 +112,7 @@ def test_what_the_file_shows_rejects_whatever_the_distance() -> None:
 
 def test_blank_image_is_named() -> None:
     blank = np.full_like(MODEL_INPUT, 128)
-    assert judged(1.0, model_input=blank) == (REJECTED, ("it is blank",))
+    assert judged(1.0, model_input=blank) == (REJECTED, ("blank image",))
 
 
 def test_negative_is_named_only_where_its_inverse_looks_like_a_film() -> None:
@@ -120,7 +120,7 @@ def test_negative_is_named_only_where_its_inverse_looks_like_a_film() -> None:
     assert (verdict, reason[:8]) == (REJECTED, "inverted")
     assert "invert the greys" in reason
     verdict, [reason] = judged(1.0, model_input=255 - MODEL_INPUT, negative=5.0)
-    assert (verdict, reason) == (REJECTED, "it does not look like a frontal chest X-ray")
+    assert (verdict, reason) == (REJECTED, "does not look like a frontal chest X-ray")
 
 
 def test_sides_and_objections_of_the_file() -> None:
@@ -129,7 +129,7 @@ def test_sides_and_objections_of_the_file() -> None:
     long = GreyImage(np.zeros((70, 300), np.uint8), "PNG", "RGB", objections=("it is in colour",))
     assert objections(long) == (
         "it is in colour",
-        "its sides, 300x70, are not those of a film",
+        "unusual aspect ratio (300x70)",
     )
 
 

@@ -1,7 +1,7 @@
-"""DICOM files to grey pixels; with :mod:`dicom_decompression` all that knows pydicom.
+"""DICOM files to grey pixels. Only this module and :mod:`dicom_decompression` know pydicom.
 
-Nothing of the file but pixels and the words of this module leaves it: no value of an element, which
-might name a patient, stands in any message.
+Nothing of the file but its pixels and what this module says of it leaves it. No message contains
+the value of an element, which might name a patient; a modality is named only if it is a known one.
 """
 
 import warnings
@@ -27,6 +27,10 @@ PREAMBLE_BYTES = _MAGIC_AT + len(_MAGIC)
 _MAX_READS = 200_000
 # Computed and digital radiography, and radiography without saying which.
 _RADIOGRAPHS = frozenset({"CR", "DX", "RG"})
+# Others that may be named in a message; of any other value nobody knows what it contains.
+_OTHER_MODALITIES = frozenset({
+    "CT", "ES", "IO", "MG", "MR", "NM", "OT", "PT", "PX", "RF", "RTIMAGE", "SC", "US", "XA",
+})  # fmt: skip
 _CHEST = ("CHEST", "THORAX", "LUNG")
 # Frontal views by the codes of PS3.3, C.8.7.1.1.1 and C.8.11.5.1.
 _FRONTAL = frozenset({"AP", "PA"})
@@ -43,8 +47,8 @@ class DicomFilm:
 
     Attributes:
         pixels: ``[H, W] uint8``, 0 is black.
-        warnings: what had to be assumed, in words.
-        objections: why the file says that it holds no frontal chest X-ray, in words.
+        warnings: what had to be assumed, in text for the user.
+        objections: what its elements say against a frontal chest X-ray, in text for the user.
     """
 
     pixels: NDArray[np.uint8]
@@ -195,15 +199,16 @@ def _stretched(dataset: Any, samples: NDArray[Any], table: NDArray[Any]) -> NDAr
 
 
 def _objections(dataset: Any) -> tuple[str, ...]:
-    """What the file's own words say against a frontal chest X-ray; absent words say nothing."""
+    """What the elements say against a frontal chest X-ray; absent ones say nothing."""
     modality = str(dataset.get("Modality") or "").upper()
     body_part = str(dataset.get("BodyPartExamined") or "").upper()
     view = str(dataset.get("ViewPosition") or "").upper()
     found = []
     if modality and modality not in _RADIOGRAPHS:
-        found.append("the DICOM file says that it is no radiograph")
+        known = modality in _OTHER_MODALITIES
+        found.append(f"DICOM modality is {f'{modality}, ' if known else ''}not a radiograph")
     if body_part and not any(word in body_part for word in _CHEST):
-        found.append("the DICOM file says that it shows another part of the body")
+        found.append("DICOM body part is not the chest")
     if view and view not in _FRONTAL:
-        found.append("the DICOM file says that it is no frontal view")
+        found.append("DICOM view position is not frontal")
     return tuple(found)

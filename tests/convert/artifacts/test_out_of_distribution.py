@@ -29,7 +29,7 @@ def test_what_the_files_show_against_a_film_is_kept(tmp_path: Path) -> None:
     things = read_out_of_distribution(tmp_path, SPEC)
     assert set(things.categories) == {"."}
     for words in things.objections:
-        assert words == ("it is in colour", "its sides, 400x100, are not those of a film")
+        assert words == ("it is in colour", "unusual aspect ratio (400x100)")
 
 
 def test_folder_without_usable_images_is_refused(tmp_path: Path) -> None:

@@ -243,7 +243,7 @@ def test_rejected_image_is_an_answer_without_label(
         "rejected",
         str(image),
     ]
-    assert outcome.err.startswith(f"rejected: {image}: it does not look like a frontal chest X-ray")
+    assert outcome.err.startswith(f"rejected: {image}: does not look like a frontal chest X-ray")
     result = json.loads(cxr_edge("classify", image, "--bundle", gated, "--json").out)
     assert (result["label"], result["probability"]) == (None, None)
     assert result["gate"]["verdict"] == "rejected"

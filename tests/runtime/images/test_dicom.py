@@ -134,9 +134,10 @@ def test_other_transfer_syntaxes(syntax: str) -> None:
 @pytest.mark.parametrize(
     ("tags", "message"),
     [
-        ({"Modality": "CT"}, "it is no radiograph"),
-        ({"BodyPartExamined": "KNEE"}, "another part of the body"),
-        ({"ViewPosition": "LL"}, "no frontal view"),
+        ({"Modality": "CT"}, "DICOM modality is CT, not a radiograph"),
+        ({"Modality": "DOE^JOHN"}, "DICOM modality is not a radiograph"),
+        ({"BodyPartExamined": "KNEE"}, "DICOM body part is not the chest"),
+        ({"ViewPosition": "LL"}, "DICOM view position is not frontal"),
         ({"Modality": "CR", "BodyPartExamined": "THORAX", "ViewPosition": "AP"}, None),
         ({"Modality": None, "BodyPartExamined": "", "ViewPosition": None}, None),
     ],
@@ -246,7 +247,7 @@ def test_real_films(shared: Path, name: str) -> None:
 
 def test_ct_scout_says_that_it_is_none(shared: Path) -> None:
     content = (shared / "data" / "dicom" / "notcxr_CT_scout_chest_jpeglossless.dcm").read_bytes()
-    assert decode_grey(content).objections == ("the DICOM file says that it is no radiograph",)
+    assert decode_grey(content).objections == ("DICOM modality is CT, not a radiograph",)
 
 
 def test_8_bits_are_rescaled_before_they_are_taken_as_they_are() -> None:
