@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Writing files so that they are either complete or absent."""
 
 import hashlib
 import os
@@ -16,13 +16,13 @@ _TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.[^.]*)?")
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; rename it to ``path`` when the block ends well.
+    """Yield a temporary path beside ``path``, and rename it to ``path`` when the block succeeds.
 
-    When the block raises, the temporary file is removed and ``path`` is as it was. A link is
-    followed.
+    When the block raises, the temporary file is removed and ``path`` is unchanged. A symbolic link
+    is followed.
 
     Raises:
-        OSError: the folder cannot be made or written.
+        OSError: the folder cannot be created or written to.
         InvalidRequest: ``path`` is a folder, a device or a pipe, which a rename would destroy.
     """
     if path.exists() and not path.is_file():
@@ -51,11 +51,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def remove_temporaries(folder: Path, *, older_than_s: float = 0.0) -> None:
-    """Remove what :func:`replacing` left in a folder when its process was killed.
+    """Remove the temporary files of processes that were killed within :func:`replacing`.
 
     Args:
-        folder: may be missing.
-        older_than_s: seconds since the last write; others may be at work in a shared folder.
+        folder: where to look; it may be missing.
+        older_than_s: only files whose last write is at least so many seconds ago, since other
+            processes may be writing into a shared folder.
     """
     newest = time.time() - older_than_s
     for path in folder.glob(".*"):
@@ -73,15 +74,18 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file atomically, with newlines as given; see :func:`replacing`."""
+    """Write a UTF-8 file atomically, line endings as given; see :func:`replacing`."""
     write_bytes(path, text.encode())
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal; memory is that of a block, however large the file is.
+    """Compute the SHA-256 of a file, reading it in blocks.
+
+    Returns:
+        64 hexadecimal digits.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Silence for native libraries that write to the terminal on their own."""
+"""Hiding what native libraries print to the terminal on their own."""
 
 import contextlib
 import os
@@ -6,8 +6,8 @@ import sys
 import threading
 from collections.abc import Iterator
 
-# Threads at it together redirect the descriptor once and put it back once. The lock is never held
-# while work is done, so it cannot take part in a deadlock.
+# Of threads that overlap, the first redirects the descriptor and the last restores it. The lock is
+# not held in between, so it cannot be part of a deadlock.
 _lock = threading.Lock()
 _threads = 0
 _saved = -1
@@ -15,11 +15,11 @@ _saved = -1
 
 @contextlib.contextmanager
 def stderr_silenced() -> Iterator[None]:
-    """Hide what is written to file descriptor 2 meanwhile, by native code too.
+    """Discard what is written to file descriptor 2 within the block, also by native code.
 
-    LiteRT prints a line on its delegate when it loads a model, TensorFlow several. The descriptor
-    belongs to the whole process: other threads are silenced as well, unless they write through
-    :func:`keep_python_heard`.
+    LiteRT prints a line about its delegate when it loads a model, TensorFlow prints several. The
+    descriptor belongs to the whole process, so other threads are silenced too; a program that calls
+    :func:`keep_python_heard` once still shows what Python writes.
     """
     _redirect()
     try:
@@ -29,7 +29,10 @@ def stderr_silenced() -> Iterator[None]:
 
 
 def keep_python_heard() -> None:
-    """Give ``sys.stderr`` a descriptor of its own, which is never silenced; for programs."""
+    """Give ``sys.stderr`` a descriptor of its own, which :func:`stderr_silenced` does not touch.
+
+    It is meant for programs, which call it once when they start.
+    """
     with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or not a file
         own = os.dup(sys.stderr.fileno())
         sys.stderr = open(  # noqa: SIM115, PTH123  # open as long as the process

@@ -1,4 +1,4 @@
-"""A bundle: a folder with a model and all that is needed to trust and run it."""
+"""A bundle: a folder with a model and everything that is needed to verify and run it."""
 
 import hashlib
 import os
@@ -20,13 +20,13 @@ MAX_MANIFEST_BYTES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle whose files were all verified.
+    """A bundle of which every file has been verified.
 
     Attributes:
-        path: the folder it came from.
-        manifest: what it says of itself.
-        digest: SHA-256 of ``bundle.json``, hexadecimal; names the bundle beyond doubt.
-        model: bytes of the model, exactly those that were verified.
+        path: the folder that it was read from.
+        manifest: the content of its ``bundle.json``.
+        digest: SHA-256 of ``bundle.json``, hexadecimal, which identifies the bundle.
+        model: the bytes of the model that were verified.
     """
 
     path: Path
@@ -39,8 +39,8 @@ class Bundle:
         """Read a bundle and compare every file with its recorded SHA-256.
 
         Raises:
-            BundleNotFound: no such folder, or no ``bundle.json`` in it.
-            BundleTooNew: written by a later cxr-edge.
+            BundleNotFound: there is no such folder, or no ``bundle.json`` in it.
+            BundleTooNew: it was written by a later cxr-edge.
             BundleInvalid: ``bundle.json`` breaks the format.
             BundleCorrupted: a file is missing or differs by even one bit.
         """
@@ -64,18 +64,21 @@ class Bundle:
         return cls(path, manifest, digest, model)
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file, verified once more; of large ones only the model stays in memory.
+        """Read a file of the bundle and verify it once more.
+
+        Args:
+            name: a key of the manifest's ``files``.
 
         Raises:
             BundleInvalid: the bundle has no such file.
-            BundleCorrupted: it changed since the bundle was loaded.
+            BundleCorrupted: the file changed since the bundle was loaded.
         """
         if name not in self.manifest.files:
             raise BundleInvalid(f"{self.path}: has no {name}")
         return _verified(self.path / name, self.manifest.files[name])
 
     def manifest_bytes(self) -> bytes:
-        """The bytes of ``bundle.json``, which are what a signature is over.
+        """Return the bytes of ``bundle.json``, which are what a signature signs.
 
         Raises:
             BundleCorrupted: they changed since the bundle was loaded.
@@ -86,10 +89,10 @@ class Bundle:
         return content
 
     def signature(self) -> bytes | None:
-        """What ``bundle.json.sig`` holds, checked by nobody; None where the bundle is not signed.
+        """Return the bytes of ``bundle.json.sig`` unverified; None where the bundle is not signed.
 
         Raises:
-            BundleInvalid: it is no plain file, or not of a signature's length.
+            BundleInvalid: it is not a plain file, or does not have the length of a signature.
         """
         path = self.path / SIGNATURE
         if not os.path.lexists(path):
@@ -101,12 +104,12 @@ class Bundle:
 
 
 def write_bundle(path: Path, manifest: Manifest, contents: dict[str, bytes]) -> None:
-    """Write a bundle's files into ``path``, the manifest last.
+    """Write the files of a bundle, the manifest last.
 
     Args:
-        path: folder to write to; made where absent.
+        path: the folder to write to; it is created if absent.
         manifest: its ``files`` must describe ``contents``; see :func:`describe_files`.
-        contents: bytes of every file by name.
+        contents: the bytes of every file, by name.
 
     Raises:
         BundleInvalid: manifest and contents do not agree, or the manifest breaks the format.
@@ -122,7 +125,7 @@ def write_bundle(path: Path, manifest: Manifest, contents: dict[str, bytes]) -> 
 
 
 def describe_files(contents: dict[str, bytes]) -> dict[str, FileEntry]:
-    """The manifest's ``files`` for the given contents."""
+    """Return the manifest's ``files`` for the given contents, by name."""
     return {
         name: FileEntry(hashlib.sha256(content).hexdigest(), len(content))
         for name, content in sorted(contents.items())
@@ -130,7 +133,7 @@ def describe_files(contents: dict[str, bytes]) -> dict[str, FileEntry]:
 
 
 def checksum_line(digest: str) -> bytes:
-    """The content of ``bundle.json.sha256``."""
+    """Return the content of ``bundle.json.sha256`` for the digest of a bundle."""
     # The format of sha256sum, so that `sha256sum -c bundle.json.sha256` works without cxr-edge.
     return f"{digest}  {MANIFEST}\n".encode()
 

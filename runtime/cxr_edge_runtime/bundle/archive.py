@@ -1,8 +1,8 @@
-"""``NAME.cxr.zip``: a bundle as one file, the same bundle always the same bytes.
+"""``NAME.cxr.zip``: a bundle as one file; equal bundles give equal bytes.
 
-``bundle.json`` comes first, then its signature where it is signed, then all others by name. So what
-comes from elsewhere is read from the first byte to the last, and nothing is believed before the
-signature is checked.
+``bundle.json`` comes first, then its signature if the bundle is signed, then all other files by
+name. So an archive can be read from the first byte to the last, and nothing in it is used before
+the signature has been checked.
 """
 
 import hashlib
@@ -35,28 +35,28 @@ def write_archive(file: BinaryIO, bundle: Bundle, *, signature: bytes | None = N
     """Write a bundle as an archive.
 
     Args:
-        file: written from where it is.
-        bundle: what to pack.
+        file: it is written to from its current position.
+        bundle: the bundle to pack.
         signature: of its ``bundle.json``; None for an archive that is not signed.
 
     Raises:
-        BundleInvalid: a file of the bundle has a name that the archive needs.
+        BundleInvalid: a file of the bundle has a name that is reserved in an archive.
         BundleCorrupted: a file changed since the bundle was loaded.
     """
     write_stored(file, _contents(bundle, signature))
 
 
 class Archive:
-    """An open archive of which the manifest was read and nothing else.
+    """An open archive, of which only the manifest and its signature have been read.
 
     Attributes:
-        manifest: of the bundle.
+        manifest: the manifest of the bundle.
         digest: SHA-256 of ``bundle.json``, hexadecimal.
-        signature: of ``bundle.json``; None where it is not signed.
+        signature: of ``bundle.json``; None where the bundle is not signed.
     """
 
     def __init__(self, file: BinaryIO, path: Path, check: SignatureCheck | None) -> None:
-        """Called by :func:`open_archive`."""
+        """Read the manifest; :func:`open_archive` calls this."""
         self._reader = StoredReader(file, str(path))
         self._path = path
         self._content = b"".join(self._reader.chunks(MANIFEST, range(MAX_MANIFEST_BYTES + 1)))
@@ -70,15 +70,16 @@ class Archive:
         self._others = _others(self.manifest, str(path))
 
     def unpack(self, folder: Path) -> None:
-        """Unpack it, every file compared with its SHA-256 on the way; once only.
+        """Unpack the archive in chunks, comparing every file with its SHA-256.
 
-        Memory is that of a chunk, whatever the archive holds.
+        It can be called once only.
 
         Args:
-            folder: an empty folder; what it holds after an error is not to be used.
+            folder: an empty folder; after an error its content must not be used.
 
         Raises:
-            BundleInvalid: what follows the manifest is not as :func:`write_archive` makes it.
+            BundleInvalid: what follows the manifest is not as :func:`write_archive` writes it, or
+                bytes follow the end.
             BundleCorrupted: the archive ends too early, or a file differs from its SHA-256.
         """
         checksum = checksum_line(self.digest)
@@ -100,17 +101,18 @@ class Archive:
 
 @contextmanager
 def open_archive(path: Path, *, check: SignatureCheck | None = None) -> Iterator[Archive]:
-    """Read the manifest of an archive, which can then be unpacked.
+    """Open an archive and read its manifest, so that it can be unpacked.
 
     Args:
         path: the archive.
-        check: asked before the manifest is parsed; None takes any bundle, signed or not.
+        check: called before the manifest is parsed; with None any bundle is accepted, signed or
+            not.
 
     Raises:
-        BundleNotFound: no such file.
-        BundleInvalid: not an archive as :func:`write_archive` makes it, or ``bundle.json`` breaks
-            the format.
-        BundleTooNew: written by a later cxr-edge.
+        BundleNotFound: there is no such file.
+        BundleInvalid: it is not an archive as :func:`write_archive` writes it, or ``bundle.json``
+            breaks the format.
+        BundleTooNew: it was written by a later cxr-edge.
         BundleCorrupted: the archive ends too early, or is damaged.
     """
     if not path.exists():
@@ -122,7 +124,7 @@ def open_archive(path: Path, *, check: SignatureCheck | None = None) -> Iterator
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file begins as an archive does; its content is not looked at."""
+    """Return whether a file begins as an archive does, without reading the rest."""
     try:
         with path.open("rb") as file:
             return StoredReader(file, str(path)).next_is(MANIFEST)

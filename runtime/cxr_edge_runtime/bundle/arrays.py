@@ -1,4 +1,4 @@
-"""Named arrays in a bundle's ``.npz``: numbers, no pickle, bounded before they are unpacked."""
+"""Named arrays in the ``.npz`` files of a bundle: no pickles, and bounded before unpacking."""
 
 import io
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ Numbers = np.floating | np.unsignedinteger
 
 
 def pack_arrays(arrays: Mapping[str, Any]) -> bytes:
-    """The bytes of an ``.npz`` of numpy arrays by name: the same arrays, the same bytes."""
+    """Return the bytes of an ``.npz`` of numpy arrays by name; equal arrays give equal bytes."""
     file = io.BytesIO()
     # Stored as they are: zipping takes a twentieth off a gate and costs every start.
     np.savez(file, **arrays)
@@ -26,13 +26,16 @@ def unpack_arrays(
     """Read what :func:`pack_arrays` wrote.
 
     Args:
-        content: bytes of the file.
-        names: the arrays that must be there; others are not looked at.
-        file: what error messages call it.
-        max_bytes: the most that it may unpack to.
+        content: the bytes of the file.
+        names: the arrays that must be there; others are ignored.
+        file: what error messages call the file.
+        max_bytes: the most bytes that it may unpack to.
+
+    Returns:
+        The arrays by name, in the order of ``names``; all values are finite.
 
     Raises:
-        BundleInvalid: no such archive, or one with other arrays, of other types, or too large.
+        BundleInvalid: it is not such an archive, or has other arrays, other types, or is too large.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:

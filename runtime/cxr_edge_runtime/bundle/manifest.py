@@ -1,4 +1,4 @@
-"""``bundle.json``: what a bundle says of itself, as frozen dataclasses."""
+"""The manifest ``bundle.json`` as frozen dataclasses, each field with the limits on its value."""
 
 import dataclasses
 import json
@@ -22,7 +22,7 @@ CONTRACT_INPUTS = {
 # What a model may give, by name, never by position; a logit it must give.
 OUTPUTS = ("cam", "logit", "embedding")
 
-# What a person should know of the bundle, and the heading below which its limits are listed.
+# The model card, and the heading below which its limitations are listed.
 CARD_FILE = "MODEL_CARD.md"
 LIMITS_HEADING = "Bias, risks and limitations"
 # The input gate's numbers; inputs with the predictions that they must get; what predictions looked
@@ -47,7 +47,12 @@ One = Annotated[int, Limits(const=1)]
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """SHA-256 (hexadecimal) and size of a file of the bundle."""
+    """A file of the bundle.
+
+    Attributes:
+        sha256: its SHA-256, hexadecimal.
+        bytes: its size.
+    """
 
     sha256: Text
     bytes: Annotated[int, Limits(minimum=0, maximum=MAX_FILE_BYTES)]
@@ -55,13 +60,13 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """The model's file and what it is.
+    """The model's file and format.
 
     Attributes:
-        file: its name.
+        file: its name in the bundle.
         format: ``tflite`` or ``onnx``.
         quantization: ``float32``, ``float16`` (weights), ``dynamic`` (INT8 weights) or ``int8``
-            (weights and activations); ONNX has the first and the last.
+            (weights and activations); for ONNX the first or the last.
     """
 
     file: FileName
@@ -71,12 +76,12 @@ class ModelEntry:
 
 @dataclass(frozen=True, slots=True)
 class InputEntry:
-    """The model's input tensor: ``real = (stored - zero_point) * scale`` are grey values 0–255.
+    """The model's input tensor, of which ``(stored - zero_point) * scale`` are grey values 0–255.
 
     Attributes:
         shape: ``(1, H, W, 1)``.
         dtype: ``float32`` or ``int8``.
-        scale: 1.0 by the model contract.
+        scale: always 1.0.
         zero_point: 0 for float32, -128 for int8.
     """
 
@@ -89,14 +94,26 @@ class InputEntry:
     def of_contract(
         cls, format: str, quantization: str, preprocess: PreprocessSpec
     ) -> "InputEntry":
-        """The input that the model contract gives to a model; see :class:`ModelEntry`."""
+        """Return the input that a model of this format and quantization must have.
+
+        Args:
+            format: see :class:`ModelEntry`.
+            quantization: see :class:`ModelEntry`.
+            preprocess: gives the size.
+        """
         dtype, zero_point = CONTRACT_INPUTS[format][quantization]
         return cls((1, preprocess.height, preprocess.width, 1), dtype, 1.0, zero_point)
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """PNEUMONIA at or above ``value``; the rule that chose it and the split it was chosen on."""
+    """The frozen threshold on the probability.
+
+    Attributes:
+        value: the label is the positive one at or above this probability.
+        rule: how the value was chosen, as text.
+        chosen_on: the split on which it was chosen.
+    """
 
     value: Annotated[float, Limits(minimum=0, maximum=1)]
     rule: Text
@@ -105,7 +122,12 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class GateLimits:
-    """Distances from the training films beyond which an image is suspicious or rejected."""
+    """The limits on the distance of an image from the training films.
+
+    Attributes:
+        suspicious: beyond it an image is suspicious.
+        rejected: beyond it an image is rejected.
+    """
 
     suspicious: Annotated[float, Limits(above=0)]
     rejected: Annotated[float, Limits(above=0)]
@@ -123,7 +145,14 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The images that set the ranges of an INT8 model: how many, how chosen, which."""
+    """The images that set the ranges of an INT8 model.
+
+    Attributes:
+        count: number of images.
+        method: how the ranges follow from the images, as text.
+        seed: of the choice of images.
+        digest: SHA-256 over the images, hexadecimal.
+    """
 
     count: int
     method: Text
@@ -133,7 +162,16 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Where the model comes from."""
+    """How the model was trained.
+
+    Attributes:
+        architecture: name of the network.
+        weights: what its weights began as, for example ``imagenet``.
+        seed: of initial weights, shuffling and augmentation.
+        dataset_digest: SHA-256 over the training and validation images, hexadecimal.
+        recipe: all hyper-parameters, as TOML text.
+        versions: of Python and the packages that matter, by name.
+    """
 
     architecture: Text
     weights: Text
@@ -149,24 +187,24 @@ class Manifest:
 
     Attributes:
         schema_version: version of this format.
-        name: of the bundle, for example ``mobilenetv2-int8``.
-        version: of the bundle.
+        name: name of the bundle, for example ``mobilenetv2-int8``.
+        version: version of the bundle.
         task: what the model is for.
         labels: the two labels, negative first.
         positive_label: the label whose probability is reported.
         files: every file of the bundle but the manifest, its checksum and its signature.
         model: the model's file and kind.
         input: the model's input tensor.
-        outputs: those of :data:`OUTPUTS` that the model gives; ``logit`` always. Without ``cam``
-            there is no heat map, without ``embedding`` no input gate.
-        preprocess: from grey pixels to input.
-        temperature: probability is ``sigmoid(logit / temperature)``.
+        outputs: the outputs that the model has, of ``cam``, ``logit`` and ``embedding``; ``logit``
+            always. Without ``cam`` there is no heat map, without ``embedding`` no input gate.
+        preprocess: how grey pixels become the input.
+        temperature: the probability is ``sigmoid(logit / temperature)``.
         threshold: the frozen operating point.
         gate: limits of the input gate, or None where inputs are not checked.
-        metrics: figures by split and metric.
+        metrics: the measured metrics, by split and name.
         calibration: of an INT8 model, else None.
-        training: where the model comes from.
-        intended_use: in words.
+        training: how the model was trained.
+        intended_use: the intended use, as text.
         notice: shown with every result.
         license: SPDX name of the bundle's licence.
     """
@@ -196,5 +234,5 @@ class Manifest:
     license: Text
 
     def to_json(self) -> str:
-        """The text of ``bundle.json``; :func:`parse_manifest` gives an equal manifest back."""
+        """Return the text of ``bundle.json``, from which an equal manifest is read."""
         return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"

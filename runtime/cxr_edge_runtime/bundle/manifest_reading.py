@@ -22,8 +22,9 @@ def parse_manifest(content: bytes, *, name: str = "bundle.json") -> Manifest:
         name: what error messages call the file.
 
     Raises:
-        BundleTooNew: written by a later cxr-edge.
-        BundleInvalid: no JSON, or a field is missing, unknown, or of the wrong type or value.
+        BundleTooNew: it was written by a later cxr-edge.
+        BundleInvalid: it is not JSON, or a field is missing, unknown, or of the wrong type or
+            value.
     """
     try:
         values = parse_json(content)

@@ -1,7 +1,7 @@
-"""How the answers to many films are distributed: in a bundle, those on validation films.
+"""The distribution of the predictions on many films: in a bundle, those on validation films.
 
-A log of answers is compared with them. Probabilities and gate distances are each sorted by
-themselves, so that they say nothing of a single film.
+A log of predictions is compared with them. Probabilities and gate distances are sorted separately,
+so nothing can be learned of a single film.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from cxr_edge_runtime.bundle.arrays import Numbers, pack_arrays, unpack_arrays
 from cxr_edge_runtime.bundle.manifest import MAX_BYTES, REFERENCE_FILE
 from cxr_edge_runtime.errors import BundleInvalid
 
-# Of more films as many evenly spaced quantiles are kept, which moves a distribution function by
+# Of more films, so many evenly spaced quantiles are kept: the distribution function changes by
 # less than 1 / 5,000.
 _MOST_VALUES = 5_000
 _LABELS = ("negative", "positive")
@@ -24,13 +24,14 @@ _KEYS = ("probabilities", "distances", "films", "rejected")
 
 @dataclass(frozen=True, slots=True)
 class PredictionDistribution:
-    """Two distributions and a share.
+    """The predictions on a set of films, without saying which film has which.
 
     Attributes:
-        probabilities: ``[N] float32``, rising, of the films that the gate did not reject.
-        distances: ``[N] float32``, rising, of the same films; ``[0]`` where there is no gate.
-        films: how many films there were, the rejected ones too.
-        rejected: how many of them the gate rejected.
+        probabilities: ``[N] float32``, ascending, of the films that the gate did not reject.
+        distances: ``[N] float32``, ascending, the gate distances of the same films; ``[0]`` where
+            there is no gate.
+        films: number of films, including the rejected ones.
+        rejected: number of films that the gate rejected.
     """
 
     probabilities: NDArray[np.float32]
@@ -40,7 +41,7 @@ class PredictionDistribution:
 
     @property
     def answered(self) -> int:
-        """How many films were not rejected."""
+        """The number of films that were not rejected."""
         return self.films - self.rejected
 
     @classmethod
@@ -50,7 +51,13 @@ class PredictionDistribution:
         distances: NDArray[np.floating],
         rejected: NDArray[np.bool_],
     ) -> "PredictionDistribution":
-        """Of all films ``[N]``; ``distances`` are ``[0]`` where there is no gate."""
+        """Summarize the predictions on films.
+
+        Args:
+            probabilities: ``[N]``, of all films.
+            distances: ``[N]``, of all films, or ``[0]`` where there is no gate.
+            rejected: ``[N]``, whether the gate rejected each film.
+        """
         return cls(
             _sorted(probabilities[~rejected]),
             _sorted(distances[~rejected] if len(distances) else distances),
@@ -61,11 +68,11 @@ class PredictionDistribution:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedPredictions:
-    """What a bundle's answers were on films whose labels were known.
+    """The predictions of a bundle on films whose labels are known.
 
     Attributes:
-        negative: on films without the finding.
-        positive: on films with it.
+        negative: the predictions on films without the finding.
+        positive: the predictions on films with the finding.
     """
 
     negative: PredictionDistribution
@@ -73,14 +80,18 @@ class VerifiedPredictions:
 
     @property
     def share(self) -> float:
-        """Of films with the finding."""
+        """The share of films with the finding, 0 to 1."""
         return self.positive.films / (self.negative.films + self.positive.films)
 
     def mixed(self, share: float) -> PredictionDistribution:
-        """What the answers would be if so large a share of the films, 0 to 1, had the finding.
+        """Estimate the predictions at another prevalence of the finding.
 
-        It stands for as many films as would give a distribution function of the same variance, at
-        most for all there are.
+        Args:
+            share: of films with the finding, 0 to 1.
+
+        Returns:
+            A mixture of both distributions. Its number of films is the one at which a distribution
+            function measured on that many films would have the same variance.
         """
         films = round(1 / ((1 - share) ** 2 / self.negative.films + share**2 / self.positive.films))
         positives = round(share * _MOST_VALUES)
@@ -97,8 +108,12 @@ class VerifiedPredictions:
     def from_bytes(cls, content: bytes, *, name: str = REFERENCE_FILE) -> "VerifiedPredictions":
         """Read what :meth:`to_bytes` wrote.
 
+        Args:
+            content: the bytes of ``reference.npz``.
+            name: what error messages call the file.
+
         Raises:
-            BundleInvalid: damaged, or arrays of other names, shapes or values.
+            BundleInvalid: the file is damaged, or has arrays of other names, shapes or values.
         """
         names = tuple(f"{label}_{key}" for label in _LABELS for key in _KEYS)
         arrays = unpack_arrays(content, names, file=name, max_bytes=MAX_BYTES[REFERENCE_FILE])
@@ -106,10 +121,10 @@ class VerifiedPredictions:
 
     @classmethod
     def of_bundle(cls, bundle: Bundle) -> "VerifiedPredictions":
-        """Those of a bundle.
+        """Read the predictions that a bundle carries.
 
         Raises:
-            BundleInvalid: it has none, or damaged ones.
+            BundleInvalid: the bundle has none, or damaged ones.
         """
         if REFERENCE_FILE not in bundle.manifest.files:
             raise BundleInvalid(
@@ -119,7 +134,7 @@ class VerifiedPredictions:
         return cls.from_bytes(bundle.read(REFERENCE_FILE))
 
     def to_bytes(self) -> bytes:
-        """``reference.npz``, the same values the same bytes."""
+        """Return the bytes of ``reference.npz``; equal values give equal bytes."""
         return pack_arrays(
             {
                 f"{label}_{key}": array
@@ -144,10 +159,10 @@ def _read(arrays: Sequence[NDArray[Numbers]], name: str) -> PredictionDistributi
         and 0 <= rejected < films
     )
     if not fits:
-        raise BundleInvalid(f"{name}: no reference (arrays of other shapes or values)")
+        raise BundleInvalid(f"{name}: not a reference (arrays of other shapes or values)")
     rising = all((np.diff(values) >= 0).all() for values in (probabilities, distances))
     if not rising or probabilities[0] < 0 or probabilities[-1] > 1:
-        raise BundleInvalid(f"{name}: no reference (values that are not sorted or no shares)")
+        raise BundleInvalid(f"{name}: not a reference (values out of order, or not probabilities)")
     return PredictionDistribution(probabilities, distances, int(films), int(rejected))
 
 

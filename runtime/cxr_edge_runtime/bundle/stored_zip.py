@@ -1,7 +1,7 @@
-"""The one form of ZIP file that a bundle is packed as: stored files, no dates, no owners.
+"""The ZIP files that bundles are packed in: uncompressed, without dates or owners.
 
-Any tool can open it, but of the many ways to write a ZIP file it is always one, so that the same
-files give the same bytes. Zip64 is not needed: a bundle's 16 files have at most 3.2 GB.
+Any tool can open them. Of the many ways to write a ZIP file only one is used, so equal files give
+equal bytes. Zip64 is not needed: the 16 files of a bundle have at most 3.2 GB.
 """
 
 import struct
@@ -28,7 +28,7 @@ _PACK_AGAIN = "copy the archive again, or make it again with cxr-edge pack"
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What a ZIP file says of a file twice: before its bytes, and in the table at the end."""
+    """What a ZIP file states twice of each file: before its bytes, and in the table at the end."""
 
     name: str
     size: int
@@ -55,8 +55,8 @@ def write_stored(file: BinaryIO, contents: Iterable[tuple[str, bytes]]) -> None:
     """Write a ZIP file.
 
     Args:
-        file: written from where it is.
-        contents: name, in ASCII, and bytes of every file, in their order.
+        file: it is written to from its current position.
+        contents: the name, in ASCII, and the bytes of every file, in order.
     """
     entries: list[_Entry] = []
     offset = 0
@@ -70,13 +70,13 @@ def write_stored(file: BinaryIO, contents: Iterable[tuple[str, bytes]]) -> None:
 
 
 class StoredReader:
-    """Reads what :func:`write_stored` wrote, from the first byte to the last, and nothing else.
+    """Reads what :func:`write_stored` wrote, from the first byte to the last.
 
-    No table is believed: what the writer would not have written is refused where it stands. Each
-    header is read ahead of its file.
+    Anything that the writer would not have written is refused where it is met. Each header is read
+    before its file is asked for.
 
     Raises, in every method:
-        BundleInvalid: these are not bytes that :func:`write_stored` writes.
+        BundleInvalid: :func:`write_stored` does not write these bytes.
         BundleCorrupted: the file ends too early, or a file in it is damaged.
     """
 
@@ -84,8 +84,8 @@ class StoredReader:
         """Read the first header.
 
         Args:
-            file: at its start.
-            name: what error messages call it.
+            file: an open file at its start.
+            name: what error messages call the file.
         """
         self._file = file
         self._name = name
@@ -94,11 +94,11 @@ class StoredReader:
         self._next = self._header()
 
     def next_is(self, name: str) -> bool:
-        """Whether the next file is of this name."""
+        """Return whether the next file has this name."""
         return self._next is not None and self._next.name == name
 
     def chunks(self, name: str, sizes: range) -> Iterator[bytes]:
-        """The bytes of the next file, which must be of this name and one of these sizes."""
+        """Yield the bytes of the next file, which must have this name and one of these sizes."""
         entry = self._next
         if entry is None or entry.name != name:
             found = "its end" if entry is None else repr(entry.name)
@@ -120,7 +120,7 @@ class StoredReader:
         self._next = self._header()
 
     def end(self) -> None:
-        """Nothing may follow but the table that the writer would have written."""
+        """Check that only the table follows, exactly as the writer would have written it."""
         last = self._entries[-1]
         expected = _directory(self._entries)
         self._file.seek(last.end)

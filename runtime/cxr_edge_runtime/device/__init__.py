@@ -1,4 +1,4 @@
-"""What the machine says of itself: model, temperature, and whether it slows itself down."""
+"""The device: its model, its temperature, its cores, and whether it is throttled."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +17,13 @@ _SINCE_BOOT = 16
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
-    """As far as the machine tells.
+    """The state of the device; what it does not report is None.
 
     Attributes:
-        model: for example ``Raspberry Pi Zero 2 W Rev 1.0``; None where nothing tells.
-        temperature_c: of the hottest sensor, degrees Celsius.
-        slowed: what slows the processor now, and what did since it was started; None where nothing
-            tells, empty where nothing does.
+        model: for example ``Raspberry Pi Zero 2 W Rev 1.0``.
+        temperature_c: of the hottest sensor, in degrees Celsius.
+        slowed: what slows the processor now, and what has slowed it since start-up; empty if
+            nothing has.
     """
 
     model: str | None
@@ -32,10 +32,13 @@ class DeviceState:
 
 
 def device_state(root: Path = Path("/")) -> DeviceState:
-    """Read the state of the machine; what cannot be read is None.
+    """Read the state of the device.
 
     Args:
-        root: where ``/proc`` and ``/sys`` lie.
+        root: the folder that has ``proc`` and ``sys``.
+
+    Returns:
+        The state, with None for what cannot be read.
     """
     model = _text(root / _MODEL)
     sensors = [_number(path) for path in sorted(root.glob(_TEMPERATURES))]

@@ -17,7 +17,7 @@ def available_cores(root: Path = Path("/")) -> int:
     is granted would never be used.
 
     Args:
-        root: where ``/proc`` and ``/sys`` lie.
+        root: the folder that has ``proc`` and ``sys``.
 
     Returns:
         At least 1.

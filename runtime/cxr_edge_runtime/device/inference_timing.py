@@ -1,7 +1,7 @@
-"""Load time, latency and memory of a bundle, each number of threads in a process of its own.
+"""Load time, latency and memory of a bundle, for each number of threads in its own process.
 
 As a program, ``python -m cxr_edge_runtime.device.inference_timing BUNDLE THREADS [ENGINE]`` prints
-what it measured as JSON.
+its measurements as JSON.
 """
 
 import json
@@ -19,22 +19,24 @@ import numpy as np
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.engines import open_engine
 from cxr_edge_runtime.errors import EngineError
+from cxr_edge_runtime.typed_json import from_json, parse_json
 
 _WARM_UP, _LEAST, _MOST, _ENOUGH_S = 5, 20, 200, 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What one process measured.
+    """The measurements of one process. No inference includes decoding or preprocessing.
 
     Attributes:
-        threads: of the engine.
-        load_ms: from the folder to a loaded model, digests checked.
-        first_ms: the first inference, decoding and preprocessing left out as in all others.
-        p50_ms: median of one inference once the engine is warm.
-        p95_ms: 95th percentile.
-        p99_ms: 99th percentile, of at least 20 inferences, so rough.
-        peak_memory_mb: of the whole process, interpreter and numpy included.
+        threads: number of threads of the engine.
+        load_ms: milliseconds from the folder to a loaded model, digests checked.
+        first_ms: milliseconds of the first inference.
+        p50_ms: median milliseconds of one inference once the engine is warm.
+        p95_ms: 95th percentile of the same.
+        p99_ms: 99th percentile of the same; rough, since there may be only 20 inferences.
+        peak_memory_mb: the peak of the whole process, interpreter and numpy included, in units of
+            2**20 bytes.
     """
 
     threads: int
@@ -47,11 +49,11 @@ class Timing:
 
 
 def measure(bundle: Path, *, threads: Sequence[int], engine: str | None = None) -> list[Timing]:
-    """Measure a bundle.
+    """Measure a bundle with each of several numbers of threads, one after the other.
 
     Args:
         bundle: its folder.
-        threads: of the engine, each measured in turn.
+        threads: the numbers of threads of the engine.
         engine: see :func:`cxr_edge_runtime.engines.open_engine`.
 
     Raises:
@@ -67,7 +69,7 @@ def measure(bundle: Path, *, threads: Sequence[int], engine: str | None = None) 
         )
         if done.returncode:
             raise EngineError(f"{bundle}: cannot be measured ({done.stderr.strip()[-300:]})")
-        timings.append(Timing(**json.loads(done.stdout)))
+        timings.append(from_json(Timing, parse_json(done.stdout)))
     return timings
 
 
@@ -105,7 +107,7 @@ def _measure_here(folder: Path, threads: int, engine_name: str | None) -> dict[s
 
 
 def peak_memory_mb() -> float:
-    """Megabytes (2**20 bytes) this process had in memory at most."""
+    """The most memory that this process has had so far, in units of 2**20 bytes."""
     status = Path("/proc/self/status")
     if status.exists():
         # Not getrusage: on Linux its peak begins with that of the process that started this one.

@@ -1,8 +1,9 @@
-"""Does this device compute what the bundle was verified with?
+"""The self-test: does this device compute what the bundle was verified with?
 
-A bundle carries a few inputs with the probabilities that its own engine gave where it was made.
-INT8 kernels differ between processors by a few of 256 steps, so a probability may move a little; a
-decision must not. The inputs are means of many films, so no patient's film is in a bundle.
+A bundle carries golden inputs with the probabilities that the engine gave where the bundle was
+made. INT8 kernels of different processors differ by a few of 256 steps, so a probability may change
+a little, but a decision must not. Each input is the mean of many films, so a bundle contains no
+film of a patient.
 """
 
 from dataclasses import dataclass
@@ -24,12 +25,12 @@ MAX_SHIFT = 0.05
 
 @dataclass(frozen=True, slots=True)
 class GoldenInputs:
-    """Inputs with what the engine made of them where the bundle was made.
+    """Inputs with the probabilities that the engine gave where the bundle was made.
 
     Attributes:
-        inputs: ``[N, H, W] uint8``.
-        probabilities: ``[N] float32``.
-        made_with: engine and processor, in words.
+        inputs: ``[N, H, W] uint8``, model inputs.
+        probabilities: ``[N] float32``, their probabilities of the positive label.
+        made_with: engine and processor, as text.
     """
 
     inputs: NDArray[np.uint8]
@@ -40,8 +41,12 @@ class GoldenInputs:
     def from_bytes(cls, content: bytes, *, name: str = SELFTEST_FILE) -> "GoldenInputs":
         """Read what :meth:`to_bytes` wrote.
 
+        Args:
+            content: the bytes of ``selftest.npz``.
+            name: what error messages call the file.
+
         Raises:
-            BundleInvalid: no such archive, or arrays of other names, types or shapes.
+            BundleInvalid: it is not such an archive, or has arrays of other names, types or shapes.
         """
         arrays = unpack_arrays(
             content,
@@ -51,14 +56,14 @@ class GoldenInputs:
         )
         inputs, probabilities, made_with = arrays.values()
         if inputs.dtype != np.uint8 or inputs.ndim != 3 or probabilities.shape != inputs.shape[:1]:
-            raise BundleInvalid(f"{name}: no golden inputs (arrays of other types or shapes)")
+            raise BundleInvalid(f"{name}: not golden inputs (arrays of other types or shapes)")
         if not len(inputs):
-            raise BundleInvalid(f"{name}: no golden inputs (not one)")
+            raise BundleInvalid(f"{name}: has no golden inputs")
         words = made_with.astype(np.uint8).tobytes().decode("utf-8", "replace")
         return cls(inputs.astype(np.uint8), probabilities.astype(np.float32), words)
 
     def to_bytes(self) -> bytes:
-        """``selftest.npz``, the same arrays the same bytes."""
+        """Return the bytes of ``selftest.npz``; equal arrays give equal bytes."""
         return pack_arrays(
             {
                 "inputs": self.inputs,
@@ -70,11 +75,11 @@ class GoldenInputs:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One golden input on this device.
+    """The result for one golden input on this device.
 
     Attributes:
-        expected: probability where the bundle was made.
-        computed: probability here.
+        expected: the probability where the bundle was made.
+        computed: the probability on this device.
         same_decision: whether both are on the same side of the threshold.
     """
 
@@ -84,19 +89,19 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """Whether the device may be trusted with this input."""
+        """Whether the decision is the same and the probability close enough."""
         return self.same_decision and abs(self.computed - self.expected) <= MAX_SHIFT
 
 
 def require_golden_inputs(manifest: Manifest, *, name: str) -> None:
-    """Refuse a bundle that no device can be compared with.
+    """Check that a bundle has golden inputs.
 
     Args:
         manifest: of the bundle.
-        name: what the error calls it.
+        name: what the error calls the bundle.
 
     Raises:
-        BundleInvalid: it has no golden inputs.
+        BundleInvalid: it has none.
     """
     if SELFTEST_FILE not in manifest.files:
         raise BundleInvalid(
@@ -106,7 +111,14 @@ def require_golden_inputs(manifest: Manifest, *, name: str) -> None:
 
 
 def run_selftest(bundle: Bundle, engine: Engine) -> tuple[GoldenInputs, list[Outcome]]:
-    """Compute the golden inputs of a bundle.
+    """Run the golden inputs of a bundle on this device.
+
+    Args:
+        bundle: a loaded bundle.
+        engine: with the bundle's model.
+
+    Returns:
+        The golden inputs, and the outcome of each.
 
     Raises:
         BundleInvalid: the bundle has none, or damaged ones.
@@ -129,6 +141,15 @@ def run_selftest(bundle: Bundle, engine: Engine) -> tuple[GoldenInputs, list[Out
 
 
 def probability(engine: Engine, image: NDArray[np.uint8], temperature: float) -> float:
-    """Of the positive label, for a model input ``[H, W] uint8``."""
+    """Compute the probability of the positive label.
+
+    Args:
+        engine: with the model.
+        image: ``[H, W] uint8``, a model input.
+        temperature: of the bundle.
+
+    Returns:
+        0 to 1.
+    """
     logit = float(engine.run(image[np.newaxis, :, :, np.newaxis])["logit"][0, 0])
     return sigmoid(logit / temperature)

@@ -1,4 +1,4 @@
-"""How long the stages of a classification take here, and how many films a second go through."""
+"""How long each stage of a classification takes on this device, and films per second."""
 
 import io
 import itertools
@@ -24,7 +24,7 @@ _LEAST, _ENOUGH_S = 10, 5.0
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """Of milliseconds."""
+    """Percentiles in milliseconds."""
 
     p50: float
     p95: float
@@ -33,13 +33,13 @@ class Percentiles:
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Many films at once.
+    """The throughput with several films at once.
 
     Attributes:
-        workers: films at once, each with an engine of one thread.
-        films: how many were classified.
-        films_per_second: start-up excluded.
-        peak_memory_mb: of the whole process, in units of 2**20 bytes.
+        workers: number of films at once, each with an engine of one thread.
+        films: number of films that were classified.
+        films_per_second: their rate, start-up excluded.
+        peak_memory_mb: the peak of the whole process, in units of 2**20 bytes.
     """
 
     workers: int
@@ -49,7 +49,11 @@ class Throughput:
 
 
 def drawn_film() -> bytes:
-    """A grey JPEG of the size and about the detail of an original film, always the same."""
+    """Draw a grey JPEG with the size and about the detail of an original film, always the same.
+
+    Returns:
+        The bytes of the file.
+    """
     random = np.random.default_rng(0)
     width, height = _FILM
     coarse = Image.fromarray(random.integers(0, 256, (12, 15), dtype=np.uint8))
@@ -63,15 +67,15 @@ def drawn_film() -> bytes:
 def measure_stages(
     bundle: Bundle, images: Sequence[Path], *, engine: str | None = None
 ) -> dict[str, Percentiles]:
-    """Decode, preprocess and invoke one film at a time, one thread.
+    """Measure decoding, preprocessing and inference, one film at a time in one thread.
 
     Args:
         bundle: a loaded bundle.
-        images: classified in turn, again and again.
+        images: the films; they are classified in turn, repeatedly.
         engine: see :func:`cxr_edge_runtime.engines.open_engine`.
 
     Returns:
-        Milliseconds by stage, and of ``all`` of them.
+        The percentiles of each stage, and of ``all`` of them together.
 
     Raises:
         ImageError: an image cannot be used.
@@ -92,12 +96,12 @@ def measure_stages(
 def measure_throughput(
     bundle: Bundle, images: Sequence[Path], *, workers: int, engine: str | None = None
 ) -> Throughput:
-    """Classify images as ``cxr-edge classify`` does with a folder.
+    """Measure how many films per second are classified, as with a folder of them.
 
     Args:
         bundle: a loaded bundle.
-        images: classified in turn, again and again.
-        workers: images at once.
+        images: the films; they are classified in turn, repeatedly.
+        workers: number of films at once.
         engine: see :func:`cxr_edge_runtime.engines.open_engine`.
 
     Raises:

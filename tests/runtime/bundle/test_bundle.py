@@ -1,3 +1,4 @@
+import hashlib
 import os
 import shutil
 from dataclasses import replace
@@ -6,7 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cxr_edge_runtime.bundle import CHECKSUM, MANIFEST, Bundle, describe_files, write_bundle
+from cxr_edge_runtime.bundle import (
+    CHECKSUM,
+    MANIFEST,
+    SIGNATURE,
+    Bundle,
+    checksum_line,
+    describe_files,
+    write_bundle,
+)
 from cxr_edge_runtime.engines import open_engine
 from cxr_edge_runtime.errors import BundleCorrupted, BundleError, BundleInvalid, BundleNotFound
 
@@ -92,6 +101,28 @@ def test_enormous_manifest_is_not_read_whole(bundle: Path) -> None:
     (bundle / MANIFEST).write_bytes(b" " * 2_000_000)
     with pytest.raises(BundleInvalid, match="more than 1000000 bytes"):
         Bundle.load(bundle)
+
+
+def test_size_other_than_recorded_is_refused_even_with_the_right_checksum(bundle: Path) -> None:
+    manifest = Bundle.load(bundle).manifest
+    entry = manifest.files["MODEL_CARD.md"]
+    files = manifest.files | {"MODEL_CARD.md": replace(entry, bytes=entry.bytes + 1)}
+    text = replace(manifest, files=files).to_json().encode()
+    (bundle / MANIFEST).write_bytes(text)
+    (bundle / CHECKSUM).write_bytes(checksum_line(hashlib.sha256(text).hexdigest()))
+    with pytest.raises(BundleCorrupted, match=r"MODEL_CARD\.md: differs"):
+        Bundle.load(bundle)
+
+
+@pytest.mark.parametrize("length", [0, 63, 65])
+def test_signature_of_another_length_is_refused(bundle: Path, length: int) -> None:
+    loaded = Bundle.load(bundle)
+    assert loaded.signature() is None
+    (bundle / SIGNATURE).write_bytes(b"s" * 64)
+    assert loaded.signature() == b"s" * 64
+    (bundle / SIGNATURE).write_bytes(b"s" * length)
+    with pytest.raises(BundleInvalid, match=r"bundle\.json\.sig: a signature has 64 bytes"):
+        loaded.signature()
 
 
 def test_written_bundle_loads_and_is_the_same_every_time(

@@ -96,7 +96,7 @@ def test_values_that_are_no_distribution_are_refused(changed: dict[str, np.ndarr
     }
     good = {f"{label}_{k}": v for label in ("negative", "positive") for k, v in part.items()}
     VerifiedPredictions.from_bytes(pack_arrays(good))
-    with pytest.raises(BundleInvalid, match=r"reference\.npz: no reference"):
+    with pytest.raises(BundleInvalid, match=r"reference\.npz: not a reference"):
         VerifiedPredictions.from_bytes(pack_arrays(good | changed))
 
 

@@ -116,7 +116,7 @@ def test_arrays_of_other_types_or_shapes_are_refused(arrays: dict[str, np.ndarra
         "made_with": np.zeros(0, np.uint8),
     }
     GoldenInputs.from_bytes(pack_arrays(good))
-    with pytest.raises(BundleInvalid, match="no golden inputs"):
+    with pytest.raises(BundleInvalid, match="not golden inputs"):
         GoldenInputs.from_bytes(pack_arrays(good | arrays))
 
 
