@@ -1,5 +1,6 @@
 """How long each stage of a classification takes on this device, and films per second."""
 
+import contextlib
 import io
 import itertools
 import time
@@ -113,19 +114,19 @@ def measure_throughput(
         lambda: Classifier(bundle, engine=engine),
         workers=workers,
     )
-    # Not measured: each worker loads its engine before its first film.
-    for _ in range(workers):
-        next(results)
-    begun = time.perf_counter()
     films = 0
-    for _, result in results:
-        if isinstance(result, CxrEdgeError):
-            raise result
-        films += 1
-        if _enough(films, len(images), begun):
-            break
-    seconds = time.perf_counter() - begun
-    results.close()
+    with contextlib.closing(results):
+        # Not measured: each worker loads its engine before its first film.
+        for _ in range(workers):
+            next(results)
+        begun = time.perf_counter()
+        for _, result in results:
+            if isinstance(result, CxrEdgeError):
+                raise result
+            films += 1
+            if _enough(films, len(images), begun):
+                break
+        seconds = time.perf_counter() - begun
     return Throughput(workers, films, round(films / seconds, 2), round(peak_memory_mb(), 1))
 
 
