@@ -1,4 +1,4 @@
-"""The one way from grey pixels to model input; training and classification both call it."""
+"""From grey pixels to model input: the one function that training and classification call."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -25,7 +25,7 @@ class PreprocessSpec:
     Attributes:
         height: rows of the model input, pixels.
         width: columns of the model input, pixels.
-        rule: ``squash-bicubic``: both sides are scaled to the target on their own, with Pillow's
+        rule: ``squash-bicubic``: height and width are scaled independently, with Pillow's
             antialiased bicubic filter, as the 224 px training copies were made.
         version: :data:`PREPROCESS_VERSION` of the code that the model was trained with.
     """

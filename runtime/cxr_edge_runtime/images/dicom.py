@@ -43,7 +43,7 @@ _DISPLAY_BITS = 8
 
 @dataclass(frozen=True, slots=True)
 class DicomFilm:
-    """What a DICOM file holds.
+    """The film in a DICOM file.
 
     Attributes:
         pixels: ``[H, W] uint8``, 0 is black.
@@ -57,7 +57,7 @@ class DicomFilm:
 
 
 def is_dicom(content: bytes) -> bool:
-    """Whether a file's bytes begin as the DICOM standard says."""
+    """Return whether the bytes begin as the DICOM standard says."""
     return content[_MAGIC_AT:PREAMBLE_BYTES] == _MAGIC
 
 
@@ -73,8 +73,8 @@ def decode_dicom(content: bytes, *, name: str) -> DicomFilm:
         name: what error messages call the image.
 
     Raises:
-        UnreadableImage: damaged.
-        UnsupportedImage: several frames, colour, or a package is missing that reads it.
+        UnreadableImage: the file is damaged.
+        UnsupportedImage: it has several frames or colours, or a package that reads it is missing.
         ImageTooLarge: as :func:`cxr_edge_runtime.images.decode_grey`, as are the other two limits.
     """
     try:

@@ -1,8 +1,8 @@
-"""The samples of a compressed DICOM film, decompressed in a process of its own.
+"""Decompression of DICOM films in a separate process.
 
-gdcm believes what a frame says of itself: a damaged JPEG frame ends the process it runs in, and a
-JPEG 2000 frame of 700 bytes was made that takes 25 seconds and 6 GB. So it runs in a child that may
-fail alone, within limits on seconds and memory. The price is the child's start, 0.3 s on a PC.
+gdcm trusts what a frame states: a damaged JPEG frame ends the process that it runs in, and a JPEG
+2000 frame of 700 bytes was made that takes 25 seconds and 6 GB. So it runs in a child process with
+limits on seconds and memory. The cost is the start of the child, 0.3 s on a PC.
 
 As a program, ``python -m cxr_edge_runtime.images.dicom_decompression`` turns a DICOM file on
 standard input into numpy's format on standard output.
@@ -29,16 +29,20 @@ _NO_DECODER = 3
 
 
 def decompressed(content: bytes, name: str) -> NDArray[Any]:
-    """Samples ``[H, W]`` as they are stored.
+    """Decompress the frame of a DICOM file.
 
     Args:
         content: the bytes of the DICOM file.
         name: what error messages call the image.
 
+    Returns:
+        ``[H, W]``, the samples as they are stored.
+
     Raises:
-        UnreadableImage: damaged, or it takes more memory than any film should.
+        UnreadableImage: the frame is damaged, or takes more memory than any film should.
         UnsupportedImage: no decoder for this compression is installed.
-        ImageTooSlow: it took more than :data:`limits.MAX_SECONDS`.
+        ImageTooSlow: it took more than
+            :data:`cxr_edge_runtime.images.decoding_limits.MAX_SECONDS`.
     """
     try:
         done = subprocess.run(

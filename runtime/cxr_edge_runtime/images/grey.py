@@ -22,7 +22,7 @@ _ROWS = 32
 
 
 def is_coloured(image: Image.Image) -> bool:
-    """Whether a decoded image shows colours, not merely has room for them."""
+    """Return whether a decoded image shows colours; one stored as RGB may show none."""
     if image.mode in _GREY_MODES or image.mode not in _CONVERTIBLE:
         return False
     small = image.convert("RGB") if image.mode in ("P", "PA") else image
@@ -32,7 +32,12 @@ def is_coloured(image: Image.Image) -> bool:
 
 
 def tiff_samples(image: Image.Image) -> dict[str, Any]:
-    """What Pillow leaves to the caller for TIFF samples of more than 8 bits."""
+    """Read what Pillow ignores of a TIFF whose samples have more than 8 bits.
+
+    Returns:
+        The keyword arguments ``bits`` and ``min_is_white`` of :func:`to_grey`; empty for other
+        formats.
+    """
     if image.format != "TIFF":
         return {}
     tags: Mapping[int, Any] = getattr(image, "tag_v2")  # noqa: B009  # only TIFF images have it
@@ -46,16 +51,20 @@ def tiff_samples(image: Image.Image) -> dict[str, Any]:
 def to_grey(
     image: Image.Image, name: str, *, bits: int = 16, min_is_white: bool = False
 ) -> NDArray[np.uint8]:
-    """Grey values ``[H, W] uint8`` of a decoded image.
+    """Convert a decoded image of any mode to 8-bit grey.
 
     Args:
-        image: of any mode.
-        name: what error messages call it.
-        bits: of a sample, where the mode is one of 16 bits.
-        min_is_white: whether the lowest of these samples is white.
+        image: the decoded image.
+        name: what error messages call the image.
+        bits: bits of a sample, for modes of 16 bits.
+        min_is_white: whether the lowest sample is white, for modes of 16 bits.
+
+    Returns:
+        ``[H, W] uint8``, 0 is black.
 
     Raises:
-        UnsupportedImage: more than 16 bits, floating point, or colours without a known light.
+        UnsupportedImage: the samples have more than 16 bits or are floating point, or the colour
+            mode has no known brightness.
     """
     # Pillow knows big-endian 16 bit as a mode of its own; numpy reads either byte order.
     if image.mode == "I" or image.mode.startswith("I;16"):

@@ -1,4 +1,4 @@
-"""What a data set needs to know of an image, for the price of a thumbnail."""
+"""The facts about an image that cleaning a data set needs, at the cost of a thumbnail."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from cxr_edge_runtime.images.opening import QUARTER_TURNS, opened, turned_uprigh
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What a data set needs to know of an image that it will not show yet.
+    """The facts about an image file.
 
     Attributes:
-        width: upright width, pixels.
-        height: upright height, pixels.
+        width: width of the upright image, in pixels.
+        height: height of the upright image, in pixels.
         mode: Pillow's mode of the stored image.
-        jpeg_step: mean step of a JPEG's luma quantisation table, 1 is the finest; ``None`` for
+        jpeg_step: mean step of a JPEG's luma quantization table, 1 being the finest; ``None`` for
             other formats.
         thumbnail: ``[side, side] uint8``, the whole image squashed to a square of cell means.
     """

@@ -1,4 +1,4 @@
-"""What a JPEG says of itself, bounded before Pillow and libjpeg believe it."""
+"""Checks of a JPEG's header, before Pillow and libjpeg trust what it states."""
 
 import struct
 from collections.abc import Iterator
@@ -22,16 +22,20 @@ _SEQUENTIAL = frozenset({0xFFC0, 0xFFC1})
 
 
 def is_jpeg(content: bytes) -> bool:
-    """Whether the bytes begin as a JPEG does."""
+    """Return whether the bytes begin as a JPEG does."""
     return content.startswith(_START)
 
 
 def check_jpeg(content: bytes, name: str) -> None:
-    """Check the header of a JPEG; what is damaged otherwise passes, for its decoder to refuse.
+    """Refuse a JPEG that would cost its decoder too much; other damage is left to the decoder.
+
+    Args:
+        content: the bytes of the file.
+        name: what error messages call the image.
 
     Raises:
-        UnreadableImage: more EXIF blocks than 16.
-        UnsupportedImage: more scans than 100.
+        UnreadableImage: the file has more than 16 EXIF blocks.
+        UnsupportedImage: the file has more than 100 scans.
     """
     # The whole file is searched only where the header gives a reason: it takes 1 ms a megabyte, a
     # quarter of the time that decoding takes.

@@ -1,7 +1,8 @@
-"""What a TIFF says of itself, bounded before Pillow and libtiff believe it.
+"""Checks of a TIFF's header, before Pillow and libtiff trust what it states.
 
-Both take the header's word for sizes, and libtiff runs to its end once it is called: a file of 2 MB
-was made that fills 2 GB with a single tile, and one of 72 MB that fills 5 GB with strip offsets.
+Both allocate the sizes that the header states, and libtiff cannot be stopped once it is called.
+A file of 2 MB was made that fills 2 GB with a single tile, and one of 72 MB that fills 5 GB with
+strip offsets.
 """
 
 import struct
@@ -25,21 +26,24 @@ _LETTERS = {3: "H", 4: "I", 16: "Q"}
 
 
 def is_tiff(content: bytes) -> bool:
-    """Whether the bytes begin as a TIFF does."""
+    """Return whether the bytes begin as a TIFF does."""
     return content[:2] in (b"II", b"MM")
 
 
 def check_tiff(content: bytes, name: str) -> None:
-    """Check the first directory of a TIFF or BigTIFF.
+    """Refuse a TIFF or BigTIFF by its first directory, if decoding it would cost too much.
 
-    What is too damaged to be read here passes: Pillow refuses it too.
+    A directory that is too damaged to be read here passes, since Pillow refuses it too.
+
+    Args:
+        content: the bytes of the file.
+        name: what error messages call the image.
 
     Raises:
-        UnreadableImage: a tag stands twice, is of a wrong type or has more values than any film
-            needs, or strips or tiles that overlap would make the decoder read more bytes than the
-            file has.
-        UnsupportedImage: a tile larger than any image may be, or a BigTIFF with the highest byte
-            first, which Pillow takes for a plain one and libtiff does not.
+        UnreadableImage: a tag occurs twice, has a wrong type or more values than any film needs,
+            or strips or tiles overlap, so that the decoder would read more bytes than the file has.
+        UnsupportedImage: a tile is larger than any image may be, or the file is a big-endian
+            BigTIFF, which Pillow takes for a plain TIFF and libtiff does not.
     """
     if content[:4] == b"MM\0\x2b":
         raise UnsupportedImage(f"{name}: a big-endian BigTIFF; export a plain TIFF")

@@ -70,6 +70,15 @@ def test_archive_that_unpacks_to_too_much_is_refused_unread() -> None:
         unpacked(content, "a")
 
 
+def test_limit_on_bytes_is_exact() -> None:
+    content = pack_arrays(ARRAYS)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    assert set(unpacked(content, max_bytes=size)) == {"a", "b"}
+    with pytest.raises(BundleInvalid, match=f"unpacks to {size} bytes, the limit is {size - 1}"):
+        unpacked(content, max_bytes=size - 1)
+
+
 def test_size_that_an_archive_understates_is_found() -> None:
     content = bytearray(bomb())
     directory = content.rindex(b"PK\x01\x02")

@@ -60,6 +60,16 @@ def test_of_many_films_quantiles_are_kept_that_fit_into_a_bundle() -> None:
         )
 
 
+def test_kept_quantiles_lean_to_neither_side() -> None:
+    # Few films in a mixture, many in a summary: the mean would move by half a step.
+    few = verified(np.array([0.0, 1.0, 0.0, 1.0])).mixed(0.5)
+    assert few.probabilities.mean() == pytest.approx(0.5, abs=1e-6)
+    values = np.linspace(0, 1, 20_000)
+    many = verified(values)
+    for part, half in zip((many.negative, many.positive), np.split(values, 2)):
+        assert part.probabilities.mean() == pytest.approx(half.mean(), abs=1e-5)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 1.0])
 def test_mixture_has_as_many_of_both_as_asked_for(share: float) -> None:
     low = PredictionDistribution.of(np.full(300, 0.1), np.full(300, 20.0), np.arange(300) < 30)
@@ -85,6 +95,7 @@ def test_mixture_has_as_many_of_both_as_asked_for(share: float) -> None:
         {"positive_distances": np.array([2, 1], np.float32)},
         {"negative_films": np.zeros(2, np.uint32)},
         {"positive_rejected": np.array(9, np.uint32)},
+        {"positive_rejected": np.array(2, np.uint32)},  # all of them, yet there are probabilities
     ],
 )
 def test_values_that_are_no_distribution_are_refused(changed: dict[str, np.ndarray]) -> None:
