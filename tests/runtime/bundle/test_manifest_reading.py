@@ -81,6 +81,20 @@ def test_outputs_are_those_of_the_contract(outputs: list[str], message: str) -> 
         parse_manifest(encoded(content))
 
 
+def test_gate_needs_the_embedding_that_it_judges() -> None:
+    content = values() | {"schema_version": 2, "outputs": ["cam", "logit"]}
+    assert parse_manifest(encoded(content)).gate is None
+    content["gate"] = {"suspicious": 1.0, "rejected": 2.0}
+    content["files"]["gate.npz"] = {"sha256": "0", "bytes": 200_000}
+    with pytest.raises(BundleInvalid, match="gate needs the output embedding"):
+        parse_manifest(encoded(content))
+    content["outputs"].append("embedding")
+    assert parse_manifest(encoded(content)).gate is not None
+    content["files"]["gate.npz"]["bytes"] += 1
+    with pytest.raises(BundleInvalid, match=r"gate\.npz may have at most 200000 bytes"):
+        parse_manifest(encoded(content))
+
+
 def test_newer_schema_is_refused_in_one_clear_line() -> None:
     # A later version may have any other fields; only its number counts.
     content = encoded({"schema_version": SCHEMA_VERSION + 1, "something": "new"})
@@ -165,6 +179,7 @@ def test_line_break_in_a_key_stays_out_of_the_message(section: str) -> None:
         ),
         (("preprocess", "height"), 10**6, "preprocess.height must be at most 4096"),
         (("schema_version",), True, "schema_version must be a positive integer"),
+        (("schema_version",), 0, "schema_version must be a positive integer"),
         (("metrics",), [], "metrics must be a JSON object"),
         (("gate",), {"suspicious": 0, "rejected": 1}, "gate.suspicious must be above 0"),
         (("gate",), {"suspicious": 2, "rejected": 1}, "gate.suspicious must be at most gate.rej"),
