@@ -13,7 +13,7 @@
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import file_sha256, replacing, write_text
 from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
@@ -31,6 +32,8 @@ from cxr_edge_train.statistics.operating_point import OperatingPoint
 RUN_FORMAT = 1
 # Written last: a folder that has it holds a finished run.
 RUN = "run.json"
+# Only a folder whose run is not finished has it.
+UNFINISHED = "unfinished.json"
 HISTORY = "history.csv"
 # What run.json says of the operating point, by the field it is of; all of it is of validation.
 _POINT_KEYS = {"temperature": "temperature", "threshold": "threshold", "threshold_rule": "rule"}
@@ -38,9 +41,10 @@ _POINT_KEYS = {"temperature": "temperature", "threshold": "threshold", "threshol
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What ``run.json`` says.
+    """What ``run.json`` says, where it lies, and what the user should know of it.
 
     Attributes:
+        folder: folder of the run.
         architecture: name in the registry.
         weights: where the weights began: ``imagenet``, ``none`` or a file's name.
         seed: of initial weights, shuffling and augmentation.
@@ -54,8 +58,10 @@ class Run:
         devices: what it was computed on, in which precision.
         weights_sha256: of the file the weights began as, empty where there was none.
         format: :data:`RUN_FORMAT` of the code that wrote it.
+        warnings: what the user should know, one sentence each; of a run that was just trained.
     """
 
+    folder: Path = field(compare=False)
     architecture: str
     weights: str
     seed: int
@@ -69,12 +75,19 @@ class Run:
     devices: str = ""
     weights_sha256: str = ""
     format: int = RUN_FORMAT
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def notice(self) -> str:
+        """That this is research software, to be shown beside every result."""
+        return NOTICE
 
     def as_dict(self) -> dict[str, Any]:
         """The content of ``run.json``, where the operating point has no level of its own."""
         values = asdict(self)
+        del values["folder"], values["warnings"]
         point = values.pop("operating_point")
-        return values | {name: point[field] for name, field in _POINT_KEYS.items()}
+        return values | {name: point[attribute] for name, attribute in _POINT_KEYS.items()}
 
 
 def write_run(folder: Path, run: Run) -> None:
@@ -97,19 +110,21 @@ def read_run(folder: Path) -> Run:
                 f"{file}: format {values.get('format')!r}, this cxr-edge reads {RUN_FORMAT}; "
                 "train again"
             )
-        point = {field: values.pop(name) for name, field in _POINT_KEYS.items()}
+        chosen = {attribute: values.pop(name) for name, attribute in _POINT_KEYS.items()}
         values["metrics"] = {
             split: {name: Interval(**metric) for name, metric in metrics.items()}
             for split, metrics in values["metrics"].items()
         }
-        run = Run(operating_point=OperatingPoint(**point, chosen_on="validation"), **values)
+        point = OperatingPoint(**chosen, chosen_on="validation")
+        run = Run(folder=folder, operating_point=point, **values)
     except FileNotFoundError:
         raise RunError(
             f"{folder}: no finished training run (run.json is missing); make one with "
             "cxr-edge train"
         ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        names = [field.name for field in fields(Run) if field.name != "operating_point"]
+        absent = ("folder", "operating_point", "warnings")
+        names = [each.name for each in fields(Run) if each.name not in absent]
         raise RunError(
             f"{file}: damaged ({error}); expected {', '.join([*names, *_POINT_KEYS])}"
         ) from error

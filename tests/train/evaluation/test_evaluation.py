@@ -10,8 +10,8 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_train.evaluation.bundle_subject import BundleSubject
 from cxr_edge_train.evaluation.evaluation import (
     Evaluation,
+    correct_by_kind,
     log_test_reading,
-    right_by_kind,
     summarise,
 )
 from cxr_edge_train.evaluation.predictions import prediction_table
@@ -56,9 +56,9 @@ def test_counts_agree_with_the_figures(bundle_evaluation: Evaluation) -> None:
     assert (confusion.tn, confusion.fp, confusion.fn, confusion.tp) == (1, 1, 1, 3)
 
 
-def test_share_right_by_kind_has_known_kinds_first_and_only_those_there() -> None:
+def test_share_correct_by_kind_has_known_kinds_first_and_only_those_there() -> None:
     predictions = prediction_table(TABLE, LOGITS, OperatingPoint(1.0, 0.5, "a rule", "validation"))
-    by_kind = right_by_kind(predictions)
+    by_kind = correct_by_kind(predictions)
     assert list(by_kind) == ["normal", "bacteria", "virus", "unknown"]
     assert [(share.value, share.n) for share in by_kind.values()] == [
         (0.5, 2), (0.5, 2), (1.0, 1), (1.0, 1),

@@ -33,9 +33,8 @@ class Candidate:
     """One trained architecture.
 
     Attributes:
-        folder: of the run.
-        run: what was done.
-        parameters: number of them in the network.
+        run: its finished run.
+        parameters: number of parameters of the network.
         history: one row an epoch, as ``history.csv``.
         labels: ``[N]`` of 1 (PNEUMONIA) and 0, on validation.
         probabilities: ``[N]`` of PNEUMONIA, on the same images.
@@ -46,7 +45,6 @@ class Candidate:
         images_per_second: training images over the wall time of all epochs.
     """
 
-    folder: Path
     run: Run
     parameters: int
     history: pd.DataFrame
@@ -114,7 +112,6 @@ def read_candidate(
     epochs = sum(len(read_history(file.parent)) for file in folder.rglob(HISTORY))
     trained = int((table["split"] == "train").sum()) * epochs
     return Candidate(
-        folder=folder,
         run=run,
         parameters=parameters,
         history=history,

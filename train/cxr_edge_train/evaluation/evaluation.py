@@ -1,4 +1,4 @@
-"""All figures of a model on a split, with one schema for a Keras model and a bundle."""
+"""All metrics of a model on a split, with one schema for a Keras model and a bundle."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -22,17 +22,18 @@ EVALUATION_SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What came out.
+    """What measuring a model on one split found.
 
     Attributes:
-        model: that was measured.
+        model: the model that was measured.
         split: ``validation`` or ``test``.
-        n: images.
-        correct: images called right.
+        n: number of images.
+        correct: number of images whose decision is correct.
         operating_point: temperature and threshold, frozen with the model.
-        metrics: with intervals.
-        confusion: decisions by label.
-        by_kind: share called right among the images of each kind, with Wilson's interval.
+        metrics: the metrics with their intervals.
+        confusion: number of decisions by label.
+        by_kind: share of correct decisions among the images of each kind, with Wilson's interval.
+        warnings: what the user should know, one sentence each; ``evaluation.json`` has none.
     """
 
     model: ModelIdentity
@@ -43,6 +44,12 @@ class Evaluation:
     metrics: Metrics
     confusion: Confusion
     by_kind: dict[str, Interval]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def notice(self) -> str:
+        """That this is research software, to be shown beside every result."""
+        return NOTICE
 
     def as_dict(self) -> dict[str, Any]:
         """The content of ``evaluation.json`` and, with date and digest, of a line of the test log.
@@ -53,7 +60,7 @@ class Evaluation:
              "run": name or null, "bundle": name or null, "version": of the bundle or null,
              "bundle_sha256": of bundle.json or null, "model_sha256": of model.keras or the
              bundle's model, "training_digest": of the images the model was made with,
-             "split": "validation" or "test", "n": images, "correct": images called right,
+             "split": "validation" or "test", "n": images, "correct": correct decisions,
              "threshold": …, "temperature": …,
              "metrics": {metric: {"value": …, "low": …, "high": …, "n": …}},
              "confusion": {"tn": …, "fp": …, "fn": …, "tp": …},
@@ -79,15 +86,15 @@ class Evaluation:
 
 
 def summarise(subject: Subject, predictions: pd.DataFrame, *, split: str) -> Evaluation:
-    """Compute all figures.
+    """Compute all metrics.
 
     Args:
-        subject: that predicted.
-        predictions: from :func:`cxr_edge_train.evaluation.predictions.predict`.
+        subject: the model that predicted.
+        predictions: its predictions, from :func:`cxr_edge_train.evaluation.predictions.predict`.
         split: ``validation`` or ``test``.
 
     Raises:
-        DatasetError: only one label is there.
+        DatasetError: the images have only one label.
     """
     probability = predictions["probability"].to_numpy(float)
     threshold = subject.operating_point.threshold
@@ -101,31 +108,31 @@ def summarise(subject: Subject, predictions: pd.DataFrame, *, split: str) -> Eva
         operating_point=subject.operating_point,
         metrics=metrics,
         confusion=confusion,
-        by_kind=right_by_kind(predictions),
+        by_kind=correct_by_kind(predictions),
     )
 
 
-def right_by_kind(predictions: pd.DataFrame) -> dict[str, Interval]:
-    """Share called right among the images of each kind that occurs.
+def correct_by_kind(predictions: pd.DataFrame) -> dict[str, Interval]:
+    """The share of correct decisions among the images of each kind that occurs.
 
     Args:
         predictions: rows with ``label``, ``decision`` and ``kind``.
     """
-    right = predictions["label"] == predictions["decision"]
+    correct = predictions["label"] == predictions["decision"]
     return {
-        kind: wilson_interval(int(right[of_kind].sum()), int(of_kind.sum()))
+        kind: wilson_interval(int(correct[of_kind].sum()), int(of_kind.sum()))
         for kind in KINDS
         if (of_kind := predictions["kind"] == kind).any()
     }
 
 
 def log_test_reading(log: Path, evaluation: Evaluation, digest: str) -> None:
-    """Append one JSON line: every look at test labels leaves a trace.
+    """Append one JSON line to the log: every reading of test labels is recorded.
 
     Args:
-        log: file to append to.
-        evaluation: what came out.
-        digest: of the test images.
+        log: the file to append to.
+        evaluation: what was found.
+        digest: digest of the test images.
     """
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     entry = {"date": today, "test_digest": digest, **evaluation.as_dict()}
