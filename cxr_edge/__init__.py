@@ -15,17 +15,41 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cxr_edge.evaluation import evaluate
     from cxr_edge_runtime.bundle import Bundle
     from cxr_edge_runtime.classifier import Prediction
     from cxr_edge_runtime.errors import CxrEdgeError
+    from cxr_edge_train.comparison.run import Comparison, compare
+    from cxr_edge_train.evaluation.evaluation import Evaluation
+    from cxr_edge_train.fitting.train import train
+    from cxr_edge_train.recipe import Recipe
+    from cxr_edge_train.runs import Run
 
-__all__ = ["Bundle", "CxrEdgeError", "Prediction"]
+__all__ = [
+    "Bundle",
+    "Comparison",
+    "CxrEdgeError",
+    "Evaluation",
+    "Prediction",
+    "Recipe",
+    "Run",
+    "compare",
+    "evaluate",
+    "train",
+]
 
 # Where each name is defined: loaded on first use, since `cxr-edge --help` imports this module.
 _MODULES = {
     "Bundle": "cxr_edge_runtime.bundle",
+    "Comparison": "cxr_edge_train.comparison.run",
     "CxrEdgeError": "cxr_edge_runtime.errors",
+    "Evaluation": "cxr_edge_train.evaluation.evaluation",
     "Prediction": "cxr_edge_runtime.classifier",
+    "Recipe": "cxr_edge_train.recipe",
+    "Run": "cxr_edge_train.runs",
+    "compare": "cxr_edge_train.comparison.run",
+    "evaluate": "cxr_edge.evaluation",
+    "train": "cxr_edge_train.fitting.train",
 }
 
 

@@ -80,6 +80,7 @@ def tiny_road(tmp_path_factory: pytest.TempPathFactory) -> TinyRoad:
     from cxr_edge_train.cleaning.clean import clean
     from cxr_edge_train.dataset.metadata import read_metadata, read_splits, write_splits
     from cxr_edge_train.dataset.splits import assign_splits
+    from cxr_edge_train.fitting.task import TrainingTask
     from cxr_edge_train.fitting.training import train_run
     from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe
     from tiny_model import TINY
@@ -90,7 +91,7 @@ def tiny_road(tmp_path_factory: pytest.TempPathFactory) -> TinyRoad:
     write_splits(splits, assign_splits(read_metadata(metadata), seed=0))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(architectures, "ARCHITECTURES", {"tiny": TINY})
-        train_run(
+        task = TrainingTask.of(
             read_splits(splits, read_metadata(metadata)),
             architecture="tiny",
             weights=None,
@@ -101,7 +102,6 @@ def tiny_road(tmp_path_factory: pytest.TempPathFactory) -> TinyRoad:
             ),
             seed=0,
             root=root,
-            output=root / "run",
-            cache_dir=root / "cache",
         )
+        train_run(task, output=root / "run", cache_dir=root / "cache")
     return TinyRoad(root, metadata, splits, root / "run", root / "cache")

@@ -20,13 +20,12 @@ from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.dataset.acquisition_weights import table_weights
 from cxr_edge_train.dataset.metadata import dataset_digest, positives, read_metadata, read_splits
 from cxr_edge_train.dataset.pixels import load_pixels
-from cxr_edge_train.evaluation.operating_point import choose_operating_point
 from cxr_edge_train.evaluation.run_subject import load_model
 from cxr_edge_train.keras_models import predict_logits
 from cxr_edge_train.progress import ProgressFactory
 from cxr_edge_train.recipe import Calibration, read_recipe
 from cxr_edge_train.runs import model_sha256, read_dataset, read_predictions, read_run
-from cxr_edge_train.statistics.temperature import fit_temperature, probabilities
+from cxr_edge_train.statistics.operating_point import fit_operating_point
 
 # Kernels of another device round otherwise, by far less.
 _MAX_DRIFT = 0.1
@@ -133,12 +132,12 @@ def run_source(
         validation=FloatBaseline.of(
             validation,
             logits,
-            temperature=run.temperature,
-            threshold=run.threshold,
+            temperature=run.operating_point.temperature,
+            threshold=run.operating_point.threshold,
             weights=table_weights(validation, balance=recipe.fit.look_balance),
         ),
         validation_pixels=pixels,
-        threshold_rule=run.threshold_rule,
+        threshold_rule=run.operating_point.rule,
         images=images,
         training=Training(
             architecture=run.architecture,
@@ -203,10 +202,7 @@ def foreign_source(
     truth = positives(validation)
     if len(np.unique(truth)) < 2:
         raise DatasetError(f"{splits}: validation needs images of both labels")
-    temperature = fit_temperature(logits, truth)
-    point = choose_operating_point(
-        probabilities(logits, temperature), truth, min_sensitivity=min_sensitivity
-    )
+    point = fit_operating_point(logits, truth, min_sensitivity=min_sensitivity)
     return Source(
         name=_plain_name(file.stem),
         model=model,
@@ -214,7 +210,7 @@ def foreign_source(
         keras_bytes=keras_bytes(model),
         train=table[table["split"] == "train"].reset_index(drop=True),
         validation=FloatBaseline.of(
-            validation, logits, temperature=temperature, threshold=point.threshold
+            validation, logits, temperature=point.temperature, threshold=point.threshold
         ),
         validation_pixels=pixels,
         threshold_rule=point.rule,

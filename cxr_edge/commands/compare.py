@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.terminal import progress_bar, say
+from cxr_edge.process.keras_backend import load_quietly
 from cxr_edge_train.defaults import MIN_SPECIFICITY
 
 
@@ -15,21 +17,22 @@ def compare(
     splits: options.Splits = Path("splits.csv"),
     architectures: Annotated[
         str,
-        typer.Option(metavar="NAME,NAME", help="Which to train and compare; all without it."),
+        typer.Option(metavar="NAME,NAME", help="Which to train and compare.  [default: all]"),
     ] = "",
     weights: Annotated[
         list[str] | None,
         typer.Option(
             metavar="[NAME=]imagenet|none|FILE",
-            help="Where weights begin, for one architecture or for all others. imagenet without "
-            "it; pure_cnn always begins at random.",
+            help="What weights start from, for one architecture or for all others; pure_cnn always "
+            "starts from random ones.  [default: imagenet]",
         ),
     ] = None,
     recipe: Annotated[
         list[str] | None,
         typer.Option(
             metavar="[NAME=]FILE",
-            help="Recipe of one architecture or of all others; defaults without it.",
+            help="Recipe of one architecture or of all others.  [default: the default of every "
+            "hyper-parameter]",
         ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make.")] = Path(
@@ -38,88 +41,57 @@ def compare(
     seed: options.Seed = 0,
     min_specificity: Annotated[
         float,
-        typer.Option(min=0.01, max=1.0, help="Recall is compared where specificity is at least."),
+        typer.Option(
+            min=0.01, max=1.0, help="Recall is compared where specificity is at least this."
+        ),
     ] = MIN_SPECIFICITY,
     test_log: Annotated[
         Path | None,
         typer.Option(
-            help="Log of cxr-edge evaluate --split test, whose figures of finalists are shown; "
-            "test-log.jsonl in the output folder without it."
+            help="Log of cxr-edge evaluate --split test; the metrics of finalists in it are "
+            "shown.  [default: test-log.jsonl in the output folder]"
         ),
     ] = None,
     root: options.Root = None,
 ) -> None:
     """Train several architectures and choose one by its recall.
 
-    The choice is made on validation: highest recall where specificity keeps its floor; among those
+    The choice is made on validation: highest recall where specificity is high enough; among those
     that do not differ by McNemar's test, the highest AUC, then the smallest. No test label is read.
-    The same command goes on where it was interrupted. Research use only. Not a medical device.
+    The same command resumes a comparison that was interrupted. Research use only. Not a medical
+    device.
     """
-    from cxr_edge.process.keras_backend import load_quietly
-
     load_quietly()
-    from cxr_edge.console.training_progress import training_progress
-    from cxr_edge_runtime.bundle.manifest import NOTICE
-    from cxr_edge_train.architectures import ARCHITECTURES
-    from cxr_edge_train.comparison.choice import choose, read_candidate
-    from cxr_edge_train.comparison.plan import plan
-    from cxr_edge_train.comparison.report import read_test_log, write_comparison
-    from cxr_edge_train.dataset.metadata import read_metadata, read_splits
-    from cxr_edge_train.defaults import default_cache_dir
-    from cxr_edge_train.fitting.training import train_run
-    from cxr_edge_train.runs import model_sha256
+    from cxr_edge.console.by_architecture import by_architecture
+    from cxr_edge.console.training_progress import print_start_of_compared, training_callbacks
 
-    table = read_splits(splits, read_metadata(metadata))
     names = [name.strip() for name in architectures.split(",") if name.strip()]
-    tasks = plan(
-        table,
-        names or list(ARCHITECTURES),
-        weights=weights or [],
-        recipes=recipe or [],
-        seed=seed,
+    comparison = cxr_edge.compare(
+        metadata,
+        splits,
+        architectures=names or None,
+        weights=by_architecture(weights or []),
+        recipe=by_architecture(recipe or []),
         output=output,
+        root=root,
+        seed=seed,
+        min_specificity=min_specificity,
+        test_log=test_log,
+        on_start=print_start_of_compared,
+        callbacks=training_callbacks(),
+        progress=progress_bar,
     )
-    candidates = []
-    for task in tasks:
-        if task.finished:
-            say(f"{task.architecture}: trained already")
-        else:
-            say(f"{task.architecture}: training, run {task.folder}")
-            train_run(
-                table,
-                architecture=task.architecture,
-                weights=task.weights,
-                recipe=task.recipe,
-                seed=seed,
-                root=root or metadata.resolve().parent,
-                output=task.folder,
-                cache_dir=default_cache_dir(),
-                callbacks=training_progress(task.recipe.fit),
-                progress=progress_bar,
-            )
-        candidates.append(
-            read_candidate(task.folder, parameters=task.parameters, min_specificity=min_specificity)
-        )
-    choice = choose(candidates)
-    log = test_log or output / "test-log.jsonl"
-    models = {model_sha256(c.folder): c.name for c in candidates}
-    # First without test figures: a log that cannot be used must not cost what was trained.
-    write_comparison(output, candidates, choice, {})
-    readings = read_test_log(log, models)
-    if readings:
-        write_comparison(output, candidates, choice, readings)
-    for candidate in candidates:
-        mark = "*" if candidate is choice.winner else " "
+    for candidate in comparison.candidates:
+        mark = "*" if candidate is comparison.choice.winner else " "
         typer.echo(
             f"{mark} {candidate.name:<12} recall {candidate.recall} at specificity "
             f"{candidate.specificity.value:.3f}  AUC {candidate.metrics.auc}"
         )
-    typer.echo(choice.reason)
-    typer.echo(NOTICE)
-    for candidate in choice.finalists:
-        if candidate.name not in readings:
-            say(
-                f"for {candidate.name}'s test figures, once: cxr-edge evaluate {candidate.folder} "
-                f"{metadata} --splits {splits} --split test --log {log}"
-            )
-    typer.echo(f"wrote {output / 'comparison.html'}")
+    typer.echo(comparison.choice.reason)
+    typer.echo(comparison.notice)
+    for finalist in comparison.unread:
+        say(
+            f"for {finalist.name}'s metrics on test, once: cxr-edge evaluate {finalist.run.folder} "
+            f"{metadata} --splits {splits} --split test --log {comparison.log}"
+        )
+    typer.echo(f"wrote {comparison.page}")

@@ -28,13 +28,13 @@ def test_run_brings_its_model_images_and_operating_point(tiny_road: Any) -> None
     assert source.name == "tiny"
     assert source.outputs == ("cam", "logit", "embedding")
     assert (source.validation.threshold, source.validation.temperature) == (
-        run.threshold, run.temperature,
+        run.operating_point.threshold, run.operating_point.temperature,
     )  # fmt: skip
     assert len(source.validation_pixels) == len(source.validation.table) == 200
     assert set(source.validation.table["split"]) == {"validation"}
     assert set(source.train["split"]) == {"train"}
     assert set(source.train["patient"]).isdisjoint(source.validation.table["patient"])
-    auc = run.metrics["validation"]["auc"]["value"]
+    auc = run.metrics["validation"]["auc"].value
     assert source.validation.metrics.auc.value == pytest.approx(auc, abs=1e-4)
     # The optimizer's state, twice the weights, does not count.
     assert source.keras_bytes < (tiny_road.run / "model.keras").stat().st_size

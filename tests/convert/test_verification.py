@@ -41,6 +41,23 @@ def test_drop_at_the_limit_passes_and_one_image_more_fails() -> None:
     assert result.mcnemar_p == 2 * 0.5**3
 
 
+def test_mcnemar_compares_correctness_and_not_decisions() -> None:
+    # Equally many decisions change in both directions, and every change is to the wrong label.
+    result = verified(flipped(positives=6, negatives=6), limits=Limits(**LOOSE))
+    assert (len(result.to_normal), len(result.to_pneumonia)) == (6, 6)
+    assert result.mcnemar_p == pytest.approx(2 * 0.5**12)
+
+
+def test_mcnemar_sees_no_difference_where_as_much_is_gained_as_lost() -> None:
+    # Float is wrong on six normal films, the variant on six of pneumonia; both say NORMAL more.
+    before, after = FLOAT.copy(), FLOAT.copy()
+    before[N : N + 6] *= -1
+    after[:6] *= -1
+    result = verify(reference(logits=before), after, Limits(**LOOSE))
+    assert (len(result.to_normal), len(result.to_pneumonia)) == (12, 0)
+    assert result.mcnemar_p == 1.0
+
+
 LOOSE = {"max_recall_drop": 1.0, "max_specificity_drop": 1.0, "max_auc_drop": 1.0}
 
 

@@ -32,7 +32,7 @@ from cxr_edge_runtime.device.inference_timing import Timing
 from cxr_edge_train import architectures
 from cxr_edge_train.comparison import plan as comparison_plan
 from cxr_edge_train.dataset.layout import LABELS
-from cxr_edge_train.fitting import fingerprint, training
+from cxr_edge_train.fitting import task
 from documented_commands import PAGES, ROOT, Command, all_commands, blocks, commands_of
 from synthetic import noisy_gradient
 from tiny_model import tiny_backbone
@@ -194,7 +194,7 @@ def run(*words: str) -> int:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Recipes are read as they stand and then made small; nothing is timed for long."""
-    as_carried_out = fingerprint.recipe_for
+    as_carried_out = task.recipe_for
 
     def shortened(weights: str | None, recipe: Any) -> Any:
         recipe = replace(
@@ -209,8 +209,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for module in (architectures, comparison_plan):
         monkeypatch.setattr(module, "ARCHITECTURES", TINY)
-    for module in (fingerprint, training, comparison_plan):
-        monkeypatch.setattr(module, "recipe_for", shortened)
+    monkeypatch.setattr(task, "recipe_for", shortened)
     monkeypatch.setattr(benchmarking, "_ENOUGH_S", 0.0)
     once = Timing(1, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
     monkeypatch.setattr(writing, "measure", lambda folder, threads: [once, once])

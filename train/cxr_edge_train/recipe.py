@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.files import as_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,17 @@ _RANGES: dict[str, tuple[float, float]] = {
     "teachers": (0, 100),
     "percentile": (90, 100),
 }
+
+
+def as_recipe(recipe: "str | Path | Recipe | None") -> Recipe:
+    """A recipe as the Python API takes it: a recipe, its file, or None for the defaults.
+
+    Raises:
+        InvalidRequest: it is neither, or the file cannot be used, see :func:`read_recipe`.
+    """
+    if isinstance(recipe, Recipe):
+        return recipe
+    return Recipe() if recipe is None else read_recipe(as_path(recipe, "recipe"))
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -13,7 +13,7 @@
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,64 +21,78 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import file_sha256, replacing, write_text
 from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
 from cxr_edge_train.dataset.metadata import DOMAIN_COLUMN
-from cxr_edge_train.statistics.temperature import probabilities
+from cxr_edge_train.statistics.intervals import Interval
+from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 RUN_FORMAT = 1
 # Written last: a folder that has it holds a finished run.
 RUN = "run.json"
+# Only a folder whose run is not finished has it.
+UNFINISHED = "unfinished.json"
 HISTORY = "history.csv"
+# What run.json says of the operating point, by the field it is of; all of it is of validation.
+_POINT_KEYS = {"temperature": "temperature", "threshold": "threshold", "threshold_rule": "rule"}
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What ``run.json`` says.
+    """What ``run.json`` says, where it lies, and what the user should know of it.
 
     Attributes:
+        folder: folder of the run.
         architecture: name in the registry.
         weights: where the weights began: ``imagenet``, ``none`` or a file's name.
         seed: of initial weights, shuffling and augmentation.
         root: folder the paths of ``dataset.csv`` are relative to.
         dataset_digest: see :func:`cxr_edge_train.dataset.metadata.dataset_digest`.
         preprocess: the rule the pixels were made with.
-        temperature: fitted on validation.
-        threshold: chosen on validation.
-        threshold_rule: how it was chosen, in words.
-        metrics: ``{"validation": {metric: {value, low, high, n}}}``.
+        operating_point: temperature and threshold, chosen on validation.
+        metrics: by split, which is ``validation`` alone, then by name.
         versions: of Python and the packages that matter.
         seconds: wall time of all epochs, interruptions left out.
         devices: what it was computed on, in which precision.
         weights_sha256: of the file the weights began as, empty where there was none.
         format: :data:`RUN_FORMAT` of the code that wrote it.
+        warnings: what the user should know, one sentence each; of a run that was just trained.
     """
 
+    folder: Path = field(compare=False)
     architecture: str
     weights: str
     seed: int
     root: str
     dataset_digest: str
     preprocess: PreprocessSpec
-    temperature: float
-    threshold: float
-    threshold_rule: str
-    metrics: dict[str, dict[str, dict[str, float]]]
+    operating_point: OperatingPoint
+    metrics: dict[str, dict[str, Interval]]
     versions: dict[str, str]
     seconds: float
     devices: str = ""
     weights_sha256: str = ""
     format: int = RUN_FORMAT
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
-    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Of PNEUMONIA, at the run's temperature; ``[N]`` as the logits."""
-        return probabilities(logits, self.temperature)
+    @property
+    def notice(self) -> str:
+        """That this is research software, to be shown beside every result."""
+        return NOTICE
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of ``run.json``, where the operating point has no level of its own."""
+        values = asdict(self)
+        del values["folder"], values["warnings"]
+        point = values.pop("operating_point")
+        return values | {name: point[attribute] for name, attribute in _POINT_KEYS.items()}
 
 
 def write_run(folder: Path, run: Run) -> None:
     """Write ``run.json``, after all other files."""
-    write_text(folder / RUN, json.dumps(asdict(run), indent=2, sort_keys=True) + "\n")
+    write_text(folder / RUN, json.dumps(run.as_dict(), indent=2, sort_keys=True) + "\n")
 
 
 def read_run(folder: Path) -> Run:
@@ -96,15 +110,24 @@ def read_run(folder: Path) -> Run:
                 f"{file}: format {values.get('format')!r}, this cxr-edge reads {RUN_FORMAT}; "
                 "train again"
             )
-        run = Run(**values)
+        chosen = {attribute: values.pop(name) for name, attribute in _POINT_KEYS.items()}
+        values["metrics"] = {
+            split: {name: Interval(**metric) for name, metric in metrics.items()}
+            for split, metrics in values["metrics"].items()
+        }
+        point = OperatingPoint(**chosen, chosen_on="validation")
+        run = Run(folder=folder, operating_point=point, **values)
     except FileNotFoundError:
         raise RunError(
             f"{folder}: no finished training run (run.json is missing); make one with "
             "cxr-edge train"
         ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        names = ", ".join(field.name for field in fields(Run))
-        raise RunError(f"{file}: damaged ({error}); expected {names}") from error
+        absent = ("folder", "operating_point", "warnings")
+        names = [each.name for each in fields(Run) if each.name not in absent]
+        raise RunError(
+            f"{file}: damaged ({error}); expected {', '.join([*names, *_POINT_KEYS])}"
+        ) from error
     if run.preprocess.version != PREPROCESS_VERSION:
         raise RunError(
             f"{file}: made with preprocess version {run.preprocess.version}, this cxr-edge has "

@@ -38,7 +38,7 @@ def test_comparison_trains_chooses_and_shows_test_figures_from_the_log(
     assert NOTICE in outcome.out
     chosen = [line for line in outcome.out.splitlines() if line.startswith("* ")]
     assert len(chosen) == 1
-    assert "for tiny's test figures, once: cxr-edge evaluate" in outcome.err
+    assert "for tiny's metrics on test, once: cxr-edge evaluate" in outcome.err
     rows = list(csv.DictReader((output / "comparison.csv").read_text().splitlines()))
     assert [row["architecture"] for row in rows] == ["tiny", "twin"]
     # The same network, data and seed: the same figures, so nothing but the order can decide.
@@ -50,7 +50,7 @@ def test_comparison_trains_chooses_and_shows_test_figures_from_the_log(
     markdown = (output / "comparison.md").read_text()
     for text in (html, markdown):
         assert NOTICE in text
-        assert "Not read yet." in text
+        assert "Not measured yet." in text
     winner = keras.models.load_model(output / "winner" / "model.keras")
     assert int(winner.optimizer.iterations) > 0
     assert "## Why this one" in (output / "winner" / "MODEL_CARD.md").read_text()
@@ -69,8 +69,8 @@ def test_comparison_trains_chooses_and_shows_test_figures_from_the_log(
     before = rows
     outcome = cxr_edge(*arguments)
     assert "tiny: trained already" in outcome.err
-    assert "for tiny's test figures" not in outcome.err
-    assert "for twin's test figures" in outcome.err
+    assert "for tiny's metrics on test" not in outcome.err
+    assert "for twin's metrics on test" in outcome.err
     assert "0.875 [0.800, 0.900]" in (output / "comparison.md").read_text()
     assert list(csv.DictReader((output / "comparison.csv").read_text().splitlines())) == before
 
@@ -78,12 +78,13 @@ def test_comparison_trains_chooses_and_shows_test_figures_from_the_log(
     (output / "comparison.md").unlink()
     outcome = cxr_edge(*arguments)
     assert outcome.code == 1
-    assert "tiny was read on test more than once" in outcome.err
-    assert "Not read yet." in (output / "comparison.md").read_text()
+    assert "tiny was measured on test more than once" in outcome.err
+    assert "Not measured yet." in (output / "comparison.md").read_text()
     log.write_text(reading("tiny", "one") + reading("twin", "other"))
-    assert "tiny and twin were read on different test images" in cxr_edge(*arguments).err
-    log.write_text("{\n")
-    assert "test-log.jsonl: line 1 is damaged" in cxr_edge(*arguments).err
+    assert "tiny and twin were measured on different test images" in cxr_edge(*arguments).err
+    for damaged in ("{\n", "[]\n", reading("tiny", "one").replace('"low"', '"lowest"')):
+        log.write_text(damaged)
+        assert "test-log.jsonl: line 1 is damaged" in cxr_edge(*arguments).err
 
 
 def test_weights_that_do_not_fit_are_found_before_training(
@@ -93,5 +94,5 @@ def test_weights_that_do_not_fit_are_found_before_training(
         *arguments, "--architectures", "pure_cnn,mobilenetv2", "--weights", "mobilenetv2=gone.h5"
     )
     assert outcome.code == 2
-    assert "--weights gone.h5: no such file" in outcome.err
+    assert "weights gone.h5: no such file" in outcome.err
     assert not (tmp_path / "out").exists()

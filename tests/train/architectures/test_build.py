@@ -56,5 +56,5 @@ def test_unknown_architecture_lists_the_known() -> None:
 
 
 def test_pure_cnn_has_no_pretrained_weights() -> None:
-    with pytest.raises(InvalidRequest, match="trained from scratch: give --weights none"):
+    with pytest.raises(InvalidRequest, match="trained from scratch: its weights must be none"):
         build("pure_cnn", SMALL, weights="imagenet")

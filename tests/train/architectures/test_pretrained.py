@@ -26,7 +26,7 @@ def test_batch_normalisation_follows_a_short_training() -> None:
 
 
 def test_missing_weights_file_is_named() -> None:
-    with pytest.raises(InvalidRequest, match=r"--weights nowhere\.h5: no such file"):
+    with pytest.raises(InvalidRequest, match=r"weights nowhere\.h5: no such file"):
         build("mobilenetv2", SMALL, weights="nowhere.h5")
 
 
@@ -93,7 +93,7 @@ def test_offline_machine_is_told_which_file_to_put_where(
     assert re.search(
         rf"then put {architecture[:4]}\w*[\w.]*no_?top\.h5 into \S+models here", message
     )
-    assert "--weights none" in message
+    assert "with weights none" in message
 
 
 def test_weights_that_fail_otherwise_are_named_with_the_reason(
@@ -107,6 +107,5 @@ def test_weights_that_fail_otherwise_are_named_with_the_reason(
     with pytest.raises(InvalidRequest) as caught:
         build("mobilenetv2", Model(image_size=64), weights="imagenet")
     assert str(caught.value) == (
-        "--weights imagenet: mobilenetv2's weights cannot be had "
-        "([Errno 28] No space left on device)"
+        "the weights imagenet of mobilenetv2 cannot be loaded ([Errno 28] No space left on device)"
     )

@@ -7,7 +7,7 @@ import pytest
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train import architectures
 from cxr_edge_train.comparison import plan as comparison_plan
-from cxr_edge_train.comparison.plan import Task, plan
+from cxr_edge_train.comparison.plan import PlannedRun, plan
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits
 from tiny_model import TINY
 
@@ -20,11 +20,11 @@ def two_architectures(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "ARCHITECTURES", TWO)
 
 
-def make(road: Any, output: Path, **changes: Any) -> list[Task]:
+def make(road: Any, output: Path, **changes: Any) -> list[PlannedRun]:
     table = read_splits(road.splits, read_metadata(road.metadata))
     arguments: dict[str, Any] = {
-        "architectures": ["tiny", "pure_cnn"], "weights": [], "recipes": [], "seed": 0,
-        "output": output,
+        "architectures": ["tiny", "pure_cnn"], "weights": "imagenet", "recipe": None, "seed": 0,
+        "root": road.root, "output": output,
     } | changes  # fmt: skip
     return plan(table, arguments.pop("architectures"), **arguments)
 
@@ -32,35 +32,41 @@ def make(road: Any, output: Path, **changes: Any) -> list[Task]:
 def test_weights_for_all_others_and_for_one(tiny_road: Any, tmp_path: Path) -> None:
     file = tmp_path / "a=b.h5"
     file.touch()
-    made = make(tiny_road, tmp_path / "out", weights=["none"])
-    assert [task.weights for task in made] == [None, None]
-    made = make(tiny_road, tmp_path / "out", weights=[str(file), "pure_cnn=none"])
-    assert [task.weights for task in made] == [str(file), None]
-    made = make(tiny_road, tmp_path / "out", weights=[f"tiny={file}"])
-    assert [task.weights for task in made] == [str(file), None]
-    assert [task.weights for task in make(tiny_road, tmp_path / "out")] == ["imagenet", None]
+    for weights, of_tiny in (
+        (None, None),
+        ("none", None),
+        ("imagenet", "imagenet"),
+        (file, str(file)),
+        ({"*": file, "pure_cnn": "none"}, str(file)),
+        ({"*": "none", "tiny": str(file)}, str(file)),
+        ({}, "imagenet"),
+    ):
+        made = make(tiny_road, tmp_path / "out", weights=weights)
+        assert [planned.task.weights for planned in made] == [of_tiny, None]
+    with pytest.raises(InvalidRequest, match="pure_cnn is trained from scratch"):
+        make(tiny_road, tmp_path / "out", weights={"pure_cnn": "imagenet"})
 
 
 def test_recipe_for_one(tiny_road: Any, tmp_path: Path) -> None:
     recipe = tmp_path / "r.toml"
     recipe.write_text('[fit]\nepochs = 3\nfine_tune_from = "block3"\n')
-    made = make(tiny_road, tmp_path / "out", recipes=[f"pure_cnn={recipe}"])
-    assert [task.recipe.fit.epochs for task in made] == [12, 3]
+    made = make(tiny_road, tmp_path / "out", recipe={"pure_cnn": recipe})
+    assert [planned.task.recipe.fit.epochs for planned in made] == [12, 3]
     # Its weights begin at random, so none of them is frozen.
-    assert (made[1].recipe.fit.head_epochs, made[1].recipe.fit.fine_tune_from) == (0, "")
+    assert (made[1].task.recipe.fit.head_epochs, made[1].task.recipe.fit.fine_tune_from) == (0, "")
     assert made[0].folder == tmp_path / "out" / "runs" / "tiny"
     assert not made[0].finished
 
 
 def test_name_outside_the_comparison_is_refused(tiny_road: Any, tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="--weights tiny=: tiny is not among --architectures"):
-        make(tiny_road, tmp_path, architectures=["pure_cnn"], weights=["tiny=none"])
+    with pytest.raises(InvalidRequest, match="weights for tiny: tiny is not among the arch"):
+        make(tiny_road, tmp_path, architectures=["pure_cnn"], weights={"tiny": "none"})
 
 
 def test_unknown_and_repeated_names_are_refused(tiny_road: Any, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="unknown architecture 'resnet'; known are tiny"):
         make(tiny_road, tmp_path, architectures=["resnet"])
-    with pytest.raises(InvalidRequest, match="a name is given twice"):
+    with pytest.raises(InvalidRequest, match="an architecture is named twice"):
         make(tiny_road, tmp_path, architectures=["tiny", "tiny"])
 
 
@@ -68,7 +74,20 @@ def test_finished_run_of_other_settings_is_refused(tiny_road: Any, tmp_path: Pat
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "tiny").symlink_to(tiny_road.run)
     with pytest.raises(InvalidRequest, match="a finished run with another seed, recipe;"):
-        make(tiny_road, tmp_path, weights=["none"], seed=1)
-    recipes = [f"tiny={tiny_road.run / 'recipe.toml'}"]
-    made = make(tiny_road, tmp_path, weights=["none"], recipes=recipes)
+        make(tiny_road, tmp_path, weights="none", seed=1)
+    recipe = {"tiny": tiny_road.run / "recipe.toml"}
+    made = make(tiny_road, tmp_path, weights="none", recipe=recipe)
     assert made[0].finished
+
+
+@pytest.mark.parametrize("architectures", ["tiny", [], [3], 3, {"tiny"}])
+def test_architectures_that_are_no_list_of_names_are_refused(
+    tiny_road: Any, tmp_path: Path, architectures: Any
+) -> None:
+    with pytest.raises(InvalidRequest, match="architectures must be a list of names"):
+        make(tiny_road, tmp_path, architectures=architectures)
+
+
+def test_all_architectures_are_compared_where_none_is_named(tiny_road: Any, tmp_path: Path) -> None:
+    made = make(tiny_road, tmp_path, architectures=None)
+    assert [planned.task.architecture for planned in made] == ["tiny", "pure_cnn"]

@@ -29,7 +29,7 @@ def test_where_the_networks_began_is_said(
         folder = tmp_path / name
         folder.mkdir()
         (folder / "model.keras").touch()
-        candidates.append(replace(made, folder=folder, run=replace(made.run, weights=start)))
+        candidates.append(replace(made, run=replace(made.run, folder=folder, weights=start)))
     write_comparison(tmp_path / "out", candidates, choose(candidates), {})
     text = " ".join((tmp_path / "out" / "comparison.md").read_text().split())
     assert words in text

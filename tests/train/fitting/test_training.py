@@ -5,12 +5,14 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_train import architectures
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits
 from cxr_edge_train.fitting import training
+from cxr_edge_train.fitting.task import TrainingTask
 from cxr_edge_train.fitting.training import train_run
 from cxr_edge_train.keras_models import predict_logits
 from cxr_edge_train.recipe import Fit, Model, Recipe, read_recipe
@@ -18,16 +20,14 @@ from cxr_edge_train.runs import read_dataset, read_run
 from tiny_model import TINY
 
 
-def arguments(road: Any, output: Path) -> dict[str, Any]:
-    return {
-        "architecture": "mobilenetv2",
-        "weights": None,
-        "recipe": Recipe(),
-        "seed": 0,
+def task_of(road: Any, table: pd.DataFrame | None = None, **changes: Any) -> TrainingTask:
+    if table is None:
+        table = read_splits(road.splits, read_metadata(road.metadata))
+    settings: dict[str, Any] = {
+        "architecture": "mobilenetv2", "weights": None, "recipe": Recipe(), "seed": 0,
         "root": road.root,
-        "output": output,
-        "cache_dir": road.cache,
-    }
+    }  # fmt: skip
+    return TrainingTask.of(table, **settings | changes)
 
 
 def test_run_holds_everything(tiny_road: Any) -> None:
@@ -72,15 +72,14 @@ def test_saved_model_has_its_optimizer_state_and_gives_the_recorded_logits(tiny_
 
 def test_operating_point_keeps_its_floor_on_validation(tiny_road: Any) -> None:
     run = read_run(tiny_road.run)
-    assert run.metrics["validation"]["sensitivity"]["value"] >= 0.95
-    assert 0 < run.threshold < 1
-    assert run.temperature > 0
+    assert run.metrics["validation"]["sensitivity"].value >= 0.95
+    assert 0 < run.operating_point.threshold < 1
+    assert run.operating_point.temperature > 0
 
 
 def test_finished_run_is_not_overwritten(tiny_road: Any) -> None:
-    table = read_splits(tiny_road.splits, read_metadata(tiny_road.metadata))
     with pytest.raises(InvalidRequest, match="holds a finished run already"):
-        train_run(table, **arguments(tiny_road, tiny_road.run))
+        train_run(task_of(tiny_road), output=tiny_road.run, cache_dir=tiny_road.cache)
 
 
 @pytest.mark.parametrize("left", [0, 1])
@@ -92,29 +91,31 @@ def test_split_with_too_few_patients_of_a_label_is_refused(
     dropped = some[~some["patient"].isin(some["patient"].unique()[:left])]
     message = f"the validation split has {left} NORMAL patients, at least 2 are needed"
     with pytest.raises(DatasetError, match=message):
-        train_run(table.drop(dropped.index), **arguments(tiny_road, tmp_path / "run"))
+        train_run(
+            task_of(tiny_road, table.drop(dropped.index)),
+            output=tmp_path / "run",
+            cache_dir=tiny_road.cache,
+        )
     assert not (tmp_path / "run").exists()
 
 
 def test_block_that_is_not_there_is_found_before_anything_is_written(
     tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = read_splits(tiny_road.splits, read_metadata(tiny_road.metadata))
     recipe = Recipe(model=Model(image_size=32), fit=Fit(fine_tune_from="layer9"))
     weights = tmp_path / "tiny.weights.h5"
     weights.touch()
-    changes = {"recipe": recipe, "architecture": "tiny", "weights": str(weights)}
+    task = task_of(tiny_road, recipe=recipe, architecture="tiny", weights=str(weights))
     monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": TINY})
     with pytest.raises(InvalidRequest, match="tiny has no layer of that name"):
-        train_run(table, **arguments(tiny_road, tmp_path / "run") | changes)
+        train_run(task, output=tmp_path / "run", cache_dir=tiny_road.cache)
     assert not (tmp_path / "run").exists()
 
 
 def test_moved_images_are_found_below_another_root(tiny_road: Any, tmp_path: Path) -> None:
-    table = read_splits(tiny_road.splits, read_metadata(tiny_road.metadata))
-    changes = {"root": tmp_path, "cache_dir": tmp_path / "cache"}
-    with pytest.raises(DatasetError, match=r"if the images lie elsewhere now, say .* --root"):
-        train_run(table, **arguments(tiny_road, tmp_path / "run") | changes)
+    task = task_of(tiny_road, root=tmp_path)
+    with pytest.raises(DatasetError, match=r"if the images lie elsewhere now"):
+        train_run(task, output=tmp_path / "run", cache_dir=tmp_path / "cache")
 
 
 def test_run_whose_process_was_killed_as_it_ended_is_not_trained_again(
@@ -125,15 +126,15 @@ def test_run_whose_process_was_killed_as_it_ended_is_not_trained_again(
 
     monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": TINY})
     monkeypatch.setattr(training, "_train", killed)
-    table = read_splits(tiny_road.splits, read_metadata(tiny_road.metadata))
     recipe = read_recipe(tiny_road.run / "recipe.toml")
-    changes = {"architecture": "tiny", "recipe": recipe, "output": tmp_path / "run"}
+    task = task_of(tiny_road, architecture="tiny", recipe=recipe)
     with pytest.raises(InterruptedError):
-        train_run(table, **arguments(tiny_road, tmp_path / "run") | changes)
+        train_run(task, output=tmp_path / "run", cache_dir=tiny_road.cache)
     for name in ("model.keras", "dataset.csv", "run.json"):
         shutil.copy(tiny_road.run / name, tmp_path / "run")
     (tmp_path / "run" / "best-0001.keras").touch()
-    run = train_run(table, **arguments(tiny_road, tmp_path / "run") | changes)
+    run = train_run(task, output=tmp_path / "run", cache_dir=tiny_road.cache)
+    assert run.folder == tmp_path / "run"
     assert run == read_run(tiny_road.run)
     left = {path.name for path in (tmp_path / "run").iterdir()}
     assert left == {"model.keras", "dataset.csv", "run.json"}

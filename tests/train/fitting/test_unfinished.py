@@ -9,16 +9,16 @@ from cxr_edge_runtime.errors import InvalidRequest, RunError
 from cxr_edge_train.fitting.fingerprint import RunFingerprint
 from cxr_edge_train.fitting.unfinished import claimed, folder_for
 
-SETTINGS = RunFingerprint("tiny", "none", "", 0, "digest", "[model]", "tensorflow", "float32")
+PRINT = RunFingerprint("tiny", "none", "", 0, "digest", "[model]", "tensorflow", "float32")
 
 
-def interrupt(folder: Path, settings: RunFingerprint = SETTINGS) -> None:
+def interrupt(folder: Path, settings: RunFingerprint = PRINT) -> None:
     with pytest.raises(KeyboardInterrupt), claimed(folder, settings):
         raise KeyboardInterrupt
 
 
 def test_finished_claim_leaves_nothing(tmp_path: Path) -> None:
-    with claimed(tmp_path / "run", SETTINGS):
+    with claimed(tmp_path / "run", PRINT):
         pass
     assert list((tmp_path / "run").iterdir()) == []
 
@@ -26,7 +26,7 @@ def test_finished_claim_leaves_nothing(tmp_path: Path) -> None:
 def test_same_settings_may_go_on(tmp_path: Path) -> None:
     interrupt(tmp_path)
     interrupt(tmp_path)
-    with claimed(tmp_path, SETTINGS):
+    with claimed(tmp_path, PRINT):
         pass
 
 
@@ -44,15 +44,15 @@ def test_other_settings_are_refused(tmp_path: Path, change: dict[str, object], w
     (tmp_path / "snapshot.npz").touch()
     with (
         pytest.raises(InvalidRequest, match=words),
-        claimed(tmp_path, replace(SETTINGS, **change)),  # type: ignore[arg-type]
+        claimed(tmp_path, replace(PRINT, **change)),  # type: ignore[arg-type]
     ):
         pass
 
 
 def test_other_settings_replace_those_of_a_run_without_an_epoch(tmp_path: Path) -> None:
     interrupt(tmp_path)
-    interrupt(tmp_path, replace(SETTINGS, seed=1))
-    with claimed(tmp_path, replace(SETTINGS, seed=1)):
+    interrupt(tmp_path, replace(PRINT, seed=1))
+    with claimed(tmp_path, replace(PRINT, seed=1)):
         pass
 
 
@@ -60,14 +60,17 @@ def test_only_one_process_trains_in_a_folder(tmp_path: Path) -> None:
     with (
         FileLock(tmp_path / ".lock"),
         pytest.raises(InvalidRequest, match="another process is training into this folder"),
-        claimed(tmp_path, SETTINGS),
+        claimed(tmp_path, PRINT),
     ):
         pass
 
 
 def test_finished_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}")
-    with pytest.raises(InvalidRequest, match="holds a finished run"), claimed(tmp_path, SETTINGS):
+    with (
+        pytest.raises(InvalidRequest, match="holds a finished run"),
+        claimed(tmp_path, PRINT),
+    ):
         pass
 
 
@@ -75,25 +78,31 @@ def test_finished_run_is_refused(tmp_path: Path) -> None:
 def test_output_that_is_a_file_is_one_clear_error(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").write_text("x")
     folder = tmp_path / "file" / below
-    with pytest.raises(InvalidRequest, match="is a file or lies below"), claimed(folder, SETTINGS):
+    with (
+        pytest.raises(InvalidRequest, match="is a file or lies below"),
+        claimed(folder, PRINT),
+    ):
         pass
 
 
 def test_damaged_settings_are_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "unfinished.json").write_text("{")
-    with pytest.raises(RunError, match=r"unfinished\.json: damaged"), claimed(tmp_path, SETTINGS):
+    with (
+        pytest.raises(RunError, match=r"unfinished\.json: damaged"),
+        claimed(tmp_path, PRINT),
+    ):
         pass
 
 
 def test_unfinished_run_of_the_same_settings_is_found_again(tmp_path: Path) -> None:
     finished, other, mine = (tmp_path / "runs" / f"tiny-{n:03}" for n in (1, 2, 3))
-    assert folder_for(tmp_path, SETTINGS) == finished
+    assert folder_for(tmp_path, PRINT) == finished
     finished.mkdir(parents=True)
     (finished / "run.json").write_text("{}")
-    interrupt(other, replace(SETTINGS, seed=1))
-    assert folder_for(tmp_path, SETTINGS) == mine
+    interrupt(other, replace(PRINT, seed=1))
+    assert folder_for(tmp_path, PRINT) == mine
     interrupt(mine)
-    assert folder_for(tmp_path, SETTINGS) == mine
+    assert folder_for(tmp_path, PRINT) == mine
 
 
 def test_folder_of_other_files_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -102,7 +111,7 @@ def test_folder_of_other_files_is_refused_and_left_alone(tmp_path: Path) -> None
         (tmp_path / name).write_text(text)
     with (
         pytest.raises(InvalidRequest, match=r"files that are no training run, .* best-of-my-work"),
-        claimed(tmp_path, SETTINGS),
+        claimed(tmp_path, PRINT),
     ):
         pass
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == mine
@@ -111,10 +120,10 @@ def test_folder_of_other_files_is_refused_and_left_alone(tmp_path: Path) -> None
 def test_run_killed_before_it_tidied_up_is_known_as_finished(tmp_path: Path) -> None:
     interrupt(tmp_path)
     (tmp_path / "run.json").touch()
-    other = replace(SETTINGS, seed=1)
+    other = replace(PRINT, seed=1)
     with pytest.raises(InvalidRequest, match="another seed"), claimed(tmp_path, other):
         pass
-    with claimed(tmp_path, SETTINGS) as finished:
+    with claimed(tmp_path, PRINT) as finished:
         assert finished
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
@@ -129,13 +138,16 @@ def test_run_finished_while_waiting_for_the_lock_is_refused(
         return acquire(self, *args, **kwargs)
 
     monkeypatch.setattr(FileLock, "acquire", finish_first)
-    with pytest.raises(InvalidRequest, match="holds a finished run"), claimed(tmp_path, SETTINGS):
+    with (
+        pytest.raises(InvalidRequest, match="holds a finished run"),
+        claimed(tmp_path, PRINT),
+    ):
         pass
 
 
 def test_temporary_files_of_a_killed_process_go(tmp_path: Path) -> None:
     interrupt(tmp_path)
     (tmp_path / ".model-m9x9nwk7.keras").touch()
-    with claimed(tmp_path, SETTINGS):
+    with claimed(tmp_path, PRINT):
         pass
     assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,16 @@ def pair(both: int, first: int, second: int) -> tuple[np.ndarray, np.ndarray]:
     return one, other
 
 
+def test_models_that_are_right_on_different_images_differ_by_how_many_each_gets_right() -> None:
+    truth = np.array([1] * 20 + [0] * 20, dtype=bool)
+    one, other = truth.copy(), truth.copy()
+    one[:8], one[20:28] = False, True  # wrong on eight images of each label
+    # Their decisions differ on as many images in one direction as in the other, and still the
+    # second model is the better one.
+    assert exact_mcnemar(one == truth, other == truth) == pytest.approx(2 * 0.5**16)
+    assert exact_mcnemar(one, other) == 1.0
+
+
 def test_models_that_never_differ() -> None:
     assert exact_mcnemar(*pair(50, 0, 0)) == 1.0
 

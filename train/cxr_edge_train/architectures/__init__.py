@@ -49,14 +49,14 @@ def build(architecture: str, settings: Model, *, weights: str | None) -> keras.M
         InvalidRequest: unknown architecture, a width it has not, or weights that are missing or do
             not fit.
     """
-    if architecture not in ARCHITECTURES:
+    if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise InvalidRequest(f"unknown architecture {architecture!r}; known are {known}")
     chosen = ARCHITECTURES[architecture]
     if not chosen.has_width and settings.alpha != 1:
         raise InvalidRequest(f"{architecture} has no width multiplier; leave alpha at 1.0")
     if not chosen.pretrained and weights is not None:
-        raise InvalidRequest(f"{architecture} is trained from scratch: give --weights none")
+        raise InvalidRequest(f"{architecture} is trained from scratch: its weights must be none")
     image = keras.Input((settings.image_size, settings.image_size, 1), name="image")
     features = chosen.backbone(image, settings, weights)
     outputs = attach_head(features, dropout=settings.dropout)

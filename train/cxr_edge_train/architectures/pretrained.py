@@ -62,7 +62,7 @@ def _loading_weights(architecture: str, weights: str | None) -> Iterator[None]:
         InvalidRequest: the file is missing or does not fit, or the download failed.
     """
     if weights not in (None, "imagenet") and not Path(weights).is_file():
-        raise InvalidRequest(f"--weights {weights}: no such file; or say imagenet or none")
+        raise InvalidRequest(f"weights {weights}: no such file; name a file, imagenet or none")
     try:
         with warnings.catch_warnings():
             # The weights of 224x224 fit every size, as convolutions do.
@@ -76,7 +76,7 @@ def _loading_weights(architecture: str, weights: str | None) -> Iterator[None]:
         if weights == "imagenet":
             raise InvalidRequest(_offline_message(architecture, str(error))) from error
         raise InvalidRequest(
-            f"--weights {weights}: does not fit {architecture} ({error})"
+            f"weights {weights}: the file does not fit {architecture} ({error})"
         ) from error
 
 
@@ -84,10 +84,10 @@ def _offline_message(architecture: str, error: str) -> str:
     # Keras names the address; the file lies under its last part in Keras' cache folder.
     address = re.search(r"https?://\S+/([\w.-]+\.h5)", error)
     if address is None:
-        return f"--weights imagenet: {architecture}'s weights cannot be had ({error})"
+        return f"the weights imagenet of {architecture} cannot be loaded ({error})"
     folder = Path(os.environ.get("KERAS_HOME", "~/.keras"))
     return (
-        f"--weights imagenet: the download for {architecture} failed; on a machine with internet "
-        f"fetch {address[0]}, then put {address[1]} into {folder / 'models'} here, or give its "
-        "path to --weights; or train from random weights with --weights none"
+        f"the weights imagenet of {architecture} could not be downloaded; on a machine with "
+        f"internet fetch {address[0]}, then put {address[1]} into {folder / 'models'} here, or "
+        "name its path as the weights; or train from random weights, with weights none"
     )

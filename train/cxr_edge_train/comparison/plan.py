@@ -1,34 +1,39 @@
 """What a comparison has to train: checked as a whole before the first image is read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.architectures import ARCHITECTURES, build
-from cxr_edge_train.fitting.fingerprint import recipe_for, run_fingerprint
-from cxr_edge_train.recipe import Recipe, read_recipe
+from cxr_edge_train.fitting.task import TrainingTask
+from cxr_edge_train.fitting.train import starting_weights
+from cxr_edge_train.recipe import Recipe, as_recipe, read_recipe
 from cxr_edge_train.runs import RUN, read_run
+
+T = TypeVar("T")
+
+# In a mapping by architecture, the value of all that are not named.
+OTHERS = "*"
+Weights = str | Path | None
+RecipeSource = str | Path | Recipe | None
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class PlannedRun:
     """One architecture of a comparison.
 
     Attributes:
-        architecture: name in the registry.
-        weights: ``imagenet``, a file, or None for random ones.
-        recipe: as it is carried out.
-        folder: of the run.
-        finished: the run is there already.
-        parameters: number of them in the network.
+        task: what it is trained from.
+        folder: folder of its run.
+        finished: the run exists already.
+        parameters: number of parameters of the network.
     """
 
-    architecture: str
-    weights: str | None
-    recipe: Recipe
+    task: TrainingTask
     folder: Path
     finished: bool
     parameters: int
@@ -36,64 +41,84 @@ class Task:
 
 def plan(
     table: pd.DataFrame,
-    architectures: Sequence[str],
+    architectures: Sequence[str] | None,
     *,
-    weights: Sequence[str],
-    recipes: Sequence[str],
+    weights: Weights | Mapping[str, Weights],
+    recipe: RecipeSource | Mapping[str, RecipeSource],
     seed: int,
+    root: Path,
     output: Path,
-) -> list[Task]:
-    """Check names, recipes, weights and runs that are there already.
+) -> list[PlannedRun]:
+    """Check names, recipes, weights and the runs that exist already.
 
     Args:
-        table: images with splits.
-        architectures: names, in the order they are trained and shown.
-        weights: ``NAME=VALUE`` for one architecture, ``VALUE`` for all others.
-        recipes: ``NAME=FILE`` for one architecture, ``FILE`` for all others.
-        seed: of all runs.
+        table: images with their splits.
+        architectures: names, in the order in which they are trained and shown; None for all.
+        weights: see :func:`cxr_edge_train.comparison.run.compare`.
+        recipe: see there.
+        seed: seed of all runs.
+        root: folder that the paths in the table are relative to.
         output: folder of the comparison; runs lie in ``runs/NAME``.
 
     Raises:
-        InvalidRequest: an unknown or repeated name, weights that do not fit, or a finished run of
-            other settings.
+        InvalidRequest: the names are no list, one is unknown or given twice, weights do not fit, or
+            a finished run was trained from something else.
     """
-    if len(set(architectures)) < len(architectures):
-        raise InvalidRequest("--architectures: a name is given twice")
-    # What is said for all others is not meant for these.
-    from_scratch = [name for name, known in ARCHITECTURES.items() if not known.pretrained]
-    weights = [*(f"{name}=none" for name in from_scratch if name in architectures), *weights]
-    weights_of = _by_name(weights, architectures, option="--weights", default="imagenet")
+    architectures = _names(architectures)
+    # What is said of all others is not meant for networks without pretrained weights.
+    from_scratch: dict[str, Weights] = {
+        name: None
+        for name in architectures
+        if name in ARCHITECTURES and not ARCHITECTURES[name].pretrained
+    }
+    weights_of = _by_name("weights", from_scratch | _named(weights), architectures, "imagenet")
     _check_output(output)
-    recipe_of = _by_name(recipes, architectures, option="--recipe", default="")
-    tasks = []
+    recipe_of = _by_name("a recipe", _named(recipe), architectures, None)
+    runs = []
     for name in architectures:
-        start = None if weights_of[name] == "none" else weights_of[name]
-        chosen = read_recipe(Path(recipe_of[name])) if recipe_of[name] else Recipe()
+        start = starting_weights(weights_of[name])
+        chosen = as_recipe(recipe_of[name])
         # Finds unknown names and weights that do not fit, before hours of training.
         parameters = int(build(name, chosen.model, weights=start).count_params())
+        task = TrainingTask.of(
+            table, architecture=name, weights=start, recipe=chosen, seed=seed, root=root
+        )
         folder = output / "runs" / name
         finished = (folder / RUN).exists()
         if finished:
-            _check_same(table, name, start, chosen, seed, folder)
-        tasks.append(Task(name, start, recipe_for(start, chosen), folder, finished, parameters))
-    return tasks
+            _check_same(task, folder)
+        runs.append(PlannedRun(task, folder, finished, parameters))
+    return runs
+
+
+def _names(architectures: Sequence[str] | None) -> list[str]:
+    if architectures is None:
+        return list(ARCHITECTURES)
+    if (
+        isinstance(architectures, str)
+        or not isinstance(architectures, Sequence)
+        or not architectures
+        or not all(isinstance(name, str) for name in architectures)
+    ):
+        raise InvalidRequest(f"architectures must be a list of names, not {architectures!r}")
+    if len(set(architectures)) < len(architectures):
+        raise InvalidRequest("an architecture is named twice")
+    return list(architectures)
+
+
+def _named(given: T | Mapping[str, T]) -> dict[str, T]:
+    return dict(given) if isinstance(given, Mapping) else {OTHERS: given}
 
 
 def _by_name(
-    given: Sequence[str], architectures: Sequence[str], *, option: str, default: str
-) -> dict[str, str]:
-    values = dict.fromkeys(architectures, default)
-    # Whatever has no known name before its first "=" is for all others; a path may have one, too.
-    named = [(head, tail) for head, _, tail in (g.partition("=") for g in given)]
-    for text, (head, tail) in zip(given, named):
-        if not (tail and head in ARCHITECTURES):
-            values = dict.fromkeys(architectures, text)
-    for head, tail in named:
-        if tail and head in ARCHITECTURES:
-            if head not in values:
-                raise InvalidRequest(f"{option} {head}=: {head} is not among --architectures")
-            values[head] = tail
-    return values
+    what: str, named: Mapping[str, T], architectures: Sequence[str], default: T
+) -> dict[str, T]:
+    strangers = [name for name in named if name not in (OTHERS, *architectures)]
+    if strangers:
+        raise InvalidRequest(
+            f"{what} for {strangers[0]}: {strangers[0]} is not among the architectures compared"
+        )
+    return {name: named.get(name, named.get(OTHERS, default)) for name in architectures}
 
 
 def _check_output(output: Path) -> None:
@@ -102,34 +127,26 @@ def _check_output(output: Path) -> None:
     if RUN in there or (there and "runs" not in there):
         raise InvalidRequest(
             f"{output}: holds files that are no comparison, for example {min(there)}; choose "
-            "another --output"
+            "another output"
         )
 
 
-def _check_same(
-    table: pd.DataFrame,
-    name: str,
-    weights: str | None,
-    recipe: Recipe,
-    seed: int,
-    folder: Path,
-) -> None:
-    settings = run_fingerprint(table, architecture=name, weights=weights, recipe=recipe, seed=seed)
-    run = read_run(folder)
+def _check_same(task: TrainingTask, folder: Path) -> None:
+    run, wanted = read_run(folder), task.fingerprint
     # How a model is converted is no part of what it learned.
-    recorded = replace(read_recipe(folder / "recipe.toml"), calibration=recipe.calibration)
+    recorded = replace(read_recipe(folder / "recipe.toml"), calibration=task.recipe.calibration)
     # Runs of before the digest was recorded are known by the name alone.
-    known = run.weights_sha256 or settings.weights_sha256
+    sha256 = run.weights_sha256 or wanted.weights_sha256
     pairs = {
-        "architecture": (run.architecture, settings.architecture),
-        "weights": ((run.weights, known), (settings.weights, settings.weights_sha256)),
-        "seed": (run.seed, settings.seed),
-        "dataset": (run.dataset_digest, settings.dataset_digest),
-        "recipe": (recorded, recipe_for(weights, recipe)),
+        "architecture": (run.architecture, wanted.architecture),
+        "weights": ((run.weights, sha256), (wanted.weights, wanted.weights_sha256)),
+        "seed": (run.seed, wanted.seed),
+        "dataset": (run.dataset_digest, wanted.dataset_digest),
+        "recipe": (recorded, task.recipe),
     }
-    changed = [what for what, (there, wanted) in pairs.items() if there != wanted]
+    changed = [what for what, (there, expected) in pairs.items() if there != expected]
     if changed:
         raise InvalidRequest(
             f"{folder}: holds a finished run with another {', '.join(changed)}; choose another "
-            "--output, or remove the folder"
+            "output, or remove the folder"
         )

@@ -1,4 +1,4 @@
-"""All figures of a model on a split, with one schema for a Keras model and a bundle."""
+"""All metrics of a model on a split, with one schema for a Keras model and a bundle."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -14,6 +14,7 @@ from cxr_edge_train.dataset.patients import KINDS
 from cxr_edge_train.evaluation.metrics import Confusion, Metrics, count_decisions, evaluate
 from cxr_edge_train.evaluation.subject import ModelIdentity, Subject
 from cxr_edge_train.statistics.intervals import Interval, wilson_interval
+from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 # Raised when a field of `evaluation.json` changes its meaning or goes.
 EVALUATION_SCHEMA_VERSION = 1
@@ -21,29 +22,34 @@ EVALUATION_SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What came out.
+    """What measuring a model on one split found.
 
     Attributes:
-        model: that was measured.
+        model: the model that was measured.
         split: ``validation`` or ``test``.
-        n: images.
-        correct: images called right.
-        threshold: PNEUMONIA at or above it; frozen with the model.
-        temperature: probability is ``sigmoid(logit / temperature)``; frozen too.
-        metrics: with intervals.
-        confusion: decisions by label.
-        by_kind: share called right among the images of each kind, with Wilson's interval.
+        n: number of images.
+        correct: number of images whose decision is correct.
+        operating_point: temperature and threshold, frozen with the model.
+        metrics: the metrics with their intervals.
+        confusion: number of decisions by label.
+        by_kind: share of correct decisions among the images of each kind, with Wilson's interval.
+        warnings: what the user should know, one sentence each; ``evaluation.json`` has none.
     """
 
     model: ModelIdentity
     split: str
     n: int
     correct: int
-    threshold: float
-    temperature: float
+    operating_point: OperatingPoint
     metrics: Metrics
     confusion: Confusion
     by_kind: dict[str, Interval]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def notice(self) -> str:
+        """That this is research software, to be shown beside every result."""
+        return NOTICE
 
     def as_dict(self) -> dict[str, Any]:
         """The content of ``evaluation.json`` and, with date and digest, of a line of the test log.
@@ -54,7 +60,7 @@ class Evaluation:
              "run": name or null, "bundle": name or null, "version": of the bundle or null,
              "bundle_sha256": of bundle.json or null, "model_sha256": of model.keras or the
              bundle's model, "training_digest": of the images the model was made with,
-             "split": "validation" or "test", "n": images, "correct": images called right,
+             "split": "validation" or "test", "n": images, "correct": correct decisions,
              "threshold": …, "temperature": …,
              "metrics": {metric: {"value": …, "low": …, "high": …, "n": …}},
              "confusion": {"tn": …, "fp": …, "fn": …, "tp": …},
@@ -64,29 +70,34 @@ class Evaluation:
         ``metrics`` are those of :class:`cxr_edge_train.evaluation.metrics.Metrics`; ``precision``
         is left out where nothing was called PNEUMONIA. ``by_kind`` has the kinds that occur.
         """
-        values = asdict(self)
         return {
             "schema_version": EVALUATION_SCHEMA_VERSION,
-            **values.pop("model"),
-            **values,
+            **asdict(self.model),
+            "split": self.split,
+            "n": self.n,
+            "correct": self.correct,
+            "threshold": self.operating_point.threshold,
+            "temperature": self.operating_point.temperature,
             "metrics": self.metrics.as_dict(),
+            "confusion": asdict(self.confusion),
+            "by_kind": {kind: asdict(share) for kind, share in self.by_kind.items()},
             "notice": NOTICE,
         }
 
 
 def summarise(subject: Subject, predictions: pd.DataFrame, *, split: str) -> Evaluation:
-    """Compute all figures.
+    """Compute all metrics.
 
     Args:
-        subject: that predicted.
-        predictions: from :func:`cxr_edge_train.evaluation.predictions.predict`.
+        subject: the model that predicted.
+        predictions: its predictions, from :func:`cxr_edge_train.evaluation.predictions.predict`.
         split: ``validation`` or ``test``.
 
     Raises:
-        DatasetError: only one label is there.
+        DatasetError: the images have only one label.
     """
     probability = predictions["probability"].to_numpy(float)
-    threshold = subject.threshold
+    threshold = subject.operating_point.threshold
     metrics = evaluate(probability, predictions, threshold=threshold)
     confusion = count_decisions(probability, positives(predictions), threshold=threshold)
     return Evaluation(
@@ -94,35 +105,34 @@ def summarise(subject: Subject, predictions: pd.DataFrame, *, split: str) -> Eva
         split=split,
         n=confusion.n,
         correct=confusion.correct,
-        threshold=threshold,
-        temperature=subject.temperature,
+        operating_point=subject.operating_point,
         metrics=metrics,
         confusion=confusion,
-        by_kind=right_by_kind(predictions),
+        by_kind=correct_by_kind(predictions),
     )
 
 
-def right_by_kind(predictions: pd.DataFrame) -> dict[str, Interval]:
-    """Share called right among the images of each kind that occurs.
+def correct_by_kind(predictions: pd.DataFrame) -> dict[str, Interval]:
+    """The share of correct decisions among the images of each kind that occurs.
 
     Args:
         predictions: rows with ``label``, ``decision`` and ``kind``.
     """
-    right = predictions["label"] == predictions["decision"]
+    correct = predictions["label"] == predictions["decision"]
     return {
-        kind: wilson_interval(int(right[of_kind].sum()), int(of_kind.sum()))
+        kind: wilson_interval(int(correct[of_kind].sum()), int(of_kind.sum()))
         for kind in KINDS
         if (of_kind := predictions["kind"] == kind).any()
     }
 
 
 def log_test_reading(log: Path, evaluation: Evaluation, digest: str) -> None:
-    """Append one JSON line: every look at test labels leaves a trace.
+    """Append one JSON line to the log: every reading of test labels is recorded.
 
     Args:
-        log: file to append to.
-        evaluation: what came out.
-        digest: of the test images.
+        log: the file to append to.
+        evaluation: what was found.
+        digest: digest of the test images.
     """
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     entry = {"date": today, "test_digest": digest, **evaluation.as_dict()}

@@ -33,8 +33,7 @@ class RunSubject:
         self.gives_maps = True
         self.run_folder: Path | None = folder
         self.preprocess = run.preprocess
-        self.temperature = run.temperature
-        self.threshold = run.threshold
+        self.operating_point = run.operating_point
         self._model = load_model(folder)
 
     def logits(self, images: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
-"""All that the weights of a fit depend on: by it an unfinished run is known again."""
+"""Everything that a fit's weights depend on; an unfinished run is recognized by it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -14,16 +14,16 @@ from cxr_edge_train.recipe import Recipe, recipe_as_toml
 
 @dataclass(frozen=True, slots=True)
 class RunFingerprint:
-    """All that the weights depend on; a fit goes on only with the same.
+    """Everything that the weights depend on; only a fit with the same fingerprint is resumed.
 
     Attributes:
-        architecture: name in the registry.
-        weights: name of what the weights began as.
-        weights_sha256: of their file, empty where they are no file.
-        seed: of everything random.
-        dataset_digest: of the training and validation images.
-        recipe: TOML text, defaults included.
-        backend: of Keras; the state of another has another form.
+        architecture: its name among the known architectures.
+        weights: name of the weights that the fit starts from.
+        weights_sha256: SHA-256 of their file; empty where they are no file.
+        seed: seed of everything random.
+        dataset_digest: digest of the training and validation images.
+        recipe: the recipe as it is carried out, as TOML with all defaults.
+        backend: Keras' backend; the optimizer's state has another form in another one.
         precision: Keras' dtype policy; mixed precision has more state.
     """
 
@@ -36,38 +36,38 @@ class RunFingerprint:
     backend: str
     precision: str
 
+    @classmethod
+    def of(
+        cls,
+        table: pd.DataFrame,
+        *,
+        architecture: str,
+        weights: str | None,
+        recipe: Recipe,
+        seed: int,
+    ) -> "RunFingerprint":
+        """The fingerprint of a fit.
 
-def recipe_for(weights: str | None, recipe: Recipe) -> Recipe:
-    """The recipe as it is carried out: of a backbone with random weights nothing is frozen.
-
-    There is nothing in it to keep, and what lies on random features learns little.
-    """
-    if weights:
-        return recipe
-    return replace(recipe, fit=replace(recipe.fit, head_epochs=0, fine_tune_from=""))
-
-
-def run_fingerprint(
-    table: pd.DataFrame, *, architecture: str, weights: str | None, recipe: Recipe, seed: int
-) -> RunFingerprint:
-    """The settings of a fit; arguments as of :func:`cxr_edge_train.fitting.training.train_run`."""
-    return RunFingerprint(
-        architecture=architecture,
-        weights=_weights_name(weights),
-        weights_sha256=_weights_sha256(weights),
-        seed=seed,
-        dataset_digest=dataset_digest(without_test(table)),
-        recipe=recipe_as_toml(recipe_for(weights, recipe)),
-        backend=keras.backend.backend(),
-        precision=policy(recipe.fit),
-    )
+        Args:
+            table: the images with their splits; test images do not count.
+            architecture: name of the architecture.
+            weights: ``imagenet``, a file, or None for random weights.
+            recipe: the recipe as it is carried out.
+            seed: seed of everything random.
+        """
+        return cls(
+            architecture=architecture,
+            weights="none" if weights is None else Path(weights).name,
+            weights_sha256=_sha256(weights),
+            seed=seed,
+            dataset_digest=dataset_digest(without_test(table)),
+            recipe=recipe_as_toml(recipe),
+            backend=keras.backend.backend(),
+            precision=policy(recipe.fit),
+        )
 
 
-def _weights_name(weights: str | None) -> str:
-    return "none" if weights is None else Path(weights).name
-
-
-def _weights_sha256(weights: str | None) -> str:
+def _sha256(weights: str | None) -> str:
     if weights is None or not Path(weights).is_file():
         return ""
     return file_sha256(Path(weights))

@@ -1,4 +1,4 @@
-"""Runs on the way: which folder belongs to which settings, and to one process at a time."""
+"""Unfinished runs: which folder belongs to which training, one process at a time."""
 
 import itertools
 import json
@@ -13,22 +13,25 @@ from cxr_edge_runtime.errors import InvalidRequest, RunError
 from cxr_edge_runtime.files import remove_temporaries, write_text
 from cxr_edge_train.fitting.distillation import is_begun
 from cxr_edge_train.fitting.fingerprint import RunFingerprint
-from cxr_edge_train.runs import RUN
+from cxr_edge_train.runs import RUN, UNFINISHED
 
-SETTINGS = "unfinished.json"
 _LOCK = ".lock"
 
 
 @contextmanager
 def claimed(folder: Path, settings: RunFingerprint) -> Iterator[bool]:
-    """Own a run's folder while fitting; when the block ends well the claim is removed.
+    """Own a run's folder while fitting; the claim is removed when the block ends without an error.
+
+    Args:
+        folder: folder of the run; made where it is missing.
+        settings: fingerprint of the run.
 
     Yields:
         Whether an earlier process finished this very run and was killed before it tidied up.
 
     Raises:
-        InvalidRequest: the folder holds a finished run, an unfinished one of other settings or
-            files that are no run's, or another process trains there.
+        InvalidRequest: the folder holds a finished run, an unfinished one with another fingerprint
+            or files that belong to no run, or another process trains there.
         RunError: what an earlier process left is damaged.
     """
     _refuse_finished(folder)
@@ -36,10 +39,10 @@ def claimed(folder: Path, settings: RunFingerprint) -> Iterator[bool]:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise InvalidRequest(
-            f"{folder}: is a file or lies below one; choose another --output"
+            f"{folder}: is a file or lies below one; choose another output"
         ) from None
     others = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
-    if others and SETTINGS not in others:
+    if others and UNFINISHED not in others:
         raise InvalidRequest(
             f"{folder}: holds files that are no training run, for example {min(others)}; choose "
             "another --output"
@@ -55,27 +58,27 @@ def claimed(folder: Path, settings: RunFingerprint) -> Iterator[bool]:
         remove_temporaries(folder)
         # Before its first epoch has ended a run has nothing to lose.
         if left is None or not (is_begun(folder) or (folder / RUN).exists()):
-            write_text(folder / SETTINGS, json.dumps(asdict(settings), indent=2) + "\n")
+            write_text(folder / UNFINISHED, json.dumps(asdict(settings), indent=2) + "\n")
         elif left != settings:
             one, other = asdict(left), asdict(settings)
             changed = [name for name in one if one[name] != other[name]]
             raise InvalidRequest(
                 f"{folder}: holds an unfinished run with another {', '.join(changed)}; "
-                "choose another --output, or remove the folder"
+                "choose another output, or remove the folder"
             )
         yield (folder / RUN).exists()
-        (folder / SETTINGS).unlink()
+        (folder / UNFINISHED).unlink()
         (folder / _LOCK).unlink(missing_ok=True)
     finally:
         lock.release()
 
 
 def folder_for(cache_dir: Path, settings: RunFingerprint) -> Path:
-    """Where a run without ``--output`` goes, under ``cache_dir/runs``; nothing is made.
+    """Choose the folder, below ``cache_dir/runs``, of a run that was given none; make nothing.
 
     Returns:
-        The folder of an unfinished run of the same settings, else the first free
-        ``ARCHITECTURE-NNN``.
+        The folder of an unfinished run with the same fingerprint, else the first
+        ``ARCHITECTURE-NNN`` that does not exist.
     """
     for number in itertools.count(1):
         folder = cache_dir / "runs" / f"{settings.architecture}-{number:03}"
@@ -87,12 +90,12 @@ def folder_for(cache_dir: Path, settings: RunFingerprint) -> Path:
 
 
 def _refuse_finished(folder: Path) -> None:
-    if (folder / RUN).exists() and not (folder / SETTINGS).exists():
-        raise InvalidRequest(f"{folder}: holds a finished run already; choose another --output")
+    if (folder / RUN).exists() and not (folder / UNFINISHED).exists():
+        raise InvalidRequest(f"{folder}: holds a finished run already; choose another output")
 
 
 def _left_settings(folder: Path) -> RunFingerprint | None:
-    file = folder / SETTINGS
+    file = folder / UNFINISHED
     try:
         return RunFingerprint(**json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:

@@ -1,0 +1,23 @@
+"""Options of ``compare`` that are given for one architecture or for all others."""
+
+from collections.abc import Sequence
+
+from cxr_edge_train import architectures
+from cxr_edge_train.comparison.plan import OTHERS
+
+
+def by_architecture(given: Sequence[str]) -> dict[str, str]:
+    """Read ``NAME=VALUE`` for one architecture and ``VALUE`` for all others.
+
+    A value may itself contain ``=``, as paths do: what has no known name before its first ``=`` is
+    for all others. Of several values for the same, the last one counts.
+
+    Args:
+        given: the values of an option.
+    """
+    values: dict[str, str] = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        known = bool(value) and name in architectures.ARCHITECTURES
+        values[name if known else OTHERS] = value if known else text
+    return values

@@ -1,0 +1,99 @@
+"""``cxr_edge.evaluate``: a run or a bundle measured on validation or test images."""
+
+from pathlib import Path
+
+from cxr_edge.bundles.lookup import load_bundle
+from cxr_edge.process.keras_backend import load_quietly
+from cxr_edge_runtime.bundle import MANIFEST, Bundle
+from cxr_edge_runtime.errors import InvalidRequest, RunError
+from cxr_edge_runtime.files import as_path
+from cxr_edge_train.evaluation.bundle_subject import BundleSubject
+from cxr_edge_train.evaluation.evaluation import Evaluation
+from cxr_edge_train.evaluation.measure import check_request, measure
+from cxr_edge_train.evaluation.subject import Subject
+from cxr_edge_train.progress import ProgressFactory, no_progress
+from cxr_edge_train.runs import RUN, UNFINISHED
+
+
+def evaluate(
+    subject: str | Path | Bundle,
+    metadata: str | Path,
+    splits: str | Path = "splits.csv",
+    *,
+    split: str = "validation",
+    log: str | Path | None = None,
+    output: str | Path | None = None,
+    root: str | Path | None = None,
+    threads: int = 1,
+    progress: ProgressFactory = no_progress,
+) -> Evaluation:
+    """Measure a run in Keras, or a bundle in the engine that runs it on the device.
+
+    Test labels are for the final metrics of a model that would ship. Each reading of them is
+    appended to the log, whatever it says.
+
+    Args:
+        subject: folder of a run or of a bundle, name of a shipped bundle, or a bundle.
+        metadata: ``clean_metadata.csv``, which :func:`cxr_edge.clean` writes.
+        splits: ``splits.csv``, which :func:`cxr_edge.split` writes.
+        split: ``validation`` or ``test``.
+        log: the file that readings of test labels are appended to; required for ``test``.
+        output: folder for ``evaluation.json``, ``predictions.csv`` and plots; None to write none.
+        root: folder that the paths in the metadata are relative to; None for the folder of the
+            metadata.
+        threads: threads of a bundle's engine, at least 1.
+        progress: makes the progress bar over the images.
+
+    Returns:
+        The metrics with their intervals, the confusion matrix, the share of correct decisions by
+        kind, and warnings.
+
+    Raises:
+        InvalidRequest: an argument is of the wrong type, test is to be read without a log, or the
+            output is a file or holds something else.
+        RunError: the folder is neither a finished run nor a bundle, or the run is damaged.
+        BundleError: there is no such bundle, or it cannot be used.
+        DatasetError: metadata, splits or images are missing, damaged or changed.
+        ImageError: an image cannot be read or decoded.
+        EngineError: the model cannot be loaded or computed no number.
+
+    Example:
+        >>> from cxr_edge import evaluate
+        >>> evaluation = evaluate("tiny", "clean_metadata.csv", "splits.csv")
+        >>> evaluation.split, evaluation.metrics.auc.n == evaluation.n
+        ('validation', True)
+    """
+    metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
+    log = None if log is None else as_path(log, "log")
+    output = None if output is None else as_path(output, "output")
+    if not isinstance(threads, int) or threads < 1:
+        raise InvalidRequest(f"threads must be at least 1, not {threads!r}")
+    check_request(split, log=log, output=output)
+    return measure(
+        _open(subject, threads=threads),
+        metadata,
+        splits,
+        split=split,
+        log=log,
+        output=output,
+        root=metadata.resolve().parent if root is None else as_path(root, "root"),
+        progress=progress,
+    )
+
+
+def _open(subject: str | Path | Bundle, *, threads: int) -> Subject:
+    """A folder with ``run.json`` is a run; all else is taken for a bundle."""
+    if isinstance(subject, Bundle):
+        return BundleSubject(subject, threads=threads)
+    folder = as_path(subject, "subject")
+    if (folder / RUN).is_file():
+        # Not above: a bundle is measured without Keras.
+        load_quietly()
+        from cxr_edge_train.evaluation.run_subject import RunSubject
+
+        return RunSubject(folder)
+    if (folder / UNFINISHED).exists():
+        raise RunError(f"{folder}: is not finished; resume it with the training that began it")
+    if folder.is_dir() and not (folder / MANIFEST).exists():
+        raise RunError(f"{folder}: neither a finished run ({RUN}) nor a bundle ({MANIFEST})")
+    return BundleSubject(load_bundle(str(subject)), threads=threads)

@@ -1,0 +1,109 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cxr_edge import Bundle, evaluate
+from cxr_edge_runtime.errors import BundleNotFound, InvalidRequest, RunError
+
+
+def test_bundle_is_measured_by_folder_and_as_an_object_and_nothing_is_printed(
+    tiny_road: Any, golden_bundle: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    by_folder = evaluate(str(golden_bundle), str(tiny_road.metadata), str(tiny_road.splits))
+    loaded = evaluate(
+        Bundle.load(golden_bundle), tiny_road.metadata, tiny_road.splits, output=tmp_path / "out"
+    )
+    assert by_folder == loaded
+    assert (loaded.split, loaded.n, loaded.model.bundle) == ("validation", 200, "tiny-int8")
+    written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert written == loaded.as_dict()
+    assert loaded.warnings == (
+        "this model was trained on other images or splits; it may have learned from some of these "
+        "validation images",
+    )
+    assert "warnings" not in written
+    assert capfd.readouterr() == ("", "")
+
+
+def test_run_measured_on_its_own_images_has_no_warning(tiny_road: Any) -> None:
+    evaluation = evaluate(tiny_road.run, tiny_road.metadata, tiny_road.splits)
+    assert (evaluation.model.run, evaluation.warnings) == ("run", ())
+
+
+def test_test_labels_are_read_with_a_log_alone(
+    tiny_road: Any, golden_bundle: Path, tmp_path: Path
+) -> None:
+    arguments = (golden_bundle, tiny_road.metadata, tiny_road.splits)
+    with pytest.raises(InvalidRequest, match="test needs a log"):
+        evaluate(*arguments, split="test")
+    log = tmp_path / "log.jsonl"
+    evaluation = evaluate(*arguments, split="test", log=log)
+    assert evaluation.n == 40
+    evaluate(*arguments, log=log)
+    assert len(log.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("split", ["train", "", None, 3])
+def test_other_splits_are_not_measured(tiny_road: Any, golden_bundle: Path, split: Any) -> None:
+    with pytest.raises(InvalidRequest, match="split must be validation or test"):
+        evaluate(golden_bundle, tiny_road.metadata, tiny_road.splits, split=split)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"subject": None}, InvalidRequest, "subject must be a path"),
+        ({"subject": "no-such-bundle"}, BundleNotFound, "no-such-bundle"),
+        ({"metadata": 1}, InvalidRequest, "metadata must be a path"),
+        ({"splits": 1}, InvalidRequest, "splits must be a path"),
+        ({"log": 1}, InvalidRequest, "log must be a path"),
+        ({"output": 1}, InvalidRequest, "output must be a path"),
+        ({"root": 1}, InvalidRequest, "root must be a path"),
+        ({"threads": 0}, InvalidRequest, "threads must be at least 1"),
+        ({"threads": "2"}, InvalidRequest, "threads must be at least 1"),
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_refused(
+    tiny_road: Any,
+    golden_bundle: Path,
+    change: dict[str, Any],
+    error: type[Exception],
+    message: str,
+) -> None:
+    arguments = {
+        "subject": golden_bundle, "metadata": tiny_road.metadata, "splits": tiny_road.splits,
+    } | change  # fmt: skip
+    with pytest.raises(error, match=message):
+        evaluate(**arguments)
+
+
+def test_folder_that_is_neither_run_nor_bundle_is_named(tiny_road: Any, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="neither a finished run"):
+        evaluate(tmp_path, tiny_road.metadata, tiny_road.splits)
+    (tmp_path / "unfinished.json").touch()
+    with pytest.raises(RunError, match="is not finished"):
+        evaluate(tmp_path, tiny_road.metadata, tiny_road.splits)
+
+
+def test_output_that_holds_something_else_is_left_alone(
+    tiny_road: Any, golden_bundle: Path, tmp_path: Path
+) -> None:
+    for output in (tiny_road.run, golden_bundle):
+        with pytest.raises(InvalidRequest, match="holds a run, a bundle or a conversion"):
+            evaluate(golden_bundle, tiny_road.metadata, tiny_road.splits, output=output)
+    with pytest.raises(InvalidRequest, match="is a file"):
+        evaluate(golden_bundle, tiny_road.metadata, tiny_road.splits, output=tiny_road.splits)
+
+
+def test_bundle_is_measured_without_keras(tiny_road: Any, golden_bundle: Path) -> None:
+    code = (
+        "import sys, cxr_edge; "
+        f"cxr_edge.evaluate({str(golden_bundle)!r}, {str(tiny_road.metadata)!r}, "
+        f"{str(tiny_road.splits)!r}); print('keras' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr

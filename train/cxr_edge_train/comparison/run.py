@@ -1,0 +1,147 @@
+"""``cxr_edge.compare``: several architectures trained on the same images, one of them chosen."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cxr_edge_runtime.bundle.manifest import NOTICE
+from cxr_edge_runtime.files import as_path
+from cxr_edge_train.comparison.choice import Candidate, Choice, choose, read_candidate
+from cxr_edge_train.comparison.plan import RecipeSource, Weights, plan
+from cxr_edge_train.comparison.readings import Readings, read_test_log
+from cxr_edge_train.comparison.report import PAGE, write_comparison
+from cxr_edge_train.dataset.metadata import read_metadata, read_splits
+from cxr_edge_train.dataset.sampling import check_seed
+from cxr_edge_train.defaults import MIN_SPECIFICITY, default_cache_dir
+from cxr_edge_train.fitting.events import CallbackFactory, OnStart, ignore_start, no_callbacks
+from cxr_edge_train.fitting.train import check_share
+from cxr_edge_train.fitting.training import start_of, train_run
+from cxr_edge_train.progress import ProgressFactory, no_progress
+from cxr_edge_train.runs import model_sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Architectures that were compared, and the one that was chosen.
+
+    Attributes:
+        page: ``comparison.html``; the table as CSV and Markdown, the plots, the runs and the
+            winner's model lie beside it.
+        candidates: the trained architectures in the order in which they were named.
+        choice: which one is chosen, and why.
+        log: the file in which readings of test labels are looked for.
+        readings: metrics on test of those finalists that the log has, by architecture.
+    """
+
+    page: Path
+    candidates: tuple[Candidate, ...]
+    choice: Choice
+    log: Path
+    readings: Readings
+
+    @property
+    def notice(self) -> str:
+        """That this is research software, to be shown beside every result."""
+        return NOTICE
+
+    @property
+    def unread(self) -> tuple[Candidate, ...]:
+        """The finalists that were not measured on test images yet."""
+        return tuple(c for c in self.choice.finalists if c.name not in self.readings)
+
+
+def compare(
+    metadata: str | Path,
+    splits: str | Path = "splits.csv",
+    *,
+    architectures: Sequence[str] | None = None,
+    weights: Weights | Mapping[str, Weights] = "imagenet",
+    recipe: RecipeSource | Mapping[str, RecipeSource] = None,
+    output: str | Path = "comparison",
+    root: str | Path | None = None,
+    seed: int = 0,
+    min_specificity: float = MIN_SPECIFICITY,
+    test_log: str | Path | None = None,
+    on_start: OnStart = ignore_start,
+    callbacks: CallbackFactory = no_callbacks,
+    progress: ProgressFactory = no_progress,
+) -> Comparison:
+    """Train several architectures and choose one by its recall on validation.
+
+    The highest recall at a threshold with the required specificity leads; among the architectures
+    that do not differ from the leader by McNemar's test, the highest AUC wins, then the fewest
+    parameters. No test label is read: metrics on test come from the log of
+    :func:`cxr_edge.evaluate`. The same call resumes a comparison that was interrupted.
+
+    Args:
+        metadata: ``clean_metadata.csv``, which :func:`cxr_edge.clean` writes.
+        splits: ``splits.csv``, which :func:`cxr_edge.split` writes.
+        architectures: names of the architectures; None for all of them.
+        weights: what the weights start from, as for :func:`cxr_edge.train`. A mapping gives them
+            by architecture, its entry ``"*"`` for all others. ``pure_cnn`` always starts from
+            random ones.
+        recipe: the recipe, as for :func:`cxr_edge.train`, or a mapping like that of the weights.
+        output: folder of the comparison.
+        root: folder that the paths in the metadata are relative to; None for the folder of the
+            metadata.
+        seed: seed of everything random, 0 to 2**32 - 1.
+        min_specificity: recall is compared at the threshold where specificity is at least this,
+            above 0 and at most 1.
+        test_log: the log of :func:`cxr_edge.evaluate`; None for ``test-log.jsonl`` in the output.
+        on_start: called before each architecture is trained.
+        callbacks: gives additional Keras callbacks for each fit.
+        progress: makes the progress bar over the images that are decoded.
+
+    Raises:
+        InvalidRequest: an argument is of the wrong type or out of range, an architecture is
+            unknown, or the output holds something else.
+        DatasetError: metadata, splits, images or the test log are missing, damaged or too few.
+        RunError: the loss was no longer a number, or a run is damaged.
+
+    Example:
+        >>> from cxr_edge import compare
+        >>> comparison = compare(
+        ...     "clean_metadata.csv", architectures=["pure_cnn"], output="comparison"
+        ... )
+        >>> comparison.choice.winner.name, comparison.page.name
+        ('pure_cnn', 'comparison.html')
+    """
+    metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
+    output = as_path(output, "output")
+    log = output / "test-log.jsonl" if test_log is None else as_path(test_log, "test_log")
+    check_seed(seed)
+    check_share("min_specificity", min_specificity)
+    runs = plan(
+        read_splits(splits, read_metadata(metadata)),
+        architectures,
+        weights=weights,
+        recipe=recipe,
+        seed=seed,
+        root=metadata.resolve().parent if root is None else as_path(root, "root"),
+        output=output,
+    )
+    candidates = []
+    for planned in runs:
+        if planned.finished:
+            on_start(start_of(planned.task, planned.folder, finished=True))
+        else:
+            train_run(
+                planned.task,
+                output=planned.folder,
+                cache_dir=default_cache_dir(),
+                on_start=on_start,
+                callbacks=callbacks,
+                progress=progress,
+            )
+        candidates.append(
+            read_candidate(
+                planned.folder, parameters=planned.parameters, min_specificity=min_specificity
+            )
+        )
+    choice = choose(candidates)
+    # First without metrics on test: a log that cannot be used must not cost what was trained.
+    write_comparison(output, candidates, choice, {})
+    readings = read_test_log(log, {model_sha256(c.run.folder): c.name for c in candidates})
+    if readings:
+        write_comparison(output, candidates, choice, readings)
+    return Comparison(output / PAGE, tuple(candidates), choice, log, readings)

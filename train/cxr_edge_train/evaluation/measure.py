@@ -1,0 +1,94 @@
+"""A model measured on one split of a data set; the only place that reads test labels."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from cxr_edge_runtime.bundle import MANIFEST
+from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_train.dataset.metadata import dataset_digest, read_metadata, read_splits, without_test
+from cxr_edge_train.evaluation.evaluation import Evaluation, log_test_reading, summarise
+from cxr_edge_train.evaluation.output import write_evaluation
+from cxr_edge_train.evaluation.predictions import predict
+from cxr_edge_train.evaluation.subject import Subject
+from cxr_edge_train.progress import ProgressFactory, no_progress
+from cxr_edge_train.runs import RUN, UNFINISHED
+
+# Training images would say nothing.
+SPLITS = ("validation", "test")
+# Files by which a run, a bundle and a conversion are recognized.
+_OTHERS = (RUN, UNFINISHED, MANIFEST, "report.json")
+
+
+def check_request(split: str, *, log: Path | None, output: Path | None) -> None:
+    """Check what can be checked before a model is loaded, which takes seconds.
+
+    Args:
+        split: what to measure on.
+        log: the file that records readings of test labels.
+        output: the folder to write.
+
+    Raises:
+        InvalidRequest: the split is not one of :data:`SPLITS`, test is to be read without a log, or
+            the output is a file or holds a run, a bundle or a conversion.
+    """
+    if split not in SPLITS:
+        raise InvalidRequest(f"split must be {' or '.join(SPLITS)}, not {split!r}")
+    if split == "test" and log is None:
+        raise InvalidRequest("test needs a log, since every reading of test labels is recorded")
+    if output and output.exists() and not output.is_dir():
+        raise InvalidRequest(f"{output}: is a file; choose another output")
+    if output and any((output / name).exists() for name in _OTHERS):
+        # A run's predictions.csv and figures would be replaced by those of other images.
+        raise InvalidRequest(
+            f"{output}: holds a run, a bundle or a conversion; choose another output"
+        )
+
+
+def measure(
+    subject: Subject,
+    metadata: Path,
+    splits: Path,
+    *,
+    split: str,
+    log: Path | None,
+    output: Path | None,
+    root: Path,
+    progress: ProgressFactory = no_progress,
+) -> Evaluation:
+    """Measure a model on validation or test images.
+
+    Args:
+        subject: the model.
+        metadata: ``clean_metadata.csv``.
+        splits: ``splits.csv``.
+        split: ``validation`` or ``test``.
+        log: with ``test``, the file that the reading is appended to; not used otherwise.
+        output: folder for the metrics, the predictions and the plots; None to write nothing.
+        root: folder that the paths in the metadata are relative to.
+        progress: makes the progress bar over the images.
+
+    Raises:
+        InvalidRequest: see :func:`check_request`.
+        DatasetError: metadata, splits or images are missing, damaged or changed.
+        ImageError: an image cannot be read or decoded.
+        EngineError: the model computed no number.
+        RunError: the history of the run is damaged.
+    """
+    check_request(split, log=log, output=output)
+    table = read_splits(splits, read_metadata(metadata))
+    rows = table[table["split"] == split].reset_index(drop=True)
+    predictions = predict(subject, rows, root=root, progress=progress)
+    evaluation = summarise(subject, predictions, split=split)
+    if dataset_digest(without_test(table)) != subject.identity.training_digest:
+        evaluation = replace(
+            evaluation,
+            warnings=(
+                "this model was trained on other images or splits; it may have learned from some "
+                f"of these {split} images",
+            ),
+        )
+    if split == "test" and log is not None:
+        log_test_reading(log, evaluation, dataset_digest(rows))
+    if output:
+        write_evaluation(output, evaluation, predictions, subject, rows, root=root)
+    return evaluation

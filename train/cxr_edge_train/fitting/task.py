@@ -1,0 +1,129 @@
+"""What a run is trained from: put together once, then passed whole."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import pandas as pd
+
+from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_runtime.native_output import stderr_silenced
+from cxr_edge_train.architectures import build
+from cxr_edge_train.architectures.freezing import freeze
+from cxr_edge_train.dataset.acquisition_weights import table_weights
+from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.metadata import without_test
+from cxr_edge_train.dataset.patients import patient_groups
+from cxr_edge_train.dataset.splits import MIN_PATIENTS
+from cxr_edge_train.defaults import MIN_SENSITIVITY
+from cxr_edge_train.fitting.fingerprint import RunFingerprint
+from cxr_edge_train.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingTask:
+    """What a run is trained from.
+
+    Attributes:
+        table: the training and validation images; no test image is among them.
+        architecture: name of the architecture.
+        weights: ``imagenet``, a file, or None for random weights.
+        recipe: the recipe as it is carried out, see :func:`recipe_for`.
+        seed: seed of the initial weights, the shuffling and the augmentation.
+        root: folder that the paths in the table are relative to.
+        min_sensitivity: the lowest sensitivity that the operating point may have on validation.
+        fingerprint: by which an unfinished run of the same task is recognized.
+    """
+
+    table: pd.DataFrame
+    architecture: str
+    weights: str | None
+    recipe: Recipe
+    seed: int
+    root: Path
+    min_sensitivity: float
+    fingerprint: RunFingerprint
+
+    @classmethod
+    def of(
+        cls,
+        table: pd.DataFrame,
+        *,
+        architecture: str,
+        weights: str | None,
+        recipe: Recipe,
+        seed: int,
+        root: Path,
+        min_sensitivity: float = MIN_SENSITIVITY,
+    ) -> "TrainingTask":
+        """Put a task together.
+
+        Args:
+            table: the images with their splits; test images are dropped.
+            architecture: name of the architecture.
+            weights: ``imagenet``, a file, or None for random weights.
+            recipe: the recipe as the user wrote it.
+            seed: seed of everything random.
+            root: folder that the paths in the table are relative to.
+            min_sensitivity: the lowest sensitivity that the operating point may have.
+        """
+        table, recipe = without_test(table), recipe_for(weights, recipe)
+        fingerprint = RunFingerprint.of(
+            table, architecture=architecture, weights=weights, recipe=recipe, seed=seed
+        )
+        return cls(table, architecture, weights, recipe, seed, root, min_sensitivity, fingerprint)
+
+    def rows(self, split: str) -> pd.DataFrame:
+        """The images of ``train`` or ``validation``."""
+        return self.table[self.table["split"] == split]
+
+    def check_images(self) -> None:
+        """Check that the images can be trained on; none of them is read.
+
+        Raises:
+            DatasetError: a split has too few patients of a label, or the recipe balances the
+                acquisition domains and the splits do not name them.
+        """
+        for split in ("train", "validation"):
+            rows = self.rows(split)
+            _check_patients(rows, split)
+            table_weights(rows, balance=self.recipe.fit.look_balance)
+
+    def untrained_model(self, seed: int) -> keras.Model:
+        """Build the network as it is before the first step.
+
+        Args:
+            seed: seed of the weights that begin at random.
+
+        Raises:
+            InvalidRequest: the architecture is unknown, the weights are missing or do not fit, or
+                the recipe's ``fine_tune_from`` names no layer.
+        """
+        # Keras seeds TensorFlow too where it is installed, and importing it makes it chatter.
+        with stderr_silenced():
+            keras.utils.set_random_seed(seed)
+        model = build(self.architecture, self.recipe.model, weights=self.weights)
+        freeze(model, before=self.recipe.fit.fine_tune_from)
+        return model
+
+
+def recipe_for(weights: str | None, recipe: Recipe) -> Recipe:
+    """The recipe as it is carried out: no layer of a backbone with random weights is frozen.
+
+    Such layers hold nothing that is worth keeping, and what lies on random features learns little.
+    """
+    if weights:
+        return recipe
+    return replace(recipe, fit=replace(recipe.fit, head_epochs=0, fine_tune_from=""))
+
+
+def _check_patients(rows: pd.DataFrame, split: str) -> None:
+    # Splits made by cxr-edge keep this; a file made by hand may not.
+    patients = patient_groups(rows).groupby(rows["label"]).nunique()
+    for label in LABELS:
+        count = int(patients.get(label, 0))
+        if count < MIN_PATIENTS:
+            raise DatasetError(
+                f"the {split} split has {count} {label} patients, at least {MIN_PATIENTS} are "
+                "needed; make the splits again with cxr-edge split, or add images"
+            )

@@ -1,0 +1,133 @@
+"""``cxr_edge.train``: from a cleaned and split data set to a trained classifier."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.files import as_path
+from cxr_edge_train.dataset.metadata import read_metadata, read_splits
+from cxr_edge_train.dataset.sampling import check_seed
+from cxr_edge_train.defaults import MIN_SENSITIVITY, default_cache_dir
+from cxr_edge_train.fitting.events import CallbackFactory, OnStart, ignore_start, no_callbacks
+from cxr_edge_train.fitting.task import TrainingTask
+from cxr_edge_train.fitting.training import train_run
+from cxr_edge_train.fitting.unfinished import folder_for
+from cxr_edge_train.progress import ProgressFactory, no_progress
+from cxr_edge_train.recipe import Recipe, as_recipe
+from cxr_edge_train.runs import Run
+
+# The AUC of a model that guesses.
+_CHANCE = 0.5
+
+
+def train(
+    metadata: str | Path,
+    splits: str | Path = "splits.csv",
+    *,
+    architecture: str = "mobilenetv2",
+    weights: str | Path | None = "imagenet",
+    recipe: str | Path | Recipe | None = None,
+    output: str | Path | None = None,
+    root: str | Path | None = None,
+    seed: int = 0,
+    min_sensitivity: float = MIN_SENSITIVITY,
+    on_start: OnStart = ignore_start,
+    callbacks: CallbackFactory = no_callbacks,
+    progress: ProgressFactory = no_progress,
+) -> Run:
+    """Train a classifier of chest X-rays; temperature and threshold are chosen on validation.
+
+    Test images are not read. The same call resumes a training that was interrupted.
+
+    Args:
+        metadata: ``clean_metadata.csv``, which :func:`cxr_edge.clean` writes.
+        splits: ``splits.csv``, which :func:`cxr_edge.split` writes.
+        architecture: ``pure_cnn``, ``mobilenet``, ``mobilenetv2``, ``vgg16`` or ``densenet121``.
+        weights: what the backbone's weights start from: ``imagenet``, which Keras downloads once,
+            a file of weights, or None (or ``none``) for random ones.
+        recipe: the hyper-parameters: a recipe, or the path of its TOML file; None for the defaults.
+        output: folder of the run; None for a new one in the user's cache folder.
+        root: folder that the paths in the metadata are relative to; None for the folder of the
+            metadata.
+        seed: seed of everything random, 0 to 2**32 - 1.
+        min_sensitivity: the lowest sensitivity that the threshold may have on validation, above 0
+            and at most 1.
+        on_start: called once before the images are read.
+        callbacks: gives additional Keras callbacks for each fit; a recipe with teachers has
+            several.
+        progress: makes the progress bar over the images that are decoded.
+
+    Returns:
+        The run, with its folder, its operating point, its metrics on validation, which flatter,
+        and warnings.
+
+    Raises:
+        InvalidRequest: an argument is of the wrong type or out of range, the recipe or the
+            architecture is unknown, the weights do not fit, or the output holds something else.
+        DatasetError: metadata, splits or images are missing, damaged or too few.
+        RunError: the loss was no longer a number, or what an earlier training left is damaged.
+
+    Example:
+        >>> from cxr_edge import train
+        >>> run = train("clean_metadata.csv", "splits.csv", weights=None, output="run")
+        >>> run.folder.name, run.operating_point.chosen_on
+        ('run', 'validation')
+        >>> run.metrics["validation"]["sensitivity"].value >= 0.95
+        True
+    """
+    metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
+    check_seed(seed)
+    check_share("min_sensitivity", min_sensitivity)
+    chosen = as_recipe(recipe)
+    cleaned = read_metadata(metadata)
+    table = read_splits(splits, cleaned)
+    task = TrainingTask.of(
+        table,
+        architecture=architecture,
+        weights=starting_weights(weights),
+        recipe=chosen,
+        seed=seed,
+        root=metadata.resolve().parent if root is None else as_path(root, "root"),
+        min_sensitivity=min_sensitivity,
+    )
+    cache_dir = default_cache_dir()
+    given = None if output is None else as_path(output, "output")
+    run = train_run(
+        task,
+        output=given or folder_for(cache_dir, task.fingerprint),
+        cache_dir=cache_dir,
+        on_start=on_start,
+        callbacks=callbacks,
+        progress=progress,
+    )
+    return replace(run, warnings=_warnings(run, len(cleaned) - len(table)))
+
+
+def starting_weights(weights: str | Path | None) -> str | None:
+    """Weights as the user names them: ``imagenet``, a file, or None for random ones.
+
+    Raises:
+        InvalidRequest: they are neither text nor a path nor None.
+    """
+    if weights is None or weights == "none":
+        return None
+    return str(as_path(weights, "weights"))
+
+
+def check_share(name: str, share: float) -> None:
+    """Check a share of images that a result must reach.
+
+    Raises:
+        InvalidRequest: it is not a number above 0 and at most 1.
+    """
+    if not isinstance(share, int | float) or not 0 < share <= 1:  # also refuses NaN
+        raise InvalidRequest(f"{name} must be a number above 0 and at most 1, not {share!r}")
+
+
+def _warnings(run: Run, left_out: int) -> tuple[str, ...]:
+    warnings = []
+    if left_out:
+        warnings.append(f"{left_out} images of the metadata are in no split")
+    if run.metrics["validation"]["auc"].low <= _CHANCE:
+        warnings.append("on validation this model is not clearly better than chance; train longer")
+    return tuple(warnings)
