@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cxr_edge.classifier import Classifier
+    from cxr_edge.monitoring.drift_check import check_drift
+    from cxr_edge.scoring.run import score
     from cxr_edge_runtime.bundle import Bundle
     from cxr_edge_runtime.classifier import Prediction
     from cxr_edge_runtime.errors import CxrEdgeError
 
-__all__ = ["Bundle", "Classifier", "CxrEdgeError", "Prediction"]
+__all__ = ["Bundle", "Classifier", "CxrEdgeError", "Prediction", "check_drift", "score"]
 
 # Where each name is defined: loaded on first use, since `cxr-edge --help` imports this module.
 _MODULES = {
@@ -28,6 +30,8 @@ _MODULES = {
     "Classifier": "cxr_edge.classifier",
     "CxrEdgeError": "cxr_edge_runtime.errors",
     "Prediction": "cxr_edge_runtime.classifier",
+    "check_drift": "cxr_edge.monitoring.drift_check",
+    "score": "cxr_edge.scoring.run",
 }
 
 # The extra that each name needs; the others need the base install alone.

@@ -79,13 +79,6 @@ def load_bundle(bundle: str | os.PathLike[str] | Bundle | None) -> Bundle:
     )
 
 
-def notice_of(bundle: Bundle) -> str:
-    """The text beside every result: the notice, and the name and version of the model."""
-    manifest = bundle.manifest
-    model = f"{manifest.name} {manifest.version} ({bundle.digest[:12]})"
-    return f"{manifest.notice} Model: {model}"
-
-
 def _load_folder(folder: Path) -> Bundle:
     # An update points the link elsewhere while the bundle is in use, and files are read later, too.
     return Bundle.load(Path(os.path.realpath(folder)) if folder.is_symlink() else folder)

@@ -58,6 +58,20 @@ def expand(
             yield given, None
 
 
+def existing(inputs: Iterable[Path], *, stdin: TextIO | None = None) -> list[Path]:
+    """The images of :func:`expand`, folders searched with all below them.
+
+    Raises:
+        ImageError: something gives no image.
+    """
+    images = []
+    for path, error in expand(inputs, recursive=True, stdin=stdin):
+        if error:
+            raise error
+        images.append(path)
+    return images
+
+
 def _listed(stdin: TextIO, recursive: bool) -> Iterator[Input]:
     """What the lines of standard input name."""
     found = False

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from cxr_edge.bundles.notice import notice_of
 from cxr_edge.console.terminal import printable, say
 from cxr_edge_runtime.errors import CxrEdgeError
 
@@ -44,8 +45,6 @@ class TableWriter:
     def close(self) -> None:
         """Write the notice, where there was a result."""
         if self._begun:
-            from cxr_edge.bundles.lookup import notice_of
-
             typer.echo(f"{notice_of(self._bundle)}.")
 
 
@@ -58,12 +57,9 @@ class JsonWriter:
 
     def write(self, image: Path, result: "Result") -> None:
         """Write one result."""
-        from cxr_edge_runtime.result_json import error_as_json, result_as_json
+        from cxr_edge_runtime.result_json import as_json, image_result
 
-        if isinstance(result, CxrEdgeError):
-            typer.echo(json.dumps(error_as_json(str(image), result)))
-        else:
-            typer.echo(json.dumps(result_as_json(str(image), result, self._bundle)))
+        typer.echo(json.dumps(as_json(image_result(str(image), result, self._bundle))))
 
     def close(self) -> None:
         """Nothing is left to write: each line has the notice."""

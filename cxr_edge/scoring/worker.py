@@ -16,7 +16,7 @@ from cxr_edge.process.memory import fix_mmap_threshold
 from cxr_edge.scoring.backlog import Batch
 from cxr_edge.scoring.films import contents
 from cxr_edge.scoring.results import ResultsFolder
-from cxr_edge.writers.csv_file import result_row
+from cxr_edge.writers.csv_file import ResultRow
 from cxr_edge_runtime.batch import Result, classify_image, prediction_alone
 from cxr_edge_runtime.bundle import CHECKSUM, MANIFEST, Bundle
 from cxr_edge_runtime.classifier import Classifier
@@ -71,7 +71,7 @@ class Report:
 
     Attributes:
         batch: the films.
-        answered: how many have an answer.
+        classified: how many have an answer.
         rejected: how many the input gate rejected.
         failed: how many have an error in the place of an answer.
         error: one of those errors.
@@ -80,7 +80,7 @@ class Report:
     """
 
     batch: Batch
-    answered: int = 0
+    classified: int = 0
     rejected: int = 0
     failed: int = 0
     error: str | None = None
@@ -90,17 +90,17 @@ class Report:
     @property
     def films(self) -> int:
         """How many got a row."""
-        return self.answered + self.rejected + self.failed
+        return self.classified + self.rejected + self.failed
 
     @classmethod
     def of_rows(
-        cls, batch: Batch, rows: list[dict[str, Any]], logged: tuple[LoggedFilm, ...] = ()
+        cls, batch: Batch, rows: Sequence[ResultRow], logged: tuple[LoggedFilm, ...] = ()
     ) -> "Report":
         """Count rows by what they hold."""
-        errors = [row["error"] for row in rows if row["error"] is not None]
-        rejected = sum(row["gate"] == REJECTED for row in rows)
-        answered = len(rows) - len(errors) - rejected
-        return cls(batch, answered, rejected, len(errors), next(iter(errors), None), logged)
+        errors = [row.error for row in rows if row.error is not None]
+        rejected = sum(row.gate == REJECTED for row in rows)
+        classified = len(rows) - len(errors) - rejected
+        return cls(batch, classified, rejected, len(errors), next(iter(errors), None), logged)
 
 
 class Worker:
@@ -136,10 +136,10 @@ class Worker:
             for name, content in contents(names):
                 fetched += not isinstance(content, ImageNotFound | ImageNotReadable)
                 result = self._result(name, content)
-                rows.append(result_row(name, result, bundle))
+                rows.append(ResultRow.of(name, result, bundle))
                 if self._job.logged and not isinstance(result, CxrEdgeError):
                     logged.append(LoggedFilm.of(result, bundle))
-            _require_one(fetched=fetched, names=names, error=rows[-1]["error"])
+            _require_one(fetched=fetched, names=names, error=rows[-1].error)
             self._results.check_not_taken_over(self._job.shown)
             self._results.write(names, bundle.digest, rows)
         except CxrEdgeError as error:

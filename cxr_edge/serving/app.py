@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
@@ -17,14 +18,13 @@ from cxr_edge.monitoring.log_writer import PredictionRecorder
 from cxr_edge.serving.admission import Admission
 from cxr_edge.serving.classifying import Classify
 from cxr_edge.serving.middleware import DrainRequestBody
-from cxr_edge.serving.model_card import card_page
-from cxr_edge.serving.openapi import description
+from cxr_edge.serving.model_card import ModelDescription, card_page
+from cxr_edge.serving.openapi import Health, description
 from cxr_edge.serving.problems import ProblemResponse, refused
 from cxr_edge.serving.security import Guard
 from cxr_edge.serving.uploads import MOST_BYTES
 from cxr_edge.serving.workers import Workers
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.bundle.manifest import NOTICE
 
 # Requests that may wait for each worker, beside the one it is at.
 WAITING = 16
@@ -68,10 +68,10 @@ def make_app(
     classify = Classify(workers, admission, most_seconds, log)
 
     async def model(request: Request) -> Response:
-        return JSONResponse(model_as_json(bundle))
+        return JSONResponse(asdict(ModelDescription.of(bundle)))
 
     async def health(request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return JSONResponse(asdict(Health()))
 
     async def openapi(request: Request) -> Response:
         return JSONResponse(description(token_needed=token is not None))
@@ -104,23 +104,6 @@ def make_app(
     app.router.redirect_slashes = False  # it would send a client to the host that the client named
     # Outside of everything: errors have the headers too.
     return DrainRequestBody(Guard(app, token, own_hosts_only=own_hosts_only))
-
-
-def model_as_json(bundle: Bundle) -> dict[str, Any]:
-    """What ``GET /v1/model`` says of a bundle."""
-    manifest = bundle.manifest
-    return {
-        "name": manifest.name,
-        "version": manifest.version,
-        "sha256": bundle.digest,
-        "labels": list(manifest.labels),
-        "positive_label": manifest.positive_label,
-        "threshold": manifest.threshold.value,
-        "input_gate": manifest.gate is not None,
-        "activation_map": "cam" in manifest.outputs,
-        "intended_use": manifest.intended_use,
-        "notice": NOTICE,
-    }
 
 
 def _file(name: str, media_type: str) -> Any:

@@ -2,8 +2,8 @@
 
 import base64
 import io
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,8 @@ from cxr_edge_runtime.batch import classify_image
 from cxr_edge_runtime.classifier import Classifier, Prediction
 from cxr_edge_runtime.errors import CxrEdgeError
 from cxr_edge_runtime.images import GreyImage
-from cxr_edge_runtime.result_json import error_as_json, result_as_json
+from cxr_edge_runtime.result_json import ImageResult, as_json, image_result
+from cxr_edge_runtime.typed_json import Limits, Schema
 
 # Fast, and only a tenth larger than the best.
 _COMPRESSION = 1
@@ -36,16 +37,51 @@ class RequestOptions:
     picture: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ActivationMap:
+    """What each part of the film adds to the logit, row by row."""
+
+    height: Annotated[int, Limits(minimum=1)]
+    width: Annotated[int, Limits(minimum=1)]
+    values: tuple[float, ...]
+
+    @classmethod
+    def of(cls, prediction: Prediction) -> "ActivationMap | None":
+        """That of a prediction; None for a rejected film, of which it would show the label."""
+        if prediction.activation_map is None or prediction.probability is None:
+            return None
+        values: NDArray[np.float32] = prediction.activation_map
+        height, width = values.shape
+        return cls(height, width, tuple(round(float(value), 4) for value in values.ravel()))
+
+
+class _Base64:
+    """In ``Annotated``: text that holds bytes."""
+
+    def schema(self) -> Schema:
+        return {"contentEncoding": "base64"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmResult(ImageResult):
+    """A film that was classified; map and picture are left out unless the request asks for them.
+
+    Attributes:
+        activation_map: null where the gate rejected the film, or the model gives none.
+        picture: the film as PNG.
+    """
+
+    activation_map: ActivationMap | None = None
+    picture: Annotated[str, _Base64()] = ""
+
+
 def film_response(
     classifier: Classifier,
     film: Film,
     options: RequestOptions,
     log: PredictionRecorder | None = None,
 ) -> dict[str, Any]:
-    """One film's object in the response; an error of the film is such an object, too.
-
-    Beside the fields of ``classify --json`` there may be ``activation_map``, with ``height``,
-    ``width`` and ``values`` row by row, and ``picture``, a PNG in base64.
+    """One film's object in the response: a :class:`FilmResult`, or the error of the film.
 
     Args:
         classifier: of the calling thread.
@@ -58,9 +94,10 @@ def film_response(
     def finish(image: GreyImage, prediction: Prediction) -> dict[str, Any]:
         if log is not None:
             log.add(prediction, bundle)
-        result = result_as_json(film.name, prediction, bundle)
+        result = as_json(image_result(film.name, prediction, bundle))
         if options.activation_map:
-            result["activation_map"] = _map_as_json(prediction)
+            activation_map = ActivationMap.of(prediction)
+            result["activation_map"] = activation_map and asdict(activation_map)
         if options.picture:
             result["picture"] = _png(image)
         return result
@@ -73,20 +110,9 @@ def film_response(
         force=options.force,
         hashed=log is not None,
     )
-    return error_as_json(film.name, result) if isinstance(result, CxrEdgeError) else result
-
-
-def _map_as_json(prediction: Prediction) -> dict[str, Any] | None:
-    # Of a rejected film a map would show what the label hides.
-    if prediction.activation_map is None or prediction.probability is None:
-        return None
-    values: NDArray[np.float32] = prediction.activation_map
-    height, width = values.shape
-    return {
-        "height": height,
-        "width": width,
-        "values": [round(float(value), 4) for value in values.ravel()],
-    }
+    if isinstance(result, CxrEdgeError):
+        return as_json(image_result(film.name, result, bundle))
+    return result
 
 
 def _png(image: GreyImage) -> str:

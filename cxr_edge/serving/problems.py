@@ -1,14 +1,23 @@
 """What is answered instead of a result."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from cxr_edge_runtime.result_json import RESULT_SCHEMA_VERSION
+from cxr_edge_runtime.result_json import RESULT_SCHEMA_VERSION, Problem, SchemaVersion
 
 # Seconds after which a client that met a full queue may come again; a film takes a part of one.
 RETRY_AFTER_S = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemContent:
+    """What a request gets that has no result."""
+
+    schema_version: SchemaVersion
+    error: Problem
 
 
 class ProblemResponse(Exception):
@@ -31,11 +40,8 @@ class ProblemResponse(Exception):
 
     def response(self) -> Response:
         """The answer."""
-        content = {
-            "schema_version": RESULT_SCHEMA_VERSION,
-            "error": {"kind": self.kind, "message": self.message},
-        }
-        return JSONResponse(content, self.status, self.headers)
+        content = ProblemContent(RESULT_SCHEMA_VERSION, Problem(self.kind, self.message))
+        return JSONResponse(asdict(content), self.status, self.headers)
 
 
 def busy() -> ProblemResponse:

@@ -4,19 +4,74 @@ import csv
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
+from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files import replacing
 from cxr_edge_runtime.images import SUFFIXES
+from cxr_edge_runtime.result_json import ImageProblem, image_result
 
-CSV_COLUMNS = (
-    "file", "label", "probability", "threshold", "gate", "reasons", "warnings", "error", "bundle",
-    "notice",
-)  # fmt: skip
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultRow:
+    """A row of ``classify --csv`` and of ``score``; None where the result has no such value.
+
+    Attributes:
+        file: the name of the image; bytes that are not UTF-8 are escapes.
+        label: see :class:`cxr_edge_runtime.result_json.ImageResult`.
+        probability: of the positive label.
+        threshold: the positive label is given at or above this probability.
+        gate: the verdict of the input gate.
+        reasons: those of the verdict, joined by semicolons.
+        warnings: what is suspicious about the image, joined by semicolons.
+        error: why there is no result.
+        bundle: SHA-256 of the bundle's ``bundle.json``.
+        notice: what the result may not be used for.
+    """
+
+    file: str
+    label: str | None = None
+    probability: float | None = None
+    threshold: float | None = None
+    gate: str | None = None
+    reasons: str | None = None
+    warnings: str | None = None
+    error: str | None = None
+    bundle: str
+    notice: str
+
+    @classmethod
+    def of(cls, name: str, result: Result, bundle: Bundle) -> "ResultRow":
+        """The row of an image.
+
+        Args:
+            name: of the image.
+            result: the prediction, or the error that kept the image from one.
+            bundle: that classified.
+        """
+        said = image_result(name, result, bundle)
+        row = partial(
+            cls, file=name_in_row(name), bundle=bundle.digest, notice=bundle.manifest.notice
+        )
+        if isinstance(said, ImageProblem):
+            error = said.error.message.encode("utf-8", "backslashreplace").decode()
+            return row(error=error)
+        return row(
+            label=said.label,
+            probability=said.probability,
+            threshold=said.threshold,
+            gate=said.gate.verdict,
+            reasons="; ".join(said.gate.reasons),
+            warnings="; ".join(said.warnings),
+        )
+
+
+CSV_COLUMNS = tuple(field.name for field in fields(ResultRow))
 _HEADER = ",".join(CSV_COLUMNS).encode()
 
 
@@ -44,32 +99,6 @@ def name_in_row(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def result_row(name: str, result: Result, bundle: Bundle) -> dict[str, str | float | None]:
-    """One image's result by column; what it does not have is None.
-
-    Args:
-        name: of the image.
-        result: what came of it.
-        bundle: that was asked.
-    """
-    row: dict[str, str | float | None] = dict.fromkeys(CSV_COLUMNS)
-    row |= {
-        "file": name_in_row(name),
-        "bundle": bundle.digest,
-        "notice": bundle.manifest.notice,
-    }
-    if isinstance(result, CxrEdgeError):
-        return row | {"error": str(result).encode("utf-8", "backslashreplace").decode()}
-    return row | {
-        "label": result.label,
-        "probability": result.probability,
-        "threshold": result.threshold,
-        "gate": result.gate.verdict,
-        "reasons": "; ".join(result.gate.reasons),
-        "warnings": "; ".join(result.warnings),
-    }
-
-
 class CsvWriter:
     """A row per image in a file; a full disk is an error only when all images are done."""
 
@@ -84,7 +113,7 @@ class CsvWriter:
         """Write one result; nothing more once that failed."""
         if self._error:
             return
-        row = result_row(str(image), result, self._bundle)
+        row = asdict(ResultRow.of(str(image), result, self._bundle))
         # csv writes None as nothing.
         written = {
             name: f"{value:.6f}" if isinstance(value, float) else value

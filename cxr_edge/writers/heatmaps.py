@@ -4,7 +4,7 @@ import os
 import threading
 from pathlib import Path
 
-from cxr_edge.bundles.lookup import notice_of
+from cxr_edge.bundles.notice import notice_of
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
 from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
