@@ -1,9 +1,9 @@
-"""A bundle put in the place of the one in use, or the one before it put back.
+"""Installing a bundle instead of the one in use, and going back to the one before.
 
 A new bundle is unpacked and tried under another name, gets the next number, and is switched to by
 renaming one link over the other. Only then are older ones removed. Whatever a process that was
 killed, or a device that lost its power, leaves behind, the bundle in use is the old one or the new
-one; the next install tidies up, and what it cannot remove is in nobody's way.
+one; the next install tidies up, and what it cannot remove does no harm.
 """
 
 import shutil
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cxr_edge.bundles.folder import BundleFolder, sync
 from cxr_edge.bundles.full_disk import full_disk_explained
+from cxr_edge.bundles.lookup import installed_bundles
 from cxr_edge.bundles.smoke_test import run_smoke_test
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.archive import Archive, SignatureCheck, open_archive
@@ -43,19 +44,20 @@ class Installed:
 
 def install(
     archive: Path,
-    folder: Path,
+    folder: Path | None,
     *,
     check: SignatureCheck | None,
     smoke_test: Callable[[Path], None] = run_smoke_test,
 ) -> Installed:
-    """Put the bundle of an archive in the place of the one in use, which is kept as the previous.
+    """Install the bundle of an archive; the one in use before is kept as the previous one.
 
     When it fails, or is killed at any moment, what was in use stays in use. Once it has switched,
     it does not fail for what it cannot remove.
 
     Args:
         archive: made by ``cxr-edge pack``.
-        folder: of the installed bundles; made where absent.
+        folder: of the installed bundles, made where absent; None is the one that
+            :func:`cxr_edge.bundles.lookup.load_bundle` looks in.
         check: of the signature; None takes any bundle, signed or not.
         smoke_test: given the unpacked bundle, raises an error when this device should not use it.
 
@@ -66,6 +68,7 @@ def install(
         InstallationError: another install is at work, the disk is too full, or the smoke test
             failed.
     """
+    folder = folder or installed_bundles()
     bundles = BundleFolder(folder)
     with open_archive(archive, check=check) as opened:
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,12 +96,16 @@ def install(
     return Installed(path, opened.manifest, opened.digest, changed=current is None, left=left)
 
 
-def roll_back(folder: Path) -> Installed:
-    """Switch to the newest bundle before the one in use that is whole.
+def roll_back(folder: Path | None) -> Installed:
+    """Switch to the newest bundle before the one in use that is intact.
+
+    Args:
+        folder: see :func:`install`.
 
     Raises:
         InstallationError: there is none, or an install is at work.
     """
+    folder = folder or installed_bundles()
     bundles = BundleFolder(folder)
     if folder.is_dir():
         with bundles.exclusive_lock():

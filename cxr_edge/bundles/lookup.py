@@ -53,7 +53,7 @@ def load_bundle(bundle: str | os.PathLike[str] | Bundle | None) -> Bundle:
         return bundle
     if bundle is None:
         current = installed_bundles() / CURRENT
-        # A damaged installation is an error: another model would answer, and nobody would know.
+        # A damaged installation is an error: another model would classify unnoticed.
         if os.path.lexists(current):
             return _load_folder(current)
         return Bundle.load(cxr_edge_models.path(cxr_edge_models.DEFAULT))

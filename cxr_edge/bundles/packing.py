@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cxr_edge.bundles.full_disk import full_disk_explained
 from cxr_edge.bundles.lookup import load_bundle
+from cxr_edge.bundles.signing import read_private_key, sign
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.archive import ARCHIVE_SUFFIX, is_archive, write_archive
 from cxr_edge_runtime.errors import InvalidRequest
@@ -56,8 +57,6 @@ def pack_bundle(bundle: str | None, output: Path, *, key: Path | None = None) ->
     loaded = load_bundle(bundle)
     signature = before = loaded.signature()
     if key is not None:
-        from cxr_edge.bundles.signing import read_private_key, sign
-
         signature = sign(loaded.manifest_bytes(), read_private_key(key))
     with (
         full_disk_explained(output, "make room there, or write to another disk"),

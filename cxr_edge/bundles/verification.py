@@ -5,15 +5,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from cxr_edge.bundles.full_disk import full_disk_explained
 from cxr_edge.bundles.lookup import load_bundle
+from cxr_edge.bundles.signing import signature_check
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.bundle.archive import Archive, SignatureCheck, open_archive
+from cxr_edge_runtime.bundle.archive import Archive, open_archive
 from cxr_edge_runtime.bundle.manifest import SELFTEST_FILE, Manifest
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.device.selftest import GoldenInputs
@@ -53,7 +53,7 @@ def verify_bundle(bundle: str | None, *, key: Path | None = None) -> Verified:
         EngineError: the model cannot be loaded or run.
         InvalidRequest: the file of the key holds no public key.
     """
-    check = None if key is None else _signature_check(key, bundle)
+    check = None if key is None else signature_check(key, bundle or "the default bundle")
     if bundle is not None and os.path.isfile(bundle):  # noqa: PTH113  # a name may be too long
         with open_archive(Path(bundle), check=check) as archive, _unpacked(archive) as folder:
             return _verified(Bundle.load(folder), archive.signature, is_archive=True)
@@ -62,12 +62,6 @@ def verify_bundle(bundle: str | None, *, key: Path | None = None) -> Verified:
     if check is not None:
         check(loaded.manifest_bytes(), signature)
     return _verified(loaded, signature, is_archive=False)
-
-
-def _signature_check(key: Path, bundle: str | None) -> SignatureCheck:
-    from cxr_edge.bundles.signing import check_signature, read_public_key
-
-    return partial(check_signature, key=read_public_key(key), name=bundle or "the default bundle")
 
 
 @contextmanager

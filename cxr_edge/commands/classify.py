@@ -22,24 +22,32 @@ def classify(
             metavar="IMAGE...",
             # One file without rights must not refuse the others.
             readable=False,
-            help="Image files, folders, patterns, or - for paths on standard input, one a line.",
+            help="Image files, folders, patterns, or - for paths on standard input, one per line.",
         ),
     ],
     as_json: options.AsJson = False,
     csv: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="Write a row an image here too.")
+        Path | None,
+        typer.Option(
+            "--csv", metavar="FILE", help="Also write one row per image to this CSV file."
+        ),
     ] = None,
     heatmap: Annotated[
         Path | None,
         typer.Option(
-            "--heatmap", metavar="DIR", help="Write each film with the activation map over it."
+            "--heatmap",
+            metavar="DIR",
+            help="Also write each image with its heat map to this folder.",
         ),
     ] = None,
     recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Search the folders in folders too.")
+        bool, typer.Option("--recursive", "-r", help="Also search folders in folders.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Answer even where the image looks like no chest X-ray.")
+        bool,
+        typer.Option(
+            "--force", help="Classify even where the image does not look like a chest X-ray."
+        ),
     ] = False,
     log: options.Log = None,
     bundle: options.BundleOption = None,
@@ -50,14 +58,14 @@ def classify(
             "--threads",
             min=1,
             max=64,
-            help="Images at once, or threads of the engine for a single image; all cores, or one, "
-            "without it.",
+            help="Images at once, or threads of the engine for a single image [default: all cores, "
+            "or 1].",
         ),
     ] = None,
 ) -> None:
     """Classify chest X-rays: JPEG, PNG, TIFF, BMP, WebP or DICOM.
 
-    Prints one line an image. Research use only. Not a medical device.
+    Prints one line per image. Research use only. Not a medical device.
 
     Exit code 0 when every image was classified or found to be no chest X-ray, 3 when some failed, 1
     when all did or a file could not be written, 130 after Ctrl-C. Ctrl-C ends after the images
@@ -70,7 +78,7 @@ def classify(
     from cxr_edge.writers.classified_files import Outputs, classify_files
 
     fix_mmap_threshold()
-    # For all threads: filters that a thread sets for a while are everybody's, and pydicom's
+    # For all threads: filters that one thread sets for a while hold for all, and pydicom's
     # warnings quote what is written in a film.
     warnings.simplefilter("ignore")
     if isinstance(sys.stdin, io.TextIOWrapper):

@@ -60,7 +60,7 @@ def score(
     On one machine or on a cluster. A second run scores only what has no row yet. Research use
     only. Not a medical device.
 
-    Exit code 0 when every film has an answer or was found to be no chest X-ray, 3 when some
+    Exit code 0 when every film was classified or found to be no chest X-ray, 3 when some
     failed, 1 when all did or the work cannot go on, 130 after Ctrl-C; what is written stays.
     """
     # pydicom's quote what is written in a film, Ray's are for programmers.

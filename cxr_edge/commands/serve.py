@@ -11,6 +11,7 @@ import typer
 from cxr_edge.console import options
 from cxr_edge.console.terminal import say
 from cxr_edge.process import exit_codes
+from cxr_edge_runtime.device import available_cores
 from cxr_edge_runtime.errors import InvalidRequest
 
 TOKEN_VARIABLE = "CXR_EDGE_TOKEN"
@@ -55,9 +56,7 @@ def serve(
     SIGTERM and Ctrl-C finish what was taken; a second one ends at once.
     """
     from cxr_edge.bundles.lookup import load_bundle
-    from cxr_edge.serving.security import is_loopback
-    from cxr_edge.serving.server import application, listen, run
-    from cxr_edge_runtime.device import available_cores
+    from cxr_edge.serving.server import application, is_loopback, listen, run
 
     token = read_token(token_file)
     loopback = is_loopback(host)
@@ -94,10 +93,10 @@ def _warn_of_network(host: str, token: str | None, *, insecure: bool) -> None:
         return
     if not insecure:
         raise InvalidRequest(
-            f"--host {host}: everybody in the network could send films; "
+            f"--host {host}: anyone in the network could send films; "
             f"give --token-file, set {TOKEN_VARIABLE}, or say --insecure"
         )
-    say(f"warning: everybody who reaches {host} can send films and read the answers")
+    say(f"warning: anyone who reaches {host} can send films and read the results")
 
 
 def _write_line(line: str) -> None:

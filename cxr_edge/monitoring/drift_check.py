@@ -122,7 +122,7 @@ def check_drift(
     drift = find_drift(reference, predictions, limits)
     if not drift.missed:
         _require(
-            predictions.answered, f"{log}: {predictions.answered} films that were not rejected"
+            predictions.answered, f"{log_file}: {predictions.answered} films that were not rejected"
         )
     if plot_file is not None and not few:
         _draw(plot_file, reference, predictions, drift, against, loaded)

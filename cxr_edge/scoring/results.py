@@ -1,4 +1,4 @@
-"""The output: a folder of Parquet files, one a batch, with the columns of ``classify --csv``.
+"""The output: a folder of Parquet files, one per batch, with the columns of ``classify --csv``.
 
 A file's name is made from the films in it and the bundle, so a batch that is scored twice, because
 a worker or a node was lost, replaces its own file: no film can have two rows.

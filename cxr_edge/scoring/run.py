@@ -29,7 +29,7 @@ class ScoreResult:
         to_score: how many of them had no row before.
         classified: how many of these now have a probability.
         rejected: how many the input gate rejected.
-        failed: how many have an error in the place of a result.
+        failed: how many have an error in place of a result.
         error: one of those errors; None where there is none.
     """
 
@@ -103,7 +103,7 @@ def score(
         check(address)
     tally = _Tally()
     with ExitStack() as opened:
-        shown = opened.enter_context(results.in_use())
+        mark = opened.enter_context(results.in_use())
         backlog = opened.enter_context(Backlog.opened())
         backlog.pass_over(results.written(loaded.digest))
         named = backlog.add(film_names(source))
@@ -112,7 +112,7 @@ def score(
         to_score = len(backlog)
         logged = opened.enter_context(closing(PredictionLog(as_path(log, "log")))) if log else None
         job = Job.of(
-            loaded, engine=engine, output=results.location, shown=shown, logged=log is not None
+            loaded, engine=engine, output=results.location, mark=mark, logged=log is not None
         )
         films_done = _scored(backlog, job, tally, logged, address=address, workers=workers)
         for _ in progress("Scoring")(films_done, to_score):

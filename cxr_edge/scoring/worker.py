@@ -42,7 +42,7 @@ class Job:
         digest: the bundle's.
         engine: see :func:`cxr_edge_runtime.engines.open_engine`.
         output: path or URL of the results.
-        shown: see :meth:`ResultsFolder.in_use`.
+        mark: see :meth:`ResultsFolder.in_use`.
         logged: rows for the log of predictions are wanted.
         storage: the user's configuration of fsspec, which may hold credentials.
     """
@@ -51,18 +51,18 @@ class Job:
     digest: str
     engine: str | None
     output: str
-    shown: str | None
+    mark: str | None
     logged: bool
     storage: Mapping[str, Any] = field(repr=False)
 
     @classmethod
     def of(
-        cls, bundle: Bundle, *, engine: str | None, output: str, shown: str | None, logged: bool
+        cls, bundle: Bundle, *, engine: str | None, output: str, mark: str | None, logged: bool
     ) -> "Job":
         """A job with this bundle and this process's configuration of fsspec."""
         names = (*bundle.manifest.files, CHECKSUM, MANIFEST)
         files = {name: (bundle.path / name).read_bytes() for name in names}
-        return cls(files, bundle.digest, engine, output, shown, logged, dict(fsspec.config.conf))
+        return cls(files, bundle.digest, engine, output, mark, logged, dict(fsspec.config.conf))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,12 @@ class Report:
 
     Attributes:
         batch: the films.
-        classified: how many have an answer.
+        classified: how many have a probability.
         rejected: how many the input gate rejected.
-        failed: how many have an error in the place of an answer.
+        failed: how many have an error in place of a result.
         error: one of those errors.
         logged: rows for the log of predictions, where they are wanted.
-        stop: what keeps this worker from any work, in words for the user; no row was written.
+        stop: what keeps this worker from working, as text for the user; no row was written.
     """
 
     batch: Batch
@@ -117,7 +117,7 @@ class Worker:
         try:
             self._classifier = _classifier(job)
             self._results = ResultsFolder(job.output)
-            self._results.check_shared(job.shown)
+            self._results.check_shared(job.mark)
         except CxrEdgeError as error:
             self._stop = str(error)
 
@@ -140,7 +140,7 @@ class Worker:
                 if self._job.logged and not isinstance(result, CxrEdgeError):
                     logged.append(LoggedFilm.of(result, bundle))
             _require_one(fetched=fetched, names=names, error=rows[-1].error)
-            self._results.check_not_taken_over(self._job.shown)
+            self._results.check_not_taken_over(self._job.mark)
             self._results.write(names, bundle.digest, rows)
         except CxrEdgeError as error:
             return Report(batch, stop=str(error))

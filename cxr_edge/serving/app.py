@@ -1,4 +1,4 @@
-"""The routes: the page, the API, and how the two end."""
+"""The routes of the page and of the API, and how the application ends."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ from cxr_edge_runtime.bundle import Bundle
 WAITING = 16
 # Two of the largest films at once, with what they are decoded to, are what 512 MB can hold.
 MOST_BYTES_HELD = 2 * MOST_BYTES
-# Reading, waiting and classifying together; a film alone may take the runtime's minute.
+# Reading, waiting and classifying together; one film may take the runtime's minute.
 MOST_SECONDS = 120.0
 
 _PAGE = {
@@ -39,7 +39,7 @@ _PAGE = {
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-# All there are.
+# The only ones.
 PATHS = frozenset({*_PAGE, "/v1/classify", "/v1/model", "/healthz", "/openapi.json", "/model"})
 
 
@@ -59,10 +59,10 @@ def make_app(
         bundle: that the workers classify with.
         workers: closed when the application ends.
         threads: how many workers there are.
-        token: asked for by the API; None asks for none.
+        token: that the API requires; None requires none.
         own_hosts_only: see :class:`cxr_edge.serving.security.Guard`.
-        most_seconds: a request may take.
-        log: takes a row a film that was answered.
+        most_seconds: seconds that a request may take.
+        log: takes a row per film that was classified; None logs nothing.
     """
     admission = Admission(requests=threads * (1 + WAITING), n_bytes=MOST_BYTES_HELD)
     classify = Classify(workers, admission, most_seconds, log)

@@ -1,20 +1,20 @@
-"""The layers around the application that see requests alone, and the one that drains bodies."""
+"""Layers around the application, and the one that reads the rest of a refused body."""
 
 import asyncio
 from abc import ABC, abstractmethod
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Of a body that nobody wants: a client that is still sending reads no answer, and one that sends
-# without end gets none.
+# The most that is read of a body that was refused: a client that is still sending reads no
+# response, and one that sends without end gets none.
 MOST_DROPPED_BYTES, MOST_DROPPED_S = 100_000_000, 60.0
 
 
 class HttpMiddleware(ABC):
-    """A layer that sees requests alone; the server's beginning and end pass it by."""
+    """A layer that handles only requests; the server's start and end pass through it."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Lie around an application."""
+        """Wrap an application."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -24,14 +24,14 @@ class HttpMiddleware(ABC):
 
     @abstractmethod
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one request."""
 
 
 class DrainRequestBody(HttpMiddleware):
-    """Middleware: drops what is left of a body, within limits, then ends the connection."""
+    """Middleware: reads and drops the rest of a body, within limits, then ends the connection."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on; the last part of an answer waits until the body is done with."""
+        """Pass on; the last part of a response waits until the body was read."""
         whole = False
 
         async def receive_noting() -> Message:

@@ -34,12 +34,12 @@ def description(*, token_needed: bool) -> dict[str, Any]:
             "title": "cxr-edge",
             "version": metadata.version("cxr-edge"),
             "summary": "Classifies chest X-rays on this device.",
-            "description": f"{NOTICE} Films are kept in memory until they are answered, no longer.",
+            "description": f"{NOTICE} Films are kept in memory only until they are classified.",
         },
         "paths": {
             "/v1/classify": {"post": _classify()},
-            "/v1/model": {"get": _reading("Which model answers, and what for.", "Model")},
-            "/healthz": {"get": _reading("Whether the server answers.", "Health")},
+            "/v1/model": {"get": _reading("Which model classifies, and what for.", "Model")},
+            "/healthz": {"get": _reading("Whether the server responds.", "Health")},
             "/openapi.json": {
                 "get": {
                     "summary": "This document.",
@@ -47,7 +47,7 @@ def description(*, token_needed: bool) -> dict[str, Any]:
                     "security": [],
                     "responses": {
                         "200": _content("The document.", {"type": "object"}),
-                        "default": _refusal(),
+                        "default": _problem(),
                     },
                 }
             },
@@ -64,17 +64,17 @@ def description(*, token_needed: bool) -> dict[str, Any]:
 def _classify() -> dict[str, Any]:
     film = {"type": "string", "format": "binary"}
     options = {
-        "force": "Answer also where the gate rejects the film.",
-        "map": "Give the activation map with the answer.",
-        "picture": "Give the film, one alone, back as PNG, for browsers that cannot show it.",
+        "force": "Classify also where the gate rejects the film.",
+        "map": "Return the activation map with the result.",
+        "picture": "Return the film, if there is only one, as PNG for browsers that cannot show it.",
     }
     return {
         "summary": "Classify one film or several.",
         "description": (
             f"A form of at most {MOST_FILMS} files, or one film as the body, with "
             f"{MOST_BYTES // 1_000_000} MB in all. JPEG, PNG, TIFF, BMP, WebP or DICOM, known by "
-            "their content. Films of a form are answered in its order; a film that cannot be used "
-            "has an error in the place of an answer."
+            "their content. The results have the order of the form; a film that cannot be used has "
+            "an error in place of a result."
         ),
         "operationId": "classify",
         "parameters": [
@@ -109,16 +109,16 @@ def _classify() -> dict[str, Any]:
             },
         },
         "responses": {
-            "200": _content("At least one film has an answer.", _reference("Results")),
+            "200": _content("At least one film was classified.", _reference("Results")),
             "422": _content("No film could be used.", _reference("Results")),
             "503": {
-                **_refusal(),
+                **_problem(),
                 "description": "As many requests are under way as this device takes.",
                 "headers": {
                     "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}
                 },
             },
-            "default": _refusal(),
+            "default": _problem(),
         },
     }
 
@@ -127,13 +127,13 @@ def _reading(summary: str, schema: str) -> dict[str, Any]:
     return {
         "summary": summary,
         "operationId": schema.lower(),
-        "responses": {"200": _content(summary, _reference(schema)), "default": _refusal()},
+        "responses": {"200": _content(summary, _reference(schema)), "default": _problem()},
     }
 
 
-def _refusal() -> dict[str, Any]:
+def _problem() -> dict[str, Any]:
     return _content(
-        "Why there is no result, in one word and in a sentence.", _reference("ProblemResponse")
+        "Why there is no result, as one word and as a sentence.", _reference("ProblemResponse")
     )
 
 

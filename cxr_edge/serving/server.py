@@ -20,10 +20,13 @@ from cxr_edge.monitoring.prediction_log import PredictionLog
 from cxr_edge.serving.app import PATHS, make_app
 from cxr_edge.serving.connections import Connection
 from cxr_edge.serving.middleware import HttpMiddleware
+from cxr_edge.serving.security import is_loopback
 from cxr_edge.serving.workers import Workers
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import InvalidRequest, LogError
+
+__all__ = ["application", "is_loopback", "listen", "run"]
 
 # Seconds that requests under way may still take after SIGTERM.
 LAST_SECONDS = 130
@@ -80,8 +83,8 @@ def listen(host: str, port: int) -> socket.socket:
         raise InvalidRequest(
             f"cannot listen on {host} port {port}: {reason}; choose another host or port"
         ) from None
-    # Connections inherit it. asyncio sets it on sockets of its own alone; without it the small last
-    # part of an answer waited 40 ms for the client's system.
+    # Connections inherit it. asyncio sets it only on sockets of its own; without it the small last
+    # part of a response waited 40 ms for the client's system.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
 

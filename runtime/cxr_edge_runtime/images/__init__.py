@@ -231,7 +231,7 @@ def image_warnings(pixels: NDArray[np.uint8]) -> tuple[str, ...]:
     low, high = int(pixels.min()), int(pixels.max())
     if high - low < _LOW_CONTRAST:
         return (
-            f"low contrast: greys lie between {low} and {high} of 255, and the answer is worth "
+            f"low contrast: greys lie between {low} and {high} of 255, and the prediction is worth "
             "little; export the film with its full contrast, 12 bits stretched to 16",
         )
     return ()

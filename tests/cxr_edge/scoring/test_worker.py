@@ -62,7 +62,7 @@ def test_what_keeps_a_worker_from_any_work_is_a_report(
     unknown = Worker(make_job(engine="onnxruntime")).score(batch)
     assert unknown.stop is not None
     assert "onnxruntime" in unknown.stop
-    elsewhere = Worker(make_job(shown=".score-other")).score(batch)
+    elsewhere = Worker(make_job(mark=".score-other")).score(batch)
     assert elsewhere.stop is not None
     assert "not the same folder in every process" in elsewhere.stop
     no_package = Worker(make_job()).score(a_batch(["s3://bucket/film.png"]))
@@ -75,7 +75,7 @@ def test_worker_of_a_run_that_another_replaced_writes_nothing(
 ) -> None:
     results = ResultsFolder(str(tmp_path / "results"))
     with results.in_use() as mark:
-        worker = Worker(make_job(shown=mark))
+        worker = Worker(make_job(mark=mark))
     report = worker.score(a_batch(films))
     assert report.stop is not None
     assert "a later score has taken this folder over" in report.stop
