@@ -37,7 +37,7 @@ def classify(
         typer.Option(
             "--heatmap",
             metavar="DIR",
-            help="Also write each image with its heat map to this folder.",
+            help="Also draw a heat map of each image in this folder.",
         ),
     ] = None,
     recursive: Annotated[

@@ -66,7 +66,7 @@ def _classify() -> dict[str, Any]:
     options = {
         "force": "Classify also where the gate rejects the film.",
         "map": "Return the activation map with the result.",
-        "picture": "Return the film, if there is only one, as PNG for browsers that cannot show it.",
+        "picture": "Return the film as PNG, for browsers that cannot show it; takes one film.",
     }
     return {
         "summary": "Classify one film or several.",

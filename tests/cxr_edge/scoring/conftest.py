@@ -25,7 +25,7 @@ def make_job(golden_bundle: Path, tmp_path: Path) -> Callable[..., Job]:
             Bundle.load(golden_bundle),
             engine=engine,
             output=str(tmp_path / "results"),
-            mark=shown,
+            mark=mark,
             logged=logged,
         )
 
