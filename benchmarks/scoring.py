@@ -56,7 +56,7 @@ def score_rate(folder: Path, workers: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as output, Backlog.opened() as backlog:
         begun = time.time()
         backlog.add(film_names(str(folder)))
-        job = Job.of(load_bundle(None), engine=None, output=output, shown=None, logged=False)
+        job = Job.of(load_bundle(None), engine=None, output=output, mark=None, logged=False)
         with cluster(None, workers) as count:
             from cxr_edge.scoring.pipeline import score_all
 

@@ -7,19 +7,32 @@ Classifying needs the base install alone::
     prediction = Classifier("tiny").classify("film.jpeg")
     print(prediction.label, prediction.probability)
 
-Research use only. Not a medical device. Every error derives from :class:`CxrEdgeError`; see
-:mod:`cxr_edge_runtime.errors` for the tree.
+Training and converting need the extras ``train`` and ``convert``. Every function returns a typed
+result and prints nothing; docs/reference/python-api.md has them all. Every error derives from
+:class:`CxrEdgeError`; see :mod:`cxr_edge_runtime.errors` for the tree.
+
+Research use only. Not a medical device.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from cxr_edge.classifier import Classifier
     from cxr_edge.evaluation import evaluate
+    from cxr_edge.monitoring.drift_check import check_drift
+    from cxr_edge.scoring.run import score
+    from cxr_edge_convert.convert import convert
+    from cxr_edge_convert.limits import Limits
+    from cxr_edge_convert.model_import import import_keras_model
+    from cxr_edge_convert.report.conversion_report import ConversionReport
     from cxr_edge_runtime.bundle import Bundle
     from cxr_edge_runtime.classifier import Prediction
     from cxr_edge_runtime.errors import CxrEdgeError
+    from cxr_edge_train.cleaning.clean import CleaningResult, clean
     from cxr_edge_train.comparison.run import Comparison, compare
+    from cxr_edge_train.dataset.splits import SplitResult, split
+    from cxr_edge_train.eda.exploration import Exploration, eda
     from cxr_edge_train.evaluation.evaluation import Evaluation
     from cxr_edge_train.fitting.train import train
     from cxr_edge_train.recipe import Recipe
@@ -27,29 +40,75 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bundle",
+    "Classifier",
+    "CleaningResult",
     "Comparison",
+    "ConversionReport",
     "CxrEdgeError",
     "Evaluation",
+    "Exploration",
+    "Limits",
     "Prediction",
     "Recipe",
     "Run",
+    "SplitResult",
+    "check_drift",
+    "clean",
     "compare",
+    "convert",
+    "eda",
     "evaluate",
+    "import_keras_model",
+    "score",
+    "split",
     "train",
 ]
 
-# Where each name is defined: loaded on first use, since `cxr-edge --help` imports this module.
-_MODULES = {
-    "Bundle": "cxr_edge_runtime.bundle",
-    "Comparison": "cxr_edge_train.comparison.run",
-    "CxrEdgeError": "cxr_edge_runtime.errors",
-    "Evaluation": "cxr_edge_train.evaluation.evaluation",
-    "Prediction": "cxr_edge_runtime.classifier",
-    "Recipe": "cxr_edge_train.recipe",
-    "Run": "cxr_edge_train.runs",
-    "compare": "cxr_edge_train.comparison.run",
-    "evaluate": "cxr_edge.evaluation",
-    "train": "cxr_edge_train.fitting.train",
+
+class _Home(NamedTuple):
+    """Where a public name is defined, and what loading it takes.
+
+    Attributes:
+        module: that defines the name.
+        extra: that the module needs; None where the base install is enough.
+        keras: the module imports Keras, which is loaded before it so that nothing is printed.
+        backend: the one Keras backend that will do; None where the user may choose.
+    """
+
+    module: str
+    extra: str | None = None
+    keras: bool = False
+    backend: str | None = None
+
+
+# Loaded on first use: `cxr-edge --help` imports this module.
+_HOMES = {
+    "Bundle": _Home("cxr_edge_runtime.bundle"),
+    "Classifier": _Home("cxr_edge.classifier"),
+    "CleaningResult": _Home("cxr_edge_train.cleaning.clean", "train"),
+    "Comparison": _Home("cxr_edge_train.comparison.run", "train", keras=True),
+    "ConversionReport": _Home("cxr_edge_convert.report.conversion_report", "convert"),
+    "CxrEdgeError": _Home("cxr_edge_runtime.errors"),
+    "Evaluation": _Home("cxr_edge_train.evaluation.evaluation", "train"),
+    "Exploration": _Home("cxr_edge_train.eda.exploration", "train"),
+    "Limits": _Home("cxr_edge_convert.limits"),
+    "Prediction": _Home("cxr_edge_runtime.classifier"),
+    "Recipe": _Home("cxr_edge_train.recipe"),
+    "Run": _Home("cxr_edge_train.runs", "train"),
+    "SplitResult": _Home("cxr_edge_train.dataset.splits", "train"),
+    "check_drift": _Home("cxr_edge.monitoring.drift_check", "drift"),
+    "clean": _Home("cxr_edge_train.cleaning.clean", "train"),
+    "compare": _Home("cxr_edge_train.comparison.run", "train", keras=True),
+    # TensorFlow's converter alone writes TFLite.
+    "convert": _Home("cxr_edge_convert.convert", "convert", keras=True, backend="tensorflow"),
+    "eda": _Home("cxr_edge_train.eda.exploration", "train"),
+    "evaluate": _Home("cxr_edge.evaluation", "train"),
+    "import_keras_model": _Home(
+        "cxr_edge_convert.model_import", "convert", keras=True, backend="tensorflow"
+    ),
+    "score": _Home("cxr_edge.scoring.run", "ray"),
+    "split": _Home("cxr_edge_train.dataset.splits", "train"),
+    "train": _Home("cxr_edge_train.fitting.train", "train", keras=True),
 }
 
 
@@ -58,9 +117,23 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("cxr-edge")
-    if name not in _MODULES:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+    home = _HOMES[name]
+    try:
+        if home.keras:
+            from cxr_edge.process.keras_backend import load_quietly
+
+            load_quietly(home.backend)
+        return getattr(import_module(home.module), name)
+    except ModuleNotFoundError as error:
+        if home.extra is None:
+            raise
+        from cxr_edge_runtime.errors import ExtraMissing
+
+        raise ExtraMissing.of(
+            error.name, needed_by=f"cxr_edge.{name}", extra=home.extra
+        ) from error
 
 
 def __dir__() -> list[str]:

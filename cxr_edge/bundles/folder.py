@@ -51,11 +51,11 @@ class BundleFolder:
         self.path = path
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Within, no other process changes the folder; the lock ends with the process.
+    def exclusive_lock(self) -> Iterator[None]:
+        """Hold the lock of the folder, which no two processes have; it ends with the process.
 
         Raises:
-            InstallationError: another process is at it.
+            InstallationError: another process has the lock.
         """
         with (self.path / _LOCK).open("a") as lock:
             try:
@@ -66,12 +66,12 @@ class BundleFolder:
                 ) from None
             yield
 
-    def place(self, number: int) -> Path:
-        """Where a bundle is, or would be."""
+    def path_of(self, number: int) -> Path:
+        """The path of a bundle that is there or would be."""
         return self.path / _name(number)
 
-    def new_place(self, number: int) -> Path:
-        """Where a bundle is until it is finished."""
+    def new_path(self, number: int) -> Path:
+        """The path of a bundle until it is finished."""
         return self.path / f"{_NEW}{_name(number)}"
 
     def numbers(self) -> list[int]:
@@ -87,7 +87,7 @@ class BundleFolder:
         """The number that is in use, whether there is such a bundle or not; 0 where none is.
 
         Raises:
-            InstallationError: in the place of the link is something else.
+            InstallationError: something else has the path of the link.
         """
         link = self.path / CURRENT
         if not link.is_symlink():
@@ -131,7 +131,7 @@ class BundleFolder:
         """
         for number in numbers:
             with suppress(OSError):
-                self.place(number).rename(self.path / f"{_GOING}{_name(number)}")
+                self.path_of(number).rename(self.path / f"{_GOING}{_name(number)}")
 
     def remove_unfinished(self) -> None:
         """Remove what is no bundle yet, or no longer, as far as it can be removed."""
@@ -149,7 +149,7 @@ class BundleFolder:
         over = set(numbers) - kept
         self.set_aside(over)
         self.remove_unfinished()
-        left = [*self._unfinished(), *map(self.place, over)]
+        left = [*self._unfinished(), *map(self.path_of, over)]
         return tuple(path for path in left if os.path.lexists(path))
 
     def _unfinished(self) -> dict[Path, int]:
@@ -160,7 +160,7 @@ class BundleFolder:
     def _whole(self, number: int) -> Bundle | None:
         """A bundle, unless it is missing, damaged or on a bad spot of the disk."""
         try:
-            return Bundle.load(self.place(number))
+            return Bundle.load(self.path_of(number))
         except (BundleError, OSError):
             return None
 

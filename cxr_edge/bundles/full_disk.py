@@ -1,4 +1,4 @@
-"""A full disk, told with its place and with what to do."""
+"""The error of a full disk, with the path that was written and what to do."""
 
 import errno
 from collections.abc import Iterator
@@ -7,19 +7,19 @@ from pathlib import Path
 
 
 @contextmanager
-def full_disk_told(place: Path, advice: str) -> Iterator[None]:
-    """Have the error of a full disk say where; the system does not when it meets a write.
+def full_disk_explained(path: Path, advice: str) -> Iterator[None]:
+    """Have the error of a full disk name the path; the system does not when a write fails.
 
     Args:
-        place: what was being written, or its folder, as the user knows it.
+        path: what was being written, or its folder, as the user knows it.
         advice: what to do.
 
     Raises:
-        OSError: that of the block, in these words where the disk, or a quota, is full.
+        OSError: that of the block, with path and advice where the disk, or a quota, is full.
     """
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise OSError(error.errno, f"{error.strerror}; {advice}", str(place)) from None
+        raise OSError(error.errno, f"{error.strerror}; {advice}", str(path)) from None

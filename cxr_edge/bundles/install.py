@@ -1,9 +1,9 @@
-"""A bundle put in the place of the one in use, or the one before it put back.
+"""Installing a bundle instead of the one in use, and going back to the one before.
 
 A new bundle is unpacked and tried under another name, gets the next number, and is switched to by
 renaming one link over the other. Only then are older ones removed. Whatever a process that was
 killed, or a device that lost its power, leaves behind, the bundle in use is the old one or the new
-one; the next install tidies up, and what it cannot remove is in nobody's way.
+one; the next install tidies up, and what it cannot remove does no harm.
 """
 
 import shutil
@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cxr_edge.bundles.folder import BundleFolder, sync
-from cxr_edge.bundles.full_disk import full_disk_told
-from cxr_edge.bundles.trial import try_out
+from cxr_edge.bundles.full_disk import full_disk_explained
+from cxr_edge.bundles.lookup import installed_bundles
+from cxr_edge.bundles.smoke_test import run_smoke_test
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.archive import Archive, SignatureCheck, open_archive
 from cxr_edge_runtime.bundle.manifest import Manifest
@@ -43,32 +44,35 @@ class Installed:
 
 def install(
     archive: Path,
-    folder: Path,
+    folder: Path | None,
     *,
     check: SignatureCheck | None,
-    trial: Callable[[Path], None] = try_out,
+    smoke_test: Callable[[Path], None] = run_smoke_test,
 ) -> Installed:
-    """Put the bundle of an archive in the place of the one in use, which is kept as the previous.
+    """Install the bundle of an archive; the one in use before is kept as the previous one.
 
     When it fails, or is killed at any moment, what was in use stays in use. Once it has switched,
     it does not fail for what it cannot remove.
 
     Args:
         archive: made by ``cxr-edge pack``.
-        folder: of the installed bundles; made where absent.
+        folder: of the installed bundles, made where absent; None is the one that
+            :func:`cxr_edge.bundles.lookup.load_bundle` looks in.
         check: of the signature; None takes any bundle, signed or not.
-        trial: given the unpacked bundle, raises when this device should not use it.
+        smoke_test: given the unpacked bundle, raises an error when this device should not use it.
 
     Raises:
         BundleError: the archive cannot be used; see
             :func:`cxr_edge_runtime.bundle.archive.open_archive`.
         LimitMissed: the self-test missed its limit.
-        InstallationError: another install is at work, the disk is too full, or the trial failed.
+        InstallationError: another install is at work, the disk is too full, or the smoke test
+            failed.
     """
+    folder = folder or installed_bundles()
     bundles = BundleFolder(folder)
     with open_archive(archive, check=check) as opened:
         folder.mkdir(parents=True, exist_ok=True)
-        with bundles.alone():
+        with bundles.exclusive_lock():
             before, number = bundles.current_number(), bundles.next_number()
             # What a killed process left may take up the room for this one.
             bundles.remove_unfinished()
@@ -78,13 +82,13 @@ def install(
             else:
                 require_golden_inputs(opened.manifest, name=str(archive))
                 _require_space(opened.manifest, folder)
-                new = bundles.new_place(number)
+                new = bundles.new_path(number)
                 try:
-                    _unpack_and_try(opened, new, archive, trial)
+                    _unpack_and_test(opened, new, archive, smoke_test)
                 except BaseException:
                     shutil.rmtree(new, ignore_errors=True)
                     raise
-                path = new.rename(bundles.place(number))
+                path = new.rename(bundles.path_of(number))
                 # One that was rolled back from, or never used, must not become the previous one.
                 bundles.set_aside(n for n in bundles.numbers() if 0 < before < n < number)
                 bundles.switch(number)
@@ -92,15 +96,19 @@ def install(
     return Installed(path, opened.manifest, opened.digest, changed=current is None, left=left)
 
 
-def roll_back(folder: Path) -> Installed:
-    """Switch to the newest bundle before the one in use that is whole.
+def roll_back(folder: Path | None) -> Installed:
+    """Switch to the newest bundle before the one in use that is intact.
+
+    Args:
+        folder: see :func:`install`.
 
     Raises:
         InstallationError: there is none, or an install is at work.
     """
+    folder = folder or installed_bundles()
     bundles = BundleFolder(folder)
     if folder.is_dir():
-        with bundles.alone():
+        with bundles.exclusive_lock():
             bundle = bundles.previous()
             if bundle is not None:
                 bundles.switch(int(bundle.path.name))
@@ -125,15 +133,15 @@ def _require_space(manifest: Manifest, folder: Path) -> None:
         )
 
 
-def _unpack_and_try(
-    opened: Archive, new: Path, archive: Path, trial: Callable[[Path], None]
+def _unpack_and_test(
+    opened: Archive, new: Path, archive: Path, smoke_test: Callable[[Path], None]
 ) -> None:
-    with full_disk_told(new.parent, "make room first"):
+    with full_disk_explained(new.parent, "make room first"):
         new.mkdir()
         opened.unpack(new)
         sync(*new.iterdir(), new)
     try:
-        trial(new)
+        smoke_test(new)
     except (LimitMissed, InstallationError) as error:
         raise type(error)(
             f"{archive}: fails on this device, so nothing was changed: {error}"

@@ -6,6 +6,7 @@ The keys are those of OpenSSL::
     openssl pkey -in key.pem -pubout -out key.pub.pem
 """
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
         Ed25519PrivateKey,
         Ed25519PublicKey,
     )
+
+    from cxr_edge_runtime.bundle.archive import SignatureCheck
 
 # Goes before the bytes of bundle.json, so that nothing else that the key ever signs, and no other
 # program's signature, can pass for that of a bundle.
@@ -54,6 +57,19 @@ def check_signature(
         raise SignatureInvalid(
             f"{name}: is not signed with this key, or was changed after it was; do not use it"
         ) from None
+
+
+def signature_check(key: Path, name: str) -> "SignatureCheck":
+    """A check of signatures by the public key in a file.
+
+    Args:
+        key: PEM file.
+        name: what errors call the bundle.
+
+    Raises:
+        InvalidRequest: the file cannot be read, or holds anything but such a key.
+    """
+    return partial(check_signature, key=read_public_key(key), name=name)
 
 
 def read_private_key(path: Path) -> "Ed25519PrivateKey":
@@ -95,7 +111,7 @@ def read_public_key(path: Path) -> "Ed25519PublicKey":
     content = _pem(path)
     if b"PRIVATE KEY-----" in content:
         raise InvalidRequest(
-            f"{path}: holds a private key, which belongs to the signer alone; the public one is "
+            f"{path}: holds a private key, which only the signer should have; the public one is "
             f"made with: openssl pkey -in {path} -pubout -out key.pub.pem"
         )
     try:

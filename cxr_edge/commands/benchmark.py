@@ -1,15 +1,17 @@
 """``cxr-edge benchmark``."""
 
+import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cxr_edge.console import options
+from cxr_edge.process.memory import fix_mmap_threshold
 
 if TYPE_CHECKING:
-    from cxr_edge_runtime.device import DeviceState
+    from cxr_edge_runtime.device.benchmark import Benchmark
 
 
 def benchmark(
@@ -18,8 +20,8 @@ def benchmark(
         typer.Argument(
             metavar="[IMAGE...]",
             readable=False,
-            help="Films and folders to measure with, searched to the bottom; a drawn film without "
-            "them.",
+            help="Films and folders to measure with, searched with all below them "
+            "[default: a drawn film].",
         ),
     ] = None,
     bundle: options.BundleOption = None,
@@ -28,79 +30,42 @@ def benchmark(
 ) -> None:
     """Measure time and memory on this device in half a minute.
 
-    Load, latency, stages, throughput and peak memory. Figures of another device or of a busy
-    one say nothing about this one.
+    Load, latency, stages, throughput and peak memory. What was measured on another device or
+    on a busy one does not hold for this one.
     """
-    import tempfile
-    from dataclasses import asdict
-
     from cxr_edge.bundles.lookup import load_bundle
-    from cxr_edge.console.inputs import expand
-    from cxr_edge.process.memory import return_freed_memory
-    from cxr_edge_runtime.device import available_cores, device_state
-    from cxr_edge_runtime.device.inference_timing import measure
-    from cxr_edge_runtime.device.throughput import drawn_film, measure_stages, measure_throughput
-    from cxr_edge_runtime.engines import open_engine
+    from cxr_edge.console.inputs import existing
+    from cxr_edge_runtime.device.benchmark import run_benchmark
 
-    return_freed_memory()
-    loaded = load_bundle(bundle)
-    opened = open_engine(loaded, engine=engine)
-    cores = available_cores()
-    before = device_state()
-    with tempfile.TemporaryDirectory() as folder:
-        films = []
-        for path, error in expand(images or [], recursive=True, stdin=sys.stdin):
-            if error:
-                raise error
-            films.append(path)
-        if not films:
-            film = Path(folder) / "drawn.jpeg"
-            film.write_bytes(drawn_film())
-            films = [film]
-        stages = measure_stages(loaded, films, engine=engine)
-        throughput = measure_throughput(loaded, films, workers=cores, engine=engine)
-    counts = sorted({1, 2, cores} & set(range(1, cores + 1)))
-    timings = measure(loaded.path, threads=counts, engine=engine)
-    after = device_state()
-    found: dict[str, Any] = {
-        "bundle": {"name": loaded.manifest.name, "sha256": loaded.digest},
-        "engine": opened.name,
-        "kernels": opened.kernels,
-        "cores": cores,
-        "films": "drawn" if not images else len(films),
-        "inference": [asdict(timing) for timing in timings],
-        "stages_ms": {name: asdict(values) for name, values in stages.items()},
-        "throughput": asdict(throughput),
-        "device": {"before": asdict(before), "after": asdict(after)},
-        "notice": loaded.manifest.notice,
-    }
+    fix_mmap_threshold()
+    films = existing(images or [], stdin=sys.stdin)
+    measured = run_benchmark(load_bundle(bundle), films, engine=engine)
     if as_json:
-        import json
-
-        typer.echo(json.dumps(found))
+        typer.echo(json.dumps(measured.as_json()))
     else:
-        _print(found, before, after)
+        _print(measured)
 
 
-def _print(found: dict[str, Any], before: "DeviceState", after: "DeviceState") -> None:
-    typer.echo(f"{found['bundle']['name']}, {found['engine']}, {found['kernels']}")
+def _print(measured: "Benchmark") -> None:
+    manifest, before, after = measured.bundle.manifest, measured.before, measured.after
+    typer.echo(f"{manifest.name}, {measured.engine}, {measured.kernels}")
     typer.echo("threads  load ms  first ms   p50 ms   p95 ms   p99 ms  peak MB")
-    for row in found["inference"]:
+    for timing in measured.inference:
         typer.echo(
-            f"{row['threads']:>7}  {row['load_ms']:>7.1f}  {row['first_ms']:>8.2f}  "
-            f"{row['p50_ms']:>7.2f}  {row['p95_ms']:>7.2f}  {row['p99_ms']:>7.2f}  "
-            f"{row['peak_memory_mb']:>7.1f}"
+            f"{timing.threads:>7}  {timing.load_ms:>7.1f}  {timing.first_ms:>8.2f}  "
+            f"{timing.p50_ms:>7.2f}  {timing.p95_ms:>7.2f}  {timing.p99_ms:>7.2f}  "
+            f"{timing.peak_memory_mb:>7.1f}"
         )
-    films = "a drawn film" if found["films"] == "drawn" else f"{found['films']} given"
+    films = "a drawn film" if measured.films is None else f"{measured.films} given"
     typer.echo(f"\none at a time, {films}   p50 ms   p95 ms   p99 ms")
-    for name, row in found["stages_ms"].items():
+    for name, stage in measured.stages_ms.items():
         typer.echo(
-            f"{name:<{len(films) + 15}}  {row['p50']:>7.2f}  {row['p95']:>7.2f}  {row['p99']:>7.2f}"
+            f"{name:<{len(films) + 15}}  {stage.p50:>7.2f}  {stage.p95:>7.2f}  {stage.p99:>7.2f}"
         )
-    many = found["throughput"]
+    many = measured.throughput
     typer.echo(
-        f"\n{many['workers']} at once: {many['films_per_second']} films a second, peak "
-        f"{many['peak_memory_mb']:.0f} MB"
+        f"\n{many.workers} at once: {many.films_per_second} films a second, peak "
+        f"{many.peak_memory_mb:.0f} MB"
     )
     if after.model:
         typer.echo(after.model)
@@ -108,4 +73,4 @@ def _print(found: dict[str, Any], before: "DeviceState", after: "DeviceState") -
         typer.echo(f"temperature {before.temperature_c} before, {after.temperature_c} °C after")
     if after.slowed is not None:
         typer.echo(f"slowed down: {', '.join(after.slowed) or 'no'}")
-    typer.echo(found["notice"])
+    typer.echo(manifest.notice)

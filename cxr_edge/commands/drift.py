@@ -1,41 +1,29 @@
 """``cxr-edge drift``."""
 
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+import json
+from dataclasses import asdict
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import cxr_edge
+from cxr_edge.bundles.notice import notice_of
 from cxr_edge.console import options
 from cxr_edge.console.terminal import say
-from cxr_edge_runtime.errors import InvalidRequest, LimitMissed, LogError
+from cxr_edge_runtime.errors import InvalidRequest, LimitMissed
 
 if TYPE_CHECKING:
-    from cxr_edge.monitoring.drift import Drift
-    from cxr_edge_runtime.bundle import Bundle
-    from cxr_edge_runtime.bundle.reference import PredictionDistribution
+    from cxr_edge.monitoring.drift_check import DriftCheck
 
 
 class Against(StrEnum):
-    """What a log's answers are compared with."""
+    """What a log's predictions are compared with."""
 
     BUNDLE = "bundle"
     EARLIER = "earlier"
-
-
-@dataclass(frozen=True, slots=True)
-class Shares:
-    """Of films with the finding: that fits the log best, and that of verification."""
-
-    fitted: float
-    verified: float
-
-
-# Of a figure, by which it is known again.
-_TITLE = "cxr-edge drift"
-_NAMES = {Against.BUNDLE: "verification", Against.EARLIER: "earlier"}
 
 
 def drift(
@@ -47,7 +35,7 @@ def drift(
         typer.Option(
             "--since",
             formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
-            help="Look at films from then on, UTC; at all without it.",
+            help="Only films from this time on, UTC [default: all].",
         ),
     ] = None,
     against: Annotated[
@@ -59,152 +47,89 @@ def drift(
         ),
     ] = Against.BUNDLE,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="PNG", help="Draw a figure.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="PNG", help="Plot both distributions."),
     ] = None,
     max_psi: Annotated[
-        float, typer.Option("--max-psi", min=0, help="Population stability index that is no drift.")
+        float,
+        typer.Option(
+            "--max-psi", min=0, help="Population stability index above which drift is reported."
+        ),
     ] = 0.25,
     max_ks: Annotated[
-        float, typer.Option("--max-ks", min=0, max=1, help="Kolmogorov-Smirnov distance likewise.")
+        float,
+        typer.Option(
+            "--max-ks",
+            min=0,
+            max=1,
+            help="Kolmogorov-Smirnov distance above which drift is reported.",
+        ),
     ] = 0.2,
     max_rejected: Annotated[
         float,
         typer.Option(
-            "--max-rejected", min=0, max=1, help="Share of films that the gate may reject."
+            "--max-rejected",
+            min=0,
+            max=1,
+            help="Share of rejected films above which drift is reported.",
         ),
     ] = 0.05,
     bundle: options.BundleOption = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Say whether films and answers are still as at verification.
+    """Check for drift since verification.
 
-    Or as at an earlier time, with --against earlier.
+    Or since an earlier time, with --against earlier.
 
-    It knows no diagnoses: it sees that films or their answers are no longer those that the figures
-    of the bundle were measured on, not whether the answers are wrong. Another share of findings is
-    fitted and no drift; with --against earlier it is.
+    It knows no diagnoses: it sees that films or predictions are no longer those that the metrics of
+    the bundle were measured on, not whether predictions are wrong. A changed prevalence is
+    corrected for and not reported (it is, with --against earlier).
 
-    Exit code 4 when a limit was passed.
+    Exit code 4 when a limit was exceeded.
     """
-    from cxr_edge.bundles.lookup import load_bundle
-    from cxr_edge.monitoring.drift import MIN_FILMS, Limits, find_drift, fitting_share
-    from cxr_edge.monitoring.log_reader import read_distribution
-    from cxr_edge.monitoring.prediction_log import timestamp
-    from cxr_edge_runtime.bundle.reference import VerifiedPredictions
+    from cxr_edge.monitoring.drift import DriftLimits
 
     if against is Against.EARLIER and since is None:
         raise InvalidRequest("--against earlier needs --since, which says where earlier ends")
-    if output is not None:
-        _check_replaceable(output)
-    loaded = load_bundle(bundle)
-    start = None if since is None else timestamp(since.replace(tzinfo=UTC))
-    answers = read_distribution(log, bundle=loaded.digest, since=start)
-    _require(answers.films, f"{log}: {answers.films} film{'' if answers.films == 1 else 's'}")
-    few = answers.answered < MIN_FILMS
-    shares = None
-    if against is Against.EARLIER:
-        reference = read_distribution(log, bundle=loaded.digest, before=start)
-        _require(
-            reference.answered,
-            f"{log}: {reference.answered} films before {start} that were not rejected",
-        )
-    else:
-        verified = VerifiedPredictions.of_bundle(loaded)
-        fitted = verified.share if few else fitting_share(verified, answers)
-        shares = Shares(fitted, verified.share)
-        reference = verified.mixed(fitted)
-    found = find_drift(reference, answers, Limits(max_psi, max_ks, max_rejected))
-    if not found.missed:
-        _require(answers.answered, f"{log}: {answers.answered} films that were not rejected")
-    if output is not None and few:
+    check = cxr_edge.check_drift(
+        log,
+        bundle=bundle,
+        since=since,
+        against=against.value,
+        limits=DriftLimits(max_psi, max_ks, max_rejected),
+        plot=output,
+    )
+    if output is not None and check.plot is None:
         say(f"warning: {output}: not drawn, nearly all films were rejected")
-    elif output is not None:
-        _draw(output, reference, answers, found, against, loaded)
     if as_json:
-        import json
-
-        typer.echo(
-            json.dumps(
-                asdict(found)
-                | {
-                    "against": against.value,
-                    "positives": shares and asdict(shares),
-                    "bundle": loaded.digest,
-                    "notice": loaded.manifest.notice,
-                }
-            )
-        )
+        content = asdict(check.drift) | {
+            "against": check.against,
+            "positives": check.positives and asdict(check.positives),
+            "bundle": check.bundle.digest,
+            "notice": check.bundle.manifest.notice,
+        }
+        typer.echo(json.dumps(content))
     else:
-        _print(found, shares, against, loaded)
-    if found.missed:
+        _print(check)
+    if check.drift.missed:
         raise LimitMissed(
-            f"{log}: {'; '.join(found.missed)}. Look at the films before you trust further answers"
+            f"{log}: {'; '.join(check.drift.missed)}. Look at the films before you trust further "
+            "predictions"
         )
 
 
-def _require(films: int, words: str) -> None:
-    """Refuse so few films that chance alone could look like drift."""
-    from cxr_edge.monitoring.drift import MIN_FILMS
-
-    if films < MIN_FILMS:
-        raise LogError(f"{words}; at least {MIN_FILMS} are needed to tell drift from chance")
-
-
-def _check_replaceable(output: Path) -> None:
-    """Refuse to replace what a slip of the hand may have named: a film above all."""
-    from PIL import Image
-
-    if output.suffix.lower() != ".png":
-        raise InvalidRequest(f"--output {output}: is drawn as PNG; name a file that ends with .png")
-    if not output.exists():
-        return
-    try:
-        with Image.open(output) as image:
-            ours = image.info.get("Title") == _TITLE
-    except OSError:
-        ours = False
-    if not ours:
-        raise InvalidRequest(
-            f"--output {output}: is there and is no figure of drift; choose another file"
-        )
-
-
-def _print(found: "Drift", shares: Shares | None, against: Against, bundle: "Bundle") -> None:
-    from cxr_edge.bundles.lookup import notice_of
-
-    typer.echo(f"{found.films:,} films of the log, {found.reference_films:,} of {_NAMES[against]}")
+def _print(check: "DriftCheck") -> None:
+    drift, reference = check.drift, {"bundle": "verification", "earlier": "earlier"}[check.against]
+    typer.echo(f"{drift.films:,} films of the log, {drift.reference_films:,} of {reference}")
     typer.echo("                 PSI     KS")
-    for name, shift in (("probability", found.probability), ("gate distance", found.distance)):
+    for name, shift in (("probability", drift.probability), ("gate distance", drift.distance)):
         if shift is not None:
             typer.echo(f"{name:<13}  {shift.psi:>6.3f}  {shift.ks:>5.3f}")
-    typer.echo(f"rejected       {found.rejected:>6.1%}, {found.reference_rejected:.1%} before")
-    if shares is not None:
+    typer.echo(f"rejected       {drift.rejected:>6.1%}, {drift.reference_rejected:.1%} before")
+    if check.positives is not None:
         typer.echo(
-            f"compared as if {shares.fitted:.0%} of the films showed "
-            f"{bundle.manifest.positive_label}, which fits best; at verification "
-            f"{shares.verified:.0%} did"
+            f"compared as if {check.positives.fitted:.0%} of the films showed "
+            f"{check.bundle.manifest.positive_label}, which fits best; at verification "
+            f"{check.positives.verified:.0%} did"
         )
-    typer.echo(f"{notice_of(bundle)}.")
-
-
-def _draw(
-    output: Path,
-    reference: "PredictionDistribution",
-    answers: "PredictionDistribution",
-    found: "Drift",
-    against: Against,
-    bundle: "Bundle",
-) -> None:
-    from cxr_edge.monitoring.drift_figure import draw_drift
-    from cxr_edge_train.reporting.figures import save_figure
-
-    manifest = bundle.manifest
-    figure = draw_drift(
-        reference,
-        answers,
-        found,
-        against=_NAMES[against],
-        threshold=manifest.threshold.value,
-        rejected_from=manifest.gate.rejected if manifest.gate else None,
-    )
-    save_figure(figure, output, title=_TITLE)
+    typer.echo(f"{notice_of(check.bundle)}.")

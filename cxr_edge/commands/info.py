@@ -21,21 +21,25 @@ def info(
     bundle: options.BundleArgument = None,
     every: Annotated[bool, typer.Option("--list", help="List the bundles that ship.")] = False,
 ) -> None:
-    """Say what a bundle is, what was measured and what it cannot do."""
+    """Show what a bundle is, what was measured of it, and its limits."""
     from cxr_edge.bundles.lookup import load_bundle, shipped_bundles
+
+    if not every:
+        _print_bundle(load_bundle(bundle))
+        return
+    if bundle is not None:
+        raise InvalidRequest("--list names all bundles that ship; leave BUNDLE out")
+    _print_list(shipped_bundles())
+
+
+def _print_bundle(bundle: "Bundle") -> None:
     from cxr_edge_runtime.bundle.manifest import CARD_FILE
 
-    if every:
-        if bundle is not None:
-            raise InvalidRequest("--list names all bundles that ship; leave BUNDLE out")
-        _print_list(shipped_bundles())
-        return
-    loaded = load_bundle(bundle)
-    manifest = loaded.manifest
+    manifest = bundle.manifest
     entry = manifest.files[manifest.model.file]
     _, height, width, _ = manifest.input.shape
-    typer.echo(f"{manifest.name} {manifest.version}, digest {loaded.digest}")
-    typer.echo(f"from       {loaded.path}")
+    typer.echo(f"{manifest.name} {manifest.version}, digest {bundle.digest}")
+    typer.echo(f"from       {bundle.path}")
     typer.echo(
         f"model      {manifest.model.format}, {manifest.model.quantization}, "
         f"{entry.bytes:,} bytes, {width}x{height} grey"
@@ -45,28 +49,28 @@ def info(
         f"decision   {manifest.positive_label} from {manifest.threshold.value:.4f} on "
         f"({manifest.threshold.rule}, on {manifest.threshold.chosen_on})"
     )
-    for split, figures in manifest.metrics.items():
+    for split, metrics in manifest.metrics.items():
         for name in ("sensitivity", "specificity", "auc"):
-            if name in figures:
-                figure = figures[name]
+            if name in metrics:
+                metric = metrics[name]
                 shown = name.upper() if name == "auc" else name
-                interval = f"[{figure.low:.3f}, {figure.high:.3f}]"
-                typer.echo(f"{split:<10} {shown} {figure.value:.3f} {interval}, {figure.n} images")
-    for output, words in _MISSING.items():
+                interval = f"[{metric.low:.3f}, {metric.high:.3f}]"
+                typer.echo(f"{split:<10} {shown} {metric.value:.3f} {interval}, {metric.n} images")
+    for output, text in _MISSING.items():
         if output not in manifest.outputs:
-            typer.echo(f"missing    {words}")
+            typer.echo(f"missing    {text}")
     if manifest.gate is None:
         typer.echo("missing    no input gate: every image gets an answer")
     if CARD_FILE in manifest.files:
-        for limit in _limits(loaded.read(CARD_FILE).decode("utf-8", "replace")):
+        for limit in _limits(bundle.read(CARD_FILE).decode("utf-8", "replace")):
             typer.echo(f"limit      {limit}")
-        typer.echo(f"more       {loaded.path / CARD_FILE}")
+        typer.echo(f"more       {bundle.path / CARD_FILE}")
     typer.echo(f"use        {manifest.intended_use}")
     typer.echo(manifest.notice)
 
 
 def _limits(card: str) -> list[str]:
-    """The points below the heading of limits in a bundle's card, a line each."""
+    """The points below the heading of limits in a bundle's card, one line each."""
     from cxr_edge_runtime.bundle.manifest import LIMITS_HEADING
 
     _, _, after = card.partition(f"\n## {LIMITS_HEADING}\n")

@@ -1,11 +1,11 @@
 """``cxr-edge install``."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cxr_edge.bundles.signing import signature_check
 from cxr_edge.console.terminal import say
 from cxr_edge_runtime.errors import InvalidRequest
 
@@ -56,20 +56,14 @@ def install(
         )
 
     from cxr_edge.bundles import install as installation
-    from cxr_edge.bundles.lookup import installed_bundles
 
-    folder = into or installed_bundles()
     if archive is None:
-        done, word = installation.roll_back(folder), "back to"
+        done, outcome = installation.roll_back(into), "back to"
     else:
-        check = None
-        if key is not None:
-            from cxr_edge.bundles.signing import check_signature, read_public_key
-
-            check = partial(check_signature, key=read_public_key(key), name=str(archive))
-        done = installation.install(archive, folder, check=check)
-        word = "installed" if done.changed else "unchanged"
+        check = None if key is None else signature_check(key, str(archive))
+        done = installation.install(archive, into, check=check)
+        outcome = "installed" if done.changed else "unchanged"
     for path in done.left:
         say(f"warning: {path}: cannot be removed; it takes up room and does nothing else")
-    typer.echo(f"{word:<9}  {done.manifest.name} {done.manifest.version}, digest {done.digest}")
+    typer.echo(f"{outcome:<9}  {done.manifest.name} {done.manifest.version}, digest {done.digest}")
     typer.echo(f"in         {done.path}")

@@ -2,39 +2,22 @@
 
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+import cxr_edge
+from cxr_edge.bundles.notice import notice_of
 from cxr_edge.console import options
 from cxr_edge.console.terminal import printable, progress_bar, say
 from cxr_edge.process import exit_codes
+from cxr_edge.process.interruption import first_signal
 
 if TYPE_CHECKING:
-    from cxr_edge.monitoring.prediction_log import PredictionLog
-    from cxr_edge.scoring.worker import Report
+    from cxr_edge_train.progress import Progress
 
-
-@dataclass(slots=True)
-class _Tally:
-    """What came of the films of this run; see :class:`cxr_edge.scoring.worker.Report`."""
-
-    answered: int = 0
-    rejected: int = 0
-    failed: int = 0
-    error: str | None = None
-
-    def add(self, report: "Report") -> None:
-        self.answered += report.answered
-        self.rejected += report.rejected
-        self.failed += report.failed
-        self.error = self.error or report.error
-
-    @property
-    def films(self) -> int:
-        return self.answered + self.rejected + self.failed
+T = TypeVar("T")
 
 
 def score(
@@ -42,8 +25,8 @@ def score(
         str,
         typer.Argument(
             metavar="INPUT",
-            help="A folder, searched with all below it; a text file with a path or URL a line; or "
-            "a .parquet file with a column file or path. Each local or any fsspec URL.",
+            help="A folder, searched with all below it; a text file with a path or URL per line; "
+            "or a .parquet file with a column file or path. Each local or any fsspec URL.",
         ),
     ],
     output: Annotated[
@@ -52,7 +35,8 @@ def score(
             "--output",
             "-o",
             metavar="DIR",
-            help="Folder of Parquet files, local or any fsspec URL; what it holds is passed over.",
+            help="Folder of Parquet files, local or any fsspec URL; films already there are "
+            "skipped.",
         ),
     ],
     address: Annotated[
@@ -60,12 +44,12 @@ def score(
         typer.Option(
             "--address",
             metavar="HOST:PORT",
-            help="A Ray cluster, auto for that of this machine; this machine alone without it.",
+            help="A Ray cluster, or auto for that of this machine [default: Ray is started here].",
         ),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", min=1, help="Films at once; all cores without it."),
+        typer.Option("--workers", min=1, help="Films at once [default: one per core]."),
     ] = None,
     bundle: options.BundleOption = None,
     engine: options.Engine = None,
@@ -76,84 +60,53 @@ def score(
     On one machine or on a cluster. A second run scores only what has no row yet. Research use
     only. Not a medical device.
 
-    Exit code 0 when every film has an answer or was found to be no chest X-ray, 3 when some
+    Exit code 0 when every film was classified or found to be no chest X-ray, 3 when some
     failed, 1 when all did or the work cannot go on, 130 after Ctrl-C; what is written stays.
     """
-    from contextlib import ExitStack, closing
-
-    from cxr_edge.bundles.lookup import load_bundle, notice_of
-    from cxr_edge.monitoring.prediction_log import PredictionLog
-    from cxr_edge.process.interruption import first_signal
-    from cxr_edge.scoring.backlog import Backlog
-    from cxr_edge.scoring.cluster import check, cluster
-    from cxr_edge.scoring.listing import film_names
-    from cxr_edge.scoring.results import ResultsFolder
-    from cxr_edge.scoring.worker import Job
-    from cxr_edge_runtime.errors import ImageNotFound
-
     # pydicom's quote what is written in a film, Ray's are for programmers.
     warnings.simplefilter("ignore")
-    loaded = load_bundle(bundle)
-    results = ResultsFolder(output)
-    if address is not None:
-        check(address)
-    tally = _Tally()
-    with first_signal(_stop), ExitStack() as opened:
-        shown = opened.enter_context(results.in_use())
-        backlog = opened.enter_context(Backlog.opened())
-        backlog.pass_over(results.written(loaded.digest))
-        named = backlog.add(film_names(films))
-        if not named:
-            raise ImageNotFound(f"{films}: names no film")
-        missing = len(backlog)
-        say(f"{missing} films to score")
-        appended = opened.enter_context(closing(PredictionLog(log))) if log else None
-        if missing:
-            job = Job.of(
-                loaded,
-                engine=engine,
-                output=output,
-                shown=shown,
-                logged=log is not None,
-            )
-            with cluster(address, workers) as count:
-                from cxr_edge.scoring.pipeline import score_all
-
-                reports = score_all(backlog, job, workers=count)
-                done = _counted(reports, tally, appended)
-                for _ in progress_bar("Scoring")(done, missing):
-                    pass
-    if missing:
+    with first_signal(_stop):
+        result = cxr_edge.score(
+            films,
+            output,
+            bundle=bundle,
+            engine=engine,
+            address=address,
+            workers=workers,
+            log=log,
+            progress=_announced_bar,
+        )
+    if result.to_score:
         typer.echo(
-            f"scored: {tally.films}, of which {tally.answered} have an answer, {tally.rejected} "
-            f"were rejected by the input gate and {tally.failed} have an error"
+            f"scored: {result.scored}, of which {result.classified} have an answer, "
+            f"{result.rejected} were rejected by the input gate and {result.failed} have an error"
         )
-    if named > missing:
-        typer.echo(f"passed over: {named - missing}, which have a row or were named before")
-    typer.echo(f"results: {printable(results.place)}")
-    typer.echo(f"{notice_of(loaded)}.")
-    if tally.error is not None:
-        say(f"cxr-edge: {tally.failed} of the films have an error, such as {tally.error}")
-    lost = missing - tally.films
-    if lost:
+    if result.named > result.to_score:
+        skipped = result.named - result.to_score
+        typer.echo(f"passed over: {skipped}, which have a row or were named before")
+    typer.echo(f"results: {printable(result.results)}")
+    typer.echo(f"{notice_of(result.bundle)}.")
+    if result.error is not None:
+        say(f"cxr-edge: {result.failed} of the films have an error, such as {result.error}")
+    if result.lost:
         say(
-            f"cxr-edge: {lost} films have no row, since every worker that was at them failed, as "
-            "Ray's logs say; a second run tries them again"
+            f"cxr-edge: {result.lost} films have no row: each worker that scored them ended, as "
+            "Ray's logs tell; a second run tries them again"
         )
-    if lost or tally.failed:
-        scored = tally.answered + tally.rejected
-        raise typer.Exit(exit_codes.of_failures(others_done=scored > 0))
+    if result.lost or result.failed:
+        others_done = result.classified + result.rejected > 0
+        raise typer.Exit(exit_codes.of_failures(others_done=others_done))
 
 
-def _counted(
-    reports: "Iterable[Report]", tally: _Tally, log: "PredictionLog | None"
-) -> Iterator[None]:
-    """Take reports; an item for each film."""
-    for report in reports:
-        tally.add(report)
-        if log is not None:
-            log.append(report.logged)
-        yield from (None for _ in range(report.films))
+def _announced_bar(label: str) -> "Progress":
+    """A bar that says before how many films there are."""
+    bar = progress_bar(label)
+
+    def watch(items: Iterable[T], total: int) -> Iterable[T]:
+        say(f"{total} films to score")
+        return bar(items, total) if total else items
+
+    return watch
 
 
 def _stop(number: int) -> None:

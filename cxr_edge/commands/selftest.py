@@ -1,10 +1,16 @@
 """``cxr-edge selftest``."""
 
+import json
+from typing import TYPE_CHECKING
+
 import typer
 
 from cxr_edge.console import options
 from cxr_edge.console.terminal import printable
 from cxr_edge_runtime.errors import LimitMissed
+
+if TYPE_CHECKING:
+    from cxr_edge_runtime.device.selftest import Outcome
 
 
 def selftest(
@@ -30,29 +36,17 @@ def selftest(
     failed = [outcome for outcome in outcomes if not outcome.passed]
     here = f"{opened.name}, {opened.kernels}"
     if as_json:
-        import json
-
-        typer.echo(
-            json.dumps(
-                {
-                    "passed": not failed,
-                    "engine": opened.name,
-                    "kernels": opened.kernels,
-                    "made_with": golden.made_with,
-                    "largest_shift": round(largest, 6),
-                    "inputs": [
-                        {
-                            "expected": round(outcome.expected, 6),
-                            "computed": round(outcome.computed, 6),
-                            "passed": outcome.passed,
-                        }
-                        for outcome in outcomes
-                    ],
-                    "bundle": loaded.digest,
-                    "notice": loaded.manifest.notice,
-                }
-            )
-        )
+        content = {
+            "passed": not failed,
+            "engine": opened.name,
+            "kernels": opened.kernels,
+            "made_with": golden.made_with,
+            "largest_shift": round(largest, 6),
+            "inputs": [_as_json(outcome) for outcome in outcomes],
+            "bundle": loaded.digest,
+            "notice": loaded.manifest.notice,
+        }
+        typer.echo(json.dumps(content))
     else:
         typer.echo(f"here       {here}\nmade with  {printable(golden.made_with)}")
         typer.echo("expected  computed")
@@ -68,3 +62,11 @@ def selftest(
             f"in the decision (largest difference {largest:.3f}) with {here}; do not use this "
             "bundle on this device"
         )
+
+
+def _as_json(outcome: "Outcome") -> dict[str, float | bool]:
+    return {
+        "expected": round(outcome.expected, 6),
+        "computed": round(outcome.computed, 6),
+        "passed": outcome.passed,
+    }

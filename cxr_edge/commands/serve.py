@@ -1,6 +1,8 @@
 """``cxr-edge serve``."""
 
 import os
+import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +10,8 @@ import typer
 
 from cxr_edge.console import options
 from cxr_edge.console.terminal import say
+from cxr_edge.process import exit_codes
+from cxr_edge_runtime.device import available_cores
 from cxr_edge_runtime.errors import InvalidRequest
 
 TOKEN_VARIABLE = "CXR_EDGE_TOKEN"
@@ -32,16 +36,17 @@ def serve(
         typer.Option(
             "--token-file",
             metavar="FILE",
-            help=f"Holds the token that the API asks for; or set {TOKEN_VARIABLE}.",
+            help=f"File with the token that the API requires; or set {TOKEN_VARIABLE}.",
         ),
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option("--threads", min=1, max=64, help="Films at once; all cores without it."),
+        typer.Option("--threads", min=1, max=64, help="Films at once [default: all cores]."),
     ] = None,
     log: options.Log = None,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Let everybody in the network ask, without a token.")
+        bool,
+        typer.Option("--insecure", help="Accept requests from other hosts without a token."),
     ] = False,
 ) -> None:
     """Serve a page and an API that classify films on this device.
@@ -50,63 +55,61 @@ def serve(
 
     SIGTERM and Ctrl-C finish what was taken; a second one ends at once.
     """
-    import warnings
-    from contextlib import ExitStack
-
-    from cxr_edge.serving.security import is_loopback
+    from cxr_edge.bundles.lookup import load_bundle
+    from cxr_edge.serving.server import application, is_loopback, listen, run
 
     token = read_token(token_file)
-    alone = is_loopback(host)
-    if token is None and not alone and not insecure:
-        raise InvalidRequest(
-            f"--host {host}: everybody in the network could send films; "
-            f"give --token-file, set {TOKEN_VARIABLE}, or say --insecure"
-        )
-    if token is None and not alone:
-        say(f"warning: everybody who reaches {host} can send films and read the answers")
-    elif not alone:
-        say("warning: token and films cross the network unencrypted; put a TLS proxy before it")
-
-    from cxr_edge.bundles.lookup import load_bundle
-    from cxr_edge.monitoring.prediction_log import PredictionLog
-    from cxr_edge.serving.app import make_app
-    from cxr_edge.serving.prediction_recorder import PATIENCE_S, PredictionRecorder
-    from cxr_edge.serving.server import listen, run
-    from cxr_edge.serving.workers import Workers
-    from cxr_edge_runtime.classifier import Classifier
-    from cxr_edge_runtime.device import available_cores
-
-    # Memory of films is not returned one by one as `classify` does: with uploads copied through
-    # several threads that took a sixth of the throughput.
-    # For all threads, as in `classify`: pydicom's warnings quote what is written in a film.
+    loopback = is_loopback(host)
+    if not loopback:
+        _warn_of_network(host, token, insecure=insecure)
+    # For all threads, as in `classify`: pydicom's warnings quote what is written in a film. Memory
+    # of films is not returned one by one as `classify` does: with uploads copied through several
+    # threads that took a sixth of the throughput.
     warnings.simplefilter("ignore")
     loaded = load_bundle(bundle)
     count = threads or available_cores()
-    with listen(host, port) as listening, ExitStack() as files:
-        predictions = None
-        if log is not None:
-            opened = PredictionLog(log, patience_s=PATIENCE_S)
-            files.callback(opened.close)
-            predictions = PredictionRecorder(opened)
-        workers = Workers(lambda: Classifier(loaded, engine=engine), threads=count)
-        own_hosts_only = alone and token is None
-        app = make_app(
+    with (
+        listen(host, port) as listening,
+        application(
             loaded,
-            workers,
             threads=count,
+            engine=engine,
             token=token,
-            own_hosts_only=own_hosts_only,
-            log=predictions,
-        )
+            own_hosts_only=loopback and token is None,
+            log=log,
+            on_log_error=lambda error: say(f"error: {error}; films are classified without it"),
+        ) as app,
+    ):
         address, bound_port = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         say(f"{loaded.manifest.notice} Model: {loaded.manifest.name} {loaded.manifest.version}")
         say(f"listening on http://{shown}:{bound_port}/ with {count} workers; Ctrl-C stops")
-        run(app, listening)
+        run(app, listening, write_line=_write_line, end_at_once=_end_at_once)
+
+
+def _warn_of_network(host: str, token: str | None, *, insecure: bool) -> None:
+    if token is not None:
+        say("warning: token and films cross the network unencrypted; put a TLS proxy before it")
+        return
+    if not insecure:
+        raise InvalidRequest(
+            f"--host {host}: anyone in the network could send films; "
+            f"give --token-file, set {TOKEN_VARIABLE}, or say --insecure"
+        )
+    say(f"warning: anyone who reaches {host} can send films and read the results")
+
+
+def _write_line(line: str) -> None:
+    # Not say(): what makes a line fit for a terminal took a twentieth of all the time.
+    print(line, file=sys.stderr)
+
+
+def _end_at_once(number: int) -> None:
+    os._exit(exit_codes.of_signal(number))  # sys.exit would wait for the workers' threads
 
 
 def read_token(file: Path | None) -> str | None:
-    """The token of a file, else of the environment; None where there is neither.
+    """The token in a file, or else in the environment; None where there is neither.
 
     Raises:
         InvalidRequest: the file cannot be read, or the token is too short or no plain text.

@@ -1,4 +1,4 @@
-"""What the user names on the command line, as image files in a stable order."""
+"""The image files that paths, folders and patterns name, in a stable order."""
 
 import glob
 import os
@@ -22,7 +22,7 @@ _NO_PERMISSION = "permission denied; check the rights"
 def expand(
     inputs: Iterable[Path], *, recursive: bool = False, stdin: TextIO | None = None
 ) -> Iterator[Input]:
-    """Files as they are; of a folder its images by name; of ``*`` and ``?`` what they match.
+    """Expand files, folders and patterns to image files, those of a folder by name.
 
     In a folder, images are known by their suffix, DICOM files by their first bytes; hidden files
     and heat maps are passed over.
@@ -30,7 +30,7 @@ def expand(
     Args:
         inputs: as given.
         recursive: search the folders in a folder, too.
-        stdin: where ``-`` reads paths from, one a line.
+        stdin: where ``-`` reads paths from, one per line.
 
     Yields:
         Each image's path and None; for what gives no image, its path and the error.
@@ -58,8 +58,22 @@ def expand(
             yield given, None
 
 
+def existing(inputs: Iterable[Path], *, stdin: TextIO | None = None) -> list[Path]:
+    """The images of :func:`expand`, folders searched with all below them.
+
+    Raises:
+        ImageError: something gives no image.
+    """
+    images = []
+    for path, error in expand(inputs, recursive=True, stdin=stdin):
+        if error:
+            raise error
+        images.append(path)
+    return images
+
+
 def _listed(stdin: TextIO, recursive: bool) -> Iterator[Input]:
-    """What the lines of standard input name."""
+    """The images that the lines of standard input name."""
     found = False
     for line in stdin:
         name = line.rstrip("\r\n")
@@ -68,7 +82,7 @@ def _listed(stdin: TextIO, recursive: bool) -> Iterator[Input]:
             yield (
                 Path(_STDIN),
                 ImageNotReadable(
-                    "standard input holds data; - takes the paths of images, one a line"
+                    "standard input holds data; - takes the paths of images, one per line"
                 ),
             )
             return

@@ -1,4 +1,4 @@
-"""Have the answers of a model changed? Two distributions of each of its numbers are compared."""
+"""Whether the predictions of a model have drifted, by two distributions of each of its numbers."""
 
 from dataclasses import dataclass
 
@@ -20,13 +20,13 @@ MIN_FILMS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """The most that is no drift.
+class DriftLimits:
+    """Above any of these, drift is reported.
 
     Attributes:
         psi: population stability index of a number; 0.25 is Lewis' "major shift".
-        ks: Kolmogorov-Smirnov distance of a number.
-        rejected: share of the films that the gate rejects. Of training films made to look
+        ks: Kolmogorov-Smirnov distance of a number, 0 to 1.
+        rejected: share of the films that the gate rejects, 0 to 1. Of training films made to look
             different it rejects 3 in 100.
     """
 
@@ -37,7 +37,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """How far a number's distribution is from its reference: ``psi``, and ``ks`` of 0 to 1."""
+    """How far the distribution of a number is from its reference.
+
+    Attributes:
+        psi: population stability index, 0 or more.
+        ks: Kolmogorov-Smirnov distance, 0 to 1.
+    """
 
     psi: float
     ks: float
@@ -45,17 +50,17 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What became of a model's answers.
+    """How far a model's predictions are from a reference.
 
     Attributes:
-        films: how many were compared.
-        reference_films: with how many.
+        films: how many films were compared.
+        reference_films: how many films the reference has.
         probability: shift of the probability; None where the gate left fewer than
             :data:`MIN_FILMS`.
         distance: shift of the gate distance; None there and where a bundle has no gate.
         rejected: share of the films that the gate rejected.
         reference_rejected: the same of the reference.
-        missed: the limits that were passed, in words.
+        missed: the limits that were exceeded, each as text.
     """
 
     films: int
@@ -67,35 +72,37 @@ class Drift:
     missed: tuple[str, ...]
 
 
-def fitting_share(verified: VerifiedPredictions, answers: PredictionDistribution) -> float:
+def fitting_share(verified: VerifiedPredictions, predictions: PredictionDistribution) -> float:
     """The share of positive films, in hundredths, that explains the probabilities best.
 
     Wherever a model goes, findings are more or less common than where it was verified. That is no
-    drift of films or model, so the verified answers of both labels are mixed until the
+    drift of films or model, so the verified predictions of both labels are mixed until the
     Kolmogorov-Smirnov distance is smallest.
     """
     return min(
         (step / 100 for step in range(101)),
-        key=lambda share: _ks(verified.mixed(share).probabilities, answers.probabilities),
+        key=lambda share: _ks(verified.mixed(share).probabilities, predictions.probabilities),
     )
 
 
 def find_drift(
-    reference: PredictionDistribution, answers: PredictionDistribution, limits: Limits
+    reference: PredictionDistribution, predictions: PredictionDistribution, limits: DriftLimits
 ) -> Drift:
-    """Compare answers with a reference.
+    """Compare predictions with a reference.
 
     Args:
         reference: what they are compared with.
-        answers: those of a log, of at least :data:`MIN_FILMS` films.
-        limits: the most that is no drift.
+        predictions: those of a log, of at least :data:`MIN_FILMS` films.
+        limits: above which drift is reported.
     """
     probability = distance = None
-    if answers.answered >= MIN_FILMS:
-        probability = _shift(reference.probabilities, answers.probabilities, reference, answers)
-        if len(reference.distances) and len(answers.distances):
-            distance = _shift(reference.distances, answers.distances, reference, answers)
-    rejected = answers.rejected / answers.films
+    if predictions.answered >= MIN_FILMS:
+        probability = _shift(
+            reference.probabilities, predictions.probabilities, reference, predictions
+        )
+        if len(reference.distances) and len(predictions.distances):
+            distance = _shift(reference.distances, predictions.distances, reference, predictions)
+    rejected = predictions.rejected / predictions.films
     missed = [
         f"{name}: {measure} {value:.3f} is past {limit:g}"
         for name, shift in (("probability", probability), ("gate distance", distance))
@@ -106,7 +113,7 @@ def find_drift(
     if rejected > limits.rejected:
         missed.append(f"rejected: {rejected:.1%} of the films are past {limits.rejected:.1%}")
     return Drift(
-        films=answers.films,
+        films=predictions.films,
         reference_films=reference.films,
         probability=probability,
         distance=distance,
@@ -147,11 +154,11 @@ def _shift(
     before: NDArray[np.float32],
     now: NDArray[np.float32],
     reference: PredictionDistribution,
-    answers: PredictionDistribution,
+    predictions: PredictionDistribution,
 ) -> Shift:
     return Shift(
         population_stability_index(
-            before, now, reference_films=reference.answered, films=answers.answered
+            before, now, reference_films=reference.answered, films=predictions.answered
         ),
         _ks(before, now),
     )

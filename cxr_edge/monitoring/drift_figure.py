@@ -9,13 +9,13 @@ from cxr_edge.monitoring.drift import Drift, Shift
 from cxr_edge_runtime.bundle.reference import PredictionDistribution
 from cxr_edge_train.reporting.figures import NEUTRAL, new_figure
 
-_ANSWERS = "#0072B2"
+_PREDICTIONS = "#0072B2"
 _BARS = 20
 
 
 def draw_drift(
     reference: PredictionDistribution,
-    answers: PredictionDistribution,
+    predictions: PredictionDistribution,
     drift: Drift,
     *,
     against: str,
@@ -25,8 +25,8 @@ def draw_drift(
     """Histograms of the probability and of the gate distance, the reference in grey.
 
     Args:
-        reference: what the answers are compared with.
-        answers: those of a log.
+        reference: what the predictions are compared with.
+        predictions: those of a log.
         drift: from :func:`cxr_edge.monitoring.drift.find_drift`, with shifts.
         against: what the legend calls the reference.
         threshold: of the bundle's decision.
@@ -35,9 +35,16 @@ def draw_drift(
     figure = new_figure(9.0, 4.2)
     left, right = figure.subplots(1, 2)
     assert drift.probability is not None
-    words = (f"{against} ({reference.answered:,} films)", f"the log ({answers.answered:,} films)")
+    names = (
+        f"{against} ({reference.answered:,} films)",
+        f"the log ({predictions.answered:,} films)",
+    )
     _histograms(
-        left, reference.probabilities, answers.probabilities, np.linspace(0, 1, _BARS + 1), words
+        left,
+        reference.probabilities,
+        predictions.probabilities,
+        np.linspace(0, 1, _BARS + 1),
+        names,
     )
     _describe(left, "probability", drift.probability, ("threshold", threshold))
     if drift.distance is None or rejected_from is None:
@@ -45,10 +52,10 @@ def draw_drift(
         right.text(0.5, 0.5, "no gate distances", ha="center", color=NEUTRAL)
     else:
         # The limit belongs into the picture: films near it are soon rejected.
-        most = max(reference.distances[-1], answers.distances[-1], rejected_from) * 1.02
-        least = min(reference.distances[0], answers.distances[0]) * 0.98
+        most = max(reference.distances[-1], predictions.distances[-1], rejected_from) * 1.02
+        least = min(reference.distances[0], predictions.distances[0]) * 0.98
         edges = np.linspace(least, most, _BARS + 1)
-        _histograms(right, reference.distances, answers.distances, edges, words)
+        _histograms(right, reference.distances, predictions.distances, edges, names)
         _describe(right, "gate distance", drift.distance, ("rejected beyond", rejected_from))
     figure.suptitle(
         f"rejected: {drift.rejected:.1%} of the log's films, "
@@ -61,15 +68,15 @@ def draw_drift(
 def _histograms(
     axes: Axes,
     reference: NDArray[np.float32],
-    answers: NDArray[np.float32],
+    predictions: NDArray[np.float32],
     edges: NDArray[np.float64],
-    words: tuple[str, str],
+    names: tuple[str, str],
 ) -> None:
     def shares(values: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.histogram(values, edges)[0] / len(values)
 
-    axes.stairs(shares(reference), edges, label=words[0], color=NEUTRAL, alpha=0.35, fill=True)
-    axes.stairs(shares(answers), edges, label=words[1], color=_ANSWERS, linewidth=1.8)
+    axes.stairs(shares(reference), edges, label=names[0], color=NEUTRAL, alpha=0.35, fill=True)
+    axes.stairs(shares(predictions), edges, label=names[1], color=_PREDICTIONS, linewidth=1.8)
 
 
 def _describe(axes: Axes, name: str, shift: Shift, mark: tuple[str, float]) -> None:

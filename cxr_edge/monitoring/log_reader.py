@@ -1,4 +1,4 @@
-"""What a log of predictions says of a bundle's answers, for ``cxr-edge drift``."""
+"""How the predictions of a bundle in a log are distributed."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ from cxr_edge_runtime.gate import REJECTED
 def read_distribution(
     path: Path, *, bundle: str, since: str | None = None, before: str | None = None
 ) -> PredictionDistribution:
-    """How a bundle's answers in a log are distributed; of a film answered twice the last counts.
+    """How a bundle's predictions in a log are distributed; of a film's several the last counts.
 
     Args:
         path: the log; it is only read, also while others write to it.
@@ -29,7 +29,7 @@ def read_distribution(
         LogError: no such log, or no film of this bundle and time in it.
     """
     if not path.is_file():
-        raise LogError(f"{path}: no such log; classify, serve and score write one with --log")
+        raise LogError(f"{path}: no such log; classify, serve and score write one")
     try:
         with contextlib.closing(sqlite3.connect(_read_only(path), uri=True)) as log:
             check_is_log(log, path)
@@ -58,8 +58,8 @@ def _read_only(path: Path) -> str:
     path = path.resolve()
     # Beside a log SQLite makes files even to read it. Where it cannot, nobody writes, either.
     finished = not path.with_name(f"{path.name}-wal").exists()
-    alone = finished and not os.access(path.parent, os.W_OK)
-    return f"{path.as_uri()}?mode=ro" + ("&immutable=1" if alone else "")
+    read_only = finished and not os.access(path.parent, os.W_OK)
+    return f"{path.as_uri()}?mode=ro" + ("&immutable=1" if read_only else "")
 
 
 def _nothing_of(log: sqlite3.Connection, bundle: str) -> str:
@@ -70,8 +70,8 @@ def _nothing_of(log: sqlite3.Connection, bundle: str) -> str:
     if not digests:
         return "holds no film yet"
     if bundle[:12] in digests:
-        return f"holds no film that bundle {bundle[:12]} answered in that time"
+        return f"holds no film that bundle {bundle[:12]} classified in that time"
     return (
-        f"holds no film that bundle {bundle[:12]} answered, but of {', '.join(digests)}; name the "
-        "bundle that answered with --bundle"
+        f"holds no film that bundle {bundle[:12]} classified, but some of {', '.join(digests)}; "
+        "choose the bundle that classified them"
     )

@@ -1,4 +1,4 @@
-"""A log of what was answered, for ``cxr-edge drift``: numbers about films, no pixels and no names.
+"""A log of predictions, to find drift: numbers about films, no pixels and no names.
 
 One SQLite file with a row a film. Its journal is a write-ahead log, so writers in several processes
 wait for each other, a reader waits for nobody, and a power cut leaves every row whole: the last
@@ -41,10 +41,10 @@ class LoggedFilm:
 
     Attributes:
         image_sha256: of the image's file, hexadecimal.
-        bundle_sha256: digest of the bundle that answered.
+        bundle_sha256: digest of the bundle that classified.
         gate: the input gate's verdict.
         distance: that the gate measured; None where the bundle has none.
-        probability: of the positive label; None where no answer was given.
+        probability: of the positive label; None where the gate rejected the film.
         at: when, UTC, as ``2026-11-26T21:05:04Z``.
     """
 
@@ -57,7 +57,7 @@ class LoggedFilm:
 
     @classmethod
     def of(cls, prediction: Prediction, bundle: Bundle) -> "LoggedFilm":
-        """A film that was answered now, by a classifier that hashes images."""
+        """A film that was classified now, with its hash."""
         assert prediction.image_sha256 is not None
         return cls(
             prediction.image_sha256,
@@ -88,8 +88,8 @@ class PredictionLog:
             LogError: it cannot be written, or the file is something else.
         """
         if path.suffix.lower() in SUFFIXES:
-            raise LogError(f"--log {path}: is an image's name; name a log's file, such as log.db")
-        # Absolute: SQLite takes some words for something else than a file.
+            raise LogError(f"{path}: is an image's name; name a log's file, such as log.db")
+        # Absolute: SQLite takes some names for something else than a file.
         self._path, self._patience_s = path.absolute(), patience_s
         self._lock = threading.Lock()
         with self._errors():
@@ -160,7 +160,7 @@ class PredictionLog:
         except (sqlite3.Error, OSError) as error:
             reason = why_unusable(error, self._path)
             raise LogError(
-                f"--log {self._path}: cannot be written ({reason}); choose another file"
+                f"{self._path}: the log cannot be written ({reason}); choose another file"
             ) from error
 
 

@@ -15,27 +15,27 @@ from cxr_edge_runtime.device import available_cores
 from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
 from cxr_edge_runtime.native_output import stderr_silenced
 
-# Seconds for a cluster to answer.
+# Seconds for a cluster to respond.
 _PATIENCE_S = 10.0
 # What passes through it are names and counts. Ray takes no less.
 _OBJECT_STORE_BYTES = 80 * 2**20
 
 
 def check(address: str) -> None:
-    """Find out whether a cluster answers, before the work of listing films.
+    """Find out whether a cluster responds, before the work of listing films.
 
     Raises:
-        InvalidRequest: the address is none that works.
-        CxrEdgeError: none answers.
+        InvalidRequest: an address of this form cannot work.
+        CxrEdgeError: none responds.
     """
     if address.startswith("ray://"):
         raise InvalidRequest(
-            f"--address {address}: Ray Data does not work through Ray Client; run this on a "
-            "machine of the cluster with --address auto"
+            f"{address}: Ray Data does not work through Ray Client; run this on a machine of the "
+            "cluster with the address auto"
         )
     host, _, port = address.rpartition(":")
     if address != "auto" and not (host and port.isdecimal()):
-        raise InvalidRequest(f"--address {address}: give HOST:PORT or auto")
+        raise InvalidRequest(f"{address}: is no address of a cluster; give HOST:PORT or auto")
     # Where something else listens, or a cluster with another token, joining would wait for minutes
     # and heed no signal.
     status = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
@@ -43,7 +43,7 @@ def check(address: str) -> None:
         subprocess.run(status, check=True, capture_output=True, timeout=_PATIENCE_S)
     except subprocess.SubprocessError:
         raise CxrEdgeError(
-            f"--address {address}: no Ray answers there, or it wants another token"
+            f"{address}: no Ray responds there, or it requires another token"
         ) from None
 
 
@@ -69,7 +69,7 @@ def cluster(address: str | None, workers: int | None) -> Iterator[int]:
         try:
             cores = int(ray.cluster_resources().get("CPU", 0))
             if not cores:
-                raise CxrEdgeError(f"--address {address}: this cluster has no processor core")
+                raise CxrEdgeError(f"{address}: this cluster has no processor core")
             yield workers or cores
         finally:
             ray.shutdown()
@@ -122,7 +122,7 @@ def _connect(address: str | None, workers: int) -> None:
     try:
         ray.init(**(own if address is None else {"address": address}), **quiet)
     except Exception as error:
-        where = "Ray does not start" if address is None else f"--address {address}: no Ray there"
+        where = "Ray does not start" if address is None else f"{address}: no Ray there"
         raise CxrEdgeError(f"{where} ({one_line(error)})") from error
     finally:
         signal.signal(signal.SIGTERM, before)

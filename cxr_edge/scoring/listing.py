@@ -41,8 +41,8 @@ def absolute(name: str) -> str:
 def film_names(source: str) -> Iterator[str]:
     """The films that a folder, a list or a table names, in a stable order.
 
-    Of a folder they are those that ``classify --recursive`` takes; a remote one is searched by
-    suffix alone. A list has a path or URL a line, a table one a row, in ``file`` or ``path``.
+    Of a folder they are those that ``classify --recursive`` takes; a remote one is searched only
+    by suffix. A list has a path or URL per line, a table one per row, in ``file`` or ``path``.
 
     Args:
         source: path or fsspec URL.
@@ -125,7 +125,9 @@ def _in_list(source: str, filesystem: Any, path: str) -> Iterator[str]:
     if posixpath.splitext(path)[1].lower() in IMAGE_SUFFIXES:
         raise InvalidRequest(f"{source}: is a film; name a folder, a list or a Parquet table")
     if path.lower().endswith(".csv"):
-        raise InvalidRequest(f"{source}: is CSV; name a list, a path a line, or a Parquet table")
+        raise InvalidRequest(
+            f"{source}: is CSV; name a list, one path per line, or a Parquet table"
+        )
     with filesystem.open(path, "rb") as file:
         for number, line in enumerate(file):
             # Some editors begin a file with a byte order mark.

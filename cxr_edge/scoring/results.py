@@ -1,4 +1,4 @@
-"""The output: a folder of Parquet files, one a batch, with the columns of ``classify --csv``.
+"""The output: a folder of Parquet files, one per batch, with the columns of ``classify --csv``.
 
 A file's name is made from the films in it and the bundle, so a batch that is scored twice, because
 a worker or a node was lost, replaces its own file: no film can have two rows.
@@ -10,11 +10,11 @@ import io
 import os
 import posixpath
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,16 +22,18 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from cxr_edge.scoring.listing import absolute, one_line
-from cxr_edge.writers.csv_file import CSV_COLUMNS
+from cxr_edge.writers.csv_file import CSV_COLUMNS, ResultRow
 from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
 from cxr_edge_runtime.files import remove_temporaries, write_bytes
 
 _SUFFIX = ".parquet"
 # Begins the name of the file that shows which run may write.
 _MARK = ".score-"
-_NUMBERS = ("probability", "threshold")
 _SCHEMA = pa.schema(
-    [(name, pa.float64() if name in _NUMBERS else pa.string()) for name in CSV_COLUMNS]
+    [
+        (column.name, pa.float64() if column.type == float | None else pa.string())
+        for column in fields(ResultRow)
+    ]
 )
 _FILES_AT_ONCE = 64
 
@@ -39,15 +41,15 @@ _FILES_AT_ONCE = 64
 class ResultsFolder:
     """Files of results under one path or fsspec URL."""
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, location: str) -> None:
         """Name the folder; nothing is read or written yet.
 
         Raises:
             CxrEdgeError: no installed package opens this kind of URL.
         """
-        self.place = absolute(place)
+        self.location = absolute(location)
         with self._errors():
-            self._files, self._root = url_to_fs(self.place)
+            self._files, self._root = url_to_fs(self.location)
         self._is_local = isinstance(self._files, LocalFileSystem)
 
     @contextmanager
@@ -93,7 +95,7 @@ class ResultsFolder:
         """
         if not self._has(mark):
             raise CxrEdgeError(
-                f"{self.place}: is not the same folder in every process; name one that all share"
+                f"{self.location}: is not the same folder in every process; name one that all share"
             )
 
     def check_not_taken_over(self, mark: str | None) -> None:
@@ -103,7 +105,7 @@ class ResultsFolder:
             CxrEdgeError: one has.
         """
         if not self._has(mark):
-            raise CxrEdgeError(f"{self.place}: a later score has taken this folder over")
+            raise CxrEdgeError(f"{self.location}: a later score has taken this folder over")
 
     def _has(self, mark: str | None) -> bool:
         if mark is None:
@@ -118,7 +120,7 @@ class ResultsFolder:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CxrEdgeError(
-                f"{self.place}: another score is writing here; try again when it has ended"
+                f"{self.location}: another score is writing here; try again when it has ended"
             ) from None
 
     def written(self, bundle_digest: str) -> Iterator[str]:
@@ -144,20 +146,18 @@ class ResultsFolder:
                     self._check(rows, name, bundle_digest)
                     yield from rows["file"].to_pylist()
 
-    def write(
-        self, names: Sequence[str], bundle_digest: str, rows: Sequence[Mapping[str, object]]
-    ) -> None:
+    def write(self, names: Sequence[str], bundle_digest: str, rows: Sequence[ResultRow]) -> None:
         """Write a batch's rows, whole or not at all.
 
         Args:
             names: of all films of the batch.
             bundle_digest: of the bundle that scored them.
-            rows: a film each, by column.
+            rows: one per film.
 
         Raises:
             CxrEdgeError: they cannot be written.
         """
-        table = pa.Table.from_pylist(list(rows), schema=_SCHEMA)
+        table = pa.Table.from_pylist([asdict(row) for row in rows], schema=_SCHEMA)
         content = io.BytesIO()
         pq.write_table(table, content, compression="zstd")
         path = self._path(names, bundle_digest)
@@ -167,7 +167,7 @@ class ResultsFolder:
             else:
                 self._files.pipe_file(path, content.getvalue())
 
-    def read(self, names: Sequence[str], bundle_digest: str) -> list[dict[str, Any]] | None:
+    def read(self, names: Sequence[str], bundle_digest: str) -> list[ResultRow] | None:
         """The rows of a batch; None where it was not written.
 
         Raises:
@@ -179,8 +179,7 @@ class ResultsFolder:
             if not self._files.exists(path):
                 return None
             with self._files.open(path, "rb") as file:
-                rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
-                return rows
+                return [ResultRow(**row) for row in pq.read_table(file).to_pylist()]
 
     def _path(self, names: Sequence[str], bundle_digest: str) -> str:
         content = b"\0".join(map(os.fsencode, (bundle_digest, *names)))
@@ -205,7 +204,7 @@ class ResultsFolder:
         other = next((name for name in visible.values() if not name.endswith(_SUFFIX)), None)
         if other is not None:
             raise InvalidRequest(
-                f"{self.place}: holds something else than results of score, such as {other}; "
+                f"{self.location}: holds something else than results of score, such as {other}; "
                 "choose another folder"
             )
         return list(visible)
@@ -213,13 +212,13 @@ class ResultsFolder:
     def _check(self, rows: pa.Table, name: str, bundle_digest: str) -> None:
         if tuple(rows.column_names) != CSV_COLUMNS:
             raise InvalidRequest(
-                f"{self.place}: {name} holds something else than results of score; "
+                f"{self.location}: {name} holds something else than results of score; "
                 "choose another folder"
             )
         for bundle in rows["bundle"].unique().to_pylist():
             if bundle != bundle_digest:
                 raise InvalidRequest(
-                    f"{self.place}: holds results of another bundle ({str(bundle)[:12]}); "
+                    f"{self.location}: holds results of another bundle ({str(bundle)[:12]}); "
                     "choose another folder"
                 )
 
@@ -231,6 +230,6 @@ class ResultsFolder:
             raise
         except Exception as error:
             # Each kind of storage raises errors of its own; Parquet's are of damaged files.
-            where = f"{self.place}: {name}" if name else self.place
+            where = f"{self.location}: {name}" if name else self.location
             said = isinstance(error, OSError) and error.strerror
             raise CxrEdgeError(f"{where}: {said or one_line(error)}") from error

@@ -12,23 +12,21 @@ import fsspec.config
 import pyarrow as pa
 
 from cxr_edge.monitoring.prediction_log import LoggedFilm
-from cxr_edge.process.memory import return_freed_memory
+from cxr_edge.process.memory import fix_mmap_threshold
 from cxr_edge.scoring.backlog import Batch
 from cxr_edge.scoring.films import contents
 from cxr_edge.scoring.results import ResultsFolder
-from cxr_edge.writers.csv_file import result_row
-from cxr_edge_runtime.batch import Result
+from cxr_edge.writers.csv_file import ResultRow
+from cxr_edge_runtime.batch import Result, classify_image, prediction_alone
 from cxr_edge_runtime.bundle import CHECKSUM, MANIFEST, Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import (
     CxrEdgeError,
-    EngineError,
     ImageError,
     ImageNotFound,
     ImageNotReadable,
 )
 from cxr_edge_runtime.gate import REJECTED
-from cxr_edge_runtime.images import decode_grey
 
 # So many films that cannot be fetched one after the other are no accident of theirs: credentials
 # have expired, or this node does not have the folder.
@@ -44,7 +42,7 @@ class Job:
         digest: the bundle's.
         engine: see :func:`cxr_edge_runtime.engines.open_engine`.
         output: path or URL of the results.
-        shown: see :meth:`ResultsFolder.in_use`.
+        mark: see :meth:`ResultsFolder.in_use`.
         logged: rows for the log of predictions are wanted.
         storage: the user's configuration of fsspec, which may hold credentials.
     """
@@ -53,18 +51,18 @@ class Job:
     digest: str
     engine: str | None
     output: str
-    shown: str | None
+    mark: str | None
     logged: bool
     storage: Mapping[str, Any] = field(repr=False)
 
     @classmethod
     def of(
-        cls, bundle: Bundle, *, engine: str | None, output: str, shown: str | None, logged: bool
+        cls, bundle: Bundle, *, engine: str | None, output: str, mark: str | None, logged: bool
     ) -> "Job":
         """A job with this bundle and this process's configuration of fsspec."""
         names = (*bundle.manifest.files, CHECKSUM, MANIFEST)
         files = {name: (bundle.path / name).read_bytes() for name in names}
-        return cls(files, bundle.digest, engine, output, shown, logged, dict(fsspec.config.conf))
+        return cls(files, bundle.digest, engine, output, mark, logged, dict(fsspec.config.conf))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +71,16 @@ class Report:
 
     Attributes:
         batch: the films.
-        answered: how many have an answer.
+        classified: how many have a probability.
         rejected: how many the input gate rejected.
-        failed: how many have an error in the place of an answer.
+        failed: how many have an error in place of a result.
         error: one of those errors.
         logged: rows for the log of predictions, where they are wanted.
-        stop: what keeps this worker from any work, in words for the user; no row was written.
+        stop: what keeps this worker from working, as text for the user; no row was written.
     """
 
     batch: Batch
-    answered: int = 0
+    classified: int = 0
     rejected: int = 0
     failed: int = 0
     error: str | None = None
@@ -92,17 +90,17 @@ class Report:
     @property
     def films(self) -> int:
         """How many got a row."""
-        return self.answered + self.rejected + self.failed
+        return self.classified + self.rejected + self.failed
 
     @classmethod
     def of_rows(
-        cls, batch: Batch, rows: list[dict[str, Any]], logged: tuple[LoggedFilm, ...] = ()
+        cls, batch: Batch, rows: Sequence[ResultRow], logged: tuple[LoggedFilm, ...] = ()
     ) -> "Report":
         """Count rows by what they hold."""
-        errors = [row["error"] for row in rows if row["error"] is not None]
-        rejected = sum(row["gate"] == REJECTED for row in rows)
-        answered = len(rows) - len(errors) - rejected
-        return cls(batch, answered, rejected, len(errors), next(iter(errors), None), logged)
+        errors = [row.error for row in rows if row.error is not None]
+        rejected = sum(row.gate == REJECTED for row in rows)
+        classified = len(rows) - len(errors) - rejected
+        return cls(batch, classified, rejected, len(errors), next(iter(errors), None), logged)
 
 
 class Worker:
@@ -112,14 +110,14 @@ class Worker:
         """Unpack the bundle, verify it and open its engine."""
         # For all threads, as in `classify`: pydicom's warnings quote what is written in a film.
         warnings.simplefilter("ignore")
-        return_freed_memory()
+        fix_mmap_threshold()
         fsspec.config.conf.update(job.storage)
         self._job = job
         self._stop: str | None = None
         try:
             self._classifier = _classifier(job)
             self._results = ResultsFolder(job.output)
-            self._results.check_shared(job.shown)
+            self._results.check_shared(job.mark)
         except CxrEdgeError as error:
             self._stop = str(error)
 
@@ -138,11 +136,11 @@ class Worker:
             for name, content in contents(names):
                 fetched += not isinstance(content, ImageNotFound | ImageNotReadable)
                 result = self._result(name, content)
-                rows.append(result_row(name, result, bundle))
+                rows.append(ResultRow.of(name, result, bundle))
                 if self._job.logged and not isinstance(result, CxrEdgeError):
                     logged.append(LoggedFilm.of(result, bundle))
-            _require_one(fetched=fetched, names=names, error=rows[-1]["error"])
-            self._results.check_not_taken_over(self._job.shown)
+            _require_one(fetched=fetched, names=names, error=rows[-1].error)
+            self._results.check_not_taken_over(self._job.mark)
             self._results.write(names, bundle.digest, rows)
         except CxrEdgeError as error:
             return Report(batch, stop=str(error))
@@ -151,12 +149,9 @@ class Worker:
     def _result(self, name: str, content: bytes | ImageError) -> Result:
         if isinstance(content, ImageError):
             return content
-        try:
-            return self._classifier.classify(
-                decode_grey(content, name=name, hashed=self._job.logged)
-            )
-        except (ImageError, EngineError) as error:
-            return error
+        return classify_image(
+            self._classifier, content, prediction_alone, name=name, hashed=self._job.logged
+        )
 
 
 def _require_one(*, fetched: int, names: Sequence[str], error: object) -> None:

@@ -2,19 +2,17 @@
 
 ::
 
-    problems.py     what is answered instead of a result, and how it looks as JSON
-    admission.py    how many requests and bytes are taken on at once
+    problems.py     the response to a request that gets no result
+    admission.py    how many requests and bytes are admitted at once
     uploads.py      a request's body as films, in memory, within the limits
     workers.py      threads with an engine each
-    film_response.py  a film to the JSON of `classify --json`, with a map where one is asked for
-    prediction_recorder.py  a row a film in a log, which never keeps a client waiting long
-    model_card.py   the model card as a page
+    film_response.py  from a film to the JSON of `classify --json`, with a map if asked for
+    model_card.py   which model classifies, and its card as a page
     openapi.py      the description of the API
-    classifying.py  a request with films, from taking it on to an answer that was taken
+    classifying.py  a request with films, from its admission to a response that was received
     app.py          the routes
-    middleware.py   what the layers around the routes share: the next two and the log
+    middleware.py   the layers around the routes; one reads the rest of a body that was refused
     security.py     token, headers, requests from other sites
-    draining.py     a refusal reaches a client that is still sending
     connections.py  how many there are, and how long one may stall
     server.py       uvicorn around it, its log and its end
     page/           the page: no build step, nothing from elsewhere

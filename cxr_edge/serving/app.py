@@ -1,8 +1,9 @@
-"""The routes: the page, the API, and how the two end."""
+"""The routes of the page and of the API, and how the application ends."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
@@ -13,24 +14,23 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from cxr_edge.monitoring.log_writer import PredictionRecorder
 from cxr_edge.serving.admission import Admission
 from cxr_edge.serving.classifying import Classify
-from cxr_edge.serving.draining import DrainRequestBody
-from cxr_edge.serving.model_card import card_page
-from cxr_edge.serving.openapi import description
-from cxr_edge.serving.prediction_recorder import PredictionRecorder
+from cxr_edge.serving.middleware import DrainRequestBody
+from cxr_edge.serving.model_card import ModelDescription, card_page
+from cxr_edge.serving.openapi import Health, description
 from cxr_edge.serving.problems import ProblemResponse, refused
 from cxr_edge.serving.security import Guard
 from cxr_edge.serving.uploads import MOST_BYTES
 from cxr_edge.serving.workers import Workers
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.bundle.manifest import NOTICE
 
 # Requests that may wait for each worker, beside the one it is at.
 WAITING = 16
 # Two of the largest films at once, with what they are decoded to, are what 512 MB can hold.
 MOST_BYTES_HELD = 2 * MOST_BYTES
-# Reading, waiting and classifying together; a film alone may take the runtime's minute.
+# Reading, waiting and classifying together; one film may take the runtime's minute.
 MOST_SECONDS = 120.0
 
 _PAGE = {
@@ -39,7 +39,7 @@ _PAGE = {
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-# All there are.
+# The only ones.
 PATHS = frozenset({*_PAGE, "/v1/classify", "/v1/model", "/healthz", "/openapi.json", "/model"})
 
 
@@ -59,19 +59,19 @@ def make_app(
         bundle: that the workers classify with.
         workers: closed when the application ends.
         threads: how many workers there are.
-        token: asked for by the API; None asks for none.
+        token: that the API requires; None requires none.
         own_hosts_only: see :class:`cxr_edge.serving.security.Guard`.
-        most_seconds: a request may take.
-        log: takes a row a film that was answered.
+        most_seconds: seconds that a request may take.
+        log: takes a row per film that was classified; None logs nothing.
     """
     admission = Admission(requests=threads * (1 + WAITING), n_bytes=MOST_BYTES_HELD)
     classify = Classify(workers, admission, most_seconds, log)
 
     async def model(request: Request) -> Response:
-        return JSONResponse(model_as_json(bundle))
+        return JSONResponse(asdict(ModelDescription.of(bundle)))
 
     async def health(request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return JSONResponse(asdict(Health()))
 
     async def openapi(request: Request) -> Response:
         return JSONResponse(description(token_needed=token is not None))
@@ -104,23 +104,6 @@ def make_app(
     app.router.redirect_slashes = False  # it would send a client to the host that the client named
     # Outside of everything: errors have the headers too.
     return DrainRequestBody(Guard(app, token, own_hosts_only=own_hosts_only))
-
-
-def model_as_json(bundle: Bundle) -> dict[str, Any]:
-    """What ``GET /v1/model`` says of a bundle."""
-    manifest = bundle.manifest
-    return {
-        "name": manifest.name,
-        "version": manifest.version,
-        "sha256": bundle.digest,
-        "labels": list(manifest.labels),
-        "positive_label": manifest.positive_label,
-        "threshold": manifest.threshold.value,
-        "input_gate": manifest.gate is not None,
-        "activation_map": "cam" in manifest.outputs,
-        "intended_use": manifest.intended_use,
-        "notice": NOTICE,
-    }
 
 
 def _file(name: str, media_type: str) -> Any:

@@ -1,4 +1,4 @@
-"""``POST /v1/classify``: from a request that is taken on to an answer that the client has taken."""
+"""``POST /v1/classify``: from a request that is admitted to a response that was received."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,20 +11,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from cxr_edge.monitoring.log_writer import PredictionRecorder
 from cxr_edge.serving.admission import Admission
-from cxr_edge.serving.film_response import RequestOptions, answer
-from cxr_edge.serving.prediction_recorder import PredictionRecorder
+from cxr_edge.serving.film_response import RequestOptions, film_response
 from cxr_edge.serving.problems import ProblemResponse
 from cxr_edge.serving.uploads import MOST_FILMS, read_films
 from cxr_edge.serving.workers import Workers
 
-# An answer that fits into what uvicorn sends without waiting for the client.
+# Bytes of a response that fits into what uvicorn sends without waiting for the client.
 _LARGE = 50_000
 _YES, _NO = ("1", "true"), ("0", "false")
 
 
 class Classify:
-    """``POST /v1/classify``: one film or several, until the client has taken the answer."""
+    """``POST /v1/classify``: one film or several, until the client has received the response."""
 
     def __init__(
         self,
@@ -33,14 +33,14 @@ class Classify:
         most_seconds: float,
         log: PredictionRecorder | None = None,
     ) -> None:
-        """Classify with workers, as far as a lease can be had."""
+        """Classify with workers the requests that get a lease."""
         self._workers, self._admission, self._most_seconds = workers, admission, most_seconds
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take the request on, or refuse it."""
+        """Admit the request, or refuse it."""
         request = Request(scope, receive)
-        wish = _wish(request)
+        options = _options(request)
         lease = self._admission.acquire()
         work: Future[dict[str, Any]] | None = None
         begun = False
@@ -58,21 +58,21 @@ class Classify:
             async with asyncio.timeout(self._most_seconds):
                 results = []
                 # A picture is larger than its film.
-                most = 1 if wish.picture else MOST_FILMS
+                most = 1 if options.picture else MOST_FILMS
                 # One after the other: the films of a request wait like those of others.
                 async for film in read_films(request, lease, most=most):
                     work = self._workers.submit(
-                        partial(answer, film=film, wish=wish, log=self._log)
+                        partial(film_response, film=film, options=options, log=self._log)
                     )
                     results.append(await _unless_gone(work, receive))
                     lease.reserve(len(results[-1].get("picture", "")))
                 failed = all("error" in result for result in results)
                 response = JSONResponse({"results": results}, 422 if failed else 200)
-                # Kept until the answer is taken: one that nobody takes fills memory too.
+                # The lease lasts until the response is received: until then it fills memory, too.
                 await response(scope, receive, send_noting)
         except TimeoutError:
             if begun:
-                return  # the connection ends with an answer that is not whole
+                return  # the connection ends in the middle of the response
             raise ProblemResponse(
                 504,
                 "TooSlow",
@@ -84,21 +84,21 @@ class Classify:
 
 
 async def _unless_gone(work: Future[dict[str, Any]], receive: Receive) -> dict[str, Any]:
-    """What a worker answers, unless the client goes away before.
+    """What a worker returns, unless the client goes away before.
 
     Raises:
-        ProblemResponse: it did; nobody will read it.
+        ProblemResponse: the client went away.
     """
-    answered = asyncio.ensure_future(asyncio.wrap_future(work))
+    done = asyncio.ensure_future(asyncio.wrap_future(work))
     gone = asyncio.ensure_future(_gone(receive))
     try:
-        await asyncio.wait({answered, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if answered.done():
-            result: dict[str, Any] = answered.result()
+        await asyncio.wait({done, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if done.done():
+            result: dict[str, Any] = done.result()
             return result
         raise ProblemResponse(400, "Disconnected", "the client went away")
     finally:
-        for task in (answered, gone):
+        for task in (done, gone):
             task.cancel()
 
 
@@ -107,21 +107,21 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-def _when_done(work: Future[Any] | None, leave: Callable[[], None]) -> None:
-    """Leave when no worker is at a film of the request: work that runs cannot be undone."""
+def _when_done(work: Future[Any] | None, release: Callable[[], None]) -> None:
+    """Release a lease when no worker has a film of it: work that runs cannot be cancelled."""
     if work is None or work.done():
-        leave()
+        release()
         return
     loop = asyncio.get_running_loop()
 
-    def leave_soon(_: Future[Any]) -> None:
+    def release_soon(_: Future[Any]) -> None:
         with suppress(RuntimeError):  # the server has ended
-            loop.call_soon_threadsafe(leave)
+            loop.call_soon_threadsafe(release)
 
-    work.add_done_callback(leave_soon)
+    work.add_done_callback(release_soon)
 
 
-def _wish(request: Request) -> RequestOptions:
+def _options(request: Request) -> RequestOptions:
     """What the query asks for.
 
     Raises:

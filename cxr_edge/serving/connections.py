@@ -25,8 +25,8 @@ class Connection(H11Protocol):
         """Take the connection, unless there are as many as may be."""
         self._heard = time.monotonic()
         self._head_began: float | None = self._heard
-        # The request whose answer was being sent when it was last looked at, and what was left.
-        self._answered: Any = None
+        # The request whose response was being sent at the last check, and how much was left.
+        self._responding_to: Any = None
         self._unsent = 0
         self._timer: asyncio.TimerHandle | None = None
         if len(self.connections) >= self.most:
@@ -37,7 +37,7 @@ class Connection(H11Protocol):
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop looking at it."""
+        """Stop checking it."""
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
@@ -58,7 +58,7 @@ class Connection(H11Protocol):
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP, unless an answer has begun already."""
+        """Respond to what is no HTTP, unless a response has begun already."""
         cycle = self.cycle
         if cycle is not None and cycle.response_started and not cycle.response_complete:
             self.transport.abort()
@@ -69,25 +69,25 @@ class Connection(H11Protocol):
         """End a connection whose client has stalled; look again in a moment."""
         now, unsent = time.monotonic(), self.transport.get_write_buffer_size()
         if not self._is_awaited(unsent):
-            self._heard = now  # a client that waits for its answer is not silent
-        deaf = self.cycle is self._answered and unsent >= self._unsent > 0
+            self._heard = now  # a client that waits for its response is not silent
+        deaf = self.cycle is self._responding_to and unsent >= self._unsent > 0
         silent = now - self._heard > self.stalled_s
         slow = self._head_began is not None and now - self._head_began > self.head_s
-        if deaf or slow or (silent and not self._is_answered()):
+        if deaf or slow or (silent and not self._has_response()):
             # close() would wait for the client to take what is left.
             self.transport.abort()
             return
         if silent:
-            # The system may still be sending the end of the answer, which abort() would lose.
+            # The system may still be sending the end of the response, which abort() would lose.
             self.transport.close()
             return
-        self._answered, self._unsent = self.cycle, unsent
+        self._responding_to, self._unsent = self.cycle, unsent
         self._timer = asyncio.get_running_loop().call_later(self.stalled_s, self._watch)
 
     def _is_awaited(self, unsent: int) -> bool:
         """Whether the next byte must come from the client: of a head or of a body."""
         cycle: Any = self.cycle
-        return cycle is None or cycle.more_body or (self._is_answered() and not unsent)
+        return cycle is None or cycle.more_body or (self._has_response() and not unsent)
 
-    def _is_answered(self) -> bool:
+    def _has_response(self) -> bool:
         return self.cycle is not None and bool(self.cycle.response_complete)

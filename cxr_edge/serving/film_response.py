@@ -2,21 +2,21 @@
 
 import base64
 import io
-import time
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxr_edge.serving.prediction_recorder import PredictionRecorder
+from cxr_edge.monitoring.log_writer import PredictionRecorder
 from cxr_edge.serving.uploads import Film
+from cxr_edge_runtime.batch import classify_image
 from cxr_edge_runtime.classifier import Classifier, Prediction
-from cxr_edge_runtime.errors import EngineError, ImageError
-from cxr_edge_runtime.images import GreyImage, decode_grey
-from cxr_edge_runtime.images.decoding_limits import alone
-from cxr_edge_runtime.result_json import error_as_json, result_as_json
+from cxr_edge_runtime.errors import CxrEdgeError
+from cxr_edge_runtime.images import GreyImage
+from cxr_edge_runtime.result_json import ImageResult, as_json, image_result
+from cxr_edge_runtime.typed_json import Limits, Schema
 
 # Fast, and only a tenth larger than the best.
 _COMPRESSION = 1
@@ -27,8 +27,8 @@ class RequestOptions:
     """What a request asks for.
 
     Attributes:
-        force: an answer also where the gate rejects the film.
-        activation_map: the map with the answer.
+        force: a prediction also where the gate rejects the film.
+        activation_map: the activation map with the prediction.
         picture: the film as PNG, for browsers that cannot show it.
     """
 
@@ -37,45 +37,82 @@ class RequestOptions:
     picture: bool = False
 
 
-def answer(
-    classifier: Classifier, film: Film, wish: RequestOptions, log: PredictionRecorder | None = None
-) -> dict[str, Any]:
-    """One film's object; an error of the film is its answer.
+@dataclass(frozen=True, slots=True)
+class ActivationMap:
+    """What each part of the film adds to the logit, row by row."""
 
-    Beside the fields of ``classify --json`` there may be ``activation_map``, with ``height``,
-    ``width`` and ``values`` row by row, and ``picture``, a PNG in base64.
+    height: Annotated[int, Limits(minimum=1)]
+    width: Annotated[int, Limits(minimum=1)]
+    values: tuple[float, ...]
+
+    @classmethod
+    def of(cls, prediction: Prediction) -> "ActivationMap | None":
+        """That of a prediction; None for a rejected film, of which it would show the label."""
+        if prediction.activation_map is None or prediction.probability is None:
+            return None
+        values: NDArray[np.float32] = prediction.activation_map
+        height, width = values.shape
+        return cls(height, width, tuple(round(float(value), 4) for value in values.ravel()))
+
+
+class _Base64:
+    """In ``Annotated``: text that holds bytes."""
+
+    def schema(self) -> Schema:
+        return {"contentEncoding": "base64"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmResult(ImageResult):
+    """A film that was classified; map and picture are left out unless the request asks for them.
+
+    Attributes:
+        activation_map: null where the gate rejected the film, or the model gives none.
+        picture: the film as PNG.
     """
-    started = time.perf_counter()
-    try:
-        with alone(n_bytes=len(film.content)):
-            image = decode_grey(film.content, name=film.name, hashed=log is not None)
-        decoded_ms = (time.perf_counter() - started) * 1000
-        prediction = classifier.classify(image, force=wish.force)
-    except (ImageError, EngineError) as error:
-        return error_as_json(film.name, error)
-    timings_ms = prediction.timings_ms | {"decode": decoded_ms}
-    prediction = replace(prediction, timings_ms=timings_ms)
-    if log is not None:
-        log.add(prediction, classifier.bundle)
-    result = result_as_json(film.name, prediction, classifier.bundle)
-    if wish.activation_map:
-        result["activation_map"] = _map_as_json(prediction)
-    if wish.picture:
-        result["picture"] = _png(image)
+
+    activation_map: ActivationMap | None = None
+    picture: Annotated[str, _Base64()] = ""
+
+
+def film_response(
+    classifier: Classifier,
+    film: Film,
+    options: RequestOptions,
+    log: PredictionRecorder | None = None,
+) -> dict[str, Any]:
+    """One film's object in the response: a :class:`FilmResult`, or the error of the film.
+
+    Args:
+        classifier: of the calling thread.
+        film: as it was uploaded.
+        options: what the request asks for.
+        log: takes a row for each film that has a prediction.
+    """
+    bundle = classifier.bundle
+
+    def finish(image: GreyImage, prediction: Prediction) -> dict[str, Any]:
+        if log is not None:
+            log.add(prediction, bundle)
+        result = as_json(image_result(film.name, prediction, bundle))
+        if options.activation_map:
+            activation_map = ActivationMap.of(prediction)
+            result["activation_map"] = activation_map and asdict(activation_map)
+        if options.picture:
+            result["picture"] = _png(image)
+        return result
+
+    result = classify_image(
+        classifier,
+        film.content,
+        finish,
+        name=film.name,
+        force=options.force,
+        hashed=log is not None,
+    )
+    if isinstance(result, CxrEdgeError):
+        return as_json(image_result(film.name, result, bundle))
     return result
-
-
-def _map_as_json(prediction: Prediction) -> dict[str, Any] | None:
-    # Without an answer a map would be one.
-    if prediction.activation_map is None or prediction.probability is None:
-        return None
-    values: NDArray[np.float32] = prediction.activation_map
-    height, width = values.shape
-    return {
-        "height": height,
-        "width": width,
-        "values": [round(float(value), 4) for value in values.ravel()],
-    }
 
 
 def _png(image: GreyImage) -> str:

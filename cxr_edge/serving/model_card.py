@@ -1,11 +1,59 @@
-"""The model card as a page of its own."""
+"""Which model classifies: as JSON, and its card as a page of its own."""
 
+from dataclasses import dataclass
 from html import escape
 
 from markdown_it import MarkdownIt
 
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import CARD_FILE, NOTICE
+from cxr_edge_runtime.result_json import Share
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDescription:
+    """Which model classifies, and what for.
+
+    Attributes:
+        name: of the bundle.
+        version: of the bundle.
+        sha256: of its ``bundle.json``.
+        labels: that it tells apart.
+        positive_label: whose probability is given.
+        threshold: the positive label is given at or above this probability.
+        input_gate: whether images that are no chest X-rays are rejected.
+        activation_map: whether the model gives a map.
+        intended_use: what the model is for.
+        notice: what a result may not be used for.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    labels: tuple[str, ...]
+    positive_label: str
+    threshold: Share
+    input_gate: bool
+    activation_map: bool
+    intended_use: str
+    notice: str
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> "ModelDescription":
+        """That of a bundle."""
+        manifest = bundle.manifest
+        return cls(
+            name=manifest.name,
+            version=manifest.version,
+            sha256=bundle.digest,
+            labels=manifest.labels,
+            positive_label=manifest.positive_label,
+            threshold=manifest.threshold.value,
+            input_gate=manifest.gate is not None,
+            activation_map="cam" in manifest.outputs,
+            intended_use=manifest.intended_use,
+            notice=NOTICE,
+        )
 
 
 def card_page(bundle: Bundle) -> str:

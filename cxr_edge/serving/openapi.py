@@ -1,17 +1,25 @@
 """The API's description, OpenAPI 3.1, as ``GET /openapi.json`` gives it."""
 
+from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
+from typing import Annotated, Any
 
+from cxr_edge.serving.film_response import FilmResult
+from cxr_edge.serving.model_card import ModelDescription
+from cxr_edge.serving.problems import ProblemContent
 from cxr_edge.serving.uploads import MOST_BYTES, MOST_FILMS
 from cxr_edge_runtime.bundle.manifest import NOTICE
-from cxr_edge_runtime.gate import ACCEPTED, NOT_CHECKED, REJECTED, SUSPICIOUS
-from cxr_edge_runtime.result_json import RESULT_SCHEMA_VERSION
+from cxr_edge_runtime.result_json import ImageProblem
+from cxr_edge_runtime.typed_json import Limits, json_schema
 
 _JSON = "application/json"
-_TEXT, _NUMBER, _BOOLEAN = {"type": "string"}, {"type": "number"}, {"type": "boolean"}
-_TEXTS = {"type": "array", "items": _TEXT}
-_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """That the server responds."""
+
+    status: Annotated[str, Limits(const="ok")] = "ok"
 
 
 def description(*, token_needed: bool) -> dict[str, Any]:
@@ -26,12 +34,12 @@ def description(*, token_needed: bool) -> dict[str, Any]:
             "title": "cxr-edge",
             "version": metadata.version("cxr-edge"),
             "summary": "Classifies chest X-rays on this device.",
-            "description": f"{NOTICE} Films are kept in memory until they are answered, no longer.",
+            "description": f"{NOTICE} Films are kept in memory only until they are classified.",
         },
         "paths": {
             "/v1/classify": {"post": _classify()},
-            "/v1/model": {"get": _reading("Which model answers, and what for.", "Model")},
-            "/healthz": {"get": _reading("Whether the server answers.", "Health")},
+            "/v1/model": {"get": _reading("Which model classifies, and what for.", "Model")},
+            "/healthz": {"get": _reading("Whether the server responds.", "Health")},
             "/openapi.json": {
                 "get": {
                     "summary": "This document.",
@@ -39,7 +47,7 @@ def description(*, token_needed: bool) -> dict[str, Any]:
                     "security": [],
                     "responses": {
                         "200": _content("The document.", {"type": "object"}),
-                        "default": _refusal(),
+                        "default": _problem(),
                     },
                 }
             },
@@ -55,28 +63,28 @@ def description(*, token_needed: bool) -> dict[str, Any]:
 
 def _classify() -> dict[str, Any]:
     film = {"type": "string", "format": "binary"}
-    wishes = {
-        "force": "Answer also where the gate rejects the film.",
-        "map": "Give the activation map with the answer.",
-        "picture": "Give the film, one alone, back as PNG, for browsers that cannot show it.",
+    options = {
+        "force": "Classify also where the gate rejects the film.",
+        "map": "Return the activation map with the result.",
+        "picture": "Return the film as PNG, for browsers that cannot show it; takes one film.",
     }
     return {
         "summary": "Classify one film or several.",
         "description": (
             f"A form of at most {MOST_FILMS} files, or one film as the body, with "
             f"{MOST_BYTES // 1_000_000} MB in all. JPEG, PNG, TIFF, BMP, WebP or DICOM, known by "
-            "their content. Films of a form are answered in its order; a film that cannot be used "
-            "has an error in the place of an answer."
+            "their content. The results have the order of the form; a film that cannot be used has "
+            "an error in place of a result."
         ),
         "operationId": "classify",
         "parameters": [
             {
                 "name": name,
                 "in": "query",
-                "description": words,
+                "description": text,
                 "schema": {"type": "boolean", "default": False},
             }
-            for name, words in wishes.items()
+            for name, text in options.items()
         ],
         "requestBody": {
             "required": True,
@@ -101,16 +109,16 @@ def _classify() -> dict[str, Any]:
             },
         },
         "responses": {
-            "200": _content("At least one film has an answer.", _reference("Results")),
+            "200": _content("At least one film was classified.", _reference("Results")),
             "422": _content("No film could be used.", _reference("Results")),
             "503": {
-                **_refusal(),
+                **_problem(),
                 "description": "As many requests are under way as this device takes.",
                 "headers": {
                     "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}
                 },
             },
-            "default": _refusal(),
+            "default": _problem(),
         },
     }
 
@@ -119,84 +127,41 @@ def _reading(summary: str, schema: str) -> dict[str, Any]:
     return {
         "summary": summary,
         "operationId": schema.lower(),
-        "responses": {"200": _content(summary, _reference(schema)), "default": _refusal()},
+        "responses": {"200": _content(summary, _reference(schema)), "default": _problem()},
     }
 
 
-def _refusal() -> dict[str, Any]:
+def _problem() -> dict[str, Any]:
     return _content(
-        "Why there is no result, in one word and in a sentence.", _reference("ProblemResponse")
+        "Why there is no result, as one word and as a sentence.", _reference("ProblemResponse")
     )
 
 
-def _content(words: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": words, "content": {_JSON: {"schema": schema}}}
+def _content(text: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": text, "content": {_JSON: {"schema": schema}}}
 
 
 def _reference(name: str) -> dict[str, Any]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {**required, **(optional or {})},
-        "required": list(required),
-        "additionalProperties": False,
-    }
-
-
 def _schemas() -> dict[str, Any]:
-    version = {"const": RESULT_SCHEMA_VERSION}
-    problem = _object({"kind": _TEXT, "message": _TEXT})
-    verdicts = [ACCEPTED, SUSPICIOUS, REJECTED, NOT_CHECKED]
-    map_ = _object(
-        {
-            "height": {"type": "integer", "minimum": 1},
-            "width": {"type": "integer", "minimum": 1},
-            "values": {"type": "array", "items": _NUMBER},
-        }
-    )
+    results = {
+        "type": "array",
+        "minItems": 1,
+        "items": {"anyOf": [_reference("Answer"), _reference("FilmError")]},
+    }
     return {
-        "Results": _object(
-            {
-                "results": {
-                    "type": "array",
-                    "minItems": 1,
-                    "items": {"anyOf": [_reference("Answer"), _reference("FilmError")]},
-                }
-            }
-        ),
-        "Answer": _object(
-            {
-                "schema_version": version,
-                "file": _TEXT,
-                "label": {"type": ["string", "null"]},
-                "probability": {"anyOf": [_SHARE, {"type": "null"}]},
-                "threshold": _SHARE,
-                "gate": _object({"verdict": {"enum": verdicts}, "reasons": _TEXTS}),
-                "warnings": _TEXTS,
-                "timings_ms": _object(dict.fromkeys(("decode", "preprocess", "invoke"), _NUMBER)),
-                "bundle": _object(dict.fromkeys(("name", "version", "sha256"), _TEXT)),
-                "notice": _TEXT,
-            },
-            {
-                "activation_map": {"anyOf": [map_, {"type": "null"}]},
-                "picture": {"type": "string", "contentEncoding": "base64"},
-            },
-        ),
-        "FilmError": _object({"schema_version": version, "file": _TEXT, "error": problem}),
-        "ProblemResponse": _object({"schema_version": version, "error": problem}),
-        "Model": _object(
-            {
-                **dict.fromkeys(("name", "version", "sha256"), _TEXT),
-                "labels": _TEXTS,
-                "positive_label": _TEXT,
-                "threshold": _SHARE,
-                "input_gate": _BOOLEAN,
-                "activation_map": _BOOLEAN,
-                **dict.fromkeys(("intended_use", "notice"), _TEXT),
-            }
-        ),
-        "Health": _object({"status": {"const": "ok"}}),
+        "Results": {
+            "type": "object",
+            "properties": {"results": results},
+            "required": ["results"],
+            "additionalProperties": False,
+        },
+        # Map and picture are there only when they are asked for.
+        "Answer": json_schema(FilmResult, allow_defaults=True),
+        "FilmError": json_schema(ImageProblem),
+        "ProblemResponse": json_schema(ProblemContent),
+        "Model": json_schema(ModelDescription),
+        "Health": json_schema(Health),
     }

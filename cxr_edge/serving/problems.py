@@ -1,14 +1,23 @@
-"""What is answered instead of a result."""
+"""The response to a request that gets no result."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from cxr_edge_runtime.result_json import RESULT_SCHEMA_VERSION
+from cxr_edge_runtime.result_json import RESULT_SCHEMA_VERSION, Problem, SchemaVersion
 
 # Seconds after which a client that met a full queue may come again; a film takes a part of one.
 RETRY_AFTER_S = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemContent:
+    """The content of a response without a result."""
+
+    schema_version: SchemaVersion
+    error: Problem
 
 
 class ProblemResponse(Exception):
@@ -18,7 +27,7 @@ class ProblemResponse(Exception):
         status: of HTTP.
         kind: one word for programs.
         message: what is wrong and what to do.
-        headers: of the answer.
+        headers: of the response.
     """
 
     def __init__(
@@ -30,12 +39,9 @@ class ProblemResponse(Exception):
         self.headers = dict(headers or {})
 
     def response(self) -> Response:
-        """The answer."""
-        content = {
-            "schema_version": RESULT_SCHEMA_VERSION,
-            "error": {"kind": self.kind, "message": self.message},
-        }
-        return JSONResponse(content, self.status, self.headers)
+        """The response in HTTP."""
+        content = ProblemContent(RESULT_SCHEMA_VERSION, Problem(self.kind, self.message))
+        return JSONResponse(asdict(content), self.status, self.headers)
 
 
 def busy() -> ProblemResponse:
@@ -58,7 +64,7 @@ def too_large(most_bytes: int) -> ProblemResponse:
 
 
 def refused(request: Request, error: Exception) -> Response:
-    """Exception handler of the application: a refusal, or an error that says nothing of itself."""
+    """Exception handler: a problem response, or an internal error that reveals nothing."""
     if isinstance(error, ProblemResponse):
         return error.response()
     return ProblemResponse(500, "InternalError", "the server failed; its log says when").response()

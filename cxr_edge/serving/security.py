@@ -1,4 +1,4 @@
-"""Who may ask, and what a browser may do with the answers."""
+"""Who may send requests, and what a browser may do with the responses."""
 
 import hmac
 import ipaddress
@@ -34,11 +34,11 @@ class Guard(HttpMiddleware):
         """Guard an application.
 
         Args:
-            app: whatever it answers, errors included.
-            token: asked for by the API; None asks for none.
-            own_hosts_only: answer only to the names of this device's own address. Without a token
-                another site could otherwise give its own name to that address and have a browser
-                ask as if it were this page ("DNS rebinding").
+            app: all its responses get the headers, errors included.
+            token: that the API requires; None requires none.
+            own_hosts_only: serve only requests to the names of this device's own address.
+                Without a token another site could otherwise give its own name to that address and
+                have a browser send requests as if it were this page ("DNS rebinding").
         """
         super().__init__(app)
         self._token = token.encode("ascii") if token is not None else None
@@ -56,11 +56,11 @@ class Guard(HttpMiddleware):
             await send(message)
 
         # The path as it was sent: an address put together from it has the client's Host in it.
-        refusal = self._refusal(scope["path"], Headers(scope=scope))
-        answering = self._app if refusal is None else refusal.response()
-        await answering(scope, receive, send_guarded)
+        problem = self._problem(scope["path"], Headers(scope=scope))
+        responding = self._app if problem is None else problem.response()
+        await responding(scope, receive, send_guarded)
 
-    def _refusal(self, path: str, headers: Headers) -> ProblemResponse | None:
+    def _problem(self, path: str, headers: Headers) -> ProblemResponse | None:
         host = headers.get("host")
         # Every browser sends one.
         if self._own_hosts_only and host is not None and not is_loopback(_name(f"//{host}")):
@@ -95,7 +95,7 @@ class Guard(HttpMiddleware):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address or name can mean this device alone."""
+    """Whether an address or name is the loopback, which only this device reaches."""
     if host == "localhost":
         return True
     try:

@@ -4,10 +4,9 @@ import logging
 import os
 import signal
 import socket
-import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -16,12 +15,18 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cxr_edge.console.terminal import say
-from cxr_edge.process import exit_codes
-from cxr_edge.serving.app import PATHS
+from cxr_edge.monitoring.log_writer import PATIENCE_S, PredictionRecorder
+from cxr_edge.monitoring.prediction_log import PredictionLog
+from cxr_edge.serving.app import PATHS, make_app
 from cxr_edge.serving.connections import Connection
 from cxr_edge.serving.middleware import HttpMiddleware
-from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge.serving.security import is_loopback
+from cxr_edge.serving.workers import Workers
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.classifier import Classifier
+from cxr_edge_runtime.errors import InvalidRequest, LogError
+
+__all__ = ["application", "is_loopback", "listen", "run"]
 
 # Seconds that requests under way may still take after SIGTERM.
 LAST_SECONDS = 130
@@ -30,10 +35,15 @@ METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", 
 
 
 class RequestLog(HttpMiddleware):
-    """Middleware: a line a request on standard error, without anything that a client named."""
+    """Middleware: a line per request, without anything that a client named."""
+
+    def __init__(self, app: ASGIApp, write_line: Callable[[str], None]) -> None:
+        """Write lines about an application's requests."""
+        super().__init__(app)
+        self._write_line = write_line
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, then say how it ended."""
+        """Pass on, then write how it ended."""
         started, status = time.monotonic(), 0
 
         async def send_noting(message: Message) -> None:
@@ -45,43 +55,88 @@ class RequestLog(HttpMiddleware):
         try:
             await self._app(scope, receive, send_noting)
         except Exception as error:
-            # Its words may hold a name; where it happened is what helps.
+            # Its text may hold a name; where it happened is what helps.
             last = traceback.extract_tb(error.__traceback__)[-1]
-            say(f"error: {type(error).__name__} at {Path(last.filename).name}:{last.lineno}")
+            self._write_line(
+                f"error: {type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
+            )
         finally:
             # Another method or path than those there are may be a patient's name.
             method = scope["method"] if scope["method"] in METHODS else "(unknown method)"
             route = scope["path"] if scope["path"] in PATHS else "(unknown path)"
             milliseconds = (time.monotonic() - started) * 1000
-            # Not say(): what makes a line fit for a terminal took a twentieth of all the time.
-            print(
-                f"{method} {route} {status or 'no answer'} {milliseconds:.0f} ms", file=sys.stderr
-            )
+            self._write_line(f"{method} {route} {status or 'no answer'} {milliseconds:.0f} ms")
 
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that requests come to.
 
     Raises:
-        InvalidRequest: the address cannot be had.
+        InvalidRequest: another program listens there, or this device has no such address.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except (OSError, OverflowError) as error:
-        # Python adds the address to the system's words.
+        # Python adds the address to the system's text.
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
         raise InvalidRequest(
-            f"cannot listen on {host} port {port}: {reason}; choose another --host or --port"
+            f"cannot listen on {host} port {port}: {reason}; choose another host or port"
         ) from None
-    # Connections inherit it. asyncio sets it on sockets of its own alone; without it the small last
-    # part of an answer waited 40 ms for the client's system.
+    # Connections inherit it. asyncio sets it only on sockets of its own; without it the small last
+    # part of a response waited 40 ms for the client's system.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
 
 
+@contextmanager
+def application(
+    bundle: Bundle,
+    *,
+    threads: int,
+    engine: str | None,
+    token: str | None,
+    own_hosts_only: bool,
+    log: Path | None,
+    on_log_error: Callable[[LogError], None],
+) -> Iterator[ASGIApp]:
+    """The application, with its workers and its log.
+
+    Args:
+        bundle: that classifies.
+        threads: films at once.
+        engine: see :func:`cxr_edge_runtime.engines.open_engine`.
+        token: see :func:`cxr_edge.serving.app.make_app`.
+        own_hosts_only: see :func:`cxr_edge.serving.app.make_app`.
+        log: log of predictions that gets a row for each film; None writes none.
+        on_log_error: see :class:`PredictionRecorder`.
+
+    Raises:
+        LogError: the log cannot be opened.
+        EngineError: the model cannot be loaded.
+    """
+    opened = None if log is None else PredictionLog(log, patience_s=PATIENCE_S)
+    try:
+        yield make_app(
+            bundle,
+            Workers(lambda: Classifier(bundle, engine=engine), threads=threads),
+            threads=threads,
+            token=token,
+            own_hosts_only=own_hosts_only,
+            log=None if opened is None else PredictionRecorder(opened, on_log_error),
+        )
+    finally:
+        if opened is not None:
+            opened.close()
+
+
 class _Server(uvicorn.Server):
     """A server for which SIGTERM and Ctrl-C are the usual end, not a death by a signal."""
+
+    def __init__(self, config: uvicorn.Config, end_at_once: Callable[[int], None]) -> None:
+        """Serve; a second signal calls a function with its number."""
+        super().__init__(config)
+        self._end_at_once = end_at_once
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -97,15 +152,29 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Finish what was taken; when told so again, end without."""
+        """Finish what was taken; at a second signal end at once."""
         if self.should_exit:
-            os._exit(exit_codes.of_signal(sig))  # a worker's thread would be waited for otherwise
+            self._end_at_once(sig)
         self.should_exit = True
 
 
-def run(app: ASGIApp, listening: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM; requests under way are finished."""
-    settings: dict[str, Any] = {
+def run(
+    app: ASGIApp,
+    listening: socket.socket,
+    *,
+    write_line: Callable[[str], None],
+    end_at_once: Callable[[int], None],
+) -> None:
+    """Serve until SIGINT or SIGTERM; requests under way are finished.
+
+    Args:
+        app: from :func:`application`.
+        listening: from :func:`listen`.
+        write_line: takes the server's log, a line per request.
+        end_at_once: ends the process when a second signal, of this number, comes; it must not wait
+            for threads.
+    """
+    options: dict[str, Any] = {
         "http": Connection,
         "ws": "none",
         "access_log": False,
@@ -116,4 +185,5 @@ def run(app: ASGIApp, listening: socket.socket) -> None:
         "timeout_graceful_shutdown": LAST_SECONDS,
         "lifespan": "on",
     }
-    _Server(uvicorn.Config(RequestLog(app), **settings)).run([listening])
+    config = uvicorn.Config(RequestLog(app, write_line), **options)
+    _Server(config, end_at_once).run([listening])

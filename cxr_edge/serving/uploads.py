@@ -1,4 +1,4 @@
-"""A request's body as films: in memory alone, refused while it is read."""
+"""A request's body as films: only in memory, and refused while it is being read."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from cxr_edge_runtime.images.decoding_limits import MAX_BYTES
 # A film as large as the runtime takes, with the lines around it.
 MOST_BYTES = MAX_BYTES + 1_000_000
 MOST_FILMS = 64
-# Of a name that comes back in the answer.
+# Characters of a name in the response.
 _LONGEST_NAME = 255
 _UNNAMED = "film"
 _MULTIPART = "multipart/form-data"
@@ -26,7 +26,7 @@ class Film:
     """One film of a request.
 
     Attributes:
-        name: the client's, for the answer alone; it is no path here.
+        name: the client's, only for the response; it is no path here.
         content: its bytes.
     """
 

@@ -2,18 +2,76 @@
 
 import csv
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
+from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.files import replacing
 from cxr_edge_runtime.images import SUFFIXES
+from cxr_edge_runtime.result_json import ImageProblem, image_result
 
-CSV_COLUMNS = (
-    "file", "label", "probability", "threshold", "gate", "reasons", "warnings", "error", "bundle",
-    "notice",
-)  # fmt: skip
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultRow:
+    """A row of ``classify --csv`` and of ``score``; None where the result has no such value.
+
+    Attributes:
+        file: the name of the image; bytes that are not UTF-8 are escapes.
+        label: see :class:`cxr_edge_runtime.result_json.ImageResult`.
+        probability: of the positive label.
+        threshold: the positive label is given at or above this probability.
+        gate: the verdict of the input gate.
+        reasons: those of the verdict, joined by semicolons.
+        warnings: what is suspicious about the image, joined by semicolons.
+        error: why there is no result.
+        bundle: SHA-256 of the bundle's ``bundle.json``.
+        notice: what the result may not be used for.
+    """
+
+    file: str
+    label: str | None = None
+    probability: float | None = None
+    threshold: float | None = None
+    gate: str | None = None
+    reasons: str | None = None
+    warnings: str | None = None
+    error: str | None = None
+    bundle: str
+    notice: str
+
+    @classmethod
+    def of(cls, name: str, result: Result, bundle: Bundle) -> "ResultRow":
+        """The row of an image.
+
+        Args:
+            name: of the image.
+            result: the prediction, or the error that kept the image from one.
+            bundle: that classified.
+        """
+        said = image_result(name, result, bundle)
+        row = partial(
+            cls, file=name_in_row(name), bundle=bundle.digest, notice=bundle.manifest.notice
+        )
+        if isinstance(said, ImageProblem):
+            error = said.error.message.encode("utf-8", "backslashreplace").decode()
+            return row(error=error)
+        return row(
+            label=said.label,
+            probability=said.probability,
+            threshold=said.threshold,
+            gate=said.gate.verdict,
+            reasons="; ".join(said.gate.reasons),
+            warnings="; ".join(said.warnings),
+        )
+
+
+CSV_COLUMNS = tuple(field.name for field in fields(ResultRow))
 _HEADER = ",".join(CSV_COLUMNS).encode()
 
 
@@ -25,14 +83,14 @@ def check_replaceable(path: Path) -> None:
         OSError: it cannot be read.
     """
     if path.suffix.lower() in SUFFIXES:
-        raise InvalidRequest(f"--csv {path}: is an image's name; name a CSV file")
+        raise InvalidRequest(f"{path}: is an image's name; name a CSV file")
     if not path.is_file():
         return
     with path.open("rb") as file:
         beginning = file.read(len(_HEADER))
     if beginning not in (b"", _HEADER):
         raise InvalidRequest(
-            f"--csv {path}: holds something else than results of classify; choose another file"
+            f"{path}: holds something else than results of classify; choose another file"
         )
 
 
@@ -41,34 +99,8 @@ def name_in_row(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def result_row(name: str, result: Result, bundle: Bundle) -> dict[str, str | float | None]:
-    """One image's result by column; what it does not have is None.
-
-    Args:
-        name: of the image.
-        result: what came of it.
-        bundle: that was asked.
-    """
-    row: dict[str, str | float | None] = dict.fromkeys(CSV_COLUMNS)
-    row |= {
-        "file": name_in_row(name),
-        "bundle": bundle.digest,
-        "notice": bundle.manifest.notice,
-    }
-    if isinstance(result, CxrEdgeError):
-        return row | {"error": str(result).encode("utf-8", "backslashreplace").decode()}
-    return row | {
-        "label": result.label,
-        "probability": result.probability,
-        "threshold": result.threshold,
-        "gate": result.gate.verdict,
-        "reasons": "; ".join(result.gate.reasons),
-        "warnings": "; ".join(result.warnings),
-    }
-
-
 class CsvWriter:
-    """A row an image in a file; a full disk is an error only when all images are done."""
+    """A row per image in a file; a full disk is an error only when all images are done."""
 
     def __init__(self, file: TextIO, bundle: Bundle, path: Path) -> None:
         """Write to an open file, the header first; ``path`` is what errors call it."""
@@ -81,7 +113,7 @@ class CsvWriter:
         """Write one result; nothing more once that failed."""
         if self._error:
             return
-        row = result_row(str(image), result, self._bundle)
+        row = asdict(ResultRow.of(str(image), result, self._bundle))
         # csv writes None as nothing.
         written = {
             name: f"{value:.6f}" if isinstance(value, float) else value
@@ -101,3 +133,19 @@ class CsvWriter:
         """
         if self._error:
             raise OSError(self._error.errno, self._error.strerror, str(self._path))
+
+
+@contextmanager
+def csv_writer(path: Path, bundle: Bundle) -> Iterator[CsvWriter]:
+    """A writer to a file that is there, in whole, only when the block has ended well.
+
+    Raises:
+        InvalidRequest: the file is none of ``classify``; see :func:`check_replaceable`.
+        OSError: it cannot be written.
+    """
+    check_replaceable(path)
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        yield CsvWriter(file, bundle, path)

@@ -4,7 +4,7 @@
     from cxr_edge_runtime import Bundle, Classifier
 
     classifier = Classifier(Bundle.load(Path("my-bundle")))
-    prediction = classifier.classify(Path("film.jpeg"))
+    prediction = classifier.classify("film.jpeg")
     print(prediction.label, prediction.probability)
 
 Research use only. Not a medical device. Every error derives from :class:`CxrEdgeError`; see

@@ -113,3 +113,18 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def as_path(path: object, name: str) -> Path:
+    """A path that a caller of the Python API gave.
+
+    Args:
+        path: text, a :class:`~pathlib.Path` or anything else that has a path.
+        name: of the argument, for the error.
+
+    Raises:
+        InvalidRequest: it is something else, or empty.
+    """
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise InvalidRequest(f"{name} must be a path, not {path!r}")
+    return Path(os.fsdecode(path))

@@ -25,13 +25,13 @@ def draw_heatmap(
     *,
     positive_label: str,
 ) -> Image.Image:
-    """Colour a film by what each place adds to the logit: vermilion for, blue against.
+    """Colour a film by what each part adds to the logit: vermilion for, blue against.
 
     Args:
         pixels: ``[H, W] uint8``.
         activation_map: ``[h, w]`` of the same film; its mean is the logit.
         captions: paragraphs below the film, each in as many lines as it needs.
-        positive_label: what the logit speaks for; named below.
+        positive_label: what a high logit means; named below the film.
 
     Returns:
         RGB, the longer side of the film 512 to 1024 pixels.
@@ -60,7 +60,7 @@ def draw_heatmap(
 def _wrapped(
     text: str, width: int, font: "ImageFont.FreeTypeFont | ImageFont.ImageFont"
 ) -> list[str]:
-    """The words of a text in lines that fit."""
+    """A text in lines that fit the width."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()

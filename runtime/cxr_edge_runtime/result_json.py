@@ -1,39 +1,137 @@
-"""Targets and errors as ``classify --json`` prints them, one object a line."""
+"""What is said of an image, as types, from which all that is written of it is made.
 
-from typing import Any
+``classify --json`` and the API give their JSON, ``classify --csv`` and ``score`` rows of them, and
+the schemas in the description of the API are derived from the annotations.
+"""
 
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.classifier import Prediction
 from cxr_edge_runtime.errors import CxrEdgeError
+from cxr_edge_runtime.gate import ACCEPTED, NOT_CHECKED, REJECTED, SUSPICIOUS
+from cxr_edge_runtime.typed_json import Limits
 
-# Of these objects; raised when a field goes or means something else.
+# Raised when a field goes or means something else.
 RESULT_SCHEMA_VERSION = 1
 
-
-def result_as_json(file: str, prediction: Prediction, bundle: Bundle) -> dict[str, Any]:
-    """One line of ``classify --json`` for an image that was classified."""
-    return {
-        "schema_version": RESULT_SCHEMA_VERSION,
-        "file": file,
-        "label": prediction.label,
-        "probability": prediction.probability and round(prediction.probability, 6),
-        "threshold": prediction.threshold,
-        "gate": {"verdict": prediction.gate.verdict, "reasons": list(prediction.gate.reasons)},
-        "warnings": list(prediction.warnings),
-        "timings_ms": {name: round(value, 3) for name, value in prediction.timings_ms.items()},
-        "bundle": {
-            "name": bundle.manifest.name,
-            "version": bundle.manifest.version,
-            "sha256": bundle.digest,
-        },
-        "notice": bundle.manifest.notice,
-    }
+Share = Annotated[float, Limits(minimum=0, maximum=1)]
+SchemaVersion = Annotated[int, Limits(const=RESULT_SCHEMA_VERSION)]
 
 
-def error_as_json(file: str, error: CxrEdgeError) -> dict[str, Any]:
-    """One line of ``classify --json`` for an image that could not be used."""
-    return {
-        "schema_version": RESULT_SCHEMA_VERSION,
-        "file": file,
-        "error": {"kind": error.kind, "message": str(error)},
-    }
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """What the input gate says of an image."""
+
+    verdict: Annotated[str, Limits(choices=(ACCEPTED, SUSPICIOUS, REJECTED, NOT_CHECKED))]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds of the stages."""
+
+    decode: float
+    preprocess: float
+    invoke: float
+
+
+@dataclass(frozen=True, slots=True)
+class BundleName:
+    """Which bundle classified the image."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageResult:
+    """An image that was classified.
+
+    Attributes:
+        schema_version: of this format.
+        file: the name of the image.
+        label: one of the bundle's labels; null where the gate rejected the image.
+        probability: of the positive label; null where the gate rejected the image.
+        threshold: the positive label is given at or above this probability.
+        gate: whether the image is a usable frontal chest X-ray.
+        warnings: what is suspicious about the image.
+        timings_ms: milliseconds of the stages.
+        bundle: which bundle classified the image.
+        notice: what the result may not be used for.
+    """
+
+    schema_version: SchemaVersion
+    file: str
+    label: str | None
+    probability: Share | None
+    threshold: Share
+    gate: GateResult
+    warnings: tuple[str, ...]
+    timings_ms: Timings
+    bundle: BundleName
+    notice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why there is no result.
+
+    Attributes:
+        kind: one word for programs.
+        message: what is wrong and what to do.
+    """
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageProblem:
+    """An image that could not be classified."""
+
+    schema_version: SchemaVersion
+    file: str
+    error: Problem
+
+
+def image_result(file: str, result: Result, bundle: Bundle) -> ImageResult | ImageProblem:
+    """What is said of an image.
+
+    Args:
+        file: the name of the image.
+        result: the prediction, or the error that kept the image from one.
+        bundle: that classified.
+    """
+    if isinstance(result, CxrEdgeError):
+        return ImageProblem(
+            schema_version=RESULT_SCHEMA_VERSION,
+            file=file,
+            error=Problem(result.kind, str(result)),
+        )
+    manifest = bundle.manifest
+    return ImageResult(
+        schema_version=RESULT_SCHEMA_VERSION,
+        file=file,
+        label=result.label,
+        probability=result.probability,
+        threshold=result.threshold,
+        gate=GateResult(result.gate.verdict, result.gate.reasons),
+        warnings=result.warnings,
+        timings_ms=Timings(**result.timings_ms),
+        bundle=BundleName(manifest.name, manifest.version, bundle.digest),
+        notice=manifest.notice,
+    )
+
+
+def as_json(said: ImageResult | ImageProblem) -> dict[str, Any]:
+    """The JSON object of an image, with the numbers rounded."""
+    content = asdict(said)
+    if isinstance(said, ImageResult):
+        content["probability"] = said.probability and round(said.probability, 6)
+        content["timings_ms"] = {
+            name: round(value, 3) for name, value in content["timings_ms"].items()
+        }
+    return content

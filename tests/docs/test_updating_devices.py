@@ -245,7 +245,7 @@ def test_playbook_takes_a_bad_bundle_back(device: Device, broken_off: str) -> No
     well, said = device.update("1")
     assert well, said
     if broken_off != "never":
-        install(device.archive("2-bad"), device.bundles, check=None, trial=lambda bundle: None)
+        install(device.archive("2-bad"), device.bundles, check=None, smoke_test=lambda bundle: None)
     if broken_off == "after the restart":
         device.stop_server()
     well, said = device.update("2-bad")

@@ -4,7 +4,7 @@ from pathlib import Path
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import ImageNotFound
-from cxr_edge_runtime.result_json import error_as_json, result_as_json
+from cxr_edge_runtime.result_json import as_json, image_result
 
 
 def test_json_of_a_result_has_the_documented_fields(
@@ -12,20 +12,21 @@ def test_json_of_a_result_has_the_documented_fields(
 ) -> None:
     classifier = Classifier(Bundle.load(golden_bundle))
     prediction = classifier.classify(make_image())
-    result = result_as_json("a.png", prediction, classifier.bundle)
+    result = as_json(image_result("a.png", prediction, classifier.bundle))
     assert list(result) == [
         "schema_version", "file", "label", "probability", "threshold", "gate", "warnings",
         "timings_ms", "bundle", "notice",
     ]  # fmt: skip
-    assert result["gate"] == {"verdict": "not_checked", "reasons": []}
+    assert result["gate"] == {"verdict": "not_checked", "reasons": ()}
     assert list(result["timings_ms"]) == ["decode", "preprocess", "invoke"]
     assert all(value > 0 for value in result["timings_ms"].values())
     assert result["bundle"]["sha256"] == classifier.bundle.digest
     assert result["notice"] == "Research use only. Not a medical device."
 
 
-def test_json_of_an_error_names_kind_and_message() -> None:
-    assert error_as_json("a.png", ImageNotFound("a.png: no such file")) == {
+def test_json_of_an_error_names_kind_and_message(golden_bundle: Path) -> None:
+    error = ImageNotFound("a.png: no such file")
+    assert as_json(image_result("a.png", error, Bundle.load(golden_bundle))) == {
         "schema_version": 1,
         "file": "a.png",
         "error": {"kind": "ImageNotFound", "message": "a.png: no such file"},

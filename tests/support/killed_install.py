@@ -70,7 +70,9 @@ def in_use(folder: Path) -> str | None:
 def main() -> None:
     before, archive = Path(sys.argv[1]), Path(sys.argv[2])
     acts = {
-        "install": lambda folder: install(archive, folder, check=None, trial=lambda bundle: None),
+        "install": lambda folder: install(
+            archive, folder, check=None, smoke_test=lambda bundle: None
+        ),
         "rollback": roll_back,
     }
     killed, step = True, 0

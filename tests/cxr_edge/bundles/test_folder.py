@@ -19,8 +19,8 @@ def test_next_number_was_given_to_no_bundle_that_is_there_or_was_begun_or_used(
 
 def test_numbers_go_on_beyond_four_digits(tmp_path: Path) -> None:
     bundles = BundleFolder(tmp_path)
-    bundles.place(9_999).mkdir()
-    assert bundles.place(bundles.next_number()).name == "10000"
-    bundles.place(10_000).mkdir()
+    bundles.path_of(9_999).mkdir()
+    assert bundles.path_of(bundles.next_number()).name == "10000"
+    bundles.path_of(10_000).mkdir()
     bundles.switch(10_000)
     assert (bundles.current_number(), bundles.next_number()) == (10_000, 10_001)

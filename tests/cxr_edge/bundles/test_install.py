@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def put(archive: Path, folder: Path) -> Installed:
-    return install(archive, folder, check=None, trial=lambda bundle: None)
+    return install(archive, folder, check=None, smoke_test=lambda bundle: None)
 
 
 def in_use(folder: Path) -> str:
@@ -61,7 +61,7 @@ def put_in_vain(archive: Path, folder: Path) -> None:
         raise InstallationError("not here")
 
     with pytest.raises(InstallationError, match="not here"):
-        install(archive, folder, check=None, trial=fail)
+        install(archive, folder, check=None, smoke_test=fail)
 
 
 def forbid_removal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,7 +282,7 @@ def test_file_in_the_place_of_the_folder_is_said_to_be_one(
 
 
 @pytest.mark.parametrize("error", [LimitMissed, InstallationError])
-def test_bundle_that_fails_its_trial_leaves_the_old_one(
+def test_bundle_that_fails_its_smoke_test_leaves_the_old_one(
     archives: dict[str, Path], folder: Path, error: type[Exception]
 ) -> None:
     put(archives["1"], folder)
@@ -293,7 +293,7 @@ def test_bundle_that_fails_its_trial_leaves_the_old_one(
         raise error("not here")
 
     with pytest.raises(error, match=r"2\.cxr\.zip: fails on this device, so nothing was changed"):
-        install(archives["2"], folder, check=None, trial=fail)
+        install(archives["2"], folder, check=None, smoke_test=fail)
     assert (in_use(folder), left(folder)) == ("1", [".lock", "0001", "current"])
 
 
@@ -304,7 +304,7 @@ def test_refused_signature_leaves_the_old_one(archives: dict[str, Path], folder:
         raise SignatureInvalid("not signed")
 
     with pytest.raises(SignatureInvalid):
-        install(archives["2"], folder, check=refuse, trial=lambda bundle: None)
+        install(archives["2"], folder, check=refuse, smoke_test=lambda bundle: None)
     assert (in_use(folder), left(folder)) == ("1", [".lock", "0001", "current"])
 
 
@@ -464,7 +464,7 @@ def test_install_goes_on_where_a_removal_was_killed(
         assert len(result["left"]) == 4
 
 
-def test_real_trial_passes_on_this_device(
+def test_real_smoke_test_passes_on_this_device(
     archives: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -472,7 +472,7 @@ def test_real_trial_passes_on_this_device(
     assert install(archives["1"], Path("-foo"), check=None).changed
 
 
-def test_real_trial_finds_a_device_that_computes_something_else(
+def test_real_smoke_test_finds_a_device_that_computes_something_else(
     golden_bundle: Path, archives: dict[str, Path], folder: Path, tmp_path: Path
 ) -> None:
     put(archives["1"], folder)

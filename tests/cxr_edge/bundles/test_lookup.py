@@ -17,7 +17,7 @@ def installed(golden_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for version in "12":
         bundle = make_bundle(golden_bundle, tmp_path / version, version=version)
         archive = make_archive(bundle, tmp_path / f"{version}.cxr.zip")
-        install(archive, installed_bundles(), check=None, trial=lambda bundle: None)
+        install(archive, installed_bundles(), check=None, smoke_test=lambda bundle: None)
     return installed_bundles()
 
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from cxr_edge_runtime import device
-from cxr_edge_runtime.device import DeviceState
+from cxr_edge_runtime.device import DeviceState, benchmark
 from cxr_edge_runtime.device import throughput as benchmarking
 
 
@@ -62,7 +61,7 @@ def test_what_the_device_tells_of_itself_is_below_the_table(
     words: str,
 ) -> None:
     states = iter(DeviceState("A board", celsius, slowed) for celsius in (40.5, 61.0))
-    monkeypatch.setattr(device, "device_state", lambda: next(states))
+    monkeypatch.setattr(benchmark, "device_state", lambda: next(states))
     lines = cxr_edge("benchmark", "--bundle", golden_bundle).out.splitlines()
     assert lines[-4:-1] == [
         "A board",
@@ -74,6 +73,6 @@ def test_what_the_device_tells_of_itself_is_below_the_table(
 def test_device_that_tells_nothing_has_no_lines(
     cxr_edge: Any, golden_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device, "device_state", lambda: DeviceState(None, None, None))
+    monkeypatch.setattr(benchmark, "device_state", lambda: DeviceState(None, None, None))
     lines = cxr_edge("benchmark", "--bundle", golden_bundle).out.splitlines()
     assert "films a second, peak " in lines[-2]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import cxr_edge_runtime.bundle.archive
+from cxr_edge.bundles import packing
 
 
 def test_archive_is_named_with_all_that_tells_it_from_others(
@@ -72,7 +72,7 @@ def test_earlier_archive_is_replaced_and_nothing_else(
     mine = output.read_bytes()
     outcome = cxr_edge("pack", golden_bundle, "-o", output)
     assert outcome.code == 2
-    assert f"{output}: is there and is not an archive of cxr-edge pack; choose" in outcome.err
+    assert f"{output}: already exists and is not an archive of cxr-edge pack; choose" in outcome.err
     assert output.read_bytes() == mine
 
 
@@ -103,7 +103,7 @@ def test_full_disk_is_named_and_leaves_no_archive(
     def fill(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(cxr_edge_runtime.bundle.archive, "write_archive", fill)
+    monkeypatch.setattr(packing, "write_archive", fill)
     outcome = cxr_edge("pack", golden_bundle, "-o", tmp_path / "a.cxr.zip")
     assert outcome.code == 1
     assert outcome.err == (

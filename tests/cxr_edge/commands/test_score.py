@@ -159,7 +159,7 @@ def test_films_without_a_row_are_counted(
     from cxr_edge.scoring.worker import Report
 
     def one_of_two(*arguments: Any, **options: Any) -> Iterator[Report]:
-        yield Report(Batch(1, 1, b""), answered=1)
+        yield Report(Batch(1, 1, b""), classified=1)
 
     monkeypatch.setattr(pipeline, "score_all", one_of_two)
     for number in range(2):
@@ -167,8 +167,8 @@ def test_films_without_a_row_are_counted(
     outcome = score(tmp_path / "films")
     assert outcome.code == 3
     assert outcome.err.endswith(
-        "cxr-edge: 1 films have no row, since every worker that was at them failed, as Ray's logs "
-        "say; a second run tries them again\n"
+        "cxr-edge: 1 films have no row: each worker that scored them ended, as Ray's logs tell; a "
+        "second run tries them again\n"
     )
 
 

@@ -62,7 +62,7 @@ def test_address_that_is_taken_is_one_line(cxr_edge: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         outcome = cxr_edge("serve", "--port", taken.getsockname()[1])
     assert outcome.code == 2
-    assert "Address already in use; choose another --host or --port" in outcome.err
+    assert "Address already in use; choose another host or port" in outcome.err
     assert outcome.err.count("\n") == 1
 
 
@@ -96,7 +96,7 @@ def test_other_addresses_come_with_a_warning(
 def test_own_address_comes_without_a_warning_and_films_go_into_the_log(
     cxr_edge: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def answer_one(app: Any, listening: socket.socket) -> None:
+    def answer_one(app: Any, listening: socket.socket, **_: Any) -> None:
         with TestClient(app, base_url="http://localhost") as client:
             answer = client.post("/v1/classify", content=PHANTOM.read_bytes())
             assert answer.status_code == 200

@@ -10,20 +10,20 @@ import cxr_edge_models
 from cxr_edge_runtime.bundle.archive import Archive
 
 
-def test_whole_bundle_is_verified_file_by_file(cxr_edge: Any) -> None:
+def test_intact_bundle_is_verified_file_by_file(cxr_edge: Any) -> None:
     outcome = cxr_edge("verify")
     assert outcome.code == 0, outcome.err
     names = [line.split()[1] for line in outcome.out.splitlines()[:-1]]
     folder = cxr_edge_models.path(cxr_edge_models.DEFAULT)
     assert {*names, "bundle.json.sha256"} == {path.name for path in folder.iterdir()}
-    assert outcome.out.splitlines()[-1].startswith("whole: mobilenetv2-int8 ")
+    assert outcome.out.splitlines()[-1].startswith("OK: mobilenetv2-int8 ")
 
 
-def test_bundle_without_golden_inputs_is_whole(cxr_edge: Any, golden_bundle: Path) -> None:
+def test_bundle_without_golden_inputs_is_intact(cxr_edge: Any, golden_bundle: Path) -> None:
     outcome = cxr_edge("verify", golden_bundle)
     assert outcome.code == 0, outcome.err
     assert "selftest.npz" not in outcome.out
-    assert outcome.out.splitlines()[-1].startswith("whole: tiny-int8 ")
+    assert outcome.out.splitlines()[-1].startswith("OK: tiny-int8 ")
 
 
 @pytest.mark.parametrize("name", ["gate.npz", "selftest.npz", "model.tflite", "MODEL_CARD.md"])

@@ -5,7 +5,7 @@ import pytest
 
 from cxr_edge.monitoring.drift import (
     MIN_FILMS,
-    Limits,
+    DriftLimits,
     find_drift,
     fitting_share,
     population_stability_index,
@@ -39,7 +39,7 @@ def test_index_is_that_of_its_formula() -> None:
 
 def test_same_answers_are_no_drift() -> None:
     answers = films(np.random.default_rng(0), 500)
-    found = find_drift(answers, answers, Limits())
+    found = find_drift(answers, answers, DriftLimits())
     assert found.missed == ()
     assert found.probability.psi == found.probability.ks == 0
     assert found.distance is not None
@@ -49,7 +49,7 @@ def test_same_answers_are_no_drift() -> None:
 def test_chance_alone_passes_no_limit_even_with_the_fewest_films() -> None:
     random = np.random.default_rng(0)
     missed = [
-        find_drift(films(random, VALIDATION), films(random, MIN_FILMS), Limits()).missed
+        find_drift(films(random, VALIDATION), films(random, MIN_FILMS), DriftLimits()).missed
         for _ in range(300)
     ]
     assert not any(missed)
@@ -58,7 +58,7 @@ def test_chance_alone_passes_no_limit_even_with_the_fewest_films() -> None:
 def test_two_logs_of_the_fewest_films_pass_a_limit_by_chance_in_fewer_than_3_in_100() -> None:
     random = np.random.default_rng(0)
     missed = [
-        find_drift(films(random, MIN_FILMS), films(random, MIN_FILMS), Limits()).missed
+        find_drift(films(random, MIN_FILMS), films(random, MIN_FILMS), DriftLimits()).missed
         for _ in range(300)
     ]
     assert sum(map(bool, missed)) < 9
@@ -66,18 +66,18 @@ def test_two_logs_of_the_fewest_films_pass_a_limit_by_chance_in_fewer_than_3_in_
 
 def test_moved_answers_are_drift_and_each_limit_is_named() -> None:
     random = np.random.default_rng(0)
-    found = find_drift(films(random, VALIDATION), films(random, 500, moved=2), Limits())
+    found = find_drift(films(random, VALIDATION), films(random, 500, moved=2), DriftLimits())
     words = " ".join(found.missed)
     for name in ("probability: PSI", "probability: KS", "gate distance: PSI", "gate distance: KS"):
         assert name in words
     assert not find_drift(
-        films(random, VALIDATION), films(random, 500, moved=2), Limits(psi=9, ks=1)
+        films(random, VALIDATION), films(random, 500, moved=2), DriftLimits(psi=9, ks=1)
     ).missed
 
 
 def test_share_that_the_gate_rejects_has_a_limit_of_its_own() -> None:
     random = np.random.default_rng(0)
-    found = find_drift(films(random, VALIDATION), films(random, 400, rejected=40), Limits())
+    found = find_drift(films(random, VALIDATION), films(random, 400, rejected=40), DriftLimits())
     assert found.rejected == 0.1
     assert found.missed == ("rejected: 10.0% of the films are past 5.0%",)
 
@@ -88,7 +88,7 @@ def test_kolmogorov_smirnov_is_the_largest_gap_of_the_distribution_functions() -
     found = find_drift(
         PredictionDistribution.of(low, np.empty(0), nothing),
         PredictionDistribution.of(high, np.empty(0), nothing),
-        Limits(),
+        DriftLimits(),
     )
     assert found.probability.ks == 0.5
     assert found.distance is None
@@ -110,16 +110,16 @@ def test_another_share_of_findings_is_fitted_and_is_no_drift(share: float) -> No
     )  # fmt: skip
     fitted = fitting_share(verified, log)
     assert fitted == pytest.approx(share, abs=0.1)
-    assert not find_drift(verified.mixed(fitted), log, Limits()).missed
+    assert not find_drift(verified.mixed(fitted), log, DriftLimits()).missed
     # Without it a log with few findings would be.
-    assert bool(find_drift(verified.mixed(0.8), log, Limits()).missed) == (share < 0.8)
+    assert bool(find_drift(verified.mixed(0.8), log, DriftLimits()).missed) == (share < 0.8)
 
 
 def test_drift_of_films_is_not_explained_away_by_a_share() -> None:
     random = np.random.default_rng(0)
     verified = VerifiedPredictions(films(random, 200, moved=-1.5), films(random, 780, moved=1.5))
     log = films(random, 500, moved=4)
-    drift = find_drift(verified.mixed(fitting_share(verified, log)), log, Limits())
+    drift = find_drift(verified.mixed(fitting_share(verified, log)), log, DriftLimits())
     assert any(words.startswith("gate distance") for words in drift.missed)
 
 
@@ -127,5 +127,5 @@ def test_quantiles_of_many_films_count_as_the_films_they_stand_for() -> None:
     random = np.random.default_rng(0)
     many, few = films(random, 60_000), films(random, 2_000)
     assert len(many.probabilities) < many.films
-    assert find_drift(many, few, Limits()).probability.psi < 0.02
-    assert find_drift(few, many, Limits()).probability.psi < 0.02
+    assert find_drift(many, few, DriftLimits()).probability.psi < 0.02
+    assert find_drift(few, many, DriftLimits()).probability.psi < 0.02

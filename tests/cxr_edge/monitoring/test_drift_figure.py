@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cxr_edge.monitoring.drift import Limits, find_drift
+from cxr_edge.monitoring.drift import DriftLimits, find_drift
 from cxr_edge.monitoring.drift_figure import draw_drift
 from cxr_edge_runtime.bundle.reference import PredictionDistribution
 from cxr_edge_train.reporting.figures import save_figure
@@ -19,7 +19,7 @@ def films(count: int) -> PredictionDistribution:
 
 def test_both_numbers_are_drawn_with_their_figures_and_limits(tmp_path: Path) -> None:
     before, now = films(900), films(300)
-    drift = find_drift(before, now, Limits())
+    drift = find_drift(before, now, DriftLimits())
     figure = draw_drift(
         before, now, drift, against="verification", threshold=0.25, rejected_from=51.0
     )
@@ -36,6 +36,6 @@ def test_both_numbers_are_drawn_with_their_figures_and_limits(tmp_path: Path) ->
 
 def test_model_without_a_gate_has_one_picture() -> None:
     before = replace(films(300), distances=np.empty(0, np.float32))
-    drift = find_drift(before, before, Limits())
+    drift = find_drift(before, before, DriftLimits())
     figure = draw_drift(before, before, drift, against="earlier", threshold=0.5, rejected_from=None)
     assert [text.get_text() for text in figure.axes[1].texts] == ["no gate distances"]

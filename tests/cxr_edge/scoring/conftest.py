@@ -19,13 +19,13 @@ def films(make_image: Callable[..., Path]) -> list[str]:
 def make_job(golden_bundle: Path, tmp_path: Path) -> Callable[..., Job]:
     """A job that writes to ``tmp_path / "results"``."""
 
-    def make(*, logged: bool = False, engine: str | None = None, shown: str | None = None) -> Job:
+    def make(*, logged: bool = False, engine: str | None = None, mark: str | None = None) -> Job:
         (tmp_path / "results").mkdir(exist_ok=True)
         return Job.of(
             Bundle.load(golden_bundle),
             engine=engine,
             output=str(tmp_path / "results"),
-            shown=shown,
+            mark=mark,
             logged=logged,
         )
 

@@ -125,7 +125,7 @@ def test_film_that_kills_every_worker_takes_no_other_film_with_it(
         reports = list(pipeline.score_all(backlog, job, workers=workers))
     others = [name for name in films if name != films[5]]
     assert rows_of(tmp_path / "results") == Counter(others)
-    assert sum(report.answered for report in reports) == len(others)
+    assert sum(report.classified for report in reports) == len(others)
     [left] = backlog.batches(1)
     assert left.names == [films[5]]
 
@@ -137,7 +137,7 @@ def test_batch_that_was_written_is_not_scored_film_by_film(
     first, second = backlog.batches(6)
     Worker(job).score(first)
     [report] = pipeline._written(backlog, job, 6)
-    assert (report.batch, report.answered) == (first, 6)
+    assert (report.batch, report.classified) == (first, 6)
     assert list(backlog.batches(6)) == [second]
 
 

@@ -1,21 +1,20 @@
 import errno
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from cxr_edge.scoring import results as results_module
 from cxr_edge.scoring.results import ResultsFolder
-from cxr_edge.writers.csv_file import CSV_COLUMNS
+from cxr_edge.writers.csv_file import CSV_COLUMNS, ResultRow
 from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
 
 DIGEST = "a" * 64
 
 
-def a_row(name: str) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(CSV_COLUMNS)
-    return row | {"file": name, "probability": 0.25, "bundle": DIGEST}
+def a_row(name: str) -> ResultRow:
+    return ResultRow(file=name, probability=0.25, bundle=DIGEST, notice="")
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def folder(tmp_path: Path) -> ResultsFolder:
 def test_rows_come_back_typed_and_in_the_order_of_the_columns(
     folder: ResultsFolder, tmp_path: Path
 ) -> None:
-    rows = [a_row("/a.png"), a_row("/b.png") | {"probability": None, "error": "no"}]
+    rows = [a_row("/a.png"), replace(a_row("/b.png"), probability=None, error="no")]
     folder.write(["/a.png", "/b.png"], DIGEST, rows)
     [file] = (tmp_path / "results").glob("*.parquet")
     schema = pq.read_schema(file)

@@ -9,7 +9,7 @@ import pytest
 from cxr_edge.scoring.backlog import Backlog, Batch
 from cxr_edge.scoring.results import ResultsFolder
 from cxr_edge.scoring.worker import Job, Worker, packed, unpacked
-from cxr_edge.writers.csv_file import result_row
+from cxr_edge.writers.csv_file import ResultRow
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import ImageError
@@ -31,15 +31,15 @@ def test_rows_are_those_of_classify(
     broken.write_bytes(b"no film")
     names = [*films, str(broken), str(absent), str(tmp_path)]
     report = unpacked(Worker(make_job())(packed(a_batch(names))))
-    assert (report.answered, report.rejected, report.failed) == (12, 0, 3)
+    assert (report.classified, report.rejected, report.failed) == (12, 0, 3)
     assert report.error == f"{broken}: not a JPEG, PNG, TIFF, BMP, WebP or DICOM image"
     bundle = Bundle.load(golden_bundle)
     classifier, expected = Classifier(bundle), []
     for name in names:
         try:
-            expected.append(result_row(name, classifier.classify(Path(name)), bundle))
+            expected.append(ResultRow.of(name, classifier.classify(Path(name)), bundle))
         except ImageError as error:
-            expected.append(result_row(name, error, bundle))
+            expected.append(ResultRow.of(name, error, bundle))
     rows = ResultsFolder(str(tmp_path / "results")).read(names, bundle.digest)
     assert rows == expected
 
@@ -62,7 +62,7 @@ def test_what_keeps_a_worker_from_any_work_is_a_report(
     unknown = Worker(make_job(engine="onnxruntime")).score(batch)
     assert unknown.stop is not None
     assert "onnxruntime" in unknown.stop
-    elsewhere = Worker(make_job(shown=".score-other")).score(batch)
+    elsewhere = Worker(make_job(mark=".score-other")).score(batch)
     assert elsewhere.stop is not None
     assert "not the same folder in every process" in elsewhere.stop
     no_package = Worker(make_job()).score(a_batch(["s3://bucket/film.png"]))
@@ -75,7 +75,7 @@ def test_worker_of_a_run_that_another_replaced_writes_nothing(
 ) -> None:
     results = ResultsFolder(str(tmp_path / "results"))
     with results.in_use() as mark:
-        worker = Worker(make_job(shown=mark))
+        worker = Worker(make_job(mark=mark))
     report = worker.score(a_batch(films))
     assert report.stop is not None
     assert "a later score has taken this folder over" in report.stop
@@ -92,7 +92,7 @@ def test_many_films_of_which_none_can_be_fetched_end_the_run_and_get_no_row(
     assert "of 50 films in a row not one could be fetched" in report.stop
     assert list((tmp_path / "results").glob("*.parquet")) == []
     assert worker.score(a_batch(gone[:49])).failed == 49
-    assert worker.score(a_batch([*gone, films[0]])).answered == 1
+    assert worker.score(a_batch([*gone, films[0]])).classified == 1
 
 
 def test_output_that_goes_away_stops_the_work(

@@ -27,7 +27,7 @@ def written(bundle: Bundle, name: str, label: str | None) -> dict[str, str]:
         gate=Verdict("rejected", ("first", "second")),
         activation_map=None,
         warnings=("low contrast",),
-        timings_ms={},
+        timings_ms={"decode": 1.0, "preprocess": 2.0, "invoke": 3.0},
     )
     writer.write(Path(name), prediction)
     [row] = csv.DictReader(io.StringIO(file.getvalue()))

@@ -3,15 +3,15 @@ from pathlib import Path
 
 import pytest
 
-import cxr_edge.bundles.trial
+import cxr_edge.bundles.smoke_test
 import cxr_edge_models
-from cxr_edge.bundles.trial import try_out
+from cxr_edge.bundles.smoke_test import run_smoke_test
 from cxr_edge_runtime.errors import InstallationError, LimitMissed
 from installable import make_bundle
 
 
 def test_shipped_bundle_passes() -> None:
-    try_out(cxr_edge_models.path("tiny"))
+    run_smoke_test(cxr_edge_models.path("tiny"))
 
 
 def test_device_that_computes_something_else_misses_the_limit(
@@ -19,12 +19,12 @@ def test_device_that_computes_something_else_misses_the_limit(
 ) -> None:
     bundle = make_bundle(golden_bundle, tmp_path / "b", version="1", shift=0.2)
     with pytest.raises(LimitMissed, match=r"^2 of 2 golden inputs differ"):
-        try_out(bundle.path)
+        run_smoke_test(bundle.path)
 
 
 def test_bundle_that_cannot_be_loaded_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InstallationError, match="no bundle here"):
-        try_out(tmp_path)
+        run_smoke_test(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,6 @@ def test_engine_that_crashes_or_hangs_is_survived(
     python.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{program}'\n")
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
-    monkeypatch.setattr(cxr_edge.bundles.trial, "_MOST_SECONDS", 1)
+    monkeypatch.setattr(cxr_edge.bundles.smoke_test, "_MOST_SECONDS", 1)
     with pytest.raises(InstallationError, match=message):
-        try_out(tmp_path)
+        run_smoke_test(tmp_path)

@@ -1,4 +1,4 @@
-"""May this device use a bundle? Asked in processes of their own, which may crash or hang."""
+"""The smoke test of a bundle on this device, in processes of their own that may crash or hang."""
 
 import signal
 import subprocess
@@ -12,7 +12,7 @@ from cxr_edge_runtime.errors import InstallationError, LimitMissed
 _MOST_SECONDS = 300
 
 
-def try_out(bundle: Path) -> None:
+def run_smoke_test(bundle: Path) -> None:
     """Verify a bundle and run its self-test.
 
     Raises:
@@ -42,7 +42,7 @@ def try_out(bundle: Path) -> None:
 
 
 def _reason(command: str, ended: "subprocess.CompletedProcess[str]") -> str:
-    """What a command said last, or how it ended when it did not get to say anything."""
+    """The last line that a command printed, or how it ended where it printed nothing."""
     if ended.returncode < 0:
         number = -ended.returncode
         return f"{command} was ended by signal {number} ({signal.strsignal(number)})"

@@ -1,0 +1,73 @@
+"""A bundle packed as the one file that travels to devices."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cxr_edge.bundles.full_disk import full_disk_explained
+from cxr_edge.bundles.lookup import load_bundle
+from cxr_edge.bundles.signing import read_private_key, sign
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.archive import ARCHIVE_SUFFIX, is_archive, write_archive
+from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.files import file_sha256, replacing
+
+# Rights of others to read a private key.
+_READABLE_BY_OTHERS = 0o044
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """An archive that was written.
+
+    Attributes:
+        bundle: that is in it.
+        was_signed: whether the bundle had a signature before.
+        key_is_exposed: whether others may read the private key that it was signed with.
+        n_bytes: size of the archive.
+        sha256: of the archive, hexadecimal.
+    """
+
+    bundle: Bundle
+    was_signed: bool
+    key_is_exposed: bool
+    n_bytes: int
+    sha256: str
+
+
+def pack_bundle(bundle: str | None, output: Path, *, key: Path | None = None) -> Packed:
+    """Pack a bundle; the same bundle and key give the same bytes.
+
+    Args:
+        bundle: see :func:`cxr_edge.bundles.lookup.load_bundle`.
+        output: the archive to write; only another archive is replaced.
+        key: PEM file of the private key to sign with; None keeps the signature that the bundle has.
+
+    Raises:
+        InvalidRequest: the output has another suffix or is something else, or the file of the key
+            holds no private key.
+        BundleError: the bundle cannot be used.
+        OSError: the archive cannot be written.
+    """
+    if not output.name.endswith(ARCHIVE_SUFFIX):
+        raise InvalidRequest(f"{output}: the name of an archive ends with {ARCHIVE_SUFFIX}")
+    if output.is_file() and not is_archive(output):
+        raise InvalidRequest(
+            f"{output}: already exists and is not an archive of cxr-edge pack; choose another name"
+        )
+    loaded = load_bundle(bundle)
+    signature = before = loaded.signature()
+    if key is not None:
+        signature = sign(loaded.manifest_bytes(), read_private_key(key))
+    with (
+        full_disk_explained(output, "make room there, or write to another disk"),
+        replacing(output) as temporary,
+        temporary.open("wb") as file,
+    ):
+        write_archive(file, loaded, signature=signature)
+    return Packed(
+        bundle=loaded,
+        was_signed=before is not None,
+        key_is_exposed=key is not None and bool(key.stat().st_mode & _READABLE_BY_OTHERS),
+        n_bytes=output.stat().st_size,
+        sha256=file_sha256(output),
+    )

@@ -1,0 +1,186 @@
+"""The check for drift, from a log of predictions to its result, whatever calls it."""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from PIL import Image
+
+from cxr_edge.bundles.lookup import load_bundle
+from cxr_edge.monitoring.drift import MIN_FILMS, Drift, DriftLimits, find_drift, fitting_share
+from cxr_edge.monitoring.log_reader import read_distribution
+from cxr_edge.monitoring.prediction_log import timestamp
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.reference import PredictionDistribution, VerifiedPredictions
+from cxr_edge_runtime.errors import InvalidRequest, LogError
+from cxr_edge_runtime.files import as_path
+
+# What predictions are compared with.
+BUNDLE, EARLIER = "bundle", "earlier"
+# What a plot calls the films of the reference.
+REFERENCE_NAMES = {BUNDLE: "verification", EARLIER: "earlier"}
+# Of a plot, by which it is known again.
+_TITLE = "cxr-edge drift"
+
+
+@dataclass(frozen=True, slots=True)
+class PositiveShares:
+    """Shares of films with the finding, 0 to 1.
+
+    Attributes:
+        fitted: the share that fits the log best.
+        verified: the share at verification.
+    """
+
+    fitted: float
+    verified: float
+
+
+@dataclass(frozen=True, slots=True)
+class DriftCheck:
+    """Whether predictions have drifted.
+
+    Attributes:
+        drift: how far they are from the reference, and which limits that exceeds.
+        against: ``bundle`` or ``earlier``, what they were compared with.
+        positives: shares of films with the finding; None for ``earlier``, where a changed share
+            counts as drift.
+        bundle: whose predictions were checked.
+        plot: the file that was drawn; None where none was asked for, or nearly all films were
+            rejected.
+    """
+
+    drift: Drift
+    against: str
+    positives: PositiveShares | None
+    bundle: Bundle
+    plot: Path | None
+
+
+def check_drift(
+    log: str | os.PathLike[str],
+    *,
+    bundle: str | os.PathLike[str] | Bundle | None = None,
+    since: datetime | None = None,
+    against: str = BUNDLE,
+    limits: DriftLimits = DriftLimits(),  # noqa: B008  # frozen
+    plot: str | os.PathLike[str] | None = None,
+) -> DriftCheck:
+    """Check whether films or predictions are still as they were at verification, or earlier.
+
+    It knows no diagnoses: it sees that films or predictions are no longer those that the metrics of
+    the bundle were measured on, not whether predictions are wrong. Against the verification, a
+    changed prevalence is corrected for and not reported.
+
+    Args:
+        log: written by ``classify``, ``serve`` or ``score``.
+        bundle: see :func:`cxr_edge.bundles.lookup.load_bundle`; only its predictions count.
+        since: only films from this time on; a time without a zone is UTC. By default all.
+        against: ``bundle`` compares with the films that the bundle was verified on, ``earlier``
+            with those of the log before ``since``.
+        limits: above which drift is reported.
+        plot: PNG file to draw both distributions into.
+
+    Returns:
+        The distances from the reference, and the limits that they exceed.
+
+    Raises:
+        InvalidRequest: ``against`` is neither or lacks ``since``, or the plot would replace
+            something else.
+        LogError: no such log, or fewer than 200 films in it, too few to tell drift from chance.
+        BundleError: the bundle cannot be used.
+
+    Example:
+        >>> check = check_drift("log.db", bundle="tiny")
+        >>> check.drift.films, check.drift.missed
+        (1000, ())
+    """
+    _check_request(since, against)
+    log_file = as_path(log, "log")
+    plot_file = None if plot is None else as_path(plot, "plot")
+    if plot_file is not None:
+        _check_replaceable(plot_file)
+    loaded = load_bundle(bundle)
+    start = None if since is None else timestamp(_as_utc(since))
+    predictions = read_distribution(log_file, bundle=loaded.digest, since=start)
+    plural = "" if predictions.films == 1 else "s"
+    _require(predictions.films, f"{log_file}: {predictions.films} film{plural}")
+    few = predictions.answered < MIN_FILMS
+    positives = None
+    if against == EARLIER:
+        reference = read_distribution(log_file, bundle=loaded.digest, before=start)
+        _require(
+            reference.answered,
+            f"{log_file}: {reference.answered} films before {start} that were not rejected",
+        )
+    else:
+        verified = VerifiedPredictions.of_bundle(loaded)
+        fitted = verified.share if few else fitting_share(verified, predictions)
+        positives = PositiveShares(fitted, verified.share)
+        reference = verified.mixed(fitted)
+    drift = find_drift(reference, predictions, limits)
+    if not drift.missed:
+        _require(
+            predictions.answered, f"{log_file}: {predictions.answered} films that were not rejected"
+        )
+    if plot_file is not None and not few:
+        _draw(plot_file, reference, predictions, drift, against, loaded)
+    return DriftCheck(drift, against, positives, loaded, None if few else plot_file)
+
+
+def _check_request(since: object, against: str) -> None:
+    if against not in (BUNDLE, EARLIER):
+        raise InvalidRequest(f"against {against}: predictions are compared with bundle or earlier")
+    if since is not None and not isinstance(since, datetime):
+        raise InvalidRequest(f"since must be a datetime, not {type(since).__name__}")
+    if against == EARLIER and since is None:
+        raise InvalidRequest("comparing with earlier films needs the time at which earlier ends")
+
+
+def _as_utc(time: datetime) -> datetime:
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _require(films: int, found: str) -> None:
+    """Refuse so few films that chance alone could look like drift."""
+    if films < MIN_FILMS:
+        raise LogError(f"{found}; at least {MIN_FILMS} are needed to tell drift from chance")
+
+
+def _check_replaceable(plot: Path) -> None:
+    """Refuse to replace what a slip of the hand may have named: a film above all."""
+    if plot.suffix.lower() != ".png":
+        raise InvalidRequest(f"{plot}: is drawn as PNG; name a file that ends with .png")
+    if not plot.exists():
+        return
+    try:
+        with Image.open(plot) as image:
+            ours = image.info.get("Title") == _TITLE
+    except OSError:
+        ours = False
+    if not ours:
+        raise InvalidRequest(f"{plot}: already exists and is not a drift plot; choose another file")
+
+
+def _draw(
+    plot: Path,
+    reference: PredictionDistribution,
+    predictions: PredictionDistribution,
+    drift: Drift,
+    against: str,
+    bundle: Bundle,
+) -> None:
+    from cxr_edge.monitoring.drift_figure import draw_drift
+    from cxr_edge_train.reporting.figures import save_figure
+
+    manifest = bundle.manifest
+    figure = draw_drift(
+        reference,
+        predictions,
+        drift,
+        against=REFERENCE_NAMES[against],
+        threshold=manifest.threshold.value,
+        rejected_from=manifest.gate.rejected if manifest.gate else None,
+    )
+    save_figure(figure, plot, title=_TITLE)
