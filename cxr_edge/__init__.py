@@ -18,14 +18,33 @@ if TYPE_CHECKING:
     from cxr_edge_runtime.bundle import Bundle
     from cxr_edge_runtime.classifier import Prediction
     from cxr_edge_runtime.errors import CxrEdgeError
+    from cxr_edge_train.cleaning.clean import CleaningResult, clean
+    from cxr_edge_train.dataset.splits import SplitResult, split
+    from cxr_edge_train.eda.exploration import Exploration, eda
 
-__all__ = ["Bundle", "CxrEdgeError", "Prediction"]
+__all__ = [
+    "Bundle",
+    "CleaningResult",
+    "CxrEdgeError",
+    "Exploration",
+    "Prediction",
+    "SplitResult",
+    "clean",
+    "eda",
+    "split",
+]
 
 # Where each name is defined: loaded on first use, since `cxr-edge --help` imports this module.
 _MODULES = {
     "Bundle": "cxr_edge_runtime.bundle",
+    "CleaningResult": "cxr_edge_train.cleaning.clean",
     "CxrEdgeError": "cxr_edge_runtime.errors",
+    "Exploration": "cxr_edge_train.eda.exploration",
     "Prediction": "cxr_edge_runtime.classifier",
+    "SplitResult": "cxr_edge_train.dataset.splits",
+    "clean": "cxr_edge_train.cleaning.clean",
+    "eda": "cxr_edge_train.eda.exploration",
+    "split": "cxr_edge_train.dataset.splits",
 }
 
 
