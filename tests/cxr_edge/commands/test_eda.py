@@ -57,6 +57,6 @@ def test_metadata_spoilt_by_hand_is_one_line(cxr_edge: Any, metadata: Path, tmp_
     metadata.write_text(metadata.read_text().replace(",64,64,", ",wide,64,", 1))
     outcome = cxr_edge("eda", metadata, "-o", tmp_path / "out")
     assert outcome.code == 1
-    assert "width 'wide' is no positive number" in outcome.err
+    assert "width 'wide' is not a positive number" in outcome.err
     assert outcome.err.count("\n") == 1
     assert not (tmp_path / "out").exists()

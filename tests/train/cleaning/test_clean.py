@@ -2,6 +2,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -125,3 +126,52 @@ def test_re_encoded_training_film_in_test_is_a_leak(data_dir: Path, tmp_path: Pa
         "data/train/NORMAL/IM-0003-0000.png",
         "data/test/NORMAL/IM-7777-0000.jpeg",
     ) in leaks.near
+
+
+@pytest.mark.parametrize(
+    ("data", "choices", "said"),
+    [
+        (None, {}, "data_dir must be a path .* not None"),
+        (5, {}, "data_dir must be a path .* not 5"),
+        ("a\0b", {}, "data_dir contains a NUL character"),
+        ("data", {"output": None}, "output must be a path"),
+        ("data", {"output": b"m.csv"}, "output must be a path"),
+        ("data", {"cache_dir": 5}, "cache_dir must be a path"),
+        ("data", {"patient_pattern": 5}, "patient pattern must be text, not 5"),
+        ("data", {"patient_pattern": b"(a)"}, "patient pattern must be text"),
+        ("data", {"patient_pattern": "("}, r"patient pattern '\(': "),
+        ("data", {"output": "."}, "is a folder; name the file"),
+    ],
+)
+def test_wrong_argument_is_refused_before_anything_is_written(
+    data: Any, choices: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw_dataset(Path("data"), patients=1)
+    with pytest.raises(InvalidRequest, match=said):
+        clean(data, **choices)
+    assert list(tmp_path.iterdir()) == [tmp_path / "data"]
+
+
+def test_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="absent: no such folder"):
+        clean(str(tmp_path / "absent"), str(tmp_path / "m.csv"))
+
+
+def test_paths_may_be_text_and_nothing_is_printed(
+    data_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    result = clean(str(data_dir), str(tmp_path / "m.csv"), cache_dir=str(tmp_path / "cache"))
+    assert result.metadata == tmp_path / "m.csv"
+    assert {result.metadata, result.left_out_list, result.report_file} == set(tmp_path.glob("m.*"))
+    assert (result.kept, result.left_out, result.warnings) == (40, 0, ())
+    assert list(result.summaries) == ["near-duplicates", "leaks", "shortcuts"]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_unknown_patients_are_counted_and_warned_of(data_dir: Path, tmp_path: Path) -> None:
+    result = clean(data_dir, tmp_path / "m.csv", patient_pattern=r"person(\d+)")
+    assert result.unknown_patients == 20
+    [warning] = result.warnings
+    assert "the patient of 20 of 40 images is unknown" in warning
+    assert "--" not in warning

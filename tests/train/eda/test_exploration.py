@@ -113,3 +113,35 @@ def test_label_with_test_images_alone_is_refused(metadata: Path, tmp_path: Path)
 def test_output_that_is_a_file_is_wrong_usage(metadata: Path) -> None:
     with pytest.raises(InvalidRequest, match="is a file; name a folder"):
         run(metadata, metadata)
+
+
+@pytest.mark.parametrize(
+    ("choices", "said"),
+    [
+        ({"metadata": None}, "metadata must be a path"),
+        ({"output": 5}, "output must be a path"),
+        ({"root": 5}, "root must be a path"),
+        ({"recipe": 5}, "recipe must be a path"),
+        ({"recipe": "absent.toml"}, "absent.toml: no such recipe"),
+        ({"seed": 2**32}, "seed must be an integer"),
+    ],
+)
+def test_wrong_argument_of_eda_is_refused(
+    metadata: Path, tmp_path: Path, choices: Any, said: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=said):
+        eda(**{"metadata": metadata, "output": tmp_path / "eda", **choices})
+    assert not (tmp_path / "eda").exists()
+
+
+def test_paths_of_eda_may_be_text_and_nothing_is_printed(
+    metadata: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "small.toml").write_text("[model]\nimage_size = 48\n")
+    result = eda(
+        str(metadata), str(tmp_path / "eda"), recipe=str(tmp_path / "small.toml"),
+        root=str(tmp_path),
+    )  # fmt: skip
+    assert "Recipe: small.toml." in result.page.read_text()
+    assert result.notice == NOTICE
+    assert capfd.readouterr() == ("", "")

@@ -16,7 +16,7 @@ LABELS = ["NORMAL"] * 20 + ["PNEUMONIA"] * 20
 UNKNOWN = [""] * 40
 
 
-def test_labels_that_one_cut_parts_are_text_with_the_cause() -> None:
+def test_separated_labels_are_reported_with_the_cause() -> None:
     text = text_of(np.arange(40), LABELS, UNKNOWN)
     assert "Youden's J 1.00" in text
     assert "n = 40" in text

@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files import write_text
+from cxr_edge_train.cleaning.checks import registry
 from cxr_edge_train.cleaning.checks.check import Summary
-from cxr_edge_train.cleaning.checks.registry import CHECKS, summarise
 from cxr_edge_train.cleaning.inventory import FlowRow
 
 FORMAT = 1
@@ -35,7 +35,7 @@ class CleaningReport:
 
     def summaries(self) -> dict[str, Summary]:
         """Summarise the findings, by the checks' labels such as ``near-duplicates``."""
-        return summarise(self.findings)
+        return registry.summarise(self.findings)
 
     def as_dict(self) -> dict[str, Any]:
         """Convert the report to the content of the file."""
@@ -70,7 +70,7 @@ def read_cleaning_report(path: Path) -> CleaningReport:
         raise DatasetError(
             f"{path}: is no cleaning report of format {FORMAT}; make it with cxr-edge clean"
         )
-    missing = [check.name for check in CHECKS if check.name not in content]
+    missing = [check.name for check in registry.CHECKS if check.name not in content]
     if missing:
         raise DatasetError(
             f"{path}: has no entry {missing[0]!r}, so another version of cxr-edge wrote it; make "
@@ -78,7 +78,9 @@ def read_cleaning_report(path: Path) -> CleaningReport:
         )
     try:
         flow = _read(tuple[FlowRow, ...], content["flow"])
-        findings = {check.name: _read(check.finding, content[check.name]) for check in CHECKS}
+        findings = {
+            check.name: _read(check.finding, content[check.name]) for check in registry.CHECKS
+        }
         return CleaningReport(flow, findings)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DatasetError(

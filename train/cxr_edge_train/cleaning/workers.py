@@ -1,4 +1,4 @@
-"""Files read by several processes, facts handed back in order and a few at a time."""
+"""Several processes that read files; their facts come back in order, a few at a time."""
 
 import contextlib
 import multiprocessing
@@ -22,7 +22,7 @@ _WORTH_STARTING = 64
 
 
 def processor_count() -> int:
-    """Processors this process may use."""
+    """Count the processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -31,14 +31,14 @@ def processor_count() -> int:
 def read_batches(
     batches: Iterable[Sequence[str]], *, workers: int | None = None
 ) -> Iterator[list[FileFacts]]:
-    """Read batches of files, one batch a task.
+    """Read batches of files, one batch per task.
 
-    The first few are read here; only then are processes started. A few batches are taken from the
-    iterable before the first is handed back, never all.
+    The first few are read in this process; only then are others started. A few batches are taken
+    from the iterable before the first is handed back, never all.
 
     Args:
         batches: paths of files; a batch may be empty.
-        workers: number of processes, by default one a processor.
+        workers: number of processes, by default one per processor.
 
     Yields:
         The facts of each batch, in the given order.
@@ -67,7 +67,7 @@ def read_batches(
             yield waiting.popleft().result()
     except BrokenProcessPool:
         raise DatasetError(
-            "a process that reads images was killed, most likely for want of memory; run again"
+            "a process that reads images was killed, most likely for lack of memory; run again"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Who is on a film: patient and kind, read from the file name."""
+"""The patient and the kind of a film, read from the file name."""
 
 import re
 from dataclasses import dataclass
@@ -18,17 +18,25 @@ _NORMAL = re.compile(r"(?P<patient>(?:NORMAL\d*-)?IM-\d+)-\d+")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Patient id (empty when unknown) and kind: one of the four words above."""
+    """What a file name says about a film.
+
+    Attributes:
+        patient: the id of the patient, empty when unknown.
+        kind: one of :data:`KINDS`.
+    """
 
     patient: str
     kind: str
 
 
 def patient_groups(table: pd.DataFrame) -> "pd.Series[str]":
-    """Whose image each row is, for grouping; every image of an unknown patient is a group alone.
+    """Name the group of each row: its patient, or the image itself where the patient is unknown.
 
     Args:
         table: rows with ``patient`` and ``path``.
+
+    Returns:
+        ``[N]`` names, with the index of the table.
     """
     return table["patient"].where(table["patient"] != "", "image:" + table["path"])
 
@@ -50,12 +58,12 @@ def compile_patient_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def identify(filename: str, label: str, pattern: re.Pattern[str] | None = None) -> Identity:
-    """Read patient and kind from a file name such as ``person12_virus_34.jpeg``.
+    """Read the patient and the kind from a file name such as ``person12_virus_34.jpeg``.
 
     Args:
         filename: the name without folders.
         label: ``NORMAL`` or ``PNEUMONIA``; decides the kind where the name does not.
-        pattern: searched in the file name instead of the Kermany names, for other data sets.
+        pattern: is searched in the file name instead of Kermany's names, for other data sets.
     """
     kind = NORMAL if label == "NORMAL" else UNKNOWN
     if pattern is not None:

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import seaborn
 
-from cxr_edge_train.cleaning.checks.check import Check, IntervalPlot, Summary
-from cxr_edge_train.cleaning.checks.registry import CHECKS
+from cxr_edge_train.cleaning.checks import registry
+from cxr_edge_train.cleaning.checks.check import Check, IntervalPlot
 from cxr_edge_train.cleaning.inventory import FlowRow
 from cxr_edge_train.cleaning.report import (
     CleaningReport,
@@ -44,19 +44,19 @@ def cleaning_sections(metadata: Path, table: pd.DataFrame, *, folder: Path) -> l
     if report is None or not _belongs(report, table):
         reason = "is missing" if report is None else "counts other images than the metadata"
         text = f"{file.name} {reason}; run cxr-edge clean again."
-        return [Section(title, [text]) for title in ("Cleaning", *map(_title, CHECKS))]
+        return [Section(title, [text]) for title in ("Cleaning", *map(_title, registry.CHECKS))]
     return [
         _flow(report),
         *(
-            _section(check, summary, file)
-            for check, summary, file in zip(CHECKS, report.summaries().values(), plot_files(folder))
+            _section(check, report.findings[check.name], file)
+            for check, file in zip(registry.CHECKS, plot_files(folder))
         ),
     ]
 
 
 def plot_files(folder: Path) -> list[Path]:
     """Name the plot of each check; one without a plot writes none."""
-    return [folder / f"{check.name}.png" for check in CHECKS]
+    return [folder / f"{check.name}.png" for check in registry.CHECKS]
 
 
 def _belongs(report: CleaningReport, table: pd.DataFrame) -> bool:
@@ -95,20 +95,21 @@ def _title(check: Check[Any]) -> str:
     return check.label.capitalize()
 
 
-def _section(check: Check[Any], summary: Summary, file: Path) -> Section:
-    finding = (
+def _section(check: Check[Any], found: Any, file: Path) -> Section:
+    summary = check.summarise(found)
+    sentence = (
         f"Verdict: {summary.verdict.replace('_', ' ')}. {summary.text}"
         if summary.verdict
         else f"Found: {summary.text}."
     )
-    paragraphs = [] if summary.alarm else [finding]
+    paragraphs = [] if summary.alarm else [sentence]
     paragraphs.append(check.explanation)
     if len(summary.rows) > _MOST_ROWS:
         paragraphs.append(f"{len(summary.rows):,} were found; the first {_MOST_ROWS} are listed.")
     return Section(
         _title(check),
         paragraphs,
-        alarm=finding if summary.alarm else "",
+        alarm=sentence if summary.alarm else "",
         tables=[Table(summary.columns, summary.rows[:_MOST_ROWS])] if summary.rows else [],
         pictures=[_picture(summary.plot, file)] if summary.plot else [],
     )

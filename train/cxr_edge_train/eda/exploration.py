@@ -1,4 +1,4 @@
-"""The whole exploration: read, draw, and write ``eda.html``."""
+"""From a cleaned data set to ``eda.html`` and its figures."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +94,7 @@ def eda(
     learning = table[table["split"] != "test"]
     for label in LABELS:
         if label not in set(learning["label"]):
-            raise DatasetError(f"{metadata}: no {label} images outside test, so none may be shown")
+            raise DatasetError(f"{metadata}: no {label} images outside test, so there are none to show")
     ordered = spread_over_patients(learning, seed=seed)
     intensities = read_intensities(
         ordered, per_label=INTENSITY_IMAGES, root=root, progress=progress
@@ -140,7 +140,7 @@ def _overview(metadata: Path, table: pd.DataFrame, seed: int) -> Section:
         ["metadata", metadata.name],
         ["images", f"{len(table):,}"],
         [
-            "patients (each image of unknown ones counts as one)",
+            "patients (each image of an unknown patient counts as one)",
             f"{patient_groups(table).nunique():,}",
         ],
         ["digest of splits, labels and images", dataset_digest(table)[:12]],
@@ -151,10 +151,10 @@ def _overview(metadata: Path, table: pd.DataFrame, seed: int) -> Section:
         [
             "What the data set holds, before anything is trained on it. Counts and file properties "
             "are shown of every split. Films, their intensities and the augmentation are shown of "
-            "train and val alone: no pixel of test was read for this page, since what is seen of "
-            "test guides choices, and then its figures flatter.",
-            "The page holds films of the data set: pass it on only as the data's licence and the "
-            "patients' privacy allow.",
+            "train and val only: no pixel of test was read for this page, since choices made after "
+            "looking at test images make the test result too good.",
+            "The page contains films of the data set: pass it on only as the data's licence and "
+            "the patients' privacy allow.",
         ],
         tables=[Table(["fact", "value"], facts)],
     )
