@@ -1,10 +1,10 @@
-"""Make films from elsewhere, all of them for test, ready for ``cxr-edge evaluate --split test``.
+"""Prepare films of another source as a test set for ``cxr-edge evaluate --split test``.
 
     python data/kermany/external_films.py FOLDER -o OUT
 
-FOLDER has labels.csv with the columns path (relative to FOLDER), label and patient, which is empty
-where it is not known. OUT gets clean_metadata.csv and splits.csv. ``cxr-edge clean`` is for data
-sets to learn from and refuses one without training films.
+FOLDER has labels.csv with the columns path (relative to FOLDER), label and patient (empty where
+unknown). clean_metadata.csv and splits.csv are written to OUT. ``cxr-edge clean`` is for data sets
+to learn from and refuses one without training films.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from cxr_edge_train.cleaning.reading import read_facts
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import (
     ImageRecord,
-    check_words,
+    check_values,
     dataset_digest,
     read_table,
     write_metadata,
@@ -34,7 +34,7 @@ def external_films(folder: Path, *, relative_to: Path) -> list[ImageRecord]:
     """Read and check all films that ``labels.csv`` names.
 
     Args:
-        folder: of the films.
+        folder: holds the films and ``labels.csv``.
         relative_to: the folder that will hold the metadata file.
 
     Returns:
@@ -42,11 +42,11 @@ def external_films(folder: Path, *, relative_to: Path) -> list[ImageRecord]:
 
     Raises:
         DatasetError: ``labels.csv`` is missing or damaged, has an unknown label, or names a film
-            that is missing, cannot be read or is there twice.
+            that is missing, cannot be read or is listed twice.
     """
     file = folder / "labels.csv"
     table = read_table(file, COLUMNS, made_by=f"the columns {', '.join(COLUMNS)}")
-    check_words(file, table, "label", LABELS)
+    check_values(file, table, "label", LABELS)
     prefix = Path(os.path.relpath(folder.resolve(), relative_to.resolve()))
     records: list[ImageRecord] = []
     first_of: dict[str, str] = {}
@@ -75,7 +75,7 @@ def external_films(folder: Path, *, relative_to: Path) -> list[ImageRecord]:
 
 
 def main() -> None:
-    """Write the two files and say what is in them."""
+    """Write the two files and print what they hold."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=Path, help="holds labels.csv and the films")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write to")

@@ -28,7 +28,7 @@ from cxr_edge_runtime.errors import CxrEdgeError, DatasetError
 from cxr_edge_runtime.files import write_text
 from cxr_edge_train.dataset.acquisition_weights import domain_weights, domains_of, read_domains
 from cxr_edge_train.dataset.layout import LABELS
-from cxr_edge_train.dataset.metadata import check_words, positives, read_table
+from cxr_edge_train.dataset.metadata import check_values, positives, read_table
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.statistics.intervals import (
     CONFIDENCE,
@@ -50,7 +50,7 @@ def read_films(evaluation: Path, looks: Path) -> pd.DataFrame:
     file = evaluation / "predictions.csv"
     needed = ("path", "label", "patient", "probability", "decision")
     films = read_table(file, needed, made_by="cxr-edge evaluate -o")
-    check_words(file, films, "label", LABELS)
+    check_values(file, films, "label", LABELS)
     for label in LABELS:
         if label not in set(films["label"]):
             raise DatasetError(f"{file}: has no {label} films; both labels are needed")

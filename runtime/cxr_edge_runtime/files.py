@@ -78,21 +78,22 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def as_path(value: str | Path, name: str) -> Path:
+def as_path(value: object, name: str) -> Path:
     """Check an argument of the Python API that must be a path.
 
     Args:
-        value: what the user gave.
+        value: what the caller gave: text, a :class:`~pathlib.Path`, or another ``os.PathLike``.
         name: of the argument, for the message.
 
     Raises:
-        InvalidRequest: the value is neither text nor a path, or contains a NUL character.
+        InvalidRequest: the value is none of these, is empty, or contains a NUL character.
     """
-    if not isinstance(value, str | Path):
-        raise InvalidRequest(f"{name} must be a path (str or pathlib.Path), not {value!r}")
-    if "\0" in str(value):
-        raise InvalidRequest(f"{name} contains a NUL character: {str(value)!r}")
-    return Path(value)
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        raise InvalidRequest(f"{name} must be a path, not {value!r}")
+    path = os.fsdecode(value)
+    if "\0" in path:
+        raise InvalidRequest(f"{name} contains a NUL character: {path!r}")
+    return Path(path)
 
 
 def file_sha256(path: Path) -> str:
@@ -113,18 +114,3 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def as_path(path: object, name: str) -> Path:
-    """A path that a caller of the Python API gave.
-
-    Args:
-        path: text, a :class:`~pathlib.Path` or anything else that has a path.
-        name: of the argument, for the error.
-
-    Raises:
-        InvalidRequest: it is something else, or empty.
-    """
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-        raise InvalidRequest(f"{name} must be a path, not {path!r}")
-    return Path(os.fsdecode(path))

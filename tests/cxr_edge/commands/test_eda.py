@@ -45,7 +45,8 @@ def test_root_is_where_the_images_lie(cxr_edge: Any, metadata: Path, tmp_path: P
     outcome = cxr_edge("eda", metadata, "-o", tmp_path / "out")
     assert outcome.code == 1
     assert outcome.err.endswith(
-        ": no such file; if the images lie elsewhere now, say where with --root\n"
+        ": no such file; if the images were moved, give the folder that the paths in the metadata "
+        "are relative to (root)\n"
     )
     assert outcome.err.count("\n") == 1
     arguments = ["eda", metadata, "-o", tmp_path / "out", "--root", tmp_path / "elsewhere"]
@@ -56,6 +57,6 @@ def test_metadata_spoilt_by_hand_is_one_line(cxr_edge: Any, metadata: Path, tmp_
     metadata.write_text(metadata.read_text().replace(",64,64,", ",wide,64,", 1))
     outcome = cxr_edge("eda", metadata, "-o", tmp_path / "out")
     assert outcome.code == 1
-    assert "width 'wide' is no positive number" in outcome.err
+    assert "width 'wide' is not a positive number" in outcome.err
     assert outcome.err.count("\n") == 1
     assert not (tmp_path / "out").exists()

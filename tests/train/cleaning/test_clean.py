@@ -2,13 +2,15 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_train.cleaning.clean import clean
-from cxr_edge_train.cleaning.report import FlowRow, read_cleaning_report, report_path
+from cxr_edge_train.cleaning.inventory import FlowRow
+from cxr_edge_train.cleaning.report import read_cleaning_report, report_path
 from cxr_edge_train.cleaning.scan_index import FILE_NAME
 from cxr_edge_train.dataset.metadata import METADATA_COLUMNS, left_out_path
 from synthetic import draw_dataset
@@ -62,7 +64,7 @@ def test_report_lies_beside_and_is_what_was_returned(data_dir: Path, tmp_path: P
         FlowRow("test", "NORMAL", 4, 4, 4, 4),
         FlowRow("test", "PNEUMONIA", 4, 4, 4, 4),
     )
-    assert report.shortcuts.verdict == "not_checked"
+    assert report.findings["shortcuts"].verdict == "not_checked"
     assert list(json.loads(report_path(output).read_text())) == [
         "format", "flow", "near_duplicates", "leaks", "shortcuts",
     ]  # fmt: skip
@@ -83,7 +85,8 @@ def test_unusable_cache_folder_stops_nothing(data_dir: Path, tmp_path: Path) -> 
     (tmp_path / "cache").write_text("a file")
     result = clean(data_dir, tmp_path / "m.csv", cache_dir=tmp_path / "cache")
     assert result.kept == 40
-    assert "every image is read" in result.trouble
+    [warning] = result.warnings
+    assert "every image is read" in warning
 
 
 def test_label_without_usable_images_is_an_error(data_dir: Path, tmp_path: Path) -> None:
@@ -104,20 +107,71 @@ def test_originals_raise_the_shortcut_alarm(shared: Path, tmp_path: Path) -> Non
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "train").symlink_to(shared / "data" / "originals")
     report = clean(tmp_path / "data", tmp_path / "m.csv").report
-    assert report.shortcuts.verdict == "alarm"
-    assert report.shortcuts.auc is not None
-    assert report.shortcuts.auc.low > 0.9
-    assert report.shortcuts.by_feature["jpeg_step"].low > 0.9
-    assert report.near_duplicates == ()
+    shortcuts = report.findings["shortcuts"]
+    assert shortcuts.verdict == "alarm"
+    assert shortcuts.auc.low > 0.9
+    assert shortcuts.by_feature["jpeg_step"].low > 0.9
+    assert report.findings["near_duplicates"] == ()
 
 
 def test_re_encoded_training_film_in_test_is_a_leak(data_dir: Path, tmp_path: Path) -> None:
     film = data_dir / "train" / "NORMAL" / "IM-0003-0000.png"
     with Image.open(film) as image:
         image.save(data_dir / "test" / "NORMAL" / "IM-7777-0000.jpeg", quality=90)
-    leaks = clean(data_dir, tmp_path / "m.csv").report.leaks
+    result = clean(data_dir, tmp_path / "m.csv")
+    assert result.has_leak
+    leaks = result.report.findings["leaks"]
     assert leaks.verdict == "leak"
     assert (
         "data/train/NORMAL/IM-0003-0000.png",
         "data/test/NORMAL/IM-7777-0000.jpeg",
     ) in leaks.near
+
+
+@pytest.mark.parametrize(
+    ("data", "choices", "said"),
+    [
+        (None, {}, "data_dir must be a path .* not None"),
+        (5, {}, "data_dir must be a path .* not 5"),
+        ("a\0b", {}, "data_dir contains a NUL character"),
+        ("data", {"output": None}, "output must be a path"),
+        ("data", {"output": b"m.csv"}, "output must be a path"),
+        ("data", {"cache_dir": 5}, "cache_dir must be a path"),
+        ("data", {"patient_pattern": 5}, "patient pattern must be text, not 5"),
+        ("data", {"patient_pattern": b"(a)"}, "patient pattern must be text"),
+        ("data", {"patient_pattern": "("}, r"patient pattern '\(': "),
+        ("data", {"output": "."}, "is a folder; name the file"),
+    ],
+)
+def test_wrong_argument_is_refused_before_anything_is_written(
+    data: Any, choices: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw_dataset(Path("data"), patients=1)
+    with pytest.raises(InvalidRequest, match=said):
+        clean(data, **choices)
+    assert list(tmp_path.iterdir()) == [tmp_path / "data"]
+
+
+def test_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="absent: no such folder"):
+        clean(str(tmp_path / "absent"), str(tmp_path / "m.csv"))
+
+
+def test_paths_may_be_text_and_nothing_is_printed(
+    data_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    result = clean(str(data_dir), str(tmp_path / "m.csv"), cache_dir=str(tmp_path / "cache"))
+    assert result.metadata == tmp_path / "m.csv"
+    assert {result.metadata, result.left_out_list, result.report_file} == set(tmp_path.glob("m.*"))
+    assert (result.kept, result.left_out, result.warnings) == (40, 0, ())
+    assert list(result.summaries) == ["near-duplicates", "leaks", "shortcuts"]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_unknown_patients_are_counted_and_warned_of(data_dir: Path, tmp_path: Path) -> None:
+    result = clean(data_dir, tmp_path / "m.csv", patient_pattern=r"person(\d+)")
+    assert result.unknown_patients == 20
+    [warning] = result.warnings
+    assert "the patient of 20 of 40 images is unknown" in warning
+    assert "--" not in warning

@@ -53,11 +53,11 @@ def test_missing_column_is_named(data_dir: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        (",64,64,", ",wide,64,", "width 'wide' is no positive number"),
-        (",64,64,", ",64,0,", "height '0' is no positive number"),
-        (",64,64,", ",64,,", "height '' is no positive number"),
-        (",64,64,", ",nan,64,", "width 'nan' is no positive number"),
-        (",64,64,", ",inf,64,", "width 'inf' is no positive number"),
+        (",64,64,", ",wide,64,", "width 'wide' is not a positive number"),
+        (",64,64,", ",64,0,", "height '0' is not a positive number"),
+        (",64,64,", ",64,,", "height '' is not a positive number"),
+        (",64,64,", ",nan,64,", "width 'nan' is not a positive number"),
+        (",64,64,", ",inf,64,", "width 'inf' is not a positive number"),
         (",virus,", ",fungus,", "unknown kind 'fungus'; known are normal, bacteria, virus"),
     ],
 )

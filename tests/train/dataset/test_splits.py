@@ -1,14 +1,15 @@
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_train.cleaning.clean import clean
-from cxr_edge_train.dataset.metadata import read_metadata
-from cxr_edge_train.dataset.splits import VALIDATION_FOLDS, assign_splits
+from cxr_edge_train.dataset.metadata import read_metadata, read_splits, write_metadata
+from cxr_edge_train.dataset.splits import VALIDATION_FOLDS, SplitCount, assign_splits, split
 
 
 def metadata(*, patients: int, test_patients: int = 0, images: int = 2) -> pd.DataFrame:
@@ -82,7 +83,7 @@ def test_unknown_patients_are_a_patient_each() -> None:
 
 def test_pattern_that_makes_everybody_one_patient_is_suspected() -> None:
     table = metadata(patients=12, test_patients=1).assign(patient="p")
-    with pytest.raises(DatasetError, match="Was --patient-pattern of cxr-edge clean too general"):
+    with pytest.raises(DatasetError, match="Was the patient pattern given to cxr-edge clean"):
         assign_splits(table, seed=0)
 
 
@@ -123,7 +124,7 @@ def test_validation_of_one_patient_is_refused() -> None:
         known = assigned.groupby(["split", "label"])["patient"].nunique()
         assert (known >= 2).all()
     assert refused
-    assert all("1 patient of NORMAL" in error and "--seed" in error for error in refused)
+    assert all("1 patient of NORMAL" in error and "another seed" in error for error in refused)
 
 
 def test_no_patient_of_the_real_set_is_in_two_splits(shared: Path, tmp_path: Path) -> None:
@@ -136,3 +137,76 @@ def test_no_patient_of_the_real_set_is_in_two_splits(shared: Path, tmp_path: Pat
     assert sets["train"].isdisjoint(sets["validation"] | sets["test"])
     assert sets["validation"].isdisjoint(sets["test"])
     assert (assigned["patient"] != "").all()
+
+
+def written(folder: Path, table: pd.DataFrame) -> str:
+    """A metadata file of a table that has no image files."""
+    facts = {"width": 9, "height": 9, "mode": "L", "bytes": 9, "jpeg_step": None}
+    columns = ["path", "split", "label", "kind", "patient", "md5", *facts]
+    write_metadata(folder / "m.csv", table.assign(**facts)[columns].itertuples(index=False))
+    return str(folder / "m.csv")
+
+
+def test_split_writes_the_splits_and_counts_them(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table = metadata(patients=12, test_patients=2)
+    path = written(tmp_path, table)
+    result = split(path, str(tmp_path / "s.csv"), seed=3)
+    assert result.splits == tmp_path / "s.csv"
+    assert (result.left_out, result.warnings) == (0, ())
+    assert result.counts[0] == SplitCount("test", "NORMAL", 4)
+    assert [count.split for count in result.counts[::2]] == ["test", "train", "validation"]
+    assert sum(count.images for count in result.counts) == len(table)
+    assigned = assign_splits(read_metadata(Path(path)), seed=3)
+    found = read_splits(result.splits, read_metadata(Path(path)))
+    assert dict(zip(found["path"], found["split"])) == dict(
+        zip(assigned["path"], assigned["split"])
+    )
+    assert capfd.readouterr() == ("", "")
+
+
+def test_split_warns_of_training_images_that_it_leaves_out(tmp_path: Path) -> None:
+    table = metadata(patients=13, test_patients=2)
+    table.loc[table["patient"] == "normal-3", "patient"] = "normal-10000"
+    result = split(written(tmp_path, table), tmp_path / "s.csv")
+    assert result.left_out == 2
+    assert result.warnings == (
+        "2 training images left out, because their patients have test images too",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((None,), "metadata must be a path"),
+        (("m.csv", 5), "output must be a path"),
+        (("m.csv", "."), "is a folder; name the file"),
+        (("m.csv", "m.csv"), "is the metadata itself"),
+        (("m.csv", "s.csv", -1), "seed must be an integer from 0 to 4294967295, not -1"),
+        (("m.csv", "s.csv", 2**32), "seed must be an integer"),
+        (("m.csv", "s.csv", 0.0), "seed must be an integer"),
+        (("m.csv", "s.csv", True), "seed must be an integer"),
+        (("m.csv", "s.csv", None), "seed must be an integer"),
+    ],
+)
+def test_wrong_argument_of_split_is_refused(
+    arguments: Any, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, metadata(patients=12))
+    with pytest.raises(InvalidRequest, match=said):
+        split(*arguments[:2], **dict(zip(["seed"], arguments[2:])))
+    assert [path.name for path in tmp_path.iterdir()] == ["m.csv"]
+
+
+def test_largest_seed_is_taken(tmp_path: Path) -> None:
+    path = written(tmp_path, metadata(patients=12))
+    assert split(path, tmp_path / "s.csv", seed=2**32 - 1).left_out == 0
+
+
+def test_missing_metadata_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"absent\.csv: no such file"):
+        split(str(tmp_path / "absent.csv"), tmp_path / "s.csv")
+    with pytest.raises(DatasetError, match="cannot be read as CSV"):
+        split(tmp_path, tmp_path / "s.csv")

@@ -1,1 +1,1 @@
-"""From a folder of images to clean metadata: what is kept, left out, or looks wrong."""
+"""From a folder of images to clean metadata: what is kept, what is left out and what is wrong."""

@@ -1,4 +1,4 @@
-"""What one file says of itself; all that the reading processes import."""
+"""What a single file holds; the only module that the reading processes import."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ from cxr_edge_runtime.images import read_bytes
 from cxr_edge_runtime.images.decoding_limits import MAX_BYTES, MAX_PIXELS, MIN_SIDE
 from cxr_edge_runtime.images.inspection import inspect
 
-# Side of the square grey copy that near-duplicates are told by.
+# Side of the square grey copy by which near-duplicates are found, pixels.
 THUMBNAIL_SIDE = 32
 
-# Facts remembered by another reader are read anew: count up the first number when this module or
+# Files remembered by another reader are read again: increase the first number when this module or
 # the decoder changes what it finds.
 READER = f"2 {MAX_PIXELS} {MAX_BYTES} {MIN_SIDE} {THUMBNAIL_SIDE} {PIL.__version__}"
 
 
 class FileFacts(NamedTuple):
-    """What a file holds, whatever its name and folder mean.
+    """What a file holds, regardless of its name and folder.
 
     Attributes:
         md5: hexadecimal; empty when the bytes could not be read.
@@ -30,8 +30,8 @@ class FileFacts(NamedTuple):
         height: upright height in pixels, 0 when it cannot be decoded.
         mode: Pillow's mode of the stored image.
         jpeg_step: see :class:`cxr_edge_runtime.images.inspection.Inspection`.
-        thumbnail: :data:`THUMBNAIL_SIDE` squared grey values, row by row.
-        error: why it cannot be used, in words; empty for a usable image.
+        thumbnail: ``THUMBNAIL_SIDE * THUMBNAIL_SIDE`` grey values, row by row.
+        error: why the file cannot be used, as text; empty for a usable image.
     """
 
     md5: str
@@ -45,7 +45,14 @@ class FileFacts(NamedTuple):
 
 
 def read_facts(paths: Sequence[str]) -> list[FileFacts]:
-    """Read, hash and check each file."""
+    """Read, hash and decode each file.
+
+    Args:
+        paths: the files to read.
+
+    Returns:
+        The facts of each file, in the given order; a file that cannot be used has an ``error``.
+    """
     return [_read(Path(path)) for path in paths]
 
 

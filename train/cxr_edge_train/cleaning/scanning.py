@@ -1,4 +1,4 @@
-"""Really decode every file of a data set, and make of each a record or a reason to leave it out."""
+"""Decode every file of a data set, and give it a record or a reason to leave it out."""
 
 import itertools
 import os
@@ -23,12 +23,12 @@ _BATCH = 64
 
 
 class ScannedFile(NamedTuple):
-    """What came of a file: a record and its thumbnail, or the reason to leave it out.
+    """A file after scanning: a record and its thumbnail, or the reason to leave it out.
 
     Attributes:
         split: see :class:`cxr_edge_train.dataset.layout.FoundFile`.
         label: see :class:`cxr_edge_train.dataset.layout.FoundFile`.
-        outcome: one of the two.
+        outcome: the record, or the reason.
         thumbnail: see :class:`cxr_edge_train.cleaning.reading.FileFacts`.
     """
 
@@ -53,13 +53,14 @@ def scan(
         relative_to: the folder that will hold the metadata file, resolved.
         pattern: see :func:`cxr_edge_train.dataset.patients.identify`.
         index: facts of earlier runs, looked up and added to.
-        workers: number of processes, by default one a processor; it changes no result.
+        workers: number of processes, by default one per processor; it changes no result.
 
     Yields:
         Each file of :func:`cxr_edge_train.dataset.layout.find_files`, in its order.
 
     Raises:
-        DatasetError: see there; or a reading process was killed.
+        DatasetError: the folder does not have the expected structure, or a reading process was
+            killed.
     """
     prefix = f"{Path(os.path.relpath(data_dir, relative_to)).as_posix()}/".removeprefix("./")
     folder = f"{data_dir}{os.sep}"
@@ -89,7 +90,7 @@ def scan(
 
 @dataclass(slots=True)
 class _Pending:
-    """A file on its way from the walk to its facts."""
+    """A file that was found and whose facts may not be known yet."""
 
     file: FoundFile
     relative: str

@@ -1,4 +1,4 @@
-"""Files read by several processes, facts handed back in order and a few at a time."""
+"""Several processes that read files; their facts come back in order, a few at a time."""
 
 import contextlib
 import multiprocessing
@@ -25,10 +25,10 @@ _WORTH_STARTING = 64
 def read_batches(
     batches: Iterable[Sequence[str]], *, workers: int | None = None
 ) -> Iterator[list[FileFacts]]:
-    """Read batches of files, one batch a task.
+    """Read batches of files, one batch per task.
 
-    The first few are read here; only then are processes started. A few batches are taken from the
-    iterable before the first is handed back, never all.
+    The first few are read in this process; only then are others started. A few batches are taken
+    from the iterable before the first is handed back, never all.
 
     Args:
         batches: paths of files; a batch may be empty.
@@ -61,7 +61,7 @@ def read_batches(
             yield waiting.popleft().result()
     except BrokenProcessPool:
         raise DatasetError(
-            "a process that reads images was killed, most likely for want of memory; run again"
+            "a process that reads images was killed, most likely for lack of memory; run again"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)

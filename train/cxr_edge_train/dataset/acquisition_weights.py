@@ -1,8 +1,10 @@
-"""Weights under which the look of a film tells nothing of its label.
+"""Weights under which the acquisition domain of a film says nothing about its label.
 
-A *look* is the kind of device that seems to have made a film. Where a look is on many films of one
-label and few of the other, a network that learns the look is right most of the time, and wrong on
-the next hospital's films. Weighted by these, every look has the same share in both labels.
+An *acquisition domain* is the kind of device that seems to have made a film. Where most films of a
+domain have the same label, a network that recognises the domain is usually right, and wrong on the
+films of the next hospital. With these weights every domain has the same share in both labels.
+
+In files the domain is the column ``look``.
 """
 
 from pathlib import Path, PurePath
@@ -16,68 +18,86 @@ from cxr_edge_train.dataset.metadata import DOMAIN_COLUMN, positives, read_table
 
 
 def read_domains(path: Path) -> pd.DataFrame:
-    """A table that names the look of each film, with the columns ``file`` and ``look``.
+    """Read a table that gives the acquisition domain of each film.
+
+    Returns:
+        A table with at least the columns ``file`` (a file name) and ``look`` (the domain).
 
     Raises:
         DatasetError: the file is missing or damaged.
     """
-    return read_table(path, ("file", "look"), made_by="data/kermany/find_domains.py")
+    return read_table(path, ("file", DOMAIN_COLUMN), made_by="data/kermany/find_domains.py")
 
 
-def domains_of(paths: pd.Series, looks: pd.DataFrame) -> pd.Series:
-    """The look of each of ``[N]`` paths, by file name.
+def domains_of(paths: pd.Series, domains: pd.DataFrame) -> pd.Series:
+    """Find the acquisition domain of each film by its file name.
+
+    Args:
+        paths: ``[N]`` paths of films.
+        domains: as :func:`read_domains` returns it.
+
+    Returns:
+        ``[N]`` domains, with the index of ``paths``.
 
     Raises:
-        DatasetError: a film has none.
+        DatasetError: a film has no domain in the table.
     """
-    found = paths.map(lambda path: PurePath(path).name).map(looks.set_index("file")["look"])
+    by_file = domains.set_index("file")[DOMAIN_COLUMN]
+    found = paths.map(lambda path: PurePath(path).name).map(by_file)
     unknown = paths[found.isna() | (found == "")]
     if len(unknown):
         raise DatasetError(
-            f"{unknown.iloc[0]}: its look is not known; see data/kermany/find_domains.py"
+            f"{unknown.iloc[0]}: its acquisition domain is not known; see "
+            "data/kermany/find_domains.py"
         )
     return found
 
 
-def domain_weights(labels: NDArray[np.integer], looks: NDArray[np.object_]) -> NDArray[np.float64]:
-    """Weight films so that each look has the same share in both labels.
+def domain_weights(
+    labels: NDArray[np.integer], domains: NDArray[np.object_]
+) -> NDArray[np.float64]:
+    """Weight films so that each acquisition domain has the same share in both labels.
 
-    The share of a look is the mean of its shares in the two labels. A look that only one label has
-    cannot be made alike: it keeps its share there, and the others are alike among themselves.
+    The new share of a domain is the mean of its shares in the two labels. A domain that only one
+    label has cannot be balanced: it keeps its share there, and the others are balanced among
+    themselves.
 
     Args:
         labels: ``[N]`` of 0 and 1.
-        looks: ``[N]`` of words.
+        domains: ``[N]``, the name of each film's domain.
 
     Returns:
-        ``[N]``, positive, of mean 1 within each label.
+        ``[N] float64``, positive and with mean 1 within each label.
     """
-    counts = pd.crosstab(looks, labels)
+    counts = pd.crosstab(domains, labels)
     shares = counts / counts.sum()
     common = (counts > 0).all(axis=1)
-    alike = shares[common].mean(axis=1)
+    balanced = shares[common].mean(axis=1)
     wanted = shares.copy()
     for label in shares:
-        wanted.loc[common, label] = alike / alike.sum() * shares.loc[common, label].sum()
+        wanted.loc[common, label] = balanced / balanced.sum() * shares.loc[common, label].sum()
     ratios = wanted / shares
-    return np.array([ratios.at[look, label] for look, label in zip(looks, labels)])
+    return np.array([ratios.at[domain, label] for domain, label in zip(domains, labels)])
 
 
 def table_weights(table: pd.DataFrame, *, balance: bool) -> NDArray[np.float64] | None:
-    """The weights of the films of one split; None where the recipe asks for none.
+    """Weight the films of one split as the recipe asks.
 
     Args:
-        table: rows with ``label`` and, where the splits name it, ``look``.
+        table: rows with ``label`` and, where the splits have it, ``look``.
         balance: the recipe's ``look_balance``.
 
+    Returns:
+        ``[N]`` as :func:`domain_weights` returns it, or None where the recipe asks for no weights.
+
     Raises:
-        DatasetError: the recipe balances looks and the table names none.
+        DatasetError: the recipe balances acquisition domains and the table has none.
     """
     if not balance:
         return None
     if DOMAIN_COLUMN not in table:
         raise DatasetError(
-            f"the recipe has look_balance, but the splits have no column {DOMAIN_COLUMN!r}; add "
-            "it, or set look_balance to false"
+            f"the recipe has look_balance, but the splits have no column {DOMAIN_COLUMN!r} with "
+            "acquisition domains; add it, or set look_balance to false"
         )
     return domain_weights(positives(table), table[DOMAIN_COLUMN].to_numpy(object))

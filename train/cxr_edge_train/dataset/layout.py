@@ -1,4 +1,4 @@
-"""How a data set lies on disk: ``train|val|test / NORMAL|PNEUMONIA``, and all files in it."""
+"""The folders of a data set, ``train|val|test / NORMAL|PNEUMONIA``, and the files in them."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ class FoundFile(NamedTuple):
     Attributes:
         path: POSIX path relative to the data set.
         split: the data set's own folder.
-        label: empty below neither ``NORMAL`` nor ``PNEUMONIA``.
+        label: ``NORMAL`` or ``PNEUMONIA``; empty outside both folders.
     """
 
     path: str
@@ -26,13 +26,19 @@ class FoundFile(NamedTuple):
 
 
 def find_files(data_dir: Path) -> Iterator[FoundFile]:
-    """All files of a data set, in a stable order, one folder in memory at a time.
+    """Find all files of a data set, with one folder in memory at a time.
 
     Hidden files (``.DS_Store``) and the ``__MACOSX`` folder of the Kaggle archive are not listed.
 
+    Args:
+        data_dir: the folder of the data set.
+
+    Yields:
+        The files split by split, and by path within a split.
+
     Raises:
-        DatasetError: no ``train/NORMAL`` and ``train/PNEUMONIA`` below the folder, or a label
-            folder that is empty or cannot be read.
+        DatasetError: there is no ``train/NORMAL`` or ``train/PNEUMONIA`` in the folder, or a label
+            folder is empty or cannot be read.
     """
     if not data_dir.is_dir():
         why = "is a file, not a folder" if data_dir.exists() else "no such folder"
@@ -61,9 +67,9 @@ def find_files(data_dir: Path) -> Iterator[FoundFile]:
 
 
 def _walk(folder: Path, prefix: str, above: frozenset[str] = frozenset()) -> Iterator[str]:
-    """Files below a folder, ordered as their sorted paths would be; links are followed.
+    """Walk a folder in the order of its sorted paths; links are followed.
 
-    Text is joined here, not paths: with thousands of files a second it shows.
+    Names are joined as text: with thousands of files per second, joining paths would be slow.
     """
     here = os.path.realpath(folder)
     if here in above:  # a link to a folder that it lies in
@@ -74,7 +80,7 @@ def _walk(folder: Path, prefix: str, above: frozenset[str] = frozenset()) -> Ite
                 (entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")
             )
     except OSError as error:
-        # Passing over the folder in silence would leave its films out.
+        # Skipping the folder silently would leave its films out.
         raise DatasetError(f"{folder}: cannot be read ({error.strerror})") from error
     for name, is_folder in names:
         if is_folder:

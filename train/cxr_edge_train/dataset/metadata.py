@@ -18,6 +18,7 @@ from cxr_edge_train.dataset.patients import KINDS
 
 SPLITS = ("train", "validation", "test")
 SPLIT_COLUMNS = ("path", "md5", "split")
+# Holds the acquisition domain of each film; see acquisition_weights.py.
 DOMAIN_COLUMN = "look"
 # Added later; metadata written before is still read.
 _ADDED_COLUMN = "jpeg_step"
@@ -32,12 +33,12 @@ class ImageRecord(NamedTuple):
         label: ``NORMAL`` or ``PNEUMONIA``.
         kind: ``normal``, ``bacteria``, ``virus`` or ``unknown``.
         patient: patient id, empty when unknown.
-        md5: MD5 of the file, hexadecimal; it finds duplicates and is no protection.
+        md5: MD5 of the file, hexadecimal; it finds duplicates and does not protect from changes.
         width: upright width, pixels.
         height: upright height, pixels.
         mode: Pillow's mode of the stored image.
         bytes: size of the file.
-        jpeg_step: mean step of the luma quantisation table, ``None`` when it is no JPEG.
+        jpeg_step: mean step of the luma quantisation table, ``None`` when the file is not a JPEG.
     """
 
     path: str
@@ -57,19 +58,19 @@ METADATA_COLUMNS = ImageRecord._fields
 
 
 class LeftOut(NamedTuple):
-    """A file that does not enter the metadata, and why."""
+    """A file that does not enter the metadata, and the reason."""
 
     path: str
     reason: str
 
 
 def left_out_path(metadata: Path) -> Path:
-    """Where the list of left-out files lies, for example ``clean_metadata.left_out.csv``."""
+    """Name the list of left-out files, for example ``clean_metadata.left_out.csv``."""
     return metadata.with_suffix(".left_out.csv")
 
 
 def write_metadata(path: Path, records: Iterable[ImageRecord]) -> None:
-    """Write ``clean_metadata.csv``, a row at a time."""
+    """Write ``clean_metadata.csv`` row by row, so that memory does not grow with the images."""
     _write_csv(path, METADATA_COLUMNS, records)
 
 
@@ -79,46 +80,58 @@ def write_left_out(path: Path, files: Iterable[LeftOut]) -> None:
 
 
 def read_metadata(path: Path) -> pd.DataFrame:
-    """Read ``clean_metadata.csv``; ``jpeg_step`` is NaN where it is empty or not yet recorded.
+    """Read ``clean_metadata.csv``.
+
+    Returns:
+        The columns of :class:`ImageRecord`. ``jpeg_step`` is NaN where the field is empty, and
+        everywhere where the file was written before the column was added.
 
     Raises:
-        DatasetError: the file is missing, is no CSV, lacks a column, lists an image twice, or has
-            an unknown label, split or kind, or a size that is no positive number.
+        DatasetError: the file is missing, is not CSV, lacks a column, lists an image twice, or has
+            an unknown label, split or kind, or a size that is not a positive number.
     """
     needed = [column for column in METADATA_COLUMNS if column != _ADDED_COLUMN]
     table = read_table(path, needed, made_by="cxr-edge clean")
     if _ADDED_COLUMN not in table.columns:
         table[_ADDED_COLUMN] = float("nan")
-    check_words(path, table, "label", LABELS)
-    check_words(path, table, "split", FOLDERS)
-    check_words(path, table, "kind", KINDS)
+    check_values(path, table, "label", LABELS)
+    check_values(path, table, "split", FOLDERS)
+    check_values(path, table, "kind", KINDS)
     for side in ("width", "height"):
         _check_positive(path, table, side)
     return table
 
 
 def write_splits(path: Path, splits: pd.DataFrame) -> None:
-    """Write ``splits.csv`` with the columns ``path, md5, split`` and ``look`` where it is there."""
+    """Write ``splits.csv``.
+
+    Args:
+        path: the file to write.
+        splits: rows with ``path``, ``md5`` and ``split``, and with ``look`` (the acquisition
+            domain) where that is known.
+    """
     columns = [column for column in (*SPLIT_COLUMNS, DOMAIN_COLUMN) if column in splits]
     _write_csv(path, columns, splits[columns].itertuples(index=False, name=None))
 
 
 def read_splits(path: Path, metadata: pd.DataFrame) -> pd.DataFrame:
-    """Join ``splits.csv`` to the metadata it was made from.
+    """Read ``splits.csv`` and join it to the metadata it was made from.
 
-    A column ``look`` of the splits, which names the kind of device that seems to have made a film,
-    goes along; see :mod:`cxr_edge_train.dataset.acquisition_weights`.
+    Args:
+        path: the file to read.
+        metadata: as :func:`read_metadata` returns it.
 
     Returns:
-        The metadata rows that were given a split, ``split`` being ``train``, ``validation`` or
-        ``test`` instead of the data set's own folder.
+        The metadata rows that have a split, with ``train``, ``validation`` or ``test`` in ``split``
+        instead of the data set's own folder. A column ``look`` of the splits, the acquisition
+        domain, is kept; see :mod:`cxr_edge_train.dataset.acquisition_weights`.
 
     Raises:
         DatasetError: the file is missing or damaged, belongs to other metadata, or puts a patient
             into two splits.
     """
     splits = read_table(path, SPLIT_COLUMNS, made_by="cxr-edge split")
-    check_words(path, splits, "split", SPLITS)
+    check_values(path, splits, "split", SPLITS)
     columns = [column for column in (*SPLIT_COLUMNS, DOMAIN_COLUMN) if column in splits]
     joined = metadata.drop(columns=["split", DOMAIN_COLUMN], errors="ignore").merge(
         splits[columns], on=["path", "md5"], how="inner", validate="one_to_one"
@@ -139,15 +152,16 @@ def read_splits(path: Path, metadata: pd.DataFrame) -> pd.DataFrame:
 
 
 def without_test(table: pd.DataFrame) -> pd.DataFrame:
-    """The training and validation images, by path: their order decides that of the batches."""
+    """Select the training and validation images, by path: their order decides that of batches."""
     kept = table[table["split"].isin(["train", "validation"])]
     return kept.sort_values("path", ignore_index=True)
 
 
 def dataset_digest(rows: pd.DataFrame) -> str:
-    """SHA-256 over split, label, MD5 and, where it is named, look of every image.
+    """Compute the SHA-256 of a data set's content, hexadecimal.
 
-    It is the same wherever the files lie.
+    It depends on the split, the label, the MD5 and, where the rows have it, the acquisition domain
+    of every image, and not on where the files are or in which order they are listed.
     """
     columns = ["split", "label", "md5", *([DOMAIN_COLUMN] if DOMAIN_COLUMN in rows else [])]
     lines = sorted(",".join(filter(None, row)) for row in zip(*(rows[name] for name in columns)))
@@ -155,15 +169,19 @@ def dataset_digest(rows: pd.DataFrame) -> str:
 
 
 def read_table(path: Path, columns: Sequence[str], *, made_by: str) -> pd.DataFrame:
-    """Read a CSV file that names one film a row; empty fields are empty text.
+    """Read a CSV file with one film per row; empty fields are empty text.
 
     Args:
-        path: of the file.
-        columns: it must have; no two rows have the same in the first of them.
-        made_by: completes the advice "make it with …".
+        path: the file to read.
+        columns: the columns that it must have; the values of the first must differ.
+        made_by: what makes such a file, for the advice in messages.
+
+    Returns:
+        All columns and rows of the file.
 
     Raises:
-        DatasetError: the file is missing, is no CSV, lacks a column, has no rows or a film twice.
+        DatasetError: the file is missing, is not CSV, lacks a column, has no rows, or lists a film
+            twice.
     """
     try:
         # keep_default_na: a patient called "NA" is a patient.
@@ -193,17 +211,17 @@ def read_table(path: Path, columns: Sequence[str], *, made_by: str) -> pd.DataFr
     return table
 
 
-def check_words(path: Path, table: pd.DataFrame, column: str, known: Sequence[str]) -> None:
-    """Refuse a table with other words in a column.
+def check_values(path: Path, table: pd.DataFrame, column: str, known: Sequence[str]) -> None:
+    """Check that a column holds known values only.
 
     Args:
-        path: of the file it was read from.
-        table: to check.
-        column: of the table.
-        known: words.
+        path: the file that the table was read from, for the message.
+        table: the table to check.
+        column: the column to check.
+        known: the values that are allowed.
 
     Raises:
-        DatasetError: names the first other word.
+        DatasetError: there is another value, which the message names.
     """
     unknown = sorted(set(map(str, table[column])) - set(known))
     if unknown:
@@ -215,7 +233,7 @@ def _check_positive(path: Path, table: pd.DataFrame, column: str) -> None:
     wrong = table[column][~numbers.between(0, sys.maxsize, inclusive="neither")]  # NaN too
     if not wrong.empty:
         raise DatasetError(
-            f"{path}: {column} {str(wrong.iloc[0])!r} is no positive number; "
+            f"{path}: {column} {str(wrong.iloc[0])!r} is not a positive number; "
             "make the file with cxr-edge clean"
         )
 
@@ -231,5 +249,5 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[objec
 
 
 def positives(table: pd.DataFrame) -> NDArray[np.int64]:
-    """Labels of a metadata table as ``[N]`` of 1 (PNEUMONIA) and 0 (NORMAL)."""
+    """Encode the labels of a metadata table as ``[N] int64``: 1 PNEUMONIA, 0 NORMAL."""
     return np.array(table["label"] == "PNEUMONIA", dtype=np.int64)

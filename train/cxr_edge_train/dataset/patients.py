@@ -1,4 +1,4 @@
-"""Who is on a film: patient and kind, read from the file name."""
+"""The patient and the kind of a film, read from the file name."""
 
 import re
 from dataclasses import dataclass
@@ -18,42 +18,52 @@ _NORMAL = re.compile(r"(?P<patient>(?:NORMAL\d*-)?IM-\d+)-\d+")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Patient id (empty when unknown) and kind: one of the four words above."""
+    """What a file name says about a film.
+
+    Attributes:
+        patient: the id of the patient, empty when unknown.
+        kind: one of :data:`KINDS`.
+    """
 
     patient: str
     kind: str
 
 
 def patient_groups(table: pd.DataFrame) -> "pd.Series[str]":
-    """Whose image each row is, for grouping; every image of an unknown patient is a group alone.
+    """Name the group of each row: its patient, or the image itself where the patient is unknown.
 
     Args:
         table: rows with ``patient`` and ``path``.
+
+    Returns:
+        ``[N]`` names, with the index of the table.
     """
     return table["patient"].where(table["patient"] != "", "image:" + table["path"])
 
 
 def compile_patient_pattern(pattern: str) -> re.Pattern[str]:
-    """Compile a user's ``--patient-pattern``.
+    """Compile the regular expression that finds the patient in a file name.
 
     The patient is the group named ``patient``, else the first group, else the whole match.
 
     Raises:
-        InvalidRequest: it is not a valid regular expression.
+        InvalidRequest: the pattern is not a valid regular expression.
     """
+    if not isinstance(pattern, str):
+        raise InvalidRequest(f"the patient pattern must be text, not {pattern!r}")
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise InvalidRequest(f"--patient-pattern {pattern!r}: {error}") from None
+        raise InvalidRequest(f"patient pattern {pattern!r}: {error}") from None
 
 
 def identify(filename: str, label: str, pattern: re.Pattern[str] | None = None) -> Identity:
-    """Read patient and kind from a file name such as ``person12_virus_34.jpeg``.
+    """Read the patient and the kind from a file name such as ``person12_virus_34.jpeg``.
 
     Args:
         filename: the name without folders.
         label: ``NORMAL`` or ``PNEUMONIA``; decides the kind where the name does not.
-        pattern: searched in the file name instead of the Kermany names, for other data sets.
+        pattern: is searched in the file name instead of Kermany's names, for other data sets.
     """
     kind = NORMAL if label == "NORMAL" else UNKNOWN
     if pattern is not None:

@@ -20,15 +20,18 @@ def check_seed(seed: int) -> None:
 
 
 def spread_over_patients(table: pd.DataFrame, *, seed: int) -> pd.DataFrame:
-    """All rows in a random order in which a patient's second image follows everybody's first.
+    """Shuffle the rows so that each patient's second image follows every patient's first.
 
-    The first rows are therefore a sample with as many patients as there can be.
+    The first rows are therefore a sample of as many patients as possible.
 
     Args:
         table: rows with ``path`` and ``patient``; their order does not matter.
-        seed: of the draw.
+        seed: seed of the shuffling.
+
+    Returns:
+        All rows of the table in the new order.
     """
     shuffled = table.sort_values("path").sample(frac=1, random_state=seed)
-    # How many images of the same patient come before this one, then the drawn order.
+    # How many images of the same patient come before this one, then the shuffled order.
     turn = shuffled.groupby(patient_groups(shuffled)).cumcount()
     return shuffled.loc[turn.sort_values(kind="stable").index]

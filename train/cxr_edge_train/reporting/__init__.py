@@ -1,1 +1,1 @@
-"""Figures and self-contained pages: one look for exploration, evaluation and comparison."""
+"""Figures and self-contained pages in one style, for exploration, evaluation and comparison."""

@@ -1,4 +1,4 @@
-"""PNG figures with one look, the same bytes for the same data."""
+"""PNG figures in one style; the same data give the same bytes."""
 
 from pathlib import Path
 
@@ -8,29 +8,34 @@ from matplotlib.figure import Figure
 from cxr_edge_runtime.files import replacing
 
 DPI = 110
-# Okabe and Ito's palette, told apart by colour-blind readers; the same label, the same colour.
+# Okabe and Ito's palette, which colour-blind readers can distinguish; a label has one colour.
 LABEL_COLOURS = {"NORMAL": "#0072B2", "PNEUMONIA": "#D55E00"}
 SPLIT_COLOURS = {"train": "#009E73", "val": "#CC79A7", "validation": "#CC79A7", "test": "#E69F00"}
 NEUTRAL = "#666666"
 
 
 def new_figure(width: float = 7.0, height: float = 4.5) -> Figure:
-    """An empty figure, size in inches; it needs no display and leaves no global state."""
+    """Create an empty figure, which needs no display and leaves no global state.
+
+    Args:
+        width: inches.
+        height: inches.
+    """
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def save_figure(figure: Figure, path: Path, *, title: str | None = None) -> Path:
-    """Write a PNG atomically, without the version and date that matplotlib would add.
+    """Write a figure as PNG atomically, without the version and date that matplotlib would add.
 
     Args:
-        figure: to write.
-        path: of the file.
-        title: stored in the file.
+        figure: the figure to write.
+        path: the file to write.
+        title: a title that is stored in the file; None stores none.
 
     Returns:
-        The path.
+        The path of the file.
     """
     with replacing(path) as temporary:
         figure.savefig(

@@ -1,4 +1,4 @@
-"""What stands on a page, as GitHub's Markdown."""
+"""The content of a page as GitHub's Markdown."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,13 +7,13 @@ from cxr_edge_train.reporting.page import Section, Table
 
 
 def markdown_page(title: str, notice: str, sections: Sequence[Section], folder: Path) -> str:
-    """A page as one text; its pictures are links.
+    """Write a page as Markdown; its pictures are links.
 
     Args:
-        title: of the page.
+        title: the title of the page.
         notice: Markdown below the title.
-        sections: in order.
-        folder: that the text is to lie in; the pictures lie in it or below.
+        sections: the sections in order.
+        folder: the folder of the Markdown file; the pictures lie in it or below.
     """
     parts = [f"# {title}", notice]
     for section in sections:
@@ -29,7 +29,7 @@ def markdown_page(title: str, notice: str, sections: Sequence[Section], folder: 
 
 
 def markdown_table(table: Table) -> str:
-    """A table, ending in a line break."""
+    """Write a table as Markdown, which ends in a line break."""
     lines = [table.columns, ["---"] * len(table.columns), *table.rows]
     cells = ([cell.replace("|", "\\|") for cell in line] for line in lines)
     return "".join(f"| {' | '.join(line)} |\n" for line in cells)

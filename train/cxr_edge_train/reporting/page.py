@@ -1,4 +1,4 @@
-"""One HTML file with its figures inside: it can be mailed, and loads nothing from anywhere."""
+"""One HTML file that contains its figures: it can be mailed and loads nothing from elsewhere."""
 
 import base64
 from collections.abc import Sequence
@@ -12,7 +12,12 @@ from cxr_edge_runtime.files import write_text
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns and rows of text."""
+    """A table of text.
+
+    Attributes:
+        columns: the heading of each column.
+        rows: the cells, one row after another.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -20,27 +25,32 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A PNG file and what it shows; the caption is also what a screen reader says."""
+    """A PNG file and what it shows.
+
+    Attributes:
+        file: the PNG file.
+        caption: the text below the picture, which a screen reader reads instead of it.
+    """
 
     file: Path
     caption: str
 
     @property
     def data_uri(self) -> str:
-        """The file's bytes as a ``data:`` address."""
+        """The bytes of the file as a ``data:`` address."""
         return "data:image/png;base64," + base64.b64encode(self.file.read_bytes()).decode()
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading, then words, then tables, then pictures.
+    """A heading, then paragraphs, then tables, then pictures.
 
     Attributes:
-        title: of the section.
+        title: the heading of the section.
         paragraphs: plain text.
-        alarm: shown first and marked, when there is something the reader must not miss.
-        tables: below the words.
-        pictures: below the tables.
+        alarm: what the reader must not overlook, shown first and marked; empty where all is well.
+        tables: shown below the paragraphs.
+        pictures: shown below the tables.
     """
 
     title: str
@@ -54,12 +64,12 @@ def write_page(path: Path, *, title: str, notice: str, sections: Sequence[Sectio
     """Write a self-contained page; all text is escaped.
 
     Args:
-        path: HTML file to write, atomically.
-        title: of the page.
-        notice: that this is research software, shown under the title.
-        sections: in order.
+        path: the HTML file to write, atomically.
+        title: the title of the page.
+        notice: that this is research software, shown below the title.
+        sections: the sections in order.
     """
-    # No template is ever taken from outside; escaping guards against file and patient names.
+    # The template is always ours; escaping protects against file and patient names.
     environment = Environment(
         loader=PackageLoader("cxr_edge_train.reporting", "templates"),
         autoescape=True,
