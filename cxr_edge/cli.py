@@ -4,6 +4,7 @@ import functools
 import importlib
 import sys
 from collections.abc import Callable
+from keyword import iskeyword
 from typing import Annotated, Any
 
 import typer
@@ -28,6 +29,7 @@ _COMMANDS = {
     "eda": "train",
     "train": "train",
     "compare": "train",
+    "import": "convert",
     "convert": "convert",
     "report": "convert",
     "evaluate": "train",
@@ -48,7 +50,7 @@ def _needs(extra: str, command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **kwargs)
         except ModuleNotFoundError as error:
             raise ExtraMissing(
-                f"{command.__name__} needs {error.name}, which is not installed; "
+                f"{command.__name__.strip('_')} needs {error.name}, which is not installed; "
                 f"run: pip install 'cxr-edge[{extra}]'"
             ) from error
 
@@ -96,9 +98,11 @@ def _app(arguments: list[str]) -> typer.Typer:
     app.callback()(_root)
     named = [name for name in arguments[:1] if name in _COMMANDS]
     for name in named or _COMMANDS:
-        command = getattr(importlib.import_module(f"cxr_edge.commands.{name}"), name)
+        # import is a word of Python's own, so module and function are called import_.
+        python_name = f"{name}_" if iskeyword(name) else name
+        command = getattr(importlib.import_module(f"cxr_edge.commands.{python_name}"), python_name)
         extra = _COMMANDS[name]
-        app.command()(_needs(extra, command) if extra else command)
+        app.command(name)(_needs(extra, command) if extra else command)
     return app
 
 

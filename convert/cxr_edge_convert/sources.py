@@ -1,8 +1,6 @@
-"""What a conversion starts from: a training run, or somebody else's Keras model."""
+"""What a conversion starts from: the model of a run, its images and its operating point."""
 
-import re
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,22 +9,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxr_edge_convert.external_model import contract_model
 from cxr_edge_convert.verification import FloatBaseline
 from cxr_edge_runtime.bundle.manifest import OUTPUTS, Training
-from cxr_edge_runtime.errors import DatasetError, RunError
-from cxr_edge_runtime.files import file_sha256
+from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.dataset.acquisition_weights import table_weights
-from cxr_edge_train.dataset.metadata import dataset_digest, positives, read_metadata, read_splits
 from cxr_edge_train.dataset.pixels import load_pixels
-from cxr_edge_train.evaluation.operating_point import choose_operating_point
 from cxr_edge_train.evaluation.run_subject import load_model
 from cxr_edge_train.keras_models import predict_logits
 from cxr_edge_train.progress import ProgressFactory
 from cxr_edge_train.recipe import Calibration, read_recipe
 from cxr_edge_train.runs import model_sha256, read_dataset, read_predictions, read_run
-from cxr_edge_train.statistics.temperature import fit_temperature, probabilities
 
 # Kernels of another device round otherwise, by far less.
 _MAX_DRIFT = 0.1
@@ -62,7 +55,7 @@ class Source:
     Attributes:
         name: the first part of its bundles' names.
         model: keeps the model contract.
-        model_sha256: of its file.
+        model_sha256: of its file; of the file it was imported from, where it was trained elsewhere.
         keras_bytes: its size as ``.keras`` without optimizer.
         train: rows of the images it was trained with.
         validation: Keras' own figures on validation.
@@ -122,12 +115,12 @@ def run_source(
     if not drift < _MAX_DRIFT:
         raise RunError(
             f"{folder}: model.keras does not give the logits of predictions.csv (they differ by "
-            f"{drift:.3g}), so threshold and temperature are not its own; train again"
+            f"{drift:.3g}), so threshold and temperature are not its own; make the run again"
         )
     return Source(
         name=run.architecture,
         model=model,
-        model_sha256=model_sha256(folder),
+        model_sha256=run.imported_sha256 or model_sha256(folder),
         keras_bytes=keras_bytes(model),
         train=table[table["split"] == "train"].reset_index(drop=True),
         validation=FloatBaseline.of(
@@ -149,7 +142,7 @@ def run_source(
             versions=run.versions,
         ),
         calibration=recipe.calibration,
-        license="Apache-2.0",
+        license="unknown" if run.imported_sha256 else "Apache-2.0",
     )
 
 
@@ -159,79 +152,3 @@ def keras_bytes(model: keras.Model) -> int:
         file = Path(folder) / "model.keras"
         model.save(file)
         return file.stat().st_size
-
-
-def foreign_source(
-    file: Path,
-    *,
-    metadata: Path,
-    splits: Path,
-    labels: Sequence[str],
-    scaling: str | None,
-    min_sensitivity: float,
-    root: Path | None,
-    cache_dir: Path,
-    progress: ProgressFactory,
-) -> Source:
-    """Somebody else's Keras model; temperature and threshold are chosen here, on validation.
-
-    Args:
-        file: the model; see :func:`cxr_edge_convert.external_model.contract_model`, also for labels
-            and scaling.
-        metadata: ``clean_metadata.csv``.
-        splits: ``splits.csv``; test rows are dropped at once.
-        labels: in the order of the model's outputs.
-        scaling: what grey values were turned into, None when the model does it.
-        min_sensitivity: floor of the operating point.
-        root: folder the paths are relative to; the metadata's folder if None.
-        cache_dir: of decoded pixels.
-        progress: wraps the decoding.
-
-    Raises:
-        InvalidRequest: the model cannot be loaded.
-        ConversionError: it is no classifier that can be understood.
-        DatasetError: metadata, splits or images cannot be used.
-    """
-    model = contract_model(file, labels=labels, scaling=scaling)
-    table = read_splits(splits, read_metadata(metadata))
-    table = table[table["split"] != "test"].reset_index(drop=True)
-    validation = table[table["split"] == "validation"].reset_index(drop=True)
-    _, height, width, _ = model.inputs[0].shape
-    images = Images(PreprocessSpec(height, width), root or metadata.parent, cache_dir, progress)
-    pixels = images.pixels(validation)
-    logits = predict_logits(model, pixels).astype(np.float64)
-    truth = positives(validation)
-    if len(np.unique(truth)) < 2:
-        raise DatasetError(f"{splits}: validation needs images of both labels")
-    temperature = fit_temperature(logits, truth)
-    point = choose_operating_point(
-        probabilities(logits, temperature), truth, min_sensitivity=min_sensitivity
-    )
-    return Source(
-        name=_plain_name(file.stem),
-        model=model,
-        model_sha256=file_sha256(file),
-        keras_bytes=keras_bytes(model),
-        train=table[table["split"] == "train"].reset_index(drop=True),
-        validation=FloatBaseline.of(
-            validation, logits, temperature=temperature, threshold=point.threshold
-        ),
-        validation_pixels=pixels,
-        threshold_rule=point.rule,
-        images=images,
-        training=Training(
-            architecture=_plain_name(file.stem),
-            weights="unknown: trained outside cxr-edge, perhaps on these validation images",
-            seed=0,
-            dataset_digest=dataset_digest(table),
-            recipe="",
-            versions={"keras": keras.__version__},
-        ),
-        calibration=Calibration(),
-        license="unknown",
-    )
-
-
-def _plain_name(stem: str) -> str:
-    """A name for folders and bundles; a file's may hold anything."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-") or "own"

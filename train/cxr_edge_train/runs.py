@@ -7,7 +7,8 @@
     ├── run.json          what was done, with what, and what came out
     ├── recipe.toml       every hyper-parameter, defaults included
     ├── dataset.csv       the training and validation images; no test image is listed
-    ├── history.csv       losses by epoch; teachers have theirs in teacher-1/ and so on
+    ├── history.csv       losses by epoch; teachers have theirs in teacher-1/ and so on. A model that
+    │                     was imported has none
     ├── predictions.csv   logit, probability and decision of each validation image
     └── figures/          learning curves, and what evaluation draws, of the validation images
 """
@@ -52,6 +53,8 @@ class Run:
         seconds: wall time of all epochs, interruptions left out.
         devices: what it was computed on, in which precision.
         weights_sha256: of the file the weights began as, empty where there was none.
+        imported_sha256: of the file that the model was imported from, empty where it was trained
+            here. How an imported model was trained is unknown; it has no ``history.csv``.
         format: :data:`RUN_FORMAT` of the code that wrote it.
     """
 
@@ -69,6 +72,7 @@ class Run:
     seconds: float
     devices: str = ""
     weights_sha256: str = ""
+    imported_sha256: str = ""
     format: int = RUN_FORMAT
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -78,7 +82,10 @@ class Run:
 
 def write_run(folder: Path, run: Run) -> None:
     """Write ``run.json``, after all other files."""
-    write_text(folder / RUN, json.dumps(asdict(run), indent=2, sort_keys=True) + "\n")
+    values = asdict(run)
+    if not run.imported_sha256:  # so that a run trained here is the same file as ever
+        del values["imported_sha256"]
+    write_text(folder / RUN, json.dumps(values, indent=2, sort_keys=True) + "\n")
 
 
 def read_run(folder: Path) -> Run:

@@ -39,7 +39,7 @@ class Subject(Protocol):
 
     Attributes:
         identity: which model it is.
-        run_folder: where its history lies, None for a bundle.
+        run_folder: where its history lies, None for a bundle and for an imported model.
         preprocess: from grey pixels to its input.
         temperature: probability is ``sigmoid(logit / temperature)``.
         threshold: PNEUMONIA at or above it.
