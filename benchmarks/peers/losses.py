@@ -12,9 +12,9 @@ from benchmarks.peers.contestants import CONTESTANTS, KERAS, YOLO, Contestant, f
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.verification import FloatBaseline, verify
 from cxr_edge_train.dataset.metadata import positives
-from cxr_edge_train.evaluation.operating_point import choose_operating_point
 from cxr_edge_train.runs import Run
 from cxr_edge_train.statistics.intervals import wilson_interval
+from cxr_edge_train.statistics.operating_point import threshold_for_sensitivity
 from cxr_edge_train.statistics.temperature import probabilities
 
 # As at the shipped network's operating point.
@@ -34,7 +34,10 @@ def measure_losses(
     logits = {c.name: _read_logits(files(c), table) for c in CONTESTANTS}
     references = {
         KERAS.name: FloatBaseline.of(
-            table, logits[KERAS.name], temperature=run.temperature, threshold=run.threshold
+            table,
+            logits[KERAS.name],
+            temperature=run.operating_point.temperature,
+            threshold=run.operating_point.threshold,
         ),
         YOLO.name: _own_reference(table, logits[YOLO.name]),
     }
@@ -49,10 +52,10 @@ def _read_logits(file: Path, table: pd.DataFrame) -> NDArray[np.float64]:
 
 def _own_reference(table: pd.DataFrame, logits: NDArray[np.float64]) -> FloatBaseline:
     """A network of a peer's own, at an operating point chosen like the shipped one's."""
-    point = choose_operating_point(
+    threshold = threshold_for_sensitivity(
         probabilities(logits, 1.0), positives(table), min_sensitivity=_MIN_SENSITIVITY
     )
-    return FloatBaseline.of(table, logits, temperature=1.0, threshold=point.threshold)
+    return FloatBaseline.of(table, logits, temperature=1.0, threshold=threshold)
 
 
 def _figures(reference: FloatBaseline, logits: NDArray[np.float64]) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def measure_losses(places: Places, training: Path) -> dict[str, Any]:
     films = places.inputs / VALIDATION
     for contestant in CONTESTANTS:
         if contestant.peer == OURS:
-            lines = our_logits(places, contestant, films, settings.temperature)
+            lines = our_logits(places, contestant, films, settings.operating_point.temperature)
         else:
             lines = run(places.command(contestant, "list", films), stdout=subprocess.PIPE)
         file = places.logits(contestant)

@@ -32,13 +32,12 @@ from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.defaults import MIN_SENSITIVITY, default_cache_dir
 from cxr_edge_train.evaluation.figures import FIGURES, write_figures
 from cxr_edge_train.evaluation.metrics import evaluate
-from cxr_edge_train.evaluation.operating_point import choose_operating_point
 from cxr_edge_train.evaluation.predictions import prediction_table
 from cxr_edge_train.evaluation.run_subject import activation_maps
 from cxr_edge_train.keras_models import predict_logits
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.runs import Run, write_run, write_table
-from cxr_edge_train.statistics.temperature import fit_temperature, probabilities
+from cxr_edge_train.statistics.operating_point import fit_operating_point
 
 # What a run, and later a bundle, says of where the weights come from.
 UNKNOWN_WEIGHTS = "unknown: trained outside cxr-edge, perhaps on these validation images"
@@ -98,7 +97,7 @@ def import_keras_model(
             run = cxr_edge.import_keras_model(
                 "own.keras", "clean_metadata.csv", "splits.csv", "run", scaling="0-1"
             )
-            print(run.threshold, run.metrics["validation"]["auc"]["value"])
+            print(run.operating_point.threshold, run.metrics["validation"]["auc"]["value"])
             report = cxr_edge.convert("run", "bundles", int8=True)
     """
     file, output = _path(model, "the model"), _path(output, "the output")
@@ -141,13 +140,9 @@ def _write(
         validation, spec, root=root, cache_dir=default_cache_dir(), progress=progress
     )
     logits, labels = predict_logits(model, pixels), positives(validation)
-    temperature = fit_temperature(logits, labels)
-    probability = probabilities(logits, temperature)
-    point = choose_operating_point(probability, labels, min_sensitivity=min_sensitivity)
-    metrics = evaluate(probability, validation, threshold=point.threshold)
-    predictions = prediction_table(
-        validation, logits, temperature=temperature, threshold=point.threshold
-    )
+    point = fit_operating_point(logits, labels, min_sensitivity=min_sensitivity)
+    metrics = evaluate(point.probabilities(logits), validation, threshold=point.threshold)
+    predictions = prediction_table(validation, logits, point)
     model.save(folder / "model.keras")
     write_text(folder / "recipe.toml", "")  # no hyper-parameter is known
     write_table(folder / "dataset.csv", table)
@@ -167,9 +162,7 @@ def _write(
         root=str(root.resolve()),
         dataset_digest=dataset_digest(table),
         preprocess=spec,
-        temperature=temperature,
-        threshold=point.threshold,
-        threshold_rule=point.rule,
+        operating_point=point,
         metrics={"validation": metrics.as_dict()},
         versions={"keras": keras.__version__},
         seconds=0.0,

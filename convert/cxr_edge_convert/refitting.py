@@ -10,8 +10,7 @@ from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.verification import FloatBaseline, beyond_limits, drops_between
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.evaluation.metrics import Metrics, evaluate
-from cxr_edge_train.evaluation.operating_point import choose_operating_point, threshold_rule
-from cxr_edge_train.statistics.temperature import fit_temperature, probabilities
+from cxr_edge_train.statistics.operating_point import fit_operating_point
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +45,9 @@ def refit(
         min_sensitivity: floor of the operating point.
     """
     labels, weights = positives(reference.table), reference.weights
-    temperature = fit_temperature(logits, labels, weights)
-    probability = probabilities(logits, temperature)
-    point = choose_operating_point(
-        probability, labels, min_sensitivity=min_sensitivity, weights=weights
-    )
-    metrics = evaluate(probability, reference.table, threshold=point.threshold)
-    rule = threshold_rule(point, weights)
-    return Refit(temperature, point.threshold, rule, metrics)
+    point = fit_operating_point(logits, labels, min_sensitivity=min_sensitivity, weights=weights)
+    metrics = evaluate(point.probabilities(logits), reference.table, threshold=point.threshold)
+    return Refit(point.temperature, point.threshold, point.rule, metrics)
 
 
 def refit_failures(reference: FloatBaseline, own: Refit, limits: Limits) -> list[str]:

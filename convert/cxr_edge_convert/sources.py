@@ -126,12 +126,12 @@ def run_source(
         validation=FloatBaseline.of(
             validation,
             logits,
-            temperature=run.temperature,
-            threshold=run.threshold,
+            temperature=run.operating_point.temperature,
+            threshold=run.operating_point.threshold,
             weights=table_weights(validation, balance=recipe.fit.look_balance),
         ),
         validation_pixels=pixels,
-        threshold_rule=run.threshold_rule,
+        threshold_rule=run.operating_point.rule,
         images=images,
         training=Training(
             architecture=run.architecture,

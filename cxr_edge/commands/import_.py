@@ -67,7 +67,8 @@ def import_(
         progress=progress_bar,
     )
     print_figures("validation", run.metrics["validation"], NOTICE)
+    point = run.operating_point
     typer.echo(
-        f"threshold {run.threshold:.4f} ({run.threshold_rule}), temperature {run.temperature:.3f}"
+        f"threshold {point.threshold:.4f} ({point.rule}), temperature {point.temperature:.3f}"
     )
     typer.echo(f"wrote {output}; convert it with cxr-edge convert {output}")

@@ -105,8 +105,9 @@ def train(
     print_figures("validation", run.metrics["validation"], NOTICE)
     if run.metrics["validation"]["auc"]["low"] <= CHANCE:
         say("warning: on validation this model is not clearly better than chance; train longer")
+    point = run.operating_point
     typer.echo(
-        f"threshold {run.threshold:.4f} ({run.threshold_rule}), temperature {run.temperature:.3f}"
+        f"threshold {point.threshold:.4f} ({point.rule}), temperature {point.temperature:.3f}"
     )
     typer.echo(f"wrote {folder}")
 

@@ -13,10 +13,13 @@ from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.dataset.metadata import positives, read_table
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.evaluation.metrics import count_decisions
-from cxr_edge_train.evaluation.operating_point import choose_operating_point, highest_recall
 from cxr_edge_train.evaluation.run_subject import load_model
 from cxr_edge_train.recipe import read_recipe
 from cxr_edge_train.runs import read_dataset
+from cxr_edge_train.statistics.operating_point import (
+    threshold_for_sensitivity,
+    threshold_for_specificity,
+)
 
 # Test labels: of the data set, and of adults of another hospital.
 READ_ONCE = ("test", "external_adult")
@@ -65,11 +68,11 @@ def operating_points(
     probability, labels = validation["probability"].to_numpy(), positives(validation)
     thresholds = {"shipped": shipped}
     for wanted in SPECIFICITIES:
-        point = highest_recall(probability, labels, min_specificity=wanted)
-        thresholds[f"specificity {wanted:.2f}"] = point.threshold
+        threshold = threshold_for_specificity(probability, labels, min_specificity=wanted)
+        thresholds[f"specificity {wanted:.2f}"] = threshold
     for wanted in SENSITIVITIES:
-        point = choose_operating_point(probability, labels, min_sensitivity=wanted)
-        thresholds[f"sensitivity {wanted:.2f}"] = point.threshold
+        threshold = threshold_for_sensitivity(probability, labels, min_sensitivity=wanted)
+        thresholds[f"sensitivity {wanted:.2f}"] = threshold
     rules: dict[float, list[str]] = {}
     for rule, threshold in thresholds.items():
         rules.setdefault(threshold, []).append(rule)
@@ -93,7 +96,7 @@ def test_curve(test: pd.DataFrame) -> list[dict[str, Any]]:
     labels, probability = positives(test), test["probability"].to_numpy()
     points = []
     for wanted in SPECIFICITIES:
-        threshold = highest_recall(probability, labels, min_specificity=wanted).threshold
+        threshold = threshold_for_specificity(probability, labels, min_specificity=wanted)
         counts = count_decisions(probability, labels, threshold=threshold)
         points.append({"specificity": wanted, "sensitivity": asdict(counts.sensitivity)})
     return points

@@ -30,7 +30,6 @@ from cxr_edge_train.evaluation.bundle_subject import BundleSubject
 from cxr_edge_train.evaluation.worst_errors import draw_films
 from cxr_edge_train.reporting.figures import save_figure
 from cxr_edge_train.runs import read_dataset, read_run
-from cxr_edge_train.statistics.temperature import probabilities
 
 Pixels = NDArray[np.uint8]
 Probabilities = NDArray[np.float64]
@@ -95,7 +94,7 @@ CHANGES: dict[str, Callable[[Pixels], Pixels]] = {
 def answers(subject: BundleSubject, films: Pixels) -> Probabilities:
     """The probability ``[N]`` of films ``[N, H, W, 1]``."""
     logits = subject.logits(film[np.newaxis] for film in films)
-    return probabilities(logits, subject.temperature)
+    return subject.operating_point.probabilities(logits)
 
 
 def share_in_lungs(activation_map: NDArray[np.floating]) -> float:
@@ -131,11 +130,13 @@ def shortcuts(
     changes: dict[str, Callable[[Pixels], Pixels]] = {"unchanged": lambda film: film, **CHANGES}
     for name, change in changes.items():
         after = answers(subject, np.stack([change(film[:, :, 0]) for film in films])[..., None])
-        called = after >= subject.threshold
+        called = after >= subject.operating_point.threshold
         found[name] = {
             "auc": float(roc_auc_score(labels, after)),
             "mean_probability_shift": float(np.abs(after - before).mean()),
-            "decisions_changed": float((called != (before >= subject.threshold)).mean()),
+            "decisions_changed": float(
+                (called != (before >= subject.operating_point.threshold)).mean()
+            ),
             **{
                 label: {
                     "shift": float((after - before)[labels == value].mean()),
@@ -186,8 +187,8 @@ def maps(
     output: Path | None,
 ) -> dict[str, Any]:
     """The share of what speaks for the answer in the lungs' box, right and wrong ones apart."""
-    chosen = shown_rows(positives(rows), probability, subject.threshold)
-    called = probability[chosen] >= subject.threshold
+    chosen = shown_rows(positives(rows), probability, subject.operating_point.threshold)
+    called = probability[chosen] >= subject.operating_point.threshold
     right = called == (positives(rows)[chosen] == 1)
     activation_maps = subject.activation_maps(films[chosen])
     signs = np.where(called, 1, -1)

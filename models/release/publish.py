@@ -42,11 +42,11 @@ def check_run(bundle: Bundle, run: Run) -> None:
     Raises:
         RunError: data set, threshold or temperature differ.
     """
-    manifest = bundle.manifest
+    manifest, point = bundle.manifest, run.operating_point
     stated = (
         manifest.training.dataset_digest, manifest.threshold.value, manifest.temperature,
     )  # fmt: skip
-    if stated != (run.dataset_digest, run.threshold, run.temperature):
+    if stated != (run.dataset_digest, point.threshold, point.temperature):
         raise RunError(f"{bundle.path}: was not made from this run")
 
 

@@ -28,7 +28,7 @@ def test_run_brings_its_model_images_and_operating_point(tiny_road: Any) -> None
     assert source.name == "tiny"
     assert source.outputs == ("cam", "logit", "embedding")
     assert (source.validation.threshold, source.validation.temperature) == (
-        run.threshold, run.temperature,
+        run.operating_point.threshold, run.operating_point.temperature,
     )  # fmt: skip
     assert len(source.validation_pixels) == len(source.validation.table) == 200
     assert set(source.validation.table["split"]) == {"validation"}

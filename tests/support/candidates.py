@@ -11,6 +11,7 @@ from cxr_edge_train.comparison.choice import Candidate
 from cxr_edge_train.evaluation.metrics import evaluate
 from cxr_edge_train.runs import Run
 from cxr_edge_train.statistics.intervals import wilson_interval
+from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 LABELS = np.array([0] * 100 + [1] * 100)
 ROWS = pd.DataFrame(
@@ -21,8 +22,8 @@ ROWS = pd.DataFrame(
     }
 )
 RUN = Run(
-    "?", "none", 0, ".", "digest", PreprocessSpec(32, 32), 1.0, 0.5, "a rule", {}, {}, 60.0,
-    "cpu:0, float32",
+    "?", "none", 0, ".", "digest", PreprocessSpec(32, 32),
+    OperatingPoint(1.0, 0.5, "a rule", "validation"), {}, {}, 60.0, "cpu:0, float32",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from cxr_edge_runtime.errors import RunError
-from cxr_edge_train.runs import read_dataset, read_history, read_predictions, read_run
+from cxr_edge_train.runs import read_dataset, read_history, read_predictions, read_run, write_run
 
 
 @pytest.fixture
@@ -20,6 +20,13 @@ def run(tiny_road: Any, tmp_path: Path) -> Path:
         shutil.copy(tiny_road.run / name, folder)
     (folder / "model.keras").touch()
     return folder
+
+
+def test_run_is_written_as_it_was_read(run: Path, tmp_path: Path) -> None:
+    text = (run / "run.json").read_text()
+    write_run(tmp_path, read_run(run))
+    assert (tmp_path / "run.json").read_text() == text
+    assert {"temperature", "threshold", "threshold_rule"} < set(json.loads(text))
 
 
 def validation(folder: Path) -> pd.DataFrame:

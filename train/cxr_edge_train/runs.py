@@ -26,12 +26,14 @@ from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import file_sha256, replacing, write_text
 from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
 from cxr_edge_train.dataset.metadata import DOMAIN_COLUMN
-from cxr_edge_train.statistics.temperature import probabilities
+from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 RUN_FORMAT = 1
 # Written last: a folder that has it holds a finished run.
 RUN = "run.json"
 HISTORY = "history.csv"
+# What run.json says of the operating point, by the field it is of; all of it is of validation.
+_POINT_KEYS = {"temperature": "temperature", "threshold": "threshold", "threshold_rule": "rule"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,7 @@ class Run:
         root: folder the paths of ``dataset.csv`` are relative to.
         dataset_digest: see :func:`cxr_edge_train.dataset.metadata.dataset_digest`.
         preprocess: the rule the pixels were made with.
-        temperature: fitted on validation.
-        threshold: chosen on validation.
-        threshold_rule: how it was chosen, in words.
+        operating_point: temperature and threshold, chosen on validation.
         metrics: ``{"validation": {metric: {value, low, high, n}}}``.
         versions: of Python and the packages that matter.
         seconds: wall time of all epochs, interruptions left out.
@@ -64,9 +64,7 @@ class Run:
     root: str
     dataset_digest: str
     preprocess: PreprocessSpec
-    temperature: float
-    threshold: float
-    threshold_rule: str
+    operating_point: OperatingPoint
     metrics: dict[str, dict[str, dict[str, float]]]
     versions: dict[str, str]
     seconds: float
@@ -75,17 +73,19 @@ class Run:
     imported_sha256: str = ""
     format: int = RUN_FORMAT
 
-    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Of PNEUMONIA, at the run's temperature; ``[N]`` as the logits."""
-        return probabilities(logits, self.temperature)
+    def as_dict(self) -> dict[str, Any]:
+        """The content of ``run.json``, where the operating point has no level of its own."""
+        values = asdict(self)
+        point = values.pop("operating_point")
+        if not self.imported_sha256:  # so that a run trained here is the same file as ever
+            del values["imported_sha256"]
+        return values | {name: point[field] for name, field in _POINT_KEYS.items()}
 
 
 def write_run(folder: Path, run: Run) -> None:
     """Write ``run.json``, after all other files."""
-    values = asdict(run)
-    if not run.imported_sha256:  # so that a run trained here is the same file as ever
-        del values["imported_sha256"]
-    write_text(folder / RUN, json.dumps(values, indent=2, sort_keys=True) + "\n")
+    write_text(folder / RUN, json.dumps(run.as_dict(), indent=2, sort_keys=True) + "
+")
 
 
 def read_run(folder: Path) -> Run:
@@ -103,15 +103,18 @@ def read_run(folder: Path) -> Run:
                 f"{file}: format {values.get('format')!r}, this cxr-edge reads {RUN_FORMAT}; "
                 "train again"
             )
-        run = Run(**values)
+        point = {field: values.pop(name) for name, field in _POINT_KEYS.items()}
+        run = Run(operating_point=OperatingPoint(**point, chosen_on="validation"), **values)
     except FileNotFoundError:
         raise RunError(
             f"{folder}: no finished training run (run.json is missing); make one with "
             "cxr-edge train"
         ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        names = ", ".join(field.name for field in fields(Run))
-        raise RunError(f"{file}: damaged ({error}); expected {names}") from error
+        names = [field.name for field in fields(Run) if field.name != "operating_point"]
+        raise RunError(
+            f"{file}: damaged ({error}); expected {', '.join([*names, *_POINT_KEYS])}"
+        ) from error
     if run.preprocess.version != PREPROCESS_VERSION:
         raise RunError(
             f"{file}: made with preprocess version {run.preprocess.version}, this cxr-edge has "

@@ -78,7 +78,9 @@ def test_bundles_run_and_carry_what_was_frozen(
         bundle = Bundle.load(tmp_path / "out" / variant.scheme.name)
         manifest = bundle.manifest
         assert manifest.name == f"tiny-{variant.scheme.name}"
-        assert (manifest.threshold.value, manifest.temperature) == (run.threshold, run.temperature)
+        assert (manifest.threshold.value, manifest.temperature) == (
+            run.operating_point.threshold, run.operating_point.temperature,
+        )  # fmt: skip
         assert manifest.training.dataset_digest == run.dataset_digest
         assert manifest.outputs == ("cam", "logit", "embedding")
         assert manifest.calibration == variant.calibration

@@ -14,7 +14,6 @@ from cxr_edge_train.dataset.acquisition_weights import (
     read_domains,
     table_weights,
 )
-from cxr_edge_train.evaluation.operating_point import choose_operating_point, threshold_rule
 
 # Look A on 8 of 10 normal films and 2 of 10 with pneumonia.
 LABELS = np.repeat([0, 1], 10)
@@ -67,13 +66,6 @@ def test_recipes_without_balance_need_no_looks_and_others_do() -> None:
     weights = table_weights(table.assign(look=["A", "A"]), balance=True)
     assert weights is not None
     np.testing.assert_allclose(weights, 1.0)
-
-
-def test_the_rule_says_how_films_were_weighted() -> None:
-    point = choose_operating_point(np.array([0.2, 0.8]), np.array([0, 1]), min_sensitivity=0.9)
-    weights = np.ones(2)
-    assert threshold_rule(point, None) == point.rule
-    assert threshold_rule(point, weights) == point.rule + ", looks balanced"
 
 
 def test_looks_are_found_by_file_name(tmp_path: Path) -> None:

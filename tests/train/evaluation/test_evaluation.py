@@ -16,6 +16,7 @@ from cxr_edge_train.evaluation.evaluation import (
 )
 from cxr_edge_train.evaluation.predictions import prediction_table
 from cxr_edge_train.evaluation.run_subject import RunSubject
+from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 KINDS = ["normal", "normal", "bacteria", "bacteria", "virus", "unknown"]
 TABLE = pd.DataFrame(
@@ -36,9 +37,7 @@ def same_keys(value: Any) -> Any:
 @pytest.fixture
 def bundle_evaluation(golden_bundle: Path) -> Evaluation:
     subject = BundleSubject(Bundle.load(golden_bundle))
-    predictions = prediction_table(
-        TABLE, LOGITS, temperature=subject.temperature, threshold=subject.threshold
-    )
+    predictions = prediction_table(TABLE, LOGITS, subject.operating_point)
     return summarise(subject, predictions, split="validation")
 
 
@@ -46,9 +45,7 @@ def bundle_evaluation(golden_bundle: Path) -> Evaluation:
 def run_evaluation(tiny_road: Any) -> Evaluation:
     subject = RunSubject(tiny_road.run)
     # Certain enough for any threshold; precision would be left out where nothing is called.
-    predictions = prediction_table(
-        TABLE, 20 * LOGITS, temperature=subject.temperature, threshold=subject.threshold
-    )
+    predictions = prediction_table(TABLE, 20 * LOGITS, subject.operating_point)
     return summarise(subject, predictions, split="validation")
 
 
@@ -60,7 +57,7 @@ def test_counts_agree_with_the_figures(bundle_evaluation: Evaluation) -> None:
 
 
 def test_share_right_by_kind_has_known_kinds_first_and_only_those_there() -> None:
-    predictions = prediction_table(TABLE, LOGITS, temperature=1.0, threshold=0.5)
+    predictions = prediction_table(TABLE, LOGITS, OperatingPoint(1.0, 0.5, "a rule", "validation"))
     by_kind = right_by_kind(predictions)
     assert list(by_kind) == ["normal", "bacteria", "virus", "unknown"]
     assert [(share.value, share.n) for share in by_kind.values()] == [

@@ -14,6 +14,7 @@ from cxr_edge_train.evaluation.learning_curves import draw_learning_curves
 from cxr_edge_train.evaluation.metrics import Confusion, Metrics, evaluate
 from cxr_edge_train.evaluation.predictions import prediction_table
 from cxr_edge_train.evaluation.worst_errors import draw_worst_errors, shown_name, worst_errors
+from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 N = 40
 LABELS = np.arange(N) % 2
@@ -29,7 +30,8 @@ GOOD = np.where(LABELS, 3.0, -3.0) + np.random.default_rng(0).normal(0, 3, N)
 
 
 def predicted(logits: np.ndarray, threshold: float = 0.5) -> tuple[pd.DataFrame, Metrics]:
-    predictions = prediction_table(TABLE, logits, temperature=1.0, threshold=threshold)
+    point = OperatingPoint(1.0, threshold, "a rule", "validation")
+    predictions = prediction_table(TABLE, logits, point)
     return predictions, evaluate(
         predictions["probability"].to_numpy(), predictions, threshold=threshold
     )

@@ -12,6 +12,7 @@ from cxr_edge_runtime.errors import DatasetError, EngineError
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits
 from cxr_edge_train.evaluation.bundle_subject import BundleSubject
 from cxr_edge_train.evaluation.predictions import predict, prediction_table
+from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 
 @pytest.fixture
@@ -64,5 +65,7 @@ def test_image_without_a_logit_is_named(
 
 def test_probability_at_the_threshold_is_pneumonia() -> None:
     table = pd.DataFrame({"path": ["a"], "label": ["NORMAL"], "kind": ["normal"], "patient": [""]})
-    predictions = prediction_table(table, np.array([0.0]), temperature=2.0, threshold=0.5)
+    predictions = prediction_table(
+        table, np.array([0.0]), OperatingPoint(2.0, 0.5, "a rule", "validation")
+    )
     assert predictions["decision"].tolist() == ["PNEUMONIA"]

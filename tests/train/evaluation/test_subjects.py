@@ -36,7 +36,7 @@ def test_run_is_named_by_its_model(tiny_road: Any) -> None:
     content = (tiny_road.run / "model.keras").read_bytes()
     assert subject.identity.model_sha256 == hashlib.sha256(content).hexdigest()
     run = read_run(tiny_road.run)
-    assert (subject.threshold, subject.temperature) == (run.threshold, run.temperature)
+    assert subject.operating_point == run.operating_point
 
 
 def test_damaged_model_is_one_line(tiny_road: Any, tmp_path: Path) -> None:

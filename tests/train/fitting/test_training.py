@@ -73,8 +73,8 @@ def test_saved_model_has_its_optimizer_state_and_gives_the_recorded_logits(tiny_
 def test_operating_point_keeps_its_floor_on_validation(tiny_road: Any) -> None:
     run = read_run(tiny_road.run)
     assert run.metrics["validation"]["sensitivity"]["value"] >= 0.95
-    assert 0 < run.threshold < 1
-    assert run.temperature > 0
+    assert 0 < run.operating_point.threshold < 1
+    assert run.operating_point.temperature > 0
 
 
 def test_finished_run_is_not_overwritten(tiny_road: Any) -> None:

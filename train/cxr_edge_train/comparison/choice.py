@@ -12,7 +12,6 @@ from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.defaults import MIN_SPECIFICITY
 from cxr_edge_train.evaluation.metrics import Metrics, count_decisions, evaluate
-from cxr_edge_train.evaluation.operating_point import highest_recall
 from cxr_edge_train.runs import (
     HISTORY,
     Run,
@@ -23,6 +22,7 @@ from cxr_edge_train.runs import (
 )
 from cxr_edge_train.statistics.intervals import Interval
 from cxr_edge_train.statistics.mcnemar import exact_mcnemar
+from cxr_edge_train.statistics.operating_point import threshold_for_specificity
 
 # Rivals whose decisions differ from the leader's with a p-value below this are out.
 SIGNIFICANCE = 0.05
@@ -105,10 +105,10 @@ def read_candidate(
     table = read_dataset(folder)
     validation = table[table["split"] == "validation"]
     labels = positives(validation)
-    probabilities = run.probabilities(read_predictions(folder, validation))
-    point = highest_recall(probabilities, labels, min_specificity=min_specificity)
-    called = probabilities >= point.threshold
-    counts = count_decisions(probabilities, labels, threshold=point.threshold)
+    probabilities = run.operating_point.probabilities(read_predictions(folder, validation))
+    threshold = threshold_for_specificity(probabilities, labels, min_specificity=min_specificity)
+    called = probabilities >= threshold
+    counts = count_decisions(probabilities, labels, threshold=threshold)
     history = read_history(folder)
     # Teachers were fitted too, and their seconds are in the run's.
     epochs = sum(len(read_history(file.parent)) for file in folder.rglob(HISTORY))
@@ -120,7 +120,7 @@ def read_candidate(
         history=history,
         labels=labels,
         probabilities=probabilities,
-        metrics=evaluate(probabilities, validation, threshold=run.threshold),
+        metrics=evaluate(probabilities, validation, threshold=run.operating_point.threshold),
         recall=counts.sensitivity,
         specificity=counts.specificity,
         right=called == (labels == 1),

@@ -172,6 +172,7 @@ def _sections(
         },
     )  # fmt: skip
     metrics = _of_metrics([c.name for c in candidates], [c.metrics.as_dict() for c in candidates])
+    rule = candidates[0].run.operating_point.rule
     devices = " and ".join(dict.fromkeys(c.run.devices for c in candidates))
     return [
         Section(
@@ -186,7 +187,7 @@ def _sections(
         ),
         Section(
             "At each network's own operating point",
-            [f"The threshold is chosen as the {candidates[0].run.threshold_rule} on validation."],
+            [f"The threshold is chosen as the {rule} on validation."],
             tables=[metrics],
         ),
         _test_section(choice, readings),
@@ -247,6 +248,7 @@ def _of_metrics(names: Sequence[str], figures: Sequence[Mapping[str, Any]]) -> T
 
 def _save_winner(folder: Path, choice: Choice, readings: Readings) -> None:
     winner = choice.winner
+    point = winner.run.operating_point
     with replacing(folder / "model.keras") as temporary:
         shutil.copyfile(winner.folder / "model.keras", temporary)
     figures: dict[str, Mapping[str, Any]] = {"validation": winner.metrics.as_dict()}
@@ -257,9 +259,9 @@ def _save_winner(folder: Path, choice: Choice, readings: Readings) -> None:
         NOTICE,
         "A Keras 3 model: input `image`, grey 0–255, "
         f"{winner.run.preprocess.height}x{winner.run.preprocess.width}; outputs `logit`, `cam`, "
-        f"`embedding`. Probability of pneumonia is sigmoid(logit / {winner.run.temperature:.4f}), "
-        f"called PNEUMONIA from {winner.run.threshold:.4f} on "
-        f"({winner.run.threshold_rule}, on validation).",
+        f"`embedding`. Probability of pneumonia is sigmoid(logit / {point.temperature:.4f}), "
+        f"called PNEUMONIA from {point.threshold:.4f} on "
+        f"({point.rule}, on validation).",
         f"Weights began with: {winner.run.weights}. Seed {winner.run.seed}. Trained for "
         f"{len(winner.history)} epochs on {winner.run.devices}.",
         "## Why this one",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.engines import open_engine
 from cxr_edge_train.evaluation.subject import ModelIdentity
+from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 
 class BundleSubject:
@@ -35,8 +36,10 @@ class BundleSubject:
         )
         self.run_folder: Path | None = None
         self.preprocess = manifest.preprocess
-        self.temperature = manifest.temperature
-        self.threshold = manifest.threshold.value
+        threshold = manifest.threshold
+        self.operating_point = OperatingPoint(
+            manifest.temperature, threshold.value, threshold.rule, threshold.chosen_on
+        )
         self.gives_maps = "cam" in manifest.outputs
         self._engine = open_engine(bundle, threads=threads)
 

@@ -14,6 +14,7 @@ from cxr_edge_train.dataset.patients import KINDS
 from cxr_edge_train.evaluation.metrics import Confusion, Metrics, count_decisions, evaluate
 from cxr_edge_train.evaluation.subject import ModelIdentity, Subject
 from cxr_edge_train.statistics.intervals import Interval, wilson_interval
+from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 # Raised when a field of `evaluation.json` changes its meaning or goes.
 EVALUATION_SCHEMA_VERSION = 1
@@ -28,8 +29,7 @@ class Evaluation:
         split: ``validation`` or ``test``.
         n: images.
         correct: images called right.
-        threshold: PNEUMONIA at or above it; frozen with the model.
-        temperature: probability is ``sigmoid(logit / temperature)``; frozen too.
+        operating_point: temperature and threshold, frozen with the model.
         metrics: with intervals.
         confusion: decisions by label.
         by_kind: share called right among the images of each kind, with Wilson's interval.
@@ -39,8 +39,7 @@ class Evaluation:
     split: str
     n: int
     correct: int
-    threshold: float
-    temperature: float
+    operating_point: OperatingPoint
     metrics: Metrics
     confusion: Confusion
     by_kind: dict[str, Interval]
@@ -64,12 +63,17 @@ class Evaluation:
         ``metrics`` are those of :class:`cxr_edge_train.evaluation.metrics.Metrics`; ``precision``
         is left out where nothing was called PNEUMONIA. ``by_kind`` has the kinds that occur.
         """
-        values = asdict(self)
         return {
             "schema_version": EVALUATION_SCHEMA_VERSION,
-            **values.pop("model"),
-            **values,
+            **asdict(self.model),
+            "split": self.split,
+            "n": self.n,
+            "correct": self.correct,
+            "threshold": self.operating_point.threshold,
+            "temperature": self.operating_point.temperature,
             "metrics": self.metrics.as_dict(),
+            "confusion": asdict(self.confusion),
+            "by_kind": {kind: asdict(share) for kind, share in self.by_kind.items()},
             "notice": NOTICE,
         }
 
@@ -86,7 +90,7 @@ def summarise(subject: Subject, predictions: pd.DataFrame, *, split: str) -> Eva
         DatasetError: only one label is there.
     """
     probability = predictions["probability"].to_numpy(float)
-    threshold = subject.threshold
+    threshold = subject.operating_point.threshold
     metrics = evaluate(probability, predictions, threshold=threshold)
     confusion = count_decisions(probability, positives(predictions), threshold=threshold)
     return Evaluation(
@@ -94,8 +98,7 @@ def summarise(subject: Subject, predictions: pd.DataFrame, *, split: str) -> Eva
         split=split,
         n=confusion.n,
         correct=confusion.correct,
-        threshold=threshold,
-        temperature=subject.temperature,
+        operating_point=subject.operating_point,
         metrics=metrics,
         confusion=confusion,
         by_kind=right_by_kind(predictions),

@@ -62,7 +62,7 @@ def write_evaluation(
         output / FIGURES,
         predictions,
         evaluation.metrics,
-        threshold=evaluation.threshold,
+        threshold=evaluation.operating_point.threshold,
         films=films,
         activation_maps=subject.activation_maps if subject.gives_maps else None,
     )

@@ -11,7 +11,7 @@ from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 from cxr_edge_train.dataset.pixels import read_unchanged
 from cxr_edge_train.evaluation.subject import Subject
 from cxr_edge_train.progress import ProgressFactory, no_progress
-from cxr_edge_train.statistics.temperature import probabilities
+from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 
 def predict(
@@ -48,9 +48,7 @@ def predict(
     if broken.any():
         path = table["path"].iloc[int(np.argmax(broken))]
         raise EngineError(f"{path}: the model's logit is not a number; this model cannot be used")
-    return prediction_table(
-        table, logits, temperature=subject.temperature, threshold=subject.threshold
-    )
+    return prediction_table(table, logits, subject.operating_point)
 
 
 def model_input(path: Path, md5: str, spec: PreprocessSpec) -> NDArray[np.uint8]:
@@ -64,27 +62,22 @@ def model_input(path: Path, md5: str, spec: PreprocessSpec) -> NDArray[np.uint8]
 
 
 def prediction_table(
-    table: pd.DataFrame,
-    logits: NDArray[np.floating],
-    *,
-    temperature: float,
-    threshold: float,
+    table: pd.DataFrame, logits: NDArray[np.floating], operating_point: OperatingPoint
 ) -> pd.DataFrame:
     """The columns of ``predictions.csv``, rows numbered from 0 in the order of the table.
 
     Args:
         table: rows with ``path``, ``label``, ``kind`` and ``patient``.
         logits: ``[N]``.
-        temperature: ``probability`` is ``sigmoid(logit / temperature)``.
-        threshold: ``decision`` is PNEUMONIA at or above it.
+        operating_point: gives the columns ``probability`` and ``decision``.
     """
-    probability = probabilities(logits, temperature)
+    probability = operating_point.probabilities(logits)
     return (
         table[["path", "label", "kind", "patient"]]
         .reset_index(drop=True)
         .assign(
             logit=logits,
             probability=probability,
-            decision=np.where(probability >= threshold, "PNEUMONIA", "NORMAL"),
+            decision=np.where(probability >= operating_point.threshold, "PNEUMONIA", "NORMAL"),
         )
     )

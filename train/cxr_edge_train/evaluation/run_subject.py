@@ -32,8 +32,7 @@ class RunSubject:
         )
         self.run_folder: Path | None = None if run.imported_sha256 else folder
         self.preprocess = run.preprocess
-        self.temperature = run.temperature
-        self.threshold = run.threshold
+        self.operating_point = run.operating_point
         self._model = load_model(folder)
         self.gives_maps = "cam" in self._model.output
 

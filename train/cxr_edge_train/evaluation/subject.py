@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.preprocess import PreprocessSpec
+from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +42,14 @@ class Subject(Protocol):
         identity: which model it is.
         run_folder: where its history lies, None for a bundle and for an imported model.
         preprocess: from grey pixels to its input.
-        temperature: probability is ``sigmoid(logit / temperature)``.
-        threshold: PNEUMONIA at or above it.
+        operating_point: its temperature and threshold.
         gives_maps: the model has the ``cam`` output.
     """
 
     identity: ModelIdentity
     run_folder: Path | None
     preprocess: PreprocessSpec
-    temperature: float
-    threshold: float
+    operating_point: OperatingPoint
     gives_maps: bool
 
     def logits(self, images: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:

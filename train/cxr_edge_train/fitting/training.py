@@ -25,7 +25,6 @@ from cxr_edge_train.defaults import MIN_SENSITIVITY
 from cxr_edge_train.devices import computing, description
 from cxr_edge_train.evaluation.figures import FIGURES, write_figures, write_learning_curves
 from cxr_edge_train.evaluation.metrics import evaluate
-from cxr_edge_train.evaluation.operating_point import choose_operating_point, threshold_rule
 from cxr_edge_train.evaluation.predictions import prediction_table
 from cxr_edge_train.evaluation.run_subject import activation_maps
 from cxr_edge_train.fitting.distillation import (
@@ -40,7 +39,7 @@ from cxr_edge_train.keras_models import predict_logits
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.recipe import Recipe
 from cxr_edge_train.runs import Run, read_run, write_run, write_table
-from cxr_edge_train.statistics.temperature import fit_temperature, probabilities
+from cxr_edge_train.statistics.operating_point import fit_operating_point
 
 _VERSIONED = ("keras", "numpy", "pillow", "scikit-learn")
 
@@ -160,15 +159,9 @@ def _train(
     )
     logits = predict_logits(model, validation_pixels)
     weights = table_weights(validation, balance=balance)
-    temperature = fit_temperature(logits, labels, weights)
-    probability = probabilities(logits, temperature)
-    point = choose_operating_point(
-        probability, labels, min_sensitivity=min_sensitivity, weights=weights
-    )
-    metrics = evaluate(probability, validation, threshold=point.threshold)
-    predictions = prediction_table(
-        validation, logits, temperature=temperature, threshold=point.threshold
-    )
+    point = fit_operating_point(logits, labels, min_sensitivity=min_sensitivity, weights=weights)
+    metrics = evaluate(point.probabilities(logits), validation, threshold=point.threshold)
+    predictions = prediction_table(validation, logits, point)
     write_table(output / "predictions.csv", predictions)
     with replacing(output / "model.keras") as temporary:
         model.save(temporary)
@@ -188,9 +181,7 @@ def _train(
         root=str(root.resolve()),
         dataset_digest=settings.dataset_digest,
         preprocess=spec,
-        temperature=temperature,
-        threshold=point.threshold,
-        threshold_rule=threshold_rule(point, weights),
+        operating_point=point,
         metrics={"validation": metrics.as_dict()},
         versions=_versions(),
         seconds=round(seconds_of_all_fits(output, recipe.fit.teachers), 1),

@@ -1,0 +1,150 @@
+"""The operating point: the temperature and the threshold that turn a logit into a decision.
+
+Both are chosen on validation images alone, and frozen before anything else is measured.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_curve
+
+from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_train.defaults import MIN_SENSITIVITY, MIN_SPECIFICITY
+from cxr_edge_train.statistics import temperature
+
+# No probability reaches it.
+_ABOVE_ALL = float(np.nextafter(1.0, 2.0))
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """How a model's logit becomes a probability and a decision.
+
+    Attributes:
+        temperature: the probability of PNEUMONIA is ``sigmoid(logit / temperature)``.
+        threshold: an image is called PNEUMONIA where its probability is at least this.
+        rule: how the threshold was chosen, in words.
+        chosen_on: the split whose images both were chosen on.
+    """
+
+    temperature: float
+    threshold: float
+    rule: str
+    chosen_on: str
+
+    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """The probability ``[N]`` of PNEUMONIA for the logits ``[N]``."""
+        return temperature.probabilities(logits, self.temperature)
+
+
+def fit_operating_point(
+    logits: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    *,
+    min_sensitivity: float = MIN_SENSITIVITY,
+    weights: NDArray[np.floating] | None = None,
+    chosen_on: str = "validation",
+) -> OperatingPoint:
+    """Fit the temperature, then choose the threshold by :func:`threshold_for_sensitivity`.
+
+    Args:
+        logits: ``[N]`` of validation images.
+        labels: ``[N]`` of 1 (PNEUMONIA) and 0, both present.
+        min_sensitivity: the lowest sensitivity that is allowed, above 0 and at most 1.
+        weights: ``[N]``, how much each image counts; all count alike where it is None.
+        chosen_on: the split that the images are of.
+
+    Raises:
+        InvalidRequest: ``min_sensitivity`` is out of range.
+    """
+    fitted = temperature.fit_temperature(logits, labels, weights)
+    threshold = threshold_for_sensitivity(
+        temperature.probabilities(logits, fitted),
+        labels,
+        min_sensitivity=min_sensitivity,
+        weights=weights,
+    )
+    rule = f"highest specificity with sensitivity at least {min_sensitivity:g}"
+    if weights is not None:
+        rule += ", looks balanced"
+    return OperatingPoint(fitted, threshold, rule, chosen_on)
+
+
+def threshold_for_sensitivity(
+    probabilities: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    *,
+    min_sensitivity: float = MIN_SENSITIVITY,
+    weights: NDArray[np.floating] | None = None,
+) -> float:
+    """The threshold of the highest specificity among those with at least ``min_sensitivity``.
+
+    It lies midway between the lowest probability that it calls PNEUMONIA and the highest one that
+    it does not, so that another engine's rounding changes neither decision.
+
+    Args:
+        probabilities: ``[N]`` of PNEUMONIA on validation.
+        labels: ``[N]`` of 1 (PNEUMONIA) and 0, both present.
+        min_sensitivity: the lowest sensitivity that is allowed, above 0 and at most 1.
+        weights: ``[N]``, how much each image counts in both shares; all count alike where it is
+            None.
+
+    Raises:
+        InvalidRequest: ``min_sensitivity`` is out of range.
+    """
+    if not 0 < min_sensitivity <= 1:
+        raise InvalidRequest(f"the sensitivity floor must lie within 0 to 1, not {min_sensitivity}")
+    _, sensitivity, thresholds = roc_curve(
+        labels, probabilities, sample_weight=weights, drop_intermediate=False
+    )
+    # Sensitivity and false positive rate both rise along the curve: the first point that reaches
+    # the floor has the highest specificity. The last point's sensitivity is 1, or just below when
+    # weights were added up.
+    index = int(np.argmax(sensitivity >= min(min_sensitivity, float(sensitivity[-1]))))
+    return _midway(probabilities, float(thresholds[index]))
+
+
+def threshold_for_specificity(
+    probabilities: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    *,
+    min_specificity: float = MIN_SPECIFICITY,
+) -> float:
+    """The threshold of the highest sensitivity among those with at least ``min_specificity``.
+
+    Of thresholds with the same sensitivity, the one with the highest specificity is taken.
+    Architectures are compared here: by sensitivity alone, the model that always says PNEUMONIA
+    would be chosen.
+
+    Args:
+        probabilities: ``[N]`` of PNEUMONIA on validation.
+        labels: ``[N]`` of 1 (PNEUMONIA) and 0, both present.
+        min_specificity: the lowest specificity that is allowed, above 0 and at most 1.
+
+    Returns:
+        The threshold, laid as by :func:`threshold_for_sensitivity`; just above 1 where no threshold
+        that calls anything PNEUMONIA has the specificity.
+
+    Raises:
+        InvalidRequest: ``min_specificity`` is out of range.
+    """
+    if not 0 < min_specificity <= 1:
+        raise InvalidRequest(f"the specificity floor must lie within 0 to 1, not {min_specificity}")
+    false_positive_rate, sensitivity, thresholds = roc_curve(
+        labels, probabilities, drop_intermediate=False
+    )
+    # The first point, where nothing is called PNEUMONIA and scikit-learn's threshold is infinite,
+    # always keeps the floor. Counts are compared, not rounded shares.
+    negatives = int((labels == 0).sum())
+    false_positives = np.rint(false_positive_rate * negatives)
+    last = int(np.flatnonzero(negatives - false_positives >= min_specificity * negatives)[-1])
+    # Points before it with the same sensitivity call fewer normal films PNEUMONIA.
+    index = int(np.flatnonzero(sensitivity == sensitivity[last])[0])
+    reached = float(thresholds[index])
+    return _midway(probabilities, reached) if np.isfinite(reached) else _ABOVE_ALL
+
+
+def _midway(probabilities: NDArray[np.floating], reached: float) -> float:
+    below = probabilities[probabilities < reached]
+    return (reached + float(below.max())) / 2 if below.size else reached
