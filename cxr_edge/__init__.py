@@ -15,18 +15,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cxr_edge_convert.convert import convert
     from cxr_edge_convert.model_import import import_keras_model
     from cxr_edge_runtime.bundle import Bundle
     from cxr_edge_runtime.classifier import Prediction
     from cxr_edge_runtime.errors import CxrEdgeError
 
-__all__ = ["Bundle", "CxrEdgeError", "Prediction", "import_keras_model"]
+__all__ = ["Bundle", "CxrEdgeError", "Prediction", "convert", "import_keras_model"]
 
 # Where each name is defined: loaded on first use, since `cxr-edge --help` imports this module.
 _MODULES = {
     "Bundle": "cxr_edge_runtime.bundle",
     "CxrEdgeError": "cxr_edge_runtime.errors",
     "Prediction": "cxr_edge_runtime.classifier",
+    "convert": "cxr_edge_convert.convert",
     "import_keras_model": "cxr_edge_convert.model_import",
 }
 

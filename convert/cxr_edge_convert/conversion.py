@@ -198,7 +198,7 @@ class _Work:
             return Variant(scheme, model, logits, embeddings, verification)
         own = refit(reference, logits, min_sensitivity=floor)
         failures = refit_failures(reference, own, self.settings.limits)
-        verification = replace(verification, failures=[*verification.failures, *failures])
+        verification = replace(verification, failures=(*verification.failures, *failures))
         return Variant(scheme, model, logits, embeddings, verification, own)
 
     def _outputs(self, scheme: Scheme, model: bytes) -> Outputs:
@@ -239,5 +239,5 @@ def _of_wrong_graph(variant: Variant, float32: Variant) -> Variant:
     verification = variant.verification
     return replace(
         variant,
-        verification=replace(verification, failures=[reason, *verification.failures]),
+        verification=replace(verification, failures=(reason, *verification.failures)),
     )

@@ -43,9 +43,7 @@ def contract_outputs(
     return outputs
 
 
-def last_dense(
-    file: Path, model: keras.Model
-) -> tuple[keras.layers.Dense, keras.KerasTensor, str]:
+def last_dense(file: Path, model: keras.Model) -> tuple[keras.layers.Dense, keras.KerasTensor, str]:
     """The dense layer that decides, the features ``[N, C]`` it reads, and what follows it.
 
     Raises:

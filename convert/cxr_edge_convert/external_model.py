@@ -67,7 +67,8 @@ def contract_model(file: Path, *, labels: Sequence[str], scaling: str | None) ->
         compute_in_float32(model)
         return model
     height, width, channels = _input_shape(file, model)
-    if scaling is None and not any(isinstance(layer, _SCALING_LAYERS) for layer in all_layers(model)):
+    scales = any(isinstance(layer, _SCALING_LAYERS) for layer in all_layers(model))
+    if scaling is None and not scales:
         raise InvalidRequest(
             f"{file}: no layer of it scales grey values; state the scaling that it was trained "
             f"with, one of {', '.join(SCALINGS)}"
@@ -86,8 +87,8 @@ def contract_model(file: Path, *, labels: Sequence[str], scaling: str | None) ->
 
 
 def _keeps_contract(model: keras.Model) -> bool:
-    """Whether a model takes grey ``image [N, H, W, 1]`` and gives the contract's outputs by name."""
-    outputs = model.output
+    """Whether a model takes grey ``image [N, H, W, 1]`` and gives the outputs by name."""
+    outputs = getattr(model, "output", None)  # a sequential model may have none yet
     return (
         [tensor.name for tensor in model.inputs] == ["image"]
         and model.inputs[0].shape[3:] == (1,)

@@ -1,7 +1,6 @@
 """A variant's own operating point, where float's was chosen for other logits."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +27,6 @@ class Refit:
     threshold: float
     rule: str
     metrics: Metrics
-
-    def as_dict(self) -> dict[str, Any]:
-        """As it stands in ``report.json``."""
-        return asdict(self) | {"metrics": self.metrics.as_dict()}
 
 
 def refit(

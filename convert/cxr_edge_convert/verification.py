@@ -1,7 +1,6 @@
 """What a variant loses against float, measured with the runtime's engine on validation images."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -95,22 +94,18 @@ class Verification:
     specificity_drop: float
     auc_drop: float
     agreement: float
-    to_pneumonia: list[ChangedPrediction]
-    to_normal: list[ChangedPrediction]
+    to_pneumonia: tuple[ChangedPrediction, ...]
+    to_normal: tuple[ChangedPrediction, ...]
     mcnemar_p: float
     max_logit_difference: float
     mean_probability_shift: float
     max_probability_shift: float
-    failures: list[str]
+    failures: tuple[str, ...]
 
     @property
     def passed(self) -> bool:
         """True when no limit was missed."""
         return not self.failures
-
-    def as_dict(self) -> dict[str, Any]:
-        """As it stands in ``report.json``."""
-        return asdict(self) | {"metrics": self.metrics.as_dict()}
 
 
 def engine_outputs(
@@ -186,13 +181,13 @@ def verify(
             f"only {agreement:.4f} of the decisions agree, the limit is {limits.min_agreement:g}"
         )
 
-    def changed(which: NDArray[np.bool_]) -> list[ChangedPrediction]:
+    def changed(which: NDArray[np.bool_]) -> tuple[ChangedPrediction, ...]:
         rows = table[which]
         values = zip(rows["path"], rows["label"], before[which], after[which])
-        return [
+        return tuple(
             ChangedPrediction(str(path), str(label), round(float(old), 6), round(float(new), 6))
             for path, label, old, new in values
-        ]
+        )
 
     shift = np.abs(before - after)
     return Verification(
@@ -207,7 +202,7 @@ def verify(
         max_logit_difference=difference,
         mean_probability_shift=float(shift.mean()),
         max_probability_shift=float(shift.max()),
-        failures=failures,
+        failures=tuple(failures),
     )
 
 

@@ -10,7 +10,6 @@ import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.terminal import print_figures, progress_bar
 from cxr_edge.process.keras_backend import load_quietly
-from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 
 
@@ -54,6 +53,8 @@ def import_(
     It becomes a run that convert, evaluate and report take as any other. Its threshold is chosen
     on the validation images.
     """
+    from cxr_edge_runtime.bundle.manifest import NOTICE
+
     load_quietly()
     run = cxr_edge.import_keras_model(
         model,

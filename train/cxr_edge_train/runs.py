@@ -7,8 +7,8 @@
     ├── run.json          what was done, with what, and what came out
     ├── recipe.toml       every hyper-parameter, defaults included
     ├── dataset.csv       the training and validation images; no test image is listed
-    ├── history.csv       losses by epoch; teachers have theirs in teacher-1/ and so on. A model that
-    │                     was imported has none
+    ├── history.csv       losses by epoch; teachers have theirs in teacher-1/ and so on;
+    │                     an imported model has none
     ├── predictions.csv   logit, probability and decision of each validation image
     └── figures/          learning curves, and what evaluation draws, of the validation images
 """
@@ -84,8 +84,7 @@ class Run:
 
 def write_run(folder: Path, run: Run) -> None:
     """Write ``run.json``, after all other files."""
-    write_text(folder / RUN, json.dumps(run.as_dict(), indent=2, sort_keys=True) + "
-")
+    write_text(folder / RUN, json.dumps(run.as_dict(), indent=2, sort_keys=True) + "\n")
 
 
 def read_run(folder: Path) -> Run:

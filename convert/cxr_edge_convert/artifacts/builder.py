@@ -3,9 +3,8 @@
 The input gate, the inputs that test a device, and what answers looked like on validation.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,12 +57,6 @@ class BundleArtifacts:
             REFERENCE_FILE: self.reference.to_bytes(),
         }
         return files | ({GATE_FILE: self.gate.to_bytes()} if self.gate else {})
-
-    def gate_as_dict(self) -> dict[str, Any] | None:
-        """The gate and its figures as they stand in ``report.json``, None without a gate."""
-        if self.gate is None or self.figures is None:
-            return None
-        return {**asdict(self.gate.limits), **self.figures.as_dict()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ meet, so they only measure the gate.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -54,10 +53,6 @@ class GateFigures:
     validation: dict[str, int]
     augmented: dict[str, int]
     non_films: dict[str, dict[str, int]]
-
-    def as_dict(self) -> dict[str, Any]:
-        """As it stands in ``report.json``."""
-        return asdict(self)
 
 
 def augmented_films(pixels: NDArray[np.uint8], *, seed: int) -> NDArray[np.uint8]:

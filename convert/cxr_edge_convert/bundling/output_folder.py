@@ -13,9 +13,10 @@ from cxr_edge_convert.new_folder import (
     is_free,
 )
 from cxr_edge_convert.report.changed_predictions import FIGURES, draw_changed_predictions
-from cxr_edge_convert.report.content import prediction_columns, report_content, variant_folder
+from cxr_edge_convert.report.content import conversion_report, prediction_columns, variant_folder
+from cxr_edge_convert.report.conversion_report import ConversionReport
 from cxr_edge_convert.report.rendering import REPORT_FILES, render
-from cxr_edge_convert.report.storage import read_content, write_content
+from cxr_edge_convert.report.storage import read_report, write_report
 from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import Source
 from cxr_edge_runtime.bundle import Bundle
@@ -46,7 +47,7 @@ def check_output(output: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) 
         return
     if not overwrite:
         raise InvalidRequest(
-            f"{output}: exists already; choose another folder, or allow that it is replaced (overwrite)"
+            f"{output}: exists already; name another folder, or overwrite the conversion there"
         )
     place = output.resolve()
     strange = _not_of_a_conversion(place)
@@ -63,10 +64,10 @@ def check_output(output: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) 
 def _not_of_a_conversion(folder: Path) -> str:
     """The first thing in a folder that no conversion wrote, in words; empty if there is none."""
     try:
-        content, _ = read_content(folder)
-        bundles = {Path(variant["folder"]).parts[0] for variant in content["variants"]}
-    except (ReportError, LookupError, TypeError) as error:
-        return f"it has no report of one: {error}" if isinstance(error, ReportError) else "damaged"
+        report, _ = read_report(folder)
+    except ReportError as error:
+        return f"it has no report of one: {error}"
+    bundles = {Path(variant.folder).parts[0] for variant in report.variants}
     ours = {*REPORT_FILES, FIGURES, *bundles}
     return next((path.name for path in sorted(folder.iterdir()) if path.name not in ours), "")
 
@@ -79,16 +80,19 @@ def write_all(
     *,
     overwrite: bool = False,
     progress: ProgressFactory = no_progress,
-) -> None:
+) -> ConversionReport:
     """Write ``output/VARIANT``, ``output/rejected/VARIANT`` and the report; they appear at once.
 
     Args:
         output: folder to make; see :func:`check_output`.
         source: the float model.
-        settings: of the conversion.
+        settings: what the conversion was asked for.
         variants: what was made.
         overwrite: replace an earlier conversion there.
         progress: shows how far the work has come.
+
+    Returns:
+        The report that was written.
 
     Raises:
         InvalidRequest: the folder is there and may not be replaced.
@@ -115,13 +119,14 @@ def write_all(
             entry = manifest.files[manifest.model.file]
             files[variant.scheme.name] = (entry.bytes, entry.sha256)
             timings[variant.scheme.name] = measure(folder, threads=_THREADS)
-        content = report_content(source, settings, variants, files=files, timings=timings)
-        write_content(staging, content, prediction_columns(source, variants))
+        report = conversion_report(source, settings, variants, files=files, timings=timings)
+        write_report(staging, report, prediction_columns(source, variants))
         draw_changed_predictions(
             staging,
-            content,
+            report,
             source.validation.table,
             source.validation_pixels,
             partial(activation_maps, source.model) if "cam" in source.outputs else None,
         )
         render(staging)
+    return report

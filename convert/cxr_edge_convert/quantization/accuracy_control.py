@@ -26,12 +26,12 @@ class MixedPrecisionResult:
     """How an INT8 model with some blocks in float came about.
 
     Attributes:
-        blocks: names of the operators kept in float, block by block, worst first.
+        blocks_in_float: names of the operators kept in float, block by block, worst first.
         steps: ``(blocks in float, recall drop, agreement)`` of each model that was tried.
     """
 
-    blocks: list[tuple[str, ...]]
-    steps: list[tuple[int, float, float]]
+    blocks_in_float: tuple[tuple[str, ...], ...]
+    steps: tuple[tuple[int, float, float], ...]
 
 
 def control_accuracy(
@@ -64,4 +64,4 @@ def control_accuracy(
         steps.append((count, verification.recall_drop, verification.agreement))
         if verification.passed:
             break
-    return tried, MixedPrecisionResult(ranked[:count], steps)
+    return tried, MixedPrecisionResult(tuple(ranked[:count]), tuple(steps))

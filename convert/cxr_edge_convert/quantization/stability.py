@@ -1,7 +1,6 @@
 """Would other calibration images have given another model?"""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +31,6 @@ class Stability:
     auc_change: float
     flips: int
     warning: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """As it stands in ``report.json``."""
-        return asdict(self)
 
 
 def stability(
