@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxr_edge.console import options
-from cxr_edge.console.terminal import print_figures, progress_bar, say
+from cxr_edge.console.terminal import print_metrics, progress_bar, say
 
 if TYPE_CHECKING:
     from cxr_edge_train.evaluation.subject import Subject
@@ -92,7 +92,7 @@ def evaluate(
     typer.echo(f"{split.value} {evaluation.correct} of {evaluation.n} right")
     for kind, right in evaluation.by_kind.items():
         typer.echo(f"{split.value} {kind} right {right}  n = {right.n}")
-    print_figures(split.value, evaluation.metrics.as_dict(), NOTICE)
+    print_metrics(split.value, evaluation.metrics.by_name(), NOTICE)
 
 
 def _load(name_or_folder: str, threads: int) -> "Subject":

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cxr_edge.console import options
-from cxr_edge.console.terminal import print_figures, progress_bar, say
+from cxr_edge.console.terminal import print_metrics, progress_bar, say
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 
 # The AUC of a model that guesses.
@@ -102,8 +102,8 @@ def train(
         callbacks=callbacks,
         progress=progress_bar,
     )
-    print_figures("validation", run.metrics["validation"], NOTICE)
-    if run.metrics["validation"]["auc"]["low"] <= CHANCE:
+    print_metrics("validation", run.metrics["validation"], NOTICE)
+    if run.metrics["validation"]["auc"].low <= CHANCE:
         say("warning: on validation this model is not clearly better than chance; train longer")
     point = run.operating_point
     typer.echo(

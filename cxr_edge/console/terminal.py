@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 if TYPE_CHECKING:
+    from cxr_edge_runtime.bundle.manifest import Interval
     from cxr_edge_train.progress import Progress
 
 T = TypeVar("T")
@@ -25,14 +26,11 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def print_figures(split: str, figures: Mapping[str, Mapping[str, float]], notice: str) -> None:
-    """Write one line a figure, ``validation auc 0.991 [0.985, 0.996]  n = 865``, and the notice."""
-    width = max(map(len, figures))
-    for name, figure in figures.items():
-        typer.echo(
-            f"{split} {name:<{width}} {figure['value']:.3f} "
-            f"[{figure['low']:.3f}, {figure['high']:.3f}]  n = {figure['n']}"
-        )
+def print_metrics(split: str, metrics: Mapping[str, "Interval"], notice: str) -> None:
+    """Print a line per metric, ``validation auc 0.991 [0.985, 0.996]  n = 865``, and the notice."""
+    width = max(map(len, metrics))
+    for name, metric in metrics.items():
+        typer.echo(f"{split} {name:<{width}} {metric}  n = {metric.n}")
     typer.echo(notice)
 
 

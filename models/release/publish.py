@@ -26,7 +26,7 @@ from card_figures import READ_ONCE, gathered
 from card_sections import shipped_sections
 from cxr_edge_convert.bundling.packaging import seal
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.bundle.manifest import Figure, Manifest
+from cxr_edge_runtime.bundle.manifest import Interval, Manifest
 from cxr_edge_runtime.errors import CxrEdgeError, RunError
 from cxr_edge_runtime.files import replacing, write_bytes, write_text
 from cxr_edge_train.evaluation.run_subject import load_model
@@ -53,7 +53,7 @@ def check_run(bundle: Bundle, run: Run) -> None:
 def shipped_manifest(manifest: Manifest, name: str, figures: Mapping[str, Any]) -> Manifest:
     """The manifest with its name and the figures of all splits."""
     metrics = {
-        split: {key: Figure(**figure) for key, figure in figures[split]["metrics"].items()}
+        split: {key: Interval(**figure) for key, figure in figures[split]["metrics"].items()}
         for split in READ_ONCE
     }
     return replace(manifest, name=name, metrics=manifest.metrics | metrics)

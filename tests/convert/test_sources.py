@@ -34,7 +34,7 @@ def test_run_brings_its_model_images_and_operating_point(tiny_road: Any) -> None
     assert set(source.validation.table["split"]) == {"validation"}
     assert set(source.train["split"]) == {"train"}
     assert set(source.train["patient"]).isdisjoint(source.validation.table["patient"])
-    auc = run.metrics["validation"]["auc"]["value"]
+    auc = run.metrics["validation"]["auc"].value
     assert source.validation.metrics.auc.value == pytest.approx(auc, abs=1e-4)
     # The optimizer's state, twice the weights, does not count.
     assert source.keras_bytes < (tiny_road.run / "model.keras").stat().st_size

@@ -26,6 +26,7 @@ from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import file_sha256, replacing, write_text
 from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
 from cxr_edge_train.dataset.metadata import DOMAIN_COLUMN
+from cxr_edge_train.statistics.intervals import Interval
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 RUN_FORMAT = 1
@@ -48,7 +49,7 @@ class Run:
         dataset_digest: see :func:`cxr_edge_train.dataset.metadata.dataset_digest`.
         preprocess: the rule the pixels were made with.
         operating_point: temperature and threshold, chosen on validation.
-        metrics: ``{"validation": {metric: {value, low, high, n}}}``.
+        metrics: by split, which is ``validation`` alone, then by name.
         versions: of Python and the packages that matter.
         seconds: wall time of all epochs, interruptions left out.
         devices: what it was computed on, in which precision.
@@ -65,7 +66,7 @@ class Run:
     dataset_digest: str
     preprocess: PreprocessSpec
     operating_point: OperatingPoint
-    metrics: dict[str, dict[str, dict[str, float]]]
+    metrics: dict[str, dict[str, Interval]]
     versions: dict[str, str]
     seconds: float
     devices: str = ""
@@ -103,6 +104,10 @@ def read_run(folder: Path) -> Run:
                 "train again"
             )
         point = {field: values.pop(name) for name, field in _POINT_KEYS.items()}
+        values["metrics"] = {
+            split: {name: Interval(**metric) for name, metric in metrics.items()}
+            for split, metrics in values["metrics"].items()
+        }
         run = Run(operating_point=OperatingPoint(**point, chosen_on="validation"), **values)
     except FileNotFoundError:
         raise RunError(

@@ -5,7 +5,7 @@ Headings are those of Hugging Face's model cards.
 
 from collections.abc import Mapping
 
-from cxr_edge_runtime.bundle.manifest import LIMITS_HEADING, Figure, Manifest
+from cxr_edge_runtime.bundle.manifest import LIMITS_HEADING, Interval, Manifest
 
 DETAILS, USES, START = "Model details", "Uses", "How to get started"
 TRAINING, EVALUATION, EXAMINATION = "Training details", "Evaluation", "Model examination"
@@ -157,7 +157,7 @@ def _specifications(manifest: Manifest) -> str:
     )
 
 
-def _figures(metrics: Mapping[str, Mapping[str, Figure]]) -> str:
+def _figures(metrics: Mapping[str, Mapping[str, Interval]]) -> str:
     lines = ["| split | figure | value | 95% interval | images |", "|---|---|---|---|---|"]
     lines += [
         f"| {split} | {_NAMES.get(name, name)} | {figure.value:.3f} "

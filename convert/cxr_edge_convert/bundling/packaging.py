@@ -17,7 +17,6 @@ from cxr_edge_runtime.bundle.manifest import (
     NOTICE,
     SCHEMA_VERSION,
     Calibration,
-    Figure,
     InputEntry,
     Manifest,
     ModelEntry,
@@ -78,7 +77,7 @@ def package(
             else Threshold(reference.threshold, source.threshold_rule, "validation")
         ),
         gate=artifacts.gate.limits if artifacts and artifacts.gate else None,
-        metrics={"validation": manifest_figures(refit.metrics if refit else metrics)},
+        metrics={"validation": (refit.metrics if refit else metrics).by_name()},
         calibration=calibration,
         training=source.training,
         intended_use=f"None, it was rejected: {'; '.join(failures)}." if failures else INTENDED_USE,
@@ -108,8 +107,3 @@ def seal(
     """
     contents = {**contents, CARD_FILE: model_card(manifest, more).encode()}
     write_bundle(target, replace(manifest, files=describe_files(contents)), contents)
-
-
-def manifest_figures(metrics: Metrics) -> dict[str, Figure]:
-    """Metrics in the form of the manifest."""
-    return {name: Figure(**figure) for name, figure in metrics.as_dict().items()}  # type: ignore[arg-type]

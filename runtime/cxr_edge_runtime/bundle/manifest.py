@@ -100,13 +100,17 @@ class GateLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Interval:
     """A measured figure with its 95% interval over ``n`` images."""
 
     value: float
     low: float
     high: float
     n: int
+
+    def __str__(self) -> str:
+        """``0.953 [0.938, 0.966]``."""
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +177,7 @@ class Manifest:
     temperature: float
     threshold: Threshold
     gate: GateLimits | None
-    metrics: dict[str, dict[str, Figure]]
+    metrics: dict[str, dict[str, Interval]]
     calibration: Calibration | None
     training: Training
     intended_use: str

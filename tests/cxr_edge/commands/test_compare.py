@@ -82,8 +82,9 @@ def test_comparison_trains_chooses_and_shows_test_figures_from_the_log(
     assert "Not read yet." in (output / "comparison.md").read_text()
     log.write_text(reading("tiny", "one") + reading("twin", "other"))
     assert "tiny and twin were read on different test images" in cxr_edge(*arguments).err
-    log.write_text("{\n")
-    assert "test-log.jsonl: line 1 is damaged" in cxr_edge(*arguments).err
+    for damaged in ("{\n", "[]\n", reading("tiny", "one").replace('"low"', '"lowest"')):
+        log.write_text(damaged)
+        assert "test-log.jsonl: line 1 is damaged" in cxr_edge(*arguments).err
 
 
 def test_weights_that_do_not_fit_are_found_before_training(

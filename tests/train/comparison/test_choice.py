@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -69,7 +69,8 @@ def test_candidate_is_read_from_its_run(tiny_road: Any) -> None:
     negatives, positives = read.right[read.labels == 0], read.right[read.labels == 1]
     assert negatives.mean() == pytest.approx(read.specificity.value)
     assert positives.mean() == pytest.approx(read.recall.value)
-    for name, figure in read.metrics.as_dict().items():
+    recorded = read.run.metrics["validation"]
+    for name, metric in read.metrics.by_name().items():
         # Text holds the logits to nine digits.
-        assert figure == pytest.approx(read.run.metrics["validation"][name], abs=1e-6)
+        assert asdict(metric) == pytest.approx(asdict(recorded[name]), abs=1e-6)
     assert read.images_per_second > 0

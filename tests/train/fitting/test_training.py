@@ -72,7 +72,7 @@ def test_saved_model_has_its_optimizer_state_and_gives_the_recorded_logits(tiny_
 
 def test_operating_point_keeps_its_floor_on_validation(tiny_road: Any) -> None:
     run = read_run(tiny_road.run)
-    assert run.metrics["validation"]["sensitivity"]["value"] >= 0.95
+    assert run.metrics["validation"]["sensitivity"].value >= 0.95
     assert 0 < run.operating_point.threshold < 1
     assert run.operating_point.temperature > 0
 

@@ -12,9 +12,7 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -30,7 +28,8 @@ from cxr_edge_train.runs import write_table
 from cxr_edge_train.statistics.intervals import Interval
 
 TITLE = "Architectures compared"
-Readings = Mapping[str, dict[str, Any]]
+Metrics = Mapping[str, Interval]
+Readings = Mapping[str, Metrics]
 
 _VALIDATION = (
     "All figures of these tables are of validation images, on which epoch, temperature and "
@@ -38,7 +37,7 @@ _VALIDATION = (
 )
 
 
-def read_test_log(log: Path, models: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def read_test_log(log: Path, models: Mapping[str, str]) -> dict[str, Metrics]:
     """The test figures of the compared models, as ``cxr-edge evaluate --split test`` logged them.
 
     Args:
@@ -46,28 +45,29 @@ def read_test_log(log: Path, models: Mapping[str, str]) -> dict[str, dict[str, A
         models: architecture by the SHA-256 of its ``model.keras``.
 
     Returns:
-        ``{architecture: {metric: {value, low, high, n}}}`` of the models that were read.
+        The metrics by name, of each architecture whose model was read.
 
     Raises:
         DatasetError: the log is damaged, a model was read more than once, or two were read on
             different test images.
     """
-    readings: dict[str, dict[str, Any]] = {}
+    readings: dict[str, Metrics] = {}
     digests: dict[str, str] = {}
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     for number, line in enumerate(lines, start=1):
         try:
             entry = json.loads(line)
             name, metrics = models.get(entry["model_sha256"]), entry["metrics"]
+            intervals = {key: Interval(**value) for key, value in metrics.items() if name}
             digest = entry["test_digest"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DatasetError(f"{log}: line {number} is damaged ({error})") from error
         if name in readings:
             raise DatasetError(
                 f"{log}: {name} was read on test more than once; test is for one final figure"
             )
         if name:
-            readings[name] = metrics
+            readings[name] = intervals
             digests[digest] = name
     if len(digests) > 1:
         raise DatasetError(
@@ -106,11 +106,11 @@ def _as_frame(candidates: Sequence[Candidate], choice: Choice) -> pd.DataFrame:
             "parameters": candidate.parameters,
             "float32_megabytes": round(candidate.megabytes, 3),
         }
-        row |= _columns("recall_at_floor", asdict(candidate.recall))
-        row |= _columns("specificity_at_floor", asdict(candidate.specificity))
+        row |= _columns("recall_at_floor", candidate.recall)
+        row |= _columns("specificity_at_floor", candidate.specificity)
         row["mcnemar_p"] = choice.p_values[candidate.name]
-        for name, figure in candidate.metrics.as_dict().items():
-            row |= _columns(name, figure)
+        for name, metric in candidate.metrics.by_name().items():
+            row |= _columns(name, metric)
         row |= {
             "epochs": len(candidate.history),
             "training_seconds": candidate.run.seconds,
@@ -121,8 +121,8 @@ def _as_frame(candidates: Sequence[Candidate], choice: Choice) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _columns(name: str, figure: Mapping[str, float]) -> dict[str, float]:
-    return {name: figure["value"], f"{name}_low": figure["low"], f"{name}_high": figure["high"]}
+def _columns(name: str, metric: Interval) -> dict[str, float]:
+    return {name: metric.value, f"{name}_low": metric.low, f"{name}_high": metric.high}
 
 
 def _draw(folder: Path, candidates: Sequence[Candidate]) -> list[Picture]:
@@ -171,7 +171,7 @@ def _sections(
             "training, images a second": [f"{c.images_per_second:.0f}" for c in candidates],
         },
     )  # fmt: skip
-    metrics = _of_metrics([c.name for c in candidates], [c.metrics.as_dict() for c in candidates])
+    metrics = _of_metrics([c.name for c in candidates], [c.metrics.by_name() for c in candidates])
     rule = candidates[0].run.operating_point.rule
     devices = " and ".join(dict.fromkeys(c.run.devices for c in candidates))
     return [
@@ -233,14 +233,12 @@ def _by_architecture(names: Sequence[str], rows: Mapping[str, Sequence[str]]) ->
     return Table(["", *names], [[title, *cells] for title, cells in rows.items()])
 
 
-def _of_metrics(names: Sequence[str], figures: Sequence[Mapping[str, Any]]) -> Table:
-    metrics = list(dict.fromkeys(metric for figure in figures for metric in figure))
+def _of_metrics(names: Sequence[str], measured: Sequence[Metrics]) -> Table:
+    metrics = list(dict.fromkeys(metric for each in measured for metric in each))
     return _by_architecture(
         names,
         {
-            metric.replace("_", " "): [
-                str(Interval(**figure[metric])) if metric in figure else "–" for figure in figures
-            ]
+            metric.replace("_", " "): [str(each.get(metric, "–")) for each in measured]
             for metric in metrics
         },
     )
@@ -251,7 +249,7 @@ def _save_winner(folder: Path, choice: Choice, readings: Readings) -> None:
     point = winner.run.operating_point
     with replacing(folder / "model.keras") as temporary:
         shutil.copyfile(winner.folder / "model.keras", temporary)
-    figures: dict[str, Mapping[str, Any]] = {"validation": winner.metrics.as_dict()}
+    figures: dict[str, Metrics] = {"validation": winner.metrics.by_name()}
     if winner.name in readings:
         figures["test, read once"] = readings[winner.name]
     lines = [

@@ -1,6 +1,6 @@
 """How good a set of predictions is."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -85,9 +85,17 @@ class Metrics:
     brier: Interval
     expected_calibration_error: Interval
 
+    def by_name(self) -> dict[str, Interval]:
+        """The metrics by their names, in the order of the attributes; one that is None is left out.
+
+        It is the form of ``bundle.json`` and ``run.json``.
+        """
+        metrics = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: metric for name, metric in metrics.items() if metric is not None}
+
     def as_dict(self) -> dict[str, dict[str, float]]:
-        """As it stands in ``bundle.json`` and ``run.json``; a figure that is None is left out."""
-        return {name: figure for name, figure in asdict(self).items() if figure is not None}
+        """:meth:`by_name` with each interval as a dictionary, as it stands in JSON."""
+        return {name: asdict(metric) for name, metric in self.by_name().items()}
 
 
 def count_decisions(

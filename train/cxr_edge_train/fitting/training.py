@@ -182,7 +182,7 @@ def _train(
         dataset_digest=settings.dataset_digest,
         preprocess=spec,
         operating_point=point,
-        metrics={"validation": metrics.as_dict()},
+        metrics={"validation": metrics.by_name()},
         versions=_versions(),
         seconds=round(seconds_of_all_fits(output, recipe.fit.teachers), 1),
         devices=description(recipe.fit),

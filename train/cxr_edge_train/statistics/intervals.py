@@ -1,35 +1,16 @@
 """95% confidence intervals."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, norm
 
+# The manifest's type, so that a bundle, a run and a report write an interval alike.
+from cxr_edge_runtime.bundle.manifest import Interval as Interval
+
 CONFIDENCE = 0.95
 RESAMPLES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A figure with its 95% confidence interval.
-
-    Attributes:
-        value: the figure.
-        low: lower end.
-        high: upper end.
-        n: number of images the figure rests on.
-    """
-
-    value: float
-    low: float
-    high: float
-    n: int
-
-    def __str__(self) -> str:
-        """``0.953 [0.938, 0.966]``."""
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 def wilson_interval(successes: int, n: int) -> Interval:
