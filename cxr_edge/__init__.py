@@ -16,20 +16,47 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cxr_edge_convert.convert import convert
+    from cxr_edge_convert.limits import Limits
     from cxr_edge_convert.model_import import import_keras_model
+    from cxr_edge_convert.report.conversion_report import ConversionReport
     from cxr_edge_runtime.bundle import Bundle
     from cxr_edge_runtime.classifier import Prediction
     from cxr_edge_runtime.errors import CxrEdgeError
+    from cxr_edge_train.cleaning.clean import CleaningResult, clean
+    from cxr_edge_train.dataset.splits import SplitResult, split
+    from cxr_edge_train.eda.exploration import Exploration, eda
 
-__all__ = ["Bundle", "CxrEdgeError", "Prediction", "convert", "import_keras_model"]
+__all__ = [
+    "Bundle",
+    "CleaningResult",
+    "ConversionReport",
+    "CxrEdgeError",
+    "Exploration",
+    "Limits",
+    "Prediction",
+    "SplitResult",
+    "clean",
+    "convert",
+    "eda",
+    "import_keras_model",
+    "split",
+]
 
 # Where each name is defined: loaded on first use, since `cxr-edge --help` imports this module.
 _MODULES = {
     "Bundle": "cxr_edge_runtime.bundle",
+    "CleaningResult": "cxr_edge_train.cleaning.clean",
+    "ConversionReport": "cxr_edge_convert.report.conversion_report",
     "CxrEdgeError": "cxr_edge_runtime.errors",
+    "Exploration": "cxr_edge_train.eda.exploration",
+    "Limits": "cxr_edge_convert.limits",
     "Prediction": "cxr_edge_runtime.classifier",
+    "SplitResult": "cxr_edge_train.dataset.splits",
+    "clean": "cxr_edge_train.cleaning.clean",
     "convert": "cxr_edge_convert.convert",
+    "eda": "cxr_edge_train.eda.exploration",
     "import_keras_model": "cxr_edge_convert.model_import",
+    "split": "cxr_edge_train.dataset.splits",
 }
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.terminal import progress_bar, say
 
@@ -16,7 +17,10 @@ def eda(
     ] = Path("eda"),
     recipe: Annotated[
         Path | None,
-        typer.Option(help="TOML file whose augmentation is shown; defaults without it."),
+        typer.Option(
+            help="TOML file of the recipe whose augmentation is shown. [default: the default "
+            "recipe]"
+        ),
     ] = None,
     root: options.Root = None,
     seed: options.Seed = 0,
@@ -26,20 +30,10 @@ def eda(
     Shows counts, sizes, intensities, patients, samples, the planned augmentation, and what cleaning
     found. No pixel of a test image is read. Research use only. Not a medical device.
     """
-    from cxr_edge_runtime.bundle.manifest import NOTICE
-    from cxr_edge_train.eda.exploration import explore
-    from cxr_edge_train.recipe import Recipe, read_recipe
-
-    exploration = explore(
-        metadata,
-        output,
-        root=root or metadata.resolve().parent,
-        recipe=read_recipe(recipe) if recipe else Recipe(),
-        recipe_name=recipe.name if recipe else "the defaults",
-        seed=seed,
-        progress=progress_bar,
+    exploration = cxr_edge.eda(
+        metadata, output, recipe=recipe, root=root, seed=seed, progress=progress_bar
     )
-    for alarm in exploration.alarms:
-        say(f"warning: {alarm}")
+    for warning in exploration.warnings:
+        say(f"warning: {warning}")
     typer.echo(f"wrote {exploration.page} and {len(exploration.figures)} figures")
-    typer.echo(NOTICE)
+    typer.echo(exploration.notice)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.terminal import say
 
@@ -20,22 +21,9 @@ def split(
 
     No patient is in two of them. The data set's own test folder stays test.
     """
-    from cxr_edge_runtime.errors import InvalidRequest
-    from cxr_edge_train.dataset.metadata import read_metadata, write_splits
-    from cxr_edge_train.dataset.splits import assign_splits
-
-    if output.resolve() == metadata.resolve():
-        raise InvalidRequest(f"{output}: is the metadata itself; choose another --output")
-    table = read_metadata(metadata)
-    assigned = assign_splits(table, seed=seed)
-    write_splits(output, assigned)
-    if len(assigned) < len(table):
-        say(
-            f"warning: {len(table) - len(assigned)} training images left out, because their "
-            "patients have test images too"
-        )
-    for name in sorted(set(assigned["split"])):
-        labels = assigned.loc[assigned["split"] == name, "label"]
-        for label in sorted(set(labels)):
-            typer.echo(f"{name:<10}  {label:<9}  {(labels == label).sum():>6}")
-    typer.echo(f"wrote {output}")
+    result = cxr_edge.split(metadata, output, seed=seed)
+    for warning in result.warnings:
+        say(f"warning: {warning}")
+    for count in result.counts:
+        typer.echo(f"{count.split:<10}  {count.label:<9}  {count.images:>6}")
+    typer.echo(f"wrote {result.splits}")

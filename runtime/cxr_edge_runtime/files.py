@@ -77,6 +77,23 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def as_path(value: str | Path, name: str) -> Path:
+    """Check an argument of the Python API that must be a path.
+
+    Args:
+        value: what the user gave.
+        name: of the argument, for the message.
+
+    Raises:
+        InvalidRequest: the value is neither text nor a path, or contains a NUL character.
+    """
+    if not isinstance(value, str | Path):
+        raise InvalidRequest(f"{name} must be a path (str or pathlib.Path), not {value!r}")
+    if "\0" in str(value):
+        raise InvalidRequest(f"{name} contains a NUL character: {str(value)!r}")
+    return Path(value)
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file, hexadecimal; memory is that of a block, however large the file is.
 

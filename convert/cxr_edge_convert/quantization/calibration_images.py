@@ -13,7 +13,7 @@ from cxr_edge_convert.limits import MIN_CALIBRATION_IMAGES
 from cxr_edge_convert.sources import Source
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.images import SUFFIXES
-from cxr_edge_train.cleaning.near_duplicates import MIN_CORRELATION
+from cxr_edge_train.cleaning.checks.near_duplicates import MIN_CORRELATION
 from cxr_edge_train.cleaning.reading import THUMBNAIL_SIDE, read_facts
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.sampling import spread_over_patients
@@ -157,7 +157,8 @@ def copies_of(pixels: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[n
     """Which of ``pixels [N, H, W, 1]`` show a film of ``others [M, H, W, 1]``, perhaps re-encoded.
 
     Plain correlation of thumbnails, with the limit of
-    :mod:`cxr_edge_train.cleaning.near_duplicates`; a shifted copy is found more rarely than there.
+    :mod:`cxr_edge_train.cleaning.checks.near_duplicates`; a shifted copy is found more rarely than
+    there.
     """
     correlations = _thumbnails(pixels) @ _thumbnails(others).T
     return np.flatnonzero((correlations >= MIN_CORRELATION).any(axis=1))

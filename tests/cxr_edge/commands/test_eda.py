@@ -45,7 +45,8 @@ def test_root_is_where_the_images_lie(cxr_edge: Any, metadata: Path, tmp_path: P
     outcome = cxr_edge("eda", metadata, "-o", tmp_path / "out")
     assert outcome.code == 1
     assert outcome.err.endswith(
-        ": no such file; if the images lie elsewhere now, say where with --root\n"
+        ": no such file; if the images were moved, give the folder that the paths in the metadata "
+        "are relative to (root)\n"
     )
     assert outcome.err.count("\n") == 1
     arguments = ["eda", metadata, "-o", tmp_path / "out", "--root", tmp_path / "elsewhere"]

@@ -8,7 +8,8 @@ from PIL import Image
 
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_train.cleaning.clean import clean
-from cxr_edge_train.cleaning.report import FlowRow, read_cleaning_report, report_path
+from cxr_edge_train.cleaning.inventory import FlowRow
+from cxr_edge_train.cleaning.report import read_cleaning_report, report_path
 from cxr_edge_train.cleaning.scan_index import FILE_NAME
 from cxr_edge_train.dataset.metadata import METADATA_COLUMNS, left_out_path
 from synthetic import draw_dataset
@@ -62,7 +63,7 @@ def test_report_lies_beside_and_is_what_was_returned(data_dir: Path, tmp_path: P
         FlowRow("test", "NORMAL", 4, 4, 4, 4),
         FlowRow("test", "PNEUMONIA", 4, 4, 4, 4),
     )
-    assert report.shortcuts.verdict == "not_checked"
+    assert report.findings["shortcuts"].verdict == "not_checked"
     assert list(json.loads(report_path(output).read_text())) == [
         "format", "flow", "near_duplicates", "leaks", "shortcuts",
     ]  # fmt: skip
@@ -83,7 +84,8 @@ def test_unusable_cache_folder_stops_nothing(data_dir: Path, tmp_path: Path) -> 
     (tmp_path / "cache").write_text("a file")
     result = clean(data_dir, tmp_path / "m.csv", cache_dir=tmp_path / "cache")
     assert result.kept == 40
-    assert "every image is read" in result.trouble
+    [warning] = result.warnings
+    assert "every image is read" in warning
 
 
 def test_label_without_usable_images_is_an_error(data_dir: Path, tmp_path: Path) -> None:
@@ -104,18 +106,20 @@ def test_originals_raise_the_shortcut_alarm(shared: Path, tmp_path: Path) -> Non
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "train").symlink_to(shared / "data" / "originals")
     report = clean(tmp_path / "data", tmp_path / "m.csv").report
-    assert report.shortcuts.verdict == "alarm"
-    assert report.shortcuts.auc is not None
-    assert report.shortcuts.auc.low > 0.9
-    assert report.shortcuts.by_feature["jpeg_step"].low > 0.9
-    assert report.near_duplicates == ()
+    shortcuts = report.findings["shortcuts"]
+    assert shortcuts.verdict == "alarm"
+    assert shortcuts.auc.low > 0.9
+    assert shortcuts.by_feature["jpeg_step"].low > 0.9
+    assert report.findings["near_duplicates"] == ()
 
 
 def test_re_encoded_training_film_in_test_is_a_leak(data_dir: Path, tmp_path: Path) -> None:
     film = data_dir / "train" / "NORMAL" / "IM-0003-0000.png"
     with Image.open(film) as image:
         image.save(data_dir / "test" / "NORMAL" / "IM-7777-0000.jpeg", quality=90)
-    leaks = clean(data_dir, tmp_path / "m.csv").report.leaks
+    result = clean(data_dir, tmp_path / "m.csv")
+    assert result.has_leak
+    leaks = result.report.findings["leaks"]
     assert leaks.verdict == "leak"
     assert (
         "data/train/NORMAL/IM-0003-0000.png",

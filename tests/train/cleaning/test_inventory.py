@@ -1,8 +1,7 @@
 import pytest
 
 from cxr_edge_runtime.errors import DatasetError
-from cxr_edge_train.cleaning.inventory import Inventory
-from cxr_edge_train.cleaning.report import FlowRow
+from cxr_edge_train.cleaning.inventory import FlowRow, Inventory
 from cxr_edge_train.cleaning.scanning import ScannedFile
 from cxr_edge_train.dataset.layout import FOLDERS, LABELS
 from cxr_edge_train.dataset.metadata import LeftOut

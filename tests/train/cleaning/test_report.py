@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_train.cleaning.checks.leaks import Leaks
+from cxr_edge_train.cleaning.checks.near_duplicates import NearDuplicate
+from cxr_edge_train.cleaning.checks.shortcuts import Shortcuts
+from cxr_edge_train.cleaning.inventory import FlowRow
 from cxr_edge_train.cleaning.report import (
     CleaningReport,
-    FlowRow,
-    Leaks,
-    NearDuplicate,
-    Shortcuts,
     read_cleaning_report,
     report_path,
     write_cleaning_report,
@@ -20,9 +20,11 @@ from cxr_edge_train.statistics.intervals import Interval
 AUC = Interval(0.9, 0.8, 1.0, 40)
 REPORT = CleaningReport(
     (FlowRow("train", "NORMAL", 4, 3, 2, 1),),
-    (NearDuplicate("a", "b", 0.99, True, False),),
-    Leaks("leak", ("p",), (("c", "d"),), (("a", "b"),), "words"),
-    Shortcuts("alarm", 0.65, AUC, {"width": AUC}, "words"),
+    {
+        "near_duplicates": (NearDuplicate("a", "b", 0.99, True, False),),
+        "leaks": Leaks("leak", ("p",), (("c", "d"),), (("a", "b"),), "words"),
+        "shortcuts": Shortcuts("alarm", 0.65, AUC, {"width": AUC}, "words"),
+    },
 )
 
 
@@ -97,7 +99,7 @@ def test_every_damaged_value_is_met(tmp_path: Path) -> None:
     assert len(ways) > 40
     for way in ways:
         path.write_text(json.dumps(way))
-        with pytest.raises(DatasetError, match=r"r\.json: is (damaged|no cleaning report)"):
+        with pytest.raises(DatasetError, match=r"r\.json: (is (damaged|no cleaning)|has no entry)"):
             read_cleaning_report(path)
 
 
@@ -107,7 +109,7 @@ def test_whole_number_is_a_fraction_too(tmp_path: Path) -> None:
     # As another program writes 1.0.
     path.write_text(path.read_text().replace('"high": 1.0', '"high": 1'))
     assert read_cleaning_report(path) == REPORT
-    assert type(read_cleaning_report(path).shortcuts.auc.high) is float
+    assert type(read_cleaning_report(path).findings["shortcuts"].auc.high) is float
 
 
 def test_number_that_no_double_holds_is_damage(tmp_path: Path) -> None:
@@ -115,4 +117,12 @@ def test_number_that_no_double_holds_is_damage(tmp_path: Path) -> None:
     content = REPORT.as_dict()
     path.write_text(json.dumps(content | {"shortcuts": content["shortcuts"] | {"limit": 10**400}}))
     with pytest.raises(DatasetError, match=r"r\.json: is damaged \(OverflowError"):
+        read_cleaning_report(path)
+
+
+def test_report_without_a_check_is_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    content = {key: value for key, value in REPORT.as_dict().items() if key != "leaks"}
+    path.write_text(json.dumps(content))
+    with pytest.raises(DatasetError, match="has no entry 'leaks', so another version of cxr-edge"):
         read_cleaning_report(path)

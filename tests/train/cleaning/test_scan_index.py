@@ -16,7 +16,7 @@ FACTS = FileFacts("0f", 10, 64, 65, "L", 5.25, b"\x00\xff")
 
 def reopened(folder: Path) -> dict[Stamp, FileFacts]:
     index = ScanIndex(folder)
-    assert index.trouble == ""
+    assert index.failure == ""
     found = index.look_up([STAMP])
     index.close()
     return found
@@ -61,7 +61,7 @@ def test_file_that_could_not_be_read_is_tried_again(tmp_path: Path) -> None:
 def test_damaged_index_is_made_anew(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE_NAME).write_bytes(content)
     index = ScanIndex(tmp_path)
-    assert index.trouble == ""
+    assert index.failure == ""
     index.store([(STAMP, FACTS)])
     index.close()
     assert reopened(tmp_path) == {STAMP: FACTS}
@@ -78,7 +78,7 @@ def test_index_that_another_holds_is_waited_for_and_not_thrown_away(
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
         given_up = ScanIndex(tmp_path)
-        assert "database is locked; every image is read" in given_up.trouble
+        assert "database is locked; every image is read" in given_up.failure
         assert given_up.look_up([STAMP]) == {}
         monkeypatch.setattr(scan_index, "_BUSY_S", 30.0)
         connect = sqlite3.connect
@@ -98,7 +98,7 @@ def test_damage_met_later_ends_its_use_and_the_next_run_starts_anew(tmp_path: Pa
     file.write_bytes(content)
     index = ScanIndex(tmp_path)
     assert index.look_up([Stamp(f"/{number}", 1, 1, 1) for number in range(100)]) == {}
-    assert "every image is read" in index.trouble
+    assert "every image is read" in index.failure
     index.store([(STAMP, FACTS)])
     assert reopened(tmp_path) == {}
 
@@ -106,7 +106,7 @@ def test_damage_met_later_ends_its_use_and_the_next_run_starts_anew(tmp_path: Pa
 def test_folder_that_cannot_be_made_is_told_and_tolerated(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
     index = ScanIndex(tmp_path / "cache")
-    assert FILE_NAME in index.trouble
+    assert FILE_NAME in index.failure
     assert index.look_up([STAMP]) == {}
     index.store([(STAMP, FACTS)])
     index.close()
@@ -118,7 +118,7 @@ def test_index_that_cannot_be_opened_is_not_waited_for(
     (tmp_path / FILE_NAME).mkdir()
     monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("waited"))
     index = ScanIndex(tmp_path)
-    assert "unable to open database file; every image is read" in index.trouble
+    assert "unable to open database file; every image is read" in index.failure
     assert (tmp_path / FILE_NAME).is_dir()
 
 
@@ -128,7 +128,7 @@ def test_index_of_another_layout_is_tolerated(tmp_path: Path) -> None:
     connection.close()
     index = ScanIndex(tmp_path)
     assert index.look_up([STAMP]) == {}
-    assert "no such column" in index.trouble
+    assert "no such column" in index.failure
 
 
 def test_two_runs_share_an_index(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_two_runs_share_an_index(tmp_path: Path) -> None:
         for number in range(50):
             index.store([(Stamp(f"/{run}/{number}", 1, 1, 1), FACTS)])
         index.close()
-        return index.trouble
+        return index.failure
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(fill, range(4))) == [""] * 4

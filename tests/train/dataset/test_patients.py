@@ -43,5 +43,5 @@ def test_name_the_pattern_does_not_match_is_unknown() -> None:
 
 
 def test_broken_pattern_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="--patient-pattern"):
+    with pytest.raises(InvalidRequest, match="patient pattern"):
         compile_patient_pattern("(")

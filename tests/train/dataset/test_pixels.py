@@ -57,7 +57,9 @@ def test_image_changed_after_cleaning_is_named(rows: pd.DataFrame, tmp_path: Pat
 
 def test_image_gone_is_named(rows: pd.DataFrame, tmp_path: Path) -> None:
     (tmp_path / rows["path"][0]).unlink()
-    with pytest.raises(DatasetError, match=r"no such file; if the images lie elsewhere .* --root"):
+    with pytest.raises(
+        DatasetError, match=r"no such file; if the images were moved, give the folder"
+    ):
         load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache")
 
 

@@ -11,8 +11,7 @@ from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_train.cleaning.clean import clean
 from cxr_edge_train.eda import exploration
-from cxr_edge_train.eda.exploration import Exploration, explore
-from cxr_edge_train.recipe import Recipe
+from cxr_edge_train.eda.exploration import Exploration, eda
 from synthetic import draw_dataset
 
 
@@ -25,11 +24,7 @@ def metadata(tmp_path: Path) -> Path:
 
 
 def run(metadata: Path, output: Path, **choices: Any) -> Exploration:
-    return explore(
-        metadata,
-        output,
-        **{"root": metadata.parent, "recipe": Recipe(), "recipe_name": "r", "seed": 0, **choices},
-    )
+    return eda(metadata, output, **choices)
 
 
 def samples(html: str) -> list[str]:
@@ -60,7 +55,7 @@ def test_page_holds_every_figure_and_the_notice(metadata: Path, tmp_path: Path) 
         "intensities.png", "samples_normal.png", "samples_pneumonia.png", "shortcuts.png",
         "sizes.png",
     }  # fmt: skip
-    assert result.alarms == ("Verdict: alarm. Words about shortcuts.",)
+    assert result.warnings == ("Verdict: alarm. Words about shortcuts.",)
 
 
 def test_no_test_image_is_read_or_shown(
@@ -90,7 +85,7 @@ def test_figure_of_an_earlier_exploration_does_not_stay(metadata: Path, tmp_path
     old.touch()
     result = run(metadata, tmp_path / "eda")
     assert {*result.figures, result.page} == set((tmp_path / "eda").iterdir())
-    assert "m.report.json is not here; run cxr-edge clean again." in result.page.read_text()
+    assert "m.report.json is missing; run cxr-edge clean again." in result.page.read_text()
 
 
 def test_missing_image_is_named_before_anything_is_written(metadata: Path, tmp_path: Path) -> None:

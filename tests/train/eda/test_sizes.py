@@ -23,11 +23,11 @@ def test_sizes_that_tell_the_label_are_told(rows: Any, tmp_path: Path) -> None:
 
 def test_one_size_of_all_is_drawn_and_said(rows: Any, tmp_path: Path) -> None:
     section = image_sizes(rows(*ROWS), tmp_path / "s.png", tmp_path / "a.png")
-    assert all("the same throughout" in picture.caption for picture in section.pictures)
+    assert all("the same for all images" in picture.caption for picture in section.pictures)
 
 
 def test_what_tells_the_labels_apart_is_not_measured_on_test(rows: Any, tmp_path: Path) -> None:
     table = rows(*ROWS, *TEST, width=[100] * 60 + [300] * 30)
     section = image_sizes(table, tmp_path / "s.png", tmp_path / "a.png")
-    assert all("the same throughout" in picture.caption for picture in section.pictures)
+    assert all("the same for all images" in picture.caption for picture in section.pictures)
     assert [row[0] for row in section.tables[0].rows] == ["train", "train", "test"]

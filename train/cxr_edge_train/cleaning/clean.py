@@ -5,77 +5,115 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
-from cxr_edge_train.cleaning.duplicates import remove_duplicates
+from cxr_edge_runtime.files import as_path
+from cxr_edge_train.cleaning.checks.check import Summary
+from cxr_edge_train.cleaning.checks.registry import EXCLUSIONS, run_checks
 from cxr_edge_train.cleaning.inventory import KEPT, Inventory
-from cxr_edge_train.cleaning.leaks import find_leaks
-from cxr_edge_train.cleaning.near_duplicates import find_near_duplicates
-from cxr_edge_train.cleaning.report import (
-    CleaningReport,
-    report_path,
-    write_cleaning_report,
-)
+from cxr_edge_train.cleaning.report import CleaningReport, report_path, write_cleaning_report
 from cxr_edge_train.cleaning.scan_index import ScanIndex
 from cxr_edge_train.cleaning.scanning import scan
-from cxr_edge_train.cleaning.shortcuts import check_shortcuts
 from cxr_edge_train.dataset.layout import FOLDERS, LABELS, find_files
 from cxr_edge_train.dataset.metadata import left_out_path, write_left_out, write_metadata
+from cxr_edge_train.dataset.patients import compile_patient_pattern
 from cxr_edge_train.progress import ProgressFactory, no_progress
 
 
 @dataclass(frozen=True, slots=True)
-class CleanResult:
-    """What cleaning did.
+class CleaningResult:
+    """What cleaning found and wrote.
 
     Attributes:
+        metadata: the metadata file.
+        left_out_list: the CSV file that lists each file left out, with the reason.
+        report_file: the JSON file that holds ``report``.
         kept: number of images in the metadata.
-        left_out: number of files that are not.
+        left_out: number of files that are not in the metadata.
         unknown_patients: number of kept images whose patient is unknown.
-        report: what stands in the report file.
-        trouble: why the index of files already read was not used; empty while all is well.
+        report: how many files passed each step, and the findings of all checks.
+        warnings: what the user should know, one sentence or more each.
     """
 
+    metadata: Path
+    left_out_list: Path
+    report_file: Path
     kept: int
     left_out: int
     unknown_patients: int
     report: CleaningReport
-    trouble: str
+    warnings: tuple[str, ...]
+
+    @property
+    def summaries(self) -> dict[str, Summary]:
+        """The finding of each check in words, by the check's label such as ``near-duplicates``."""
+        return self.report.summaries()
+
+    @property
+    def has_leak(self) -> bool:
+        """Whether test holds an image or a patient that train or val holds too."""
+        return self.summaries["leaks"].alarm
 
 
 def clean(
-    data_dir: Path,
-    output: Path,
+    data_dir: str | Path,
+    output: str | Path = "clean_metadata.csv",
     *,
-    pattern: re.Pattern[str] | None = None,
-    cache_dir: Path | None = None,
+    patient_pattern: str | None = None,
+    cache_dir: str | Path | None = None,
     progress: ProgressFactory = no_progress,
-) -> CleanResult:
-    """Scan a data set, drop what cannot be used and write three files; images are never touched.
+) -> CleaningResult:
+    """Check every image of a data set and write which of them can be used.
 
-    Images are read by processes of their own, so a script that calls this must do so below
-    ``if __name__ == "__main__":``.
+    Three files are written: the metadata, the list of the files left out, and the report of the
+    checks. No image is changed or deleted.
+
+    Images are read by processes of their own, so a script that calls this function must do so
+    below ``if __name__ == "__main__":``.
 
     Args:
-        data_dir: folder with ``train|val|test / NORMAL|PNEUMONIA``.
-        output: the metadata file to write; paths inside are relative to its folder. The list of
-            left-out files and the report lie beside it.
-        pattern: finds the patient in a file name, for data sets other than Kermany's.
-        cache_dir: where the index of files already read lies; without it every file is read.
-        progress: shows how far the check of the files and the search for near-duplicates are.
+        data_dir: folder with ``train|val|test / NORMAL|PNEUMONIA``; ``val`` and ``test`` may be
+            absent.
+        output: the metadata file to write. Paths in it are relative to its folder, and the other
+            two files are written beside it.
+        patient_pattern: regular expression that finds the patient in a file name, for data sets
+            other than Kermany's: the group named ``patient``, else the first group.
+        cache_dir: folder that remembers the files already read, so that the next call reads only
+            what has changed; None remembers nothing.
+        progress: makes the progress bars.
+
+    Returns:
+        The paths of the three files, the counts, the report and the warnings.
 
     Raises:
-        DatasetError: the folder has not the expected structure, no image is left of a label, or
-            the temporary folder is full.
-        InvalidRequest: the output is a folder.
+        DatasetError: the folder does not have the expected structure, a label has no usable image,
+            or the temporary folder is full.
+        InvalidRequest: an argument is not a path, the output is a folder, or the pattern is not a
+            regular expression.
+
+    Example:
+        >>> from cxr_edge import clean
+        >>> result = clean("chest_xray", "clean_metadata.csv")
+        >>> result.kept, result.left_out
+        (96, 0)
+        >>> for row in result.report.flow:
+        ...     print(row.split, row.label, row.found, row.kept)
+        train NORMAL 40 40
+        train PNEUMONIA 40 40
+        test NORMAL 8 8
+        test PNEUMONIA 8 8
+        >>> print(result.summaries["shortcuts"])
+        alarm. File size alone predicts the label (AUC ...
     """
+    data_dir, output = as_path(data_dir, "data_dir"), as_path(output, "output")
     if output.is_dir():
         raise InvalidRequest(f"{output}: is a folder; name the file to write")
+    pattern = None if patient_pattern is None else compile_patient_pattern(patient_pattern)
     with Inventory() as inventory:
-        trouble = take_inventory(
+        index_failure = take_inventory(
             inventory,
             data_dir,
             relative_to=output.resolve().parent,
             pattern=pattern,
-            cache_dir=cache_dir,
+            cache_dir=None if cache_dir is None else as_path(cache_dir, "cache_dir"),
             progress=progress,
         )
         write_left_out(left_out_path(output), inventory.left_out())
@@ -85,22 +123,33 @@ def clean(
                     f"{data_dir}: no usable {label} image for training; "
                     f"see {left_out_path(output)} for what was left out and why"
                 )
-        near_duplicates = find_near_duplicates(inventory, progress=progress)
         report = CleaningReport(
-            inventory.flow(FOLDERS, LABELS),
-            near_duplicates,
-            find_leaks(inventory, near_duplicates),
-            check_shortcuts(inventory),
+            inventory.flow(FOLDERS, LABELS), run_checks(inventory, progress=progress)
         )
         write_metadata(output, inventory.kept())
         write_cleaning_report(report_path(output), report)
-        return CleanResult(
-            inventory.count(f"state = '{KEPT}'"),
-            inventory.count(f"state != '{KEPT}'"),
-            inventory.count(f"state = '{KEPT}' AND patient = ''"),
-            report,
-            trouble,
+        kept = inventory.count(f"state = '{KEPT}'")
+        unknown_patients = inventory.count(f"state = '{KEPT}' AND patient = ''")
+        return CleaningResult(
+            metadata=output,
+            left_out_list=left_out_path(output),
+            report_file=report_path(output),
+            kept=kept,
+            left_out=inventory.count(f"state != '{KEPT}'"),
+            unknown_patients=unknown_patients,
+            report=report,
+            warnings=_warnings(index_failure, unknown_patients, kept),
         )
+
+
+def _warnings(index_failure: str, unknown_patients: int, kept: int) -> tuple[str, ...]:
+    warnings = [index_failure] if index_failure else []
+    if unknown_patients:
+        warnings.append(
+            f"the patient of {unknown_patients} of {kept} images is unknown; each of them counts "
+            "as a patient of its own, so images of one person may fall on both sides of a split"
+        )
+    return tuple(warnings)
 
 
 def take_inventory(
@@ -112,10 +161,23 @@ def take_inventory(
     cache_dir: Path | None = None,
     progress: ProgressFactory = no_progress,
 ) -> str:
-    """Scan a data set into an inventory and mark exact duplicates; see :func:`clean`.
+    """Read all files of a data set into an inventory and leave out what cannot be used.
+
+    Args:
+        inventory: an empty inventory, to be filled.
+        data_dir: see :func:`clean`.
+        relative_to: the folder that will hold the metadata file, resolved.
+        pattern: finds the patient in a file name; see
+            :func:`cxr_edge_train.dataset.patients.identify`.
+        cache_dir: see :func:`clean`.
+        progress: makes the progress bar over the files.
 
     Returns:
-        Why the index of files already read was not used, empty while all is well.
+        Why the index of files already read was not used; empty where it was, or where there is no
+        ``cache_dir``.
+
+    Raises:
+        DatasetError: the folder does not have the expected structure.
     """
     data_dir = data_dir.resolve()
     total = sum(1 for _ in find_files(data_dir))
@@ -126,5 +188,6 @@ def take_inventory(
     finally:
         if index is not None:
             index.close()
-    remove_duplicates(inventory)
-    return "" if index is None else index.trouble
+    for exclude in EXCLUSIONS:
+        exclude(inventory)
+    return "" if index is None else index.failure

@@ -1,4 +1,4 @@
-"""All files of one run of ``clean``, in a private SQLite file that goes away with the run.
+"""All files of one run of ``clean``, in a private SQLite file that is removed after the run.
 
 Tens of thousands of records would cost many megabytes as Python objects; here they cost none, and
 duplicates, counts and shared patients are one query each.
@@ -6,20 +6,21 @@ duplicates, counts and shared patients are one query each.
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from types import TracebackType
 
 from cxr_edge_runtime.errors import DatasetError
-from cxr_edge_train.cleaning.report import FlowRow
 from cxr_edge_train.cleaning.scanning import ScannedFile
 from cxr_edge_train.dataset.metadata import METADATA_COLUMNS, ImageRecord, LeftOut
 
-# How far a file came: the words of the column `state`.
+# How far a file came, in the column `state`. A check that leaves files out for another reason sets
+# a state of its own; such files count as unique and not as kept.
 UNREADABLE, DUPLICATE, TWO_LABELS, KEPT = "unreadable", "duplicate", "two labels", "kept"
 
-# `place` is the order of the walk.
+# `position` is the order in which the files were found.
 _LAYOUT = f"""
-CREATE TABLE files (place INTEGER PRIMARY KEY, {", ".join(METADATA_COLUMNS)}, state, reason);
-CREATE TABLE thumbnails (place INTEGER PRIMARY KEY, pixels BLOB);
+CREATE TABLE files (position INTEGER PRIMARY KEY, {", ".join(METADATA_COLUMNS)}, state, reason);
+CREATE TABLE thumbnails (position INTEGER PRIMARY KEY, pixels BLOB);
 """
 _ADD_IMAGE = (
     f"INSERT INTO files ({', '.join(METADATA_COLUMNS)}, state, reason) "
@@ -30,27 +31,48 @@ _ADD_LEFT_OUT = (
 )
 _FLOW = f"""
 SELECT split, label, count(*), sum(state != '{UNREADABLE}'),
-    sum(state IN ('{TWO_LABELS}', '{KEPT}')), sum(state = '{KEPT}')
+    sum(state NOT IN ('{UNREADABLE}', '{DUPLICATE}')), sum(state = '{KEPT}')
 FROM files WHERE split = ? AND label = ?
 """
 
 
-class Inventory:
-    """What was found, and how far each file came.
+@dataclass(frozen=True, slots=True)
+class FlowRow:
+    """How many files of one split and label passed each step of cleaning.
 
     Attributes:
-        connection: the tables ``files`` (the columns of the metadata, ``place``, ``state`` and
+        split: the data set's own folder: ``train``, ``val`` or ``test``.
+        label: ``NORMAL`` or ``PNEUMONIA``.
+        found: files in the folder, except hidden ones.
+        readable: of these, images that can be decoded completely.
+        unique: of these, all but surplus exact copies.
+        kept: of these, all that enter the metadata.
+    """
+
+    split: str
+    label: str
+    found: int
+    readable: int
+    unique: int
+    kept: int
+
+
+class Inventory:
+    """All files that were found, and how far each of them came.
+
+    Attributes:
+        connection: the tables ``files`` (the columns of the metadata, ``position``, ``state`` and
             ``reason``; ``md5`` is NULL for an unreadable file) and ``thumbnails``.
     """
 
     def __init__(self) -> None:
-        """Make an empty inventory."""
+        """Create an empty inventory."""
         # An empty name is SQLite's own temporary file; it holds in memory what fits its cache.
         self.connection = sqlite3.connect("")
         self.connection.executescript(_LAYOUT)
 
     def __enter__(self) -> "Inventory":
-        """Use it in a ``with`` block, at whose end it is gone."""
+        """Use the inventory in a ``with`` block; it is removed at the end."""
         return self
 
     def __exit__(
@@ -59,7 +81,7 @@ class Inventory:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Remove it.
+        """Remove the inventory.
 
         Raises:
             DatasetError: the temporary folder is full.
@@ -72,12 +94,12 @@ class Inventory:
             ) from error
 
     def add(self, files: Iterable[ScannedFile]) -> None:
-        """Enter files in the order they come."""
+        """Enter files in the order in which they are given."""
         for file in files:
             if isinstance(file.outcome, ImageRecord):
-                place = self.connection.execute(_ADD_IMAGE, file.outcome).lastrowid
+                position = self.connection.execute(_ADD_IMAGE, file.outcome).lastrowid
                 self.connection.execute(
-                    "INSERT INTO thumbnails VALUES (?, ?)", (place, file.thumbnail)
+                    "INSERT INTO thumbnails VALUES (?, ?)", (position, file.thumbnail)
                 )
             else:
                 path, reason = file.outcome
@@ -85,29 +107,34 @@ class Inventory:
         self.connection.commit()
 
     def kept(self) -> Iterator[ImageRecord]:
-        """The images that go into the metadata, in the order they were entered."""
+        """Iterate over the images that enter the metadata, in the order they were entered."""
         columns = ", ".join(METADATA_COLUMNS)
         rows = self.connection.execute(
-            f"SELECT {columns} FROM files WHERE state = '{KEPT}' ORDER BY place"
+            f"SELECT {columns} FROM files WHERE state = '{KEPT}' ORDER BY position"
         )
         return map(ImageRecord._make, rows)
 
     def left_out(self) -> Iterator[LeftOut]:
-        """The other files, ordered by path."""
+        """Iterate over the files that are left out, ordered by path."""
         rows = self.connection.execute(
             f"SELECT path, reason FROM files WHERE state != '{KEPT}' ORDER BY path"
         )
         return map(LeftOut._make, rows)
 
     def count(self, condition: str) -> int:
-        """Number of files for which an SQL condition holds."""
+        """Count the files for which an SQL condition holds."""
         [[number]] = self.connection.execute(f"SELECT count(*) FROM files WHERE {condition}")
         return int(number)
 
     def flow(self, splits: Iterable[str], labels: Iterable[str]) -> tuple[FlowRow, ...]:
-        """How many files of each split and label came how far; splits without a file are left out.
+        """Count the files of each split and label after each step of cleaning.
 
-        Files below neither label are in no row.
+        Args:
+            splits: the splits to count, in order; one without any file gets no row.
+            labels: the labels to count in each of them, in order.
+
+        Returns:
+            One row per split and label. Files outside the label folders are in no row.
         """
         labels = tuple(labels)
         present = {

@@ -1,4 +1,4 @@
-"""``clean_metadata.report.json``: what cleaning found out, for people and for ``cxr-edge eda``."""
+"""``clean_metadata.report.json``: what cleaning found, for people and for ``cxr-edge eda``."""
 
 import dataclasses
 import functools
@@ -10,7 +10,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files import write_text
-from cxr_edge_train.statistics.intervals import Interval
+from cxr_edge_train.cleaning.checks.check import Summary
+from cxr_edge_train.cleaning.checks.registry import CHECKS, summarise
+from cxr_edge_train.cleaning.inventory import FlowRow
 
 FORMAT = 1
 
@@ -19,114 +21,35 @@ _hints = functools.cache(get_type_hints)
 
 
 @dataclass(frozen=True, slots=True)
-class FlowRow:
-    """How many files of a split and label came how far.
-
-    Attributes:
-        split: the data set's own folder: ``train``, ``val`` or ``test``.
-        label: ``NORMAL`` or ``PNEUMONIA``.
-        found: files in the folder, hidden ones aside.
-        readable: of these, images that decode whole.
-        unique: of these, without surplus exact copies.
-        kept: of these, without images that stand under two labels.
-    """
-
-    split: str
-    label: str
-    found: int
-    readable: int
-    unique: int
-    kept: int
-
-
-@dataclass(frozen=True, slots=True)
-class NearDuplicate:
-    """Two files of different bytes that show the same picture.
-
-    Attributes:
-        first: path as in the metadata.
-        second: path as in the metadata.
-        correlation: see :mod:`cxr_edge_train.cleaning.near_duplicates`.
-        across_splits: one is in test, the other in train or val.
-        across_labels: their labels differ.
-    """
-
-    first: str
-    second: str
-    correlation: float
-    across_splits: bool
-    across_labels: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Leaks:
-    """What train and test share, in the data as found. ``val`` counts as train, which it joins.
-
-    Attributes:
-        verdict: whether there is any.
-        patients: ids of patients on both sides.
-        exact: pairs of byte-identical files, the training side first.
-        near: pairs of near-duplicates, the training side first.
-        words: the verdict in a sentence or two.
-    """
-
-    verdict: Literal["leak", "none"]
-    patients: tuple[str, ...]
-    exact: tuple[tuple[str, str], ...]
-    near: tuple[tuple[str, str], ...]
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Shortcuts:
-    """How well properties of the file alone, no pixel looked at, tell the label.
-
-    Attributes:
-        verdict: see ``limit``; not checked where there are too few patients.
-        limit: alarm where the lower end of an interval is above it.
-        auc: of all properties together, ``None`` when not checked.
-        by_feature: AUC of each property alone, empty when not checked.
-        words: the verdict in a sentence or two.
-    """
-
-    verdict: Literal["alarm", "none", "not_checked"]
-    limit: float
-    auc: Interval | None
-    by_feature: Mapping[str, Interval]
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
 class CleaningReport:
-    """All of it.
-
-    The file is read by the annotations. A field more needs no other code if it is a dataclass like
-    these, ``X | None``, a ``Literal``, ``tuple`` or ``Mapping``, or of a type that JSON has.
+    """Everything that cleaning found.
 
     Attributes:
-        flow: by split, then label.
-        near_duplicates: ordered by path.
-        leaks: see there.
-        shortcuts: see there.
+        flow: how many files passed each step, ordered by split, then label.
+        findings: what each check of :mod:`cxr_edge_train.cleaning.checks.registry` found, by the
+            check's name; the type is the check's ``finding``.
     """
 
     flow: tuple[FlowRow, ...]
-    near_duplicates: tuple[NearDuplicate, ...]
-    leaks: Leaks
-    shortcuts: Shortcuts
+    findings: Mapping[str, Any]
+
+    def summaries(self) -> dict[str, Summary]:
+        """Summarise the findings, by the checks' labels such as ``near-duplicates``."""
+        return summarise(self.findings)
 
     def as_dict(self) -> dict[str, Any]:
-        """As it stands in the file."""
-        return {"format": FORMAT, **asdict(self)}
+        """Convert the report to the content of the file."""
+        content = asdict(self)
+        return {"format": FORMAT, "flow": content["flow"], **content["findings"]}
 
 
 def report_path(metadata: Path) -> Path:
-    """Where the report lies, for example ``clean_metadata.report.json``."""
+    """Name the report of a metadata file, for example ``clean_metadata.report.json``."""
     return metadata.with_suffix(".report.json")
 
 
 def write_cleaning_report(path: Path, report: CleaningReport) -> None:
-    """Write the report."""
+    """Write the report as JSON."""
     write_text(path, json.dumps(report.as_dict(), indent=2) + "\n")
 
 
@@ -134,7 +57,7 @@ def read_cleaning_report(path: Path) -> CleaningReport:
     """Read the report that lies beside the metadata.
 
     Raises:
-        DatasetError: the file is missing or damaged, or of a later format.
+        DatasetError: the file is missing or damaged, of another format, or lacks a check.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -147,9 +70,16 @@ def read_cleaning_report(path: Path) -> CleaningReport:
         raise DatasetError(
             f"{path}: is no cleaning report of format {FORMAT}; make it with cxr-edge clean"
         )
+    missing = [check.name for check in CHECKS if check.name not in content]
+    if missing:
+        raise DatasetError(
+            f"{path}: has no entry {missing[0]!r}, so another version of cxr-edge wrote it; make "
+            "it again with cxr-edge clean"
+        )
     try:
-        report: CleaningReport = _read(CleaningReport, content)
-        return report
+        flow = _read(tuple[FlowRow, ...], content["flow"])
+        findings = {check.name: _read(check.finding, content[check.name]) for check in CHECKS}
+        return CleaningReport(flow, findings)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DatasetError(
             f"{path}: is damaged ({type(error).__name__}: {error}); make it with cxr-edge clean"

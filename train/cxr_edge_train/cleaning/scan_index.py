@@ -1,4 +1,4 @@
-"""Facts of files already read, remembered between runs so that an unchanged folder is not re-read.
+"""Facts of files already read, remembered between runs so that unchanged files are not read again.
 
 An SQLite file in the user's cache folder. Write-ahead logging keeps it whole when a run is killed
 and lets two runs share it. It only saves time: whatever is wrong with it, cleaning goes on.
@@ -37,7 +37,7 @@ _STORE = (
 
 
 class Stamp(NamedTuple):
-    """What tells a file from the one read before.
+    """What changes whenever a file is replaced or rewritten.
 
     Attributes:
         file: absolute path.
@@ -53,15 +53,15 @@ class Stamp(NamedTuple):
 
 
 class ScanIndex:
-    """Facts by stamp.
+    """The facts of files by their stamps.
 
     Attributes:
-        trouble: why the index is not used, in words for the user; empty while all is well.
+        failure: why the index is not used, as text for the user; empty while it works.
     """
 
     def __init__(self, cache_dir: Path) -> None:
-        """Open the index below a folder, making both; a damaged one is made anew."""
-        self.trouble = ""
+        """Open the index in a folder and create both if needed; a damaged index is replaced."""
+        self.failure = ""
         self._file = cache_dir / FILE_NAME
         self._connection: sqlite3.Connection | None = None
         with self._tolerated():
@@ -75,7 +75,7 @@ class ScanIndex:
                 self._connection = _open(self._file)
 
     def look_up(self, stamps: Sequence[Stamp]) -> dict[Stamp, FileFacts]:
-        """The facts of those files that are neither new nor changed."""
+        """Look up the facts of those files that are neither new nor changed."""
         rows: list[tuple[Any, ...]] = []
         if self._connection is not None:
             with self._tolerated():
@@ -88,7 +88,7 @@ class ScanIndex:
         return {stamp: FileFacts(*known[stamp]) for stamp in stamps if stamp in known}
 
     def store(self, facts: Sequence[tuple[Stamp, FileFacts]]) -> None:
-        """Remember facts, in one transaction; those of files that could not be read are not."""
+        """Store facts in one transaction, except those of files that could not be read."""
         if self._connection is None:
             return
         with self._tolerated(), self._connection as transaction:
@@ -108,7 +108,7 @@ class ScanIndex:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            self.trouble = f"{self._file}: {error}; every image is read"
+            self.failure = f"{self._file}: {error}; every image is read"
             self.close()
             if not isinstance(error, sqlite3.OperationalError | OSError):
                 with contextlib.suppress(OSError):

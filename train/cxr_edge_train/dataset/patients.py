@@ -34,17 +34,19 @@ def patient_groups(table: pd.DataFrame) -> "pd.Series[str]":
 
 
 def compile_patient_pattern(pattern: str) -> re.Pattern[str]:
-    """Compile a user's ``--patient-pattern``.
+    """Compile the regular expression that finds the patient in a file name.
 
     The patient is the group named ``patient``, else the first group, else the whole match.
 
     Raises:
-        InvalidRequest: it is not a valid regular expression.
+        InvalidRequest: the pattern is not a valid regular expression.
     """
+    if not isinstance(pattern, str):
+        raise InvalidRequest(f"the patient pattern must be text, not {pattern!r}")
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise InvalidRequest(f"--patient-pattern {pattern!r}: {error}") from None
+        raise InvalidRequest(f"patient pattern {pattern!r}: {error}") from None
 
 
 def identify(filename: str, label: str, pattern: re.Pattern[str] | None = None) -> Identity:

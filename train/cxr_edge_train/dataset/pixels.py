@@ -1,4 +1,4 @@
-"""Decoded pixels on disk: every image is preprocessed once and then read through a memory map."""
+"""Preprocessed pixels on disk: every image is decoded once and then read through a memory map."""
 
 import hashlib
 import json
@@ -20,17 +20,25 @@ _ABANDONED_S = 3600.0
 
 
 def read_unchanged(path: Path, md5: str) -> NDArray[np.uint8]:
-    """Grey pixels ``[H, W] uint8`` of a file that is still the one that was cleaned.
+    """Read a file that must still be the one that was cleaned.
+
+    Args:
+        path: the image file.
+        md5: its MD5 in the metadata, hexadecimal.
+
+    Returns:
+        Grey pixels ``[H, W] uint8``.
 
     Raises:
-        DatasetError: it is missing, or its MD5 is another.
-        ImageError: it cannot be read or decoded.
+        DatasetError: the file is missing, or its MD5 has changed.
+        ImageError: the file cannot be read or decoded.
     """
     try:
         content = read_bytes(path)
     except ImageNotFound as error:
         raise DatasetError(
-            f"{error}; if the images lie elsewhere now, say where with --root"
+            f"{error}; if the images were moved, give the folder that the paths in the metadata "
+            "are relative to (root)"
         ) from error
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
         raise DatasetError(f"{path}: changed since it was cleaned; run cxr-edge clean again")
@@ -45,20 +53,20 @@ def load_pixels(
     cache_dir: Path,
     progress: ProgressFactory = no_progress,
 ) -> NDArray[np.uint8]:
-    """Preprocessed pixels of each row, from the cache or made now.
+    """Load the preprocessed pixels of each row, from the cache or from the images.
 
     The cache file is named by a digest of the images' MD5 and the spec, so changed images or
-    another size never meet old pixels.
+    another size never get the pixels of an earlier call.
 
     Args:
         rows: table with columns ``path`` and ``md5``.
-        spec: the runtime's preprocess rule.
+        spec: how the runtime preprocesses an image.
         root: folder that ``path`` is relative to.
-        cache_dir: where cache files lie.
-        progress: wraps the iteration over the paths, given them and their number.
+        cache_dir: folder of the cache files.
+        progress: makes the progress bar over the images.
 
     Returns:
-        Read-only memory map ``[N, H, W, 1] uint8`` in the order of the rows.
+        A read-only memory map ``[N, H, W, 1] uint8`` in the order of the rows.
 
     Raises:
         DatasetError: an image is missing or changed since it was cleaned.
@@ -70,7 +78,7 @@ def load_pixels(
     cached = _cached(file, shape)
     if cached is None:
         remove_temporaries(file.parent, older_than_s=_ABANDONED_S)
-        # Written, not mapped: on a full disk a map ends the process with a signal.
+        # Written, not mapped: on a full disk writing to a map ends the process with a signal.
         with replacing(file) as temporary, temporary.open("wb") as stream:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(stream, header)
@@ -83,7 +91,7 @@ def load_pixels(
 
 
 def _cached(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
-    """What the cache holds; None when there is nothing or the file is damaged."""
+    """Open the cached pixels; None where there are none or the file is damaged."""
     try:
         pixels: NDArray[np.uint8] = np.load(file, mmap_mode="r")
     except (OSError, ValueError, EOFError):

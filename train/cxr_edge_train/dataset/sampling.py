@@ -2,19 +2,36 @@
 
 import pandas as pd
 
+from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.dataset.patients import patient_groups
+
+# numpy's older generator, which scikit-learn and pandas use, takes no larger seed.
+MAX_SEED = 2**32 - 1
+
+
+def check_seed(seed: int) -> None:
+    """Check the seed of everything random.
+
+    Raises:
+        InvalidRequest: the seed is not an integer from 0 to :data:`MAX_SEED`.
+    """
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MAX_SEED:
+        raise InvalidRequest(f"seed must be an integer from 0 to {MAX_SEED}, not {seed!r}")
 
 
 def spread_over_patients(table: pd.DataFrame, *, seed: int) -> pd.DataFrame:
-    """All rows in a random order in which a patient's second image follows everybody's first.
+    """Shuffle the rows so that each patient's second image follows every patient's first.
 
-    The first rows are therefore a sample with as many patients as there can be.
+    The first rows are therefore a sample of as many patients as possible.
 
     Args:
         table: rows with ``path`` and ``patient``; their order does not matter.
-        seed: of the draw.
+        seed: seed of the shuffling.
+
+    Returns:
+        All rows of the table in the new order.
     """
     shuffled = table.sort_values("path").sample(frac=1, random_state=seed)
-    # How many images of the same patient come before this one, then the drawn order.
+    # How many images of the same patient come before this one, then the shuffled order.
     turn = shuffled.groupby(patient_groups(shuffled)).cumcount()
     return shuffled.loc[turn.sort_values(kind="stable").index]

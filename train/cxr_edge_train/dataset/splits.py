@@ -1,20 +1,113 @@
 """Train and validation by patient, never by image."""
 
 import warnings
+from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_runtime.errors import DatasetError, InvalidRequest
+from cxr_edge_runtime.files import as_path
 from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.metadata import read_metadata, write_splits
 from cxr_edge_train.dataset.patients import patient_groups
+from cxr_edge_train.dataset.sampling import check_seed
 
 # One fold of six: on the Kermany set about 640 pneumonia and 225 normal validation images, enough
 # for a sensitivity known to two points, while five sixths remain to learn from.
 VALIDATION_FOLDS = 6
-# Of each label in each split. What is measured on a single patient says nothing of another, and
-# nothing can be said of its spread.
+# Patients of each label in each split. A single patient says nothing about others, nor about how
+# much patients differ.
 MIN_PATIENTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SplitCount:
+    """How many images of one label a split has.
+
+    Attributes:
+        split: ``train``, ``validation`` or ``test``.
+        label: ``NORMAL`` or ``PNEUMONIA``.
+        images: number of images.
+    """
+
+    split: str
+    label: str
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class SplitResult:
+    """What a split by patient gave.
+
+    Attributes:
+        splits: the file that was written.
+        counts: number of images of each split and label, ordered by split, then label.
+        left_out: number of images in no split, since their patients have test images too.
+        warnings: what the user should know, one sentence each.
+    """
+
+    splits: Path
+    counts: tuple[SplitCount, ...]
+    left_out: int
+    warnings: tuple[str, ...]
+
+
+def split(metadata: str | Path, output: str | Path = "splits.csv", *, seed: int = 0) -> SplitResult:
+    """Split the images of a data set into train, validation and test by patient, and write that.
+
+    No patient is in two of them. The data set's own test folder stays test. See
+    :func:`assign_splits` for the rules.
+
+    Args:
+        metadata: ``clean_metadata.csv``.
+        output: the file to write.
+        seed: seed of the drawing of validation, 0 to 2**32 - 1.
+
+    Returns:
+        The number of images of each split and label, and the warnings.
+
+    Raises:
+        DatasetError: the metadata is missing or damaged, or has too few patients of a label.
+        InvalidRequest: an argument is not a path, the output is a folder or the metadata itself,
+            or the seed is out of range.
+
+    Example:
+        >>> from cxr_edge import split
+        >>> result = split("clean_metadata.csv", "splits.csv", seed=0)
+        >>> for count in result.counts:
+        ...     print(count.split, count.label, count.images)
+        test NORMAL 8
+        test PNEUMONIA 8
+        train NORMAL 34
+        train PNEUMONIA 32
+        validation NORMAL 6
+        validation PNEUMONIA 8
+    """
+    metadata, output = as_path(metadata, "metadata"), as_path(output, "output")
+    check_seed(seed)
+    if output.is_dir():
+        raise InvalidRequest(f"{output}: is a folder; name the file to write")
+    if output.resolve() == metadata.resolve():
+        raise InvalidRequest(f"{output}: is the metadata itself; choose another output")
+    table = read_metadata(metadata)
+    assigned = assign_splits(table, seed=seed)
+    write_splits(output, assigned)
+    left_out = len(table) - len(assigned)
+    counts = assigned.groupby(["split", "label"]).size()
+    return SplitResult(
+        splits=output,
+        counts=tuple(
+            SplitCount(name, label, int(images)) for (name, label), images in counts.items()
+        ),
+        left_out=left_out,
+        warnings=(
+            f"{left_out} training images left out, because their patients have test images too",
+        )
+        if left_out
+        else (),
+    )
 
 
 def assign_splits(metadata: pd.DataFrame, *, seed: int) -> pd.DataFrame:
@@ -22,12 +115,12 @@ def assign_splits(metadata: pd.DataFrame, *, seed: int) -> pd.DataFrame:
 
     The data set's own ``test`` stays test. ``train`` and ``val`` are joined; validation is one
     fold of :data:`VALIDATION_FOLDS`, stratified by kind and grouped by patient. An image of a
-    patient who also has test images is left out of train and validation. Images of unknown
-    patients count as a patient each.
+    patient who also has test images is left out of train and validation. Each image of an unknown
+    patient counts as a patient of its own.
 
     Args:
         metadata: as :func:`cxr_edge_train.dataset.metadata.read_metadata` returns it.
-        seed: seeds the drawing of validation.
+        seed: seed of the drawing of validation.
 
     Returns:
         The metadata, with ``split`` replaced, less the rows left out, in the given order.
@@ -50,7 +143,7 @@ def assign_splits(metadata: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     if pool["label"].nunique() < 2:
         raise DatasetError(
             "no images of both labels are left to train on: the patients of all others have test "
-            "images too. Was --patient-pattern of cxr-edge clean too general?"
+            "images too. Was the patient pattern given to cxr-edge clean too general?"
         )
     needed = MIN_PATIENTS * VALIDATION_FOLDS
     for label, of_label in groups.groupby(pool["label"]):
@@ -72,8 +165,8 @@ def assign_splits(metadata: pd.DataFrame, *, seed: int) -> pd.DataFrame:
 def _check_patients(table: pd.DataFrame, patient: "pd.Series[str]") -> None:
     advice = {
         "test": "put more films into the data set's test folder or remove it, and clean again",
-        "train": "choose another --seed or add patients",
-        "validation": "choose another --seed or add patients",
+        "train": "choose another seed or add patients",
+        "validation": "choose another seed or add patients",
     }
     for split, rows in table.groupby("split"):
         for label in LABELS:

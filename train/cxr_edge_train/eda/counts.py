@@ -1,4 +1,4 @@
-"""How many images and patients of each label and kind, and what the classes weigh."""
+"""Numbers of images and patients by label and kind, and the weights of the classes."""
 
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from cxr_edge_train.reporting.page import Picture, Section, Table
 
 
 def class_counts(table: pd.DataFrame, figure_file: Path) -> Section:
-    """Images by split, label and kind, as a table and bars.
+    """Count images and patients by split, label and kind.
 
     Args:
         table: the metadata.
-        figure_file: PNG to write.
+        figure_file: the PNG file to write.
     """
     counted = (
         table.assign(who=patient_groups(table))
@@ -41,15 +41,15 @@ def class_counts(table: pd.DataFrame, figure_file: Path) -> Section:
             "of kind normal. An image of an unknown patient counts as a patient of its own."
         ],
         tables=[Table(["split", "label", "kind", "images", "patients"], rows)],
-        pictures=[Picture(_draw(table, figure_file), _balance_in_words(table))],
+        pictures=[Picture(_draw(table, figure_file), _balance_text(table))],
     )
 
 
 def class_weights(learning: pd.DataFrame) -> Section:
-    """What an image of each label counts in the loss.
+    """Show how much an image of each label weighs in the loss.
 
     Args:
-        learning: the rows outside test, which training draws from; both labels occur.
+        learning: the rows outside test, which training uses; both labels must occur.
     """
     codes = np.array([LABELS.index(label) for label in learning["label"]])
     weights = compute_class_weight("balanced", classes=np.arange(len(LABELS)), y=codes)
@@ -69,10 +69,10 @@ def class_weights(learning: pd.DataFrame) -> Section:
         [
             "In the loss an image counts with the weight of its class, w(class) = n / (k x "
             "n(class)): n images, k = 2 classes, n(class) images of the class, as scikit-learn's "
-            "class_weight='balanced'. Both classes then have the same say and the mean weight of "
-            "an image is 1.",
-            "Counted on all images outside test; cxr-edge train counts again on its training "
-            "split, so its weights differ by a little.",
+            "class_weight='balanced'. Both classes then weigh the same in total, and the mean "
+            "weight of an image is 1.",
+            "Counted on all images outside test; cxr-edge train counts its training split only, "
+            "so its weights differ slightly.",
         ],
         tables=[Table(["label", "images", "share of images", "weight", "share of the loss"], rows)],
     )
@@ -102,14 +102,14 @@ def _draw(table: pd.DataFrame, file: Path) -> Path:
     return save_figure(figure, file)
 
 
-def _balance_in_words(table: pd.DataFrame) -> str:
+def _balance_text(table: pd.DataFrame) -> str:
     shares = {
         split: (rows["label"] == LABELS[1]).mean()
         for split in FOLDERS
         if not (rows := table[table["split"] == split]).empty
     }
-    told = ", ".join(f"{share:.1%} of {split}" for split, share in shares.items())
-    caption = f"Number of images of each kind in each split. {LABELS[1]} is {told}."
+    listed = ", ".join(f"{share:.1%} of {split}" for split, share in shares.items())
+    caption = f"Number of images of each kind in each split. {LABELS[1]} is {listed}."
     if "train" in shares and "test" in shares:
         caption += (
             f" Between train and test that is {abs(shares['train'] - shares['test']) * 100:.1f} "

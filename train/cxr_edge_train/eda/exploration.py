@@ -7,18 +7,19 @@ import pandas as pd
 
 from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
+from cxr_edge_runtime.files import as_path
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import dataset_digest, read_metadata
 from cxr_edge_train.dataset.patients import patient_groups
-from cxr_edge_train.dataset.sampling import spread_over_patients
-from cxr_edge_train.eda.cleaning import cleaning_sections
+from cxr_edge_train.dataset.sampling import check_seed, spread_over_patients
+from cxr_edge_train.eda.cleaning import cleaning_sections, plot_files
 from cxr_edge_train.eda.counts import class_counts, class_weights
 from cxr_edge_train.eda.films import augmentation_preview, random_samples
 from cxr_edge_train.eda.intensity import intensity_histograms, read_intensities
 from cxr_edge_train.eda.patients import images_per_patient
 from cxr_edge_train.eda.sizes import image_sizes
 from cxr_edge_train.progress import ProgressFactory, no_progress
-from cxr_edge_train.recipe import Recipe
+from cxr_edge_train.recipe import Recipe, read_recipe
 from cxr_edge_train.reporting.page import Section, Table, write_page
 
 PAGE = "eda.html"
@@ -29,51 +30,66 @@ INTENSITY_IMAGES = 500
 
 @dataclass(frozen=True, slots=True)
 class Exploration:
-    """What was written.
+    """The page about a data set, as it was written.
 
     Attributes:
         page: the HTML file.
-        figures: the PNG files beside it, which the page holds too.
-        alarms: what the reader must not miss, one line each.
+        figures: the PNG files beside it, which the page contains too.
+        warnings: what the reader must not overlook, one or more sentences each.
+        notice: that this is research software.
     """
 
     page: Path
     figures: tuple[Path, ...]
-    alarms: tuple[str, ...]
+    warnings: tuple[str, ...]
+    notice: str = NOTICE
 
 
-def explore(
-    metadata: Path,
-    output: Path,
+def eda(
+    metadata: str | Path,
+    output: str | Path = "eda",
     *,
-    root: Path,
-    recipe: Recipe,
-    recipe_name: str,
-    seed: int,
+    recipe: str | Path | None = None,
+    root: str | Path | None = None,
+    seed: int = 0,
     progress: ProgressFactory = no_progress,
 ) -> Exploration:
-    """Write one page about a cleaned data set, and its figures as PNG files.
+    """Explore a cleaned data set: write one HTML page about it, and its figures as PNG files.
 
-    Counts and file properties are of all splits; pixels are read of train and val alone, never of
-    test. All pixels are read before anything is written, and the page is written last.
+    Counts and file properties are shown of all splits; pixels are read of train and val only,
+    never of test. All pixels are read before anything is written, and the page is written last.
 
     Args:
-        metadata: ``clean_metadata.csv``; the cleaning report is looked for beside it.
-        output: folder to make or to write into.
-        root: folder the paths in the metadata are relative to.
-        recipe: whose augmentation is shown.
-        recipe_name: what the page calls it.
-        seed: of samples and augmentation.
-        progress: wraps the reading of images, given the paths and their number.
+        metadata: ``clean_metadata.csv``; the cleaning report is read where it lies beside it.
+        output: folder to create or to write into.
+        recipe: TOML file of the recipe whose augmentation is shown; None for the defaults.
+        root: folder that the paths in the metadata are relative to; None for the folder of the
+            metadata.
+        seed: seed of the random samples and of the augmentation, 0 to 2**32 - 1.
+        progress: makes the progress bar over the images that are read.
+
+    Returns:
+        The paths of the page and of its figures, and the warnings.
 
     Raises:
-        InvalidRequest: the output is a file.
+        InvalidRequest: an argument is not a path, the output is a file, or the recipe is wrong.
         DatasetError: the metadata or the cleaning report is damaged, a label has no image outside
             test, or an image is missing or changed since it was cleaned.
         ImageError: an image cannot be read or decoded.
+
+    Example:
+        >>> from cxr_edge import eda
+        >>> exploration = eda("clean_metadata.csv", "eda")
+        >>> exploration.page.name, len(exploration.figures)
+        ('eda.html', 9)
     """
+    metadata, output = as_path(metadata, "metadata"), as_path(output, "output")
+    root = metadata.resolve().parent if root is None else as_path(root, "root")
+    recipe = None if recipe is None else as_path(recipe, "recipe")
+    check_seed(seed)
     if output.exists() and not output.is_dir():
         raise InvalidRequest(f"{output}: is a file; name a folder")
+    planned = Recipe() if recipe is None else read_recipe(recipe)
     table = read_metadata(metadata)
     learning = table[table["split"] != "test"]
     for label in LABELS:
@@ -83,10 +99,10 @@ def explore(
     intensities = read_intensities(
         ordered, per_label=INTENSITY_IMAGES, root=root, progress=progress
     )
-    shortcuts_file, patients_file = output / "shortcuts.png", output / "images_per_patient.png"
+    patients_file = output / "images_per_patient.png"
     sections = [
         _overview(metadata, table, seed),
-        *cleaning_sections(metadata, table, shortcuts_file=shortcuts_file),
+        *cleaning_sections(metadata, table, folder=output),
         class_counts(table, output / "class_counts.png"),
         class_weights(learning),
         images_per_patient(table, patients_file),
@@ -99,8 +115,8 @@ def explore(
         ),
         augmentation_preview(
             ordered,
-            recipe,
-            recipe_name=recipe_name,
+            planned,
+            recipe_name="the defaults" if recipe is None else recipe.name,
             root=root,
             seed=seed,
             file=output / "augmentation.png",
@@ -109,8 +125,8 @@ def explore(
     page = output / PAGE
     write_page(page, title="Exploration of the data set", notice=NOTICE, sections=sections)
     figures = tuple(picture.file for section in sections for picture in section.pictures)
-    for file in (shortcuts_file, patients_file):
-        if file not in figures:  # this time there was nothing to draw
+    for file in (*plot_files(output), patients_file):
+        if file not in figures:  # of an earlier exploration; now there was nothing to draw
             file.unlink(missing_ok=True)
     return Exploration(
         page,

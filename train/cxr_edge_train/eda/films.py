@@ -1,4 +1,4 @@
-"""Films to look at: random samples, and what augmentation makes of some."""
+"""Films to be seen: random samples, and some of them after augmentation."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -27,12 +27,12 @@ _AUGMENTED, _VERSIONS = 3, 5
 
 
 def random_samples(ordered: pd.DataFrame, *, root: Path, files: dict[str, Path]) -> Section:
-    """A grid of films of each label, in their own shape.
+    """Show a grid of films of each label, in their own aspect ratio.
 
     Args:
-        ordered: rows outside test in the drawn order; the first of each label are shown.
-        root: folder the paths are relative to.
-        files: PNG to write for each label.
+        ordered: rows outside test in random order; the first of each label are shown.
+        root: folder that the paths are relative to.
+        files: the PNG file to write for each label.
 
     Raises:
         DatasetError: an image is missing or changed since it was cleaned.
@@ -42,8 +42,8 @@ def random_samples(ordered: pd.DataFrame, *, root: Path, files: dict[str, Path])
     return Section(
         "Random samples",
         [
-            "From train and val only: what test looks like must not guide a choice. Drawn anew "
-            "with another --seed."
+            "From train and val only: what test looks like must not guide a choice. Another seed "
+            "selects other films."
         ],
         pictures=[
             Picture(
@@ -75,15 +75,15 @@ def random_samples(ordered: pd.DataFrame, *, root: Path, files: dict[str, Path])
 def augmentation_preview(
     ordered: pd.DataFrame, recipe: Recipe, *, recipe_name: str, root: Path, seed: int, file: Path
 ) -> Section:
-    """Some films as the model sees them, beside what a recipe's augmentation makes of them.
+    """Show some films as the model gets them, beside random augmentations of them.
 
     Args:
-        ordered: rows outside test in the drawn order; the first of each label are shown.
-        recipe: whose augmentation, at whose image size.
-        recipe_name: what the page calls it.
-        root: folder the paths are relative to.
-        seed: of the augmentation.
-        file: PNG to write.
+        ordered: rows outside test in random order; the first of each label are shown.
+        recipe: gives the augmentation and the image size.
+        recipe_name: the name of the recipe on the page.
+        root: folder that the paths are relative to.
+        seed: seed of the augmentation.
+        file: the PNG file to write.
 
     Raises:
         DatasetError: an image is missing or changed since it was cleaned.
@@ -102,10 +102,13 @@ def augmentation_preview(
     return Section(
         "Planned augmentation",
         [
-            f"Recipe: {recipe_name}. Each training image is changed anew in every epoch; "
-            "validation and test images never are. There is no flip: the heart lies on the left.",
+            f"Recipe: {recipe_name}. Each training image is changed at random in every epoch; "
+            "validation and test images never are. Images are not mirrored: the heart lies on the "
+            "left.",
             "Rotation is in degrees and gamma bounds an exponent; zoom, shift, contrast and "
-            "brightness are shares; the others are probabilities.",
+            "brightness are shares; the others are probabilities. Tone, spectrum and frame copy "
+            "the grey histogram, the coarsest amplitudes of the Fourier spectrum and the margins "
+            "of another training film.",
         ],
         tables=[
             Table(
@@ -116,17 +119,17 @@ def augmentation_preview(
         pictures=[
             Picture(
                 _draw_augmentation(films, names, recipe.augmentation, seed, file),
-                f"Left, the first {_AUGMENTED} samples of each label as the model sees them, "
+                f"Left, the first {_AUGMENTED} samples of each label as the model gets them, "
                 f"{size} x {size} pixels; to the right, {_VERSIONS} random versions of each. A "
-                "reader should still be able to tell the label of every version: if an opacity is "
-                "gone or lungs are cut off, the recipe is too strong.",
+                "reader should still be able to recognise the label of every version: if an "
+                "opacity is gone or lungs are cut off, the recipe is too strong.",
             )
         ],
     )
 
 
 def _draw_samples(label: str, rows: pd.DataFrame, root: Path, file: Path) -> Path:
-    # A line of the grid is as high as its tallest film needs.
+    # A row of the grid is as high as its tallest film needs.
     shapes = (rows["height"] / rows["width"]).clip(upper=_TALLEST).tolist()
     heights = [max(shapes[at : at + _COLUMNS]) for at in range(0, len(rows), _COLUMNS)]
     figure = new_figure(9.0, 0.4 + sum(0.25 + 2.2 * height for height in heights))

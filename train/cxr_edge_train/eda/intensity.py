@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.dataset.pixels import read_unchanged
-from cxr_edge_train.eda.separation import separation_in_words
+from cxr_edge_train.eda.separation import separation_text
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, new_figure, save_figure
 from cxr_edge_train.reporting.page import Picture, Section, Table
@@ -25,12 +25,12 @@ _BAND = (10, 90)
 
 @dataclass(frozen=True, slots=True)
 class Intensities:
-    """Grey levels of a sample.
+    """Grey levels of a sample of images.
 
     Attributes:
-        rows: the metadata of the sample.
-        histograms: ``[N, 256] float64``, share of an image's pixels at each grey.
-        available: how many images of each label the sample was drawn from.
+        rows: the metadata of the sample, ``N`` rows.
+        histograms: ``[N, 256] float64``, share of an image's pixels at each grey level.
+        available: number of images of each label that the sample was drawn from.
     """
 
     rows: pd.DataFrame
@@ -45,13 +45,13 @@ def read_intensities(
     root: Path,
     progress: ProgressFactory = no_progress,
 ) -> Intensities:
-    """Count the greys of the first images of each label, at full resolution.
+    """Measure the grey levels of the first images of each label, at full resolution.
 
     Args:
-        ordered: rows outside test in the drawn order.
-        per_label: most images to read of a label.
-        root: folder the paths are relative to.
-        progress: wraps the iteration over the paths, given them and their number.
+        ordered: rows outside test in random order.
+        per_label: largest number of images to read of a label.
+        root: folder that the paths are relative to.
+        progress: makes the progress bar over the images.
 
     Raises:
         DatasetError: an image is missing or changed since it was cleaned.
@@ -67,11 +67,11 @@ def read_intensities(
 
 
 def intensity_histograms(intensities: Intensities, figure_file: Path) -> Section:
-    """Mean histogram by label with the spread between images.
+    """Show the mean histogram of each label and how much images differ from it.
 
     Args:
-        intensities: of train and val images.
-        figure_file: PNG to write.
+        intensities: grey levels of train and val images.
+        figure_file: the PNG file to write.
     """
     rows, histograms = intensities.rows, intensities.histograms
     greys = np.arange(GREYS)
@@ -97,19 +97,20 @@ def intensity_histograms(intensities: Intensities, figure_file: Path) -> Section
     return Section(
         "Intensities",
         [
-            "From images of train and val only, drawn at random so that every patient gives one "
-            "before any gives a second, and read at full resolution. Mean grey is the mean of the "
-            "images' means ± their standard deviation; contrast is the mean standard deviation of "
-            "grey within an image; black and white are the mean shares of pixels at either end."
+            "From images of train and val only, selected at random so that every patient "
+            "contributes one before any contributes a second, and read at full resolution. Mean "
+            "grey is the mean of the images' means ± their standard deviation; contrast is the "
+            "mean standard deviation of grey within an image; black and white are the mean shares "
+            "of pixels at 0 and 255."
         ],
         tables=[Table(columns, table)],
         pictures=[
             Picture(
                 _draw(rows, histograms, figure_file),
-                "Mean histogram of each label, every image counting alike; the band holds the "
+                "Mean histogram of each label, all images weighted equally; the band holds the "
                 "middle 80% of the images at each grey. Look for a peak at 0 (black borders), at "
-                "255 (burnt-out film or text), and for curves whose bands part. "
-                + separation_in_words(
+                "255 (burnt-out film or text), and for curves whose bands do not overlap. "
+                + separation_text(
                     "mean grey",
                     mean,
                     rows,

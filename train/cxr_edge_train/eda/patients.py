@@ -1,4 +1,4 @@
-"""How many images each patient has."""
+"""Number of images per patient."""
 
 from pathlib import Path
 
@@ -15,19 +15,19 @@ _MOST = 10
 
 
 def images_per_patient(table: pd.DataFrame, figure_file: Path) -> Section:
-    """Patients by their number of images and label; only words when no patient is known.
+    """Count the patients by their number of images and by label.
 
     Args:
         table: the metadata.
-        figure_file: PNG to write.
+        figure_file: the PNG file to write; not written where no patient is known.
     """
     title = "Images per patient"
     known = table[table["patient"] != ""]
     unknown = len(table) - len(known)
     alarm = (
         f"The patient of {unknown:,} of {len(table):,} images is unknown: films of one person may "
-        "fall on both sides of a split. Give cxr-edge clean a --patient-pattern if the file names "
-        "tell."
+        "fall on both sides of a split. Give cxr-edge clean a patient pattern if the file names "
+        "identify the patients."
         if unknown
         else ""
     )
@@ -35,35 +35,35 @@ def images_per_patient(table: pd.DataFrame, figure_file: Path) -> Section:
         return Section(title, ["No patient is known, so there is nothing to count."], alarm)
     return Section(
         title,
-        _in_words(known),
+        _text(known),
         alarm,
         pictures=[
             Picture(
                 _draw(known, figure_file),
                 "How many patients have one image, two, and so on; the scale is logarithmic. "
-                "Bars far to the right are patients that a model can learn by heart.",
+                "A model can memorise the patients of the bars far to the right.",
             )
         ],
     )
 
 
-def _in_words(known: pd.DataFrame) -> list[str]:
+def _text(known: pd.DataFrame) -> list[str]:
     counts = known.groupby("patient").size()
     several = counts[counts > 1]
-    words = [
+    sentences = [
         f"{len(counts):,} patients are known by the file names. {len(several):,} of them have "
         f"more than one image; together these have {several.sum():,} of {len(known):,} images. "
         f"The largest number is {counts.max():,} ({counts.idxmax()})."
     ]
     if len(several):
-        words.append(
+        sentences.append(
             "Films of one person are alike, so a split by image would put a patient into training "
             "and validation at once. cxr-edge split therefore splits by patient."
         )
     both = int((known.groupby("patient")["label"].nunique() > 1).sum())
     if both:
-        words.append(f"{both:,} patients have images of both labels and stand in both colours.")
-    return words
+        sentences.append(f"{both:,} patients have images of both labels and count in both colours.")
+    return sentences
 
 
 def _draw(known: pd.DataFrame, file: Path) -> Path:
@@ -82,8 +82,8 @@ def _draw(known: pd.DataFrame, file: Path) -> Path:
     axes.set_yscale("log")
     for bars in axes.containers:
         assert isinstance(bars, BarContainer)  # all that countplot draws
-        told = [f"{bar.get_height():,.0f}" if bar.get_height() else "" for bar in bars]
-        axes.bar_label(bars, told, fontsize=7, padding=1)
+        heights = [f"{bar.get_height():,.0f}" if bar.get_height() else "" for bar in bars]
+        axes.bar_label(bars, heights, fontsize=7, padding=1)
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.set_ylim(bottom=0.5)
     axes.margins(y=0.1)

@@ -7,23 +7,25 @@ import pandas as pd
 import seaborn
 
 from cxr_edge_train.dataset.layout import FOLDERS, LABELS
-from cxr_edge_train.eda.separation import separation_in_words
+from cxr_edge_train.eda.separation import separation_text
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, NEUTRAL, new_figure, save_figure
 from cxr_edge_train.reporting.page import Picture, Section, Table
 
 _CAUSE = (
     "Ask whether one label comes from another device, ward or export; resizing to the model's "
-    "square input hides the size but leaves the squeeze."
+    "square input hides the size but not the changed proportions."
 )
 
 
 def image_sizes(table: pd.DataFrame, sizes_file: Path, aspect_file: Path) -> Section:
-    """Sizes and aspect ratios of all splits; what separates the labels is judged outside test.
+    """Show the sizes and aspect ratios of all splits.
+
+    How well they separate the labels is measured outside test.
 
     Args:
         table: the metadata.
-        sizes_file: PNG of width against height to write.
-        aspect_file: PNG of aspect ratios to write.
+        sizes_file: the PNG file of width against height to write.
+        aspect_file: the PNG file of aspect ratios to write.
     """
     learning = table[table["split"] != "test"]
     rows = [
@@ -39,8 +41,8 @@ def image_sizes(table: pd.DataFrame, sizes_file: Path, aspect_file: Path) -> Sec
         "Image sizes",
         [
             "Median (smallest to largest) of the stored width and height, before any resizing; "
-            "sizes is how many different ones there are; aspect ratio is width / height. What "
-            "tells the labels apart is measured outside test."
+            "sizes is the number of different ones; aspect ratio is width / height. How well they "
+            "separate the labels is measured outside test."
         ],
         tables=[Table(columns, rows)],
         pictures=[
@@ -48,13 +50,13 @@ def image_sizes(table: pd.DataFrame, sizes_file: Path, aspect_file: Path) -> Sec
                 _draw_sizes(table, sizes_file),
                 "Width and height of every image; a larger bubble is more images of that size. "
                 "Look for clouds that differ between the labels. "
-                + separation_in_words("number of pixels", megapixels, learning, cause=_CAUSE),
+                + separation_text("number of pixels", megapixels, learning, cause=_CAUSE),
             ),
             Picture(
                 _draw_aspect(table, aspect_file),
                 "Width divided by height, as a share of each label's images. Look for humps that "
                 "only one label has. "
-                + separation_in_words("aspect ratio", aspect, learning, cause=_CAUSE),
+                + separation_text("aspect ratio", aspect, learning, cause=_CAUSE),
             ),
         ],
     )

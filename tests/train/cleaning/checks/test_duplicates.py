@@ -1,4 +1,4 @@
-from cxr_edge_train.cleaning.duplicates import remove_duplicates
+from cxr_edge_train.cleaning.checks.duplicates import leave_out_duplicates
 from cxr_edge_train.cleaning.inventory import Inventory
 from cxr_edge_train.cleaning.scanning import ScannedFile
 from synthetic import scanned_file
@@ -7,7 +7,7 @@ from synthetic import scanned_file
 def reasons(*files: ScannedFile) -> dict[str, str]:
     with Inventory() as inventory:
         inventory.add(files)
-        remove_duplicates(inventory)
+        leave_out_duplicates(inventory)
         left_out = dict(inventory.left_out())
         assert len(list(inventory.kept())) + len(left_out) == len(files)
     return left_out
@@ -36,5 +36,5 @@ def test_one_image_under_two_labels_goes_altogether() -> None:
 def test_order_of_what_stays_is_kept() -> None:
     with Inventory() as inventory:
         inventory.add([scanned_file("train/b", "1"), scanned_file("train/a", "2")])
-        remove_duplicates(inventory)
+        leave_out_duplicates(inventory)
         assert [record.path for record in inventory.kept()] == ["train/b", "train/a"]

@@ -1,7 +1,7 @@
-from cxr_edge_train.cleaning.duplicates import remove_duplicates
+from cxr_edge_train.cleaning.checks.duplicates import leave_out_duplicates
+from cxr_edge_train.cleaning.checks.leaks import Leaks, find_leaks
+from cxr_edge_train.cleaning.checks.near_duplicates import NearDuplicate
 from cxr_edge_train.cleaning.inventory import Inventory
-from cxr_edge_train.cleaning.leaks import find_leaks
-from cxr_edge_train.cleaning.report import Leaks, NearDuplicate
 from cxr_edge_train.cleaning.scanning import ScannedFile
 from synthetic import scanned_file
 
@@ -9,7 +9,7 @@ from synthetic import scanned_file
 def leaks_of(*files: ScannedFile, near: tuple[NearDuplicate, ...] = ()) -> Leaks:
     with Inventory() as inventory:
         inventory.add(files)
-        remove_duplicates(inventory)
+        leave_out_duplicates(inventory)
         return find_leaks(inventory, near)
 
 

@@ -6,13 +6,13 @@ from cxr_edge_train.cleaning.inventory import DUPLICATE, KEPT, TWO_LABELS, Inven
 # test set. `val` joins train later, so between those two it does not matter; train's stays.
 _CHOOSE = """
 CREATE TABLE originals AS
-    SELECT md5, place, path, split, label FROM (
+    SELECT md5, position, path, split, label FROM (
         SELECT *, row_number() OVER (
             PARTITION BY md5
             ORDER BY CASE split WHEN 'test' THEN 0 WHEN 'train' THEN 1 ELSE 2 END, path
         ) AS rank
         FROM files WHERE md5 IS NOT NULL
-    ) WHERE rank = 1 ORDER BY place;
+    ) WHERE rank = 1 ORDER BY position;
 CREATE UNIQUE INDEX original_of ON originals (md5);
 CREATE INDEX copies ON files (md5);
 """
@@ -25,18 +25,19 @@ WHERE md5 IN (
 _DUPLICATES = f"""
 UPDATE files SET state = '{DUPLICATE}',
     reason = 'duplicate of ' || (SELECT path FROM originals WHERE originals.md5 = files.md5)
-WHERE state = '{KEPT}' AND place NOT IN (SELECT place FROM originals)
+WHERE state = '{KEPT}' AND position NOT IN (SELECT position FROM originals)
 """
 
 
-def remove_duplicates(inventory: Inventory) -> None:
-    """Let one copy of each image count as kept.
+def leave_out_duplicates(inventory: Inventory) -> None:
+    """Leave out all but one copy of each image.
 
-    The same image under two labels goes altogether, since one label must be wrong. Otherwise a
-    copy in test stays before one in train, and within a split the first by path.
+    Every copy of an image that is filed under two labels is left out, since one label must be
+    wrong. Otherwise a copy in test is kept rather than one in train, and within a split the first
+    by path.
 
-    The table ``originals`` (``md5, place, path, split, label``) then holds one file for each
-    different image, those under two labels too, in the order they were entered.
+    The table ``originals`` (``md5, position, path, split, label``) then holds one file of each
+    different image, including those under two labels, in the order in which they were entered.
     """
     inventory.connection.executescript(_CHOOSE)
     with inventory.connection as transaction:

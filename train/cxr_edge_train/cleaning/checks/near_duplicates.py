@@ -28,9 +28,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_edge_train.cleaning.checks.check import Check, CheckContext, Summary
 from cxr_edge_train.cleaning.inventory import Inventory
 from cxr_edge_train.cleaning.reading import THUMBNAIL_SIDE
-from cxr_edge_train.cleaning.report import NearDuplicate
 from cxr_edge_train.progress import ProgressFactory, no_progress
 
 # Both limits lie in the gaps of the table above.
@@ -48,6 +48,27 @@ _BLOCK = 2048
 
 
 @dataclass(frozen=True, slots=True)
+class NearDuplicate:
+    """Two files of different bytes that show the same picture.
+
+    The field names are the keys of the report.
+
+    Attributes:
+        first: path as in the metadata.
+        second: path as in the metadata.
+        correlation: see :func:`shift_tolerant_correlation`; 0 to 1.
+        across_splits: one is in test, the other in train or val.
+        across_labels: their labels differ.
+    """
+
+    first: str
+    second: str
+    correlation: float
+    across_splits: bool
+    across_labels: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Pair:
     first: int
     second: int
@@ -59,19 +80,20 @@ def find_near_duplicates(
     *,
     progress: ProgressFactory = no_progress,
 ) -> tuple[NearDuplicate, ...]:
-    """Compare all different images of an inventory with each other.
+    """Find near-duplicates by comparing every image with every other.
 
     Args:
-        inventory: after :func:`cxr_edge_train.cleaning.duplicates.remove_duplicates`; of identical
-            files one is compared.
-        progress: wraps the iteration over blocks of images, given them and their number.
+        inventory: all files, after
+            :func:`cxr_edge_train.cleaning.checks.duplicates.leave_out_duplicates`; one of each
+            group of identical files is compared.
+        progress: makes the progress bar over blocks of images.
 
     Returns:
         At most :data:`MAX_PAIRS` pairs, ordered by path.
     """
     images = inventory.connection.execute(
-        "SELECT path, split = 'test', label, pixels FROM originals JOIN thumbnails USING (place) "
-        "ORDER BY place"
+        "SELECT path, split = 'test', label, pixels "
+        "FROM originals JOIN thumbnails USING (position) ORDER BY position"
     )
     paths: list[str] = []
     in_test: list[bool] = []
@@ -99,15 +121,16 @@ def find_near_duplicates(
 
 
 def difference_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Is each cell of a coarse grid brighter than its left neighbour?
+    """Hash thumbnails by whether each cell of a coarse grid is brighter than its left neighbour.
 
-    Krawetz, "Kind of like that" (2013), with 16 x 16 instead of 8 x 8 differences.
+    The method is that of Krawetz, "Kind of like that" (2013), with 16 x 16 instead of 8 x 8
+    differences.
 
     Args:
         thumbnails: ``[N, 32, 32]``.
 
     Returns:
-        ``[N, 32]``, 256 bits each.
+        ``[N, 32] uint8``, 256 bits for each thumbnail.
     """
     side = thumbnails.shape[1]
     # [32, 17]: the share of each column of pixels in each cell.
@@ -118,7 +141,7 @@ def difference_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
     for start in range(0, len(thumbnails), _BLOCK):
         block = thumbnails[start : start + _BLOCK].astype(np.float32)
         rows = block.reshape(len(block), _ROWS, -1, side).mean(axis=2)
-        # Rounded, so that in plain areas no bit hangs on the last digit of a sum.
+        # Rounded, so that in plain areas no bit depends on the last digit of a sum.
         cells = np.rint(rows @ (shares * _CELLS / side).astype(np.float32))
         brighter = np.diff(cells, axis=2) > 0
         bits[start : start + _BLOCK] = np.packbits(brighter.reshape(len(block), -1), axis=1)
@@ -128,11 +151,14 @@ def difference_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def similar_pairs(
     thumbnails: NDArray[np.uint8], blocks: Iterable[tuple[slice, slice]]
 ) -> Iterator[_Pair]:
-    """Pairs ``first < second`` within both limits.
+    """Find the pairs ``first < second`` that are within both limits.
 
     Args:
         thumbnails: ``[N, 32, 32]``.
-        blocks: ranges of images to compare with each other.
+        blocks: pairs of ranges of images to compare with each other.
+
+    Yields:
+        Indices of the two thumbnails, and their correlation.
     """
     hashes = difference_hash(thumbnails)
     for rows, columns in blocks:
@@ -152,7 +178,7 @@ def similar_pairs(
 def shift_tolerant_correlation(
     thumbnail: NDArray[np.uint8], others: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
-    """Multiple correlation of each other thumbnail with one and its two gradients.
+    """Correlate each of ``others`` with a thumbnail and its two gradients (multiple correlation).
 
     To first order an image shifted a little is the image plus a share of its gradients, so this is
     normalised correlation after the best small shift.
@@ -162,7 +188,7 @@ def shift_tolerant_correlation(
         others: ``[N, 32, 32]``.
 
     Returns:
-        ``[N]``, from 0 to 1; 0 for a thumbnail of one grey.
+        ``[N] float64``, from 0 to 1; 0 for a thumbnail of a single grey value.
     """
     image = thumbnail.astype(np.float64)
     regressors = np.stack([image, *np.gradient(image)]).reshape(3, -1)
@@ -185,12 +211,45 @@ def _signs(hashes: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _block_pairs(learning: int, total: int) -> Iterator[tuple[slice, slice]]:
-    """Ranges that cover each pair of ``total`` images once; the first ``learning`` are not test.
+    """Cover each pair of ``total`` images once; the first ``learning`` images are not test.
 
-    Pairs across that border come first.
+    Pairs of a test image and another come first.
     """
     outside = [slice(i, min(i + _BLOCK, learning)) for i in range(0, learning, _BLOCK)]
     inside = [slice(i, min(i + _BLOCK, total)) for i in range(learning, total, _BLOCK)]
     yield from itertools.product(outside, inside)
     yield from itertools.combinations_with_replacement(outside, 2)
     yield from itertools.combinations_with_replacement(inside, 2)
+
+
+def _run(context: CheckContext) -> tuple[NearDuplicate, ...]:
+    return find_near_duplicates(context.inventory, progress=context.progress)
+
+
+def _summarise(pairs: tuple[NearDuplicate, ...]) -> Summary:
+    return Summary(
+        f"{len(pairs)} pairs{' (no more are listed)' * (len(pairs) == MAX_PAIRS)}, "
+        f"{sum(pair.across_splits for pair in pairs)} across splits, "
+        f"{sum(pair.across_labels for pair in pairs)} across labels",
+        columns=("first", "second", "correlation", "across splits", "across labels"),
+        rows=tuple(
+            (
+                pair.first,
+                pair.second,
+                f"{pair.correlation:.4f}",
+                "yes" if pair.across_splits else "no",
+                "yes" if pair.across_labels else "no",
+            )
+            for pair in pairs
+        ),
+    )
+
+
+CHECK = Check(
+    "near_duplicates",
+    tuple[NearDuplicate, ...],
+    _run,
+    _summarise,
+    explanation="Near-duplicates are files of different bytes that show the same picture, such as "
+    "a film that was saved twice or resized. They are reported and stay in the metadata.",
+)

@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxr_edge_runtime.images.inspection import inspect
-from cxr_edge_train.cleaning import near_duplicates
-from cxr_edge_train.cleaning.duplicates import remove_duplicates
-from cxr_edge_train.cleaning.inventory import Inventory
-from cxr_edge_train.cleaning.near_duplicates import (
+from cxr_edge_train.cleaning.checks import near_duplicates
+from cxr_edge_train.cleaning.checks.duplicates import leave_out_duplicates
+from cxr_edge_train.cleaning.checks.near_duplicates import (
     MAX_BITS,
     MIN_CORRELATION,
     difference_hash,
@@ -19,6 +18,7 @@ from cxr_edge_train.cleaning.near_duplicates import (
     shift_tolerant_correlation,
     similar_pairs,
 )
+from cxr_edge_train.cleaning.inventory import Inventory
 from synthetic import scanned_file
 
 Grey = NDArray[np.uint8]
@@ -97,7 +97,7 @@ def inventory_of(*films: tuple[str, str, Grey]) -> Inventory:
         scanned_file(path, f"{place}", label=label, thumbnail=pixels)
         for place, (path, label, pixels) in enumerate(films)
     )
-    remove_duplicates(inventory)
+    leave_out_duplicates(inventory)
     return inventory
 
 
