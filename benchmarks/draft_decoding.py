@@ -20,7 +20,7 @@ from PIL import Image
 from cxr_edge.bundles.lookup import load_bundle
 from cxr_edge.console.inputs import expand
 from cxr_edge_runtime.classifier import Classifier, sigmoid
-from cxr_edge_runtime.images import decode_grey
+from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.preprocess import preprocess
 
 # Least size of the decoded image, in sides of the model's input.
@@ -49,12 +49,12 @@ def main() -> None:
         return sigmoid(classifier.classify(pixels).logit / manifest.temperature)
 
     copies = np.array(
-        [measured(decode_grey((arguments.copies / f.parent.name / f.name).read_bytes()).pixels)
+        [measured(load_grey((arguments.copies / f.parent.name / f.name).read_bytes()).pixels)
          for f in films]
     )  # fmt: skip
     height = manifest.preprocess.height
     ways: dict[str, Callable[[bytes], NDArray[np.uint8]]] = {
-        "full": lambda content: decode_grey(content).pixels
+        "full": lambda content: load_grey(content).pixels
     }
     for factor in FACTORS:
         ways[f"draft {factor}x"] = functools.partial(decode_draft, side=factor * height)

@@ -15,13 +15,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from cxr_edge_convert.formats import float32_model, int8_model, probe_of
 from cxr_edge_convert.formats.graph import scaling_tensors
+from cxr_edge_convert.formats.models import float32_model, int8_model, probe_of
 from cxr_edge_convert.quantization.ranges import activation_ranges
 from cxr_edge_convert.variants import FLOAT32, INT8, ONNX, TFLITE, Scheme
 from cxr_edge_runtime.bundle.manifest import OUTPUTS, InputEntry
 from cxr_edge_runtime.engines import Engine, open_model
-from cxr_edge_runtime.images import read_grey
+from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 from cxr_edge_train.recipe import Calibration
 
@@ -32,7 +32,7 @@ def engines(model: keras.Model, format: str, target: str | None) -> tuple[Engine
     """The network in INT8 and in float32."""
     spec = PreprocessSpec(*model.inputs[0].shape[1:3])
     samples = sorted((ROOT / "data" / "samples").glob("*.jpeg"))
-    pixels = np.stack([preprocess(read_grey(path).pixels, spec)[0] for path in samples])
+    pixels = np.stack([preprocess(load_grey(path).pixels, spec)[0] for path in samples])
     float32 = float32_model(model, format)
     probe = probe_of(float32, format)
     scaling = scaling_tensors(probe.operators)

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cxr_edge.classifier import Classifier
     from cxr_edge_convert.convert import convert
     from cxr_edge_convert.limits import Limits
     from cxr_edge_convert.model_import import import_keras_model
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bundle",
+    "Classifier",
     "CleaningResult",
     "ConversionReport",
     "CxrEdgeError",
@@ -45,6 +47,7 @@ __all__ = [
 # Where each name is defined: loaded on first use, since `cxr-edge --help` imports this module.
 _MODULES = {
     "Bundle": "cxr_edge_runtime.bundle",
+    "Classifier": "cxr_edge.classifier",
     "CleaningResult": "cxr_edge_train.cleaning.clean",
     "ConversionReport": "cxr_edge_convert.report.conversion_report",
     "CxrEdgeError": "cxr_edge_runtime.errors",
@@ -59,6 +62,31 @@ _MODULES = {
     "split": "cxr_edge_train.dataset.splits",
 }
 
+# The extra that each name needs; the others need the base install alone.
+_EXTRAS = {
+    "check_drift": "drift",
+    "ConversionReport": "convert",
+    "clean": "train",
+    "compare": "train",
+    "convert": "convert",
+    "eda": "train",
+    "evaluate": "train",
+    "import_keras_model": "convert",
+    "score": "ray",
+    "split": "train",
+    "train": "train",
+}
+
+# Names that need Keras, with the backend that each needs: None is the user's. Keras is loaded
+# before their module, so that neither it nor the backend prints anything.
+_KERAS: dict[str, str | None] = {
+    "compare": None,
+    "convert": "tensorflow",
+    "evaluate": None,
+    "import_keras_model": "tensorflow",
+    "train": None,
+}
+
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
@@ -67,7 +95,21 @@ def __getattr__(name: str) -> Any:
         return version("cxr-edge")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+    try:
+        if name in _KERAS:
+            from cxr_edge.process.keras_backend import load_quietly
+
+            load_quietly(_KERAS[name])
+        return getattr(import_module(_MODULES[name]), name)
+    except ModuleNotFoundError as error:
+        if name not in _EXTRAS:
+            raise
+        from cxr_edge_runtime.errors import ExtraMissing
+
+        raise ExtraMissing(
+            f"cxr_edge.{name} needs {error.name}, which is not installed; "
+            f"run: pip install 'cxr-edge[{_EXTRAS[name]}]'"
+        ) from error
 
 
 def __dir__() -> list[str]:

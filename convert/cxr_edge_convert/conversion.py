@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_convert.artifacts.builder import ArtifactBuilder, BundleArtifacts
-from cxr_edge_convert.formats import float32_model, smaller_model
 from cxr_edge_convert.formats.graph import Ranges
+from cxr_edge_convert.formats.models import float32_model, smaller_model
 from cxr_edge_convert.limits import MAX_GRAPH_DIFFERENCE
 from cxr_edge_convert.quantization.accuracy_control import MixedPrecisionResult, control_accuracy
 from cxr_edge_convert.quantization.calibration_images import CalibrationSet, calibration_sets

@@ -1,6 +1,5 @@
 """From a run to a folder of verified bundles and their report, in one call."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import run_source
 from cxr_edge_convert.variants import DYNAMIC, FLOAT16, INT8, TFLITE, Scheme, wanted_schemes
 from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.files import as_path
 from cxr_edge_train.defaults import MIN_SENSITIVITY, default_cache_dir
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.recipe import read_recipe
@@ -93,11 +93,13 @@ def convert(
             for variant in report.variants:
                 print(variant.name, variant.bytes, variant.verification.agreement, variant.passed)
     """
-    run, output = _path(run, "the run"), _path(output, "the output")
-    given = (recipe, calibration_dir, not_films, root)
-    recipe, calibration_dir, not_films, root = (
-        None if path is None else _path(path, "each file and folder") for path in given
+    run, output = as_path(run, "run"), as_path(output, "output")
+    recipe = None if recipe is None else as_path(recipe, "recipe")
+    root = None if root is None else as_path(root, "root")
+    calibration_dir = (
+        None if calibration_dir is None else as_path(calibration_dir, "calibration_dir")
     )
+    not_films = None if not_films is None else as_path(not_films, "not_films")
     if keras.backend.backend() != "tensorflow":
         raise InvalidRequest(
             f"Keras uses {keras.backend.backend()}, but only TensorFlow converts; set "
@@ -127,9 +129,3 @@ def convert(
     source = run_source(run, root=root, cache_dir=default_cache_dir(), progress=progress)
     variants = make_variants(source, settings, progress=progress)
     return write_all(output, source, settings, variants, overwrite=overwrite, progress=progress)
-
-
-def _path(value: str | Path, what: str) -> Path:
-    if not isinstance(value, str | os.PathLike):
-        raise InvalidRequest(f"{what} must be given as a path, not as a {type(value).__name__}")
-    return Path(value)

@@ -1,6 +1,5 @@
 """A Keras classifier made elsewhere becomes a run, which all later stages take as any other."""
 
-import os
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -18,7 +17,7 @@ from cxr_edge_convert.new_folder import (
     is_free,
 )
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
-from cxr_edge_runtime.files import file_sha256, write_text
+from cxr_edge_runtime.files import as_path, file_sha256, write_text
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import (
@@ -100,9 +99,9 @@ def import_keras_model(
             print(run.operating_point.threshold, run.metrics["validation"]["auc"]["value"])
             report = cxr_edge.convert("run", "bundles", int8=True)
     """
-    file, output = _path(model, "the model"), _path(output, "the output")
-    metadata, splits = _path(metadata, "the metadata"), _path(splits, "the splits")
-    folder = metadata.resolve().parent if root is None else _path(root, "the root")
+    file, output = as_path(model, "model"), as_path(output, "output")
+    metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
+    folder = metadata.resolve().parent if root is None else as_path(root, "root")
     check_request(file, labels=labels, scaling=scaling)
     _check_output(output)
     table = without_test(read_splits(splits, read_metadata(metadata)))
@@ -163,7 +162,7 @@ def _write(
         dataset_digest=dataset_digest(table),
         preprocess=spec,
         operating_point=point,
-        metrics={"validation": metrics.as_dict()},
+        metrics={"validation": metrics.by_name()},
         versions={"keras": keras.__version__},
         seconds=0.0,
         imported_sha256=file_sha256(file),
@@ -177,12 +176,6 @@ def _check_output(output: Path) -> None:
     if not is_free(output):
         raise InvalidRequest(f"{output}: exists and is not empty; name a folder to make")
     check_writable(output)
-
-
-def _path(value: str | Path, what: str) -> Path:
-    if not isinstance(value, str | os.PathLike):
-        raise InvalidRequest(f"{what} must be given as a path, not as a {type(value).__name__}")
-    return Path(value)
 
 
 def _plain_name(stem: str) -> str:

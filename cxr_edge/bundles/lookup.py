@@ -1,4 +1,4 @@
-"""``--bundle``: a folder, or the name of a shipped bundle; without it the installed one."""
+"""A bundle by its folder or the name of a shipped one; by default the installed one."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import cxr_edge_models
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.archive import ARCHIVE_SUFFIX
-from cxr_edge_runtime.errors import BundleNotFound
+from cxr_edge_runtime.errors import BundleNotFound, InvalidRequest
 
 # In a folder of installed bundles, the link to the one in use; see cxr_edge.bundles.folder.
 CURRENT = "current"
@@ -33,41 +33,54 @@ def shipped_bundles() -> list[Bundle]:
     return [Bundle.load(cxr_edge_models.path(name)) for name in cxr_edge_models.names()]
 
 
-def load_bundle(name_or_folder: str | None) -> Bundle:
-    """Load a bundle; a folder of that name goes before a shipped bundle.
+def load_bundle(bundle: str | os.PathLike[str] | Bundle | None) -> Bundle:
+    """Load the bundle of a name or folder.
 
-    None is the installed bundle; where none is, the default one of those that ship.
+    Args:
+        bundle: a folder, or the name of a shipped bundle; a folder of that name goes before it.
+            None is the installed bundle, or the default one of those that ship where none is
+            installed. A loaded bundle is returned as it is.
 
     Raises:
+        InvalidRequest: of another type than these.
         BundleNotFound: neither a folder nor a shipped bundle.
         BundleError: the bundle cannot be used.
+
+    >>> load_bundle("tiny").manifest.name
+    'tiny'
     """
-    if name_or_folder is None:
+    if isinstance(bundle, Bundle):
+        return bundle
+    if bundle is None:
         current = installed_bundles() / CURRENT
         # A damaged installation is an error: another model would answer, and nobody would know.
         if os.path.lexists(current):
             return _load_folder(current)
         return Bundle.load(cxr_edge_models.path(cxr_edge_models.DEFAULT))
-    folder = Path(name_or_folder)
-    if folder.is_dir():
-        return _load_folder(folder)
-    if name_or_folder in cxr_edge_models.names():
-        return Bundle.load(cxr_edge_models.path(name_or_folder))
-    if folder.is_file():
-        raise BundleNotFound(
-            f"bundle {name_or_folder}: is a file; an archive is installed first, with "
-            "cxr-edge install"
+    if not isinstance(bundle, str | os.PathLike):
+        raise InvalidRequest(
+            f"a bundle is given by its name or folder, or loaded, not as {type(bundle).__name__}"
         )
-    if name_or_folder.endswith(ARCHIVE_SUFFIX):
-        raise BundleNotFound(f"{name_or_folder}: no such file")
+    name = os.fsdecode(bundle)
+    # Path's own tests raise an error where a name is too long for the file system.
+    if os.path.isdir(name):  # noqa: PTH112
+        return _load_folder(Path(name))
+    if name in cxr_edge_models.names():
+        return Bundle.load(cxr_edge_models.path(name))
+    if os.path.isfile(name):  # noqa: PTH113
+        raise BundleNotFound(
+            f"bundle {name}: is a file; an archive is installed first, with cxr-edge install"
+        )
+    if name.endswith(ARCHIVE_SUFFIX):
+        raise BundleNotFound(f"{name}: no such file")
     raise BundleNotFound(
-        f"bundle {name_or_folder}: no such folder, and no shipped bundle of that name; "
+        f"bundle {name}: no such folder, and no shipped bundle of that name; "
         f"shipped are {', '.join(cxr_edge_models.names())}"
     )
 
 
 def notice_of(bundle: Bundle) -> str:
-    """What stands beside every result: the notice, and which model answered."""
+    """The text beside every result: the notice, and the name and version of the model."""
     manifest = bundle.manifest
     model = f"{manifest.name} {manifest.version} ({bundle.digest[:12]})"
     return f"{manifest.notice} Model: {model}"

@@ -36,13 +36,13 @@ def benchmark(
 
     from cxr_edge.bundles.lookup import load_bundle
     from cxr_edge.console.inputs import expand
-    from cxr_edge.process.memory import return_freed_memory
+    from cxr_edge.process.memory import fix_mmap_threshold
     from cxr_edge_runtime.device import available_cores, device_state
     from cxr_edge_runtime.device.inference_timing import measure
     from cxr_edge_runtime.device.throughput import drawn_film, measure_stages, measure_throughput
     from cxr_edge_runtime.engines import open_engine
 
-    return_freed_memory()
+    fix_mmap_threshold()
     loaded = load_bundle(bundle)
     opened = open_engine(loaded, engine=engine)
     cores = available_cores()

@@ -4,20 +4,15 @@ import io
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cxr_edge.console import options
+from cxr_edge.console.results import JsonWriter, TableWriter
+from cxr_edge.console.terminal import say
 from cxr_edge.process import exit_codes
-
-if TYPE_CHECKING:
-    from contextlib import ExitStack
-
-    from cxr_edge.monitoring.log_writer import LogWriter
-    from cxr_edge.writers.console import Writer
-    from cxr_edge.writers.heatmaps import HeatmapWriter
-    from cxr_edge_runtime.bundle import Bundle
+from cxr_edge.process.memory import fix_mmap_threshold
 
 
 def classify(
@@ -68,104 +63,34 @@ def classify(
     when all did or a file could not be written, 130 after Ctrl-C. Ctrl-C ends after the images
     under way; what is done is written.
     """
-    from contextlib import ExitStack
-    from itertools import chain, islice
-
     # Here, few calls deep: Python 3.11 fetches and returns memory with every call once its stack
     # is full to the brim, and deeper down the import of numpy took a tenth of the whole start so.
     import numpy  # noqa: F401
 
-    from cxr_edge.bundles.lookup import load_bundle
-    from cxr_edge.console.inputs import expand
-    from cxr_edge.process.interruption import interruption
-    from cxr_edge.process.memory import return_freed_memory
-    from cxr_edge_runtime.batch import classify_all
-    from cxr_edge_runtime.classifier import Classifier
-    from cxr_edge_runtime.device import available_cores
-    from cxr_edge_runtime.errors import CxrEdgeError
+    from cxr_edge.writers.classified_files import Outputs, classify_files
 
-    return_freed_memory()
+    fix_mmap_threshold()
     # For all threads: filters that a thread sets for a while are everybody's, and pydicom's
     # warnings quote what is written in a film.
     warnings.simplefilter("ignore")
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")  # names of files are bytes
-    loaded = load_bundle(bundle)
-    pictures = _pictures(heatmap, loaded)
-    with interruption() as interrupted, ExitStack() as files:
-        inputs = interrupted.until(expand(images, recursive=recursive, stdin=sys.stdin))
-        first = list(islice(inputs, 2))
-        several = len(first) > 1
-        # A single image has the cores to itself; of several each has one.
-        workers = (threads or available_cores()) if several else 1
-        engine_threads = 1 if several else (threads or 1)
-        writers = _writers(loaded, as_json=as_json, csv=csv, files=files)
-        logged = _log_writer(log, csv, loaded, files)
-        if logged is not None:
-            writers.append(logged)
-        done = failed = 0
-        for image, result in classify_all(
-            chain(first, inputs),
-            lambda: Classifier(
-                loaded, threads=engine_threads, engine=engine, hash_images=log is not None
-            ),
-            workers=workers,
-            force=force,
-        ):
-            for writer in writers:
-                writer.write(image, result)
-            if isinstance(result, CxrEdgeError):
-                failed += 1
-                continue
-            done += 1
-            if pictures and not pictures.write(image, result):
-                failed += 1
-        for writer in writers:
-            writer.close()
-    if logged is not None and logged.error is not None:
-        raise logged.error
-    if interrupted.number is not None:
-        raise typer.Exit(exit_codes.of_signal(interrupted.number))
-    if failed:
-        raise typer.Exit(exit_codes.of_failures(others_done=done > 0))
-
-
-def _writers(
-    bundle: "Bundle", *, as_json: bool, csv: Path | None, files: "ExitStack"
-) -> "list[Writer]":
-    from cxr_edge.writers.console import JsonWriter, TableWriter
-
-    writers: list[Writer] = [JsonWriter(bundle) if as_json else TableWriter(bundle)]
-    if csv is not None:
-        from cxr_edge.writers.csv_file import CsvWriter, check_replaceable
-        from cxr_edge_runtime.files import replacing
-
-        check_replaceable(csv)
-        temporary = files.enter_context(replacing(csv))
-        file = files.enter_context(temporary.open("w", encoding="utf-8", newline=""))
-        writers.append(CsvWriter(file, bundle, csv))
-    return writers
-
-
-def _log_writer(
-    log: Path | None, csv: Path | None, bundle: "Bundle", files: "ExitStack"
-) -> "LogWriter | None":
-    if log is None:
-        return None
-    from cxr_edge.monitoring.log_writer import LogWriter
-    from cxr_edge.monitoring.prediction_log import PredictionLog
-    from cxr_edge_runtime.errors import InvalidRequest
-
-    if csv is not None and csv.resolve() == log.resolve():
-        raise InvalidRequest(f"--log {log}: is the file of --csv, too; choose another one")
-    writer = LogWriter(PredictionLog(log), bundle)
-    files.callback(writer.close)
-    return writer
-
-
-def _pictures(folder: Path | None, bundle: "Bundle") -> "HeatmapWriter | None":
-    if folder is None:
-        return None
-    from cxr_edge.writers.heatmaps import HeatmapWriter
-
-    return HeatmapWriter(folder, bundle)
+    counts = classify_files(
+        images,
+        bundle,
+        Outputs(csv=csv, heatmaps=heatmap, log=log),
+        shown=JsonWriter if as_json else TableWriter,
+        on_signal=lambda: say(
+            "cxr-edge: stopping after the images under way; once more to stop at once"
+        ),
+        on_no_heatmap=lambda image, reason: say(f"cxr-edge: no heat map of {image}: {reason}"),
+        recursive=recursive,
+        stdin=sys.stdin,
+        force=force,
+        engine=engine,
+        threads=threads,
+    )
+    if counts.signal is not None:
+        raise typer.Exit(exit_codes.of_signal(counts.signal))
+    if counts.failed:
+        raise typer.Exit(exit_codes.of_failures(others_done=counts.classified > 0))

@@ -8,8 +8,7 @@ import typer
 
 import cxr_edge
 from cxr_edge.console import options
-from cxr_edge.console.terminal import print_figures, progress_bar
-from cxr_edge.process.keras_backend import load_quietly
+from cxr_edge.console.terminal import print_metrics, progress_bar
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 
 
@@ -55,7 +54,6 @@ def import_(
     """
     from cxr_edge_runtime.bundle.manifest import NOTICE
 
-    load_quietly()
     run = cxr_edge.import_keras_model(
         model,
         metadata,
@@ -67,7 +65,7 @@ def import_(
         min_sensitivity=min_sensitivity,
         progress=progress_bar,
     )
-    print_figures("validation", run.metrics["validation"], NOTICE)
+    print_metrics("validation", run.metrics["validation"], NOTICE)
     point = run.operating_point
     typer.echo(
         f"threshold {point.threshold:.4f} ({point.rule}), temperature {point.temperature:.3f}"

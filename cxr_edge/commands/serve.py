@@ -68,9 +68,9 @@ def serve(
         say("warning: token and films cross the network unencrypted; put a TLS proxy before it")
 
     from cxr_edge.bundles.lookup import load_bundle
+    from cxr_edge.monitoring.log_writer import PATIENCE_S, PredictionRecorder
     from cxr_edge.monitoring.prediction_log import PredictionLog
     from cxr_edge.serving.app import make_app
-    from cxr_edge.serving.prediction_recorder import PATIENCE_S, PredictionRecorder
     from cxr_edge.serving.server import listen, run
     from cxr_edge.serving.workers import Workers
     from cxr_edge_runtime.classifier import Classifier
@@ -87,7 +87,9 @@ def serve(
         if log is not None:
             opened = PredictionLog(log, patience_s=PATIENCE_S)
             files.callback(opened.close)
-            predictions = PredictionRecorder(opened)
+            predictions = PredictionRecorder(
+                opened, lambda error: say(f"error: {error}; predictions go on without it")
+            )
         workers = Workers(lambda: Classifier(loaded, engine=engine), threads=count)
         own_hosts_only = alone and token is None
         app = make_app(

@@ -1,15 +1,20 @@
-"""Results of ``classify`` as rows of a log of predictions."""
+"""Predictions as rows of a log: of ``classify``, and of a server that must never wait for it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from cxr_edge.monitoring.prediction_log import LoggedFilm, PredictionLog
 from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.classifier import Prediction
 from cxr_edge_runtime.errors import CxrEdgeError, LogError
+
+# Seconds that a response of the server waits for another program which is writing to the log.
+PATIENCE_S = 1.0
 
 
 class LogWriter:
-    """Adds the films that were answered; a full disk does not keep others from their answers.
+    """Adds the films that have a prediction; a full disk does not keep the others from theirs.
 
     Attributes:
         error: what kept films from being added; None where nothing did.
@@ -32,3 +37,29 @@ class LogWriter:
     def close(self) -> None:
         """Close the log."""
         self._log.close()
+
+
+class PredictionRecorder:
+    """A server's log, whose errors keep no client from a response."""
+
+    def __init__(self, log: PredictionLog, on_error: Callable[[LogError], None]) -> None:
+        """Write to an open log.
+
+        Args:
+            log: with a patience of :data:`PATIENCE_S`.
+            on_error: called once with what keeps films from being logged, and again only when that
+                happens after films were logged.
+        """
+        self._log, self._on_error = log, on_error
+        self._failing = False
+
+    def add(self, prediction: Prediction, bundle: Bundle) -> None:
+        """Add a film that has a prediction."""
+        try:
+            self._log.append([LoggedFilm.of(prediction, bundle)])
+        except LogError as error:
+            if not self._failing:
+                self._on_error(error)
+            self._failing = True
+        else:
+            self._failing = False

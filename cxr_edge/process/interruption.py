@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: what the first does, such as a wish to stop between two pieces of work."""
+"""Ctrl-C and SIGTERM: what the first one does, such as to stop between two pieces of work."""
 
 import contextlib
 import signal
@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import TypeVar
-
-from cxr_edge.console.terminal import say
 
 T = TypeVar("T")
 
@@ -46,13 +44,17 @@ class Interruption:
 
 
 @contextlib.contextmanager
-def interruption() -> Iterator[Interruption]:
-    """Within, the first SIGINT or SIGTERM is only noted; a second one ends the program at once."""
+def interruption(on_signal: Callable[[], None]) -> Iterator[Interruption]:
+    """Within, the first SIGINT or SIGTERM is only noted; a second one ends the program at once.
+
+    Args:
+        on_signal: called when the first one comes.
+    """
     noted = Interruption()
 
     def note(number: int) -> None:
         noted.number = number
-        say("cxr-edge: stopping after the images under way; once more to stop at once")
+        on_signal()
         if noted.waiting:
             raise _Stopped
 

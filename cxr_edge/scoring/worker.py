@@ -12,23 +12,21 @@ import fsspec.config
 import pyarrow as pa
 
 from cxr_edge.monitoring.prediction_log import LoggedFilm
-from cxr_edge.process.memory import return_freed_memory
+from cxr_edge.process.memory import fix_mmap_threshold
 from cxr_edge.scoring.backlog import Batch
 from cxr_edge.scoring.films import contents
 from cxr_edge.scoring.results import ResultsFolder
 from cxr_edge.writers.csv_file import result_row
-from cxr_edge_runtime.batch import Result
+from cxr_edge_runtime.batch import Result, classify_image, prediction_alone
 from cxr_edge_runtime.bundle import CHECKSUM, MANIFEST, Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import (
     CxrEdgeError,
-    EngineError,
     ImageError,
     ImageNotFound,
     ImageNotReadable,
 )
 from cxr_edge_runtime.gate import REJECTED
-from cxr_edge_runtime.images import decode_grey
 
 # So many films that cannot be fetched one after the other are no accident of theirs: credentials
 # have expired, or this node does not have the folder.
@@ -112,7 +110,7 @@ class Worker:
         """Unpack the bundle, verify it and open its engine."""
         # For all threads, as in `classify`: pydicom's warnings quote what is written in a film.
         warnings.simplefilter("ignore")
-        return_freed_memory()
+        fix_mmap_threshold()
         fsspec.config.conf.update(job.storage)
         self._job = job
         self._stop: str | None = None
@@ -151,12 +149,9 @@ class Worker:
     def _result(self, name: str, content: bytes | ImageError) -> Result:
         if isinstance(content, ImageError):
             return content
-        try:
-            return self._classifier.classify(
-                decode_grey(content, name=name, hashed=self._job.logged)
-            )
-        except (ImageError, EngineError) as error:
-            return error
+        return classify_image(
+            self._classifier, content, prediction_alone, name=name, hashed=self._job.logged
+        )
 
 
 def _require_one(*, fetched: int, names: Sequence[str], error: object) -> None:

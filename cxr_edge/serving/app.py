@@ -13,12 +13,12 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from cxr_edge.monitoring.log_writer import PredictionRecorder
 from cxr_edge.serving.admission import Admission
 from cxr_edge.serving.classifying import Classify
-from cxr_edge.serving.draining import DrainRequestBody
+from cxr_edge.serving.middleware import DrainRequestBody
 from cxr_edge.serving.model_card import card_page
 from cxr_edge.serving.openapi import description
-from cxr_edge.serving.prediction_recorder import PredictionRecorder
 from cxr_edge.serving.problems import ProblemResponse, refused
 from cxr_edge.serving.security import Guard
 from cxr_edge.serving.uploads import MOST_BYTES

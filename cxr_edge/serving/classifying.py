@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from cxr_edge.monitoring.log_writer import PredictionRecorder
 from cxr_edge.serving.admission import Admission
-from cxr_edge.serving.film_response import RequestOptions, answer
-from cxr_edge.serving.prediction_recorder import PredictionRecorder
+from cxr_edge.serving.film_response import RequestOptions, film_response
 from cxr_edge.serving.problems import ProblemResponse
 from cxr_edge.serving.uploads import MOST_FILMS, read_films
 from cxr_edge.serving.workers import Workers
@@ -40,7 +40,7 @@ class Classify:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take the request on, or refuse it."""
         request = Request(scope, receive)
-        wish = _wish(request)
+        options = _options(request)
         lease = self._admission.acquire()
         work: Future[dict[str, Any]] | None = None
         begun = False
@@ -58,11 +58,11 @@ class Classify:
             async with asyncio.timeout(self._most_seconds):
                 results = []
                 # A picture is larger than its film.
-                most = 1 if wish.picture else MOST_FILMS
+                most = 1 if options.picture else MOST_FILMS
                 # One after the other: the films of a request wait like those of others.
                 async for film in read_films(request, lease, most=most):
                     work = self._workers.submit(
-                        partial(answer, film=film, wish=wish, log=self._log)
+                        partial(film_response, film=film, options=options, log=self._log)
                     )
                     results.append(await _unless_gone(work, receive))
                     lease.reserve(len(results[-1].get("picture", "")))
@@ -121,7 +121,7 @@ def _when_done(work: Future[Any] | None, leave: Callable[[], None]) -> None:
     work.add_done_callback(leave_soon)
 
 
-def _wish(request: Request) -> RequestOptions:
+def _options(request: Request) -> RequestOptions:
     """What the query asks for.
 
     Raises:

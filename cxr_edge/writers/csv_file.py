@@ -2,12 +2,15 @@
 
 import csv
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
+from cxr_edge_runtime.files import replacing
 from cxr_edge_runtime.images import SUFFIXES
 
 CSV_COLUMNS = (
@@ -25,14 +28,14 @@ def check_replaceable(path: Path) -> None:
         OSError: it cannot be read.
     """
     if path.suffix.lower() in SUFFIXES:
-        raise InvalidRequest(f"--csv {path}: is an image's name; name a CSV file")
+        raise InvalidRequest(f"{path}: is an image's name; name a CSV file")
     if not path.is_file():
         return
     with path.open("rb") as file:
         beginning = file.read(len(_HEADER))
     if beginning not in (b"", _HEADER):
         raise InvalidRequest(
-            f"--csv {path}: holds something else than results of classify; choose another file"
+            f"{path}: holds something else than results of classify; choose another file"
         )
 
 
@@ -68,7 +71,7 @@ def result_row(name: str, result: Result, bundle: Bundle) -> dict[str, str | flo
 
 
 class CsvWriter:
-    """A row an image in a file; a full disk is an error only when all images are done."""
+    """A row per image in a file; a full disk is an error only when all images are done."""
 
     def __init__(self, file: TextIO, bundle: Bundle, path: Path) -> None:
         """Write to an open file, the header first; ``path`` is what errors call it."""
@@ -101,3 +104,19 @@ class CsvWriter:
         """
         if self._error:
             raise OSError(self._error.errno, self._error.strerror, str(self._path))
+
+
+@contextmanager
+def csv_writer(path: Path, bundle: Bundle) -> Iterator[CsvWriter]:
+    """A writer to a file that is there, in whole, only when the block has ended well.
+
+    Raises:
+        InvalidRequest: the file is none of ``classify``; see :func:`check_replaceable`.
+        OSError: it cannot be written.
+    """
+    check_replaceable(path)
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        yield CsvWriter(file, bundle, path)

@@ -1,22 +1,22 @@
-"""``--heatmap DIR``: a picture a film, named so that none replaces another film's."""
+"""A picture of each film with its heat map, named so that none replaces another film's."""
 
 import os
+import threading
 from pathlib import Path
 
 from cxr_edge.bundles.lookup import notice_of
-from cxr_edge.console.terminal import say
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
 from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
 from cxr_edge_runtime.files import replacing
-from cxr_edge_runtime.images import HEATMAP_SUFFIX
+from cxr_edge_runtime.images import HEATMAP_SUFFIX, GreyImage
 
 # Of zlib: a picture is written in a third of the time and is a tenth larger.
 _COMPRESSION = 1
 
 
 class HeatmapWriter:
-    """A picture of each film with its activation map over it."""
+    """Writes pictures of films with their activation map over them, from any thread."""
 
     def __init__(self, folder: Path, bundle: Bundle) -> None:
         """Write into a folder, made where absent.
@@ -25,22 +25,33 @@ class HeatmapWriter:
             InvalidRequest: the bundle gives no activation map, or the folder cannot be written.
         """
         if "cam" not in bundle.manifest.outputs:
-            raise InvalidRequest("--heatmap: the model of this bundle gives no activation map")
+            raise InvalidRequest(
+                "heat maps cannot be drawn: the model of this bundle gives no activation map"
+            )
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InvalidRequest(f"--heatmap {folder}: {error.strerror}") from None
+            raise InvalidRequest(f"{folder}: {error.strerror}") from None
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise InvalidRequest(f"--heatmap {folder}: no permission to write into it")
+            raise InvalidRequest(f"{folder}: no permission to write into this folder")
         self._folder, self._bundle = folder, bundle
-        self._written: dict[Path, Path] = {}
+        self._film_of: dict[Path, Path] = {}
+        self._lock = threading.Lock()
 
-    def write(self, image: Path, prediction: Prediction) -> bool:
-        """Write the picture of a film that has an answer; False, and a line, if that failed."""
+    def write(self, path: Path, film: GreyImage, prediction: Prediction) -> str | None:
+        """Write the picture of a film that has a prediction.
+
+        Args:
+            path: of the film's file; it names the picture.
+            film: the decoded film.
+            prediction: of it; where the gate rejected the film, nothing is drawn.
+
+        Returns:
+            Why there is no picture; None where it was written or nothing was to be drawn.
+        """
         if prediction.activation_map is None or prediction.probability is None:
-            return True  # the gate rejected it
+            return None
         from cxr_edge_runtime.heatmap import draw_heatmap
-        from cxr_edge_runtime.images import read_grey
 
         manifest = self._bundle.manifest
         captions = (
@@ -48,30 +59,34 @@ class HeatmapWriter:
             f"{prediction.probability:.3f}; input gate: {prediction.gate.verdict}",
             notice_of(self._bundle),
         )
-        film = Path(os.path.abspath(image))  # noqa: PTH100  # resolve() would follow links
-        target = self._folder / _place(film)
         try:
-            if self._written.setdefault(target, film) != film:
-                raise FileExistsError(
-                    None, f"its picture would replace that of {self._written[target]}"
-                )
+            target = self._target(path)
             picture = draw_heatmap(
-                read_grey(image).pixels,
+                film.pixels,
                 prediction.activation_map,
                 captions,
                 positive_label=manifest.positive_label,
             )
             with replacing(target) as temporary:
                 picture.save(temporary, compress_level=_COMPRESSION)
-        except (OSError, CxrEdgeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            say(f"cxr-edge: no heat map of {image}: {reason}")
-            return False
-        return True
+        except OSError as error:
+            return error.strerror or str(error)
+        except CxrEdgeError as error:
+            return str(error)
+        return None
 
+    def _target(self, path: Path) -> Path:
+        """Below the folder of pictures as the film below the current folder, or below the root.
 
-def _place(film: Path) -> Path:
-    """Below the folder of pictures as the film below the current folder, or below the root."""
-    here = Path.cwd()
-    below = film.relative_to(here if film.is_relative_to(here) else film.anchor)
-    return below.with_name(below.name + HEATMAP_SUFFIX)
+        Raises:
+            InvalidRequest: another film's picture has this name.
+        """
+        film = Path(os.path.abspath(path))  # noqa: PTH100  # resolve() would follow links
+        here = Path.cwd()
+        below = film.relative_to(here if film.is_relative_to(here) else film.anchor)
+        target = self._folder / below.with_name(below.name + HEATMAP_SUFFIX)
+        with self._lock:
+            other = self._film_of.setdefault(target, film)
+        if other != film:
+            raise InvalidRequest(f"its picture would replace that of {other}")
+        return target

@@ -1,33 +1,102 @@
-"""Many images on all cores.
+"""The one way from an image to what a command makes of it, for one image and for many.
 
-Each worker is a thread with an engine of its own that uses one thread: an image's decoding, its
-resizing and the engine all let go of Python's lock, so as many images as there are cores are under
-way at once, and no core waits for the parts of the work that cannot be divided. Results come in the
-order of the images.
+Of many, each worker is a thread with an engine of its own that uses one thread: an image's
+decoding, its resizing and the engine all let go of Python's lock, so as many images as there are
+cores are under way at once, and no core waits for the parts of the work that cannot be divided.
+Results come in the order of the images. What needs the decoded image, such as a heat map, is made
+in the worker, right after the classification: each image is decoded once, and no result that waits
+for its turn holds one.
 """
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar, overload
 
 from cxr_edge_runtime.classifier import Classifier, Prediction
 from cxr_edge_runtime.errors import CxrEdgeError, EngineError, ImageError
+from cxr_edge_runtime.images import GreyImage, ImageSource, load_grey
 
-# Images taken ahead of the one whose result is due, a worker: one slow film keeps few waiting,
-# and no more than so many results wait in memory.
+# Images per worker that are taken ahead of the one whose result is due: one slow film keeps few
+# waiting, and no more than so many results wait in memory.
 _AHEAD = 4
 
-# What came of an image: an answer, or the error that kept it from one.
+# What came of an image: a prediction, or the error that kept it from one.
 Result = Prediction | CxrEdgeError
+
+# What a caller makes of a decoded image and its prediction.
+R = TypeVar("R")
+Images = Iterable[tuple[Path, ImageError | None]]
+
+
+def classify_image(
+    classifier: Classifier,
+    image: ImageSource,
+    finish: Callable[[GreyImage, Prediction], R],
+    *,
+    name: str | None = None,
+    force: bool = False,
+    hashed: bool = False,
+) -> R | CxrEdgeError:
+    """Decode an image once, classify it, and make of both what is wanted.
+
+    Args:
+        classifier: of the calling thread.
+        image: see :func:`cxr_edge_runtime.images.load_grey`.
+        finish: called with the decoded image and the prediction; its errors are the caller's.
+        name: what error messages call the image; by default its path.
+        force: predict also where the gate rejects the image.
+        hashed: give the SHA-256 of the image's file with the prediction.
+
+    Returns:
+        What ``finish`` returned, or the error of the image or the engine.
+    """
+    try:
+        film = load_grey(image, name=name, hashed=hashed)
+        prediction = classifier.classify(film, force=force)
+    except (ImageError, EngineError) as error:
+        return error
+    return finish(film, prediction)
+
+
+def prediction_alone(film: GreyImage, prediction: Prediction) -> Prediction:
+    """Nothing is made of the decoded image; to be given to :func:`classify_image`."""
+    return prediction
+
+
+@overload
+def classify_all(
+    images: Images,
+    make_classifier: Callable[[], Classifier],
+    *,
+    workers: int,
+    force: bool = ...,
+    hashed: bool = ...,
+) -> Generator[tuple[Path, Result]]: ...
+
+
+@overload
+def classify_all(
+    images: Images,
+    make_classifier: Callable[[], Classifier],
+    *,
+    workers: int,
+    force: bool = ...,
+    hashed: bool = ...,
+    finish: Callable[[Path, GreyImage, Prediction], R],
+) -> Generator[tuple[Path, R | CxrEdgeError]]: ...
 
 
 def classify_all(
-    images: Iterable[tuple[Path, ImageError | None]],
+    images: Images,
     make_classifier: Callable[[], Classifier],
     *,
     workers: int,
     force: bool = False,
-) -> Generator[tuple[Path, Result]]:
+    hashed: bool = False,
+    finish: Callable[[Path, GreyImage, Prediction], object] | None = None,
+) -> Generator[tuple[Path, object]]:
     """Classify images in turn, several at once.
 
     Args:
@@ -36,17 +105,24 @@ def classify_all(
             needed.
         workers: threads; 1 works without any.
         force: see :meth:`Classifier.classify`.
+        hashed: see :meth:`Classifier.classify`.
+        finish: called in the worker with each path, decoded image and prediction.
 
     Yields:
-        Each path with its result.
+        Each path with what ``finish`` returned, by default the prediction; or with its error.
 
     Raises:
         CxrEdgeError: ``make_classifier`` failed.
     """
+
+    def result_of(classifier: Classifier, path: Path) -> object:
+        finish_film = prediction_alone if finish is None else partial(finish, path)
+        return classify_image(classifier, path, finish_film, force=force, hashed=hashed)
+
     if workers == 1:
         classifier = make_classifier()
         for path, error in images:
-            yield path, error or _classified(classifier, path, force)
+            yield path, error or result_of(classifier, path)
         return
 
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -55,33 +131,26 @@ def classify_all(
     free: SimpleQueue[Classifier] = SimpleQueue()
     free.put(make_classifier())
 
-    def work(path: Path, error: ImageError | None) -> Result:
+    def work(path: Path, error: ImageError | None) -> object:
         try:
             classifier = free.get_nowait()
         except Empty:  # more threads are at work than ever before
             classifier = make_classifier()
         try:
-            return error or _classified(classifier, path, force)
+            return error or result_of(classifier, path)
         finally:
             free.put(classifier)
 
-    waiting: deque[tuple[Path, Future[Result]]] = deque()
+    waiting: deque[tuple[Path, Future[object]]] = deque()
     pool = ThreadPoolExecutor(workers)
     try:
         for path, error in images:
             waiting.append((path, pool.submit(work, path, error)))
             while waiting and (waiting[0][1].done() or len(waiting) >= _AHEAD * workers):
-                path, result = waiting.popleft()
-                yield path, result.result()
+                path, future = waiting.popleft()
+                yield path, future.result()
         while waiting:
-            path, result = waiting.popleft()
-            yield path, result.result()
+            path, future = waiting.popleft()
+            yield path, future.result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _classified(classifier: Classifier, image: Path, force: bool) -> Result:
-    try:
-        return classifier.classify(image, force=force)
-    except (ImageError, EngineError) as error:
-        return error

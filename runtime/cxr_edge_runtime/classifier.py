@@ -1,9 +1,8 @@
-"""From an image to an answer."""
+"""From an image to a prediction."""
 
 import math
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,27 +10,31 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import GATE_FILE
 from cxr_edge_runtime.engines import Engine, Outputs, open_engine
-from cxr_edge_runtime.errors import EngineError
+from cxr_edge_runtime.errors import EngineError, InvalidRequest
 from cxr_edge_runtime.gate import NOT_CHECKED, REJECTED, Gate, Verdict, objections
-from cxr_edge_runtime.images import GreyImage, image_warnings, read_grey
+from cxr_edge_runtime.images import GreyImage, ImageSource, image_warnings, load_grey
 from cxr_edge_runtime.preprocess import preprocess
+
+# No engine gains from more, and thousands end the process.
+MAX_THREADS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer for one image.
+    """What the classifier says of one image.
 
     Attributes:
         label: one of the bundle's labels; None where the gate rejected the image.
         probability: of the positive label, 0 to 1; None where the gate rejected the image.
-        threshold: the positive label is given at or above it.
+        threshold: the positive label is given at or above this probability.
         logit: the model's raw output.
         gate: whether the image is a usable frontal chest X-ray at all.
-        activation_map: ``[h, w] float32``, what each place adds to the logit, whose mean it is;
-            None where the model gives none.
-        warnings: what is suspicious about the image, in words.
+        activation_map: ``[h, w] float32``, what each part of the image adds to the logit, which is
+            the map's mean; None where the model gives none.
+        warnings: what is suspicious about the image, as text for the user.
         timings_ms: milliseconds of ``decode``, ``preprocess`` and ``invoke``.
-        image_sha256: of the image's file, where it was asked for.
+        image_sha256: of the image's file, where it was asked for; see
+            :class:`cxr_edge_runtime.images.GreyImage`.
     """
 
     label: str | None
@@ -48,53 +51,59 @@ class Prediction:
 class Classifier:
     """A bundle ready to classify; not to be shared between threads."""
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        *,
-        threads: int = 1,
-        engine: str | None = None,
-        hash_images: bool = False,
-    ) -> None:
+    def __init__(self, bundle: Bundle, *, threads: int = 1, engine: str | None = None) -> None:
         """Load the bundle's model.
 
         Args:
             bundle: a loaded bundle.
-            threads: threads of the engine.
+            threads: threads of the engine, 1 to :data:`MAX_THREADS`.
             engine: see :func:`cxr_edge_runtime.engines.open_engine`.
-            hash_images: give the SHA-256 of image files with their predictions.
 
         Raises:
+            InvalidRequest: no bundle, no such number of threads, or no engine of that name.
             EngineError: the model cannot be loaded.
             BundleInvalid: the gate cannot be read.
         """
+        if not isinstance(bundle, Bundle):
+            raise InvalidRequest(
+                f"a classifier needs a bundle, not {type(bundle).__name__}; load one with "
+                "Bundle.load(folder)"
+            )
+        if not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
+            raise InvalidRequest(f"threads must be a whole number from 1 to {MAX_THREADS}")
         self.bundle = bundle
         self.engine: Engine = open_engine(bundle, threads=threads, engine=engine)
         limits = bundle.manifest.gate
-        self._hash_images = hash_images
         self._gate = Gate.from_bytes(bundle.read(GATE_FILE), limits) if limits else None
 
     def classify(
-        self, image: Path | GreyImage | NDArray[np.uint8], *, force: bool = False
+        self,
+        image: ImageSource,
+        *,
+        name: str | None = None,
+        force: bool = False,
+        hashed: bool = False,
     ) -> Prediction:
-        """Classify an image file, a decoded image, or grey pixels ``[H, W] uint8``.
+        """Classify one image.
 
         Args:
-            image: what to classify.
-            force: give an answer also where the gate rejects the image.
+            image: the path of an image file, its bytes, a Pillow image, or grey pixels
+                ``[H, W] uint8``; see :func:`cxr_edge_runtime.images.load_grey`.
+            name: what error messages call the image; by default its path.
+            force: predict also where the gate rejects the image.
+            hashed: give the SHA-256 of the image's file with the prediction.
+
+        Returns:
+            The prediction, without label and probability where the gate rejected the image.
 
         Raises:
-            ImageError: the file cannot be used; the subclass says why.
+            ImageError: the image cannot be used; the subclass says why.
             EngineError: the engine failed or computed no number.
         """
+        film = load_grey(image, name=name, hashed=hashed)
         manifest = self.bundle.manifest
         started = time.perf_counter()
-        if isinstance(image, Path):
-            image = read_grey(image, hashed=self._hash_images)
-        elif not isinstance(image, GreyImage):
-            image = GreyImage(image, format="", mode="L")
-        decoded = time.perf_counter()
-        model_input = preprocess(image.pixels, manifest.preprocess)
+        model_input = preprocess(film.pixels, manifest.preprocess)
         prepared = time.perf_counter()
         outputs = self.engine.run(model_input)
         invoked = time.perf_counter()
@@ -107,29 +116,29 @@ class Classifier:
         probability = sigmoid(logit / manifest.temperature)
         negative = next(name for name in manifest.labels if name != manifest.positive_label)
         is_positive = probability >= manifest.threshold.value
-        gate = self._judge(image, model_input, outputs)
-        answered = force or gate.verdict != REJECTED
+        gate = self._judge(film, model_input, outputs)
+        predicted = force or gate.verdict != REJECTED
         return Prediction(
-            label=(manifest.positive_label if is_positive else negative) if answered else None,
-            probability=probability if answered else None,
+            label=(manifest.positive_label if is_positive else negative) if predicted else None,
+            probability=probability if predicted else None,
             threshold=manifest.threshold.value,
             logit=logit,
             gate=gate,
             activation_map=outputs["cam"][0, :, :, 0] if "cam" in outputs else None,
-            warnings=(*image.warnings, *image_warnings(image.pixels)),
+            warnings=(*film.warnings, *image_warnings(film.pixels)),
             timings_ms={
-                "decode": (decoded - started) * 1000,
-                "preprocess": (prepared - decoded) * 1000,
+                "decode": film.decode_ms,
+                "preprocess": (prepared - started) * 1000,
                 "invoke": (invoked - prepared) * 1000,
             },
-            image_sha256=image.sha256,
+            image_sha256=film.sha256,
         )
 
-    def _judge(self, image: GreyImage, model_input: NDArray[np.uint8], outputs: Outputs) -> Verdict:
+    def _judge(self, film: GreyImage, model_input: NDArray[np.uint8], outputs: Outputs) -> Verdict:
         if self._gate is None:
             return Verdict(NOT_CHECKED)
         return self._gate.judge(
-            objections(image),
+            objections(film),
             model_input,
             outputs["embedding"],
             embed=lambda other: self.engine.run(other)["embedding"],

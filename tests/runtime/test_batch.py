@@ -5,10 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from cxr_edge_runtime import batch
 from cxr_edge_runtime.batch import classify_all
 from cxr_edge_runtime.errors import EngineError, ImageNotFound, UnreadableImage
 
 NAMES = [Path(f"{number}.png") for number in range(50)]
+
+
+@pytest.fixture(autouse=True)
+def _no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "load_grey", lambda path, **_: path)
 
 
 class _Classifier:
@@ -80,6 +86,56 @@ def test_images_are_taken_as_results_are(workers: int) -> None:
     assert len(taken) <= 4 * workers
     results.close()
     assert len(taken) <= 4 * workers
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_results_that_wait_for_a_slow_first_image_are_bounded(workers: int) -> None:
+    go_on = threading.Event()
+    done = []
+
+    class SlowFirst(_Classifier):
+        def classify(self, image: Path, *, force: bool = False) -> tuple[int, bool]:
+            if image == NAMES[0]:
+                assert go_on.wait(5)
+            done.append(image)
+            return int(image.stem), force
+
+    def images() -> Iterator[tuple[Path, None]]:
+        for number, name in enumerate(NAMES):
+            if number >= 4 * workers:
+                # As many as may wait were taken: without a bound the first would never be let go.
+                assert go_on.is_set()
+            yield name, None
+
+    def let_go() -> None:
+        while len(done) < 4 * workers - 1:
+            time.sleep(0.001)
+        go_on.set()
+
+    other = threading.Thread(target=let_go)
+    other.start()
+    results = classify_all(images(), SlowFirst, workers=workers)
+    assert [path for path, _ in results] == NAMES
+    other.join()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_what_is_made_of_a_decoded_image_is_made_in_its_worker(workers: int) -> None:
+    threads = set()
+
+    def finish(path: Path, film: object, prediction: tuple[int, bool]) -> tuple[object, ...]:
+        threads.add(threading.get_ident())
+        return path, film, prediction[0]
+
+    found = classify_all(
+        ((name, None) for name in NAMES), _Classifier, workers=workers, finish=finish
+    )
+    for number, (path, result) in enumerate(found):
+        if number in (7, 8):
+            assert isinstance(result, UnreadableImage | EngineError)
+        else:
+            assert result == (path, path, number)
+    assert (threading.get_ident() in threads) == (workers == 1)
 
 
 def test_engines_are_made_for_the_threads_that_work_and_no_more() -> None:

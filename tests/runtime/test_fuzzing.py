@@ -49,13 +49,13 @@ def test_what_goes_wrong_is_found_and_the_rest_is_tried(
         f"import sys\nsys.path[:0] = {[*sys.path]!r}\n"
         "import fuzzing\n"
         "seen = [int(sys.argv[sys.argv.index('--child') + 1])]\n"
-        "def decode_grey(content):\n"
+        "def load_grey(content):\n"
         "    number = seen[0]\n"
         f"    if number == 2:\n        {body}\n"
         "    raise fuzzing.CxrEdgeError('no film')\n"
         "def attempt(kind, content, try_=fuzzing.attempt):\n"
         "    try:\n        return try_('image', content)\n    finally:\n        seen[0] += 1\n"
-        "fuzzing.decode_grey, fuzzing.attempt = decode_grey, attempt\n"
+        "fuzzing.load_grey, fuzzing.attempt = load_grey, attempt\n"
         "fuzzing.main()\n"
     )
     monkeypatch.setattr(fuzzing, "__file__", str(script))
@@ -69,5 +69,5 @@ def test_error_of_several_lines_is_a_finding(monkeypatch: pytest.MonkeyPatch) ->
     def two_lines(content: bytes) -> None:
         raise UnreadableImage("damaged\nfilm")
 
-    monkeypatch.setattr(fuzzing, "decode_grey", two_lines)
+    monkeypatch.setattr(fuzzing, "load_grey", two_lines)
     assert "not one line" in (fuzzing.attempt("image", b"") or "")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxr_edge_runtime.images import decode_grey, read_grey
+from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 from dicom_files import written
 from synthetic import noisy_gradient
@@ -63,7 +63,7 @@ def test_container_makes_no_difference(width: int, height: int, seed: int) -> No
     pixels = noisy_gradient((width, height), seed=seed)
     expected = preprocess(pixels, PreprocessSpec())
     for name, content in containers(pixels).items():
-        found = preprocess(decode_grey(content).pixels, PreprocessSpec())
+        found = preprocess(load_grey(content).pixels, PreprocessSpec())
         np.testing.assert_array_equal(found, expected, err_msg=name)
 
 
@@ -72,8 +72,8 @@ def test_resized_originals_come_closer_to_their_copies_than_without_antialiasing
 ) -> None:
     data = shared / "data"
     for original in sorted((data / "originals").glob("*/*"))[::15]:
-        grey = read_grey(original).pixels
-        copy = read_grey(data / "chest_xray/train" / original.parent.name / original.name).pixels
+        grey = load_grey(original).pixels
+        copy = load_grey(data / "chest_xray/train" / original.parent.name / original.name).pixels
         ours = preprocess(grey, PreprocessSpec())[0, :, :, 0].astype(int)
         nearest = np.asarray(Image.fromarray(grey).resize((224, 224), Image.Resampling.NEAREST))
         # The copies went through JPEG at quality 75, which alone moves a pixel by two greys.

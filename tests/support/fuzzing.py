@@ -35,7 +35,7 @@ from cxr_edge_runtime.device.inference_timing import peak_memory_mb
 from cxr_edge_runtime.device.selftest import GoldenInputs
 from cxr_edge_runtime.errors import CxrEdgeError
 from cxr_edge_runtime.gate import Gate
-from cxr_edge_runtime.images import decode_grey, image_warnings
+from cxr_edge_runtime.images import image_warnings, load_grey
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 from dicom_files import jpeg, written
 from synthetic import noisy_gradient
@@ -173,7 +173,7 @@ def attempt(kind: str, content: bytes) -> str | None:
         elif kind == "archive":
             _unpack(content)
         else:
-            film = decode_grey(content)
+            film = load_grey(content)
             if preprocess(film.pixels, PreprocessSpec()).shape != (1, 224, 224, 1):
                 return "an input of another shape"
             image_warnings(film.pixels)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import ImageError, InvalidRequest
 from cxr_edge_runtime.gate import objections
-from cxr_edge_runtime.images import SUFFIXES, read_grey
+from cxr_edge_runtime.images import SUFFIXES, load_grey
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 
 
@@ -45,7 +45,7 @@ def read_out_of_distribution(folder: Path, spec: PreprocessSpec) -> OutOfDistrib
         if path.suffix.lower() not in SUFFIXES:
             continue
         try:
-            image = read_grey(path)
+            image = load_grey(path)
         except ImageError:
             continue
         inputs.append(preprocess(image.pixels, spec)[0])

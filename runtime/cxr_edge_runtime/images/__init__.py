@@ -1,18 +1,22 @@
-"""From a file or bytes to grey pixels, within the limits of :mod:`.decoding_limits`."""
+"""From an image of any kind to grey pixels, within the limits of :mod:`.decoding_limits`."""
 
 import hashlib
+import os
 import stat
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from cxr_edge_runtime.errors import ImageNotFound, ImageNotReadable
+from cxr_edge_runtime.errors import ImageNotFound, ImageNotReadable, UnsupportedImage
 from cxr_edge_runtime.images import decoding_limits
 from cxr_edge_runtime.images.dicom import decode_dicom, is_dicom
 from cxr_edge_runtime.images.grey import is_coloured, tiff_samples, to_grey
-from cxr_edge_runtime.images.opening import opened, turned_upright
+from cxr_edge_runtime.images.opening import given, opened, turned_upright
 
 SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
 # Pictures with an activation map are no films.
@@ -21,6 +25,9 @@ HEATMAP_SUFFIX = ".heatmap.png"
 # A film uses most of the 256 greys; one squeezed into fewer than a quarter was exported wrongly,
 # most often 12 bits stored as 16.
 _LOW_CONTRAST = 64
+
+_UNNAMED = "image"
+_ARRAY = "a numpy array [H, W] uint8 of greys, 0 is black"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +39,11 @@ class GreyImage:
         format: container format as Pillow names it, for example ``JPEG``; or ``DICOM``.
         mode: Pillow's mode of the stored image, for example ``L``, ``RGB`` or ``I;16``; ``L`` of
             DICOM, which is always grey.
-        warnings: what had to be assumed, in words for the user.
-        objections: what in the file speaks against a frontal chest X-ray, in words.
-        sha256: of the file, hexadecimal, where it was asked for.
+        warnings: what had to be assumed, as text for the user.
+        objections: what in the file speaks against a frontal chest X-ray, as text for the user.
+        sha256: hexadecimal SHA-256 of the file, or of shape and pixels where there was no file;
+            None where it was not asked for.
+        decode_ms: milliseconds that reading and decoding took.
     """
 
     pixels: NDArray[np.uint8]
@@ -43,6 +52,20 @@ class GreyImage:
     warnings: tuple[str, ...] = ()
     objections: tuple[str, ...] = ()
     sha256: str | None = None
+    decode_ms: float = 0.0
+
+
+# What can be classified; of an array ``[H, W] uint8``.
+ImageSource = (
+    str
+    | os.PathLike[str]
+    | bytes
+    | bytearray
+    | memoryview
+    | Image.Image
+    | NDArray[np.uint8]
+    | GreyImage
+)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -75,53 +98,136 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
-def read_grey(path: Path, *, hashed: bool = False) -> GreyImage:
-    """Read and decode an image file; see :func:`read_bytes` and :func:`decode_grey`."""
-    try:
-        n_bytes = path.stat().st_size
-    except (OSError, ValueError):
-        n_bytes = 0  # reading says what is wrong
-    with decoding_limits.alone(n_bytes=n_bytes):
-        return decode_grey(read_bytes(path), name=str(path), hashed=hashed)
-
-
-def decode_grey(content: bytes, *, name: str = "image", hashed: bool = False) -> GreyImage:
-    """Decode an encoded image to 8-bit grey.
+def load_grey(image: ImageSource, *, name: str | None = None, hashed: bool = False) -> GreyImage:
+    """Turn an image of any kind that cxr-edge takes into grey pixels.
 
     Colour is turned to luma (ITU-R 601, as Pillow does), transparency is laid over black, samples
     of 9 to 16 bits are scaled by their full range (not the range that occurs), EXIF rotation is
-    applied. Of several frames the first is taken, but an animated WebP is refused.
+    applied. A Pillow image is converted as a file of its mode. Of several frames in a file the
+    first is taken, of a Pillow image the frame that it stands at; an animated WebP is refused.
 
     Args:
-        content: the bytes of a JPEG, PNG, TIFF, BMP, WebP or DICOM file; its kind is known by them.
-        name: what error messages call the image.
-        hashed: give the file's SHA-256 too, which costs as much as a tenth of the decoding on a
-            processor without instructions for it.
+        image: the path of a JPEG, PNG, TIFF, BMP, WebP or DICOM file; the bytes of such a file,
+            whose kind is known by them; a Pillow image; or grey pixels ``[H, W] uint8``, 0 is
+            black. A :class:`GreyImage` is checked and passes unchanged.
+        name: what error messages call the image; by default its path.
+        hashed: give the SHA-256, too, which costs as much as a tenth of the decoding on a processor
+            without instructions for it.
+
+    Returns:
+        The decoded image, with the milliseconds that reading and decoding took.
 
     Raises:
+        ImageNotFound: there is no such file.
+        ImageNotReadable: it is no regular file, or reading is not permitted or failed.
         UnreadableImage: not an image of these formats, or damaged.
         UnsupportedImage: of a kind that is not taken, such as samples of more than 16 bits or in
-            floating point, LAB colours, or an animated WebP; or DICOM that is no single grey frame
-            or needs a package that is not installed.
-        ImageTooLarge: more than :data:`decoding_limits.MAX_PIXELS` pixels, checked before decoding;
-            or the memory of this device is not enough.
+            floating point, LAB colours, or an animated WebP; DICOM that is no single grey frame
+            or needs a package that is not installed; an array that is not ``[H, W] uint8``; or
+            no image at all.
+        ImageTooLarge: more than :data:`decoding_limits.MAX_PIXELS` pixels or
+            :data:`decoding_limits.MAX_BYTES` bytes, checked before decoding; or the memory of this
+            device is not enough.
         ImageTooSmall: a side shorter than :data:`decoding_limits.MIN_SIDE` pixels.
         ImageTooSlow: decoding took more than :data:`decoding_limits.MAX_SECONDS`.
+
+    >>> import numpy as np
+    >>> load_grey(np.zeros((80, 64), np.uint8)).pixels.shape
+    (80, 64)
     """
+    started = time.perf_counter()
+    if isinstance(image, str | os.PathLike):
+        path = _as_path(image)
+        name = name or str(path)
+        with decoding_limits.exclusive_if_large(n_bytes=_file_bytes(path)):
+            loaded = _decoded(read_bytes(path), name, hashed)
+    elif isinstance(image, bytes | bytearray | memoryview):
+        content, name = bytes(image), name or _UNNAMED
+        decoding_limits.check_bytes(content, name)
+        with decoding_limits.exclusive_if_large(n_bytes=len(content)):
+            loaded = _decoded(content, name, hashed)
+    else:
+        loaded = _without_file(image, name or _UNNAMED, hashed)
+    if isinstance(image, GreyImage):
+        return loaded
+    return replace(loaded, decode_ms=(time.perf_counter() - started) * 1000)
+
+
+def _as_path(path: str | os.PathLike[str]) -> Path:
+    if not os.fspath(path):
+        raise ImageNotFound("the path of the image is empty")
+    return Path(os.fsdecode(path))
+
+
+def _file_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return 0  # reading says what is wrong
+
+
+def _decoded(content: bytes, name: str, hashed: bool) -> GreyImage:
+    """An image from the bytes of its file."""
     sha256 = hashlib.sha256(content).hexdigest() if hashed else None
     if is_dicom(content):
         film = decode_dicom(content, name=name)
         return GreyImage(film.pixels, "DICOM", "L", film.warnings, film.objections, sha256)
     with opened(content, name) as image:
-        format_, mode = image.format or "", image.mode
-        upright, _ = turned_upright(image)
-        objections = ("it is in colour",) if is_coloured(upright) else ()
-        pixels = to_grey(upright, name, **tiff_samples(image))
-    return GreyImage(pixels, format_, mode, objections=objections, sha256=sha256)
+        return replace(_from_pillow(image, name), sha256=sha256)
+
+
+def _without_file(image: object, name: str, hashed: bool) -> GreyImage:
+    """An image from what Python holds of it."""
+    if isinstance(image, GreyImage):
+        _check_pixels(image.pixels, name)
+        grey = image
+    elif isinstance(image, Image.Image):
+        with given(image, name):
+            grey = _from_pillow(image, name)
+    elif isinstance(image, np.ndarray):
+        _check_pixels(image, name)
+        grey = GreyImage(np.ascontiguousarray(image), format="", mode="L")
+    else:
+        raise UnsupportedImage(
+            f"{name}: a Python object of type {type(image).__name__} is no image; give a path, the "
+            f"bytes of a file, a Pillow image, or {_ARRAY}"
+        )
+    if hashed and grey.sha256 is None:
+        shape = "x".join(map(str, grey.pixels.shape))
+        content = shape.encode() + np.ascontiguousarray(grey.pixels).tobytes()
+        grey = replace(grey, sha256=hashlib.sha256(content).hexdigest())
+    return grey
+
+
+def _from_pillow(image: Image.Image, name: str) -> GreyImage:
+    format_, mode = image.format or "", image.mode
+    upright, _ = turned_upright(image)
+    objections = ("it is in colour",) if is_coloured(upright) else ()
+    pixels = to_grey(upright, name, **tiff_samples(image))
+    return GreyImage(pixels, format_, mode, objections=objections)
+
+
+def _check_pixels(pixels: object, name: str) -> None:
+    """Refuse what other shapes and types would silently be taken for."""
+    if not isinstance(pixels, np.ndarray) or isinstance(pixels, np.ma.MaskedArray):
+        raise UnsupportedImage(f"{name}: pixels must be {_ARRAY}, not {type(pixels).__name__}")
+    if pixels.dtype != np.uint8 or pixels.ndim != 2:
+        raise UnsupportedImage(
+            f"{name}: the array has shape {list(pixels.shape)} and dtype {pixels.dtype}, but must "
+            f"be {_ARRAY}; {_advice(pixels)}"
+        )
+    height, width = pixels.shape
+    decoding_limits.check_size((width, height), name)
+
+
+def _advice(pixels: NDArray[Any]) -> str:
+    if pixels.dtype == np.uint8:
+        return "of colours, PIL.Image.fromarray(array).convert('L') makes greys"
+    return "scale the greys to 0-255, round them and use array.astype(numpy.uint8)"
 
 
 def image_warnings(pixels: NDArray[np.uint8]) -> tuple[str, ...]:
-    """What is suspicious about a decoded image ``[H, W] uint8``, in words for the user."""
+    """What is suspicious about a decoded image ``[H, W] uint8``, as text for the user."""
     low, high = int(pixels.min()), int(pixels.max())
     if high - low < _LOW_CONTRAST:
         return (

@@ -32,7 +32,7 @@ _ROOM_BYTES = 1_000_000
 # Asking the clock takes a microsecond, which small reads would feel.
 _SMALL_BYTES, _READS_BETWEEN = 1024, 256
 
-# Beyond it an image is decoded alone; see :func:`alone`.
+# Beyond it no other image is decoded at once; see :func:`exclusive_if_large`.
 LARGE_PIXELS = 10_000_000
 LARGE_BYTES = 20_000_000
 _large = threading.RLock()
@@ -122,10 +122,14 @@ def too_large_for_memory(name: str) -> ImageTooLarge:
 
 
 @contextlib.contextmanager
-def alone(*, pixels: int = 0, n_bytes: int = 0) -> Iterator[None]:
-    """Wait until no other thread is at a large image, if this one is.
+def exclusive_if_large(*, pixels: int = 0, n_bytes: int = 0) -> Iterator[None]:
+    """Hold a lock that only one thread can have while an image is large; small ones need none.
 
-    Several of 30 million pixels at once would not fit into 512 MB; small ones pass freely.
+    Several of 30 million pixels at once would not fit into 512 MB.
+
+    Args:
+        pixels: of the image, where its size is known.
+        n_bytes: of its file.
     """
     if pixels > LARGE_PIXELS or n_bytes > LARGE_BYTES:
         with _large:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.errors import ImageError, UnreadableImage, UnsupportedImage
 from cxr_edge_runtime.images.decoding_limits import (
     MeteredBytes,
-    alone,
     check_size,
+    exclusive_if_large,
     too_large_for_memory,
 )
 
@@ -71,7 +71,7 @@ def decode_dicom(content: bytes, *, name: str) -> DicomFilm:
     Raises:
         UnreadableImage: damaged.
         UnsupportedImage: several frames, colour, or a package is missing that reads it.
-        ImageTooLarge: as :func:`cxr_edge_runtime.images.decode_grey`, as are the other two limits.
+        ImageTooLarge: as :func:`cxr_edge_runtime.images.load_grey`, as are the other two limits.
     """
     try:
         import pydicom
@@ -89,7 +89,7 @@ def decode_dicom(content: bytes, *, name: str) -> DicomFilm:
             _check(dataset, name)
             size = int(dataset.Columns), int(dataset.Rows)
             check_size(size, name)
-            with alone(pixels=size[0] * size[1]):
+            with exclusive_if_large(pixels=size[0] * size[1]):
                 samples = _samples(dataset, content, name)
                 greys, assumed = _greys(dataset, samples)
             return DicomFilm(greys, assumed, _objections(dataset))

@@ -12,8 +12,8 @@ from cxr_edge_runtime.images.decoding_limits import (
     MAX_PIXELS,
     MAX_WEBP_PIXELS,
     MeteredBytes,
-    alone,
     check_size,
+    exclusive_if_large,
     too_large_for_memory,
 )
 from cxr_edge_runtime.images.jpeg_header import check_jpeg, is_jpeg
@@ -53,20 +53,56 @@ def opened(content: bytes, name: str) -> Iterator[Image.Image]:
         name: what error messages call the image.
 
     Raises:
-        ImageError: as :func:`cxr_edge_runtime.images.decode_grey`.
+        ImageError: as :func:`cxr_edge_runtime.images.load_grey`.
     """
     _check_header(content, name)
+    with (
+        _own_errors(name, is_tiff=is_tiff(content), advice="copy or export it again"),
+        Image.open(MeteredBytes(content, name), formats=_FORMATS) as image,
+        _within_limits(image, name),
+    ):
+        yield image
+
+
+@contextlib.contextmanager
+def given(image: Image.Image, name: str) -> Iterator[None]:
+    """Within, a Pillow image that somebody else opened or made is decoded as ours are.
+
+    Args:
+        image: decoded or not.
+        name: what error messages call it.
+
+    Raises:
+        ImageError: as :func:`cxr_edge_runtime.images.load_grey`.
+    """
+    advice = "the file must be complete, and the image not closed"
+    with _own_errors(name, is_tiff=image.format == "TIFF", advice=advice):
+        if image.format == "WEBP" and getattr(image, "is_animated", False):
+            raise _animated(name)
+        with _within_limits(image, name):
+            yield
+
+
+@contextlib.contextmanager
+def _within_limits(image: Image.Image, name: str) -> Iterator[None]:
+    """Within, an image of an allowed size is decoded, a large one with no other at once."""
+    check_size(
+        image.size, name, max_pixels=MAX_WEBP_PIXELS if image.format == "WEBP" else MAX_PIXELS
+    )
+    with exclusive_if_large(pixels=image.width * image.height):
+        yield
+
+
+@contextlib.contextmanager
+def _own_errors(name: str, *, is_tiff: bool, advice: str) -> Iterator[None]:
+    """Within, what Pillow raises becomes our error, and what it warns of is hidden."""
     # libtiff writes its own complaints to the terminal.
-    silenced = stderr_silenced() if is_tiff(content) else contextlib.nullcontext()
+    silenced = stderr_silenced() if is_tiff else contextlib.nullcontext()
     try:
         with warnings.catch_warnings(), silenced:
             # Pillow warns of sizes that we refuse, and of damaged metadata that nothing here needs.
             warnings.simplefilter("ignore")
-            with Image.open(MeteredBytes(content, name), formats=_FORMATS) as image:
-                max_pixels = MAX_WEBP_PIXELS if image.format == "WEBP" else MAX_PIXELS
-                check_size(image.size, name, max_pixels=max_pixels)
-                with alone(pixels=image.width * image.height):
-                    yield image
+            yield
     except Image.DecompressionBombError:
         raise ImageTooLarge(
             f"{name}: far more than {MAX_PIXELS // 1_000_000} million pixels; export a smaller copy"
@@ -76,9 +112,7 @@ def opened(content: bytes, name: str) -> Iterator[Image.Image]:
     except UnidentifiedImageError:
         raise UnreadableImage(f"{name}: not a JPEG, PNG, TIFF, BMP, WebP or DICOM image") from None
     except _DAMAGE as error:
-        raise UnreadableImage(
-            f"{name}: damaged image ({error}); copy or export it again"
-        ) from error
+        raise UnreadableImage(f"{name}: damaged image ({error}); {advice}") from error
 
 
 def turned_upright(image: Image.Image) -> tuple[Image.Image, Image.Transpose | None]:
@@ -104,4 +138,8 @@ def _check_header(content: bytes, name: str) -> None:
     if is_jpeg(content):
         check_jpeg(content, name)
     if content[12:16] == b"VP8X" and any(flags & _WEBP_ANIMATED for flags in content[20:21]):
-        raise UnsupportedImage(f"{name}: an animated WebP; export one frame")
+        raise _animated(name)
+
+
+def _animated(name: str) -> UnsupportedImage:
+    return UnsupportedImage(f"{name}: an animated WebP; export one frame")

@@ -134,9 +134,9 @@ def test_file_without_rights_is_named(make_image: Callable[..., Path], golden_bu
     image.chmod(0)
     program = (
         "import os, sys\nfrom pathlib import Path\n"
-        "from cxr_edge_runtime.images import read_grey\n"
+        "from cxr_edge_runtime.images import load_grey\n"
         "os.seteuid(65534)\n"
-        "try:\n    read_grey(Path(sys.argv[1]))\nexcept Exception as e:\n    print(e.kind, e)"
+        "try:\n    load_grey(Path(sys.argv[1]))\nexcept Exception as e:\n    print(e.kind, e)"
     )
     for folder in image.parents[: len(image.parents) - 2]:
         folder.chmod(0o755)

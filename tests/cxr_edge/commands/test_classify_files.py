@@ -5,6 +5,7 @@ import csv
 import hashlib
 import json
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from cxr_edge.monitoring.prediction_log import PredictionLog
+from cxr_edge_runtime import images
 from cxr_edge_runtime.errors import LogError
 
 NOTICE = "Research use only. Not a medical device."
@@ -24,11 +26,11 @@ def tiny_onnx(tmp_path_factory: pytest.TempPathFactory, tiny_source: Any) -> Pat
     from cxr_edge_convert.bundling.output_folder import write_all
     from cxr_edge_convert.conversion import make_variants
     from cxr_edge_convert.limits import Limits
-    from cxr_edge_convert.settings import Settings
+    from cxr_edge_convert.settings import ConversionSettings
     from cxr_edge_convert.variants import wanted_schemes
 
     schemes = wanted_schemes(formats=["onnx"], quantizations=["int8"], target="x86")
-    settings = Settings(tuple(schemes), Limits(1.0, 1.0, 1.0, 0.0))
+    settings = ConversionSettings(tuple(schemes), Limits(1.0, 1.0, 1.0, 0.0))
     folder = tmp_path_factory.mktemp("onnx") / "out"
     write_all(folder, tiny_source, settings, make_variants(tiny_source, settings))
     return folder / "onnx-int8-x86"
@@ -81,6 +83,30 @@ def test_heat_map_is_drawn_from_the_models_own_map(
     with Image.open(pictures[0]) as picture:
         assert picture.width == 512
         assert picture.height > 512 * 80 // 96 + 60
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_film_with_a_heat_map_is_decoded_once_in_its_worker(
+    cxr_edge: Any,
+    make_image: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    threads: int,
+) -> None:
+    decoded = []
+
+    def counted(image: Any, name: str, **more: Any) -> Any:
+        decoded.append(threading.current_thread() is threading.main_thread())
+        return to_grey(image, name, **more)
+
+    to_grey = images.to_grey
+    monkeypatch.setattr(images, "to_grey", counted)
+    films = [make_image(f"{number}.png", seed=number) for number in range(5)]
+    command = ("classify", *films, "--heatmap", tmp_path / "maps", "--force", "--threads", threads)
+    outcome = cxr_edge(*command)
+    assert outcome.code == 0, outcome.err
+    assert len([path for path in (tmp_path / "maps").rglob("*") if path.is_file()]) == 5
+    assert decoded == [threads == 1] * 5
 
 
 def test_heat_maps_lie_as_the_films_do_and_are_no_films_themselves(
@@ -227,4 +253,4 @@ def test_log_and_table_cannot_be_one_file(
         "classify", make_image(), "--csv", file, "--log", file, "--bundle", golden_bundle
     )
     assert outcome.code == 2
-    assert "is the file of --csv, too" in outcome.err
+    assert "cannot be both the CSV file and the log" in outcome.err

@@ -5,19 +5,19 @@ import sys
 
 import pytest
 
-from cxr_edge.process.memory import return_freed_memory
+from cxr_edge.process.memory import fix_mmap_threshold
 
 # Six megabytes are freed, then as many asked for again: where the C library keeps what it was given
 # back, the process stays that large.
 _PROGRAM = """
 import sys
 import ctypes
+from cxr_edge.process.memory import fix_mmap_threshold
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
 libc.free.argtypes = [ctypes.c_void_p]
 if sys.argv[1] == "return":
-    from cxr_edge.process.memory import return_freed_memory
-    return_freed_memory()
+    fix_mmap_threshold()
 libc.free(libc.malloc(6_000_000))  # raises glibc's own limit
 film = libc.malloc(6_000_000)
 libc.memset(ctypes.c_void_p(film), 1, ctypes.c_size_t(6_000_000))
@@ -41,4 +41,4 @@ def test_the_memory_of_a_film_goes_back_to_the_system() -> None:
 def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
 
-    return_freed_memory()
+    fix_mmap_threshold()

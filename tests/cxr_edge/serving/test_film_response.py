@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxr_edge.serving.film_response import RequestOptions, answer
+from cxr_edge.serving.film_response import RequestOptions, film_response
 from cxr_edge.serving.uploads import Film
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
-from cxr_edge_runtime.images import decode_grey
+from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.result_json import result_as_json
 from dicom_files import written
 from serving import PHANTOM
@@ -28,20 +28,22 @@ def film(path: Path = PHANTOM) -> Film:
 
 
 def test_answer_is_that_of_classify(classifier: Classifier) -> None:
-    found = answer(classifier, film(), RequestOptions())
+    found = film_response(classifier, film(), RequestOptions())
     expected = result_as_json(PHANTOM.name, classifier.classify(PHANTOM), classifier.bundle)
     assert found.pop("timings_ms").keys() == expected.pop("timings_ms").keys()
     assert found == expected
 
 
 def test_film_that_cannot_be_used_is_an_error_of_its_own(classifier: Classifier) -> None:
-    found = answer(classifier, Film("notes.txt", b"no film"), RequestOptions(activation_map=True))
+    found = film_response(
+        classifier, Film("a.txt", b"no film"), RequestOptions(activation_map=True)
+    )
     assert found["error"]["kind"] == "UnreadableImage"
-    assert found["error"]["message"].startswith("notes.txt: ")
+    assert found["error"]["message"].startswith("a.txt: ")
 
 
 def test_map_is_that_of_the_model(classifier: Classifier) -> None:
-    found = answer(classifier, film(), RequestOptions(activation_map=True))["activation_map"]
+    found = film_response(classifier, film(), RequestOptions(activation_map=True))["activation_map"]
     expected = classifier.classify(PHANTOM).activation_map
     assert expected is not None
     assert (found["height"], found["width"]) == expected.shape
@@ -53,17 +55,19 @@ def test_rejected_film_has_no_answer_and_no_map(classifier: Classifier) -> None:
     buffer = io.BytesIO()
     Image.fromarray(noise).save(buffer, "PNG")
     rejected = Film("noise.png", buffer.getvalue())
-    found = answer(classifier, rejected, RequestOptions(activation_map=True))
+    found = film_response(classifier, rejected, RequestOptions(activation_map=True))
     assert found["gate"]["verdict"] == "rejected"
     assert found["label"] is found["probability"] is found["activation_map"] is None
-    forced = answer(classifier, rejected, RequestOptions(force=True, activation_map=True))
+    forced = film_response(classifier, rejected, RequestOptions(force=True, activation_map=True))
     assert forced["label"]
     assert forced["activation_map"]
 
 
 def test_picture_is_the_film_as_it_was_decoded(classifier: Classifier) -> None:
     content = written(noisy_gradient((96, 80), seed=0))
-    found = answer(classifier, Film("film.dcm", content), RequestOptions(force=True, picture=True))
+    found = film_response(
+        classifier, Film("film.dcm", content), RequestOptions(force=True, picture=True)
+    )
     picture = Image.open(io.BytesIO(base64.b64decode(found["picture"])))
-    np.testing.assert_array_equal(np.asarray(picture), decode_grey(content).pixels)
+    np.testing.assert_array_equal(np.asarray(picture), load_grey(content).pixels)
     json.dumps(found)

@@ -4,12 +4,12 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from starlette.testclient import TestClient
 
+from cxr_edge.monitoring.log_writer import PredictionRecorder
 from cxr_edge.monitoring.prediction_log import PredictionLog
-from cxr_edge.serving.prediction_recorder import PredictionRecorder
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.errors import LogError
 from serving import PHANTOM
 
 Serve = Callable[..., TestClient]
@@ -19,7 +19,7 @@ def test_films_that_were_answered_are_logged_without_their_names(
     serve: Serve, shipped: Bundle, tmp_path: Path
 ) -> None:
     log = PredictionLog(tmp_path / "log.db")
-    answered = PredictionRecorder(log)
+    answered = PredictionRecorder(log, on_error=print)
     films = [("a", ("Doe^Jane.jpeg", PHANTOM.read_bytes())), ("b", ("b.png", b"no film"))]
     answer = serve(log=answered).post("/v1/classify", files=films).json()["results"][0]
     log.close()
@@ -31,10 +31,11 @@ def test_films_that_were_answered_are_logged_without_their_names(
 
 
 def test_log_that_cannot_be_written_keeps_nobody_from_an_answer_and_is_said_once(
-    serve: Serve, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    serve: Serve, tmp_path: Path
 ) -> None:
     log = PredictionLog(tmp_path / "log.db", patience_s=0.01)
-    client = serve(log=PredictionRecorder(log))
+    errors: list[LogError] = []
+    client = serve(log=PredictionRecorder(log, errors.append))
     statuses = []
     with contextlib.closing(sqlite3.connect(tmp_path / "log.db", isolation_level=None)) as other:
         for held in (True, True, False, True):
@@ -48,4 +49,4 @@ def test_log_that_cannot_be_written_keeps_nobody_from_an_answer_and_is_said_once
     log.close()
     assert statuses == [200] * 4
     assert count == 1
-    assert capfd.readouterr().err.count("database is locked") == 2
+    assert ["database is locked" in str(error) for error in errors] == [True, True]

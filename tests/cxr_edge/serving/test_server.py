@@ -78,8 +78,8 @@ def test_what_was_taken_is_finished_when_the_server_stops(number: int) -> None:
 
 
 SLOW = (
-    "import sys, time, cxr_edge.serving.film_response as a; fast = a.decode_grey; "
-    "a.decode_grey = lambda *x, **y: "
+    "import sys, time, cxr_edge_runtime.batch as a; fast = a.load_grey; "
+    "a.load_grey = lambda *x, **y: "
     "(print('decoding', file=sys.stderr), time.sleep({seconds}), fast(*x, **y))[-1]; "
 )
 
@@ -117,9 +117,9 @@ def test_film_of_a_client_that_went_away_makes_room() -> None:
 
 def test_methods_and_errors_leave_no_name_in_the_log() -> None:
     broken = (
-        "import cxr_edge.serving.film_response as a\n"
+        "import cxr_edge_runtime.batch as a\n"
         "def decode(*x, name, **y): raise RuntimeError(name)\n"
-        "a.decode_grey = decode\n"
+        "a.load_grey = decode\n"
     )
     form = (
         b'--x\r\nContent-Disposition: form-data; name="film"; filename="anna.jpeg"\r\n\r\nx'

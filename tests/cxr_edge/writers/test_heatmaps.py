@@ -10,6 +10,7 @@ from cxr_edge.bundles.lookup import load_bundle
 from cxr_edge.writers.heatmaps import HeatmapWriter
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.images import load_grey
 
 
 def test_model_without_a_map_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
@@ -27,7 +28,7 @@ def test_folder_without_rights_is_refused_at_once(
     monkeypatch.setattr(os, "access", lambda folder, mode: folder != tmp_path)
     with pytest.raises(InvalidRequest) as caught:
         HeatmapWriter(tmp_path, load_bundle("tiny"))
-    assert str(caught.value) == f"--heatmap {tmp_path}: no permission to write into it"
+    assert str(caught.value) == f"{tmp_path}: no permission to write into this folder"
 
 
 def test_film_that_the_gate_rejects_has_no_picture_and_that_is_no_failure(tmp_path: Path) -> None:
@@ -36,5 +37,6 @@ def test_film_that_the_gate_rejects_has_no_picture_and_that_is_no_failure(tmp_pa
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300), np.uint8)).save(image)
     prediction = Classifier(bundle).classify(image)
     assert prediction.gate.verdict == "rejected"
-    assert HeatmapWriter(tmp_path / "maps", bundle).write(image, prediction)
+    writer = HeatmapWriter(tmp_path / "maps", bundle)
+    assert writer.write(image, load_grey(image), prediction) is None
     assert not list((tmp_path / "maps").iterdir())

@@ -8,7 +8,7 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.device import throughput as benchmarking
 from cxr_edge_runtime.device.throughput import drawn_film, measure_stages, measure_throughput
 from cxr_edge_runtime.errors import UnreadableImage
-from cxr_edge_runtime.images import decode_grey
+from cxr_edge_runtime.images import load_grey
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_drawn_film_is_always_the_same_and_of_the_size_of_an_original() -> None:
     film = drawn_film()
     assert film == drawn_film()
-    assert decode_grey(film).pixels.shape == (1357, 1654)
+    assert load_grey(film).pixels.shape == (1357, 1654)
     assert 300_000 < len(film) < 1_500_000
 
 

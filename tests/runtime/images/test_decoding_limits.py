@@ -12,14 +12,14 @@ from cxr_edge_runtime.errors import (
     UnreadableImage,
     UnsupportedImage,
 )
-from cxr_edge_runtime.images import decode_grey, decoding_limits, read_grey
+from cxr_edge_runtime.images import decoding_limits, load_grey
 from cxr_edge_runtime.images.decoding_limits import (
     LARGE_PIXELS,
     MAX_PIXELS,
     MeteredBytes,
-    alone,
     check_bytes,
     check_size,
+    exclusive_if_large,
 )
 from cxr_edge_runtime.images.inspection import inspect
 from synthetic import encoded, noisy_gradient
@@ -30,9 +30,9 @@ def test_decoding_ends_at_the_limit_on_seconds(
     format_: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = encoded(Image.fromarray(noisy_gradient((1200, 1000), seed=0)), format_)
-    decode_grey(content)
+    load_grey(content)
     monkeypatch.setattr(decoding_limits, "MAX_SECONDS", 0.0)
-    for decode in (decode_grey, lambda content: inspect(content, side=32)):
+    for decode in (load_grey, lambda content: inspect(content, side=32)):
         with pytest.raises(ImageTooSlow, match="image: decoding took more than 0 seconds; export"):
             decode(content)
 
@@ -96,13 +96,13 @@ def test_sizes_at_the_limits() -> None:
 def test_webp_has_a_lower_limit_and_one_frame() -> None:
     large = Image.new("L", (3400, 3000))
     assert 10_000_000 < large.width * large.height < MAX_PIXELS
-    assert decode_grey(encoded(large, "PNG")).pixels.shape == (3000, 3400)
+    assert load_grey(encoded(large, "PNG")).pixels.shape == (3000, 3400)
     with pytest.raises(ImageTooLarge, match="the limit is 10 million"):
-        decode_grey(encoded(large, "WEBP"))
+        load_grey(encoded(large, "WEBP"))
     frames = [Image.fromarray(noisy_gradient((80, 70), seed=seed)) for seed in range(3)]
     animated = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:])
     with pytest.raises(UnsupportedImage, match="an animated WebP; export one frame"):
-        decode_grey(animated)
+        load_grey(animated)
 
 
 def test_large_images_wait_for_each_other_and_small_ones_pass() -> None:
@@ -110,13 +110,13 @@ def test_large_images_wait_for_each_other_and_small_ones_pass() -> None:
     held, release = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with alone(pixels=LARGE_PIXELS + 1):
+        with exclusive_if_large(pixels=LARGE_PIXELS + 1):
             held.set()
             release.wait(10)
             order.append("first")
 
     def wait() -> None:
-        with alone(n_bytes=decoding_limits.LARGE_BYTES + 1):
+        with exclusive_if_large(n_bytes=decoding_limits.LARGE_BYTES + 1):
             order.append("second")
 
     first = threading.Thread(target=hold)
@@ -124,7 +124,7 @@ def test_large_images_wait_for_each_other_and_small_ones_pass() -> None:
     held.wait(10)
     second = threading.Thread(target=wait)
     second.start()
-    with alone(pixels=LARGE_PIXELS, n_bytes=decoding_limits.LARGE_BYTES):
+    with exclusive_if_large(pixels=LARGE_PIXELS, n_bytes=decoding_limits.LARGE_BYTES):
         order.append("small")
     assert order == ["small"]
     release.set()
@@ -139,7 +139,7 @@ def test_image_that_does_not_fit_into_memory_is_one_line(monkeypatch: pytest.Mon
 
     monkeypatch.setattr("cxr_edge_runtime.images.to_grey", full)
     with pytest.raises(ImageTooLarge, match="not enough memory on this device"):
-        decode_grey(encoded(Image.new("L", (80, 80)), "PNG"))
+        load_grey(encoded(Image.new("L", (80, 80)), "PNG"))
 
 
 def test_tiffs_large_in_bytes_and_in_pixels_do_not_wait_for_each_other_for_ever(
@@ -153,7 +153,7 @@ def test_tiffs_large_in_bytes_and_in_pixels_do_not_wait_for_each_other_for_ever(
     monkeypatch.setattr(decoding_limits, "LARGE_BYTES", 100_000)
     monkeypatch.setattr(decoding_limits, "LARGE_PIXELS", 100_000)
     threads = [
-        threading.Thread(target=lambda path: [read_grey(path) for _ in range(40)], args=(path,))
+        threading.Thread(target=lambda path: [load_grey(path) for _ in range(40)], args=(path,))
         for path in (many_bytes, many_pixels) * 2
     ]
     for thread in threads:

@@ -19,7 +19,7 @@ from pydicom.uid import (
 )
 
 from cxr_edge_runtime.errors import ImageError, ImageTooLarge, UnreadableImage, UnsupportedImage
-from cxr_edge_runtime.images import decode_grey, dicom, dicom_decompression
+from cxr_edge_runtime.images import dicom, dicom_decompression, load_grey
 from cxr_edge_runtime.images.inspection import inspect
 from dicom_files import RAMP, jpeg, written
 from synthetic import noisy_gradient
@@ -34,7 +34,7 @@ def table(entries: list[int], first: int, bits: int) -> Dataset:
 
 
 def test_window_maps_its_ends_to_black_and_white() -> None:
-    film = decode_grey(written(WindowCenter=2048, WindowWidth=1024))
+    film = load_grey(written(WindowCenter=2048, WindowWidth=1024))
     assert film.format == "DICOM"
     expected = np.clip((RAMP - (2048 - 0.5)) / 1023 + 0.5, 0, 1)
     np.testing.assert_allclose(film.pixels, expected * 255, atol=0.51)
@@ -42,13 +42,13 @@ def test_window_maps_its_ends_to_black_and_white() -> None:
 
 
 def test_first_of_several_windows_is_taken() -> None:
-    one = decode_grey(written(WindowCenter=1000, WindowWidth=500)).pixels
-    several = decode_grey(written(WindowCenter=[1000, 3000], WindowWidth=[500, 900])).pixels
+    one = load_grey(written(WindowCenter=1000, WindowWidth=500)).pixels
+    several = load_grey(written(WindowCenter=[1000, 3000], WindowWidth=[500, 900])).pixels
     np.testing.assert_array_equal(several, one)
 
 
 def test_sigmoid_window() -> None:
-    film = decode_grey(written(WindowCenter=2048, WindowWidth=1024, VOILUTFunction="SIGMOID"))
+    film = load_grey(written(WindowCenter=2048, WindowWidth=1024, VOILUTFunction="SIGMOID"))
     expected = 255 / (1 + np.exp(-4 * (RAMP - 2048.0) / 1024))
     np.testing.assert_allclose(film.pixels, expected, atol=0.51)
 
@@ -61,14 +61,14 @@ def test_window_counts_in_rescaled_values() -> None:
     )  # fmt: skip
     rescaled = signed * 2.0 - 100
     expected = np.clip((rescaled - 499.5) / 800 + 0.5, 0, 1) * 255
-    np.testing.assert_allclose(decode_grey(content).pixels, expected, atol=0.51)
+    np.testing.assert_allclose(load_grey(content).pixels, expected, atol=0.51)
 
 
 def test_voi_table_goes_before_a_window() -> None:
     entries = (np.linspace(0, 1, 4096) ** 2 * 1023).round().astype(int).tolist()
     content = written(VOILUTSequence=[table(entries, 0, 10)], WindowCenter=10, WindowWidth=20)
     expected = np.array(entries)[RAMP] / 1023 * 255
-    np.testing.assert_allclose(decode_grey(content).pixels, expected, atol=0.51)
+    np.testing.assert_allclose(load_grey(content).pixels, expected, atol=0.51)
 
 
 def test_modality_table_comes_before_the_window() -> None:
@@ -76,20 +76,20 @@ def test_modality_table_comes_before_the_window() -> None:
     lut = table(reversed_, 0, 16)
     lut.ModalityLUTType = "US"
     content = written(ModalityLUTSequence=[lut], WindowCenter=2048, WindowWidth=4096)
-    np.testing.assert_allclose(decode_grey(content).pixels, (4095 - RAMP) / 4095 * 255, atol=0.51)
+    np.testing.assert_allclose(load_grey(content).pixels, (4095 - RAMP) / 4095 * 255, atol=0.51)
 
 
 def test_monochrome1_is_inverted_last() -> None:
     window = {"WindowCenter": 2048, "WindowWidth": 1024}
-    plain = decode_grey(written(**window)).pixels
-    inverted = decode_grey(written(PhotometricInterpretation="MONOCHROME1", **window)).pixels
+    plain = load_grey(written(**window)).pixels
+    inverted = load_grey(written(PhotometricInterpretation="MONOCHROME1", **window)).pixels
     np.testing.assert_array_equal(inverted, 255 - plain)
 
 
 def test_without_a_window_greys_are_stretched_and_the_user_is_told() -> None:
     samples = np.clip(RAMP, 1000, 3000)
     samples[0, 0] = 0  # padding does not count
-    film = decode_grey(written(samples, PixelPaddingValue=0))
+    film = load_grey(written(samples, PixelPaddingValue=0))
     np.testing.assert_allclose(
         film.pixels.ravel()[1:], (samples.ravel()[1:] - 1000.0) / 2000 * 255, atol=0.51
     )
@@ -99,20 +99,20 @@ def test_without_a_window_greys_are_stretched_and_the_user_is_told() -> None:
 
 
 def test_film_of_nothing_but_padding_is_black_and_the_user_is_told() -> None:
-    film = decode_grey(written(np.full((80, 64), 7, np.uint16), PixelPaddingValue=7))
+    film = load_grey(written(np.full((80, 64), 7, np.uint16), PixelPaddingValue=7))
     assert not film.pixels.any()
     assert len(film.warnings) == 1
 
 
 def test_8_bits_without_a_window_are_taken_as_they_are() -> None:
     grey = noisy_gradient((80, 70), seed=0) // 2
-    film = decode_grey(written(grey))
+    film = load_grey(written(grey))
     np.testing.assert_array_equal(film.pixels, grey)
     assert film.warnings == ()
 
 
 def test_film_of_one_grey_is_no_error() -> None:
-    assert not decode_grey(written(np.full((80, 64), 7, np.uint16))).pixels.any()
+    assert not load_grey(written(np.full((80, 64), 7, np.uint16))).pixels.any()
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, RLELossless, JPEGBaseline8Bit])
@@ -128,7 +128,7 @@ def test_other_transfer_syntaxes(syntax: str) -> None:
             file = io.BytesIO()
             dataset.save_as(file)
             content = file.getvalue()
-    np.testing.assert_allclose(decode_grey(content).pixels.astype(int), grey, atol=4)
+    np.testing.assert_allclose(load_grey(content).pixels.astype(int), grey, atol=4)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_other_transfer_syntaxes(syntax: str) -> None:
     ],
 )
 def test_what_the_file_says_against_a_chest_film(tags: dict[str, Any], message: str | None) -> None:
-    objections = decode_grey(written(**tags)).objections
+    objections = load_grey(written(**tags)).objections
     assert len(objections) == (message is not None)
     assert message is None or message in objections[0]
 
@@ -157,7 +157,7 @@ def test_what_the_file_says_against_a_chest_film(tags: dict[str, Any], message: 
 )
 def test_what_is_no_single_grey_frame_is_refused(tags: dict[str, Any], message: str) -> None:
     with pytest.raises(UnsupportedImage, match=message):
-        decode_grey(written(**tags))
+        load_grey(written(**tags))
 
 
 def test_file_without_an_image_is_refused() -> None:
@@ -166,22 +166,22 @@ def test_file_without_an_image_is_refused() -> None:
     file = io.BytesIO()
     dataset.save_as(file)
     with pytest.raises(UnsupportedImage, match="without an image"):
-        decode_grey(file.getvalue())
+        load_grey(file.getvalue())
 
 
 def test_size_is_checked_before_decoding() -> None:
     content = written(Rows=60_000, Columns=60_000, PixelData=b"\0\0")
     with pytest.raises(ImageTooLarge, match="60000x60000 pixels"):
-        decode_grey(content)
+        load_grey(content)
 
 
 def test_damage_that_only_the_tags_tell_is_named() -> None:
     with pytest.raises(UnreadableImage, match="grey, but of several channels"):
-        decode_grey(written(SamplesPerPixel=3))
+        load_grey(written(SamplesPerPixel=3))
     grey = noisy_gradient((80, 64), seed=0)
     frame = encapsulate([jpeg(grey[:40])])
     with pytest.raises(UnreadableImage, match="damaged DICOM file"):
-        decode_grey(written(grey, syntax=JPEGBaseline8Bit, PixelData=frame))
+        load_grey(written(grey, syntax=JPEGBaseline8Bit, PixelData=frame))
 
 
 def test_decompressed_frame_of_another_size_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +189,7 @@ def test_decompressed_frame_of_another_size_is_damaged(monkeypatch: pytest.Monke
     monkeypatch.setattr(dicom_decompression, "decompressed", lambda *_: grey[:40])
     content = written(grey, syntax=JPEGBaseline8Bit, PixelData=encapsulate([jpeg(grey)]))
     with pytest.raises(UnreadableImage, match="its frame is of another size"):
-        decode_grey(content)
+        load_grey(content)
 
 
 def test_film_that_does_not_fit_into_memory_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,13 +198,13 @@ def test_film_that_does_not_fit_into_memory_is_one_line(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(dicom, "_greys", refused)
     with pytest.raises(ImageTooLarge, match="film: not enough memory on this device to decode it"):
-        decode_grey(written(), name="film")
+        load_grey(written(), name="film")
 
 
 def test_deflated_file_is_refused_unopened() -> None:
     content = written(syntax=DeflatedExplicitVRLittleEndian)
     with pytest.raises(UnsupportedImage, match="deflated"):
-        decode_grey(content)
+        load_grey(content)
 
 
 def test_data_sets_are_not_made_of_dicom_files() -> None:
@@ -215,7 +215,7 @@ def test_data_sets_are_not_made_of_dicom_files() -> None:
 def test_missing_pydicom_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
     with pytest.raises(UnsupportedImage, match=r"cxr-edge\[dicom\]"):
-        decode_grey(written())
+        load_grey(written())
 
 
 @given(st.data())
@@ -226,7 +226,7 @@ def test_damaged_file_is_an_error_without_patient_data(data: st.DataObject) -> N
         content[data.draw(st.integers(132, 700))] = data.draw(st.integers(0, 255))
     content = content[: data.draw(st.integers(200, len(content)))]
     try:
-        film = decode_grey(bytes(content), name="film")
+        film = load_grey(bytes(content), name="film")
     except ImageError as error:
         assert "DOE" not in str(error)
         assert "4711" not in str(error)
@@ -238,7 +238,7 @@ def test_damaged_file_is_an_error_without_patient_data(data: st.DataObject) -> N
 
 @pytest.mark.parametrize("name", ["nih_dx_mono2_implicitLE", "rsna_mono2_jpegbaseline"])
 def test_real_films(shared: Path, name: str) -> None:
-    film = decode_grey((shared / "data" / "dicom" / f"{name}.dcm").read_bytes())
+    film = load_grey((shared / "data" / "dicom" / f"{name}.dcm").read_bytes())
     assert film.pixels.shape == (1024, 1024)
     assert film.pixels.std() > 40
     assert film.objections == ()
@@ -246,19 +246,19 @@ def test_real_films(shared: Path, name: str) -> None:
 
 def test_ct_scout_says_that_it_is_none(shared: Path) -> None:
     content = (shared / "data" / "dicom" / "notcxr_CT_scout_chest_jpeglossless.dcm").read_bytes()
-    assert decode_grey(content).objections == ("the DICOM file says that it is no radiograph",)
+    assert load_grey(content).objections == ("the DICOM file says that it is no radiograph",)
 
 
 def test_8_bits_are_rescaled_before_they_are_taken_as_they_are() -> None:
     samples = np.tile(np.arange(80, dtype=np.uint8), (80, 1))
     negative = {"RescaleSlope": "-1", "RescaleIntercept": "255"}
-    film = decode_grey(written(samples, **negative))
+    film = load_grey(written(samples, **negative))
     np.testing.assert_array_equal(film.pixels, 255 - samples)
     assert film.warnings == ()
 
 
 def test_8_bits_rescaled_out_of_range_are_stretched_and_the_user_is_told() -> None:
     samples = np.tile(np.arange(80, dtype=np.uint8), (80, 1))
-    film = decode_grey(written(samples, RescaleSlope="10", RescaleIntercept="-400"))
+    film = load_grey(written(samples, RescaleSlope="10", RescaleIntercept="-400"))
     assert (film.pixels.min(), film.pixels.max()) == (0, 255)
     assert "no window" in film.warnings[0]

@@ -10,7 +10,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
 from cxr_edge_runtime.errors import ImageError, ImageTooSlow, UnreadableImage, UnsupportedImage
-from cxr_edge_runtime.images import decode_grey, dicom_decompression
+from cxr_edge_runtime.images import dicom_decompression, load_grey
 from cxr_edge_runtime.images.dicom_decompression import decompressed
 from dicom_files import RAMP, jpeg, written
 from synthetic import noisy_gradient
@@ -96,7 +96,7 @@ def test_damaged_frames_never_end_this_process() -> None:
         for place in random.integers(2, len(frame), 20):
             frame[place] = random.integers(256)
         try:
-            film = decode_grey(
+            film = load_grey(
                 written(GREY, syntax=JPEGBaseline8Bit, PixelData=encapsulate([bytes(frame)]))
             )
         except ImageError as error:
@@ -108,4 +108,4 @@ def test_damaged_frames_never_end_this_process() -> None:
 def test_frame_of_another_size_is_refused() -> None:
     frame = encapsulate([jpeg(noisy_gradient((90, 70), seed=0))])
     with pytest.raises(UnreadableImage, match="damaged DICOM file"):
-        decode_grey(written(GREY, syntax=JPEGBaseline8Bit, PixelData=frame))
+        load_grey(written(GREY, syntax=JPEGBaseline8Bit, PixelData=frame))

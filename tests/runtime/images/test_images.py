@@ -18,11 +18,10 @@ from cxr_edge_runtime.errors import (
     UnsupportedImage,
 )
 from cxr_edge_runtime.images import (
-    decode_grey,
     decoding_limits,
     image_warnings,
+    load_grey,
     read_bytes,
-    read_grey,
 )
 from synthetic import encoded, jpeg_with_exif, noisy_gradient
 
@@ -34,7 +33,7 @@ def grey() -> np.ndarray:
 
 @pytest.mark.parametrize("format_", ["PNG", "BMP", "TIFF"])
 def test_lossless_formats_give_the_pixels_that_were_stored(grey: np.ndarray, format_: str) -> None:
-    decoded = decode_grey(encoded(Image.fromarray(grey), format_))
+    decoded = load_grey(encoded(Image.fromarray(grey), format_))
     np.testing.assert_array_equal(decoded.pixels, grey)
     assert (decoded.format, decoded.mode) == (format_, "L")
 
@@ -42,49 +41,49 @@ def test_lossless_formats_give_the_pixels_that_were_stored(grey: np.ndarray, for
 @pytest.mark.parametrize("format_", ["JPEG", "WEBP"])
 def test_lossy_formats_come_close(grey: np.ndarray, format_: str) -> None:
     smooth = np.sort(grey, axis=1)
-    decoded = decode_grey(encoded(Image.fromarray(smooth), format_, quality=95)).pixels
+    decoded = load_grey(encoded(Image.fromarray(smooth), format_, quality=95)).pixels
     assert np.abs(decoded.astype(int) - smooth).mean() < 3
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ImageNotFound, match=r"nowhere\.png: no such file"):
-        read_grey(tmp_path / "nowhere.png")
+        load_grey(tmp_path / "nowhere.png")
 
 
 def test_folder_is_no_image(tmp_path: Path) -> None:
     with pytest.raises(ImageNotReadable, match="is a folder"):
-        read_grey(tmp_path)
+        load_grey(tmp_path)
 
 
 def test_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "film.png")
     with pytest.raises(ImageNotReadable, match="is a pipe or device"):
-        read_grey(tmp_path / "film.png")
+        load_grey(tmp_path / "film.png")
 
 
 def test_twelve_bits_stored_as_sixteen_are_warned_of(grey: np.ndarray) -> None:
     samples = grey.astype(np.uint16) * 16
-    [warning] = image_warnings(decode_grey(encoded(Image.fromarray(samples), "PNG")).pixels)
+    [warning] = image_warnings(load_grey(encoded(Image.fromarray(samples), "PNG")).pixels)
     assert warning.startswith("low contrast: greys lie between 0 and 16 of 255")
     assert image_warnings(grey) == ()
 
 
 def test_no_original_is_warned_of(shared: Path) -> None:
     for path in sorted((shared / "data/originals").glob("*/*"))[::10]:
-        assert image_warnings(read_grey(path).pixels) == ()
+        assert image_warnings(load_grey(path).pixels) == ()
 
 
 def test_empty_file_is_called_empty(tmp_path: Path) -> None:
     (tmp_path / "empty.jpeg").touch()
     with pytest.raises(UnreadableImage, match="the file is empty"):
-        read_grey(tmp_path / "empty.jpeg")
+        load_grey(tmp_path / "empty.jpeg")
 
 
 def test_text_named_jpeg_is_no_image(tmp_path: Path) -> None:
     path = tmp_path / "note.jpeg"
     path.write_text("The lungs are clear." * 50)
     with pytest.raises(UnreadableImage, match="not a JPEG, PNG, TIFF, BMP, WebP or DICOM"):
-        read_grey(path)
+        load_grey(path)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.98])
@@ -92,7 +91,7 @@ def test_text_named_jpeg_is_no_image(tmp_path: Path) -> None:
 def test_truncated_image_is_damaged(grey: np.ndarray, format_: str, share: float) -> None:
     content = encoded(Image.fromarray(grey), format_)
     with pytest.raises(UnreadableImage):
-        decode_grey(content[: int(len(content) * share)])
+        load_grey(content[: int(len(content) * share)])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -100,7 +99,7 @@ def test_file_without_rights_is_named(make_image: Callable[..., Path]) -> None:
     path = make_image()
     path.chmod(0)
     with pytest.raises(ImageNotReadable, match="permission denied"):
-        read_grey(path)
+        load_grey(path)
 
 
 def test_permission_error_of_the_system_is_one_line(
@@ -113,7 +112,7 @@ def test_permission_error_of_the_system_is_one_line(
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(ImageNotReadable, match="permission denied"):
-        read_grey(path)
+        load_grey(path)
 
 
 def test_other_error_of_the_system_is_one_line(
@@ -126,7 +125,7 @@ def test_other_error_of_the_system_is_one_line(
 
     monkeypatch.setattr(Path, "open", broken)
     with pytest.raises(ImageNotReadable, match=r"film\.png: cannot be read \(.*Input/output error"):
-        read_grey(path)
+        load_grey(path)
 
 
 def test_file_of_too_many_bytes_is_refused(
@@ -140,21 +139,21 @@ def test_file_of_too_many_bytes_is_refused(
 @given(st.integers(0, 65_535))
 def test_sixteen_bits_are_scaled_by_their_full_range(value: int) -> None:
     samples = np.full((64, 64), value, dtype=np.uint16)
-    pixels = decode_grey(encoded(Image.fromarray(samples), "PNG")).pixels
+    pixels = load_grey(encoded(Image.fromarray(samples), "PNG")).pixels
     assert np.unique(pixels).tolist() == [round(value * 255 / 65_535)]
 
 
 def test_sixteen_bit_tiff_of_either_byte_order() -> None:
     samples = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16
-    little = decode_grey(encoded(Image.fromarray(samples), "TIFF")).pixels
+    little = load_grey(encoded(Image.fromarray(samples), "TIFF")).pixels
     big = Image.frombytes("I;16B", (64, 64), samples.astype(">u2").tobytes())
-    np.testing.assert_array_equal(decode_grey(encoded(big, "TIFF")).pixels, little)
+    np.testing.assert_array_equal(load_grey(encoded(big, "TIFF")).pixels, little)
     assert little.max() == round(int(samples.max()) / 257)
 
 
 def test_thirty_two_bit_samples_within_sixteen_bits_are_taken() -> None:
     samples = np.full((64, 64), 65_535, dtype=np.int32)
-    assert decode_grey(encoded(Image.fromarray(samples), "TIFF")).pixels.min() == 255
+    assert load_grey(encoded(Image.fromarray(samples), "TIFF")).pixels.min() == 255
 
 
 @pytest.mark.parametrize(
@@ -164,7 +163,7 @@ def test_thirty_two_bit_samples_within_sixteen_bits_are_taken() -> None:
 )
 def test_deeper_samples_are_refused(samples: np.ndarray) -> None:
     with pytest.raises(UnsupportedImage, match="export 8 or 16 bits"):
-        decode_grey(encoded(Image.fromarray(samples), "TIFF"))
+        load_grey(encoded(Image.fromarray(samples), "TIFF"))
 
 
 @pytest.mark.parametrize(
@@ -175,19 +174,19 @@ def test_grey_stored_in_colour_stays_the_same_grey(
 ) -> None:
     image = Image.fromarray(grey)
     stored = image.convert("P") if mode == "P" else image.convert("RGB").convert(mode)
-    decoded = decode_grey(encoded(stored, format_))
+    decoded = load_grey(encoded(stored, format_))
     assert decoded.mode == mode
     np.testing.assert_allclose(decoded.pixels.astype(int), grey, atol=1)
 
 
 def test_transparency_is_laid_over_black() -> None:
     image = Image.new("RGBA", (64, 64), (255, 255, 255, 0))
-    assert decode_grey(encoded(image, "PNG")).pixels.max() == 0
+    assert load_grey(encoded(image, "PNG")).pixels.max() == 0
     palette = Image.new("P", (64, 64), 1)
     palette.putpalette([0, 0, 0, 255, 255, 255])
     palette.paste(0, (0, 0, 32, 64))
-    assert decode_grey(encoded(palette, "PNG")).pixels.max() == 255
-    assert decode_grey(encoded(palette, "PNG", transparency=1)).pixels.max() == 0
+    assert load_grey(encoded(palette, "PNG")).pixels.max() == 255
+    assert load_grey(encoded(palette, "PNG", transparency=1)).pixels.max() == 0
 
 
 def test_sixteen_bit_tiff_whose_lowest_sample_is_white_is_turned_round() -> None:
@@ -196,8 +195,8 @@ def test_sixteen_bit_tiff_whose_lowest_sample_is_white_is_turned_round() -> None
     # PhotometricInterpretation (262), SHORT, one value: from BlackIsZero (1) to WhiteIsZero (0).
     entries = [struct.pack("<HHIHH", 262, 3, 1, value, 0) for value in (1, 0)]
     assert content.count(entries[0]) == 1
-    turned = decode_grey(content.replace(*entries)).pixels
-    np.testing.assert_array_equal(turned, 255 - decode_grey(content).pixels)
+    turned = load_grey(content.replace(*entries)).pixels
+    np.testing.assert_array_equal(turned, 255 - load_grey(content).pixels)
 
 
 def twelve_bit_tiff(value: int) -> bytes:
@@ -213,13 +212,13 @@ def twelve_bit_tiff(value: int) -> bytes:
 
 @pytest.mark.parametrize("value", [0, 2048, 4095])
 def test_twelve_bit_samples_are_scaled_by_their_own_full_range(value: int) -> None:
-    pixels = decode_grey(twelve_bit_tiff(value)).pixels
+    pixels = load_grey(twelve_bit_tiff(value)).pixels
     assert np.unique(pixels).tolist() == [round(value * 255 / 4095)]
 
 
 def test_colours_without_a_known_light_are_refused() -> None:
     with pytest.raises(UnsupportedImage, match="colour mode LAB; export grey or RGB"):
-        decode_grey(encoded(Image.new("LAB", (64, 64)), "TIFF"))
+        load_grey(encoded(Image.new("LAB", (64, 64)), "TIFF"))
 
 
 @given(
@@ -227,7 +226,7 @@ def test_colours_without_a_known_light_are_refused() -> None:
 )
 def test_arbitrary_bytes_raise_image_errors_only(content: bytes, magic: bytes) -> None:
     with pytest.raises(ImageError):
-        decode_grey(magic + content)
+        load_grey(magic + content)
 
 
 @given(st.data())
@@ -239,7 +238,7 @@ def test_damaged_image_decodes_or_raises_image_errors_only(data: st.DataObject) 
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     try:
-        pixels = decode_grey(bytes(content)).pixels
+        pixels = load_grey(bytes(content)).pixels
     except ImageError:
         return
     assert pixels.dtype == np.uint8
@@ -248,5 +247,5 @@ def test_damaged_image_decodes_or_raises_image_errors_only(data: st.DataObject) 
 
 def test_every_original_decodes(shared: Path) -> None:
     for path in sorted((shared / "data/originals").glob("*/*"))[::20]:
-        pixels = read_grey(path).pixels
+        pixels = load_grey(path).pixels
         assert min(pixels.shape) > 300

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from cxr_edge_runtime.errors import ImageError
-from cxr_edge_runtime.images import decode_grey
+from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.images.inspection import inspect
 from synthetic import encoded, noisy_gradient
 
@@ -22,7 +22,7 @@ def test_inspection_tells_upright_size_and_shows_the_upright_image(
     exif = Image.Exif()
     exif[0x0112] = orientation
     content = encoded(Image.fromarray(ramp), "JPEG", quality=95, exif=exif)
-    pixels = decode_grey(content).pixels
+    pixels = load_grey(content).pixels
     inspection = inspect(content, side=32)
     assert (inspection.height, inspection.width) == pixels.shape
     expected = Image.fromarray(pixels).resize((32, 32), Image.Resampling.BOX)
@@ -62,7 +62,7 @@ def test_inspection_refuses_what_decoding_refuses(
             if damage:
                 content[int(random.integers(len(content)))] ^= 0xFF
             errors = []
-            for check in (decode_grey, lambda damaged: inspect(damaged, side=32)):
+            for check in (load_grey, lambda damaged: inspect(damaged, side=32)):
                 try:
                     check(bytes(content))
                     errors.append(None)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cxr_edge_runtime.errors import CxrEdgeError, UnreadableImage, UnsupportedImage
-from cxr_edge_runtime.images import decode_grey
+from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.images.jpeg_header import check_jpeg, is_jpeg
 from synthetic import noisy_gradient
 
@@ -40,7 +40,7 @@ def test_many_scans_are_refused_before_they_are_decoded() -> None:
     with pytest.raises(UnsupportedImage, match="film: a JPEG of more than 100 scans; export"):
         check_jpeg(scans(101), "film")
     with pytest.raises(UnsupportedImage, match="more than 100 scans"):
-        decode_grey(scans(5000))
+        load_grey(scans(5000))
 
 
 def test_many_exif_blocks_are_refused() -> None:

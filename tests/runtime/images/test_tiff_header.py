@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cxr_edge_runtime.errors import CxrEdgeError, UnreadableImage, UnsupportedImage
-from cxr_edge_runtime.images import decode_grey
+from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.images.tiff_header import check_tiff, is_tiff
 from synthetic import noisy_gradient
 
@@ -38,7 +38,7 @@ def test_ordinary_films_pass(compression: str | None) -> None:
     content = tiff(compression=compression)
     assert is_tiff(content)
     check_tiff(content, "film")
-    assert np.array_equal(decode_grey(content).pixels, noisy_gradient((300, 400), seed=0))
+    assert np.array_equal(load_grey(content).pixels, noisy_gradient((300, 400), seed=0))
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cxr_edge_runtime.errors import DatasetError
-from cxr_edge_runtime.images import read_grey
+from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 from cxr_edge_train.cleaning.clean import clean
 from cxr_edge_train.dataset.metadata import read_metadata
@@ -30,7 +30,7 @@ def test_pixels_are_those_of_the_runtime(rows: pd.DataFrame, tmp_path: Path) -> 
     assert pixels.shape == (len(rows), 32, 40, 1)
     assert pixels.dtype == np.uint8
     for index, path in enumerate(rows["path"]):
-        expected = preprocess(read_grey(tmp_path / path).pixels, SPEC)[0]
+        expected = preprocess(load_grey(tmp_path / path).pixels, SPEC)[0]
         np.testing.assert_array_equal(pixels[index], expected)
 
 

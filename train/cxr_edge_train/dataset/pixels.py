@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import DatasetError, ImageNotFound
 from cxr_edge_runtime.files import remove_temporaries, replacing
-from cxr_edge_runtime.images import decode_grey, read_bytes
+from cxr_edge_runtime.images import load_grey, read_bytes
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 from cxr_edge_train.progress import ProgressFactory, no_progress
 
@@ -42,7 +42,7 @@ def read_unchanged(path: Path, md5: str) -> NDArray[np.uint8]:
         ) from error
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
         raise DatasetError(f"{path}: changed since it was cleaned; run cxr-edge clean again")
-    return decode_grey(content, name=str(path)).pixels
+    return load_grey(content, name=str(path)).pixels
 
 
 def load_pixels(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cxr_edge.writers.console import JsonWriter, TableWriter
+from cxr_edge.console.results import JsonWriter, TableWriter
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
 from cxr_edge_runtime.errors import UnreadableImage

@@ -2,39 +2,27 @@
 
 import json
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import typer
 
-from cxr_edge.bundles.lookup import notice_of
 from cxr_edge.console.terminal import printable, say
-from cxr_edge_runtime.batch import Result
-from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import CxrEdgeError
-from cxr_edge_runtime.result_json import error_as_json, result_as_json
 
-
-class Writer(Protocol):
-    """Takes the results in turn."""
-
-    def write(self, image: Path, result: Result) -> None:
-        """Write one result."""
-        ...
-
-    def close(self) -> None:
-        """Write what comes after the last one."""
-        ...
+if TYPE_CHECKING:
+    from cxr_edge_runtime.batch import Result
+    from cxr_edge_runtime.bundle import Bundle
 
 
 class TableWriter:
-    """A line an image on standard output; errors, warnings and the gate's words on the other."""
+    """A line per image on standard output; errors, warnings and the gate's reasons on the other."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: "Bundle") -> None:
         """Write for a bundle."""
         self._bundle = bundle
         self._begun = False
 
-    def write(self, image: Path, result: Result) -> None:
+    def write(self, image: Path, result: "Result") -> None:
         """Write one result."""
         if isinstance(result, CxrEdgeError):
             say(f"cxr-edge: {result}")
@@ -56,18 +44,22 @@ class TableWriter:
     def close(self) -> None:
         """Write the notice, where there was a result."""
         if self._begun:
+            from cxr_edge.bundles.lookup import notice_of
+
             typer.echo(f"{notice_of(self._bundle)}.")
 
 
 class JsonWriter:
-    """One object a line on standard output."""
+    """One JSON object per line on standard output."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: "Bundle") -> None:
         """Write for a bundle."""
         self._bundle = bundle
 
-    def write(self, image: Path, result: Result) -> None:
+    def write(self, image: Path, result: "Result") -> None:
         """Write one result."""
+        from cxr_edge_runtime.result_json import error_as_json, result_as_json
+
         if isinstance(result, CxrEdgeError):
             typer.echo(json.dumps(error_as_json(str(image), result)))
         else:

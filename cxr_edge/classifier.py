@@ -1,0 +1,44 @@
+"""A classifier by the name or folder of its bundle."""
+
+import os
+
+from cxr_edge.bundles.lookup import load_bundle
+from cxr_edge_runtime import classifier
+from cxr_edge_runtime.bundle import Bundle
+
+
+class Classifier(classifier.Classifier):
+    """A bundle ready to classify; not to be shared between threads.
+
+    >>> classifier = Classifier("tiny")
+    >>> prediction = classifier.classify("film.jpeg")
+    >>> prediction.label, prediction.gate.verdict
+    ('PNEUMONIA', 'suspicious')
+    """
+
+    def __init__(
+        self,
+        bundle: str | os.PathLike[str] | Bundle | None = None,
+        *,
+        threads: int = 1,
+        engine: str | None = None,
+    ) -> None:
+        """Load a bundle and its model.
+
+        Args:
+            bundle: the name of a shipped bundle, such as ``tiny``; a folder; or a loaded bundle.
+                None is the installed bundle, or the default one of those that ship where none is
+                installed.
+            threads: threads of the engine, 1 to 64; several classifiers with one thread each
+                classify more images per second.
+            engine: ``ai-edge-litert``, ``tflite-runtime`` or ``onnxruntime``; None is the first
+                that is installed and runs the bundle.
+
+        Raises:
+            InvalidRequest: no bundle, no such number of threads, or no engine of that name.
+            BundleNotFound: neither a folder nor a shipped bundle.
+            BundleError: the bundle cannot be used.
+            EngineError: the model cannot be loaded; :class:`EngineMissing` where no engine is
+                installed that runs it.
+        """
+        super().__init__(load_bundle(bundle), threads=threads, engine=engine)

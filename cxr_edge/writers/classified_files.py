@@ -1,0 +1,163 @@
+"""Files are classified, several at once, and each result goes to all that want it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import TextIO
+
+from cxr_edge.bundles.lookup import load_bundle
+from cxr_edge.console.inputs import expand
+from cxr_edge.process.interruption import interruption
+from cxr_edge.writers import Writer
+from cxr_edge_runtime.batch import classify_all
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.classifier import Classifier, Prediction
+from cxr_edge_runtime.device import available_cores
+from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
+from cxr_edge_runtime.images import GreyImage
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What is written beside the results that are shown; None where something is not wanted.
+
+    Attributes:
+        csv: file of a row per image.
+        heatmaps: folder of a picture per image.
+        log: log of predictions, for ``cxr-edge drift``.
+    """
+
+    csv: Path | None = None
+    heatmaps: Path | None = None
+    log: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How it ended.
+
+    Attributes:
+        classified: images that have a result, rejected ones included.
+        failed: images that have none, and heat maps that could not be written.
+        signal: number of the signal that ended it early; None where it went to the end.
+    """
+
+    classified: int
+    failed: int
+    signal: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """What a worker made of a film: the prediction, and why there is no heat map."""
+
+    prediction: Prediction
+    no_heatmap: str | None
+
+
+def classify_files(
+    images: Iterable[Path],
+    bundle: str | None,
+    outputs: Outputs,
+    *,
+    shown: Callable[[Bundle], Writer],
+    on_signal: Callable[[], None],
+    on_no_heatmap: Callable[[Path, str], None],
+    recursive: bool = False,
+    stdin: TextIO | None = None,
+    force: bool = False,
+    engine: str | None = None,
+    threads: int | None = None,
+) -> Counts:
+    """Classify image files until all are done, or until SIGINT or SIGTERM.
+
+    Args:
+        images: see :func:`cxr_edge.console.inputs.expand`, as ``recursive`` and ``stdin``.
+        bundle: see :func:`cxr_edge.bundles.lookup.load_bundle`.
+        outputs: what is written.
+        shown: makes of the bundle what shows the results.
+        on_signal: called when the first signal comes; images under way are finished.
+        on_no_heatmap: called with an image and why it has no heat map.
+        recursive: search the folders in a folder, too.
+        stdin: where ``-`` reads paths from.
+        force: predict also where the gate rejects the image.
+        engine: see :func:`cxr_edge_runtime.engines.open_engine`.
+        threads: images at once, or threads of the engine for a single image; by default all
+            cores, or one.
+
+    Raises:
+        CxrEdgeError: the bundle, the engine or an output cannot be used.
+        OSError: the CSV file cannot be written.
+    """
+    loaded = load_bundle(bundle)
+    heatmaps = None
+    if outputs.heatmaps is not None:
+        from cxr_edge.writers.heatmaps import HeatmapWriter
+
+        heatmaps = HeatmapWriter(outputs.heatmaps, loaded)
+
+    def finish(path: Path, film: GreyImage, prediction: Prediction) -> _Finished:
+        no_heatmap = heatmaps.write(path, film, prediction) if heatmaps is not None else None
+        return _Finished(prediction, no_heatmap)
+
+    classified = failed = 0
+    with interruption(on_signal) as interrupted, ExitStack() as files:
+        inputs = interrupted.until(expand(images, recursive=recursive, stdin=stdin))
+        first = list(islice(inputs, 2))
+        several = len(first) > 1
+        # A single image has the cores to itself; of several each has one.
+        workers = (threads or available_cores()) if several else 1
+        engine_threads = 1 if several else (threads or 1)
+        writers = [shown(loaded), *files.enter_context(_files(loaded, outputs))]
+        for image, result in classify_all(
+            chain(first, inputs),
+            lambda: Classifier(loaded, threads=engine_threads, engine=engine),
+            workers=workers,
+            force=force,
+            hashed=outputs.log is not None,
+            finish=finish,
+        ):
+            written = result if isinstance(result, CxrEdgeError) else result.prediction
+            for writer in writers:
+                writer.write(image, written)
+            if isinstance(result, CxrEdgeError):
+                failed += 1
+                continue
+            classified += 1
+            if result.no_heatmap is not None:
+                on_no_heatmap(image, result.no_heatmap)
+                failed += 1
+        for writer in writers:
+            writer.close()
+    return Counts(classified, failed, interrupted.number)
+
+
+@contextmanager
+def _files(bundle: Bundle, outputs: Outputs) -> Iterator[list[Writer]]:
+    """The writers of files; the CSV file is whole, or not there, even where the log failed.
+
+    Raises:
+        LogError: at the end, films could not be added to the log.
+    """
+    csv, log = outputs.csv, outputs.log
+    if csv is not None and log is not None and csv.resolve() == log.resolve():
+        raise InvalidRequest(f"{log}: cannot be both the CSV file and the log; choose another one")
+    writers: list[Writer] = []
+    with ExitStack() as opened:
+        if csv is not None:
+            from cxr_edge.writers.csv_file import csv_writer
+
+            writers.append(opened.enter_context(csv_writer(csv, bundle)))
+        logged = None
+        if log is not None:
+            from cxr_edge.monitoring.log_writer import LogWriter
+            from cxr_edge.monitoring.prediction_log import PredictionLog
+
+            logged = LogWriter(PredictionLog(log), bundle)
+            opened.callback(logged.close)
+            writers.append(logged)
+        yield writers
+    if logged is not None and logged.error is not None:
+        raise logged.error
