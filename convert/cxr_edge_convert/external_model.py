@@ -126,8 +126,8 @@ def _check_same(
     activation = last_dense(file, model)[2]
     if activation == "linear":
         own = 1 / (1 + np.exp(-own)) if own.shape[1] == 1 else _softmax(own)
-    place = list(labels).index("PNEUMONIA")
-    wanted = own[:, place] if own.shape[1] == 2 else (own if place else 1 - own)[:, 0]
+    index = list(labels).index("PNEUMONIA")
+    wanted = own[:, index] if own.shape[1] == 2 else (own if index else 1 - own)[:, 0]
     logits = np.asarray(whole({"image": greys.astype(np.float32)}, training=False)["logit"])
     difference = float(np.abs(1 / (1 + np.exp(-logits[:, 0].astype(np.float64))) - wanted).max())
     if not difference < _MAX_DIFFERENCE:

@@ -30,10 +30,10 @@ class Images:
     """Where the pixels of images are.
 
     Attributes:
-        preprocess: from grey pixels to input.
-        root: folder that paths are relative to.
-        cache_dir: of decoded pixels.
-        progress: wraps the decoding.
+        preprocess: the way from grey pixels to model input.
+        root: the folder that paths are relative to.
+        cache_dir: the folder that keeps decoded pixels.
+        progress: shows how many images were read.
     """
 
     preprocess: PreprocessSpec
@@ -42,7 +42,7 @@ class Images:
     progress: ProgressFactory
 
     def pixels(self, rows: pd.DataFrame) -> NDArray[np.uint8]:
-        """``[N, H, W, 1] uint8`` of the rows; see :func:`load_pixels` for errors."""
+        """The pixels ``[N, H, W, 1] uint8`` of the rows; see :func:`load_pixels` for errors."""
         return load_pixels(
             rows, self.preprocess, root=self.root, cache_dir=self.cache_dir, progress=self.progress
         )
@@ -53,18 +53,17 @@ class Source:
     """A float model with all that its variants are made from and measured by.
 
     Attributes:
-        name: the first part of its bundles' names.
-        model: keeps the model contract.
-        model_sha256: of its file; of the file it was imported from, where it was trained elsewhere.
+        name: the first part of the names of its bundles.
+        model: the Keras model, which keeps the model contract.
+        model_sha256: SHA-256 of its file, or of the file that it was imported from.
         keras_bytes: its size as ``.keras`` without optimizer.
-        train: rows of the images it was trained with.
-        validation: Keras' own figures on validation.
+        train: the rows of its training images.
+        validation: the model itself on validation images, which variants are compared with.
         validation_pixels: ``[N, H, W, 1] uint8``.
-        threshold_rule: how the threshold was chosen, in words.
         images: where pixels come from.
-        training: for the manifest.
-        calibration: the recipe's method.
-        license: of the weights, as far as it is known.
+        training: what the manifest says of its training.
+        calibration: the calibration method of its recipe.
+        license: the licence of the weights, as far as it is known.
     """
 
     name: str
@@ -74,7 +73,6 @@ class Source:
     train: pd.DataFrame
     validation: FloatBaseline
     validation_pixels: NDArray[np.uint8]
-    threshold_rule: str
     images: Images
     training: Training
     calibration: Calibration
@@ -89,13 +87,14 @@ class Source:
 def run_source(
     folder: Path, *, root: Path | None, cache_dir: Path, progress: ProgressFactory
 ) -> Source:
-    """A finished training run.
+    """Read a finished run, trained here or imported, and check that its model is the one measured.
 
     Args:
-        folder: the run.
-        root: folder the paths of its images are relative to; the one it was trained with if None.
-        cache_dir: of decoded pixels.
-        progress: wraps the decoding.
+        folder: the folder of the run.
+        root: the folder that the paths of its images are relative to; the one it was made with if
+            None.
+        cache_dir: the folder that keeps decoded pixels.
+        progress: shows how many images were read.
 
     Raises:
         RunError: the run is incomplete or damaged.
@@ -126,12 +125,10 @@ def run_source(
         validation=FloatBaseline.of(
             validation,
             logits,
-            temperature=run.operating_point.temperature,
-            threshold=run.operating_point.threshold,
+            run.operating_point,
             weights=table_weights(validation, balance=recipe.fit.look_balance),
         ),
         validation_pixels=pixels,
-        threshold_rule=run.operating_point.rule,
         images=images,
         training=Training(
             architecture=run.architecture,
@@ -147,7 +144,7 @@ def run_source(
 
 
 def keras_bytes(model: keras.Model) -> int:
-    """Size of the model as ``.keras`` without optimizer, which no device needs."""
+    """The size of a model as ``.keras`` without optimizer, which no device needs."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"
         model.save(file)

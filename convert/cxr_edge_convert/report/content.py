@@ -60,7 +60,7 @@ def conversion_report(
         for variant in variants
         if variant.scheme.quantization == FLOAT32
     }
-    reference = source.validation
+    baseline, point = source.validation, source.validation.operating_point
     return ConversionReport(
         schema_version=REPORT_SCHEMA_VERSION,
         notice=NOTICE,
@@ -75,11 +75,9 @@ def conversion_report(
             outputs=source.outputs,
             preprocess=source.images.preprocess,
         ),
-        operating_point=FrozenPoint(
-            reference.threshold, reference.temperature, source.threshold_rule
-        ),
+        operating_point=FrozenPoint(point.threshold, point.temperature, point.rule),
         limits=settings.limits,
-        keras=FloatReport(reference.metrics),
+        keras=FloatReport(baseline.metrics),
         variants=tuple(
             _variant_report(
                 variant,
@@ -130,8 +128,8 @@ def _variant_report(
         refit=variant.refit,
         calibration=variant.calibration,
         stability=variant.stability,
-        tensor_errors=variant.errors,
-        accuracy_control=variant.controlled,
+        tensor_errors=variant.tensor_errors,
+        accuracy_control=variant.mixed_precision,
         gate=_gate_report(variant),
         timings=(one_thread, two_threads),
     )

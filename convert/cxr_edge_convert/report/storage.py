@@ -57,7 +57,7 @@ def read_report(folder: Path) -> tuple[ConversionReport, pd.DataFrame]:
 
 
 def _read_predictions(file: Path, report: ConversionReport) -> pd.DataFrame:
-    table = pd.read_csv(file, keep_default_na=False)
+    table = pd.read_csv(file, keep_default_na=False, dtype={"path": str, "patient": str})
     logits = ["keras", *(variant.name for variant in report.variants)]
     missing = [name for name in ("path", "label", "patient", *logits) if name not in table]
     if missing:
