@@ -15,8 +15,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from cxr_edge_convert.formats import float32_model, int8_model, probe_of
 from cxr_edge_convert.formats.graph import scaling_tensors
+from cxr_edge_convert.formats.models import float32_model, int8_model, probe_of
 from cxr_edge_convert.quantization.ranges import activation_ranges
 from cxr_edge_convert.variants import FLOAT32, INT8, ONNX, TFLITE, Scheme
 from cxr_edge_runtime.bundle.manifest import OUTPUTS, InputEntry

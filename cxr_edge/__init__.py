@@ -18,15 +18,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from cxr_edge_convert.convert import convert
-    from cxr_edge_convert.model_import import import_keras_model
-    from cxr_edge_convert.report.conversion_report import ConversionReport
-
     from cxr_edge.classifier import Classifier
     from cxr_edge.evaluation import evaluate
     from cxr_edge.monitoring.drift_check import check_drift
     from cxr_edge.scoring.run import score
+    from cxr_edge_convert.convert import convert
     from cxr_edge_convert.limits import Limits
+    from cxr_edge_convert.model_import import import_keras_model
+    from cxr_edge_convert.report.conversion_report import ConversionReport
     from cxr_edge_runtime.bundle import Bundle
     from cxr_edge_runtime.classifier import Prediction
     from cxr_edge_runtime.errors import CxrEdgeError

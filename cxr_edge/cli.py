@@ -4,6 +4,7 @@ import functools
 import importlib
 import sys
 from collections.abc import Callable
+from keyword import iskeyword
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +31,7 @@ _COMMANDS = {
     "eda": "train",
     "train": "train",
     "compare": "train",
+    "import": "convert",
     "convert": "convert",
     "report": "convert",
     "evaluate": "train",
@@ -48,7 +50,8 @@ def _needs(extra: str, command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **kwargs)
         except ModuleNotFoundError as error:
-            raise ExtraMissing.of(error.name, needed_by=command.__name__, extra=extra) from error
+            needed_by = command.__name__.strip("_")
+            raise ExtraMissing.of(error.name, needed_by=needed_by, extra=extra) from error
 
     return run
 
@@ -97,9 +100,11 @@ def _app(arguments: list[str]) -> typer.Typer:
     app.callback()(_root)
     named = [name for name in arguments[:1] if name in _COMMANDS]
     for name in named or _COMMANDS:
-        command = getattr(importlib.import_module(f"cxr_edge.commands.{name}"), name)
+        # import is a word of Python's own, so module and function are called import_.
+        python_name = f"{name}_" if iskeyword(name) else name
+        command = getattr(importlib.import_module(f"cxr_edge.commands.{python_name}"), python_name)
         extra = _COMMANDS[name]
-        app.command()(_needs(extra, command) if extra else command)
+        app.command(name)(_needs(extra, command) if extra else command)
     return app
 
 

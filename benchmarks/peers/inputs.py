@@ -15,7 +15,7 @@ import pandas as pd
 import cxr_edge_models
 from benchmarks.peers import interface
 from cxr_edge_convert.limits import CALIBRATION_IMAGES
-from cxr_edge_convert.quantization.calibration_images import draw_calibration_images
+from cxr_edge_convert.quantization.calibration_images import choose_calibration_images
 from cxr_edge_train.runs import read_dataset, read_run
 
 VALIDATION, VALIDATION_TABLE = "validation.txt", "validation.csv"
@@ -33,7 +33,7 @@ def write_inputs(run: Path, conversion: Path, output: Path) -> None:
     root, table = Path(read_run(run).root), read_dataset(run)
     table["path"] = [str((root / path).resolve()) for path in table["path"]]
     training, validation = (table[table["split"] == split] for split in ("train", "validation"))
-    calibration = draw_calibration_images(training, count=CALIBRATION_IMAGES, seed=0)[0]
+    calibration = choose_calibration_images(training, count=CALIBRATION_IMAGES, seed=0)[0]
     for name, rows in ((interface.CALIBRATION, calibration), (VALIDATION, validation)):
         (output / name).write_text("\n".join(rows["path"]) + "\n", encoding="utf-8")
     validation.to_csv(output / VALIDATION_TABLE, index=False)

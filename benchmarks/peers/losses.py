@@ -14,7 +14,7 @@ from cxr_edge_convert.verification import FloatBaseline, verify
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.runs import Run
 from cxr_edge_train.statistics.intervals import wilson_interval
-from cxr_edge_train.statistics.operating_point import threshold_for_sensitivity
+from cxr_edge_train.statistics.operating_point import OperatingPoint, threshold_for_sensitivity
 from cxr_edge_train.statistics.temperature import probabilities
 
 # As at the shipped network's operating point.
@@ -33,12 +33,7 @@ def measure_losses(
     """
     logits = {c.name: _read_logits(files(c), table) for c in CONTESTANTS}
     references = {
-        KERAS.name: FloatBaseline.of(
-            table,
-            logits[KERAS.name],
-            temperature=run.operating_point.temperature,
-            threshold=run.operating_point.threshold,
-        ),
+        KERAS.name: FloatBaseline.of(table, logits[KERAS.name], run.operating_point),
         YOLO.name: _own_reference(table, logits[YOLO.name]),
     }
     return {c.name: _figures(references[float_rival(c).name], logits[c.name]) for c in CONTESTANTS}
@@ -55,7 +50,8 @@ def _own_reference(table: pd.DataFrame, logits: NDArray[np.float64]) -> FloatBas
     threshold = threshold_for_sensitivity(
         probabilities(logits, 1.0), positives(table), min_sensitivity=_MIN_SENSITIVITY
     )
-    return FloatBaseline.of(table, logits, temperature=1.0, threshold=threshold)
+    point = OperatingPoint(1.0, threshold, "at the shipped sensitivity", "validation")
+    return FloatBaseline.of(table, logits, point)
 
 
 def _figures(reference: FloatBaseline, logits: NDArray[np.float64]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_convert.artifacts.builder import ArtifactBuilder, BundleArtifacts
-from cxr_edge_convert.formats import float32_model, smaller_model
 from cxr_edge_convert.formats.graph import Ranges
+from cxr_edge_convert.formats.models import float32_model, smaller_model
 from cxr_edge_convert.limits import MAX_GRAPH_DIFFERENCE
 from cxr_edge_convert.quantization.accuracy_control import MixedPrecisionResult, control_accuracy
 from cxr_edge_convert.quantization.calibration_images import CalibrationSet, calibration_sets
@@ -27,19 +27,19 @@ from cxr_edge_train.recipe import Calibration as Method
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A converted model and what became of it.
+    """A converted and verified model.
 
     Attributes:
-        scheme: what kind it is.
-        model: bytes of its file.
+        scheme: what kind of model it is.
+        model: the bytes of its file.
         logits: ``[N]`` on validation.
         embeddings: ``[N, C]`` on validation, where the model gives them.
-        verification: against Keras.
-        refit: its own operating point, where asked for.
-        calibration: of an INT8 model.
-        stability: of the calibration, where there were images for a second one.
-        errors: of the tensors of an INT8 model.
-        controlled: how an INT8 model with blocks in float came about.
+        verification: the comparison with Keras.
+        refit: its own operating point, where one was asked for.
+        calibration: the images that set the ranges of an INT8 model.
+        stability: what other calibration images would change, where there were enough of them.
+        tensor_errors: how far the tensors of an INT8 model are from float.
+        mixed_precision: which blocks of an INT8 model were kept in float.
         artifacts: what its bundle carries beside the model.
     """
 
@@ -51,8 +51,8 @@ class Variant:
     refit: Refit | None = None
     calibration: Calibration | None = None
     stability: Stability | None = None
-    errors: tuple[TensorError, ...] = ()
-    controlled: MixedPrecisionResult | None = None
+    tensor_errors: tuple[TensorError, ...] = ()
+    mixed_precision: MixedPrecisionResult | None = None
     artifacts: BundleArtifacts | None = None
 
 
@@ -67,7 +67,8 @@ def make_variants(
         progress: shows how far each stage has come.
 
     Returns:
-        In the order of the schemes; a model of accuracy control follows the one that fell short.
+        The variants in the order of the schemes. One with blocks in float follows the one that
+        missed a limit.
 
     Raises:
         InvalidRequest: too few calibration images, or some that belong to validation.
@@ -75,7 +76,7 @@ def make_variants(
         DatasetError: a calibration image changed since it was cleaned.
     """
     quantized = any(scheme.quantization == INT8 for scheme in settings.schemes)
-    draws = (
+    chosen = (
         calibration_sets(
             source,
             settings.calibration_dir,
@@ -89,11 +90,11 @@ def make_variants(
     variants: list[Variant] = []
     for format in dict.fromkeys(scheme.format for scheme in settings.schemes):
         float32_bytes = float32_model(source.model, format)
-        work = _Work(source, settings, float32_bytes, draws, progress, settings.accuracy_control)
+        work = _Work(source, settings, float32_bytes, chosen, progress, settings.accuracy_control)
         first, *rest = (scheme for scheme in settings.schemes if scheme.format == format)
         [float32] = work.variants(first)
         if not float32.verification.passed:
-            # What float32 falls short of, no block in float will cure.
+            # Blocks in float cannot help where float32 itself misses a limit.
             work = replace(work, accuracy_control=False)
         others = [variant for scheme in rest for variant in work.variants(scheme)]
         if float32.verification.max_logit_difference >= MAX_GRAPH_DIFFERENCE:
@@ -112,7 +113,7 @@ class _Work:
     source: Source
     settings: ConversionSettings
     float32: bytes
-    draws: list[CalibrationSet]
+    calibration_sets: list[CalibrationSet]
     progress: ProgressFactory
     accuracy_control: bool
 
@@ -125,32 +126,35 @@ class _Work:
 
     def _int8(self, scheme: Scheme) -> list[Variant]:
         quantizer = Quantizer.of(self.float32, scheme)
-        watched = self._progress(scheme)("calibrating")(self.draws, len(self.draws))
-        (ranges, model), *others = (self._calibrated(quantizer, draw) for draw in watched)
-        [draw, *other_draws] = self.draws
+        watched = self._progress(scheme)("calibrating")(
+            self.calibration_sets, len(self.calibration_sets)
+        )
+        (ranges, model), *others = (self._calibrated(quantizer, images) for images in watched)
+        [calibration_set, *other_sets] = self.calibration_sets
         int8 = replace(
             self._verified(scheme, model),
             calibration=Calibration(
-                count=len(draw.pixels),
+                count=len(calibration_set.pixels),
                 method=self._method_in_words(),
                 seed=self.settings.seed,
-                digest=draw.digest,
+                digest=calibration_set.digest,
             ),
-            errors=quantizer.errors(model, draw.pixels),
+            tensor_errors=quantizer.errors(model, calibration_set.pixels),
         )
         if others:
             [(other_ranges, other_model)] = others
+            [other_set] = other_sets
             compared = stability(
                 self.source.validation,
                 (ranges, int8.logits),
                 (other_ranges, _logits(self._outputs(scheme, other_model))),
-                images=len(other_draws[0].pixels),
+                images=len(other_set.pixels),
                 limits=self.settings.limits,
             )
             int8 = replace(int8, stability=compared)
         if int8.verification.passed or not self.accuracy_control or not quantizer.blocks:
             return [int8]
-        return [int8, self._controlled(int8, quantizer, ranges)]
+        return [int8, self._mixed(int8, quantizer, ranges)]
 
     @property
     def _method(self) -> Method:
@@ -158,47 +162,47 @@ class _Work:
 
     def _method_in_words(self) -> str:
         method, folder = self._method, self.settings.calibration_dir
-        images = len(self.draws[0].pixels)
+        images = len(self.calibration_sets[0].pixels)
         ranges = f"percentile {method.percentile:g}" if method.method == "percentile" else "min-max"
         origin = "training images" if folder is None else "images of a folder"
         return f"{ranges} over all {origin}, biases corrected over {min(images, COMPARED)} of them"
 
-    def _calibrated(self, quantizer: Quantizer, draw: CalibrationSet) -> tuple[Ranges, bytes]:
-        ranges = quantizer.ranges(draw.pixels, self._method)
-        return ranges, quantizer.model(ranges, draw.pixels)
+    def _calibrated(self, quantizer: Quantizer, images: CalibrationSet) -> tuple[Ranges, bytes]:
+        ranges = quantizer.ranges(images.pixels, self._method)
+        return ranges, quantizer.model(ranges, images.pixels)
 
-    def _controlled(self, short: Variant, quantizer: Quantizer, ranges: Ranges) -> Variant:
-        scheme = replace(short.scheme, name=f"{short.scheme.name}-mixed")
-        pixels = self.draws[0].pixels
-        mixed, controlled = control_accuracy(
+    def _mixed(self, rejected: Variant, quantizer: Quantizer, ranges: Ranges) -> Variant:
+        scheme = replace(rejected.scheme, name=f"{rejected.scheme.name}-mixed")
+        pixels = self.calibration_sets[0].pixels
+        mixed, result = control_accuracy(
             quantizer.blocks,
-            short.errors,
+            rejected.tensor_errors,
             # Corrected anew each time: what was found behind a broken block is wrong without it.
             lambda names: self._verified(scheme, quantizer.model(ranges, pixels, names)),
             self._progress(scheme),
         )
         return replace(
             mixed,
-            calibration=short.calibration,
-            errors=quantizer.errors(mixed.model, pixels),
-            controlled=controlled,
+            calibration=rejected.calibration,
+            tensor_errors=quantizer.errors(mixed.model, pixels),
+            mixed_precision=result,
         )
 
     def _verified(self, scheme: Scheme, model: bytes) -> Variant:
         outputs = self._outputs(scheme, model)
         logits, embeddings = _logits(outputs), outputs.get("embedding")
-        reference, floor = self.source.validation, self.settings.refit_sensitivity
+        baseline, floor = self.source.validation, self.settings.refit_sensitivity
         verification = verify(
-            reference,
+            baseline,
             logits,
             self.settings.limits,
             same_computation=scheme.quantization == FLOAT32,
         )
         if floor is None:
             return Variant(scheme, model, logits, embeddings, verification)
-        own = refit(reference, logits, min_sensitivity=floor)
-        failures = refit_failures(reference, own, self.settings.limits)
-        verification = replace(verification, failures=[*verification.failures, *failures])
+        own = refit(baseline, logits, min_sensitivity=floor)
+        failures = refit_failures(baseline, own, self.settings.limits)
+        verification = replace(verification, failures=(*verification.failures, *failures))
         return Variant(scheme, model, logits, embeddings, verification, own)
 
     def _outputs(self, scheme: Scheme, model: bytes) -> Outputs:
@@ -225,8 +229,7 @@ def _with_artifacts(variant: Variant, builder: ArtifactBuilder) -> Variant:
         _engine(source, variant.scheme, variant.model),
         variant.logits,
         variant.embeddings,
-        temperature=own.temperature if own else source.validation.temperature,
-        threshold=own.threshold if own else source.validation.threshold,
+        own.operating_point if own else source.validation.operating_point,
     )
     return replace(variant, artifacts=artifacts)
 
@@ -239,5 +242,5 @@ def _of_wrong_graph(variant: Variant, float32: Variant) -> Variant:
     verification = variant.verification
     return replace(
         variant,
-        verification=replace(verification, failures=[reason, *verification.failures]),
+        verification=replace(verification, failures=(reason, *verification.failures)),
     )

@@ -1,13 +1,14 @@
-"""Somebody else's Keras classifier brought into the model contract."""
+"""A Keras classifier made elsewhere, brought into the model contract."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_edge_convert.external_graph import all_layers, contract_outputs, last_dense
+from cxr_edge_runtime.bundle.manifest import OUTPUTS
 from cxr_edge_runtime.errors import ConversionError, InvalidRequest
 from cxr_edge_train.architectures.input_layers import GREY_TO_RGB, RESCALING
 from cxr_edge_train.dataset.layout import LABELS
@@ -15,14 +16,29 @@ from cxr_edge_train.devices import compute_in_float32
 
 # What grey 0-255 was turned into while a model was trained: factor and offset.
 SCALINGS = {"0-255": (1.0, 0.0), "0-1": (1 / 255, 0.0), "-1-1": (1 / 127.5, -1.0)}
+_SUFFIXES = (".keras", ".h5", ".hdf5")
 _SCALING_LAYERS = (keras.layers.Rescaling, keras.layers.Normalization)
-# At inference features pass through them unchanged.
-_PASSING = (keras.layers.Dropout, keras.layers.SpatialDropout2D, keras.layers.GaussianNoise)
-# What may follow the last layer, by its units. Two sigmoids would be two answers, and a softmax of
-# one value is always 1.
-_LAST_ACTIVATIONS = {1: ("linear", "sigmoid"), 2: ("linear", "softmax")}
 # Of probabilities; float32 rounding, and mixed precision, stay below.
 _MAX_DIFFERENCE = 1e-2
+
+
+def check_request(file: Path, *, labels: Sequence[str], scaling: str | None) -> None:
+    """Refuse what can be refused before a model is loaded; arguments as in :func:`contract_model`.
+
+    Raises:
+        InvalidRequest: the file is missing or is no Keras file, or labels or scaling are unknown.
+    """
+    if not file.is_file():
+        raise InvalidRequest(f"{file}: no such file")
+    if file.suffix.lower() not in _SUFFIXES:
+        raise InvalidRequest(f"{file}: is no Keras model; its name must end in .keras or .h5")
+    if isinstance(labels, str) or sorted(map(str, labels)) != sorted(LABELS):
+        raise InvalidRequest(
+            f"the labels must be {' and '.join(LABELS)} in the order of the model's outputs, "
+            f"not {labels if isinstance(labels, str) else ','.join(map(str, labels))!r}"
+        )
+    if scaling is not None and scaling not in SCALINGS:
+        raise InvalidRequest(f"unknown scaling {scaling!r}; known are {', '.join(SCALINGS)}")
 
 
 def contract_model(file: Path, *, labels: Sequence[str], scaling: str | None) -> keras.Model:
@@ -31,30 +47,33 @@ def contract_model(file: Path, *, labels: Sequence[str], scaling: str | None) ->
     ``logit`` always: the last dense layer without its sigmoid or softmax, the difference of its
     two values where it has two. ``embedding``: the mean of the last feature map. ``cam``: where
     nothing but that mean feeds the dense layer, a 1x1 convolution with its weights; the map's mean
-    is the logit (Zhou et al. 2016).
+    is the logit (Zhou et al. 2016). A model that keeps the contract already, as those in
+    ``models/float`` do, is taken as it is.
 
     Args:
         file: ``.keras`` or ``.h5``.
-        labels: ``NORMAL`` and ``PNEUMONIA`` in the order of the outputs; a single output gives the
-            probability of the second.
-        scaling: a key of :data:`SCALINGS`; None when a layer of the model scales.
+        labels: ``NORMAL`` and ``PNEUMONIA`` in the order of the outputs. A single output gives the
+            probability of the second one.
+        scaling: a key of :data:`SCALINGS`, or None when a layer of the model scales.
 
     Raises:
         InvalidRequest: missing or damaged file, or labels or scaling that make no sense for it.
         ConversionError: not an image classifier of a form that can be understood.
     """
-    if sorted(labels) != sorted(LABELS):
-        raise InvalidRequest(
-            f"--labels must name {' and '.join(LABELS)} in the order of the model's outputs"
-        )
+    check_request(file, labels=labels, scaling=scaling)
     model = _load(file)
+    if _keeps_contract(model):
+        _check_as_contract(file, labels, scaling)
+        compute_in_float32(model)
+        return model
     height, width, channels = _input_shape(file, model)
-    if scaling is None and not any(isinstance(layer, _SCALING_LAYERS) for layer in _layers(model)):
+    scales = any(isinstance(layer, _SCALING_LAYERS) for layer in all_layers(model))
+    if scaling is None and not scales:
         raise InvalidRequest(
-            f"{file}: no layer of it scales grey values; say with --scaling "
-            f"{', '.join(SCALINGS)} what it was trained on"
+            f"{file}: no layer of it scales grey values; state the scaling that it was trained "
+            f"with, one of {', '.join(SCALINGS)}"
         )
-    body = keras.Model(model.inputs[0], _outputs(file, model, labels), name="body")
+    body = keras.Model(model.inputs[0], contract_outputs(file, model, labels), name="body")
     image = keras.Input((height, width, 1), name="image")
     factor, offset = SCALINGS[scaling or "0-255"]
     # Also with factor 1: the layer is where calibration knows the range from grey 0-255.
@@ -65,6 +84,30 @@ def contract_model(file: Path, *, labels: Sequence[str], scaling: str | None) ->
     compute_in_float32(whole)
     _check_same(file, model, whole, (factor, offset), labels)
     return whole
+
+
+def _keeps_contract(model: keras.Model) -> bool:
+    """Whether a model takes grey ``image [N, H, W, 1]`` and gives the outputs by name."""
+    outputs = getattr(model, "output", None)  # a sequential model may have none yet
+    return (
+        [tensor.name for tensor in model.inputs] == ["image"]
+        and model.inputs[0].shape[3:] == (1,)
+        and isinstance(outputs, dict)
+        and {"logit"} <= set(outputs) <= set(OUTPUTS)
+        and outputs["logit"].shape[1:] == (1,)
+    )
+
+
+def _check_as_contract(file: Path, labels: Sequence[str], scaling: str | None) -> None:
+    if tuple(labels) != LABELS:
+        raise InvalidRequest(
+            f"{file}: is a model of cxr-edge, whose logit is that of {LABELS[1]}; its labels are "
+            f"{','.join(LABELS)}"
+        )
+    if scaling not in (None, "0-255"):
+        raise InvalidRequest(
+            f"{file}: is a model of cxr-edge, which scales grey values itself; state no scaling"
+        )
 
 
 def _check_same(
@@ -80,11 +123,11 @@ def _check_same(
     films = greys.astype(np.float32) * factor + offset
     channels = model.inputs[0].shape[3]
     own = np.asarray(model(np.repeat(films, channels, axis=3), training=False), np.float64)
-    activation = _last_dense(file, model)[2]
+    activation = last_dense(file, model)[2]
     if activation == "linear":
         own = 1 / (1 + np.exp(-own)) if own.shape[1] == 1 else _softmax(own)
-    place = list(labels).index("PNEUMONIA")
-    wanted = own[:, place] if own.shape[1] == 2 else (own if place else 1 - own)[:, 0]
+    index = list(labels).index("PNEUMONIA")
+    wanted = own[:, index] if own.shape[1] == 2 else (own if index else 1 - own)[:, 0]
     logits = np.asarray(whole({"image": greys.astype(np.float32)}, training=False)["logit"])
     difference = float(np.abs(1 / (1 + np.exp(-logits[:, 0].astype(np.float64))) - wanted).max())
     if not difference < _MAX_DIFFERENCE:
@@ -101,8 +144,6 @@ def _softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _load(file: Path) -> keras.Model:
-    if not file.is_file():
-        raise InvalidRequest(f"{file}: no such file")
     try:
         model = keras.models.load_model(file, compile=False)
     except Exception as error:  # whatever a damaged or unusual file makes Keras raise
@@ -126,92 +167,3 @@ def _input_shape(file: Path, model: keras.Model) -> tuple[int, int, int]:
             "or (None, H, W, 3)"
         )
     return shape[1], shape[2], shape[3]
-
-
-def _outputs(file: Path, model: keras.Model, labels: Sequence[str]) -> dict[str, keras.KerasTensor]:
-    dense, features, _ = _last_dense(file, model)
-    kernel, bias = _logit_weights(dense, labels)
-    outputs: dict[str, keras.KerasTensor] = {}
-    feature_map = _last_map(features)
-    if feature_map is not None:
-        outputs["embedding"] = keras.layers.GlobalAveragePooling2D(name="embedding")(feature_map)
-        if isinstance(_source(_passed(features))[0], keras.layers.GlobalAveragePooling2D):
-            cam = keras.layers.Conv2D(1, 1, name="cam")
-            outputs["cam"] = cam(feature_map)
-            cam.set_weights([kernel[np.newaxis, np.newaxis], bias])
-            outputs["logit"] = keras.layers.GlobalAveragePooling2D(name="logit")(outputs["cam"])
-            return outputs
-    logit = keras.layers.Dense(1, name="logit")
-    outputs["logit"] = logit(features)
-    logit.set_weights([kernel, bias])
-    return outputs
-
-
-def _last_dense(
-    file: Path, model: keras.Model
-) -> tuple[keras.layers.Dense, keras.KerasTensor, str]:
-    """The dense layer that decides, the features ``[N, C]`` it reads, and what follows it."""
-    if len(model.outputs) != 1:
-        raise ConversionError(f"{file}: has {len(model.outputs)} outputs, not one")
-    layer, inputs = _source(model.outputs[0])
-    activation = "linear"
-    if isinstance(layer, keras.layers.Activation | keras.layers.Softmax):
-        activation = "softmax" if isinstance(layer, keras.layers.Softmax) else _activation(layer)
-        layer, inputs = _source(inputs[0])
-    allowed = _LAST_ACTIVATIONS.get(getattr(layer, "units", 0), ())
-    if activation == "linear" and isinstance(layer, keras.layers.Dense):
-        activation = _activation(layer)
-    elif _activation(layer) != "linear":
-        allowed = ()
-    if not isinstance(layer, keras.layers.Dense) or activation not in allowed:
-        raise ConversionError(
-            f"{file}: ends in layer {layer.name!r} ({type(layer).__name__}); a classifier must end "
-            "in a Dense layer of one unit with sigmoid, or of two units with softmax, or of either "
-            "without activation"
-        )
-    return layer, inputs[0], activation
-
-
-def _logit_weights(
-    dense: keras.layers.Dense, labels: Sequence[str]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Kernel ``[C, 1]`` and bias ``[1]`` that give PNEUMONIA's logit."""
-    kernel = np.asarray(dense.kernel, dtype=np.float32)
-    bias = np.asarray(dense.bias) if dense.use_bias else np.zeros(dense.units, dtype=np.float32)
-    signs = np.array([-1, 1] if labels[1] == "PNEUMONIA" else [1, -1], dtype=np.float32)
-    signs = signs[-dense.units :]
-    return kernel @ signs[:, np.newaxis], np.array([bias @ signs], dtype=np.float32)
-
-
-def _last_map(tensor: keras.KerasTensor) -> keras.KerasTensor | None:
-    """The feature map ``[N, h, w, C]`` that features come from, None where ways part before it."""
-    while len(tensor.shape) != 4:
-        _, inputs = _source(tensor)
-        if len(inputs) != 1:
-            return None
-        tensor = inputs[0]
-    return tensor
-
-
-def _passed(tensor: keras.KerasTensor) -> keras.KerasTensor:
-    layer, inputs = _source(tensor)
-    return _passed(inputs[0]) if isinstance(layer, _PASSING) else tensor
-
-
-def _source(tensor: keras.KerasTensor) -> tuple[Any, list[keras.KerasTensor]]:
-    """The layer a tensor comes from and what that layer read."""
-    # Keras has no public way to walk a graph from its end.
-    layer, node, _ = tensor._keras_history
-    return layer, list(layer._inbound_nodes[node].input_tensors)
-
-
-def _activation(layer: Any) -> str:
-    name = getattr(layer.activation, "__name__", "") if hasattr(layer, "activation") else ""
-    return str(name)
-
-
-def _layers(model: keras.Model) -> Iterator[Any]:
-    for layer in model.layers:
-        yield layer
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)

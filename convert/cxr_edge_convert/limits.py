@@ -1,4 +1,4 @@
-"""What a conversion may cost and how many images calibrate it; light to import."""
+"""What a conversion may lose and how many images calibrate it; light to import."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -16,13 +16,13 @@ MAX_GRAPH_DIFFERENCE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most a variant may lose against float, as differences of shares.
+    """The most that a variant may lose against the float model, as differences of shares.
 
     Attributes:
-        max_recall_drop: of PNEUMONIA.
-        max_specificity_drop: of NORMAL.
-        max_auc_drop: of the area under the ROC curve.
-        min_agreement: share of images with the same decision.
+        max_recall_drop: the maximum drop in recall of PNEUMONIA.
+        max_specificity_drop: the maximum drop in specificity.
+        max_auc_drop: the maximum drop of the area under the ROC curve.
+        min_agreement: the minimum share of images with the prediction of the float model.
     """
 
     max_recall_drop: float = 0.01
@@ -34,9 +34,11 @@ class Limits:
         """Refuse NaN, against which anything would pass.
 
         Raises:
-            InvalidRequest: one is no finite number.
+            InvalidRequest: a limit is not a finite number.
         """
         for name, limit in asdict(self).items():
             if not math.isfinite(limit):
-                option = name.replace("_", "-")
-                raise InvalidRequest(f"--{option}: must be a number, not {limit}")
+                raise InvalidRequest(f"{name} must be a number, not {limit}")
+
+
+DEFAULT_LIMITS = Limits()

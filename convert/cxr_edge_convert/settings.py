@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cxr_edge_convert.limits import CALIBRATION_IMAGES, Limits
-from cxr_edge_convert.variants import Scheme
+from cxr_edge_convert.variants import INT8, Scheme
+from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.recipe import Calibration
 
 
@@ -14,15 +15,15 @@ class ConversionSettings:
 
     Attributes:
         schemes: the variants to make, see :func:`cxr_edge_convert.variants.wanted_schemes`.
-        limits: the most a variant may lose.
-        method: how ranges are found; the source's recipe says it where this is None.
+        limits: the most that a variant may lose.
+        method: how ranges are found; the run's recipe says it where this is None.
         calibration_images: how many images calibrate INT8.
-        calibration_dir: a folder with them; the training images without it.
-        seed: of their drawing.
-        accuracy_control: keep blocks in float where INT8 falls short.
-        refit_sensitivity: the sensitivity floor at which temperature and threshold are fitted anew
-            to each variant after its verdict; None leaves float's.
-        not_films: a folder with things that are no chest X-ray, to measure the input gate.
+        calibration_dir: a folder with calibration images; training images are used if None.
+        seed: the seed of the choice of calibration images.
+        accuracy_control: whether blocks are kept in float where INT8 misses a limit.
+        refit_sensitivity: the lowest sensitivity at which temperature and threshold are fitted
+            anew to each variant after its verdict; None leaves those of the float model.
+        not_films: a folder with out-of-distribution images, which measure the input gate.
     """
 
     schemes: tuple[Scheme, ...]
@@ -34,3 +35,16 @@ class ConversionSettings:
     accuracy_control: bool = False
     refit_sensitivity: float | None = None
     not_films: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what would have no effect.
+
+        Raises:
+            InvalidRequest: something is asked for that only INT8 variants have.
+        """
+        int8 = any(scheme.quantization == INT8 for scheme in self.schemes)
+        if not int8 and (self.method or self.calibration_dir or self.accuracy_control):
+            raise InvalidRequest(
+                "a calibration folder, a recipe and accuracy control are for INT8, which was not "
+                "asked for"
+            )

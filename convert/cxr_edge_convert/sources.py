@@ -1,8 +1,6 @@
-"""What a conversion starts from: a training run, or somebody else's Keras model."""
+"""What a conversion starts from: the model of a run, its images and its operating point."""
 
-import re
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,21 +9,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxr_edge_convert.external_model import contract_model
 from cxr_edge_convert.verification import FloatBaseline
 from cxr_edge_runtime.bundle.manifest import OUTPUTS, Training
-from cxr_edge_runtime.errors import DatasetError, RunError
-from cxr_edge_runtime.files import file_sha256
+from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.dataset.acquisition_weights import table_weights
-from cxr_edge_train.dataset.metadata import dataset_digest, positives, read_metadata, read_splits
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.evaluation.run_subject import load_model
 from cxr_edge_train.keras_models import predict_logits
 from cxr_edge_train.progress import ProgressFactory
 from cxr_edge_train.recipe import Calibration, read_recipe
 from cxr_edge_train.runs import model_sha256, read_dataset, read_predictions, read_run
-from cxr_edge_train.statistics.operating_point import fit_operating_point
 
 # Kernels of another device round otherwise, by far less.
 _MAX_DRIFT = 0.1
@@ -36,10 +30,10 @@ class Images:
     """Where the pixels of images are.
 
     Attributes:
-        preprocess: from grey pixels to input.
-        root: folder that paths are relative to.
-        cache_dir: of decoded pixels.
-        progress: wraps the decoding.
+        preprocess: the way from grey pixels to model input.
+        root: the folder that paths are relative to.
+        cache_dir: the folder that keeps decoded pixels.
+        progress: shows how many images were read.
     """
 
     preprocess: PreprocessSpec
@@ -48,7 +42,7 @@ class Images:
     progress: ProgressFactory
 
     def pixels(self, rows: pd.DataFrame) -> NDArray[np.uint8]:
-        """``[N, H, W, 1] uint8`` of the rows; see :func:`load_pixels` for errors."""
+        """The pixels ``[N, H, W, 1] uint8`` of the rows; see :func:`load_pixels` for errors."""
         return load_pixels(
             rows, self.preprocess, root=self.root, cache_dir=self.cache_dir, progress=self.progress
         )
@@ -59,18 +53,17 @@ class Source:
     """A float model with all that its variants are made from and measured by.
 
     Attributes:
-        name: the first part of its bundles' names.
-        model: keeps the model contract.
-        model_sha256: of its file.
+        name: the first part of the names of its bundles.
+        model: the Keras model, which keeps the model contract.
+        model_sha256: SHA-256 of its file, or of the file that it was imported from.
         keras_bytes: its size as ``.keras`` without optimizer.
-        train: rows of the images it was trained with.
-        validation: Keras' own figures on validation.
+        train: the rows of its training images.
+        validation: the model itself on validation images, which variants are compared with.
         validation_pixels: ``[N, H, W, 1] uint8``.
-        threshold_rule: how the threshold was chosen, in words.
         images: where pixels come from.
-        training: for the manifest.
-        calibration: the recipe's method.
-        license: of the weights, as far as it is known.
+        training: what the manifest says of its training.
+        calibration: the calibration method of its recipe.
+        license: the licence of the weights, as far as it is known.
     """
 
     name: str
@@ -80,7 +73,6 @@ class Source:
     train: pd.DataFrame
     validation: FloatBaseline
     validation_pixels: NDArray[np.uint8]
-    threshold_rule: str
     images: Images
     training: Training
     calibration: Calibration
@@ -95,13 +87,14 @@ class Source:
 def run_source(
     folder: Path, *, root: Path | None, cache_dir: Path, progress: ProgressFactory
 ) -> Source:
-    """A finished training run.
+    """Read a finished run, trained here or imported, and check that its model is the one measured.
 
     Args:
-        folder: the run.
-        root: folder the paths of its images are relative to; the one it was trained with if None.
-        cache_dir: of decoded pixels.
-        progress: wraps the decoding.
+        folder: the folder of the run.
+        root: the folder that the paths of its images are relative to; the one it was made with if
+            None.
+        cache_dir: the folder that keeps decoded pixels.
+        progress: shows how many images were read.
 
     Raises:
         RunError: the run is incomplete or damaged.
@@ -121,23 +114,21 @@ def run_source(
     if not drift < _MAX_DRIFT:
         raise RunError(
             f"{folder}: model.keras does not give the logits of predictions.csv (they differ by "
-            f"{drift:.3g}), so threshold and temperature are not its own; train again"
+            f"{drift:.3g}), so threshold and temperature are not its own; make the run again"
         )
     return Source(
         name=run.architecture,
         model=model,
-        model_sha256=model_sha256(folder),
+        model_sha256=run.imported_sha256 or model_sha256(folder),
         keras_bytes=keras_bytes(model),
         train=table[table["split"] == "train"].reset_index(drop=True),
         validation=FloatBaseline.of(
             validation,
             logits,
-            temperature=run.operating_point.temperature,
-            threshold=run.operating_point.threshold,
+            run.operating_point,
             weights=table_weights(validation, balance=recipe.fit.look_balance),
         ),
         validation_pixels=pixels,
-        threshold_rule=run.operating_point.rule,
         images=images,
         training=Training(
             architecture=run.architecture,
@@ -148,86 +139,13 @@ def run_source(
             versions=run.versions,
         ),
         calibration=recipe.calibration,
-        license="Apache-2.0",
+        license="unknown" if run.imported_sha256 else "Apache-2.0",
     )
 
 
 def keras_bytes(model: keras.Model) -> int:
-    """Size of the model as ``.keras`` without optimizer, which no device needs."""
+    """The size of a model as ``.keras`` without optimizer, which no device needs."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"
         model.save(file)
         return file.stat().st_size
-
-
-def foreign_source(
-    file: Path,
-    *,
-    metadata: Path,
-    splits: Path,
-    labels: Sequence[str],
-    scaling: str | None,
-    min_sensitivity: float,
-    root: Path | None,
-    cache_dir: Path,
-    progress: ProgressFactory,
-) -> Source:
-    """Somebody else's Keras model; temperature and threshold are chosen here, on validation.
-
-    Args:
-        file: the model; see :func:`cxr_edge_convert.external_model.contract_model`, also for labels
-            and scaling.
-        metadata: ``clean_metadata.csv``.
-        splits: ``splits.csv``; test rows are dropped at once.
-        labels: in the order of the model's outputs.
-        scaling: what grey values were turned into, None when the model does it.
-        min_sensitivity: floor of the operating point.
-        root: folder the paths are relative to; the metadata's folder if None.
-        cache_dir: of decoded pixels.
-        progress: wraps the decoding.
-
-    Raises:
-        InvalidRequest: the model cannot be loaded.
-        ConversionError: it is no classifier that can be understood.
-        DatasetError: metadata, splits or images cannot be used.
-    """
-    model = contract_model(file, labels=labels, scaling=scaling)
-    table = read_splits(splits, read_metadata(metadata))
-    table = table[table["split"] != "test"].reset_index(drop=True)
-    validation = table[table["split"] == "validation"].reset_index(drop=True)
-    _, height, width, _ = model.inputs[0].shape
-    images = Images(PreprocessSpec(height, width), root or metadata.parent, cache_dir, progress)
-    pixels = images.pixels(validation)
-    logits = predict_logits(model, pixels).astype(np.float64)
-    truth = positives(validation)
-    if len(np.unique(truth)) < 2:
-        raise DatasetError(f"{splits}: validation needs images of both labels")
-    point = fit_operating_point(logits, truth, min_sensitivity=min_sensitivity)
-    return Source(
-        name=_plain_name(file.stem),
-        model=model,
-        model_sha256=file_sha256(file),
-        keras_bytes=keras_bytes(model),
-        train=table[table["split"] == "train"].reset_index(drop=True),
-        validation=FloatBaseline.of(
-            validation, logits, temperature=point.temperature, threshold=point.threshold
-        ),
-        validation_pixels=pixels,
-        threshold_rule=point.rule,
-        images=images,
-        training=Training(
-            architecture=_plain_name(file.stem),
-            weights="unknown: trained outside cxr-edge, perhaps on these validation images",
-            seed=0,
-            dataset_digest=dataset_digest(table),
-            recipe="",
-            versions={"keras": keras.__version__},
-        ),
-        calibration=Calibration(),
-        license="unknown",
-    )
-
-
-def _plain_name(stem: str) -> str:
-    """A name for folders and bundles; a file's may hold anything."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-") or "own"

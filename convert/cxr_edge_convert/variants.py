@@ -3,8 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-TFLITE, ONNX = "tflite", "onnx"
-FLOAT32, FLOAT16, DYNAMIC, INT8 = "float32", "float16", "dynamic", "int8"
+from cxr_edge_runtime.errors import InvalidRequest
+
+FORMATS = TFLITE, ONNX = "tflite", "onnx"
+QUANTIZATIONS = FLOAT32, FLOAT16, DYNAMIC, INT8 = "float32", "float16", "dynamic", "int8"
+# The processors that an ONNX INT8 model can be laid out for.
+TARGETS = "arm64", "x86"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +40,24 @@ def wanted_schemes(
 
     Args:
         formats: ``tflite``, ``onnx`` or both.
-        quantizations: besides ``float32``; ONNX has ``int8`` alone.
-        target: of ONNX INT8.
+        quantizations: what to make besides ``float32``; ONNX has ``int8`` alone.
+        target: the processors that an ONNX INT8 model is laid out for, ``arm64`` or ``x86``.
+
+    Raises:
+        InvalidRequest: no format is named, or a format or the target is unknown.
     """
+    unknown = [name for name in formats if name not in FORMATS]
+    if isinstance(formats, str) or unknown or not formats:
+        raise InvalidRequest(
+            f"the formats must be one or more of {', '.join(FORMATS)}, not {formats!r}"
+        )
+    if target not in TARGETS:
+        raise InvalidRequest(f"unknown target {target!r}; known are {', '.join(TARGETS)}")
     schemes: list[Scheme] = []
     if TFLITE in formats:
         schemes += [
             Scheme(name, TFLITE, name)
-            for name in (FLOAT32, FLOAT16, DYNAMIC, INT8)
+            for name in QUANTIZATIONS
             if name == FLOAT32 or name in quantizations
         ]
     if ONNX in formats:

@@ -1,7 +1,6 @@
-"""What a variant loses against float, measured with the runtime's engine on validation images."""
+"""What a variant loses against the float model, measured in the engine that will run it."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.evaluation.metrics import Metrics, evaluate
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.statistics.mcnemar import exact_mcnemar
-from cxr_edge_train.statistics.temperature import probabilities
+from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 # The difference of two shares of images is off by less than this in floating point, and a share
 # itself moves by far more.
@@ -23,22 +22,20 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class FloatBaseline:
-    """The float model on validation, with its frozen operating point.
+    """The float model on validation images, with its frozen operating point.
 
     Attributes:
-        table: the images' rows.
+        table: the rows of the images.
         logits: ``[N]`` of Keras.
-        temperature: probability is ``sigmoid(logit / temperature)``.
-        threshold: PNEUMONIA at or above it.
-        metrics: of the float model.
-        weights: ``[N]``, how much each film counts where temperature and threshold are fitted;
+        operating_point: its temperature and threshold, at which every variant is verified.
+        metrics: how good the float model is.
+        weights: ``[N]``, how much each image counts where temperature and threshold are fitted;
             None where all count alike.
     """
 
     table: pd.DataFrame
     logits: NDArray[np.float64]
-    temperature: float
-    threshold: float
+    operating_point: OperatingPoint
     metrics: Metrics
     weights: NDArray[np.float64] | None = None
 
@@ -47,23 +44,34 @@ class FloatBaseline:
         cls,
         table: pd.DataFrame,
         logits: NDArray[np.float64],
-        *,
-        temperature: float,
-        threshold: float,
+        operating_point: OperatingPoint,
         weights: NDArray[np.float64] | None = None,
     ) -> "FloatBaseline":
-        """Measure the float model; arguments as the attributes."""
-        metrics = evaluate(probabilities(logits, temperature), table, threshold=threshold)
-        return cls(table, logits, temperature, threshold, metrics, weights)
+        """Measure the float model; the arguments are those of the attributes."""
+        probabilities = operating_point.probabilities(logits)
+        metrics = evaluate(probabilities, table, threshold=operating_point.threshold)
+        return cls(table, logits, operating_point, metrics, weights)
+
+    @property
+    def threshold(self) -> float:
+        """An image is called PNEUMONIA where its probability is at least this."""
+        return self.operating_point.threshold
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
-        """``[N]`` of PNEUMONIA, at the float model's temperature."""
-        return probabilities(logits, self.temperature)
+        """The probability ``[N]`` of PNEUMONIA, at the temperature of the float model."""
+        return self.operating_point.probabilities(logits)
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedPrediction:
-    """An image whose decision changed, with PNEUMONIA's probability before and after."""
+    """An image that the float model and a variant call differently.
+
+    Attributes:
+        path: the path of the image.
+        label: its true label.
+        before: the probability of PNEUMONIA that the float model gives.
+        after: the probability of PNEUMONIA that the variant gives.
+    """
 
     path: str
     label: str
@@ -73,21 +81,21 @@ class ChangedPrediction:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """A variant compared with float on the same images, at float's threshold and temperature.
+    """A variant compared with the float model on the same images, at its operating point.
 
     Attributes:
-        metrics: of the variant.
-        recall_drop: float's sensitivity less the variant's.
-        specificity_drop: float's specificity less the variant's.
-        auc_drop: float's area under the ROC curve less the variant's.
-        agreement: share of images with the same decision.
-        to_pneumonia: images that float calls NORMAL and the variant PNEUMONIA.
-        to_normal: the reverse.
-        mcnemar_p: that both are right equally often, exact.
-        max_logit_difference: largest absolute difference of a logit.
-        mean_probability_shift: mean absolute difference of the probability.
-        max_probability_shift: largest absolute difference of the probability.
-        failures: what was missed, in words; empty when the variant passed.
+        metrics: how good the variant is.
+        recall_drop: the sensitivity of the float model less that of the variant.
+        specificity_drop: the specificity of the float model less that of the variant.
+        auc_drop: the area under the ROC curve of the float model less that of the variant.
+        agreement: the share of images that both call the same.
+        to_pneumonia: the images that the float model calls NORMAL and the variant PNEUMONIA.
+        to_normal: the images that the float model calls PNEUMONIA and the variant NORMAL.
+        mcnemar_p: the exact two-sided p-value of McNemar's test that both are right equally often.
+        max_logit_difference: the largest absolute difference of a logit.
+        mean_probability_shift: the mean absolute difference of the probability.
+        max_probability_shift: the largest absolute difference of the probability.
+        failures: the limits that were missed, in words; empty when the variant passed.
     """
 
     metrics: Metrics
@@ -95,22 +103,18 @@ class Verification:
     specificity_drop: float
     auc_drop: float
     agreement: float
-    to_pneumonia: list[ChangedPrediction]
-    to_normal: list[ChangedPrediction]
+    to_pneumonia: tuple[ChangedPrediction, ...]
+    to_normal: tuple[ChangedPrediction, ...]
     mcnemar_p: float
     max_logit_difference: float
     mean_probability_shift: float
     max_probability_shift: float
-    failures: list[str]
+    failures: tuple[str, ...]
 
     @property
     def passed(self) -> bool:
         """True when no limit was missed."""
         return not self.failures
-
-    def as_dict(self) -> dict[str, Any]:
-        """As it stands in ``report.json``."""
-        return asdict(self) | {"metrics": self.metrics.as_dict()}
 
 
 def engine_outputs(
@@ -118,18 +122,18 @@ def engine_outputs(
     pixels: NDArray[np.uint8],
     progress: ProgressFactory = no_progress,
 ) -> Outputs:
-    """``logit`` and, where there is one, ``embedding``, one image at a time as on the device.
+    """Run a model on images, one at a time as on the device.
 
     Args:
         engine: a loaded model.
         pixels: ``[N, H, W, 1] uint8``.
-        progress: wraps the images.
+        progress: shows how many images were run.
 
     Returns:
-        ``logit [N, 1]`` and ``embedding [N, C]``.
+        ``logit [N, 1]`` and, where the model gives one, ``embedding [N, C]``.
 
     Raises:
-        EngineError: the engine failed or computed no number.
+        EngineError: the engine failed, or an output is not a finite number.
     """
     rows: dict[str, list[NDArray[np.float32]]] = {}
     for image in progress("verifying")(pixels, len(pixels)):
@@ -146,28 +150,29 @@ def engine_outputs(
 
 
 def verify(
-    reference: FloatBaseline,
+    baseline: FloatBaseline,
     logits: NDArray[np.floating],
     limits: Limits,
     *,
     same_computation: bool = False,
 ) -> Verification:
-    """Compare a variant with float on paired validation images.
+    """Compare a variant with the float model on the same validation images.
 
     Args:
-        reference: the float model.
+        baseline: the float model.
         logits: ``[N]`` of the variant, from :func:`engine_outputs`.
         limits: the most that may be lost.
-        same_computation: the variant is float32, so that its logits must be Keras' too.
+        same_computation: whether the variant is float32, so that its logits must equal those of
+            Keras.
     """
-    table, threshold = reference.table, reference.threshold
-    before, after = reference.probabilities(reference.logits), reference.probabilities(logits)
+    table, threshold = baseline.table, baseline.threshold
+    before, after = baseline.probabilities(baseline.logits), baseline.probabilities(logits)
     metrics = evaluate(after, table, threshold=threshold)
     was, now = before >= threshold, after >= threshold
     truth = positives(table).astype(bool)
-    drops = drops_between(reference.metrics, metrics)
+    drops = drops_between(baseline.metrics, metrics)
     agreement = float((was == now).mean())
-    difference = float(np.abs(reference.logits - logits).max())
+    difference = float(np.abs(baseline.logits - logits).max())
 
     failures: list[str] = []
     if truth.sum() < MIN_POSITIVES:
@@ -183,16 +188,16 @@ def verify(
     failures += beyond_limits(drops, limits)
     if not agreement >= limits.min_agreement - _ROUNDING:
         failures.append(
-            f"only {agreement:.4f} of the decisions agree, the limit is {limits.min_agreement:g}"
+            f"only {agreement:.4f} of the predictions agree, the limit is {limits.min_agreement:g}"
         )
 
-    def changed(which: NDArray[np.bool_]) -> list[ChangedPrediction]:
+    def changed(which: NDArray[np.bool_]) -> tuple[ChangedPrediction, ...]:
         rows = table[which]
         values = zip(rows["path"], rows["label"], before[which], after[which])
-        return [
+        return tuple(
             ChangedPrediction(str(path), str(label), round(float(old), 6), round(float(new), 6))
             for path, label, old, new in values
-        ]
+        )
 
     shift = np.abs(before - after)
     return Verification(
@@ -207,12 +212,12 @@ def verify(
         max_logit_difference=difference,
         mean_probability_shift=float(shift.mean()),
         max_probability_shift=float(shift.max()),
-        failures=failures,
+        failures=tuple(failures),
     )
 
 
 def drops_between(before: Metrics, after: Metrics) -> dict[str, float]:
-    """What ``after`` loses, by the name that a reader knows it by."""
+    """What ``after`` loses against ``before``, by the name that a reader knows it by."""
     return {
         "recall": before.sensitivity.value - after.sensitivity.value,
         "specificity": before.specificity.value - after.specificity.value,
@@ -221,7 +226,7 @@ def drops_between(before: Metrics, after: Metrics) -> dict[str, float]:
 
 
 def beyond_limits(drops: dict[str, float], limits: Limits) -> list[str]:
-    """Those of :func:`drops_between` that are larger than they may be, in words."""
+    """The drops of :func:`drops_between` that are larger than the limits allow, in words."""
     allowed = {
         "recall": limits.max_recall_drop,
         "specificity": limits.max_specificity_drop,

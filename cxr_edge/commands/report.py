@@ -9,11 +9,10 @@ import typer
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that convert made.")],
 ) -> None:
-    """Write a conversion's report again, from its figures."""
-    from cxr_edge_convert.report.rendering import HTML, render_again
-    from cxr_edge_convert.report.sections import verdict
-    from cxr_edge_runtime.bundle.manifest import NOTICE
+    """Write the report of a conversion again, from its report.json and predictions.csv."""
+    from cxr_edge_convert import report as reports
 
-    typer.echo(verdict(render_again(folder)))
-    typer.echo(NOTICE)
-    typer.echo(f"wrote {folder / HTML}")
+    written = reports.render_again(folder)
+    typer.echo(reports.verdict(written))
+    typer.echo(written.notice)
+    typer.echo(f"wrote {folder / 'report.html'}")

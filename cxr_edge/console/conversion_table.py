@@ -1,34 +1,32 @@
 """Results of ``convert`` as a table, and which variants missed a limit."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from cxr_edge.console.terminal import say
-from cxr_edge_convert.conversion import Variant
-from cxr_edge_convert.report.content import variant_folder
 from cxr_edge_runtime.errors import LimitMissed
 
+if TYPE_CHECKING:
+    from cxr_edge_convert.report.conversion_report import ConversionReport
 
-def print_variants(variants: Sequence[Variant], output: Path) -> None:
-    """Print a line a variant, with its figures on validation and the verdict, then warnings.
 
-    Args:
-        variants: as they were written.
-        output: the folder they were written to.
+def print_variants(report: "ConversionReport") -> None:
+    """Print one line for each variant, with its metrics on validation and the verdict.
+
+    Warnings follow, on standard error.
     """
-    width = max(len(variant.scheme.name) for variant in variants)
+    width = max(len(variant.name) for variant in report.variants)
     typer.echo(f"{'variant':<{width}}       bytes  recall  specificity    AUC  agreement  verdict")
-    for variant in variants:
+    for variant in report.variants:
         verification = variant.verification
         metrics = verification.metrics
-        file = output / variant_folder(variant) / variant.scheme.file
         typer.echo(
-            f"{variant.scheme.name:<{width}}  {file.stat().st_size:>10}  "
+            f"{variant.name:<{width}}  {variant.bytes:>10}  "
             f"{metrics.sensitivity.value:>6.3f}  {metrics.specificity.value:>11.3f}  "
             f"{metrics.auc.value:.3f}  {verification.agreement:>9.4f}  "
-            f"{'passed' if verification.passed else 'REJECTED'}"
+            f"{'passed' if variant.passed else 'REJECTED'}"
         )
         if variant.refit:
             own = variant.refit.metrics
@@ -36,22 +34,25 @@ def print_variants(variants: Sequence[Variant], output: Path) -> None:
                 f"{'  fitted anew':<{width}}  {'':>10}  {own.sensitivity.value:>6.3f}  "
                 f"{own.specificity.value:>11.3f}"
             )
-    for variant in variants:
+    for variant in report.variants:
         if variant.stability and variant.stability.warning:
-            say(f"warning: {variant.scheme.name}: {variant.stability.warning}")
+            say(f"warning: {variant.name}: {variant.stability.warning}")
 
 
-def require_limits(variants: Sequence[Variant], output: Path) -> None:
+def require_limits(report: "ConversionReport", output: Path) -> None:
     """Say which variants were rejected.
 
+    Args:
+        report: what was made.
+        output: the folder it was written to.
+
     Raises:
-        LimitMissed: at least one was.
+        LimitMissed: at least one variant missed a limit.
     """
-    missed = [variant for variant in variants if not variant.verification.passed]
-    if missed:
+    if report.rejected:
         reasons = "; ".join(
-            f"{variant.scheme.name}: {', '.join(variant.verification.failures)}"
-            for variant in missed
+            f"{variant.name}: {', '.join(variant.verification.failures)}"
+            for variant in report.rejected
         )
-        folder = output / variant_folder(missed[0]).parent
+        folder = output / Path(report.rejected[0].folder).parent
         raise LimitMissed(f"{reasons}. See {folder} and {output / 'report.html'}")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import calibrated
-from cxr_edge_convert.formats import float32_model, int8_model, probe_of, with_biases
+from cxr_edge_convert.formats.models import float32_model, int8_model, probe_of, with_biases
 from cxr_edge_convert.variants import ONNX, Scheme, wanted_schemes
 from cxr_edge_runtime.bundle.manifest import OUTPUTS, InputEntry
 from cxr_edge_runtime.engines import open_model

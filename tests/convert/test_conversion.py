@@ -16,6 +16,7 @@ from cxr_edge_convert.verification import FloatBaseline
 from cxr_edge_train.architectures.head import attach_head
 from cxr_edge_train.keras_models import predict_logits
 from cxr_edge_train.recipe import Calibration
+from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 LOOSE = Limits(1.0, 1.0, 1.0, 0.0)
 # A drop is never below -1, so nothing passes.
@@ -66,7 +67,7 @@ def test_int8_says_what_calibrated_it_and_how_stable_that_is(
         assert variant.stability is not None
         assert variant.stability.images == 300
         assert 0 < variant.stability.range_change < 1
-        assert len(variant.errors) > 3
+        assert len(variant.tensor_errors) > 3
     assert variants["float32"].calibration is None
     assert variants["dynamic"].stability is None
 
@@ -149,7 +150,9 @@ def with_an_outlier(source: Source) -> Source:
     table = source.validation.table
     logits = predict_logits(model, source.validation_pixels).astype(np.float64)
     threshold = float(np.median(1 / (1 + np.exp(-logits))))
-    reference = FloatBaseline.of(table, logits, temperature=1.0, threshold=threshold)
+    reference = FloatBaseline.of(
+        table, logits, OperatingPoint(1.0, threshold, "a rule", "validation")
+    )
     return replace(source, model=model, validation=reference)
 
 
@@ -162,8 +165,8 @@ def test_accuracy_control_finds_a_planted_outlier(source: Source, format: str) -
     assert not int8.verification.passed
     assert mixed.verification.passed, mixed.verification.failures
     assert mixed.scheme.name == f"{int8.scheme.name}-mixed"
-    assert mixed.controlled is not None
-    [*blocks] = mixed.controlled.blocks
+    assert mixed.mixed_precision is not None
+    [*blocks] = mixed.mixed_precision.blocks_in_float
     assert "planted" in blocks[0][0]
     assert not any("innocent" in name for block in blocks for name in block)
     if format == TFLITE:  # in ONNX the nodes of a small model weigh more than its weights
@@ -192,7 +195,9 @@ def test_control_has_nothing_to_keep_in_a_network_that_is_all_head(source: Sourc
     logit = keras.layers.Dense(1, name="logit")(keras.layers.Flatten()(scaled))
     model = keras.Model({"image": image}, {"logit": logit})
     logits = predict_logits(model, source.validation_pixels).astype(np.float64)
-    reference = FloatBaseline.of(source.validation.table, logits, temperature=1.0, threshold=0.5)
+    reference = FloatBaseline.of(
+        source.validation.table, logits, OperatingPoint(1.0, 0.5, "a rule", "validation")
+    )
     settings = ConversionSettings(
         schemes("int8"), Limits(1.0, 1.0, 1.0, min_agreement=1.1), accuracy_control=True
     )
@@ -206,6 +211,6 @@ def test_operating_point_fitted_anew_must_keep_the_limits(source: Source) -> Non
     assert float32.refit is not None
     lost = source.validation.metrics.sensitivity.value - float32.refit.metrics.sensitivity.value
     assert lost > 0.01
-    assert float32.verification.failures == [
-        f"fitted anew, recall fell by {lost:.4f}, the limit is 0.01"
-    ]
+    assert float32.verification.failures == (
+        f"fitted anew, recall fell by {lost:.4f}, the limit is 0.01",
+    )

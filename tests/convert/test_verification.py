@@ -25,19 +25,19 @@ def test_equal_logits_pass() -> None:
     result = verified(FLOAT)
     assert result.passed
     assert (result.agreement, result.recall_drop, result.auc_drop) == (1.0, 0.0, 0.0)
-    assert (result.to_pneumonia, result.to_normal, result.mcnemar_p) == ([], [], 1.0)
+    assert (result.to_pneumonia, result.to_normal, result.mcnemar_p) == ((), (), 1.0)
 
 
 def test_drop_at_the_limit_passes_and_one_image_more_fails() -> None:
     limits = Limits(max_auc_drop=1.0)
     assert verified(flipped(positives=2), limits=limits).passed
     result = verified(flipped(positives=3), limits=limits)
-    assert result.failures == ["recall fell by 0.0150, the limit is 0.01"]
+    assert result.failures == ("recall fell by 0.0150, the limit is 0.01",)
     assert result.agreement == pytest.approx(1 - 3 / 400)
-    assert result.to_normal == [
+    assert result.to_normal == tuple(
         ChangedPrediction(f"{number}.png", "PNEUMONIA", 0.880797, 0.119203) for number in range(3)
-    ]
-    assert result.to_pneumonia == []
+    )
+    assert result.to_pneumonia == ()
     assert result.mcnemar_p == 2 * 0.5**3
 
 
@@ -65,7 +65,7 @@ def test_specificity_has_its_own_limit() -> None:
     limits = Limits(max_auc_drop=1.0)
     assert verified(flipped(negatives=4), limits=limits).passed
     result = verified(flipped(negatives=5), limits=limits)
-    assert result.failures == ["specificity fell by 0.0250, the limit is 0.02"]
+    assert result.failures == ("specificity fell by 0.0250, the limit is 0.02",)
     assert [flip.path for flip in result.to_pneumonia] == [f"{N + n}.png" for n in range(5)]
 
 
@@ -78,7 +78,7 @@ def test_auc_has_its_own_limit() -> None:
     ranked[:2] = -3.0
     result = verified(ranked, limits=limits)
     assert result.auc_drop == pytest.approx(0.01)
-    assert result.failures == ["AUC fell by 0.0100, the limit is 0.005"]
+    assert result.failures == ("AUC fell by 0.0100, the limit is 0.005",)
 
 
 def test_agreement_has_its_own_limit() -> None:
@@ -86,15 +86,15 @@ def test_agreement_has_its_own_limit() -> None:
     limits = Limits(**LOOSE, min_agreement=0.98)
     assert verified(flipped(positives=4, negatives=4), limits=limits).passed
     result = verified(flipped(positives=5, negatives=4), limits=limits)
-    assert result.failures == ["only 0.9775 of the decisions agree, the limit is 0.98"]
+    assert result.failures == ("only 0.9775 of the predictions agree, the limit is 0.98",)
 
 
 def test_float32_must_compute_what_keras_does() -> None:
     assert verified(FLOAT + 9e-4, same_computation=True).passed
     result = verified(FLOAT + 0.01, same_computation=True)
-    assert result.failures == [
-        "the graph does not compute what Keras does: logits differ by 0.01, the limit is 0.001"
-    ]
+    assert result.failures == (
+        "the graph does not compute what Keras does: logits differ by 0.01, the limit is 0.001",
+    )
     assert verified(FLOAT + 0.01).passed
 
 
@@ -102,9 +102,9 @@ def test_fewer_than_100_positives_cannot_be_called_checked() -> None:
     few = pd.concat([TABLE.iloc[:99], TABLE.iloc[N:]]).reset_index(drop=True)
     logits = np.where(few["label"] == "PNEUMONIA", 2.0, -2.0)
     result = verify(reference(few, logits), logits, Limits())
-    assert result.failures == [
-        "recall cannot be checked on 99 positive validation images, at least 100 are needed"
-    ]
+    assert result.failures == (
+        "recall cannot be checked on 99 positive validation images, at least 100 are needed",
+    )
 
 
 def test_shift_is_measured_in_logit_and_probability() -> None:

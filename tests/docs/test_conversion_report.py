@@ -1,14 +1,15 @@
 """docs/conversion-report.md names every field that a conversion writes."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 from cxr_edge_convert.conversion import make_variants
 from cxr_edge_convert.limits import Limits
-from cxr_edge_convert.report.content import report_content
-from cxr_edge_convert.report.storage import REPORT_SCHEMA_VERSION
-from cxr_edge_convert.settings import Settings
+from cxr_edge_convert.report.content import conversion_report
+from cxr_edge_convert.report.conversion_report import REPORT_SCHEMA_VERSION
+from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import TFLITE, wanted_schemes
 from cxr_edge_runtime.device.inference_timing import Timing
@@ -31,7 +32,7 @@ def fields(content: Any) -> set[str]:
 
 
 def test_every_field_is_described(tiny_source: Source) -> None:
-    settings = Settings(
+    settings = ConversionSettings(
         tuple(wanted_schemes(formats=(TFLITE,), quantizations=("int8",), target="x86")),
         Limits(min_agreement=1.0),
         accuracy_control=True,
@@ -39,13 +40,14 @@ def test_every_field_is_described(tiny_source: Source) -> None:
     )
     variants = make_variants(tiny_source, settings)
     names = [variant.scheme.name for variant in variants]
-    content = report_content(
+    report = conversion_report(
         tiny_source,
         settings,
         variants,
         files=dict.fromkeys(names, (1, "0")),
-        timings={name: [Timing(1, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)] for name in names},
+        timings={name: [Timing(n, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0) for n in (1, 2)] for name in names},
     )
+    content = json.loads(json.dumps(report.as_dict()))
     text = PAGE.read_text(encoding="utf-8")
     described = set(re.findall(r"`([a-z_0-9]+)`", text))
     assert fields(content) - described == set()

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from cxr_edge_convert.formats import ModelProbe
 from cxr_edge_convert.formats.graph import Ranges, scaling_tensors
+from cxr_edge_convert.formats.models import ModelProbe
 from cxr_edge_convert.quantization.ranges import activation_ranges
 from cxr_edge_train.recipe import Calibration
 from synthetic import noisy_gradient

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from cxr_edge_convert.verification import FloatBaseline
+from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 N = 200
 TABLE = pd.DataFrame(
@@ -18,4 +19,4 @@ FLOAT = np.where(TABLE["label"] == "PNEUMONIA", 2.0, -2.0)
 
 def reference(table: pd.DataFrame = TABLE, logits: np.ndarray = FLOAT) -> FloatBaseline:
     """A float model with threshold one half and temperature 1."""
-    return FloatBaseline.of(table, logits, temperature=1.0, threshold=0.5)
+    return FloatBaseline.of(table, logits, OperatingPoint(1.0, 0.5, "a rule", "validation"))

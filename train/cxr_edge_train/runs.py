@@ -7,7 +7,8 @@
     ├── run.json          what was done, with what, and what came out
     ├── recipe.toml       every hyper-parameter, defaults included
     ├── dataset.csv       the training and validation images; no test image is listed
-    ├── history.csv       losses by epoch; teachers have theirs in teacher-1/ and so on
+    ├── history.csv       losses by epoch; teachers have theirs in teacher-1/ and so on;
+    │                     an imported model has none
     ├── predictions.csv   logit, probability and decision of each validation image
     └── figures/          learning curves, and what evaluation draws, of the validation images
 """
@@ -57,6 +58,8 @@ class Run:
         seconds: wall time of all epochs, interruptions left out.
         devices: what it was computed on, in which precision.
         weights_sha256: of the file the weights began as, empty where there was none.
+        imported_sha256: of the file that the model was imported from, empty where it was trained
+            here. How an imported model was trained is unknown; it has no ``history.csv``.
         format: :data:`RUN_FORMAT` of the code that wrote it.
         warnings: what the user should know, one sentence each; of a run that was just trained.
     """
@@ -74,6 +77,7 @@ class Run:
     seconds: float
     devices: str = ""
     weights_sha256: str = ""
+    imported_sha256: str = ""
     format: int = RUN_FORMAT
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
@@ -87,6 +91,8 @@ class Run:
         values = asdict(self)
         del values["folder"], values["warnings"]
         point = values.pop("operating_point")
+        if not self.imported_sha256:  # so that a run trained here is the same file as ever
+            del values["imported_sha256"]
         return values | {name: point[attribute] for name, attribute in _POINT_KEYS.items()}
 
 

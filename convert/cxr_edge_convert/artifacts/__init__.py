@@ -1,1 +1,1 @@
-"""What a bundle carries beside its model: the gate, the self-test, the reference."""
+"""What a bundle carries beside its model: gate, self-test and validation predictions."""

@@ -1,11 +1,10 @@
 """What a bundle carries beside its model.
 
-The input gate, the inputs that test a device, and what answers looked like on validation.
+The input gate, the inputs that test a device, and the predictions on validation images.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,18 +30,19 @@ from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.gate import REJECTED, Gate
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.dataset.sampling import spread_over_patients
-from cxr_edge_train.statistics.temperature import probabilities
+from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 
 @dataclass(frozen=True, slots=True)
 class BundleArtifacts:
-    """What a variant's bundle gets.
+    """What a variant's bundle carries beside its model.
 
     Attributes:
-        golden: what a device is tested with.
-        reference: what a log of answers is compared with.
-        gate: the input gate, None where the model gives no embedding.
-        figures: what the gate does.
+        golden: the inputs that a device is tested with.
+        reference: the predictions on validation images, which a log of predictions is compared
+            with.
+        gate: the input gate; None where the model gives no embedding.
+        figures: how many images the gate rejects.
     """
 
     golden: GoldenInputs
@@ -52,18 +52,12 @@ class BundleArtifacts:
 
     @property
     def files(self) -> dict[str, bytes]:
-        """Their bytes by name."""
+        """The bytes of the files by their names."""
         files = {
             SELFTEST_FILE: self.golden.to_bytes(),
             REFERENCE_FILE: self.reference.to_bytes(),
         }
         return files | ({GATE_FILE: self.gate.to_bytes()} if self.gate else {})
-
-    def gate_as_dict(self) -> dict[str, Any] | None:
-        """The gate and its figures as they stand in ``report.json``, None without a gate."""
-        if self.gate is None or self.figures is None:
-            return None
-        return {**asdict(self.gate.limits), **self.figures.as_dict()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +66,11 @@ class ArtifactBuilder:
 
     Attributes:
         source: the float model.
-        means: of the labels' training films.
-        gate: knows where films lie; None where the model gives no embedding.
-        augmented: other training films than those the gate learned from, made to look different;
-            they set its limit.
-        out_of_distribution: things that are none, where the user has some.
+        means: the mean training film of each label, see :func:`.golden_inputs.label_means`.
+        gate: the gate that knows where films lie; None where the model gives no embedding.
+        augmented: other training films than those the gate learned from, made to look different.
+            They set its limit.
+        out_of_distribution: images that are no chest X-rays, where the user has some.
     """
 
     source: Source
@@ -91,8 +85,8 @@ class ArtifactBuilder:
 
         Args:
             source: the float model.
-            not_films: folder with things that are no chest X-ray.
-            seed: of the draw of training films and of their augmentation.
+            not_films: a folder with images that are no chest X-rays.
+            seed: the seed of the choice of training films and of their augmentation.
 
         Raises:
             InvalidRequest: ``not_films`` holds too little.
@@ -101,7 +95,7 @@ class ArtifactBuilder:
         spec = source.images.preprocess
         out_of_distribution = read_out_of_distribution(not_films, spec) if not_films else None
         if len(set(source.train["label"])) < 2:
-            return None  # somebody else's model, measured on films of which none is for training
+            return None  # an imported model may be measured on images of which none trains
         drawn = spread_over_patients(source.train, seed=seed).head(2 * FILMS)
         films = source.images.pixels(drawn.reset_index(drop=True))
         # In turn, so that both halves have films of all patients there are enough films of.
@@ -121,27 +115,24 @@ class ArtifactBuilder:
         engine: Engine,
         logits: NDArray[np.float64],
         embeddings: NDArray[np.float32] | None,
-        *,
-        temperature: float,
-        threshold: float,
+        operating_point: OperatingPoint,
     ) -> BundleArtifacts:
         """Build what one variant's bundle carries beside its model.
 
         Args:
             engine: the variant.
-            logits: ``[N]`` it gives for validation.
-            embeddings: ``[N, C]`` it gives for validation, where it gives any.
-            temperature: of its bundle.
-            threshold: of its bundle.
+            logits: ``[N]`` it gives for validation images.
+            embeddings: ``[N, C]`` it gives for validation images, where it gives any.
+            operating_point: the temperature and the threshold of its bundle.
 
         Raises:
             EngineError: the engine failed.
         """
-        golden = golden_inputs(engine, self.means, temperature=temperature, threshold=threshold)
-        answers = probabilities(logits, temperature)
+        golden = golden_inputs(engine, self.means, operating_point)
+        predicted = operating_point.probabilities(logits)
         if self.gate is None or embeddings is None:
-            nothing = np.zeros(len(answers), dtype=np.bool_)
-            return BundleArtifacts(golden, self._reference(answers, None, nothing))
+            nothing = np.zeros(len(predicted), dtype=np.bool_)
+            return BundleArtifacts(golden, self._reference(predicted, None, nothing))
         films = self.source.validation_pixels
         gate, figures = with_limits(
             self.gate,
@@ -151,12 +142,12 @@ class ArtifactBuilder:
             out_of_distribution=self.out_of_distribution,
         )
         rejected = np.array(verdicts(gate, engine, films, embeddings)) == REJECTED
-        reference = self._reference(answers, gate.distance(embeddings), rejected)
+        reference = self._reference(predicted, gate.distance(embeddings), rejected)
         return BundleArtifacts(golden, reference, gate, figures)
 
     def _reference(
         self,
-        answers: NDArray[np.float64],
+        predicted: NDArray[np.float64],
         distances: NDArray[np.float32] | None,
         rejected: NDArray[np.bool_],
     ) -> VerifiedPredictions:
@@ -165,7 +156,7 @@ class ArtifactBuilder:
         return VerifiedPredictions(
             *(
                 PredictionDistribution.of(
-                    answers[of_label],
+                    predicted[of_label],
                     nothing if distances is None else distances[of_label],
                     rejected[of_label],
                 )

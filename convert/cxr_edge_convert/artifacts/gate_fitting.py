@@ -4,15 +4,14 @@ Where films lie is learned once, from the float model's embeddings of training f
 and made to look different, as films of another hospital might. The limits are set for each variant
 on its own embeddings from the engine that will run it, since INT8's lie a little elsewhere.
 ``suspicious`` is the 99% quantile of validation films, ``rejected`` the 97% quantile of training
-films that were made to look different and that were not learned from. Things that are no films are
-not asked for either: which of them somebody has at hand says little of those that a device will
+films that were made to look different and that were not learned from. Images that are no
+films do not set limits either: those that a user has at hand say little of those that a device will
 meet, so they only measure the gate.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -46,18 +45,16 @@ class GateFigures:
     """How many images of each kind get which verdict.
 
     Attributes:
-        validation: by verdict.
-        augmented: training films that were made to look different; they set the limit.
-        non_films: by category; empty if there are none.
+        validation: the number of validation films by verdict.
+        augmented: the number of training films that were made to look different, by verdict. They
+            set the limit.
+        non_films: the number of out-of-distribution images by category and verdict; empty if none
+            were given.
     """
 
     validation: dict[str, int]
     augmented: dict[str, int]
     non_films: dict[str, dict[str, int]]
-
-    def as_dict(self) -> dict[str, Any]:
-        """As it stands in ``report.json``."""
-        return asdict(self)
 
 
 def augmented_films(pixels: NDArray[np.uint8], *, seed: int) -> NDArray[np.uint8]:
@@ -71,12 +68,12 @@ def augmented_films(pixels: NDArray[np.uint8], *, seed: int) -> NDArray[np.uint8
 
 
 def film_gate(model: keras.Model, films: NDArray[np.uint8], augmented: NDArray[np.uint8]) -> Gate:
-    """A gate that knows where films lie and has no limits yet.
+    """Learn where films lie; the gate has no limits yet.
 
     Args:
-        model: keeps the model contract and has an ``embedding``.
-        films: ``[N, H, W, 1] uint8``, training films. The mean film is theirs alone.
-        augmented: ``[N, H, W, 1] uint8``, films from :func:`augmented_films`.
+        model: a model of the contract that gives an ``embedding``.
+        films: training films ``[N, H, W, 1] uint8``. The mean film is of these alone.
+        augmented: films ``[N, H, W, 1] uint8`` from :func:`augmented_films`.
     """
     embeddings = transformed(
         np.concatenate(
@@ -111,14 +108,14 @@ def with_limits(
     augmented: NDArray[np.uint8],
     out_of_distribution: OutOfDistributionImages | None,
 ) -> tuple[Gate, GateFigures]:
-    """Set a variant's limits, and count what they do.
+    """Set the limits of a variant's gate, and count how many images they reject.
 
     Args:
-        gate: from :func:`film_gate`.
+        gate: the gate from :func:`film_gate`.
         engine: the variant.
         validation: films ``[N, H, W, 1] uint8`` and the variant's embeddings ``[N, C]`` of them.
-        augmented: :func:`augmented_films` of films that were not learned from.
-        out_of_distribution: from :func:`.out_of_distribution.read_out_of_distribution`.
+        augmented: films from :func:`augmented_films` that the gate did not learn from.
+        out_of_distribution: images that are no chest X-rays, if any were given.
     """
     changed = (augmented, engine_outputs(engine, augmented)["embedding"])
     suspicious = float(np.quantile(gate.distance(validation[1]), _SUSPICIOUS)) or 1.0
@@ -138,22 +135,22 @@ def verdicts(
     embeddings: NDArray[np.float32],
     objections: Sequence[tuple[str, ...]] | None = None,
 ) -> list[str]:
-    """What a gate says of images.
+    """The verdict of a gate on each image.
 
     Args:
-        gate: with its limits.
-        engine: whose embeddings it judges.
+        gate: a gate with limits.
+        engine: the variant whose embeddings it judges.
         inputs: ``[N, H, W, 1] uint8``.
-        embeddings: ``[N, C]`` of them.
-        objections: what the files show against each; nothing without it.
+        embeddings: ``[N, C]`` of the inputs.
+        objections: what speaks against each file; nothing if None.
     """
 
     def embed(image: NDArray[np.uint8]) -> NDArray[np.float32]:
         return engine.run(image)["embedding"]
 
     return [
-        gate.judge(words, image[np.newaxis], embedding[np.newaxis], embed).verdict
-        for image, embedding, words in zip(inputs, embeddings, objections or [()] * len(inputs))
+        gate.judge(found, image[np.newaxis], embedding[np.newaxis], embed).verdict
+        for image, embedding, found in zip(inputs, embeddings, objections or [()] * len(inputs))
     ]
 
 

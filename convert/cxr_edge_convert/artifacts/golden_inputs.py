@@ -14,38 +14,40 @@ from numpy.typing import NDArray
 
 from cxr_edge_runtime.device.selftest import MAX_SHIFT, GoldenInputs, probability
 from cxr_edge_runtime.engines import Engine
+from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 # Steps along the line: 0 is the mean of normal films, 1 that of pneumonia. Finer ones would come
 # nearer to the threshold, where two versions of an engine were measured to differ by up to 0.12.
-_PLACES = np.linspace(-4, 5, 91)
+_STEPS = np.linspace(-4, 5, 91)
 # Near the threshold, yet beyond what a healthy device may move a probability by.
 _NEAR = 1.2 * MAX_SHIFT
 
 
 def label_means(films: NDArray[np.uint8], labels: Sequence[str]) -> NDArray[np.float64]:
-    """``[2, H, W]``: the mean of the films ``[N, H, W, 1] uint8`` of either label, NORMAL first."""
+    """The mean film ``[2, H, W]`` of each label, NORMAL first, of films ``[N, H, W, 1] uint8``."""
     is_positive = np.asarray([label == "PNEUMONIA" for label in labels])
     return np.stack([films[is_positive == which, :, :, 0].mean(axis=0) for which in (False, True)])
 
 
 def golden_inputs(
-    engine: Engine, means: NDArray[np.float64], *, temperature: float, threshold: float
+    engine: Engine, means: NDArray[np.float64], operating_point: OperatingPoint
 ) -> GoldenInputs:
-    """Choose inputs and note what the engine makes of them.
+    """Choose inputs and record the probabilities that the engine gives for them.
 
     Args:
         engine: the variant.
         means: from :func:`label_means`.
-        temperature: of the bundle.
-        threshold: of the bundle.
+        operating_point: the temperature and the threshold of the bundle.
 
     Returns:
-        The least and the most probable input, and on each side of the threshold the nearest that
-        a healthy device cannot move across it; fewer where the line does not cross it.
+        The inputs with the lowest and the highest probability, and on each side of the threshold
+        the nearest one that a healthy device cannot move across it. There are fewer where the line
+        does not cross the threshold.
     """
     normal, pneumonia = means
-    line = normal + _PLACES[:, np.newaxis, np.newaxis] * (pneumonia - normal)
+    line = normal + _STEPS[:, np.newaxis, np.newaxis] * (pneumonia - normal)
     inputs = np.clip(np.round(line), 0, 255).astype(np.uint8)
+    temperature, threshold = operating_point.temperature, operating_point.threshold
     probabilities = np.array([probability(engine, image, temperature) for image in inputs])
     chosen = [int(probabilities.argmin()), int(probabilities.argmax())]
     for side in (threshold - probabilities, probabilities - threshold):

@@ -1,4 +1,4 @@
-"""Things that are no frontal chest X-rays, to measure the input gate with."""
+"""Images that are no frontal chest X-rays, which measure the input gate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 
 @dataclass(frozen=True, slots=True)
 class OutOfDistributionImages:
-    """Many of them.
+    """Images that are no frontal chest X-rays.
 
     Attributes:
         inputs: ``[N, H, W, 1] uint8``.
-        objections: what the files themselves show, see :func:`cxr_edge_runtime.gate.objections`.
-        categories: the folder that each lies in.
+        objections: what speaks against each file, see :func:`cxr_edge_runtime.gate.objections`.
+        categories: the folder that each image lies in.
     """
 
     inputs: NDArray[np.uint8]
@@ -29,14 +29,14 @@ class OutOfDistributionImages:
 
 
 def read_out_of_distribution(folder: Path, spec: PreprocessSpec) -> OutOfDistributionImages:
-    """Read the images below a folder; those that ``classify`` could not read either are left out.
+    """Read the images below a folder; those that cannot be decoded are left out.
 
     Args:
-        folder: with images, best in a folder for each category.
-        spec: from grey pixels to input.
+        folder: a folder with images, best with a folder for each category.
+        spec: the way from grey pixels to model input.
 
     Raises:
-        InvalidRequest: no such folder, or it holds no readable image.
+        InvalidRequest: there is no such folder, or it holds no readable image.
     """
     if not folder.is_dir():
         raise InvalidRequest(f"{folder}: no such folder")

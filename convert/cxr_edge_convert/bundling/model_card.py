@@ -81,7 +81,7 @@ def _details(manifest: Manifest) -> str:
 def _uses(manifest: Manifest) -> str:
     return (
         f"{manifest.intended_use}\n\n"
-        "Out of scope: any decision about a patient, films from the side, CT and other pictures, "
+        "Out of scope: decisions about patients, lateral films, CT and other images, "
         "and telling\npneumonia from other diseases of the lung.\n"
     )
 
@@ -95,11 +95,11 @@ def _limits(manifest: Manifest) -> str:
     )
     no_map = "" if "cam" in manifest.outputs else "\n- No heat map: the model gives none."
     return f"""\
-- At best good for images like those it was trained on. Measure it on your own before you believe
-  it.
+- It is at best as good on your images as on those it was measured on. Measure it on your own before
+  you rely on it.
 {gate}{no_map}
-- The probability was calibrated on validation images. Where the share of
-  {manifest.positive_label} is another, it means something else.
+- The probability was calibrated on validation images. At a different prevalence of
+  {manifest.positive_label} the probability is miscalibrated.
 """
 
 
@@ -109,7 +109,7 @@ def _start(manifest: Manifest) -> str:
 cxr-edge classify --bundle {manifest.name} film.jpeg
 ```
 
-with the name of a bundle that ships, or the folder of any other.
+with the name of a shipped bundle, or the folder of any other.
 """
 
 
@@ -117,7 +117,7 @@ def _training(manifest: Manifest) -> str:
     training = manifest.training
     if training.recipe:
         origin = (
-            f"Weights began as: `{training.weights}`.\n"
+            f"Initial weights: `{training.weights}`.\n"
             f"Seed {training.seed}. Train and validation share no patient."
         )
     else:  # only a model from elsewhere has none
@@ -143,8 +143,8 @@ Probability is `sigmoid(logit / {manifest.temperature:.4f})`; {manifest.positive
 {manifest.threshold.rule}.
 
 {_figures(manifest.metrics)}
-Validation flatters AUC and specificity: other patients, but the same hospital and devices, and
-threshold and temperature were chosen on them, from the float model's answers.
+Validation flatters AUC and specificity: the patients differ, but hospital and devices are the same,
+and threshold and temperature were chosen on these images, from the float model's predictions.
 """
 
 

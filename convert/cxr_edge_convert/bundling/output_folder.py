@@ -1,17 +1,22 @@
 """Bundles and report of a conversion on disk: all of it or nothing."""
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from cxr_edge_convert.bundling.packaging import package
 from cxr_edge_convert.conversion import Variant
+from cxr_edge_convert.new_folder import (
+    appearing_at_once,
+    check_not_current,
+    check_writable,
+    is_free,
+)
 from cxr_edge_convert.report.changed_predictions import FIGURES, draw_changed_predictions
-from cxr_edge_convert.report.content import prediction_columns, report_content, variant_folder
+from cxr_edge_convert.report.content import conversion_report, prediction_columns, variant_folder
+from cxr_edge_convert.report.conversion_report import ConversionReport
 from cxr_edge_convert.report.rendering import REPORT_FILES, render
-from cxr_edge_convert.report.storage import read_content, write_content
+from cxr_edge_convert.report.storage import read_report, write_report
 from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import Source
 from cxr_edge_runtime.bundle import Bundle
@@ -36,41 +41,35 @@ def check_output(output: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) 
         InvalidRequest: the folder is there and may not be replaced.
         OSError: the folder that it would lie in cannot be made or written.
     """
-    place = output.resolve()
-    if place == Path.cwd() or place in Path.cwd().parents:
-        raise InvalidRequest(f"{output}: holds the current folder; name a folder to make")
-    if not place.exists() or (place.is_dir() and not any(place.iterdir())):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        _staging(place).rmdir()
+    check_not_current(output)
+    if is_free(output):
+        check_writable(output)
         return
     if not overwrite:
         raise InvalidRequest(
-            f"{output}: exists already; choose another --output, or replace it with --overwrite"
+            f"{output}: exists already; name another folder, or overwrite the conversion there"
         )
+    place = output.resolve()
     strange = _not_of_a_conversion(place)
     if strange:
         raise InvalidRequest(
             f"{output}: is no folder of cxr-edge convert alone ({strange}), so it is not "
-            "overwritten; choose another --output"
+            "overwritten; choose another folder"
         )
     for path in inputs:
         if path.resolve().is_relative_to(place):
-            raise InvalidRequest(f"{output}: holds {path}, which is read; choose another --output")
+            raise InvalidRequest(f"{output}: holds {path}, which is read; choose another folder")
 
 
 def _not_of_a_conversion(folder: Path) -> str:
     """The first thing in a folder that no conversion wrote, in words; empty if there is none."""
     try:
-        content, _ = read_content(folder)
-        bundles = {Path(variant["folder"]).parts[0] for variant in content["variants"]}
-    except (ReportError, LookupError, TypeError) as error:
-        return f"it has no report of one: {error}" if isinstance(error, ReportError) else "damaged"
+        report, _ = read_report(folder)
+    except ReportError as error:
+        return f"it has no report of one: {error}"
+    bundles = {Path(variant.folder).parts[0] for variant in report.variants}
     ours = {*REPORT_FILES, FIGURES, *bundles}
     return next((path.name for path in sorted(folder.iterdir()) if path.name not in ours), "")
-
-
-def _staging(output: Path) -> Path:
-    return Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}-"))
 
 
 def write_all(
@@ -81,26 +80,26 @@ def write_all(
     *,
     overwrite: bool = False,
     progress: ProgressFactory = no_progress,
-) -> None:
+) -> ConversionReport:
     """Write ``output/VARIANT``, ``output/rejected/VARIANT`` and the report; they appear at once.
 
     Args:
         output: folder to make; see :func:`check_output`.
         source: the float model.
-        settings: of the conversion.
+        settings: what the conversion was asked for.
         variants: what was made.
         overwrite: replace an earlier conversion there.
         progress: shows how far the work has come.
+
+    Returns:
+        The report that was written.
 
     Raises:
         InvalidRequest: the folder is there and may not be replaced.
         OSError: the disk is full; nothing is left of the new folder, and the old one is as it was.
     """
     check_output(output, overwrite=overwrite)
-    output = output.resolve()
-    staging = _staging(output)
-    try:
-        staging.chmod(0o755)
+    with appearing_at_once(output) as staging:
         timings: dict[str, list[Timing]] = {}
         files: dict[str, tuple[int, str]] = {}
         for variant in progress("measuring")(variants, len(variants)):
@@ -120,32 +119,14 @@ def write_all(
             entry = manifest.files[manifest.model.file]
             files[variant.scheme.name] = (entry.bytes, entry.sha256)
             timings[variant.scheme.name] = measure(folder, threads=_THREADS)
-        content = report_content(source, settings, variants, files=files, timings=timings)
-        write_content(staging, content, prediction_columns(source, variants))
+        report = conversion_report(source, settings, variants, files=files, timings=timings)
+        write_report(staging, report, prediction_columns(source, variants))
         draw_changed_predictions(
             staging,
-            content,
+            report,
             source.validation.table,
             source.validation_pixels,
             partial(activation_maps, source.model) if "cam" in source.outputs else None,
         )
         render(staging)
-        _put_in_place(staging, output)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _put_in_place(staging: Path, output: Path) -> None:
-    if not output.exists():
-        staging.rename(output)
-        return
-    # A folder cannot be renamed over one that holds files, so the old one steps aside first.
-    aside = _staging(output)
-    try:
-        output.rename(aside / output.name)
-        staging.rename(output)
-    finally:
-        # Also when Ctrl-C came between the two.
-        if not output.exists():
-            (aside / output.name).rename(output)
-        shutil.rmtree(aside, ignore_errors=True)
+    return report

@@ -1,4 +1,4 @@
-"""A verified model with its source and figures as a bundle."""
+"""A verified model with its origin and its metrics as a bundle."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -47,17 +47,18 @@ def package(
     """Write a bundle.
 
     Args:
-        target: folder to write to.
-        model: bytes of the model's file.
-        source: what it was made from.
+        target: the folder to write to.
+        model: the bytes of the model's file.
+        source: the float model that it was made from.
         scheme: what kind of model it is.
-        metrics: of this model on validation, at float's operating point.
+        metrics: the metrics of this model on validation, at the float model's operating point.
         failures: the limits it missed; its name and intended use say so.
         refit: its own operating point, where it was fitted anew.
-        calibration: of an INT8 model.
+        calibration: the images that set the ranges of an INT8 model.
         artifacts: what the bundle carries beside the model, if anything.
     """
-    reference = source.validation
+    point = refit.operating_point if refit else source.validation.operating_point
+    rule = f"{point.rule}, fitted to this variant" if refit else point.rule
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         name=f"{source.name}-{scheme.name}" + ("-rejected" if failures else ""),
@@ -70,12 +71,8 @@ def package(
         input=InputEntry.of_contract(scheme.format, scheme.quantization, source.images.preprocess),
         outputs=source.outputs,
         preprocess=source.images.preprocess,
-        temperature=refit.temperature if refit else reference.temperature,
-        threshold=(
-            Threshold(refit.threshold, f"{refit.rule}, fitted to this variant", "validation")
-            if refit
-            else Threshold(reference.threshold, source.threshold_rule, "validation")
-        ),
+        temperature=point.temperature,
+        threshold=Threshold(point.threshold, rule, point.chosen_on),
         gate=artifacts.gate.limits if artifacts and artifacts.gate else None,
         metrics={"validation": (refit.metrics if refit else metrics).by_name()},
         calibration=calibration,
@@ -97,13 +94,14 @@ def seal(
     *,
     more: Mapping[str, str] | None = None,
 ) -> None:
-    """Write files, card and manifest, the card made from the manifest, the digests from the files.
+    """Write the files of a bundle, its card made from the manifest, and the manifest itself.
 
     Args:
-        target: folder to write to.
-        manifest: its ``files`` is replaced.
-        contents: bytes of the model's and all other files by name; a card among them is replaced.
-        more: what the card says beyond that, see :func:`.model_card.model_card`.
+        target: the folder to write to.
+        manifest: what the bundle says of itself; its ``files`` is replaced.
+        contents: the bytes of the model and of all other files by name; a card among them is
+            replaced.
+        more: what the card says beyond the manifest, see :func:`.model_card.model_card`.
     """
     contents = {**contents, CARD_FILE: model_card(manifest, more).encode()}
     write_bundle(target, replace(manifest, files=describe_files(contents)), contents)

@@ -12,7 +12,7 @@ _SCOPES = ("batchnorm", "convolution", "depthwise")
 
 
 def name_canonically(graph: onnx.GraphProto) -> None:
-    """Name tensors and nodes by their layer and place in the graph.
+    """Name tensors and nodes by their layer and position in the graph.
 
     tf2onnx numbers names by a counter that goes on from export to export.
     """
@@ -20,14 +20,14 @@ def name_canonically(graph: onnx.GraphProto) -> None:
     constants = {value.name: value for value in graph.initializer}
     names: dict[str, str] = {name: name for name in ("", *kept)}
     for number, node in enumerate(graph.node):
-        place = f"{number:03d}_{_layer(node)}"
+        position = f"{number:03d}_{_layer(node)}"
         for index, name in enumerate(node.input):
             if name in constants and name not in names:
-                names[name] = f"{place}_input{index}"
+                names[name] = f"{position}_input{index}"
         for index, name in enumerate(node.output):
             if name not in names:
-                names[name] = f"{place}_output{index}" if index else place
-        node.name = place
+                names[name] = f"{position}_output{index}" if index else position
+        node.name = position
         node.input[:] = [names[name] for name in node.input]
         node.output[:] = [names[name] for name in node.output]
     for name, constant in constants.items():

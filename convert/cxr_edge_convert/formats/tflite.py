@@ -110,14 +110,14 @@ def with_biases(float32: bytes, corrections: Mapping[str, NDArray[np.float32]]) 
         name = graph.tensors[operator.outputs[0]].name.decode()
         if name not in corrections:
             continue
-        place = BIAS_INPUT[kinds[operator.opcodeIndex]]
+        position = BIAS_INPUT[kinds[operator.opcodeIndex]]
         # An operator without a bias ends before it, or has -1 there.
-        bias = int(operator.inputs[place]) if place < len(operator.inputs) else -1
+        bias = int(operator.inputs[position]) if position < len(operator.inputs) else -1
         before = _constant(content, bias) if bias >= 0 else np.float32(0)
         # The converter lets operators share equal constants; then this one gets its own.
         if bias < 0 or readers[bias] > 1 or holders[graph.tensors[bias].buffer] > 1:
             bias = _add_constant(content, f"{name}/corrected_bias")
-            operator.inputs = [*operator.inputs[:place], bias, *operator.inputs[place + 1 :]]
+            operator.inputs = [*operator.inputs[:position], bias, *operator.inputs[position + 1 :]]
         after = (before - corrections[name]).astype(np.float32)
         graph.tensors[bias].shape = [len(after)]
         buffer = content.buffers[graph.tensors[bias].buffer]
@@ -131,7 +131,7 @@ def _constant(content: Any, tensor: int) -> NDArray[np.float32]:
 
 
 def _add_constant(content: Any, name: str) -> int:
-    """Put an empty float tensor into the model; its place."""
+    """Put an empty float tensor into the model, and return its index."""
     content.buffers.append(flatbuffer_utils.schema_fb.BufferT())
     tensor = flatbuffer_utils.schema_fb.TensorT()
     tensor.name, tensor.buffer = name.encode(), len(content.buffers) - 1
@@ -166,11 +166,11 @@ def _inexpressible(message: str, layers: Collection[str]) -> str:
     found = re.search(r'fused\["(\w+):", "([^"]+)"', message)
     if not found:
         reason = " ".join(message.split())[:200]
-        return f"TFLite cannot express the model ({reason}); convert with --format onnx"
+        return f"TFLite cannot express the model ({reason}); convert to ONNX instead"
     # Keras' path of the operation; it numbers the calls of a layer.
     parts = [re.sub(r"_\d+$", "", part) for part in found[2].split("/")]
     layer = next((part for part in reversed(parts) if part in layers), parts[0])
     return (
         f"TFLite cannot express {found[1]} in layer {layer!r}; replace it by layers that TFLite "
-        "has, or convert with --format onnx"
+        "has, or convert to ONNX instead"
     )

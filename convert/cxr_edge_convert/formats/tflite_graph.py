@@ -87,7 +87,7 @@ class TfliteProbe:
         except ValueError as error:  # inside loops, as recurrent layers have them
             raise ConversionError(
                 f"TFLite shows no values of {details['name']!r}, so INT8 cannot be calibrated; "
-                "replace recurrent layers, or convert without --int8"
+                "replace recurrent layers, or leave INT8 out"
             ) from error
         if values.dtype != np.float32:
             scale, zero_point = details["quantization"]

@@ -1,4 +1,4 @@
-"""Which operators stay in float when INT8 falls short."""
+"""Which operators are kept in float where INT8 misses a limit."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from cxr_edge_train.progress import ProgressFactory, no_progress
 
 
 class Verified(Protocol):
-    """A model that was compared with float."""
+    """A model that was compared with the float model."""
 
     @property
     def verification(self) -> Verification:
-        """What it loses."""
+        """What the model loses."""
         ...
 
 
@@ -26,12 +26,13 @@ class MixedPrecisionResult:
     """How an INT8 model with some blocks in float came about.
 
     Attributes:
-        blocks: names of the operators kept in float, block by block, worst first.
-        steps: ``(blocks in float, recall drop, agreement)`` of each model that was tried.
+        blocks_in_float: the names of the operators kept in float, block by block, worst first.
+        steps: the number of blocks in float, the recall drop and the agreement of each model that
+            was tried.
     """
 
-    blocks: list[tuple[str, ...]]
-    steps: list[tuple[int, float, float]]
+    blocks_in_float: tuple[tuple[str, ...], ...]
+    steps: tuple[tuple[int, float, float], ...]
 
 
 def control_accuracy(
@@ -40,18 +41,18 @@ def control_accuracy(
     make: Callable[[Collection[str]], AnyVerified],
     progress: ProgressFactory = no_progress,
 ) -> tuple[AnyVerified, MixedPrecisionResult]:
-    """Keep one block more in float, the one that adds most error first, until the limits hold.
+    """Keep one more block in float at a time, the one that adds most error first.
 
     Args:
-        blocks: at least one; names of operators that are kept together; see
+        blocks: at least one group of names of operators that are kept in float together; see
             :func:`cxr_edge_convert.formats.graph.blocks`.
-        errors: of the INT8 model that fell short.
-        make: the INT8 model with these operators in float, verified.
-        progress: wraps the steps.
+        errors: the tensor errors of the INT8 model that missed a limit.
+        make: makes and verifies the INT8 model with the named operators in float.
+        progress: shows how many blocks were tried.
 
     Returns:
-        The first model that holds, else the one with all blocks in float, not passed; and how it
-        came about.
+        The first model that keeps the limits, or the one with all blocks in float if none does;
+        and how it came about.
     """
     added = {error.operator: error.added for error in errors}
     ranked = sorted(blocks, key=lambda block: -sum(added.get(name, 0.0) for name in block))
@@ -64,4 +65,4 @@ def control_accuracy(
         steps.append((count, verification.recall_drop, verification.agreement))
         if verification.passed:
             break
-    return tried, MixedPrecisionResult(ranked[:count], steps)
+    return tried, MixedPrecisionResult(tuple(ranked[:count]), tuple(steps))

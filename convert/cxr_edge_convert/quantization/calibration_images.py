@@ -23,10 +23,10 @@ _FEW = f"calibration needs at least {MIN_CALIBRATION_IMAGES} images"
 
 @dataclass(frozen=True, slots=True)
 class CalibrationSet:
-    """Calibration images, in the order they are used.
+    """Calibration images in the order in which they are used.
 
     Attributes:
-        digest: see :func:`calibration_digest`.
+        digest: which images they are, see :func:`calibration_digest`.
         pixels: ``[N, H, W, 1] uint8``.
     """
 
@@ -37,16 +37,16 @@ class CalibrationSet:
 def calibration_sets(
     source: Source, folder: Path | None, *, count: int, seed: int
 ) -> list[CalibrationSet]:
-    """The calibration images and, where there are enough, as many others.
+    """Choose the calibration set and, where there are enough images, a second one to compare with.
 
     Args:
-        source: whose training images are drawn from, and whose validation images are kept out.
-        folder: with images to draw from in the place of the training images.
-        count: how many to draw.
-        seed: of the draw.
+        source: the float model. Its training images calibrate; its validation images must not.
+        folder: a folder with images that calibrate instead of the training images.
+        count: how many images to choose for each set.
+        seed: the seed of the choice.
 
     Raises:
-        InvalidRequest: too few images, or some that show validation images.
+        InvalidRequest: there are too few images, or some that show validation images.
         DatasetError: an image changed since it was cleaned.
     """
     candidates, images = source.train, source.images
@@ -56,30 +56,30 @@ def calibration_sets(
         twice = candidates.loc[candidates["md5"].isin(known), "path"]
         if len(twice):
             raise _leaking(folder, twice)
-    tables = draw_calibration_images(candidates, count=count, seed=seed)
-    draws = [CalibrationSet(calibration_digest(table), images.pixels(table)) for table in tables]
+    tables = choose_calibration_images(candidates, count=count, seed=seed)
+    sets = [CalibrationSet(calibration_digest(table), images.pixels(table)) for table in tables]
     if folder is not None:
-        for table, draw in zip(tables, draws):
-            copies = copies_of(draw.pixels, source.validation_pixels)
+        for table, chosen in zip(tables, sets):
+            copies = copies_of(chosen.pixels, source.validation_pixels)
             if len(copies):
                 raise _leaking(folder, table["path"].iloc[copies])
-    return draws
+    return sets
 
 
-def draw_calibration_images(
+def choose_calibration_images(
     candidates: pd.DataFrame, *, count: int, seed: int
 ) -> list[pd.DataFrame]:
-    """Draw the calibration images and, where there are enough, as many others to compare with.
+    """Choose calibration images and, where there are enough, as many others to compare with.
 
-    Each class gives half. Within a class the images are drawn patient by patient, a second image
+    Each class gives half. Within a class the images are chosen patient by patient, a second image
     of a patient only when every patient has given one. The classes are interleaved. Images without
-    a label are one class, drawn at random.
+    a label are one class, from which they are chosen at random.
 
     Args:
-        candidates: rows with ``label``, ``patient``, ``path`` and ``md5``; label empty in all rows
-            where it is unknown.
-        count: how many to draw; if there are fewer, all that the smaller class allows.
-        seed: of the draw.
+        candidates: rows with ``label``, ``patient``, ``path`` and ``md5``; the label is empty in
+            all rows where it is unknown.
+        count: how many images to choose; if there are fewer, all that the smaller class allows.
+        seed: the seed of the choice.
 
     Returns:
         One or two tables without a common image, in the order the images are used.
@@ -104,15 +104,15 @@ def draw_calibration_images(
         of_each = " of each label" if len(classes) > 1 else ""
         raise InvalidRequest(f"calibration needs at least {least} images{of_each}, not {available}")
     size = min(available, count // len(classes))
-    draws = [interleaved[interleaved["rank"] < size]]
+    chosen = [interleaved[interleaved["rank"] < size]]
     left = min(size, available - size)
     if left >= least:
-        draws.append(interleaved[interleaved["rank"].between(size, size + left - 1)])
-    return [draw.drop(columns="rank").reset_index(drop=True) for draw in draws]
+        chosen.append(interleaved[interleaved["rank"].between(size, size + left - 1)])
+    return [rows.drop(columns="rank").reset_index(drop=True) for rows in chosen]
 
 
 def images_of_folder(folder: Path) -> pd.DataFrame:
-    """The images below a folder as rows for :func:`draw_calibration_images`.
+    """The images below a folder as rows for :func:`choose_calibration_images`.
 
     Args:
         folder: images, or folders named ``NORMAL`` and ``PNEUMONIA`` with them.

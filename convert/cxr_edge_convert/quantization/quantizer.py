@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_convert.formats import ModelProbe, int8_model, probe_of, with_biases
 from cxr_edge_convert.formats.graph import Ranges, blocks, output_operators, scaling_tensors
+from cxr_edge_convert.formats.models import ModelProbe, int8_model, probe_of, with_biases
 from cxr_edge_convert.quantization.bias_correction import bias_corrections
 from cxr_edge_convert.quantization.ranges import activation_ranges
 from cxr_edge_convert.quantization.tensor_errors import TensorError, tensor_errors

@@ -1,7 +1,6 @@
-"""Would other calibration images have given another model?"""
+"""Whether other calibration images would have given another model."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +17,13 @@ class Stability:
     """Two models that differ only in the images that calibrated them.
 
     Attributes:
-        images: how many calibrated each; none are common.
-        range_change: largest relative change of the width of a tensor's range.
-        tensor: the tensor that has it.
-        auc_change: of the second model less that of the first, on validation.
-        flips: validation images whose decision differs.
-        warning: in words where they differ by more than a variant may from float, else empty.
+        images: how many images calibrated the second model; the two sets have none in common.
+        range_change: the largest relative change of the width of a tensor's range.
+        tensor: the name of the tensor whose range changes most.
+        auc_change: the AUC of the second model less that of the first, on validation.
+        flips: the number of validation images whose prediction differs.
+        warning: what to do where the models differ by more than a variant may differ from the
+            float model; empty otherwise.
     """
 
     images: int
@@ -33,27 +33,24 @@ class Stability:
     flips: int
     warning: str
 
-    def as_dict(self) -> dict[str, Any]:
-        """As it stands in ``report.json``."""
-        return asdict(self)
-
 
 def stability(
-    reference: FloatBaseline,
+    baseline: FloatBaseline,
     first: tuple[Ranges, NDArray[np.floating]],
     second: tuple[Ranges, NDArray[np.floating]],
     *,
     images: int,
     limits: Limits,
 ) -> Stability:
-    """Compare two calibrations.
+    """Compare the models of two calibration sets.
 
     Args:
-        reference: the float model, for images and operating point.
-        first: ranges and validation logits ``[N]`` of the model that is kept.
-        second: of the other.
-        images: how many calibrated the second.
-        limits: what a variant may lose against float; what two draws may differ by, too.
+        baseline: the float model, whose images and operating point are used.
+        first: the ranges and the validation logits ``[N]`` of the model that is kept.
+        second: the ranges and the validation logits ``[N]`` of the other model.
+        images: how many images calibrated the second model.
+        limits: how much a variant may differ from the float model; two calibrations may differ by
+            as much.
     """
     (ranges, logits), (other_ranges, other_logits) = first, second
     changes = {
@@ -62,11 +59,11 @@ def stability(
         if high > low
     }
     tensor = max(changes, key=lambda name: changes[name])
-    one, other = reference.probabilities(logits), reference.probabilities(other_logits)
-    flips = int(((one >= reference.threshold) != (other >= reference.threshold)).sum())
-    auc_change = _auc(other, reference) - _auc(one, reference)
-    allowed_flips = (1 - limits.min_agreement) * len(one)
-    differ = abs(auc_change) > limits.max_auc_drop or flips > allowed_flips
+    one, other = baseline.probabilities(logits), baseline.probabilities(other_logits)
+    flips = int(((one >= baseline.threshold) != (other >= baseline.threshold)).sum())
+    auc_change = _auc(other, baseline) - _auc(one, baseline)
+    allowed = (1 - limits.min_agreement) * len(one)
+    differ = abs(auc_change) > limits.max_auc_drop or flips > allowed
     return Stability(
         images=images,
         range_change=changes[tensor],
@@ -74,14 +71,14 @@ def stability(
         auc_change=auc_change,
         flips=flips,
         warning=(
-            "other calibration images give a model that decides differently; use more of them "
-            "(--calibration-images) or the percentile method"
+            "other calibration images give a model with other predictions; use more calibration "
+            "images or the percentile method"
             if differ
             else ""
         ),
     )
 
 
-def _auc(probability: NDArray[np.float64], reference: FloatBaseline) -> float:
+def _auc(probability: NDArray[np.float64], baseline: FloatBaseline) -> float:
     every_image_once = np.ones(len(probability), dtype=np.int64)
-    return Ranking(probability, positives(reference.table)).areas(every_image_once)[0]
+    return Ranking(probability, positives(baseline.table)).areas(every_image_once)[0]

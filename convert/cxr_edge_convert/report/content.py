@@ -1,4 +1,4 @@
-"""What a conversion says of itself, gathered for ``report.json``."""
+"""The report of a conversion, gathered from what was made."""
 
 import importlib.metadata
 import platform
@@ -9,7 +9,15 @@ from pathlib import Path
 import pandas as pd
 
 from cxr_edge_convert.conversion import Variant
-from cxr_edge_convert.report.storage import REPORT_SCHEMA_VERSION, Content
+from cxr_edge_convert.report.conversion_report import (
+    REPORT_SCHEMA_VERSION,
+    ConversionReport,
+    FloatReport,
+    FrozenPoint,
+    GateReport,
+    SourceReport,
+    VariantReport,
+)
 from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import FLOAT32
@@ -30,67 +38,62 @@ def variant_folder(variant: Variant) -> Path:
     return name if variant.verification.passed else REJECTED / name
 
 
-def report_content(
+def conversion_report(
     source: Source,
     settings: ConversionSettings,
     variants: Sequence[Variant],
     *,
     files: Mapping[str, tuple[int, str]],
     timings: Mapping[str, Sequence[Timing]],
-) -> Content:
-    """All that stands in ``report.json``; only ``timings`` differ when a conversion is repeated.
+) -> ConversionReport:
+    """Gather the report of a conversion; only ``timings`` differ when it is repeated.
 
     Args:
         source: the float model.
-        settings: of the conversion.
+        settings: what the conversion was asked for.
         variants: what was made.
         files: bytes and SHA-256 of each variant's model as it lies in its bundle, by name.
-        timings: of each variant, by name.
+        timings: with one and with two threads, of each variant by name.
     """
     float32_bytes = {
         variant.scheme.format: files[variant.scheme.name][0]
         for variant in variants
         if variant.scheme.quantization == FLOAT32
     }
-    reference = source.validation
-    return {
-        "schema_version": REPORT_SCHEMA_VERSION,
-        "notice": NOTICE,
-        "source": {
-            "name": source.name,
-            "architecture": source.training.architecture,
-            "weights": source.training.weights,
-            "seed": source.training.seed,
-            "dataset_digest": source.training.dataset_digest,
-            "model_sha256": source.model_sha256,
-            "keras_bytes": source.keras_bytes,
-            "outputs": list(source.outputs),
-            "preprocess": asdict(source.images.preprocess),
-        },
-        "operating_point": {
-            "threshold": reference.threshold,
-            "temperature": reference.temperature,
-            "rule": source.threshold_rule,
-        },
-        "limits": asdict(settings.limits),
-        "keras": {"metrics": reference.metrics.as_dict()},
-        "variants": [
-            _variant_content(
+    baseline, point = source.validation, source.validation.operating_point
+    return ConversionReport(
+        schema_version=REPORT_SCHEMA_VERSION,
+        notice=NOTICE,
+        source=SourceReport(
+            name=source.name,
+            architecture=source.training.architecture,
+            weights=source.training.weights,
+            seed=source.training.seed,
+            dataset_digest=source.training.dataset_digest,
+            model_sha256=source.model_sha256,
+            keras_bytes=source.keras_bytes,
+            outputs=source.outputs,
+            preprocess=source.images.preprocess,
+        ),
+        operating_point=FrozenPoint(point.threshold, point.temperature, point.rule),
+        limits=settings.limits,
+        keras=FloatReport(baseline.metrics),
+        variants=tuple(
+            _variant_report(
                 variant,
-                size=files[variant.scheme.name][0],
-                sha256=files[variant.scheme.name][1],
+                file=files[variant.scheme.name],
                 keras_bytes=source.keras_bytes,
                 float32_bytes=float32_bytes[variant.scheme.format],
                 timings=timings[variant.scheme.name],
             )
             for variant in variants
-        ],
-        "versions": {
+        ),
+        versions={
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in ("cxr-edge", *_VERSIONED)},
         },
-        "machine": platform.machine(),
-    }
+        machine=platform.machine(),
+    )
 
 
 def prediction_columns(source: Source, variants: Sequence[Variant]) -> pd.DataFrame:
@@ -100,37 +103,40 @@ def prediction_columns(source: Source, variants: Sequence[Variant]) -> pd.DataFr
     )
 
 
-def _variant_content(
+def _variant_report(
     variant: Variant,
     *,
-    size: int,
-    sha256: str,
+    file: tuple[int, str],
     keras_bytes: int,
     float32_bytes: int,
     timings: Sequence[Timing],
-) -> Content:
-    controlled = variant.controlled
-    return {
-        "name": variant.scheme.name,
-        "format": variant.scheme.format,
-        "quantization": variant.scheme.quantization,
-        "target": variant.scheme.target,
-        "folder": variant_folder(variant).as_posix(),
-        "bytes": size,
-        "sha256": sha256,
-        "ratio_to_keras": size / keras_bytes,
-        "ratio_to_float32": size / float32_bytes,
-        "passed": variant.verification.passed,
-        "verification": variant.verification.as_dict(),
-        "refit": variant.refit.as_dict() if variant.refit else None,
-        "calibration": asdict(variant.calibration) if variant.calibration else None,
-        "stability": variant.stability.as_dict() if variant.stability else None,
-        "tensor_errors": [asdict(error) for error in variant.errors],
-        "accuracy_control": (
-            {"blocks_in_float": controlled.blocks, "steps": controlled.steps}
-            if controlled
-            else None
-        ),
-        "gate": variant.artifacts.gate_as_dict() if variant.artifacts else None,
-        "timings": [asdict(timing) for timing in timings],
-    }
+) -> VariantReport:
+    size, sha256 = file
+    scheme, (one_thread, two_threads) = variant.scheme, timings
+    return VariantReport(
+        name=scheme.name,
+        format=scheme.format,
+        quantization=scheme.quantization,
+        target=scheme.target,
+        folder=variant_folder(variant).as_posix(),
+        bytes=size,
+        sha256=sha256,
+        ratio_to_keras=size / keras_bytes,
+        ratio_to_float32=size / float32_bytes,
+        passed=variant.verification.passed,
+        verification=variant.verification,
+        refit=variant.refit,
+        calibration=variant.calibration,
+        stability=variant.stability,
+        tensor_errors=variant.tensor_errors,
+        accuracy_control=variant.mixed_precision,
+        gate=_gate_report(variant),
+        timings=(one_thread, two_threads),
+    )
+
+
+def _gate_report(variant: Variant) -> GateReport | None:
+    artifacts = variant.artifacts
+    if artifacts is None or artifacts.gate is None or artifacts.figures is None:
+        return None
+    return GateReport(**asdict(artifacts.gate.limits), **asdict(artifacts.figures))

@@ -1,8 +1,7 @@
-"""Figures of a conversion's report."""
+"""The plots of a conversion's report."""
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-from cxr_edge_convert.report.storage import Content
+from cxr_edge_convert.report.conversion_report import ConversionReport, VariantReport
 from cxr_edge_convert.variants import DYNAMIC, FLOAT16, FLOAT32, INT8, TFLITE
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, NEUTRAL, new_figure
+from cxr_edge_train.statistics.intervals import Interval
 from cxr_edge_train.statistics.temperature import probabilities
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
@@ -20,26 +20,25 @@ _COLOURS = {FLOAT32: "#0072B2", FLOAT16: "#56B4E9", DYNAMIC: "#E69F00", INT8: "#
 _NAMED = 5  # operators whose names fit into a chart
 
 
-def draw_tradeoff(content: Content, cost: str) -> Figure:
+def draw_tradeoff(report: ConversionReport, cost: str) -> Figure:
     """Recall and AUC against what a variant costs, with the line of the best trade-offs.
 
     Args:
-        content: of the report.
+        report: what was made.
         cost: ``size`` or ``latency``.
     """
     figure = new_figure(9.6, 4.2)
-    variants = [v for v in content["variants"] if cost == "size" or v["timings"]]
     for axes, (name, title) in zip(
         figure.subplots(1, 2), (("sensitivity", "recall of PNEUMONIA"), ("auc", "AUC"))
     ):
-        for variant in variants:
+        for variant in report.variants:
             _draw_point(axes, variant, _cost(variant, cost), name)
         _draw_best_line(
             axes,
-            [_cost(variant, cost) for variant in variants],
-            [variant["verification"]["metrics"][name]["value"] for variant in variants],
+            [_cost(variant, cost) for variant in report.variants],
+            [_metric(variant, name).value for variant in report.variants],
         )
-        keras = content["keras"]["metrics"][name]["value"]
+        keras = getattr(report.keras.metrics, name).value
         axes.axhline(keras, color=NEUTRAL, linestyle=":", label="Keras")
         axes.set_xscale("log")
         # Every number of a decade would not fit beside its neighbours.
@@ -58,19 +57,19 @@ def draw_tradeoff(content: Content, cost: str) -> Figure:
     return figure
 
 
-def draw_shift(content: Content, predictions: pd.DataFrame) -> Figure:
+def draw_shift(report: ConversionReport, predictions: pd.DataFrame) -> Figure:
     """Probability of each validation image, float against variant.
 
     Args:
-        content: of the report.
+        report: what was made.
         predictions: ``label``, ``keras`` and the logits of each variant.
     """
-    names = [variant["name"] for variant in content["variants"]]
+    names = [variant.name for variant in report.variants]
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     figure = new_figure(3.4 * columns + 0.4, 3.3 * rows)
-    temperature = content["operating_point"]["temperature"]
-    threshold = content["operating_point"]["threshold"]
+    temperature = report.operating_point.temperature
+    threshold = report.operating_point.threshold
     before = probabilities(predictions["keras"].to_numpy(float), temperature)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid[len(names) :]:
@@ -82,10 +81,10 @@ def draw_shift(content: Content, predictions: pd.DataFrame) -> Figure:
             axes.scatter(
                 before[of_label], after[of_label], s=8, color=colour, alpha=0.5, label=label, lw=0
             )
-        flipped = (before >= threshold) != (after >= threshold)
+        changed = (before >= threshold) != (after >= threshold)
         axes.scatter(
-            before[flipped], after[flipped], s=40, facecolors="none", edgecolors="black", lw=0.8,
-            label="decision changed",
+            before[changed], after[changed], s=40, facecolors="none", edgecolors="black", lw=0.8,
+            label="prediction changed",
         )  # fmt: skip
         axes.axhline(threshold, color=NEUTRAL, lw=0.8, linestyle=":")
         axes.axvline(threshold, color=NEUTRAL, lw=0.8, linestyle=":")
@@ -98,7 +97,7 @@ def draw_shift(content: Content, predictions: pd.DataFrame) -> Figure:
     return figure
 
 
-def draw_tensor_errors(variants: Sequence[dict[str, Any]]) -> Figure:
+def draw_tensor_errors(variants: Sequence[VariantReport]) -> Figure:
     """Error of each operator's output, in the order in which they run, the largest ones named.
 
     Args:
@@ -106,25 +105,25 @@ def draw_tensor_errors(variants: Sequence[dict[str, Any]]) -> Figure:
     """
     figure = new_figure(9.6, 2.6 * len(variants) + 0.6)
     for axes, variant in zip(figure.subplots(len(variants), 1, squeeze=False)[:, 0], variants):
-        errors = variant["tensor_errors"]
-        shares = np.array([error["error"] for error in errors])
-        added = np.array([error["added"] for error in errors])
+        errors = variant.tensor_errors
+        shares = np.array([error.error for error in errors])
+        added = np.array([error.added for error in errors])
         worst = np.argsort(-added, kind="stable")[:_NAMED].tolist()
-        colours = [_COLOURS[INT8] if place in worst else NEUTRAL for place in range(len(errors))]
+        colours = [_COLOURS[INT8] if index in worst else NEUTRAL for index in range(len(errors))]
         axes.bar(range(len(errors)), shares, color=colours)
-        for rank, place in enumerate(worst, 1):
+        for rank, index in enumerate(worst, 1):
             axes.annotate(
-                str(rank), (place, shares[place]), fontsize="x-small", ha="center",
+                str(rank), (index, shares[index]), fontsize="x-small", ha="center",
                 xytext=(0, 2), textcoords="offset points",
             )  # fmt: skip
-            name = short_name(errors[place]["operator"], errors[place]["kind"])
+            name = short_name(errors[index].operator, errors[index].kind)
             axes.plot([], [], " ", label=f"{rank} {name}")
         axes.legend(
             title="adds most error", fontsize="small", title_fontsize="small", handlelength=0,
             handletextpad=0,
         )  # fmt: skip
         axes.set_ylim(0, max(0.01, float(shares.max()) * 1.15))
-        axes.set_title(variant["name"], fontsize="medium", loc="left")
+        axes.set_title(variant.name, fontsize="medium", loc="left")
         axes.set_ylabel("error / variance")
     axes.set_xlabel("operators in the order in which they run")
     return figure
@@ -139,40 +138,42 @@ def short_name(operator: str, kind: str) -> str:
 
 
 def best_tradeoffs(costs: Sequence[float], values: Sequence[float]) -> list[int]:
-    """Places of the points that no other one beats: none is cheaper and at least as good."""
-    order = sorted(range(len(costs)), key=lambda place: (costs[place], -values[place]))
+    """Indices of the points that no other one beats: none is cheaper and at least as good."""
+    order = sorted(range(len(costs)), key=lambda index: (costs[index], -values[index]))
     best: list[int] = []
-    for place in order:
-        if not best or values[place] > values[best[-1]]:
-            best.append(place)
+    for index in order:
+        if not best or values[index] > values[best[-1]]:
+            best.append(index)
     return best
 
 
-def _draw_point(axes: Axes, variant: dict[str, Any], cost: float, metric: str) -> None:
+def _draw_point(axes: Axes, variant: VariantReport, cost: float, metric: str) -> None:
     """A variant's metric with its interval; the marker tells the format, hollow a rejected one."""
-    found = variant["verification"]["metrics"][metric]
-    value, colour = found["value"], _COLOURS[variant["quantization"]]
-    passed = variant["passed"]
+    found = _metric(variant, metric)
+    value, colour, passed = found.value, _COLOURS[variant.quantization], variant.passed
     # Where both formats cost and compute the same, the circle lies on the square and shows it.
-    circle = variant["format"] == TFLITE
+    circle = variant.format == TFLITE
     axes.errorbar(
-        cost, value, yerr=[[value - found["low"]], [found["high"] - value]], color=colour,
+        cost, value, yerr=[[value - found.low], [found.high - value]], color=colour,
         marker="o" if circle else "s", markersize=6 if circle else 10, zorder=3 if circle else 2,
         markerfacecolor=colour if passed else "white",
         markeredgecolor="white" if circle and passed else colour,
-        capsize=3, lw=1, ls="none", label=variant["name"] + ("" if passed else " (rejected)"),
+        capsize=3, lw=1, ls="none", label=variant.name + ("" if passed else " (rejected)"),
     )  # fmt: skip
 
 
 def _draw_best_line(axes: Axes, costs: Sequence[float], values: Sequence[float]) -> None:
     line = best_tradeoffs(costs, values)
     axes.plot(
-        [costs[place] for place in line], [values[place] for place in line], color=NEUTRAL, lw=1,
+        [costs[index] for index in line], [values[index] for index in line], color=NEUTRAL, lw=1,
         zorder=0, label="best trade-offs",
     )  # fmt: skip
 
 
-def _cost(variant: dict[str, Any], cost: str) -> float:
-    if cost == "size":
-        return float(variant["bytes"]) / 1e6
-    return float(next(t["p50_ms"] for t in variant["timings"] if t["threads"] == 1))
+def _metric(variant: VariantReport, name: str) -> Interval:
+    found: Interval = getattr(variant.verification.metrics, name)
+    return found
+
+
+def _cost(variant: VariantReport, cost: str) -> float:
+    return variant.bytes / 1e6 if cost == "size" else variant.timings[0].p50_ms

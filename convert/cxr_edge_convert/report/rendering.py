@@ -1,4 +1,4 @@
-"""HTML, Markdown, CSV and figures of a report, made from its JSON and its predictions."""
+"""HTML, Markdown, CSV and plots of a report, made from its JSON and its predictions."""
 
 from pathlib import Path
 from typing import Any
@@ -6,9 +6,10 @@ from typing import Any
 import pandas as pd
 
 from cxr_edge_convert.report.changed_predictions import FIGURES
+from cxr_edge_convert.report.conversion_report import ConversionReport
 from cxr_edge_convert.report.figures import draw_shift, draw_tensor_errors, draw_tradeoff
 from cxr_edge_convert.report.sections import report_sections
-from cxr_edge_convert.report.storage import PREDICTIONS, REPORT, Content, read_content
+from cxr_edge_convert.report.storage import PREDICTIONS, REPORT, read_report
 from cxr_edge_runtime.errors import ReportError
 from cxr_edge_runtime.files import write_text
 from cxr_edge_train.reporting.figures import save_figure
@@ -20,59 +21,61 @@ HTML, MARKDOWN, CSV = "report.html", "report.md", "report.csv"
 REPORT_FILES = (HTML, MARKDOWN, CSV, REPORT, PREDICTIONS)
 
 
-def render_again(folder: Path) -> Content:
-    """Write the report of an earlier conversion, which others may have changed since.
+def render_again(folder: str | Path) -> ConversionReport:
+    """Write the report of an earlier conversion once more, from ``report.json``.
+
+    Args:
+        folder: the folder of the conversion.
 
     Returns:
-        What stands in it.
+        The report that was read.
 
     Raises:
         ReportError: the folder holds no conversion, or a damaged one.
     """
-    content, _ = read_content(folder)
+    folder = Path(folder)
     try:
-        render(folder)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        return render(folder)
+    except (LookupError, ValueError) as error:  # what types cannot say, as a name that is missing
         raise ReportError(
             f"{folder}: its report is damaged ({type(error).__name__}: {error}); convert again"
         ) from error
-    return content
 
 
-def render(folder: Path) -> None:
-    """Write the report of a conversion's folder.
+def render(folder: Path) -> ConversionReport:
+    """Write HTML, Markdown, CSV and plots of a conversion into its folder.
 
     Raises:
         ReportError: the folder holds no conversion, or a damaged one.
     """
-    content, predictions = read_content(folder)
-    title = f"Conversion of {content['source']['name']}"
-    sections = report_sections(content, _draw(folder, content, predictions), folder)
-    write_table(folder / CSV, _as_frame(content))
-    notice = content["notice"]
-    write_text(folder / MARKDOWN, markdown_page(title, f"**{notice}**", sections, folder))
-    write_page(folder / HTML, title=title, notice=notice, sections=sections)
+    report, predictions = read_report(folder)
+    title = f"Conversion of {report.source.name}"
+    sections = report_sections(report, _draw(folder, report, predictions), folder)
+    write_table(folder / CSV, _as_frame(report))
+    write_text(folder / MARKDOWN, markdown_page(title, f"**{report.notice}**", sections, folder))
+    write_page(folder / HTML, title=title, notice=report.notice, sections=sections)
+    return report
 
 
-def _draw(folder: Path, content: Content, predictions: pd.DataFrame) -> dict[str, Picture]:
+def _draw(folder: Path, report: ConversionReport, predictions: pd.DataFrame) -> dict[str, Picture]:
     figures = folder / FIGURES
     pictures = {
         "size": Picture(
-            save_figure(draw_tradeoff(content, "size"), figures / "tradeoff-size.png"),
+            save_figure(draw_tradeoff(report, "size"), figures / "tradeoff-size.png"),
             "Recall and AUC on validation against size, with 95% intervals; a hollow mark was "
             "rejected. Where intervals overlap widely, the order may be chance.",
         ),
         "latency": Picture(
-            save_figure(draw_tradeoff(content, "latency"), figures / "tradeoff-latency.png"),
+            save_figure(draw_tradeoff(report, "latency"), figures / "tradeoff-latency.png"),
             "The same against the time of one inference on the machine that converted.",
         ),
         "shift": Picture(
-            save_figure(draw_shift(content, predictions), figures / "shift.png"),
+            save_figure(draw_shift(report, predictions), figures / "shift.png"),
             "Probability of each validation image in Keras and in each variant; dotted lines are "
             "the threshold.",
         ),
     }
-    measured = [v for v in content["variants"] if v["tensor_errors"]]
+    measured = [variant for variant in report.variants if variant.tensor_errors]
     if measured:
         pictures["errors"] = Picture(
             save_figure(draw_tensor_errors(measured), figures / "tensor-errors.png"),
@@ -82,35 +85,32 @@ def _draw(folder: Path, content: Content, predictions: pd.DataFrame) -> dict[str
     return pictures
 
 
-def _as_frame(content: Content) -> pd.DataFrame:
+def _as_frame(report: ConversionReport) -> pd.DataFrame:
     rows = []
-    for variant in content["variants"]:
-        verification = variant["verification"]
+    for variant in report.variants:
+        verification = variant.verification
         row: dict[str, Any] = {
-            name: variant[name]
+            name: getattr(variant, name)
             for name in (
                 "name", "format", "quantization", "target", "passed", "bytes", "ratio_to_keras",
                 "ratio_to_float32", "sha256",
             )
         }  # fmt: skip
-        for name, figure in verification["metrics"].items():
-            row |= {name: figure["value"], f"{name}_low": figure["low"],
-                    f"{name}_high": figure["high"]}  # fmt: skip
+        for name, metric in sorted(verification.metrics.as_dict().items()):
+            row |= {name: metric["value"], f"{name}_low": metric["low"],
+                    f"{name}_high": metric["high"]}  # fmt: skip
         row |= {
-            name: verification[name]
+            name: getattr(verification, name)
             for name in (
                 "recall_drop", "specificity_drop", "auc_drop", "agreement", "mcnemar_p",
                 "mean_probability_shift", "max_probability_shift", "max_logit_difference",
             )
         }  # fmt: skip
-        row["flips"] = len(verification["to_pneumonia"]) + len(verification["to_normal"])
-        for timing in variant["timings"]:
-            threads = timing["threads"]
+        row["flips"] = len(verification.to_pneumonia) + len(verification.to_normal)
+        for timing in variant.timings:
             row |= {
-                f"p50_ms_{threads}": timing["p50_ms"],
-                f"p95_ms_{threads}": timing["p95_ms"],
-                f"load_ms_{threads}": timing["load_ms"],
-                f"peak_memory_mb_{threads}": timing["peak_memory_mb"],
+                f"{name}_{timing.threads}": getattr(timing, name)
+                for name in ("p50_ms", "p95_ms", "load_ms", "peak_memory_mb")
             }
         rows.append(row)
     return pd.DataFrame(rows)

@@ -2,46 +2,51 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
+from cxr_edge_convert.report.conversion_report import REPORT_SCHEMA_VERSION, ConversionReport
 from cxr_edge_runtime.errors import ReportError
 from cxr_edge_runtime.files import write_text
+from cxr_edge_runtime.typed_json import parse_json
 from cxr_edge_train.runs import write_table
 
 REPORT = "report.json"
 PREDICTIONS = "predictions.csv"
-REPORT_SCHEMA_VERSION = 2
-
-Content = dict[str, Any]
 
 
-def write_content(folder: Path, content: Content, predictions: pd.DataFrame) -> None:
+def write_report(folder: Path, report: ConversionReport, predictions: pd.DataFrame) -> None:
     """Write both files.
 
     Args:
-        folder: of the conversion.
-        content: see :func:`cxr_edge_convert.report.content.report_content`.
-        predictions: one row a validation image: ``path``, ``label``, ``patient``, and the logit in
-            ``keras`` and in each variant.
+        folder: the folder of the conversion.
+        report: see :func:`cxr_edge_convert.report.content.conversion_report`.
+        predictions: one row for each validation image: ``path``, ``label``, ``patient``, and the
+            logit in ``keras`` and in each variant.
     """
     write_table(folder / PREDICTIONS, predictions)
-    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(
+        report.as_dict(), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False
+    )
     write_text(folder / REPORT, text + "\n")
 
 
-def read_content(folder: Path) -> tuple[Content, pd.DataFrame]:
-    """What :func:`write_content` wrote.
+def read_report(folder: Path) -> tuple[ConversionReport, pd.DataFrame]:
+    """Read what :func:`write_report` wrote.
 
     Raises:
-        ReportError: no conversion in this folder, a damaged one, or one of another version.
+        ReportError: there is no conversion in this folder, or it is damaged or of another version.
     """
-    file = folder / REPORT
     try:
-        content: Content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse_json((folder / REPORT).read_bytes())
         version = content["schema_version"]
-        table = pd.read_csv(folder / PREDICTIONS, keep_default_na=False)
+        if version != REPORT_SCHEMA_VERSION:
+            raise ReportError(
+                f"{folder / REPORT}: schema version {version}, this cxr-edge reads "
+                f"{REPORT_SCHEMA_VERSION}; convert again"
+            )
+        report = ConversionReport.from_dict(content)
+        return report, _read_predictions(folder / PREDICTIONS, report)
     except FileNotFoundError as error:
         raise ReportError(
             f"{folder}: holds no conversion ({Path(error.filename).name} is missing); make one "
@@ -49,9 +54,12 @@ def read_content(folder: Path) -> tuple[Content, pd.DataFrame]:
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ReportError(f"{folder}: its report is damaged ({error}); convert again") from error
-    if version != REPORT_SCHEMA_VERSION:
-        raise ReportError(
-            f"{file}: schema version {version}, this cxr-edge reads {REPORT_SCHEMA_VERSION}; "
-            "convert again"
-        )
-    return content, table
+
+
+def _read_predictions(file: Path, report: ConversionReport) -> pd.DataFrame:
+    table = pd.read_csv(file, keep_default_na=False, dtype={"path": str, "patient": str})
+    logits = ["keras", *(variant.name for variant in report.variants)]
+    missing = [name for name in ("path", "label", "patient", *logits) if name not in table]
+    if missing:
+        raise ValueError(f"{file.name} has no column {missing[0]}")
+    return table.astype(dict.fromkeys(logits, float))

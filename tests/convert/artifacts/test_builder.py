@@ -66,7 +66,7 @@ def test_every_bundle_has_a_gate_and_golden_inputs_that_its_engine_reproduces(
         assert verdicts.count("accepted") >= 45
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Input gate" in page
-    assert "those of --not-films" in page
+    assert "out-of-distribution images that were given" in page
 
 
 def test_where_films_lie_is_learned_once_and_the_limits_are_each_variants_own(
@@ -83,10 +83,11 @@ def test_report_counts_every_thing_that_is_no_film(
 ) -> None:
     for variant in variants:
         assert variant.artifacts is not None
-        found = variant.artifacts.gate_as_dict()
-        assert found is not None
-        assert 0 < found["suspicious"] <= found["rejected"]
-        counted = sum(sum(counts.values()) for counts in found["non_films"].values())
+        gate, figures = variant.artifacts.gate, variant.artifacts.figures
+        assert gate is not None
+        assert figures is not None
+        assert 0 < gate.limits.suspicious <= gate.limits.rejected
+        counted = sum(sum(counts.values()) for counts in figures.non_films.values())
         assert counted == len(list(not_films.rglob("*.png")))
 
 
@@ -101,16 +102,16 @@ def test_same_source_and_seed_give_the_same_files(
 
 
 def test_model_without_embedding_gets_golden_inputs_alone(tiny_source: Source) -> None:
-    class Foreign(Source):
+    class External(Source):
         outputs = ("logit",)  # type: ignore[assignment]
 
-    foreign = Foreign(**{name: getattr(tiny_source, name) for name in tiny_source.__slots__})
-    builder = ArtifactBuilder.of(foreign, not_films=None, seed=0)
+    external = External(**{name: getattr(tiny_source, name) for name in tiny_source.__slots__})
+    builder = ArtifactBuilder.of(external, not_films=None, seed=0)
     assert builder is not None
     assert builder.gate is None
 
 
-def test_without_training_films_there_is_nothing_to_equip_with(tiny_source: Source) -> None:
+def test_without_training_films_of_both_labels_there_are_no_artifacts(tiny_source: Source) -> None:
     normals = tiny_source.train[tiny_source.train["label"] == "NORMAL"]
     for train in (normals, normals.head(0)):
         assert ArtifactBuilder.of(replace(tiny_source, train=train), not_films=None, seed=0) is None

@@ -5,6 +5,11 @@ from numpy.typing import NDArray
 from cxr_edge_convert.artifacts.golden_inputs import golden_inputs, label_means
 from cxr_edge_runtime.device.selftest import MAX_SHIFT
 from cxr_edge_runtime.engines import Outputs
+from cxr_edge_train.statistics.operating_point import OperatingPoint
+
+
+def at(threshold: float) -> OperatingPoint:
+    return OperatingPoint(1.0, threshold, "a rule", "validation")
 
 
 class _Brightness:
@@ -31,7 +36,9 @@ def test_means_are_of_each_label() -> None:
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.7])
 def test_inputs_lie_far_from_and_near_to_the_threshold_on_both_sides(threshold: float) -> None:
     means = np.stack([np.full((4, 4), 120.0), np.full((4, 4), 136.0)])
-    golden = golden_inputs(_Brightness(0.1), means, temperature=1.0, threshold=threshold)
+    golden = golden_inputs(
+        _Brightness(0.1), means, OperatingPoint(1.0, threshold, "a rule", "validation")
+    )
     assert golden.inputs.shape == (4, 4, 4)
     away = golden.probabilities - threshold
     for side in (away[away > 0], -away[away < 0]):
@@ -42,6 +49,8 @@ def test_inputs_lie_far_from_and_near_to_the_threshold_on_both_sides(threshold: 
 
 def test_where_the_line_does_not_cross_the_threshold_there_are_fewer() -> None:
     means = np.stack([np.full((4, 4), 200.0), np.full((4, 4), 201.0)])
-    golden = golden_inputs(_Brightness(1.0), means, temperature=1.0, threshold=0.5)
+    golden = golden_inputs(
+        _Brightness(1.0), means, OperatingPoint(1.0, 0.5, "a rule", "validation")
+    )
     assert 1 <= len(golden.inputs) <= 3
     assert (golden.probabilities > 0.5).all()

@@ -138,7 +138,7 @@ def test_existing_output_is_refused_or_replaced_as_a_whole(
     output = tmp_path / "out"
     write_all(output, source, SETTINGS, variants)
     (output / "int8" / "extra").touch()
-    with pytest.raises(InvalidRequest, match=r"exists already; .*--overwrite"):
+    with pytest.raises(InvalidRequest, match=r"exists already; name another folder, or overwrite"):
         check_output(output, overwrite=False)
     write_all(output, source, SETTINGS, variants[:1], overwrite=True)
     assert not (output / "int8").exists()

@@ -37,14 +37,14 @@ def needing(wanted: set[str]) -> Callable[[Collection[str]], Model]:
 
 def test_blocks_that_add_most_error_come_first_until_the_limits_hold() -> None:
     model, found = control_accuracy(BLOCKS, ERRORS, needing({"b", "c"}))
-    assert found.blocks == [("b", "relu"), ("c",)]
+    assert found.blocks_in_float == (("b", "relu"), ("c",))
     assert model.in_float == ["b", "relu", "c"]
     assert model.verification.passed
-    assert found.steps == [(1, pytest.approx(0.05), pytest.approx(0.975)), (2, 0.0, 1.0)]
+    assert found.steps == ((1, pytest.approx(0.05), pytest.approx(0.975)), (2, 0.0, 1.0))
 
 
 def test_one_block_may_be_enough() -> None:
-    assert control_accuracy(BLOCKS, ERRORS, needing({"b"}))[1].blocks == [("b", "relu")]
+    assert control_accuracy(BLOCKS, ERRORS, needing({"b"}))[1].blocks_in_float == (("b", "relu"),)
 
 
 def test_each_model_is_verified_once() -> None:
@@ -61,7 +61,7 @@ def test_each_model_is_verified_once() -> None:
 
 def test_when_nothing_helps_the_last_one_is_returned_as_not_passed() -> None:
     model, found = control_accuracy(BLOCKS, ERRORS, needing({"elsewhere"}))
-    assert found.blocks == [("b", "relu"), ("c",), ("a",)]
+    assert found.blocks_in_float == (("b", "relu"), ("c",), ("a",))
     assert not model.verification.passed
 
 

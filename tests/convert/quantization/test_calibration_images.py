@@ -11,7 +11,7 @@ from clouds import draw_clouds
 from cxr_edge_convert.quantization.calibration_images import (
     calibration_digest,
     calibration_sets,
-    draw_calibration_images,
+    choose_calibration_images,
     images_of_folder,
 )
 from cxr_edge_convert.sources import Source
@@ -34,7 +34,7 @@ def table(*, patients: int, images: int = 3, positives: int | None = None) -> pd
 
 
 def drawn(rows: pd.DataFrame, *, count: int = 300, seed: int = 0) -> pd.DataFrame:
-    return draw_calibration_images(rows, count=count, seed=seed)[0]
+    return choose_calibration_images(rows, count=count, seed=seed)[0]
 
 
 def test_classes_are_interleaved_and_alike() -> None:
@@ -62,21 +62,21 @@ def test_digest_does_not_depend_on_the_order() -> None:
 
 
 def test_second_draw_is_as_large_and_has_no_image_of_the_first() -> None:
-    first, second = draw_calibration_images(table(patients=200), count=300, seed=0)
+    first, second = choose_calibration_images(table(patients=200), count=300, seed=0)
     assert len(second) == 300
     assert set(first["path"]).isdisjoint(second["path"])
     assert second["label"].tolist() == ["NORMAL", "PNEUMONIA"] * 150
 
 
 def test_second_draw_needs_the_least_number_of_images_too() -> None:
-    assert len(draw_calibration_images(table(patients=58, images=3), count=300, seed=0)) == 1
-    first, second = draw_calibration_images(table(patients=59, images=3), count=300, seed=0)
+    assert len(choose_calibration_images(table(patients=58, images=3), count=300, seed=0)) == 1
+    first, second = choose_calibration_images(table(patients=59, images=3), count=300, seed=0)
     assert (len(first), len(second)) == (300, 54)
 
 
 def test_second_draw_is_balanced_even_where_one_class_is_scarce() -> None:
     scarce = table(patients=60, images=3, positives=300)
-    first, second = draw_calibration_images(scarce, count=300, seed=0)
+    first, second = choose_calibration_images(scarce, count=300, seed=0)
     assert second["label"].tolist() == ["NORMAL", "PNEUMONIA"] * 30
     assert set(first["path"]).isdisjoint(second["path"])
 
@@ -107,7 +107,7 @@ def folder_of_films(folder: Path, *names: str) -> Path:
 def test_folder_of_films_without_labels_is_one_class(tmp_path: Path) -> None:
     rows = images_of_folder(folder_of_films(tmp_path, *(f"{n:03}.png" for n in range(120))))
     assert set(rows["label"]) == {""}
-    first, second = draw_calibration_images(rows, count=60, seed=0)
+    first, second = choose_calibration_images(rows, count=60, seed=0)
     assert (len(first), len(second)) == (60, 60)
     assert first["path"].tolist() != sorted(first["path"])
 

@@ -16,7 +16,7 @@ def compared(other: dict[str, tuple[float, float]], logits: np.ndarray) -> Stabi
 def test_equal_calibrations_do_not_differ() -> None:
     found = compared(RANGES, FLOAT)
     assert (found.range_change, found.auc_change, found.flips, found.warning) == (0, 0, 0, "")
-    assert found.as_dict()["images"] == 300
+    assert found.images == 300
 
 
 def test_largest_change_of_a_range_is_named() -> None:

@@ -5,7 +5,7 @@ from cxr_edge_convert.conversion import Variant
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.quantization.accuracy_control import MixedPrecisionResult
 from cxr_edge_convert.quantization.stability import Stability
-from cxr_edge_convert.report.content import report_content
+from cxr_edge_convert.report.content import conversion_report
 from cxr_edge_convert.report.sections import report_sections
 from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import Source
@@ -37,7 +37,7 @@ def quantization(
     """The section on quantization of a report on float32 and these variants."""
     names = [variant.scheme.name for variant in (FLOAT32, *variants)]
     sizes, ms = ((*given, *[1] * len(names))[: len(names)] for given in ((1, *sizes), (1, *ms)))
-    content = report_content(
+    report = conversion_report(
         source,
         ConversionSettings((FLOAT32.scheme,), Limits()),
         (FLOAT32, *variants),
@@ -50,7 +50,7 @@ def quantization(
     picture = Picture(Path("picture.png"), "A picture.")
     pictures = dict.fromkeys(("size", "latency", "shift", "errors"), picture)
     sections = {
-        section.title: section for section in report_sections(content, pictures, Path("nowhere"))
+        section.title: section for section in report_sections(report, pictures, Path("nowhere"))
     }
     return sections["Quantization"]
 
@@ -59,8 +59,8 @@ def test_second_calibration_is_compared_in_words(tiny_source: Source) -> None:
     section = quantization(tiny_source, replace(INT8, stability=STABLE))
     assert section.paragraphs == [
         "int8: 300 images, ranges by min-max, seed 0, digest 0123456789ab. With 250 other images "
-        "the AUC changes by +0.0015 and 2 decisions; the range that changes most, of block_3, by "
-        "12%."
+        "the AUC changes by +0.0015 and 2 predictions change; the range that changes most, of "
+        "block_3, changes by 12%."
     ]
     assert section.alarm == ""
 
@@ -79,8 +79,9 @@ def test_blocks_in_float_are_named_with_what_they_cost(tiny_source: Source) -> N
     mixed = replace(
         INT8,
         scheme=replace(INT8.scheme, name="int8-mixed"),
-        controlled=MixedPrecisionResult(
-            [("net_1/planted_1/conv", "net_1/relu/Relu"), ("net_1/undone/conv",)], [(2, 0.0, 1.0)]
+        mixed_precision=MixedPrecisionResult(
+            (("net_1/planted_1/conv", "net_1/relu/Relu"), ("net_1/undone/conv",)),
+            ((2, 0.0, 1.0),),
         ),
     )
     section = quantization(

@@ -30,11 +30,11 @@ class RunSubject:
             model_sha256=model_sha256(folder),
             training_digest=run.dataset_digest,
         )
-        self.gives_maps = True
-        self.run_folder: Path | None = folder
+        self.run_folder: Path | None = None if run.imported_sha256 else folder
         self.preprocess = run.preprocess
         self.operating_point = run.operating_point
         self._model = load_model(folder)
+        self.gives_maps = "cam" in self._model.output
 
     def logits(self, images: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """In batches."""

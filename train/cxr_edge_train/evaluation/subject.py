@@ -40,7 +40,7 @@ class Subject(Protocol):
 
     Attributes:
         identity: which model it is.
-        run_folder: where its history lies, None for a bundle.
+        run_folder: where its history lies, None for a bundle and for an imported model.
         preprocess: from grey pixels to its input.
         operating_point: its temperature and threshold.
         gives_maps: the model has the ``cam`` output.

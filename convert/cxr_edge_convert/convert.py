@@ -1,0 +1,131 @@
+"""From a run to a folder of verified bundles and their report, in one call."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+
+from cxr_edge_convert.bundling.output_folder import check_output, write_all
+from cxr_edge_convert.conversion import make_variants
+from cxr_edge_convert.limits import CALIBRATION_IMAGES, DEFAULT_LIMITS, Limits
+from cxr_edge_convert.report.conversion_report import ConversionReport
+from cxr_edge_convert.settings import ConversionSettings
+from cxr_edge_convert.sources import run_source
+from cxr_edge_convert.variants import DYNAMIC, FLOAT16, INT8, TFLITE, Scheme, wanted_schemes
+from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.files import as_path
+from cxr_edge_train.defaults import MIN_SENSITIVITY, default_cache_dir
+from cxr_edge_train.progress import ProgressFactory, no_progress
+from cxr_edge_train.recipe import read_recipe
+
+
+def convert(
+    run: str | Path,
+    output: str | Path,
+    *,
+    int8: bool = False,
+    float16: bool = False,
+    dynamic: bool = False,
+    all_variants: bool = False,
+    formats: Sequence[str] = (TFLITE,),
+    target: str = "arm64",
+    recipe: str | Path | None = None,
+    calibration_images: int = CALIBRATION_IMAGES,
+    calibration_dir: str | Path | None = None,
+    not_films: str | Path | None = None,
+    accuracy_control: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+    refit: bool = False,
+    min_sensitivity: float = MIN_SENSITIVITY,
+    overwrite: bool = False,
+    root: str | Path | None = None,
+    seed: int = 0,
+    progress: ProgressFactory = no_progress,
+) -> ConversionReport:
+    """Quantize the model of a run, and verify each variant on validation images.
+
+    Each variant runs in the engine that will run it on a device, and its predictions are compared
+    with those of the float model. Float32 is always made, for comparison. A variant that keeps the
+    limits becomes the bundle ``output/VARIANT``; one that misses a limit goes to
+    ``output/rejected/VARIANT``, which is no error: ask the report. The folder appears when all of
+    it is written. Keras must use TensorFlow.
+
+    Args:
+        run: the folder of a run, trained by :func:`cxr_edge.train` or made by
+            :func:`cxr_edge.import_keras_model`.
+        output: the folder to make.
+        int8: whether to make static INT8.
+        float16: whether to make TFLite with weights in 16 bits.
+        dynamic: whether to make TFLite with INT8 weights whose activations are quantized anew for
+            each image.
+        all_variants: whether to make every variant that the formats have.
+        formats: ``tflite``, ``onnx`` or both.
+        target: the processors that ONNX INT8 is laid out for, ``arm64`` or ``x86``.
+        recipe: a TOML file whose section ``[calibration]`` is used instead of that of the run.
+        calibration_images: how many images calibrate INT8.
+        calibration_dir: a folder with images that calibrate INT8 instead of training images.
+        not_films: a folder with images that are no chest X-rays, to measure the input gate.
+        accuracy_control: whether to keep blocks in float where INT8 misses a limit.
+        limits: the most that a variant may lose.
+        refit: whether to fit temperature and threshold to each variant after its verdict.
+        min_sensitivity: the lowest sensitivity of a threshold that is fitted so.
+        overwrite: whether an earlier conversion in ``output`` may be replaced. Nothing else is.
+        root: the folder that the paths of the run's images are relative to; the one it was made
+            with if None.
+        seed: the seed of the choice of calibration images.
+        progress: shows how far each stage has come.
+
+    Returns:
+        What stands in ``output/report.json``.
+
+    Raises:
+        InvalidRequest: the arguments do not fit together, or the output may not be replaced.
+        RunError: the run is incomplete or damaged.
+        DatasetError: an image changed since it was cleaned.
+        ConversionError: a format cannot express the model.
+
+    Example:
+        ::
+
+            import cxr_edge
+
+            report = cxr_edge.convert("run", "bundles", int8=True)
+            for variant in report.variants:
+                print(variant.name, variant.bytes, variant.verification.agreement, variant.passed)
+    """
+    run, output = as_path(run, "run"), as_path(output, "output")
+    recipe = None if recipe is None else as_path(recipe, "recipe")
+    root = None if root is None else as_path(root, "root")
+    calibration_dir = (
+        None if calibration_dir is None else as_path(calibration_dir, "calibration_dir")
+    )
+    not_films = None if not_films is None else as_path(not_films, "not_films")
+    if keras.backend.backend() != "tensorflow":
+        raise InvalidRequest(
+            f"Keras uses {keras.backend.backend()}, but only TensorFlow converts; set "
+            "KERAS_BACKEND=tensorflow before Keras is imported"
+        )
+    if (float16 or dynamic) and TFLITE not in formats:
+        raise InvalidRequest("float16 and dynamic are variants of TFLite, which was not asked for")
+    wanted = {FLOAT16: float16, DYNAMIC: dynamic, INT8: int8}
+    schemes = wanted_schemes(
+        formats=formats,
+        quantizations=[name for name, asked in wanted.items() if asked or all_variants],
+        target=target,
+    )
+    settings = ConversionSettings(
+        schemes=tuple[Scheme, ...](schemes),
+        limits=limits,
+        method=read_recipe(recipe).calibration if recipe else None,
+        calibration_images=calibration_images,
+        calibration_dir=calibration_dir,
+        seed=seed,
+        accuracy_control=accuracy_control,
+        refit_sensitivity=min_sensitivity if refit else None,
+        not_films=not_films,
+    )
+    read = [path for path in (run, recipe, calibration_dir, not_films) if path]
+    check_output(output, overwrite=overwrite, inputs=read)
+    source = run_source(run, root=root, cache_dir=default_cache_dir(), progress=progress)
+    variants = make_variants(source, settings, progress=progress)
+    return write_all(output, source, settings, variants, overwrite=overwrite, progress=progress)

@@ -1,0 +1,183 @@
+"""A Keras classifier made elsewhere becomes a run, which all later stages take as any other."""
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from cxr_edge_convert.external_model import check_request, contract_model
+from cxr_edge_convert.new_folder import (
+    appearing_at_once,
+    check_not_current,
+    check_writable,
+    is_free,
+)
+from cxr_edge_runtime.errors import DatasetError, InvalidRequest
+from cxr_edge_runtime.files import as_path, file_sha256, write_text
+from cxr_edge_runtime.preprocess import PreprocessSpec
+from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.metadata import (
+    dataset_digest,
+    positives,
+    read_metadata,
+    read_splits,
+    without_test,
+)
+from cxr_edge_train.dataset.pixels import load_pixels
+from cxr_edge_train.defaults import MIN_SENSITIVITY, default_cache_dir
+from cxr_edge_train.evaluation.figures import FIGURES, write_figures
+from cxr_edge_train.evaluation.metrics import evaluate
+from cxr_edge_train.evaluation.predictions import prediction_table
+from cxr_edge_train.evaluation.run_subject import activation_maps
+from cxr_edge_train.keras_models import predict_logits
+from cxr_edge_train.progress import ProgressFactory, no_progress
+from cxr_edge_train.runs import Run, write_run, write_table
+from cxr_edge_train.statistics.operating_point import fit_operating_point
+
+# What a run, and later a bundle, says of where the weights come from.
+UNKNOWN_WEIGHTS = "unknown: trained outside cxr-edge, perhaps on these validation images"
+
+
+def import_keras_model(
+    model: str | Path,
+    metadata: str | Path,
+    splits: str | Path,
+    output: str | Path,
+    *,
+    labels: Sequence[str] = LABELS,
+    scaling: str | None = None,
+    root: str | Path | None = None,
+    min_sensitivity: float = MIN_SENSITIVITY,
+    progress: ProgressFactory = no_progress,
+) -> Run:
+    """Import a Keras classifier that was trained outside cxr-edge.
+
+    The model is brought into the model contract (grey 0 to 255 in; ``logit`` and, as far as its
+    graph allows, ``cam`` and ``embedding`` out). Its temperature and its threshold are chosen on
+    the validation images. Everything is written to a run's folder, which the other functions take
+    as they take a run that was trained here. The folder appears when all of it is written.
+
+    Args:
+        model: the ``.keras`` or ``.h5`` file. It is a functional or sequential model with one
+            input ``[N, H, W, 1]`` or ``[N, H, W, 3]``, and it ends in a Dense layer of one unit
+            (sigmoid) or two (softmax), or in their logits. The models of cxr-edge itself, with
+            three outputs, are taken as well.
+        metadata: ``clean_metadata.csv``, which :func:`cxr_edge.clean` wrote.
+        splits: ``splits.csv``, which :func:`cxr_edge.split` wrote. Test images are left out.
+        output: the folder to make; it must be missing or empty.
+        labels: ``NORMAL`` and ``PNEUMONIA`` in the order of the model's outputs. A single output
+            gives the probability of the second label.
+        scaling: what grey values were turned into while the model was trained: ``0-255`` (nothing
+            was done), ``0-1`` (divided by 255) or ``-1-1`` (divided by 127.5, less 1). None when a
+            layer of the model scales them.
+        root: the folder that the paths in the metadata are relative to; the metadata's own folder
+            if None.
+        min_sensitivity: the lowest sensitivity that the threshold may have on validation.
+        progress: shows how far the reading of images has come.
+
+    Returns:
+        The run, with its threshold and its metrics on validation.
+
+    Raises:
+        InvalidRequest: the output exists, the model cannot be loaded, or labels or scaling make no
+            sense for it.
+        ConversionError: the model is no classifier of a form that can be understood.
+        DatasetError: metadata, splits or images cannot be used.
+
+    Example:
+        ::
+
+            import cxr_edge
+
+            run = cxr_edge.import_keras_model(
+                "own.keras", "clean_metadata.csv", "splits.csv", "run", scaling="0-1"
+            )
+            print(run.operating_point.threshold, run.metrics["validation"]["auc"]["value"])
+            report = cxr_edge.convert("run", "bundles", int8=True)
+    """
+    file, output = as_path(model, "model"), as_path(output, "output")
+    metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
+    folder = metadata.resolve().parent if root is None else as_path(root, "root")
+    check_request(file, labels=labels, scaling=scaling)
+    _check_output(output)
+    table = without_test(read_splits(splits, read_metadata(metadata)))
+    validation = table[table["split"] == "validation"].reset_index(drop=True)
+    if len(np.unique(positives(validation))) < 2:
+        raise DatasetError(f"{splits}: validation needs images of both labels")
+    made = contract_model(file, labels=labels, scaling=scaling)
+    with appearing_at_once(output) as staging:
+        return _write(
+            staging,
+            made,
+            table,
+            file=file,
+            root=folder,
+            min_sensitivity=min_sensitivity,
+            progress=progress,
+        )
+
+
+def _write(
+    folder: Path,
+    model: keras.Model,
+    table: pd.DataFrame,
+    *,
+    file: Path,
+    root: Path,
+    min_sensitivity: float,
+    progress: ProgressFactory,
+) -> Run:
+    """Measure a model of the contract and write its run."""
+    _, height, width, _ = model.inputs[0].shape
+    spec = PreprocessSpec(height, width)
+    validation = table[table["split"] == "validation"].reset_index(drop=True)
+    pixels = load_pixels(
+        validation, spec, root=root, cache_dir=default_cache_dir(), progress=progress
+    )
+    logits, labels = predict_logits(model, pixels), positives(validation)
+    point = fit_operating_point(logits, labels, min_sensitivity=min_sensitivity)
+    metrics = evaluate(point.probabilities(logits), validation, threshold=point.threshold)
+    predictions = prediction_table(validation, logits, point)
+    model.save(folder / "model.keras")
+    write_text(folder / "recipe.toml", "")  # no hyper-parameter is known
+    write_table(folder / "dataset.csv", table)
+    write_table(folder / "predictions.csv", predictions)
+    write_figures(
+        folder / FIGURES,
+        predictions,
+        metrics,
+        threshold=point.threshold,
+        films=lambda rows: pixels[rows],
+        activation_maps=partial(activation_maps, model) if "cam" in model.output else None,
+    )
+    run = Run(
+        architecture=_plain_name(file.stem),
+        weights=UNKNOWN_WEIGHTS,
+        seed=0,
+        root=str(root.resolve()),
+        dataset_digest=dataset_digest(table),
+        preprocess=spec,
+        operating_point=point,
+        metrics={"validation": metrics.by_name()},
+        versions={"keras": keras.__version__},
+        seconds=0.0,
+        imported_sha256=file_sha256(file),
+    )
+    write_run(folder, run)
+    return run
+
+
+def _check_output(output: Path) -> None:
+    check_not_current(output)
+    if not is_free(output):
+        raise InvalidRequest(f"{output}: exists and is not empty; name a folder to make")
+    check_writable(output)
+
+
+def _plain_name(stem: str) -> str:
+    """A name for folders and bundles; a file's may hold anything."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-") or "own"

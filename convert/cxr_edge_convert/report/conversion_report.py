@@ -1,0 +1,205 @@
+"""``report.json`` as frozen dataclasses; docs/conversion-report.md describes its fields."""
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+from cxr_edge_convert.limits import Limits
+from cxr_edge_convert.quantization.accuracy_control import MixedPrecisionResult
+from cxr_edge_convert.quantization.stability import Stability
+from cxr_edge_convert.quantization.tensor_errors import TensorError
+from cxr_edge_convert.refitting import Refit
+from cxr_edge_convert.variants import FORMATS, QUANTIZATIONS, TARGETS
+from cxr_edge_convert.verification import Verification
+from cxr_edge_runtime import typed_json
+from cxr_edge_runtime.bundle.manifest import Calibration
+from cxr_edge_runtime.device.inference_timing import Timing
+from cxr_edge_runtime.preprocess import PreprocessSpec
+from cxr_edge_train.evaluation.metrics import Metrics
+
+REPORT_SCHEMA_VERSION = 2
+
+# Optional keys: a precision that cannot be computed is left out, and reports that were written
+# before there was a gate do not have one. They are read as None.
+OPTIONAL_KEYS = ("precision", "gate")
+
+_Version = Annotated[int, typed_json.Limits(const=REPORT_SCHEMA_VERSION)]
+_Format = Annotated[str, typed_json.Limits(choices=FORMATS)]
+_Quantization = Annotated[str, typed_json.Limits(choices=QUANTIZATIONS)]
+_Target = Annotated[str, typed_json.Limits(choices=TARGETS)]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """The float model that was converted.
+
+    Attributes:
+        name: the first part of the names of its bundles.
+        architecture: the name of the network.
+        weights: where the weights began.
+        seed: the seed of the training run.
+        dataset_digest: the digest of its training and validation images.
+        model_sha256: SHA-256 of the model's file.
+        keras_bytes: the size of the model as ``.keras`` without optimizer.
+        outputs: the outputs of the model contract that it gives.
+        preprocess: the way from grey pixels to its input.
+    """
+
+    name: str
+    architecture: str
+    weights: str
+    seed: int
+    dataset_digest: str
+    model_sha256: str
+    keras_bytes: int
+    outputs: tuple[str, ...]
+    preprocess: PreprocessSpec
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenPoint:
+    """The operating point of the float model, at which all variants are verified.
+
+    Attributes:
+        threshold: PNEUMONIA at or above this probability.
+        temperature: the probability is ``sigmoid(logit / temperature)``.
+        rule: how the threshold was chosen, in words.
+    """
+
+    threshold: float
+    temperature: float
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class FloatReport:
+    """The metrics of the float model on validation."""
+
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """The input gate of a variant: its limits, and how many images get which verdict.
+
+    Attributes:
+        suspicious: the distance beyond which an image is suspicious.
+        rejected: the distance beyond which an image is rejected.
+        validation: the number of validation images by verdict.
+        augmented: the number of training images that were made to look different, by verdict.
+        non_films: the number of out-of-distribution images by category and verdict.
+    """
+
+    suspicious: float
+    rejected: float
+    validation: dict[str, int]
+    augmented: dict[str, int]
+    non_films: dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class VariantReport:
+    """One variant.
+
+    Attributes:
+        name: the name of the variant.
+        format: the format of the model's file.
+        quantization: how weights and activations are stored.
+        target: the processors that an ONNX INT8 model is laid out for.
+        folder: where its bundle lies, relative to the folder of the conversion.
+        bytes: the size of the model's file.
+        sha256: SHA-256 of the model's file.
+        ratio_to_keras: the size divided by that of the Keras model.
+        ratio_to_float32: the size divided by that of float32 in the same format.
+        passed: whether the variant keeps all limits.
+        verification: the comparison with the float model.
+        refit: its own operating point, where one was fitted.
+        calibration: the images that set the ranges of an INT8 model.
+        stability: what other calibration images would change.
+        tensor_errors: how far the outputs of its operators are from float, for INT8.
+        accuracy_control: which operators were kept in float.
+        gate: the input gate, where the model has one.
+        timings: one for each number of threads.
+    """
+
+    name: str
+    format: _Format
+    quantization: _Quantization
+    target: _Target | None
+    folder: str
+    bytes: int
+    sha256: str
+    ratio_to_keras: float
+    ratio_to_float32: float
+    passed: bool
+    verification: Verification
+    refit: Refit | None
+    calibration: Calibration | None
+    stability: Stability | None
+    tensor_errors: tuple[TensorError, ...]
+    accuracy_control: MixedPrecisionResult | None
+    gate: GateReport | None
+    timings: tuple[Timing, Timing]
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionReport:
+    """What a conversion made, and what each variant costs.
+
+    Attributes:
+        schema_version: the version of this format.
+        notice: that this is research software.
+        source: the float model.
+        operating_point: its threshold and temperature.
+        limits: the most that a variant may lose.
+        keras: the metrics of the float model.
+        variants: in the order in which they were made.
+        versions: the versions of Python and of the packages that converted.
+        machine: the processor that the timings were measured on.
+    """
+
+    schema_version: _Version
+    notice: str
+    source: SourceReport
+    operating_point: FrozenPoint
+    limits: Limits
+    keras: FloatReport
+    variants: tuple[VariantReport, ...]
+    versions: dict[str, str]
+    machine: str
+
+    @property
+    def rejected(self) -> tuple[VariantReport, ...]:
+        """The variants that missed a limit."""
+        return tuple(variant for variant in self.variants if not variant.passed)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of ``report.json``."""
+        values = asdict(self)
+        for metrics in _all_metrics(values):
+            if metrics["precision"] is None:
+                del metrics["precision"]
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Any) -> "ConversionReport":
+        """Read the content of ``report.json``, strictly.
+
+        Raises:
+            TypedJsonError: the content does not have the form of a report.
+        """
+        try:
+            for metrics in _all_metrics(values):
+                metrics.setdefault("precision", None)
+            for variant in values["variants"]:
+                variant.setdefault("gate", None)
+        except (LookupError, TypeError, AttributeError):
+            pass  # the strict reader below says what is wrong, and where
+        return typed_json.from_json(cls, values, name="the report")
+
+
+def _all_metrics(values: Any) -> list[dict[str, Any]]:
+    """The objects of metrics in the content of a report."""
+    measured = [values["keras"]]
+    for variant in values["variants"]:
+        measured += [variant["verification"], *([variant["refit"]] if variant["refit"] else [])]
+    return [holder["metrics"] for holder in measured]

@@ -1,0 +1,73 @@
+"""``cxr-edge import``."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import cxr_edge
+from cxr_edge.console import options
+from cxr_edge.console.terminal import print_metrics, progress_bar
+from cxr_edge_train.defaults import MIN_SENSITIVITY
+
+
+class Scaling(StrEnum):
+    """What grey values were turned into while a model was trained."""
+
+    GREY = "0-255"
+    UNIT = "0-1"
+    SIGNED = "-1-1"
+
+
+def import_(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A Keras classifier, .keras or .h5.")
+    ],
+    *,
+    metadata: Annotated[
+        Path, typer.Option("--metadata", help="clean_metadata.csv, from cxr-edge clean.")
+    ],
+    splits: options.Splits = Path("splits.csv"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run to make.")],
+    labels: Annotated[
+        str,
+        typer.Option(
+            "--labels",
+            help="The labels in the order of its outputs; a single output gives the probability "
+            "of the second.",
+        ),
+    ] = "NORMAL,PNEUMONIA",
+    scaling: Annotated[
+        Scaling | None,
+        typer.Option("--scaling", help="The grey values it was trained on, if no layer scales."),
+    ] = None,
+    root: options.Root = None,
+    min_sensitivity: Annotated[
+        float, typer.Option(min=0.01, max=1.0, help="Floor of the operating point on validation.")
+    ] = MIN_SENSITIVITY,
+) -> None:
+    """Import a Keras classifier that was trained elsewhere.
+
+    It becomes a run that convert, evaluate and report take as any other. Its threshold is chosen
+    on the validation images.
+    """
+    from cxr_edge_runtime.bundle.manifest import NOTICE
+
+    run = cxr_edge.import_keras_model(
+        model,
+        metadata,
+        splits,
+        output,
+        labels=labels.split(","),
+        scaling=scaling,
+        root=root,
+        min_sensitivity=min_sensitivity,
+        progress=progress_bar,
+    )
+    print_metrics("validation", run.metrics["validation"], NOTICE)
+    point = run.operating_point
+    typer.echo(
+        f"threshold {point.threshold:.4f} ({point.rule}), temperature {point.temperature:.3f}"
+    )
+    typer.echo(f"wrote {output}; convert it with cxr-edge convert {output}")
