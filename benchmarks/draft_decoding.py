@@ -19,7 +19,7 @@ from PIL import Image
 import cxr_edge_models
 from benchmarks.classification import images_below, load_bundle
 from benchmarks.side_by_side import Finding, arguments, run
-from cxr_edge_runtime.classifier import Classifier, sigmoid
+from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.images import decode_grey
 from cxr_edge_runtime.preprocess import preprocess
 
@@ -41,7 +41,9 @@ def benchmark(options: argparse.Namespace) -> Iterator[Finding | str]:
     contents = [film.read_bytes() for film in films]
 
     def measured(pixels: NDArray[np.uint8]) -> float:
-        return sigmoid(classifier.classify(pixels).logit / manifest.temperature)
+        found = classifier.classify(pixels, force=True).probability
+        assert found is not None
+        return found
 
     copies = np.array(
         [measured(decode_grey((options.copies / f.parent.name / f.name).read_bytes()).pixels)

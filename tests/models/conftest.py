@@ -47,12 +47,12 @@ DIGESTS = {"test": "7e57", "external_adult": "ad017"}
 def bundle(tiny_source: Any, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     from cxr_edge_convert.bundling.packaging import package
     from cxr_edge_convert.conversion import make_variants
-    from cxr_edge_convert.settings import Settings
+    from cxr_edge_convert.settings import ConversionSettings
     from cxr_edge_convert.variants import wanted_schemes
 
     folder = tmp_path_factory.mktemp("publish") / "float32"
     schemes = wanted_schemes(formats=["tflite"], quantizations=[], target="x86")
-    [variant] = make_variants(tiny_source, Settings(tuple(schemes)))
+    [variant] = make_variants(tiny_source, ConversionSettings(tuple(schemes)))
     package(
         folder,
         variant.model,
