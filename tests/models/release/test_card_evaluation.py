@@ -21,7 +21,7 @@ def text(bundle: Bundle, run: Path, measured: Path, log: list[str]) -> str:
         "| virus | 0.900 [0.800, 0.950] | 0.900 [0.800, 0.950] |",
         "docs/results/cards/small/calibration.png",
         "AUC\n0.810 [0.800, 0.950]",
-        "**9** are classified the\nsame as their copies; the probability changes by\n0.010 on average",
+        "**9** are classified the\nsame as their copies; the probability changes by\n0.010",
         "INT8 costs 0.0010 sensitivity",
         "agrees with float on 99.50%",
     ],
