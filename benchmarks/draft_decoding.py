@@ -1,6 +1,6 @@
 """Would reduced JPEG decoding be good enough? Decisions, parity with the 224 px copies, and time.
 
-    python benchmarks/draft_decoding.py ORIGINALS COPIES [--bundle DIR|NAME]
+    python -m benchmarks.draft_decoding ORIGINALS COPIES [--bundle DIR|NAME]
 
 Pillow's ``draft`` lets the JPEG decoder give an image of 1/2, 1/4 or 1/8 of the size, never smaller
 than asked for. What was found stands in docs/results/draft-decoding.md.
@@ -10,16 +10,16 @@ import argparse
 import functools
 import io
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxr_edge.bundles.lookup import load_bundle
-from cxr_edge.console.inputs import expand
-from cxr_edge_runtime.classifier import Classifier, sigmoid
+import cxr_edge_models
+from benchmarks.classification import images_below, load_bundle
+from benchmarks.side_by_side import Finding, arguments, run
+from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.preprocess import preprocess
 
@@ -34,22 +34,19 @@ def decode_draft(content: bytes, side: int) -> NDArray[np.uint8]:
         return np.asarray(image.convert("L"))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("originals", type=Path)
-    parser.add_argument("copies", type=Path, help="the 224 px copies of the same names")
-    parser.add_argument("--bundle", help="folder or name of a shipped bundle")
-    arguments = parser.parse_args()
-    classifier = Classifier(load_bundle(arguments.bundle))
+def benchmark(options: argparse.Namespace) -> Iterator[Finding | str]:
+    classifier = Classifier(load_bundle(options.bundle))
     manifest = classifier.bundle.manifest
-    films = [film for film, _ in expand([arguments.originals], recursive=True)]
+    films = images_below(options.originals)
     contents = [film.read_bytes() for film in films]
 
     def measured(pixels: NDArray[np.uint8]) -> float:
-        return sigmoid(classifier.classify(pixels).logit / manifest.temperature)
+        found = classifier.classify(pixels, force=True).probability
+        assert found is not None
+        return found
 
     copies = np.array(
-        [measured(load_grey((arguments.copies / f.parent.name / f.name).read_bytes()).pixels)
+        [measured(load_grey((options.copies / f.parent.name / f.name).read_bytes()).pixels)
          for f in films]
     )  # fmt: skip
     height = manifest.preprocess.height
@@ -72,18 +69,23 @@ def main() -> None:
         found[name], *times_ = np.array(rows).T
         times[name] = 1000 * np.stack(times_)
 
-    print(f"{len(films)} films, mean times")
-    full = found["full"] >= manifest.threshold.value
+    yield f"{len(films)} films, mean times"
+    threshold = manifest.threshold.value
     for name, values in found.items():
-        decisions = values >= manifest.threshold.value
-        decode, prepare = times[name].mean(axis=1)
-        print(
-            f"{name}: decode {decode:.1f} ms, preprocess {prepare:.1f} ms; other decisions than "
-            f"full {(decisions != full).sum()}, than the copies "
-            f"{(decisions != (copies >= manifest.threshold.value)).sum()}; shift against the "
-            f"copies {np.abs(values - copies).mean():.4f}"
+        changed, from_copies = (
+            ((values >= threshold) != (others >= threshold)).mean()
+            for others in (found["full"], copies)
         )
+        decode, prepare = times[name].mean(axis=1)
+        yield (
+            f"{name}: decode {decode:.1f} ms, preprocess {prepare:.1f} ms; decisions that differ "
+            f"from the copies' {from_copies:.4f}, shift {np.abs(values - copies).mean():.4f}"
+        )
+        title = f"{name}, decisions that differ from full decoding's"
+        yield Finding(title, [float(changed)], at_most=0.005)
 
 
 if __name__ == "__main__":
-    main()
+    parser = arguments(__doc__, "originals", "copies")
+    parser.add_argument("--bundle", default=cxr_edge_models.DEFAULT)
+    run(benchmark, parser)

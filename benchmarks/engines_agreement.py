@@ -1,29 +1,32 @@
 """Do the engines give the same answers on validation? Each bundle of a conversion by each engine.
 
-    python benchmarks/engines_agreement.py RUN CONVERSION [--tflite-runtime CXR_EDGE]
+python -m benchmarks.engines_agreement RUN CONVERSION [--tflite-runtime CXR_EDGE]
 
-tflite-runtime needs an environment of its own; CXR_EDGE is the command in it. Wanted: of float32
-the same decisions and probabilities within 0.01; of INT8 at most 1 decision in 100 that differs.
+tflite-runtime needs an environment of its own; CXR_EDGE is the command in it.
 """
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.side_by_side import Finding, arguments, installed_command, run
 from cxr_edge_train.runs import read_dataset, read_run
 
 BUNDLES = {"float32": ("float32", "onnx-float32"), "int8": ("int8", "onnx-int8-*")}
+# Float32 computes the same everywhere but for rounding; INT8 rounds otherwise in each engine.
+MOST_CHANGED = {"float32": 0.0, "int8": 0.01}
+MOST_SHIFTED = {"float32": 0.01, "int8": None}
 
 
-def answers(
+def predictions(
     command: str, bundle: Path, engine: str, films: list[Path]
-) -> tuple[NDArray[np.float64], list[str]]:
+) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
     """Probabilities and labels in the order of the films."""
     done = subprocess.run(
         [command, "classify", "--json", "--force", "--bundle", bundle, "--engine", engine, "-"],
@@ -34,38 +37,31 @@ def answers(
     if done.returncode:
         sys.exit(done.stderr[-500:])
     results = [json.loads(line) for line in done.stdout.splitlines()]
-    return np.array([r["probability"] for r in results]), [r["label"] for r in results]
+    return np.array([r["probability"] for r in results]), np.array([r["label"] for r in results])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("conversion", type=Path)
-    parser.add_argument("--tflite-runtime", help="cxr-edge of an environment with it")
-    arguments = parser.parse_args()
-    ours = shutil.which("cxr-edge", path=str(Path(sys.executable).parent))
-    if ours is None:
-        sys.exit("cxr-edge is not installed beside this Python")
-    table = read_dataset(arguments.run)
-    root = Path(read_run(arguments.run).root)
+def benchmark(options: argparse.Namespace) -> Iterator[Finding]:
+    ours = installed_command()
+    table = read_dataset(options.run)
+    root = Path(read_run(options.run).root)
     films = [root / path for path in table.loc[table["split"] == "validation", "path"]]
     for kind, (tflite, onnx) in BUNDLES.items():
-        [onnx_folder] = arguments.conversion.glob(onnx)
-        ways = {"ai-edge-litert": (ours, arguments.conversion / tflite)}
-        if arguments.tflite_runtime:
-            ways["tflite-runtime"] = (arguments.tflite_runtime, arguments.conversion / tflite)
-        ways["onnxruntime"] = (ours, onnx_folder)
-        first, labels = answers(*ways.pop("ai-edge-litert"), "ai-edge-litert", films)
+        [onnx_folder] = options.conversion.glob(onnx)
+        ways = {"onnxruntime": (ours, onnx_folder)}
+        if options.tflite_runtime:
+            ways["tflite-runtime"] = (options.tflite_runtime, options.conversion / tflite)
+        litert = predictions(ours, options.conversion / tflite, "ai-edge-litert", films)
         for engine, (command, bundle) in ways.items():
-            others, their_labels = answers(command, bundle, engine, films)
-            differ = sum(a != b for a, b in zip(labels, their_labels))
-            print(
-                f"{kind}: {engine} against ai-edge-litert, {len(films)} films: {differ} other "
-                f"decisions, probabilities differ by {np.abs(others - first).max():.6f} at most, "
-                f"{np.abs(others - first).mean():.6f} on average",
-                flush=True,
-            )
+            probabilities, labels = predictions(command, bundle, engine, films)
+            title = f"{kind}, {engine} against ai-edge-litert, {len(films)} films"
+            changed = float((labels != litert[1]).mean())
+            yield Finding(f"{title}, changed decisions", [changed], at_most=MOST_CHANGED[kind])
+            shifts = np.abs(probabilities - litert[0])
+            yield Finding(f"{title}, mean shift of the probability", [float(shifts.mean())])
+            yield Finding(f"{title}, largest", [float(shifts.max())], at_most=MOST_SHIFTED[kind])
 
 
 if __name__ == "__main__":
-    main()
+    parser = arguments(__doc__, "run", "conversion")
+    parser.add_argument("--tflite-runtime", help="cxr-edge of an environment with it")
+    run(benchmark, parser)

@@ -1,62 +1,42 @@
-"""A folder on all cores: against the perfect figure and against a plain loop; start-up excluded.
+"""A folder on all cores against a plain loop, and against the perfect figure; start-up excluded.
 
-    python benchmarks/folder_throughput.py FOLDER [--rounds 5]
+python -m benchmarks.folder_throughput FOLDER [--rounds 5]
 
 The perfect figure divides the cores by the time that decoding, preprocessing and one inference take
-a film in a single thread. All three are measured in turn in each round.
+for a film in a single thread. All are measured in turn in each round.
 """
 
-import argparse
-import os
 import statistics
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from argparse import Namespace
+from collections.abc import Iterator
 
-from cxr_edge.bundles.lookup import load_bundle
-from cxr_edge.console.inputs import expand
-from cxr_edge_runtime.batch import classify_all
+from benchmarks.classification import classify_in_threads, images_below, load_bundle
+from benchmarks.side_by_side import Finding, arguments, in_turn, ratio, run, seconds_of
 from cxr_edge_runtime.classifier import Classifier
+from cxr_edge_runtime.device import available_cores
 
 
-def plain_loop(classifier: Classifier, films: Sequence[Path]) -> tuple[float, float]:
-    """Films a second, and the sum of the stages in seconds a film."""
-    begun = time.perf_counter()
-    stages = [sum(classifier.classify(film).timings_ms.values()) for film in films]
-    return len(films) / (time.perf_counter() - begun), statistics.fmean(stages) / 1000
-
-
-def workers(make: Callable[[], Classifier], films: Sequence[Path], cores: int) -> float:
-    """Films a second with as many workers as cores."""
-    made = [make() for _ in range(cores)]
-    begun = time.perf_counter()
-    done = sum(1 for _ in classify_all(((f, None) for f in films), made.pop, workers=cores))
-    return done / (time.perf_counter() - begun)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    films = [film for film, _ in expand([arguments.folder], recursive=True)]
-    cores = len(os.sched_getaffinity(0))
-    bundle = load_bundle(None)
+def benchmark(options: Namespace) -> Iterator[Finding]:
+    films, cores, bundle = images_below(options.folder), available_cores(), load_bundle()
     alone = Classifier(bundle)
-    plain_loop(alone, films[:10])
-    rows = []
-    for _ in range(arguments.rounds):
-        loop, seconds = plain_loop(alone, films)
-        many = workers(lambda: Classifier(bundle), films, cores)
-        rows.append((many, loop, many / (cores / seconds), many / loop))
-        print(f"{many:.1f} films a second, a plain loop {loop:.1f}, {cores} cores", flush=True)
-    for title, index, wanted in (("of the perfect figure", 2, 0.85), ("of a plain loop", 3, 1.6)):
-        values = sorted(row[index] for row in rows)
-        print(
-            f"{title}: {statistics.median(values):.2f} ({values[0]:.2f} to {values[-1]:.2f}, "
-            f"{len(values)} rounds); at least {wanted} wanted"
+
+    def plain_loop() -> tuple[float, float]:
+        """Films a second of a loop, and of as many perfect loops as there are cores."""
+        stages: list[float] = []
+        seconds = seconds_of(
+            lambda: stages.extend(sum(alone.classify(f).timings_ms.values()) for f in films)
         )
+        return len(films) / seconds, cores * 1000 / statistics.fmean(stages)
+
+    rounds = in_turn(
+        lambda: (classify_in_threads(bundle, films, cores),), plain_loop, rounds=options.rounds
+    )
+    title, unit = f"{len(films)} films on {cores} cores", "films a second"
+    against_loop = [(ours[0], theirs[0]) for ours, theirs in rounds]
+    yield ratio(f"{title}, a plain loop", against_loop, unit=unit, at_least=1.6)
+    against_perfect = [(ours[0], theirs[1]) for ours, theirs in rounds]
+    yield ratio(f"{title}, the perfect figure", against_perfect, unit=unit, at_least=0.85)
 
 
 if __name__ == "__main__":
-    main()
+    run(benchmark, arguments(__doc__, "folder", rounds=5))

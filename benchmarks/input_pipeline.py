@@ -1,18 +1,18 @@
-"""An epoch from the pixel cache with augmentation against one on pre-augmented arrays in memory.
+"""An epoch from the pixel cache with augmentation against one on ready arrays in memory.
 
-Usage: ``python benchmarks/input_pipeline.py [ARCHITECTURE] [IMAGE_SIZE]``; prints the ratio of the
-wall times of alternating epochs. At most 1.15 is wanted.
+python -m benchmarks.input_pipeline [--architecture mobilenetv2] [--image-size 224] [--rounds 5]
 """
 
-import statistics
-import sys
+import functools
 import tempfile
-import time
+from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from benchmarks.side_by_side import Finding, arguments, in_turn, ratio, run, seconds_of
 from cxr_edge.process.keras_backend import load_quietly
 
 load_quietly()
@@ -24,9 +24,7 @@ from cxr_edge_train.fitting.batches import Batch, TrainingBatches  # noqa: E402
 from cxr_edge_train.fitting.optimizers import compile_model  # noqa: E402
 from cxr_edge_train.recipe import Augmentation, Fit, Model  # noqa: E402
 
-IMAGES, BATCH_SIZE, PAIRS = 256, 32, 5
-# Of an epoch from the cache against one in memory.
-MAX_RATIO = 1.15
+IMAGES, BATCH_SIZE = 256, 32
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
 
 
@@ -42,9 +40,8 @@ class _InMemory(keras.utils.PyDataset):  # type: ignore[misc]  # keras is not ty
         return self._batches[index]
 
 
-def main(architecture: str = "mobilenetv2", image_size: str = "224") -> None:
-    """Fit the same network on both, epoch by epoch in turn."""
-    size = int(image_size)
+def benchmark(options: Namespace) -> Iterator[Finding]:
+    size = options.image_size
     films = [
         np.asarray(Image.open(file).convert("L").resize((size, size)))
         for file in sorted(SAMPLES.glob("*.jpeg"))
@@ -55,27 +52,20 @@ def main(architecture: str = "mobilenetv2", image_size: str = "224") -> None:
         for index in range(IMAGES):
             pixels[index, :, :, 0] = films[index % len(films)]
         labels = np.arange(IMAGES) % 2
-        augmented = TrainingBatches(pixels, labels, Augmentation(), batch_size=BATCH_SIZE, seed=0)
-        ready = _InMemory([augmented[index] for index in range(len(augmented))])
-        model = build(architecture, Model(image_size=size), weights=None)
+        cached = TrainingBatches(pixels, labels, Augmentation(), batch_size=BATCH_SIZE, seed=0)
+        ready = _InMemory([cached[index] for index in range(len(cached))])
+        model = build(options.architecture, Model(image_size=size), weights=None)
         compile_model(model, keras.optimizers.AdamW(), Fit())
-        seconds: dict[str, list[float]] = {"cache": [], "memory": []}
-        model.fit(ready, verbose=0)  # compiles
-        for _ in range(PAIRS):
-            for name, batches in (("cache", augmented), ("memory", ready)):
-                started = time.perf_counter()
-                model.fit(batches, verbose=0, shuffle=False)
-                seconds[name].append(time.perf_counter() - started)
-    ratios = [a / b for a, b in zip(seconds["cache"], seconds["memory"])]
-    print(
-        f"{architecture} {size}x{size}: epoch from cache with augmentation / in memory "
-        f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}, "
-        f"{PAIRS} pairs of {IMAGES} images, {statistics.median(seconds['memory']):.1f} s in "
-        f"memory), at most {MAX_RATIO} wanted"
-    )
-    if statistics.median(ratios) > MAX_RATIO:
-        sys.exit("training waits for its input longer than wanted")
+        fits = [functools.partial(model.fit, x, verbose=0, shuffle=False) for x in (cached, ready)]
+        seconds = in_turn(
+            *(functools.partial(seconds_of, fit) for fit in fits), rounds=options.rounds
+        )
+    title = f"an epoch of {IMAGES} images from the cache and from memory"
+    yield ratio(f"{options.architecture} {size}x{size}, {title}", seconds, unit="s", at_most=1.15)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = arguments(__doc__, rounds=5)
+    parser.add_argument("--architecture", default="mobilenetv2")
+    parser.add_argument("--image-size", type=int, default=224)
+    run(benchmark, parser)

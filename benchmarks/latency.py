@@ -1,20 +1,21 @@
 """One-thread latency of the shipped network in INT8 against float32, in both formats.
 
-    python benchmarks/latency.py [--rounds 200]
+python -m benchmarks.latency [--rounds 200]
 
 All four models are made from models/float; INT8 is calibrated on the sample images, since ranges
-do not change what is computed. Each pair runs in turn on the same images in one process.
+do not change what is computed. Each pair runs in turn on the same image in one process.
 """
 
-import argparse
-import statistics
-import time
+import functools
+from argparse import Namespace
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from benchmarks.side_by_side import Finding, arguments, in_turn, ratio, run, seconds_of
 from cxr_edge_convert.formats.graph import scaling_tensors
 from cxr_edge_convert.formats.models import float32_model, int8_model, probe_of
 from cxr_edge_convert.quantization.ranges import activation_ranges
@@ -29,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def engines(model: keras.Model, format: str, target: str | None) -> tuple[Engine, Engine]:
-    """The network in INT8 and in float32."""
+    """Open the network in INT8 and in float32."""
     spec = PreprocessSpec(*model.inputs[0].shape[1:3])
     samples = sorted((ROOT / "data" / "samples").glob("*.jpeg"))
     pixels = np.stack([preprocess(load_grey(path).pixels, spec)[0] for path in samples])
@@ -44,34 +45,19 @@ def engines(model: keras.Model, format: str, target: str | None) -> tuple[Engine
     )
 
 
-def invoke_ms(engine: Engine, image: np.ndarray) -> float:
-    """Milliseconds of one run."""
-    started = time.perf_counter()
-    engine.run(image)
-    return (time.perf_counter() - started) * 1000
-
-
-def main() -> None:
-    """Print, of each format, both medians and the median of the ratios."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=200)
-    rounds = parser.parse_args().rounds
+def benchmark(options: Namespace) -> Iterator[Finding]:
     model = keras.models.load_model(ROOT / "models" / "float" / "mobilenetv2.keras", compile=False)
-    images = np.random.default_rng(0).integers(
-        0, 256, (rounds, 1, *model.inputs[0].shape[1:]), dtype=np.uint8
-    )
+    shape = (1, *model.inputs[0].shape[1:])
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     for format, target in ((TFLITE, None), (ONNX, "x86")):
         int8, float32 = engines(model, format, target)
-        for image in images[:10]:
-            int8.run(image), float32.run(image)
-        pairs = [(invoke_ms(int8, image), invoke_ms(float32, image)) for image in images]
-        print(
-            f"{format}: int8 {statistics.median(a for a, _ in pairs):.2f} ms, "
-            f"float32 {statistics.median(b for _, b in pairs):.2f} ms, "
-            f"ratio {statistics.median(a / b for a, b in pairs):.2f} "
-            f"({rounds} pairs, one thread, {int8.name} {metadata.version(int8.name)})"
-        )
+        ways = [functools.partial(engine.run, image) for engine in (int8, float32)]
+        timed = [functools.partial(seconds_of, way) for way in ways]
+        seconds = in_turn(*timed, rounds=options.rounds, warm_up=10)
+        title = f"{format}, int8 and float32, {int8.name} {metadata.version(int8.name)}"
+        # INT8 that is slower than float32 would not be worth what it costs in accuracy.
+        yield ratio(title, seconds, unit="ms", scale=1000, at_most=1)
 
 
 if __name__ == "__main__":
-    main()
+    run(benchmark, arguments(__doc__, rounds=200))

@@ -1,17 +1,15 @@
-"""`cxr-edge score` against `classify`: rates, start, memory, and what ten million films would take.
+"""``cxr-edge score`` against ``classify``: rates, start, memory, and what ten million films take.
 
-    python benchmarks/scoring.py SMALL LARGE [--rounds 3] [--films 2000 20000]
+    python -m benchmarks.scoring SMALL LARGE [--rounds 3] [--films 2000 20000]
 
 SMALL has films of 224 px, LARGE full-size originals. A steady rate is that between a worker's first
-file and its last, so Ray's start is apart; the engines of `classify` are made before its clock
-starts, too. All are measured in turn in each round. Memory is that of all processes together (PSS:
-what several share counts once), and must be no more than a tenth larger for ten times the films.
-Only memory decides the exit code: on a busy machine the ratios say little.
+file of results and its last, so Ray's start is apart; the engines of ``classify`` are made before
+its clock starts, too. Memory is that of all processes together (PSS: what several share counts
+once). It may grow by a tenth for ten times the films.
 """
 
 import argparse
 import itertools
-import os
 import statistics
 import subprocess
 import sys
@@ -24,17 +22,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from cxr_edge.bundles.lookup import load_bundle
-from cxr_edge.console.inputs import expand
-from cxr_edge.scoring.backlog import Backlog
-from cxr_edge.scoring.cluster import cluster
-from cxr_edge.scoring.listing import film_names
-from cxr_edge.scoring.worker import Job
-from cxr_edge_runtime.batch import classify_all
-from cxr_edge_runtime.classifier import Classifier
+from benchmarks.classification import classify_in_threads, images_below, load_bundle
+from benchmarks.side_by_side import Finding, arguments, in_turn, process, ratio, run
+from cxr_edge_runtime.device import available_cores
 
-_ALLOWED_GROWTH = 1.1
-_TEN_MILLION = 10_000_000
+COMMAND = [sys.executable, "-m", "cxr_edge"]
+TEN_MILLION = 10_000_000
 
 
 @contextmanager
@@ -48,45 +41,52 @@ def linked(films: Sequence[Path], count: int) -> Iterator[Path]:
         yield Path(name)
 
 
-def score_rate(folder: Path, workers: int) -> tuple[float, float]:
-    """Films a second once each worker has written a file, and seconds until then.
+def scored(folder: Path, workers: int) -> tuple[float, float, float]:
+    """Films a second once each worker has written a file, seconds until then, and seconds in all.
 
-    By the files' times: this process hears of several at once.
+    The times are those of the files, since the command itself hears of several at once.
     """
-    with tempfile.TemporaryDirectory() as output, Backlog.opened() as backlog:
+    with tempfile.TemporaryDirectory() as output:
         begun = time.time()
-        backlog.add(film_names(str(folder)))
-        job = Job.of(load_bundle(None), engine=None, output=output, mark=None, logged=False)
-        with cluster(None, workers) as count:
-            from cxr_edge.scoring.pipeline import score_all
-
-            for _ in score_all(backlog, job, workers=count):
-                pass
-        written = sorted((path.stat().st_mtime, path) for path in Path(output).iterdir())
-        start, end = written[workers - 1][0], written[-1][0]
-        films = sum(pq.read_metadata(path).num_rows for _, path in written[workers:])
-    return films / (end - start), start - begun
+        command = [*COMMAND, "score", str(folder), "-o", output, "--workers", str(workers)]
+        whole = process(command).seconds
+        files = sorted((path.stat().st_mtime, path) for path in Path(output).glob("*.parquet"))
+        start, end = files[workers - 1][0], files[-1][0]
+        films = sum(pq.read_metadata(path).num_rows for _, path in files[workers:])
+    return films / (end - start), start - begun, whole
 
 
-def classify_rate(folder: Path, workers: int) -> float:
-    """Films a second of what `classify` does."""
-    films = list(expand([folder], recursive=True))
-    bundle = load_bundle(None)
-    made = [Classifier(bundle) for _ in range(workers)]
-    begun = time.perf_counter()
-    done = sum(1 for _ in classify_all(iter(films), made.pop, workers=workers))
-    return done / (time.perf_counter() - begun)
+def classified(folder: Path) -> tuple[float, ...]:
+    """Seconds of ``classify --csv``, the whole command."""
+    with tempfile.TemporaryDirectory() as output:
+        csv = Path(output, "predictions.csv")
+        return (process([*COMMAND, "classify", "-r", str(folder), "--csv", str(csv)]).seconds,)
 
 
-def whole(*arguments: str) -> float:
-    """Seconds of a command."""
-    begun = time.perf_counter()
-    command = [sys.executable, "-m", "cxr_edge", *arguments]
-    subprocess.run(command, check=True, capture_output=True)
-    return time.perf_counter() - begun
+def rates(title: str, folder: Path, rounds: int, cores: int) -> Iterator[Finding]:
+    """All rates of a folder; the first finding is films a second a core."""
+    films, bundle = images_below(folder), load_bundle()
+    measured = in_turn(
+        lambda: scored(folder, 1),
+        lambda: scored(folder, cores),
+        lambda: (classify_in_threads(bundle, films, 1),),
+        lambda: (classify_in_threads(bundle, films, cores),),
+        lambda: classified(folder),
+        rounds=rounds,
+        warm_up=0,
+    )
+    yield Finding(
+        f"{title}, score", [all_[0] / cores for _, all_, *_ in measured], "films a second a core"
+    )
+    for workers, score, classify in ((1, 0, 2), (cores, 1, 3)):
+        pairs = [(row[score][0], row[classify][0]) for row in measured]
+        yield ratio(f"{title}, score and classify, {workers} workers", pairs, unit="films a second")
+    yield Finding(f"{title}, until the first files", [row[1][1] for row in measured], "s")
+    whole = [(row[1][2], row[4][0]) for row in measured]
+    yield ratio(f"{title}, whole commands, score and classify --csv", whole, unit="s")
 
 
-def children(process: int) -> list[int]:
+def children(process_id: int) -> list[int]:
     """The processes that a process started, and theirs."""
     parents: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -95,34 +95,41 @@ def children(process: int) -> list[int]:
         except OSError:  # it has just ended
             continue
         parents.setdefault(int(fields[1]), []).append(int(stat.parent.name))
-    found = [process]
+    found = [process_id]
     for parent in found:
         found += parents.get(parent, [])
     return found
 
 
-def pss_mb(process: int) -> float:
+def pss_mb(process_id: int) -> float:
     """Megabytes (2**20 bytes) of a process, its part of what it shares."""
     try:
-        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+        lines = Path(f"/proc/{process_id}/smaps_rollup").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
     except (OSError, StopIteration):
         return 0.0
 
 
+def is_worker(process_id: int) -> bool:
+    """Whether Ray named the process as one that scores films."""
+    try:
+        return b"MapWorker" in Path(f"/proc/{process_id}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 def peaks(folder: Path, workers: int) -> dict[str, float]:
-    """The most megabytes of all processes of `score`, of its driver and of its largest worker."""
+    """The most megabytes of all processes of ``score``, of its driver and of its largest worker."""
     most = dict.fromkeys(("all", "driver", "worker"), 0.0)
     with tempfile.TemporaryDirectory() as output:
-        command = [sys.executable, "-m", "cxr_edge", "score", str(folder), "-o", output]
-        command += ["--workers", str(workers)]
+        command = [*COMMAND, "score", str(folder), "-o", output, "--workers", str(workers)]
         running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         ended = threading.Event()
 
         def watch() -> None:
             while not ended.wait(0.5):
-                sizes = {process: pss_mb(process) for process in children(running.pid)}
-                at_work = [size for process, size in sizes.items() if "MapWorker" in _name(process)]
+                sizes = {number: pss_mb(number) for number in children(running.pid)}
+                at_work = [size for number, size in sizes.items() if is_worker(number)]
                 now = (sum(sizes.values()), sizes[running.pid], max(at_work, default=0.0))
                 for key, value in zip(most, now):
                     most[key] = max(most[key], value)
@@ -137,83 +144,40 @@ def peaks(folder: Path, workers: int) -> dict[str, float]:
     return most
 
 
-def _name(process: int) -> str:
-    try:
-        return Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
-    except OSError:
-        return ""
-
-
-def show(title: str, values: Sequence[float]) -> None:
-    print(
-        f"{title}: {statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f}, "
-        f"{len(values)} rounds)",
-        flush=True,
-    )
-
-
-def rates(title: str, folder: Path, rounds: int, cores: int) -> float:
-    """Measure and print; films a second a core."""
-    found: dict[str, list[float]] = {}
-    for _ in range(rounds):
-        one, _ = score_rate(folder, 1)
-        all_cores, start = score_rate(folder, cores)
-        alone, threads = classify_rate(folder, 1), classify_rate(folder, cores)
-        with tempfile.TemporaryDirectory() as output:
-            scored = whole("score", str(folder), "-o", output)
-            classified = whole("classify", "-r", str(folder), "--csv", f"{output}/answers.csv")
-        for name, value in (
-            ("rows a second, 1 worker", one),
-            (f"rows a second, {cores} workers", all_cores),
-            ("films a second of classify, 1 thread", alone),
-            (f"films a second of classify, {cores} threads", threads),
-            ("of classify's rate, 1 worker", one / alone),
-            (f"of classify's rate, {cores} workers", all_cores / threads),
-            ("seconds until the first files", start),
-            ("seconds of the whole command", scored),
-            ("seconds of classify --csv", classified),
-        ):
-            found.setdefault(name, []).append(value)
-    for name, values in found.items():
-        show(f"{title}: {name}", values)
-    return statistics.median(found[f"rows a second, {cores} workers"]) / cores
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("small", type=Path)
-    parser.add_argument("large", type=Path)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--films", type=int, nargs=2, default=[2000, 20_000])
-    arguments = parser.parse_args()
-    cores = len(os.sched_getaffinity(0))
-    small, large = (
-        [film for film, _ in expand([folder], recursive=True)]
-        for folder in (arguments.small, arguments.large)
-    )
-    a_core = {}
-    for title, films, count in (("224 px", small, 2000), ("originals", large, 660)):
-        with linked(films, count) as folder:
-            a_core[title] = rates(title, folder, arguments.rounds, cores)
+def bytes_a_film(folder: Path) -> float:
+    """The size of a film's results."""
     with tempfile.TemporaryDirectory() as output:
-        whole("score", str(arguments.small), "-o", output)
-        size = sum(path.stat().st_size for path in Path(output).iterdir()) / len(small)
-    for title, rate in a_core.items():
-        hours = _TEN_MILLION / rate / 3600
+        process([*COMMAND, "score", str(folder), "-o", output])
+        size = sum(path.stat().st_size for path in Path(output).iterdir())
+    return size / len(images_below(folder))
+
+
+def benchmark(options: argparse.Namespace) -> Iterator[Finding | str]:
+    cores, small = available_cores(), images_below(options.small)
+    for title, films, count in (
+        ("224 px", small, 2000),
+        ("originals", images_below(options.large), 660),
+    ):
+        with linked(films, count) as folder:
+            a_core, *others = rates(title, folder, options.rounds, cores)
+        yield from (a_core, *others)
+        hours = TEN_MILLION / statistics.median(a_core.values) / 3600
         by_cores = ", ".join(f"{hours / n:.1f} with {n}" for n in (2, 16, 64, 256))
-        print(f"ten million, {title}: {rate:.0f} films a second a core; hours of cores: {by_cores}")
-    print(f"ten million: {size * _TEN_MILLION / 1e9:.1f} GB of results, {size:.0f} bytes a film")
+        yield f"ten million, {title}: hours of cores: {by_cores}"
+    size = bytes_a_film(options.small)
+    yield f"ten million: {size * TEN_MILLION / 1e9:.1f} GB of results, {size:.0f} bytes a film"
     found = []
-    for count in arguments.films:
+    for count in options.films:
         with linked(small, count) as folder:
             found.append(peaks(folder, cores))
-        print(
-            f"{count} films: {found[-1]['all']:.0f} MB in all processes, driver "
-            f"{found[-1]['driver']:.0f}, a worker {found[-1]['worker']:.0f}",
-            flush=True,
-        )
-    sys.exit(0 if found[1]["all"] <= _ALLOWED_GROWTH * found[0]["all"] else 1)
+        sizes = ", ".join(f"{name} {size:.0f} MB" for name, size in found[-1].items())
+        yield f"{count} films, most memory: {sizes}"
+    fewer, more = options.films
+    pairs = [(found[1]["all"], found[0]["all"])]
+    yield ratio(f"memory for {more} and {fewer} films", pairs, unit="MB", at_most=1.1)
 
 
 if __name__ == "__main__":
-    main()
+    parser = arguments(__doc__, "small", "large", rounds=3)
+    parser.add_argument("--films", type=int, nargs=2, default=[2000, 20_000])
+    run(benchmark, parser)

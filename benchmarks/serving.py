@@ -1,19 +1,17 @@
-"""`cxr-edge serve` under load on loopback, against `classify` on the same folder.
+"""``cxr-edge serve`` under load on loopback, against ``classify`` on the same folder.
 
-    python benchmarks/serving.py FOLDER [--clients 16] [--rounds 5] [--requests 20000] [--small DIR]
+    python -m benchmarks.serving FOLDER [--clients 16] [--rounds 5] [--requests 20000] [--small DIR]
 
-Wanted: throughput at least 0.8 of the same workers without a server (measured in turn, start-up
-excluded); the 99th percentile of a request under 10 times clients / workers times a single client's
-median; no error; and over --requests requests with films of --small memory that grows by no more
-than 5 MB after the first 500. The clients are a process of their own on the same cores. Only errors
-and memory decide the exit code: on a busy machine the ratios say little.
+Throughput is compared with that of the same workers without a server, start-up excluded; the 99th
+percentile of a request with clients / workers times the median of a single client. Then --requests
+requests with films of --small show whether memory grows. The clients are a process of their own on
+the same cores. Any answer but 200 ends the benchmark with an error.
 """
 
 import argparse
 import http.client
 import itertools
 import json
-import os
 import re
 import statistics
 import subprocess
@@ -21,15 +19,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from cxr_edge.bundles.lookup import load_bundle
-from cxr_edge.console.inputs import expand
-from cxr_edge_runtime.batch import classify_all
-from cxr_edge_runtime.classifier import Classifier
+from benchmarks.classification import classify_in_threads, images_below, load_bundle
+from benchmarks.side_by_side import Finding, arguments, in_turn, ratio, resident_mb, run
+from cxr_edge_runtime.device import available_cores
 
-_SETTLED, _ALLOWED_MB = 500, 5
+FILMS = 500  # of the folder, at most: a client's process holds them in memory
+SETTLED = 500  # requests after which memory should stay as it is
 
 
 @contextmanager
@@ -53,121 +52,97 @@ def server(workers: int) -> Iterator[tuple[str, int]]:
 
 
 def load(address: str, films: Sequence[bytes], clients: int, requests: int) -> list[float]:
-    """Seconds of each request; raises on any answer but 200."""
-    seconds: list[float] = []
-    wanted = iter(range(requests))
-    lock = threading.Lock()
-    failed: list[str] = []
+    """Seconds of each request; exits on any answer but 200."""
+    waiting = list(itertools.islice(itertools.cycle(films), requests))
 
-    def client() -> None:
+    def client(_: int) -> list[float]:
         connection = http.client.HTTPConnection(address, timeout=120)
-        while not failed:
-            with lock:
-                number = next(wanted, None)
-            if number is None:
+        seconds = []
+        while waiting:
+            try:
+                film = waiting.pop()
+            except IndexError:  # another client took the last one
                 break
             begun = time.perf_counter()
-            connection.request("POST", "/v1/classify", films[number % len(films)])
+            connection.request("POST", "/v1/classify", film)
             response = connection.getresponse()
             body = response.read()
             if response.status != 200:
-                failed.append(f"{response.status} {body[:200]!r}")
+                waiting.clear()
+                raise SystemExit(f"error: {response.status} {body[:200]!r}")
             seconds.append(time.perf_counter() - begun)
         connection.close()
+        return seconds
 
-    threads = [threading.Thread(target=client) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failed:
-        sys.exit(f"error: {failed[0]}")
-    return seconds
+    with ThreadPoolExecutor(clients) as pool:
+        return list(itertools.chain.from_iterable(pool.map(client, range(clients))))
 
 
-def loaded_from_outside(
+def clients_process(
     address: str, folder: Path, clients: int, requests: int
 ) -> tuple[float, list[float]]:
-    """Requests a second and the seconds of each, from a process of its own."""
-    command = [sys.executable, __file__, str(folder), "--clients", str(clients)]
-    command += ["--requests", str(requests), "--address", address]
-    found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    """Requests a second and the seconds of each, sent by a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.serving", str(folder), "--address", address]
+    command += ["--clients", str(clients), "--requests", str(requests)]
+    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     return found["rate"], found["seconds"]
 
 
-def resident_mb(process: int) -> float:
-    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGESIZE") / 2**20
+def rates(address: str, options: argparse.Namespace, workers: int) -> Iterator[Finding]:
+    """Throughput and tail of many clients, in turn with a single one and with no server."""
+    folder, clients, bundle = options.folder, options.clients, load_bundle()
+    films = images_below(folder)[:FILMS]
+
+    def without_server() -> tuple[float, list[float]]:
+        return classify_in_threads(bundle, films, workers), []
+
+    rounds = in_turn(
+        without_server,
+        lambda: clients_process(address, folder, 1, len(films)),
+        lambda: clients_process(address, folder, clients, 2 * len(films)),
+        rounds=options.rounds,
+    )
+    throughput = [(many, plain) for (plain, _), _, (many, _) in rounds]
+    yield ratio("throughput with and without a server", throughput, unit="a second", at_least=0.8)
+    tails = [
+        (statistics.quantiles(many, n=100)[-1], clients / workers * statistics.median(alone))
+        for _, (_, alone), (_, many) in rounds
+    ]
+    title = f"99th percentile of {clients} clients, and clients / workers times one's median"
+    yield ratio(title, tails, unit="ms", scale=1000, at_most=10)
 
 
-def without_server(films: Sequence[Path], workers: int) -> float:
-    """Films a second of what `classify` does."""
-    bundle = load_bundle(None)
-    made = [Classifier(bundle) for _ in range(workers)]
-    begun = time.perf_counter()
-    done = sum(1 for _ in classify_all(((f, None) for f in films), made.pop, workers=workers))
-    return done / (time.perf_counter() - begun)
-
-
-def p99(seconds: Sequence[float]) -> float:
-    return statistics.quantiles(seconds, n=100)[-1]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=20_000)
-    parser.add_argument("--small", type=Path, help="smaller films for the many requests")
-    parser.add_argument("--address", help=argparse.SUPPRESS)  # the process of the clients
-    arguments = parser.parse_args()
-    films = [film for film, _ in expand([arguments.folder], recursive=True)][:500]
-    if arguments.address:
-        contents = [film.read_bytes() for film in films]
-        begun = time.perf_counter()
-        seconds = load(arguments.address, contents, arguments.clients, arguments.requests)
-        rate = len(seconds) / (time.perf_counter() - begun)
-        print(json.dumps({"rate": rate, "seconds": seconds}))
-        return
-    workers = len(os.sched_getaffinity(0))
-    with server(workers) as (address, _):
-        loaded_from_outside(address, arguments.folder, 2, 20)
-        ratios, tails = [], []
-        for _ in range(arguments.rounds):
-            plain = without_server(films, workers)
-            _, alone = loaded_from_outside(address, arguments.folder, 1, len(films))
-            rate, many = loaded_from_outside(
-                address, arguments.folder, arguments.clients, 2 * len(films)
-            )
-            ratios.append(rate / plain)
-            tails.append(p99(many) / (arguments.clients / workers * statistics.median(alone)))
-            print(
-                f"{rate:.1f} requests a second, without a server {plain:.1f}; alone "
-                f"{1000 * statistics.median(alone):.1f} ms, of {arguments.clients} p99 "
-                f"{1000 * p99(many):.1f} ms",
-                flush=True,
-            )
-    for title, values, wanted in (
-        ("throughput of that without a server", ratios, "at least 0.8"),
-        ("p99 of clients / workers times a single one's median", tails, "under 10"),
-    ):
-        print(
-            f"{title}: {statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f}, "
-            f"{len(values)} rounds); {wanted} wanted"
-        )
+def memory(options: argparse.Namespace, workers: int) -> Iterator[Finding | str]:
+    """How much the memory of a fresh server grows over many requests."""
     with server(workers) as (address, process):
-        small = arguments.small or arguments.folder
         sizes = []
-        parts = [_SETTLED, *itertools.repeat((arguments.requests - _SETTLED) // 4, 4)]
+        parts = [SETTLED, *itertools.repeat((options.requests - SETTLED) // 4, 4)]
         for number, part in zip(itertools.accumulate(parts), parts):
-            loaded_from_outside(address, small, arguments.clients, part)
+            clients_process(address, options.small or options.folder, options.clients, part)
             sizes.append(resident_mb(process))
-            print(f"after {number} requests: {sizes[-1]:.1f} MB", flush=True)
-    grown = sizes[-1] - sizes[0]
-    print(f"memory grew by {grown:+.1f} MB; at most {_ALLOWED_MB} wanted; no error")
-    sys.exit(0 if grown <= _ALLOWED_MB else 1)
+            yield f"after {number} requests: {sizes[-1]:.1f} MB"
+    title = f"growth after the first {SETTLED} requests"
+    yield Finding(title, [sizes[-1] - sizes[0]], "MB", at_most=5)
+
+
+def benchmark(options: argparse.Namespace) -> Iterator[Finding | str]:
+    if options.address:
+        films = [film.read_bytes() for film in images_below(options.folder)[:FILMS]]
+        begun = time.perf_counter()
+        seconds = load(options.address, films, options.clients, options.requests)
+        rate = len(seconds) / (time.perf_counter() - begun)
+        yield json.dumps({"rate": rate, "seconds": seconds})
+        return
+    workers = available_cores()
+    with server(workers) as (address, _):
+        yield from rates(address, options, workers)
+    yield from memory(options, workers)
 
 
 if __name__ == "__main__":
-    main()
+    parser = arguments(__doc__, "folder", rounds=5)
+    parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--small", type=Path, help="smaller films for the many requests")
+    parser.add_argument("--address", help=argparse.SUPPRESS)  # the process of the clients
+    run(benchmark, parser)

@@ -1,43 +1,22 @@
-"""``cxr-edge --help`` against ``python -c "import typer"``; at most 1.25 times is wanted.
+"""``cxr-edge --help`` against ``python -c "import typer"``.
 
-    python benchmarks/start_up.py [--pairs 25]
-
-Both run in turn, the ratio is taken pair by pair and its median is the figure.
+python -m benchmarks.start_up [--rounds 25]
 """
 
-import argparse
-import shutil
-import statistics
-import subprocess
 import sys
-import time
-from pathlib import Path
+from argparse import Namespace
+from collections.abc import Iterator
+
+from benchmarks import side_by_side
+from benchmarks.side_by_side import Finding, arguments, in_turn, installed_command, process, ratio
 
 
-def seconds(command: list[str]) -> float:
-    started = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - started
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--pairs", type=int, default=25)
-    arguments = parser.parse_args()
-    command = shutil.which("cxr-edge", path=str(Path(sys.executable).parent))
-    if command is None:
-        sys.exit("cxr-edge is not installed beside this Python")
-    ours, floor = [command, "--help"], [sys.executable, "-c", "import typer"]
-    seconds(ours), seconds(floor)  # warm the disk cache
-    pairs = [(seconds(ours), seconds(floor)) for _ in range(arguments.pairs)]
-    ratios = sorted(our / bare for our, bare in pairs)
-    print(
-        f"--help: {statistics.median(our for our, _ in pairs) * 1000:.0f} against "
-        f"{statistics.median(bare for _, bare in pairs) * 1000:.0f} ms, ratio "
-        f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}, "
-        f"{len(pairs)} pairs)"
-    )
+def benchmark(options: Namespace) -> Iterator[Finding]:
+    ours, floor = [installed_command(), "--help"], [sys.executable, "-c", "import typer"]
+    rounds = in_turn(lambda: process(ours), lambda: process(floor), rounds=options.rounds)
+    seconds = [(our.seconds, bare.seconds) for our, bare in rounds]
+    yield ratio("--help", seconds, unit="ms", scale=1000, at_most=1.25)
 
 
 if __name__ == "__main__":
-    main()
+    side_by_side.run(benchmark, arguments(__doc__, rounds=25))

@@ -6,7 +6,6 @@ Run with cxr-edge's own environment. RUN is what ``cxr-edge train`` wrote, CONVE
 ``cxr-edge convert run RUN --format both`` did. No test film is listed in a run, so none is read.
 """
 
-import argparse
 import shutil
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pandas as pd
 
 import cxr_edge_models
 from benchmarks.peers import interface
+from benchmarks.side_by_side import arguments
 from cxr_edge_convert.limits import CALIBRATION_IMAGES
 from cxr_edge_convert.quantization.calibration_images import choose_calibration_images
 from cxr_edge_train.runs import read_dataset, read_run
@@ -55,12 +55,8 @@ def _link(rows: pd.DataFrame, folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("conversion", type=Path)
-    parser.add_argument("output", type=Path)
-    arguments = parser.parse_args()
-    write_inputs(arguments.run, arguments.conversion, arguments.output)
+    options = arguments(__doc__, "run", "conversion", "output").parse_args()
+    write_inputs(options.run, options.conversion, options.output)
 
 
 if __name__ == "__main__":

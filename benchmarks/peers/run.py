@@ -7,7 +7,7 @@ models, several gigabytes; what is there already is not made again. With --steps
 is done alone; the figures are kept in a JSON file between the steps.
 """
 
-import argparse
+import dataclasses
 import datetime
 import json
 import math
@@ -16,12 +16,12 @@ import platform
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import interface, page
 from benchmarks.peers.contestants import CONTESTANTS, OURS, PEERS, Contestant, Places
+from benchmarks.side_by_side import arguments, process
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -80,14 +80,15 @@ def measure_costs(places: Places, films: Path, rounds: int) -> dict[str, Any]:
     listed = interface.films_below(films)
     work = {"one": listed[0], "folder": films}
     for contestant in CONTESTANTS:
-        watch(places.command(contestant, "one", work["one"]))  # warm the disk cache
+        process(places.command(contestant, "one", work["one"]))  # warm the disk cache
     runs: dict[str, Any] = {c.name: {verb: [] for verb in work} for c in CONTESTANTS}
     loads = []
     for number in range(rounds):
         loads.append(round(os.getloadavg()[0], 1))
         for contestant in CONTESTANTS:
             for verb, what in work.items():
-                runs[contestant.name][verb].append(watch(places.command(contestant, verb, what)))
+                measured = process(places.command(contestant, verb, what))
+                runs[contestant.name][verb].append(dataclasses.asdict(measured))
         print(f"round {number + 1} of {rounds}", flush=True)
     for contestant in CONTESTANTS:
         runs[contestant.name]["model_bytes"] = model_bytes(places.model(contestant))
@@ -109,21 +110,6 @@ def measure_costs(places: Places, films: Path, rounds: int) -> dict[str, Any]:
             for peer in PEERS
         },
         "runs": runs,
-    }
-
-
-def watch(command: list[str]) -> dict[str, float]:
-    """What a process takes: wall seconds, processor seconds, peak MiB."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    if os.waitstatus_to_exitcode(status):
-        sys.exit(f"failed: {' '.join(command)}")
-    return {
-        "seconds": round(seconds, 4),
-        "processor_seconds": round(usage.ru_utime + usage.ru_stime, 4),
-        "peak_mib": round(usage.ru_maxrss / 1024, 1),
     }
 
 
@@ -195,36 +181,32 @@ def run(command: list[str], **options: Any) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("cache", type=Path)
+    parser = arguments(__doc__, "cache", rounds=7)
     parser.add_argument("--run", type=Path, required=True, help="of the shipped network")
     parser.add_argument("--conversion", type=Path, required=True, help="of that run")
     parser.add_argument("--films", type=Path, required=True, help="a folder in full resolution")
-    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path, default=FIGURES, help="where the figures are kept")
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS)
-    arguments = parser.parse_args()
+    options = parser.parse_args()
     os.chdir(ROOT)
-    places = Places(arguments.cache.resolve())
+    places = Places(options.cache.resolve())
     # Ultralytics keeps settings of its own; they are none of the user's.
     settings = places.cache / "ultralytics-settings"
     settings.mkdir(parents=True, exist_ok=True)
     os.environ["YOLO_CONFIG_DIR"] = str(settings)
 
-    if "install" in arguments.steps:
+    if "install" in options.steps:
         install(places)
-    if "prepare" in arguments.steps:
-        prepare(places, arguments.run, arguments.conversion)
-    figures = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
-    if "measure" in arguments.steps:
-        figures |= measure_costs(places, arguments.films, arguments.rounds)
-    if "losses" in arguments.steps:
-        figures["losses"] = measure_losses(places, arguments.run)
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    if "page" in arguments.steps:
+    if "prepare" in options.steps:
+        prepare(places, options.run, options.conversion)
+    figures = json.loads(options.json.read_text()) if options.json.exists() else {}
+    if "measure" in options.steps:
+        figures |= measure_costs(places, options.films, options.rounds)
+    if "losses" in options.steps:
+        figures["losses"] = measure_losses(places, options.run)
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    if "page" in options.steps:
         PAGE.write_text(page.insert(PAGE.read_text(encoding="utf-8"), figures), encoding="utf-8")
 
 

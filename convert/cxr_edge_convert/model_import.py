@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def import_keras_model(
             run = cxr_edge.import_keras_model(
                 "own.keras", "clean_metadata.csv", "splits.csv", "run", scaling="0-1"
             )
-            print(run.operating_point.threshold, run.metrics["validation"]["auc"]["value"])
+            print(run.operating_point.threshold, run.metrics["validation"]["auc"].value)
             report = cxr_edge.convert("run", "bundles", int8=True)
     """
     file, output = as_path(model, "model"), as_path(output, "output")
@@ -110,7 +111,7 @@ def import_keras_model(
         raise DatasetError(f"{splits}: validation needs images of both labels")
     made = contract_model(file, labels=labels, scaling=scaling)
     with appearing_at_once(output) as staging:
-        return _write(
+        run = _write(
             staging,
             made,
             table,
@@ -119,6 +120,7 @@ def import_keras_model(
             min_sensitivity=min_sensitivity,
             progress=progress,
         )
+    return replace(run, folder=output)
 
 
 def _write(
@@ -155,6 +157,7 @@ def _write(
         activation_maps=partial(activation_maps, model) if "cam" in model.output else None,
     )
     run = Run(
+        folder=folder,
         architecture=_plain_name(file.stem),
         weights=UNKNOWN_WEIGHTS,
         seed=0,

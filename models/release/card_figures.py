@@ -1,4 +1,4 @@
-"""All figures that the card of a shipped bundle is made from, beside its manifest."""
+"""Gather the figures that the card of a shipped bundle is made from in addition to its manifest."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -21,22 +21,22 @@ from cxr_edge_train.statistics.operating_point import (
     threshold_for_specificity,
 )
 
-# Test labels: of the data set, and of adults of another hospital.
+# Splits whose labels are read once: the test set, and adults of another hospital.
 READ_ONCE = ("test", "external_adult")
-# Of the card's other operating points.
+# The card's other operating points have at least these on validation.
 SPECIFICITIES = (0.80, 0.85, 0.90, 0.95, 0.98)
 SENSITIVITIES = (0.95, 0.90, 0.85)
 
 
 def only_reading(log: Iterable[str], evaluation: Mapping[str, Any]) -> dict[str, Any]:
-    """The line of the test log that an evaluation on test labels wrote.
+    """Find the line of the test log that an evaluation on test labels wrote.
 
     Args:
-        log: its lines.
+        log: the lines of the log.
         evaluation: what `evaluate` wrote.
 
     Raises:
-        RunError: there is none, or the model was read on these films more than once.
+        RunError: there is no such line, or the model was evaluated on these films more than once.
     """
     entries: list[dict[str, Any]] = [json.loads(line) for line in log]
     of_model = [e for e in entries if e["model_sha256"] == evaluation["model_sha256"]]
@@ -54,16 +54,17 @@ def only_reading(log: Iterable[str], evaluation: Mapping[str, Any]) -> dict[str,
 def operating_points(
     validation: pd.DataFrame, test: pd.DataFrame, *, shipped: float
 ) -> list[dict[str, Any]]:
-    """The shipped threshold and others chosen on validation, and what they give on both.
+    """Apply the shipped threshold, and others chosen on validation, to both splits.
 
     Args:
-        validation: ``label`` and ``probability`` of its films.
-        test: the same.
+        validation: ``label`` and ``probability`` of the validation films.
+        test: ``label`` and ``probability`` of the test films.
         shipped: the frozen threshold.
 
     Returns:
-        ``rule``, ``threshold``, and for both splits ``sensitivity`` and ``specificity``, by rising
-        threshold; rules that choose the same threshold share a row.
+        One row for each threshold, from the lowest to the highest: ``rule``, ``threshold``, and
+        for both splits ``sensitivity`` and ``specificity``. Rules that choose the same threshold
+        share a row.
     """
     probability, labels = validation["probability"].to_numpy(), positives(validation)
     thresholds = {"shipped": shipped}
@@ -92,7 +93,7 @@ def operating_points(
 
 
 def test_curve(test: pd.DataFrame) -> list[dict[str, Any]]:
-    """The highest sensitivity on test at some specificities, thresholds chosen on test itself."""
+    """Compute the highest sensitivity on test at some specificities, all chosen on test itself."""
     labels, probability = positives(test), test["probability"].to_numpy()
     points = []
     for wanted in SPECIFICITIES:
@@ -103,7 +104,7 @@ def test_curve(test: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def films_by_split(dataset: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
-    """How many ``films`` and ``patients`` there are, by split and kind."""
+    """Count ``films`` and ``patients`` by split and kind."""
     return {
         split: {
             kind: {"films": len(films), "patients": int(patient_groups(films).nunique())}
@@ -114,7 +115,13 @@ def films_by_split(dataset: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]
 
 
 def gathered(bundle: Bundle, run: Path, measured: Path, log: Iterable[str]) -> dict[str, Any]:
-    """All that the card is made from beside the manifest.
+    """Read all that the card is made from in addition to the manifest.
+
+    Args:
+        bundle: the converted bundle, beside the ``report.json`` of its conversion.
+        run: the folder of the training run.
+        measured: what models/release/measure and two readings of test labels left.
+        log: the lines of the test log.
 
     Returns:
         ``validation``, ``test`` and ``external_adult`` as `evaluate` wrote them, ``test_date``,
@@ -122,7 +129,7 @@ def gathered(bundle: Bundle, run: Path, measured: Path, log: Iterable[str]) -> d
         ``conversion`` and ``training``.
 
     Raises:
-        RunError: something is missing, or was measured of another model.
+        RunError: something is missing, or was measured for another model.
     """
     sha256 = bundle.manifest.files[bundle.manifest.model.file].sha256
     lines = list(log)

@@ -1,8 +1,7 @@
-"""What the card of a shipped bundle says beyond the card of any other.
+"""What the card of a shipped bundle says in addition to the card of any other bundle.
 
-Figures of the model come from ``docs/results/cards/NAME/figures.json``, which
-card_figures.py gathers; what is true of every model trained on the Kermany set stands in
-kermany.md.
+The model's figures come from ``docs/results/cards/NAME/figures.json``, which card_figures.py
+gathers. kermany.md holds what is true of every model that was trained on the Kermany set.
 """
 
 from pathlib import Path
@@ -18,22 +17,25 @@ _WATTS, _KG_CO2E_PER_KWH = 20, 0.48
 # Of all experiments for all shipped models together, estimated from the sessions they took.
 _HOURS_OF_EXPERIMENTS = 60
 
-# What the maps of some decisions are called.
+# Kinds of decisions in figures.json, and in the card.
 _DECISIONS = {
-    "right": "right decisions",
+    "right": "correct decisions",
     "false alarms": "false alarms",
     "missed": "missed pneumonias",
 }
-# A share so near to that of an even map says nothing.
+# A share that exceeds that of an even map by less than this proves nothing.
 _HARDLY = 0.15
 
 
 def shipped_sections(name: str, figures: Figures) -> dict[str, str]:
-    """Markdown by heading of :data:`cxr_edge_convert.bundling.model_card.HEADINGS`.
+    """Write the Markdown of each section, by its heading.
 
     Args:
-        name: of the bundle.
-        figures: see :func:`gathered` in models/release/card_figures.py.
+        name: the bundle's.
+        figures: what :func:`card_figures.gathered` returned.
+
+    Returns:
+        Keys are of :data:`cxr_edge_convert.bundling.model_card.HEADINGS`.
     """
     sections = _by_heading(KERMANY.read_text(encoding="utf-8"))
     return sections | {
@@ -54,17 +56,14 @@ def _by_heading(text: str) -> dict[str, str]:
 def _training(training: Figures) -> str:
     fit, model = training["recipe"]["fit"], training["recipe"]["model"]
     taught = (
-        f"{fit['teachers']} networks were fitted first, from other seeds; this one began with the "
-        "mean of their\nweights and was fitted to their mean answer on each augmented film."
+        f"{fit['teachers']} networks were trained first, from other seeds; this one started from "
+        "the mean of their\nweights and was trained on their mean prediction of each augmented "
+        "film."
         if fit["teachers"]
-        else "Fitted to the labels."
+        else "Trained on the labels."
     )
     rows = [
-        [
-            f"{split}, {kind}",
-            f"{count['films']:,}",
-            f"{count['patients']:,}",
-        ]
+        [f"{split}, {kind}", f"{count['films']:,}", f"{count['patients']:,}"]
         for split, kinds in training["films"].items()
         for kind, count in kinds.items()
     ]
@@ -74,7 +73,7 @@ batches of {fit["batch_size"]} at a learning rate of up to {fit["learning_rate"]
 weights {fit["weight_average"]}, last epoch kept. {taught}
 
 {markdown_table(Table(("split, kind", "films", "patients"), rows))}
-Age and sex of the children are not known by film.
+Age and sex of the children are not recorded per film.
 """
 
 
@@ -95,11 +94,11 @@ def _examination(name: str, behaviour: Figures) -> str:
     ]
     header = (
         "films",
-        "mean shift of the probability, either way",
+        "mean absolute shift of the probability",
         "normal films: shift",
-        "called right",
+        "correct",
         "pneumonia: shift",
-        "called right",
+        "correct",
         "AUC",
     )
     shares = ", ".join(
@@ -110,27 +109,27 @@ def _examination(name: str, behaviour: Figures) -> str:
     even = maps["box_share_of_area"]
     least = min(maps[kind]["mean_share_in_box"] for kind in _DECISIONS if kind in maps)
     verdict = (
-        "\nNot all shares are clearly above that: this model cannot be said to look at the lungs."
+        "\nNot all shares are clearly above that: this model is not shown to look at the lungs."
         if least < even + _HARDLY
         else ""
     )
     height, width = maps["cells"]
     counts = " and ".join(f"{count} {label}" for label, count in behaviour["films"].items())
     return f"""\
-Validation films ({counts}), changed where no pneumonia is. A model that went by the lungs alone
-would keep its answers; what they move is what it takes from elsewhere.
+Validation films ({counts}), changed where no pneumonia is. A model that relied on the lungs alone
+would not change its predictions; the shifts show how much it relies on other places.
 
 {markdown_table(Table(header, rows))}
-Corners reach a little into the lungs' box, the blacked-out borders do not. An inverted film shows
-air where there was an opacity, so a high AUC there says that the network goes by edges and texture
-more than by brightness; the gate names such films and refuses them.
+Corners reach slightly into the box around the lungs, the blacked-out borders do not. An inverted
+film shows air where there was an opacity, so a high AUC there means that the network relies on
+edges and texture more than on brightness; the gate recognizes such films and rejects them.
 
-Of what the activation map counts towards the answer, a box around lungs, heart and spine holds
-{shares}; a map spread evenly would have {even:.0%} in it.{verdict}
-With {height}x{width} cells the map is coarse. Right decisions were drawn at random, of wrong ones
-the furthest from the threshold are shown, half of them false alarms where there are so many.
+Of the evidence in the activation map, a box around lungs, heart and spine holds
+{shares}; an even map would have {even:.0%} in it.{verdict}
+With {height}x{width} cells the map is coarse. Correct decisions were drawn at random; of the wrong
+ones those furthest from the threshold are shown, half of them false alarms where there are so many.
 
-![Activation maps of right and wrong decisions]({PICTURES}/{name}/activation_maps.png)
+![Activation maps of correct and wrong decisions]({PICTURES}/{name}/activation_maps.png)
 """
 
 
@@ -139,8 +138,8 @@ def _impact(training: Figures) -> str:
     own, all_ = (_WATTS / 1000 * each for each in (hours, hours + _HOURS_OF_EXPERIMENTS))
     teachers = ", teachers included" if training["recipe"]["fit"]["teachers"] else ""
     return f"""\
-Fitted in {60 * hours:.0f} minutes on {training["devices"]} (two cores of a shared
+Trained in {60 * hours:.0f} minutes on {training["devices"]} (two cores of a shared
 machine){teachers}: {own:.2g} kWh at an assumed {_WATTS} W. With all experiments for all shipped
-models, about {_HOURS_OF_EXPERIMENTS} hours, it is {all_:.1f} kWh and, at the world's mean of
+models, about {_HOURS_OF_EXPERIMENTS} hours, it is {all_:.1f} kWh and, at the world average of
 {_KG_CO2E_PER_KWH} kg/kWh in 2023, {all_ * _KG_CO2E_PER_KWH:.1f} kg CO2e.
 """

@@ -1,13 +1,13 @@
-"""What a bundle goes by: validation films changed where no pneumonia is, and its maps.
+"""Measure what a bundle relies on: how it answers changed validation films, and where it looks.
 
 python models/release/model_behaviour.py BUNDLE RUN [--root DIR] [--output DIR]
 
-RUN names the validation films; --output gets behaviour.json and activation_maps.png, which shows
-maps and the lungs' box without the films, so that it may be published.
+The run in the folder RUN names the validation films. The folder after --output gets behaviour.json
+and activation_maps.png. The picture shows the maps and the box around the lungs without the films,
+so that it may be published.
 """
 
 import argparse
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from sklearn.metrics import roc_auc_score
 
-from cxr_edge.bundles.lookup import load_bundle
+from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import CxrEdgeError
 from cxr_edge_runtime.files import write_text
 from cxr_edge_runtime.preprocess import preprocess
@@ -30,79 +30,29 @@ from cxr_edge_train.evaluation.bundle_subject import BundleSubject
 from cxr_edge_train.evaluation.worst_errors import draw_films
 from cxr_edge_train.reporting.figures import save_figure
 from cxr_edge_train.runs import read_dataset, read_run
+from film_changes import CHANGES, LUNGS, Pixels
 
-Pixels = NDArray[np.uint8]
 Probabilities = NDArray[np.float64]
 
-# Left, top, right and bottom of the box that holds the lungs of nearly every film of this set. It
-# holds heart and spine as well.
-LUNGS = (0.08, 0.10, 0.92, 0.82)
-# What is blacked out along the borders stays outside of the box; corners reach into its own.
-_CORNER, _BORDER, _STRETCH, _QUALITY = 0.2, 0.08, 1.25, 50
-SHOWN = 10
+SHOWN = 10  # right decisions in the picture, and as many wrong ones
 
 
-def as_jpeg(film: Pixels) -> Pixels:
-    """All films at one quality."""
-    buffer = io.BytesIO()
-    Image.fromarray(film).save(buffer, "JPEG", quality=_QUALITY)
-    return np.asarray(Image.open(buffer))
-
-
-def stretched(film: Pixels) -> Pixels:
-    """A quarter wider; a tenth is cut off at each side."""
-    height, width = film.shape
-    cut = width * (1 - 1 / _STRETCH) / 2
-    box = (cut, 0, width - cut, height)
-    return np.asarray(
-        Image.fromarray(film).resize((width, height), Image.Resampling.BICUBIC, box=box)
-    )
-
-
-def without_corners(film: Pixels) -> Pixels:
-    """A fifth of each side black at every corner, where markers and times stand."""
-    height, width = (int(_CORNER * side) for side in film.shape)
-    changed = film.copy()
-    for rows in (np.s_[:height], np.s_[-height:]):
-        for columns in (np.s_[:width], np.s_[-width:]):
-            changed[rows, columns] = 0
-    return changed
-
-
-def without_borders(film: Pixels) -> Pixels:
-    """Every border black, outside of :data:`LUNGS`."""
-    height, width = (int(_BORDER * side) for side in film.shape)
-    changed = np.zeros_like(film)
-    changed[height:-height, width:-width] = film[height:-height, width:-width]
-    return changed
-
-
-def inverted(film: Pixels) -> Pixels:
-    """Black and white turned round."""
-    return 255 - film
-
-
-CHANGES: dict[str, Callable[[Pixels], Pixels]] = {
-    f"all as JPEG of quality {_QUALITY}": as_jpeg,
-    "a quarter wider, sides cut off": stretched,
-    "corners blacked out": without_corners,
-    "borders blacked out": without_borders,
-    "inverted": inverted,
-}
-
-
-def answers(subject: BundleSubject, films: Pixels) -> Probabilities:
-    """The probability ``[N]`` of films ``[N, H, W, 1]``."""
+def predicted(subject: BundleSubject, films: Pixels) -> Probabilities:
+    """Compute the probabilities ``[N]`` of films ``[N, H, W, 1] uint8``."""
     logits = subject.logits(film[np.newaxis] for film in films)
     return subject.operating_point.probabilities(logits)
 
 
 def share_in_lungs(activation_map: NDArray[np.floating]) -> float:
-    """The share of what speaks for the answer that lies inside :data:`LUNGS`.
+    """Compute the share of the evidence for a decision that lies inside :data:`LUNGS`.
 
     Args:
-        activation_map: ``[h, w]``, above zero where it speaks for the answer: the ``cam`` output
-            for PNEUMONIA, its negative for NORMAL. Enlarged so that the box cuts cells.
+        activation_map: ``[h, w]``, above zero where a cell supports the decision: the ``cam``
+            output for PNEUMONIA, its negative for NORMAL. It is enlarged so that the box can cut
+            cells.
+
+    Returns:
+        A share between 0 and 1.
     """
     side = 100
     positive = Image.fromarray(np.maximum(activation_map, 0).astype(np.float32))
@@ -114,22 +64,23 @@ def share_in_lungs(activation_map: NDArray[np.floating]) -> float:
 def shortcuts(
     subject: BundleSubject, films: Pixels, labels: NDArray[np.integer], before: Probabilities
 ) -> dict[str, Any]:
-    """How far probabilities and decisions move with each change.
+    """Measure how far probabilities and decisions move with each change of the films.
 
     Args:
         subject: the bundle.
-        films: ``[N, H, W, 1]``.
+        films: ``[N, H, W, 1] uint8``.
         labels: ``[N]`` of 1 (PNEUMONIA) and 0.
-        before: ``[N]``, of the films as they are.
+        before: ``[N]``, the probabilities of the unchanged films.
 
     Returns:
-        By change ``auc``, ``mean_probability_shift`` (of either sign), ``decisions_changed`` (a
-        share), and by label ``shift``, the mean with its sign, and ``right`` decisions, a share.
+        For each change the ``auc``, ``mean_probability_shift`` (the mean of the absolute shifts)
+        and ``decisions_changed`` (a share); and for each label ``shift`` (the mean with its sign)
+        and ``right`` (the share of correct decisions).
     """
     found: dict[str, Any] = {}
     changes: dict[str, Callable[[Pixels], Pixels]] = {"unchanged": lambda film: film, **CHANGES}
     for name, change in changes.items():
-        after = answers(subject, np.stack([change(film[:, :, 0]) for film in films])[..., None])
+        after = predicted(subject, np.stack([change(film[:, :, 0]) for film in films])[..., None])
         called = after >= subject.operating_point.threshold
         found[name] = {
             "auc": float(roc_auc_score(labels, after)),
@@ -149,7 +100,7 @@ def shortcuts(
 
 
 def box_alone(side: int) -> Pixels:
-    """A black film ``[side, side, 1]`` with the outline of :data:`LUNGS` in white."""
+    """Draw the outline of :data:`LUNGS` in white on a black film ``[side, side, 1] uint8``."""
     film = Image.new("L", (side, side))
     ImageDraw.Draw(film).rectangle([round(side * edge) for edge in LUNGS], outline=255)
     return np.asarray(film)[..., np.newaxis]
@@ -158,14 +109,18 @@ def box_alone(side: int) -> Pixels:
 def shown_rows(
     labels: NDArray[np.integer], probability: Probabilities, threshold: float
 ) -> NDArray[np.intp]:
-    """Ten right decisions drawn at random, then ten wrong ones, of each label those furthest off.
+    """Choose the films of the picture.
 
-    Of the wrong ones half are false alarms and half are missed, as far as there are so many.
+    Ten correct decisions are drawn at random. Ten wrong ones follow, half of them false alarms and
+    half of them missed where there are so many, of each label those furthest from the threshold.
 
     Args:
         labels: ``[N]`` of 1 (PNEUMONIA) and 0.
         probability: ``[N]``.
-        threshold: PNEUMONIA at or above it.
+        threshold: a film is called PNEUMONIA at or above it.
+
+    Returns:
+        Indices of films, at most 20.
     """
     called = probability >= threshold
     right = np.flatnonzero(called == labels)
@@ -186,7 +141,19 @@ def maps(
     probability: Probabilities,
     output: Path | None,
 ) -> dict[str, Any]:
-    """The share of what speaks for the answer in the lungs' box, right and wrong ones apart."""
+    """Measure the share of the evidence inside the box, by kind of decision, and draw the maps.
+
+    Args:
+        subject: the bundle.
+        films: ``[N, H, W, 1] uint8``.
+        rows: their rows of the data set, with a ``label``.
+        probability: ``[N]``.
+        output: the folder of the picture; None draws none.
+
+    Returns:
+        ``cells`` of a map, ``box_share_of_area``, and for right decisions, false alarms and missed
+        pneumonias the number of ``films`` and their ``mean_share_in_box``.
+    """
     chosen = shown_rows(positives(rows), probability, subject.operating_point.threshold)
     called = probability[chosen] >= subject.operating_point.threshold
     right = called == (positives(rows)[chosen] == 1)
@@ -204,11 +171,7 @@ def maps(
         figure = draw_films(captions, canvas, activation_maps, title=title, columns=5)
         save_figure(figure, output / "activation_maps.png")
     left, top, box_right, bottom = LUNGS
-    kinds = {
-        "right": right,
-        "false alarms": ~right & called,
-        "missed": ~right & ~called,
-    }
+    kinds = {"right": right, "false alarms": ~right & called, "missed": ~right & ~called}
     return {
         "cells": list(activation_maps.shape[1:]),
         "box_share_of_area": round((box_right - left) * (bottom - top), 4),
@@ -222,7 +185,7 @@ def maps(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("bundle", help="folder or name of a shipped bundle")
+    parser.add_argument("bundle", type=Path, help="folder of the bundle")
     parser.add_argument("run", type=Path, help="folder of the run it was made from")
     parser.add_argument("--root", type=Path, help="folder of the images, if they were moved")
     parser.add_argument("--output", type=Path, help="folder for behaviour.json and the figure")
@@ -233,9 +196,9 @@ def main() -> None:
         parser.exit(2, f"error: {error}\n")
 
 
-def measure(bundle: str, run: Path, root: Path | None, output: Path | None) -> None:
-    """Print what was found, and write it where there is a folder for it."""
-    subject = BundleSubject(load_bundle(bundle))
+def measure(bundle: Path, run: Path, root: Path | None, output: Path | None) -> None:
+    """Measure the bundle and print the result; write it to the output folder where one is given."""
+    subject = BundleSubject(Bundle.load(bundle))
     table = read_dataset(run)
     rows = table[table["split"] == "validation"].reset_index(drop=True)
     folder = root or Path(read_run(run).root)
@@ -245,7 +208,7 @@ def measure(bundle: str, run: Path, root: Path | None, output: Path | None) -> N
             for path, md5 in zip(rows["path"], rows["md5"])
         ]
     )
-    probability = answers(subject, films)
+    probability = predicted(subject, films)
     found = {
         "bundle": subject.identity.bundle,
         "model_sha256": subject.identity.model_sha256,

@@ -1,12 +1,12 @@
-"""Turn a converted bundle into a shipped one: add what was measured after conversion to its card.
+"""Turn a converted bundle into a shipped one whose card has the figures measured after conversion.
 
     python models/release/publish.py BUNDLE --run RUN --measured FOLDER --name NAME
 
 FOLDER is what models/release/measure wrote, with the folders test and external_adult that
-`evaluate` wrote; beside BUNDLE lies the report.json of its conversion. Model, threshold,
-temperature and gate stay as they were verified; manifest and card gain the figures, and
-docs/results/cards/NAME all that the card is made from. The float model goes to models/float without
-its optimizer.
+`evaluate` wrote. The report.json of the conversion lies beside BUNDLE. Model, threshold,
+temperature and gate stay as they were verified. The figures are added to manifest and card, and all
+that the card is made from is written to docs/results/cards/NAME. The float model goes to
+models/float without its optimizer.
 """
 
 import argparse
@@ -40,18 +40,16 @@ def check_run(bundle: Bundle, run: Run) -> None:
     """Refuse a run that the bundle was not made from.
 
     Raises:
-        RunError: data set, threshold or temperature differ.
+        RunError: the data set, the threshold or the temperature differs.
     """
     manifest, point = bundle.manifest, run.operating_point
-    stated = (
-        manifest.training.dataset_digest, manifest.threshold.value, manifest.temperature,
-    )  # fmt: skip
+    stated = (manifest.training.dataset_digest, manifest.threshold.value, manifest.temperature)
     if stated != (run.dataset_digest, point.threshold, point.temperature):
         raise RunError(f"{bundle.path}: was not made from this run")
 
 
 def shipped_manifest(manifest: Manifest, name: str, figures: Mapping[str, Any]) -> Manifest:
-    """The manifest with its name and the figures of all splits."""
+    """Add the name and the figures of the splits that are read once to the manifest."""
     metrics = {
         split: {key: Interval(**figure) for key, figure in figures[split]["metrics"].items()}
         for split in READ_ONCE
@@ -59,14 +57,20 @@ def shipped_manifest(manifest: Manifest, name: str, figures: Mapping[str, Any]) 
     return replace(manifest, name=name, metrics=manifest.metrics | metrics)
 
 
-def publish(bundle: Bundle, name: str, figures: Mapping[str, Any], target: Path) -> None:
-    """Write the shipped bundle, replacing what lies at ``target``; the old one stays until then."""
-    manifest = shipped_manifest(bundle.manifest, name, figures)
+def publish(bundle: Bundle, manifest: Manifest, figures: Mapping[str, Any], target: Path) -> None:
+    """Write a shipped bundle to ``target``; a bundle there stays until the new one is whole.
+
+    Args:
+        bundle: whose files are taken.
+        manifest: the shipped manifest; the digests of the files are computed anew.
+        figures: what :func:`card_figures.gathered` returned.
+        target: folder of the shipped bundle, named as the manifest is.
+    """
     replaced = target.with_name(f"{target.name}.replaced")
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         staging = Path(folder) / "new"
         contents = {name: bundle.read(name) for name in bundle.manifest.files}
-        seal(staging, manifest, contents, more=shipped_sections(name, figures))
+        seal(staging, manifest, contents, more=shipped_sections(manifest.name, figures))
         if target.exists():
             target.rename(replaced)
         staging.rename(target)
@@ -76,7 +80,7 @@ def publish(bundle: Bundle, name: str, figures: Mapping[str, Any], target: Path)
 def save_float(model: keras.Model, file: Path) -> None:
     """Save a model without optimizer, unless the file holds it already.
 
-    A ``.keras`` file carries the time it was written, so saving again would change it in git.
+    A ``.keras`` file contains the time of its writing, so saving again would change it in git.
     """
     if file.exists():
         weights = keras.models.load_model(file, compile=False).get_weights()
@@ -89,7 +93,7 @@ def save_float(model: keras.Model, file: Path) -> None:
 
 
 def main() -> None:
-    """Publish one bundle. All that is needed is read before anything is written."""
+    """Publish one bundle; everything is read before anything is written."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--run", type=Path, required=True)
@@ -106,7 +110,8 @@ def main() -> None:
     }
     drawn = {name: file.read_bytes() for name, file in pictures.items()}
     model = load_model(arguments.run)
-    publish(bundle, arguments.name, figures, MODELS / "cxr_edge_models" / arguments.name)
+    manifest = shipped_manifest(bundle.manifest, arguments.name, figures)
+    publish(bundle, manifest, figures, MODELS / "cxr_edge_models" / arguments.name)
     cards = RESULTS / "cards" / arguments.name
     cards.mkdir(parents=True, exist_ok=True)
     write_text(cards / "figures.json", json.dumps(figures, indent=2) + "\n")

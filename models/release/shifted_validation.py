@@ -1,15 +1,17 @@
-"""Validation as it would be if the look of a film told nothing of its label.
+"""Measure validation as it would be if the acquisition domain of a film did not predict its label.
 
-    python models/release/shifted_validation.py EVALUATION LOOKS [--json FILE]
+    python models/release/shifted_validation.py EVALUATION DOMAINS [--json FILE]
 
-EVALUATION is the folder that `cxr-edge evaluate ... --split validation -o` wrote, LOOKS a CSV with
-the columns file and look, such as data/kermany/acquisition_domains.csv. Films are weighted so that
-each look has the same share in both labels, see cxr_edge_train/dataset/acquisition_weights.py;
-decisions are the model's own, at its frozen threshold. The interval of the AUC is the 95%
-percentiles of a bootstrap that draws patients within each label; the weights are computed once and
-go along with their film, so a draw may lack a look. A bootstrap of films that are all called right
-would have no width, so sensitivity and specificity have Wilson's interval for as many films of
-equal weight as the patients' weights are worth (Kish 1965).
+EVALUATION is the folder that `cxr-edge evaluate ... --split validation -o` wrote. DOMAINS is a CSV
+file with the columns file and look (the acquisition domain), such as
+data/kermany/acquisition_domains.csv. Films are weighted so that each domain has the same share in
+both labels, see cxr_edge_train/dataset/acquisition_weights.py; decisions are the model's own, at
+its frozen threshold.
+
+The interval of the AUC is the 95% percentile interval of a bootstrap that draws patients within
+each label. The weights are computed once and stay with their films, so a draw may lack a domain. A
+bootstrap of films that are all classified correctly would have no width, so sensitivity and
+specificity have Wilson's interval for the effective number of films (Kish 1965).
 """
 
 import argparse
@@ -38,14 +40,14 @@ from cxr_edge_train.statistics.intervals import (
 )
 
 DRAWS = 2000
-SEED = 0  # of the draws of normal patients; the next number is that of the others
+SEED = 0  # for normal patients; the next number is for the others
 
 
-def read_films(evaluation: Path, looks: Path) -> pd.DataFrame:
-    """The rows of ``predictions.csv``, each with its ``look``.
+def read_films(evaluation: Path, domains: Path) -> pd.DataFrame:
+    """Read the rows of ``predictions.csv`` and add the acquisition domain of each as ``look``.
 
     Raises:
-        DatasetError: a file is missing or damaged, a film has no look, or a label has no film.
+        DatasetError: a file is missing or damaged, a film has no domain, or a label has no film.
     """
     file = evaluation / "predictions.csv"
     needed = ("path", "label", "patient", "probability", "decision")
@@ -54,12 +56,12 @@ def read_films(evaluation: Path, looks: Path) -> pd.DataFrame:
     for label in LABELS:
         if label not in set(films["label"]):
             raise DatasetError(f"{file}: has no {label} films; both labels are needed")
-    films["look"] = domains_of(films["path"], read_domains(looks))
+    films["look"] = domains_of(films["path"], read_domains(domains))
     return films
 
 
 def read_model(evaluation: Path) -> dict[str, Any]:
-    """The digest and the threshold of the model that was measured.
+    """Read the digest and the threshold of the model that was measured.
 
     Raises:
         DatasetError: ``evaluation.json`` is missing or damaged.
@@ -73,7 +75,7 @@ def read_model(evaluation: Path) -> dict[str, Any]:
 
 
 def label_draws(films: pd.DataFrame) -> Iterator[NDArray[np.int64]]:
-    """Endless draws of patients within each label: how often each film ``[N]`` was drawn."""
+    """Draw patients within each label, endlessly; yields how often each film ``[N]`` was drawn."""
     patients, labels = patient_groups(films).to_numpy(object), positives(films)
     draws = [patient_draws(patients[labels == label], seed=SEED + label) for label in (0, 1)]
     while True:
@@ -84,7 +86,7 @@ def label_draws(films: pd.DataFrame) -> Iterator[NDArray[np.int64]]:
 
 
 def weighted_figures(films: pd.DataFrame, weights: NDArray[np.floating]) -> dict[str, float]:
-    """AUC, sensitivity and specificity of films with weights ``[N]``."""
+    """Compute AUC, sensitivity and specificity of films with weights ``[N]``."""
     positive = positives(films) == 1
     right = (films["label"] == films["decision"]).to_numpy()
     return {
@@ -94,23 +96,24 @@ def weighted_figures(films: pd.DataFrame, weights: NDArray[np.floating]) -> dict
     }
 
 
-def worth(weights: NDArray[np.floating], patients: NDArray[np.object_]) -> float:
-    """How many films of equal weight and of a patient each the films are worth (Kish 1965)."""
+def effective_size(weights: NDArray[np.floating], patients: NDArray[np.object_]) -> float:
+    """Compute how many equally weighted films, one per patient, the films equal (Kish 1965)."""
     of_patient = pd.Series(weights).groupby(patients).sum()
     return float(of_patient.sum() ** 2 / (of_patient**2).sum())
 
 
 def shifted_validation(films: pd.DataFrame) -> dict[str, Any]:
-    """All figures of the films, as they stand in the JSON file.
+    """Compute all figures of the films, as they are written to the JSON file.
 
     Args:
-        films: from :func:`read_films`.
+        films: what :func:`read_films` returned.
 
     Returns:
-        ``films`` counts them; ``auc``, ``sensitivity`` and ``specificity`` have ``value``, ``low``,
-        ``high`` and ``n``, for AUC the films, for the others what the label's are worth, see
-        :func:`worth`; ``auc_within_look`` is not weighted, and None for a look that one label has
-        alone; ``films_by_look`` counts by label and look.
+        ``films`` is their number. ``auc``, ``sensitivity`` and ``specificity`` have ``value``,
+        ``low``, ``high`` and ``n``: the number of films for AUC, the effective number of the
+        label's films (:func:`effective_size`) for the others. ``auc_within_look`` has the
+        unweighted AUC within each acquisition domain, None where a domain has one label alone.
+        ``films_by_look`` counts films by label and domain.
     """
     labels = positives(films)
     patients = patient_groups(films).to_numpy(object)
@@ -129,16 +132,17 @@ def shifted_validation(films: pd.DataFrame) -> dict[str, Any]:
         **{
             name: asdict(
                 wilson_interval_of_share(
-                    value[name], worth(weights[labels == label], patients[labels == label])
+                    value[name],
+                    effective_size(weights[labels == label], patients[labels == label]),
                 )
             )
             for label, name in ((1, "sensitivity"), (0, "specificity"))
         },
         "auc_within_look": {
-            look: float(roc_auc_score(positives(of_look), of_look["probability"]))
-            if of_look["label"].nunique() == 2
+            domain: float(roc_auc_score(positives(within), within["probability"]))
+            if within["label"].nunique() == 2
             else None
-            for look, of_look in films.groupby("look")
+            for domain, within in films.groupby("look")
         },
         "films_by_look": {label: counts.loc[label].to_dict() for label in LABELS},
     }
@@ -147,12 +151,12 @@ def shifted_validation(films: pd.DataFrame) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("evaluation", type=Path, help="folder of an evaluation on validation")
-    parser.add_argument("looks", type=Path, help="CSV with the columns file and look")
+    parser.add_argument("domains", type=Path, help="CSV with the columns file and look")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
     try:
         model = read_model(arguments.evaluation)
-        films = read_films(arguments.evaluation, arguments.looks)
+        films = read_films(arguments.evaluation, arguments.domains)
         text = json.dumps({**model, **shifted_validation(films)}, indent=2)
         print(text)
         if arguments.json:

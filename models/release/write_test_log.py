@@ -1,9 +1,9 @@
-"""Write the page of all readings of test labels from the log of them.
+"""Write the page that lists all readings of test labels from the log of the readings.
 
     python models/release/write_test_log.py
 
-Reads docs/results/test-log.jsonl, writes docs/results/test-log.md. What the page says above its
-table stands in test_log_head.txt beside this script.
+The script reads docs/results/test-log.jsonl and writes docs/results/test-log.md. The text above the
+table is in test_log_head.txt beside this script.
 """
 
 import json
@@ -17,7 +17,7 @@ from cxr_edge_runtime.files import write_text
 from cxr_edge_train.statistics.intervals import Interval
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
-# By the digest that `evaluate` logs: which films were read.
+# Names of the sets of films by the digest that `evaluate` logs.
 FILMS = {
     "caecf0ee6d271435c061bb2fc9929240911aabe622eb993adfcc8275f4f5b130": "test",
     "e388f46adc85a5716f5bde6bbda68abb380d5bf55ed148d5c66039fc3a97fcb9": "external_adult",
@@ -33,7 +33,7 @@ _DIGITS = 12  # of a SHA-256 that the page shows
 
 
 def shipped_models() -> dict[str, str]:
-    """Names of the shipped bundles by the SHA-256 of their model."""
+    """Return the names of the shipped bundles by the SHA-256 of their model."""
     manifests = [
         Bundle.load(cxr_edge_models.path(name)).manifest for name in cxr_edge_models.names()
     ]
@@ -41,11 +41,11 @@ def shipped_models() -> dict[str, str]:
 
 
 def log_page(log: str, shipped: Mapping[str, str]) -> str:
-    """The page, Markdown.
+    """Write the page as Markdown.
 
     Args:
         log: JSON lines of :func:`cxr_edge_train.evaluation.evaluation.log_test_reading`.
-        shipped: see :func:`shipped_models`.
+        shipped: what :func:`shipped_models` returned.
     """
     rows = [_HEADINGS, ("---",) * len(_HEADINGS)]
     rows += [_row(json.loads(line), shipped) for line in log.splitlines()]

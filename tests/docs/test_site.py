@@ -51,6 +51,14 @@ def test_python_api_was_read_from_the_sources(site: Path) -> None:
         assert words in text
 
 
+def test_results_have_pictures_of_the_shipped_models_alone() -> None:
+    results = ROOT / "docs" / "results"
+    shipped = ("cards/", "conversion/shipped/", "serving/", "drift.png")
+    pictures = [p.relative_to(results).as_posix() for p in results.rglob("*.png")]
+    assert len(pictures) >= 10
+    assert [name for name in pictures if not name.startswith(shipped)] == []
+
+
 @pytest.mark.parametrize(
     ("source", "link", "expected"),
     [

@@ -19,7 +19,7 @@ RESULTS = ROOT / "docs" / "results"
 MOST_BYTES = {"tiny": 1_000_000}
 README_ROWS = {
     "validation": "validation",
-    "test": "test, read once for it",
+    "test": "test set, evaluated once",
     "external_adult": "adults elsewhere",
 }
 

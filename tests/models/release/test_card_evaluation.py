@@ -16,14 +16,14 @@ def text(bundle: Bundle, run: Path, measured: Path, log: list[str]) -> str:
     "words",
     [
         "on 2026-01-02",
-        "40 normal films a specificity of\n0.90 has the interval 0.77 to 0.96",
-        "Films by look: NORMAL A 18, B 2; PNEUMONIA A 5, B 15.",
+        "40 normal films a\nspecificity of 0.90 has the interval 0.77 to 0.96",
+        "Films by acquisition domain: NORMAL A 18, B 2; PNEUMONIA A 5, B 15.",
         "| virus | 0.900 [0.800, 0.950] | 0.900 [0.800, 0.950] |",
         "docs/results/cards/small/calibration.png",
         "AUC\n0.810 [0.800, 0.950]",
-        "name for **9**; the probability moves by\n0.010 on average",
-        "INT8 loses 0.0010 sensitivity",
-        "decides alike on 99.50%",
+        "**9** are classified the\nsame as their copies; the probability changes by\n0.010",
+        "INT8 costs 0.0010 sensitivity",
+        "agrees with float on 99.50%",
     ],
 )
 def test_each_part_says_what_was_measured(text: str, words: str) -> None:

@@ -15,14 +15,14 @@ def test_card_says_what_was_measured(
     assert sections[EVALUATION] == evaluation_text("small", figures)
     changed = "| corners blacked out | 0.040 | +0.030 | 91.0% | -0.020 | 88.0% | 0.970 |"
     assert changed in sections[EXAMINATION]
-    assert "80% in right decisions (10), 50% in missed pneumonias (3);" in sections[EXAMINATION]
-    assert "Fitted in 10 minutes on cpu:0" in sections[IMPACT]
-    # The tiny data set's run: what it was fitted on, and how.
+    assert "80% in correct decisions (10), 50% in missed pneumonias (3);" in sections[EXAMINATION]
+    assert "Trained in 10 minutes on cpu:0" in sections[IMPACT]
+    # The tiny data set's run: what it was trained on, and how.
     train = figures["training"]["films"]["train"]["normal"]
     assert f"| train, normal | {train['films']:,} | {train['patients']:,} |" in sections[TRAINING]
     assert 0 < train["patients"] <= train["films"]
     assert "2 epochs" in sections[TRAINING]
-    assert "Fitted to the labels." in sections[TRAINING]
+    assert "Trained on the labels." in sections[TRAINING]
 
 
 def test_card_of_a_student_says_who_taught_it(
@@ -31,4 +31,4 @@ def test_card_of_a_student_says_who_taught_it(
     figures = gathered(bundle, run, measured, log)
     figures["training"]["recipe"]["fit"]["teachers"] = 3
     sections = shipped_sections("small", figures)
-    assert "3 networks were fitted first" in sections[TRAINING]
+    assert "3 networks were trained first" in sections[TRAINING]

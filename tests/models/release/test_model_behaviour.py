@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import film_changes
 from scripts import load_script
 
 behaviour = load_script("models/release/model_behaviour.py")
 
 
 class CornerReader:
-    """A model that goes by the grey of the upper left corner alone, and shows it."""
+    """A model that relies on the grey of the upper left corner alone, and shows it."""
 
     threshold, temperature = 0.5, 1.0
     identity = SimpleNamespace(bundle="corner-reader")
@@ -34,8 +35,8 @@ FILMS[[0, 1], 0, 0] = 200  # two false alarms
 FILMS[20:23, 0, 0] = 20  # three missed
 
 
-def test_share_in_the_box_counts_only_what_speaks_for_the_answer() -> None:
-    left, top, right, bottom = behaviour.LUNGS
+def test_share_in_the_box_counts_only_evidence_for_the_decision() -> None:
+    left, top, right, bottom = film_changes.LUNGS
     inside = np.zeros((100, 100), dtype=np.float32)
     inside[40:60, 40:60] = 1.0
     assert behaviour.share_in_lungs(inside) == 1.0
@@ -50,23 +51,8 @@ def test_share_in_the_box_counts_only_what_speaks_for_the_answer() -> None:
     assert behaviour.share_in_lungs(middle) == 1.0  # enlarging adds no ripples
 
 
-@pytest.mark.parametrize("name", list(behaviour.CHANGES))
-def test_changes_keep_size_and_change_something(name: str) -> None:
-    film = np.random.default_rng(0).integers(1, 255, (80, 80), dtype=np.uint8)
-    changed = behaviour.CHANGES[name](film)
-    assert changed.shape == film.shape
-    assert changed.dtype == np.uint8
-    assert not np.array_equal(changed, film)
-
-
-def test_blacked_out_borders_leave_the_box_alone() -> None:
-    film = np.full((100, 100), 255, dtype=np.uint8)
-    left, top, right, bottom = (round(100 * edge) for edge in behaviour.LUNGS)
-    assert behaviour.without_borders(film)[top:bottom, left:right].min() == 255
-
-
 def test_model_that_reads_a_corner_is_found_out() -> None:
-    before = behaviour.answers(CornerReader(), FILMS)
+    before = behaviour.predicted(CornerReader(), FILMS)
     found = behaviour.shortcuts(CornerReader(), FILMS, LABELS, before)
     assert found["unchanged"]["mean_probability_shift"] == 0
     assert found["unchanged"]["NORMAL"]["right"] == pytest.approx(18 / 20)
@@ -92,7 +78,7 @@ def test_right_decisions_false_alarms_and_missed_ones_are_shown() -> None:
 
 def test_maps_tell_right_decisions_from_both_kinds_of_wrong_ones(tmp_path: Path) -> None:
     rows = pd.DataFrame({"label": np.where(LABELS == 1, "PNEUMONIA", "NORMAL")})
-    before = behaviour.answers(CornerReader(), FILMS)
+    before = behaviour.predicted(CornerReader(), FILMS)
     found = behaviour.maps(CornerReader(), FILMS, rows, before, tmp_path)
     assert found["cells"] == [5, 5]
     assert found["right"]["films"] == 10

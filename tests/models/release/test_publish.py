@@ -19,8 +19,9 @@ def test_published_bundle_has_all_figures_and_the_same_model(
     figures = gathered(bundle, run, measured, log)
     target = tmp_path / "shipped" / "small"
     target.parent.mkdir()
+    manifest = publish.shipped_manifest(bundle.manifest, "small", figures)
     for _ in range(2):  # the second replaces the first
-        publish.publish(bundle, "small", figures, target)
+        publish.publish(bundle, manifest, figures, target)
     shipped = Bundle.load(target)
     assert shipped.manifest.name == "small"
     assert shipped.model == bundle.model
@@ -31,7 +32,7 @@ def test_published_bundle_has_all_figures_and_the_same_model(
     assert shipped.manifest.metrics["external_adult"]["auc"].value == 0.81
     card = (target / "MODEL_CARD.md").read_text()
     assert "| test | specificity | 0.900 | 0.800–0.950 | 40 |" in card
-    assert "read once for this model, on 2026-01-02" in card
+    assert "evaluated once for this model, on 2026-01-02" in card
     assert "**9**" in card
     assert "CC BY 4.0" in card
     assert [line[3:] for line in card.splitlines() if line.startswith("## ")] == list(HEADINGS)

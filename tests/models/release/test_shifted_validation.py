@@ -8,8 +8,8 @@ import pytest
 
 from scripts import load_script
 
-# Look A on three of four normal films and one of four with pneumonia. A model that goes by the look
-# calls every B pneumonia: weighted, it is right on half of each label.
+# Three of four normal films and one of four with pneumonia are of domain A. A model that relies on
+# the domain calls every B pneumonia: weighted, it is right on half of each label.
 FILMS = [
     ("NORMAL", "A", 0.1),
     ("NORMAL", "A", 0.1),
@@ -30,13 +30,13 @@ def script() -> ModuleType:
 @pytest.fixture
 def evaluation(tmp_path: Path) -> Path:
     rows = ["path,label,kind,patient,logit,probability,decision"]
-    looks = ["file,look,by"]
-    for number, (label, look, probability) in enumerate(FILMS):
+    domains = ["file,look,by"]
+    for number, (label, domain, probability) in enumerate(FILMS):
         decision = "PNEUMONIA" if probability >= 0.5 else "NORMAL"
         rows.append(f"train/{number}.png,{label},unknown,p{number},0,{probability},{decision}")
-        looks.append(f"{number}.png,{look},eye")
+        domains.append(f"{number}.png,{domain},eye")
     (tmp_path / "predictions.csv").write_text("\n".join(rows) + "\n")
-    (tmp_path / "looks.csv").write_text("\n".join(looks) + "\n")
+    (tmp_path / "domains.csv").write_text("\n".join(domains) + "\n")
     (tmp_path / "evaluation.json").write_text('{"model_sha256": "abc", "threshold": 0.5, "n": 8}')
     return tmp_path
 
@@ -49,7 +49,7 @@ def replace(file: Path, old: str, new: str) -> None:
 
 def run(script: ModuleType, monkeypatch: pytest.MonkeyPatch, evaluation: Path) -> dict[str, Any]:
     figures = evaluation / "figures.json"
-    arguments = [evaluation, evaluation / "looks.csv", "--json", figures]
+    arguments = [evaluation, evaluation / "domains.csv", "--json", figures]
     monkeypatch.setattr(sys, "argv", ["shifted_validation.py", *map(str, arguments)])
     monkeypatch.setattr(script, "DRAWS", 200)
     script.main()
@@ -61,8 +61,8 @@ def test_figures_are_those_computed_by_hand(
     script: ModuleType, evaluation: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = run(script, monkeypatch, evaluation)
-    # Each look is half of each label, so of the four pairs of looks, each a quarter, pneumonia of
-    # look A below normal of look B is the one ranked wrong.
+    # Each domain is half of each label, so of the four pairs of domains, each a quarter, pneumonia
+    # of domain A below normal of domain B is the one ranked wrong.
     assert found["auc"]["value"] == pytest.approx(0.75)
     # The rare film weighs as much as the three others together; it is the one called wrong.
     assert found["sensitivity"]["value"] == pytest.approx(0.5)
@@ -83,7 +83,7 @@ def test_intervals_hold_the_figure_and_repeat(
     assert run(script, monkeypatch, evaluation) == found
 
 
-def test_films_of_a_patient_are_worth_one_and_a_share_of_all_has_a_width(
+def test_films_of_a_patient_count_once_and_a_share_of_all_has_a_width(
     script: ModuleType, evaluation: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictions = evaluation / "predictions.csv"
@@ -98,10 +98,10 @@ def test_films_of_a_patient_are_worth_one_and_a_share_of_all_has_a_width(
     assert found["specificity"]["low"] < 0.5
 
 
-def test_look_of_one_label_has_no_auc(
+def test_domain_with_one_label_alone_has_no_auc(
     script: ModuleType, evaluation: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replace(evaluation / "looks.csv", "3.png,B", "3.png,A")
+    replace(evaluation / "domains.csv", "3.png,B", "3.png,A")
     found = run(script, monkeypatch, evaluation)
     assert found["auc_within_look"]["B"] is None
     assert found["films_by_look"]["NORMAL"] == {"A": 4, "B": 0}
@@ -110,10 +110,10 @@ def test_look_of_one_label_has_no_auc(
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("looks.csv", "3.png,B", "33.png,B", "train/3.png: "),
-        ("looks.csv", "3.png,B", "3.png,", "train/3.png: "),
-        ("looks.csv", "3.png,B", "2.png,B", "lists 2.png twice"),
-        ("looks.csv", "look", "device", "has no column look"),
+        ("domains.csv", "3.png,B", "33.png,B", "train/3.png: "),
+        ("domains.csv", "3.png,B", "3.png,", "train/3.png: "),
+        ("domains.csv", "3.png,B", "2.png,B", "lists 2.png twice"),
+        ("domains.csv", "look", "device", "has no column look"),
         ("predictions.csv", "PNEUMONIA,unknown", "NORMAL,unknown", "has no PNEUMONIA films"),
         ("predictions.csv", "NORMAL,unknown", "HEALTHY,unknown", "unknown label 'HEALTHY'"),
         ("evaluation.json", "threshold", "limit", "evaluation.json: cannot be read"),
