@@ -169,6 +169,13 @@ def test_side_may_be_three_times_the_other_and_no_longer(turned: bool) -> None:
     assert found(301) == ((f"unusual aspect ratio ({'100x301' if turned else '301x100'})"),)
 
 
+def test_thumbnails_are_means_of_all_pixels_of_a_cell() -> None:
+    cells = np.indices((64, 64)).sum(axis=0) % 2 * 200  # a chessboard, of mean 100 everywhere
+    cells[:32] += 55
+    small = thumbnails(cells.astype(np.uint8)[np.newaxis, :, :, np.newaxis])[0]
+    assert sorted(set(small.tolist())) == [-27.5, 27.5]
+
+
 def test_thumbnails_are_means_without_the_mean() -> None:
     small = thumbnails(np.concatenate([MODEL_INPUT, MODEL_INPUT // 2]))
     assert small.shape == (2, SIDE * SIDE)
