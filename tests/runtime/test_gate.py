@@ -106,6 +106,22 @@ def test_the_three_verdicts() -> None:
     assert reason == "does not look like a frontal chest X-ray (distance 5.0; limit 4.0)"
 
 
+def test_distance_at_a_limit_is_within_it() -> None:
+    embedding = at_distance(3.0)
+    exact = float(gate().distance(embedding)[0])
+
+    def verdict(limits: GateLimits) -> str:
+        return replace(gate(), limits=limits).judge((), MODEL_INPUT, embedding, _not_asked).verdict
+
+    assert verdict(GateLimits(exact, exact)) == ACCEPTED
+    assert verdict(GateLimits(exact / 2, exact)) == SUSPICIOUS
+    assert verdict(GateLimits(exact / 2, np.nextafter(exact, 0))) == REJECTED
+
+
+def _not_asked(_: NDArray[np.uint8]) -> NDArray[np.float32]:
+    raise AssertionError("only a possible negative is computed a second time")
+
+
 def test_what_the_file_shows_rejects_whatever_the_distance() -> None:
     assert judged(1.0, words=("it is in colour",)) == (REJECTED, ("it is in colour",))
 
@@ -115,10 +131,20 @@ def test_blank_image_is_named() -> None:
     assert judged(1.0, model_input=blank) == (REJECTED, ("blank image",))
 
 
+def test_film_that_was_exported_too_dark_is_not_blank() -> None:
+    # 12 bits as 16: a sixteenth of a film's deviation.
+    dark = (MODEL_INPUT / 64 + 100).astype(np.uint8)
+    assert 1.0 < thumbnails(dark)[0].std() < 1.3
+    assert judged(1.0, model_input=dark) == (ACCEPTED, ())
+    assert judged(1.0, model_input=dark // 2)[1] == ("blank image",)
+
+
 def test_negative_is_named_only_where_its_inverse_looks_like_a_film() -> None:
     verdict, [reason] = judged(1.0, model_input=255 - MODEL_INPUT, negative=1.0)
     assert (verdict, reason[:8]) == (REJECTED, "inverted")
     assert "invert the greys" in reason
+    # A film that is merely suspicious once it is inverted is a film.
+    assert judged(1.0, model_input=255 - MODEL_INPUT, negative=3.0)[1] == (reason,)
     verdict, [reason] = judged(1.0, model_input=255 - MODEL_INPUT, negative=5.0)
     assert (verdict, reason) == (REJECTED, "does not look like a frontal chest X-ray")
 
@@ -131,6 +157,23 @@ def test_sides_and_objections_of_the_file() -> None:
         "it is in colour",
         "unusual aspect ratio (300x70)",
     )
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_side_may_be_three_times_the_other_and_no_longer(turned: bool) -> None:
+    def found(width: int) -> tuple[str, ...]:
+        pixels = np.zeros((100, width), np.uint8)
+        return objections(GreyImage(pixels.T if turned else pixels, "PNG", "L"))
+
+    assert found(300) == ()
+    assert found(301) == ((f"unusual aspect ratio ({'100x301' if turned else '301x100'})"),)
+
+
+def test_thumbnails_are_means_of_all_pixels_of_a_cell() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    means = pixels.reshape(SIDE, 2, SIDE, 2).mean(axis=(1, 3)).ravel()
+    small = thumbnails(pixels[np.newaxis, :, :, np.newaxis])[0]
+    np.testing.assert_allclose(small, means - means.mean(), atol=1)
 
 
 def test_thumbnails_are_means_without_the_mean() -> None:

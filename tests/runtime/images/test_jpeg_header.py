@@ -43,6 +43,20 @@ def test_many_scans_are_refused_before_they_are_decoded() -> None:
         load_grey(scans(5000))
 
 
+@pytest.mark.parametrize(("channels", "refused"), [("RGB", True), ("L", False)])
+def test_baseline_jpeg_has_one_scan_only_if_it_has_one_channel(
+    channels: str, refused: bool
+) -> None:
+    file = io.BytesIO()
+    Image.fromarray(noisy_gradient((96, 80), seed=0)).convert(channels).save(file, "JPEG")
+    content = file.getvalue() + b"\xff\xda" * 100
+    if not refused:  # its decoder reads one scan and stops
+        check_jpeg(content, "film")
+        return
+    with pytest.raises(UnsupportedImage, match="more than 100 scans"):
+        check_jpeg(content, "film")
+
+
 def test_many_exif_blocks_are_refused() -> None:
     with pytest.raises(UnreadableImage, match="more than 16 EXIF blocks"):
         check_jpeg(exif(17), "film")

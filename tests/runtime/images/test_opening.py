@@ -2,12 +2,14 @@ import contextlib
 import io
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
 from cxr_edge_runtime.errors import ImageError, ImageTooLarge, ImageTooSmall, UnreadableImage
+from cxr_edge_runtime.images import decoding_limits
 from cxr_edge_runtime.images.decoding_limits import MAX_PIXELS, MIN_SIDE
 from cxr_edge_runtime.images.opening import QUARTER_TURNS, opened, turned_upright
 from synthetic import encoded, jpeg_with_exif, noisy_gradient
@@ -93,6 +95,34 @@ def test_damaged_exif_does_not_make_a_film_unusable(position: int) -> None:
         except UnreadableImage:
             continue  # the container itself was hit
         assert sorted(pixels.shape) == sorted(GREY.shape)
+
+
+@pytest.mark.parametrize(("bytes_", "turned"), [(100_000, True), (100_001, False)])
+def test_exif_larger_than_any_camera_writes_is_not_read(bytes_: int, turned: bool) -> None:
+    with opened(with_orientation(6), "film") as image:
+        image.load()
+        image.info["exif"] = image.info["exif"].ljust(bytes_, b"\0")
+        _, turn = turned_upright(image)
+    assert (turn in QUARTER_TURNS) is turned
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_large_image_is_decoded_while_no_other_is(
+    monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    monkeypatch.setattr(decoding_limits, "LARGE_PIXELS", GREY.size - large)
+
+    def free() -> bool:
+        """Whether another thread could decode a large image now."""
+        with ThreadPoolExecutor(1) as other:
+            got = other.submit(decoding_limits._large.acquire, blocking=False).result()
+            if got:
+                other.submit(decoding_limits._large.release).result()
+        return got
+
+    with opened(encoded(Image.fromarray(GREY), "PNG"), "film"):
+        assert free() is not large
+    assert free()
 
 
 def test_damaged_tiff_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:

@@ -53,6 +53,16 @@ def test_tag_with_more_values_than_any_film_needs_is_refused() -> None:
         check_tiff(directory((STRIP_OFFSETS, LONG, 4_000_000, 8)), "film")
 
 
+def test_tile_and_tag_at_their_limits_pass() -> None:
+    check_tiff(directory((TILE_WIDTH, LONG, 1, 30_000), (TILE_LENGTH, LONG, 1, 1000)), "film")
+    with pytest.raises(UnsupportedImage, match="a tile of more than 30 million"):
+        check_tiff(directory((TILE_WIDTH, LONG, 1, 30_000), (TILE_LENGTH, LONG, 1, 1001)), "film")
+    other = 700  # a tag that is not looked at
+    check_tiff(directory((other, LONG, 120_000, 8)), "film")
+    with pytest.raises(UnreadableImage, match="TIFF tag 700 has 120001 values"):
+        check_tiff(directory((other, LONG, 120_001, 8)), "film")
+
+
 def test_strips_that_overlap_are_refused() -> None:
     lengths = struct.pack("<4I", *[100] * 4)
     content = directory((STRIP_OFFSETS, LONG, 4, 40), (STRIP_BYTES, LONG, 4, 40))
