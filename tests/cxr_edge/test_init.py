@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import cxr_edge
+from cxr_edge.process import keras_backend
 from cxr_edge_runtime.errors import ExtraMissing
 
 
@@ -52,3 +53,15 @@ def test_name_that_the_base_install_has_does_not_blame_an_extra(
     monkeypatch.setitem(cxr_edge._MODULES, "Bundle", "module_that_is_lost")
     with pytest.raises(ModuleNotFoundError, match="module_that_is_lost"):
         cxr_edge.Bundle  # noqa: B018
+
+
+@pytest.mark.parametrize(("name", "backend"), [("train", None), ("convert", "tensorflow")])
+def test_keras_is_loaded_quietly_before_a_name_that_needs_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, backend: str | None
+) -> None:
+    loaded: list[str | None] = []
+    monkeypatch.setattr(keras_backend, "load_quietly", loaded.append)
+    monkeypatch.setitem(cxr_edge._MODULES, name, "package_that_nobody_has")
+    with pytest.raises(ExtraMissing):
+        getattr(cxr_edge, name)
+    assert loaded == [backend]

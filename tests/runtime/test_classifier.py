@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier, sigmoid
-from cxr_edge_runtime.errors import EngineError
+from cxr_edge_runtime.errors import EngineError, InvalidRequest
 from cxr_edge_runtime.images import load_grey
 from synthetic import noisy_gradient
 
@@ -18,6 +18,18 @@ from synthetic import noisy_gradient
 @pytest.fixture
 def classifier(golden_bundle: Path) -> Classifier:
     return Classifier(Bundle.load(golden_bundle))
+
+
+@pytest.mark.parametrize("bundle", [None, "tiny", 3, ["tiny"]])
+def test_what_is_no_loaded_bundle_is_refused(bundle: object) -> None:
+    with pytest.raises(InvalidRequest, match=r"load one with Bundle\.load"):
+        Classifier(bundle)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", 65])
+def test_threads_that_cannot_be_are_refused(golden_bundle: Path, threads: object) -> None:
+    with pytest.raises(InvalidRequest, match="threads must be a whole number from 1 to 64"):
+        Classifier(Bundle.load(golden_bundle), threads=threads)
 
 
 def test_probability_is_the_scaled_sigmoid_of_the_logit(

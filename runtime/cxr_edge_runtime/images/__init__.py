@@ -209,7 +209,9 @@ def _from_pillow(image: Image.Image, name: str) -> GreyImage:
 
 def _check_pixels(pixels: object, name: str) -> None:
     """Refuse what other shapes and types would silently be taken for."""
-    if not isinstance(pixels, np.ndarray) or isinstance(pixels, np.ma.MaskedArray):
+    # A masked array; asking for its type would import numpy.ma, which nothing else here needs.
+    is_masked = hasattr(pixels, "mask")
+    if not isinstance(pixels, np.ndarray) or is_masked:
         raise UnsupportedImage(f"{name}: pixels must be {_ARRAY}, not {type(pixels).__name__}")
     if pixels.dtype != np.uint8 or pixels.ndim != 2:
         raise UnsupportedImage(

@@ -185,9 +185,9 @@ def test_engine_that_no_node_has_ends_in_one_line(
     ("address", "code", "message"),
     [
         ("ray://127.0.0.1:1", 2, "Ray Data does not work through Ray Client; run this on a"),
-        ("nonsense", 2, "give HOST:PORT or auto"),
-        ("auto", 1, "no Ray answers there, or it wants another token"),
-        ("127.0.0.1:1", 1, "no Ray answers there, or it wants another token"),
+        ("nonsense", 2, "is no address of a cluster; give HOST:PORT or auto"),
+        ("auto", 1, "no Ray responds there, or it requires another token"),
+        ("127.0.0.1:1", 1, "no Ray responds there, or it requires another token"),
     ],
 )
 def test_address_without_a_cluster_is_one_line(
@@ -204,7 +204,7 @@ def test_address_without_a_cluster_is_one_line(
     film = make_image()
     outcome = cxr_edge("score", film.parent, "-o", tmp_path / "out", "--address", address)
     assert outcome.code == code
-    assert outcome.err.startswith(f"cxr-edge: --address {address}: {message}")
+    assert outcome.err.startswith(f"cxr-edge: {address}: {message}")
     assert outcome.err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
