@@ -32,10 +32,11 @@ def check_request(file: Path, *, labels: Sequence[str], scaling: str | None) -> 
         raise InvalidRequest(f"{file}: no such file")
     if file.suffix.lower() not in _SUFFIXES:
         raise InvalidRequest(f"{file}: is no Keras model; its name must end in .keras or .h5")
-    if isinstance(labels, str) or sorted(map(str, labels)) != sorted(LABELS):
+    named = list(labels) if isinstance(labels, list | tuple) else []
+    if sorted(map(str, named)) != sorted(LABELS):
         raise InvalidRequest(
             f"the labels must be {' and '.join(LABELS)} in the order of the model's outputs, "
-            f"not {labels if isinstance(labels, str) else ','.join(map(str, labels))!r}"
+            f"not {labels!r}"
         )
     if scaling is not None and scaling not in SCALINGS:
         raise InvalidRequest(f"unknown scaling {scaling!r}; known are {', '.join(SCALINGS)}")

@@ -9,7 +9,10 @@ import typer
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that convert made.")],
 ) -> None:
-    """Write the report of a conversion again, from its report.json and predictions.csv."""
+    """Write the report of a conversion again.
+
+    It is made from report.json and predictions.csv, which convert wrote.
+    """
     from cxr_edge_convert import report as reports
 
     written = reports.render_again(folder)

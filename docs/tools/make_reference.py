@@ -16,6 +16,7 @@ from typing import get_type_hints
 
 from bundle_schema import bundle_schema
 from cxr_edge_train import recipe
+from report_schema import report_schema
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference"
 
@@ -116,10 +117,16 @@ def schema_file() -> str:
     return json.dumps(bundle_schema(), indent=2) + "\n"
 
 
+def report_schema_file() -> str:
+    """The JSON Schema of a conversion's report."""
+    return json.dumps(report_schema(), indent=2) + "\n"
+
+
 FILES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "recipe.md": recipe_page,
     "bundle.schema.json": schema_file,
+    "report.schema.json": report_schema_file,
 }
 
 

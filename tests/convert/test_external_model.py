@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -7,6 +8,8 @@ from scipy.special import expit
 
 from cxr_edge_convert.external_model import contract_model
 from cxr_edge_runtime.errors import ConversionError, InvalidRequest
+from scripts import ROOT
+from tiny_model import tiny_model
 
 layers = keras.layers
 LABELS = ["NORMAL", "PNEUMONIA"]
@@ -134,7 +137,7 @@ def test_grey_is_scaled_and_tripled_as_in_training(
 
 def test_scaling_must_be_said_unless_a_layer_does_it(tmp_path: Path) -> None:
     file = saved(tmp_path, *pooled(1, "sigmoid"))
-    with pytest.raises(InvalidRequest, match=r"say with --scaling 0-255, 0-1, -1-1"):
+    with pytest.raises(InvalidRequest, match="state the scaling that it was trained"):
         contract_model(file, labels=LABELS, scaling=None)
     inner = keras.Sequential([keras.Input((32, 32, 1)), layers.Rescaling(1 / 255)])
     model = keras.Sequential([keras.Input((32, 32, 1)), inner, *pooled(1, "sigmoid")])
@@ -154,14 +157,29 @@ def test_old_h5_files_and_nested_backbones_are_taken(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("labels", [["NORMAL"], ["a", "b"], ["NORMAL", "NORMAL"]])
-def test_labels_must_be_ours(tmp_path: Path, labels: list[str]) -> None:
-    with pytest.raises(InvalidRequest, match="--labels must name NORMAL and PNEUMONIA"):
+@pytest.mark.parametrize(
+    "labels", [["NORMAL"], ["a", "b"], ["NORMAL", "NORMAL"], "NORMAL,PNEUMONIA", [1, 2], []]
+)
+def test_labels_must_be_ours(tmp_path: Path, labels: Any) -> None:
+    (tmp_path / "x.keras").touch()
+    with pytest.raises(InvalidRequest, match="the labels must be NORMAL and PNEUMONIA"):
         contract_model(tmp_path / "x.keras", labels=labels, scaling="0-1")
 
 
+def test_unknown_scaling_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.keras").touch()
+    with pytest.raises(InvalidRequest, match="unknown scaling '0-2'; known are 0-255, 0-1, -1-1"):
+        contract_model(tmp_path / "x.keras", labels=LABELS, scaling="0-2")
+
+
+def test_file_of_another_kind_is_named_before_it_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "clean_metadata.csv").write_text("path")
+    with pytest.raises(InvalidRequest, match=r"csv: is no Keras model; its name must end in"):
+        contract_model(tmp_path / "clean_metadata.csv", labels=LABELS, scaling="0-1")
+
+
 def test_file_that_cannot_be_loaded_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="no such file"):
+    with pytest.raises(InvalidRequest, match=r"x\.keras: no such file"):
         contract_model(tmp_path / "x.keras", labels=LABELS, scaling="0-1")
     (tmp_path / "x.keras").write_bytes(b"PK nonsense")
     with pytest.raises(InvalidRequest, match=r"^.*x\.keras: Keras .* cannot load it .*$"):
@@ -203,4 +221,66 @@ def test_input_that_is_no_grey_or_colour_image_is_named(
     features = layers.GlobalAveragePooling2D()(image) if len(shape) == 3 else image
     keras.Model(image, layers.Dense(1)(features)).save(tmp_path / "own.keras")
     with pytest.raises(ConversionError, match="it must be one image of fixed size"):
+        contract_model(tmp_path / "own.keras", labels=LABELS, scaling="0-1")
+
+
+def test_several_inputs_are_named(tmp_path: Path) -> None:
+    one, other = keras.Input((32, 32, 1)), keras.Input((3,))
+    features = layers.Concatenate()([layers.GlobalAveragePooling2D()(one), other])
+    keras.Model([one, other], layers.Dense(1)(features)).save(tmp_path / "own.keras")
+    with pytest.raises(ConversionError, match=r"its input is \(None, 32, 32, 1\), \(None, 3\); it"):
+        contract_model(tmp_path / "own.keras", labels=LABELS, scaling="0-1")
+
+
+def test_damaged_h5_file_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "x.h5").write_bytes(b"nonsense")
+    with pytest.raises(InvalidRequest, match=r"^.*x\.h5: Keras .* cannot load it .*$"):
+        contract_model(tmp_path / "x.h5", labels=LABELS, scaling="0-1")
+
+
+def test_code_in_a_model_is_not_run(tmp_path: Path) -> None:
+    image = keras.Input((32, 32, 1))
+    features = layers.GlobalAveragePooling2D()(layers.Lambda(lambda x: x * 2)(image))
+    keras.Model(image, layers.Dense(1)(features)).save(tmp_path / "own.keras")
+    with pytest.raises(InvalidRequest, match="cannot load it"):
+        contract_model(tmp_path / "own.keras", labels=LABELS, scaling="0-1")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A model that keeps the contract, as cxr-edge train makes it."""
+    tiny_model().save(tmp_path / "tiny.keras")
+    return tmp_path / "tiny.keras"
+
+
+def test_model_that_keeps_the_contract_is_taken_as_it_is(own: Path) -> None:
+    images = {"image": IMAGES}
+    before = keras.models.load_model(own, compile=False)(images)
+    after = contract_model(own, labels=LABELS, scaling=None)(images)
+    assert set(after) == {"cam", "logit", "embedding"}
+    for name, values in before.items():
+        np.testing.assert_array_equal(values, after[name])
+
+
+def test_shipped_float_models_keep_the_contract() -> None:
+    file = ROOT / "models" / "float" / "tiny.keras"
+    made = contract_model(file, labels=LABELS, scaling=None)
+    films = np.random.default_rng(0).integers(0, 256, (2, 160, 160, 1)).astype(np.float32)
+    expected = keras.models.load_model(file, compile=False)({"image": films})["logit"]
+    np.testing.assert_array_equal(made({"image": films})["logit"], expected)
+
+
+def test_model_that_keeps_the_contract_has_its_labels_and_its_scaling(own: Path) -> None:
+    with pytest.raises(InvalidRequest, match="its labels are NORMAL,PNEUMONIA"):
+        contract_model(own, labels=LABELS[::-1], scaling=None)
+    with pytest.raises(InvalidRequest, match="which scales grey values itself; state no scaling"):
+        contract_model(own, labels=LABELS, scaling="0-1")
+
+
+def test_outputs_of_other_names_do_not_keep_the_contract(tmp_path: Path) -> None:
+    image = keras.Input((32, 32, 1), name="image")
+    features = layers.GlobalAveragePooling2D()(image)
+    outputs = {"logit": layers.Dense(1)(features), "age": layers.Dense(1)(features)}
+    keras.Model({"image": image}, outputs).save(tmp_path / "own.keras")
+    with pytest.raises(ConversionError, match=r"own\.keras: has 2 outputs, not one"):
         contract_model(tmp_path / "own.keras", labels=LABELS, scaling="0-1")

@@ -5,16 +5,25 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
+import pytest
+
+from conversion_reports import conversion_report_of, variant_report
 from cxr_edge_convert.conversion import make_variants
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.report.content import conversion_report
-from cxr_edge_convert.report.conversion_report import REPORT_SCHEMA_VERSION
+from cxr_edge_convert.report.conversion_report import REPORT_SCHEMA_VERSION, ConversionReport
 from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import TFLITE, wanted_schemes
 from cxr_edge_runtime.device.inference_timing import Timing
+from cxr_edge_runtime.typed_json import TypedJsonError
 
-PAGE = Path(__file__).parents[2] / "docs" / "conversion-report.md"
+DOCS = Path(__file__).parents[2] / "docs"
+SCHEMA = jsonschema_rs.Draft202012Validator(
+    json.loads((DOCS / "reference" / "report.schema.json").read_text(encoding="utf-8"))
+)
+PAGE = DOCS / "conversion-report.md"
 # Names that come from elsewhere: metrics, versions of packages, the fields of an interval.
 _NOT_FIELDS = ("metrics", "versions", "preprocess")
 
@@ -52,3 +61,17 @@ def test_every_field_is_described(tiny_source: Source) -> None:
     described = set(re.findall(r"`([a-z_0-9]+)`", text))
     assert fields(content) - described == set()
     assert f"`schema_version` is {REPORT_SCHEMA_VERSION};" in text
+    SCHEMA.validate(content)
+
+
+def test_schema_refuses_what_the_reader_refuses() -> None:
+    content = json.loads(json.dumps(conversion_report_of(variant_report("int8")).as_dict()))
+    SCHEMA.validate(content)
+    del content["variants"][0]["gate"]
+    SCHEMA.validate(content)
+    for key, value in (("format", "pickle"), ("timings", []), ("bytes", "many"), ("extra", 1)):
+        variant = content["variants"][0] | {key: value}
+        wrong = content | {"variants": [variant]}
+        assert not SCHEMA.is_valid(wrong)
+        with pytest.raises(TypedJsonError):
+            ConversionReport.from_dict(wrong)

@@ -3,7 +3,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import keras
 import pandas as pd
 import pytest
 
@@ -14,18 +13,6 @@ from cxr_edge_runtime.bundle.manifest import NOTICE
 LOOSE = [
     "--max-recall-drop", 1, "--max-specificity-drop", 1, "--max-auc-drop", 1, "--min-agreement", 0,
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def own_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    keras.utils.set_random_seed(0)
-    image = keras.Input((32, 32, 1))
-    hidden = keras.layers.Flatten()(keras.layers.Conv2D(4, 3, strides=4)(image))
-    hidden = keras.layers.Dense(8, activation="relu")(hidden)
-    output = keras.layers.Dense(1, activation="sigmoid")(hidden)
-    file = tmp_path_factory.mktemp("own") / "own.keras"
-    keras.Model(image, output).save(file)
-    return file
 
 
 def test_all_formats_and_schemes_are_written_and_explained(
@@ -81,7 +68,7 @@ def test_falling_short_is_exit_4_with_the_report_written(
         "--min-agreement", 1,
     )  # fmt: skip
     assert outcome.code == 4
-    assert "of the decisions agree, the limit is 1" in outcome.err
+    assert "of the predictions agree, the limit is 1" in outcome.err
     assert f"See {tmp_path / 'out' / 'rejected'}" in outcome.err
     manifest = Bundle.load(tmp_path / "out" / "rejected" / "int8").manifest
     assert manifest.calibration is not None
@@ -89,46 +76,16 @@ def test_falling_short_is_exit_4_with_the_report_written(
     assert "Rejected: int8" in (tmp_path / "out" / "report.md").read_text()
 
 
-def test_somebody_elses_model_says_what_it_cannot_do(
-    cxr_edge: Any, tiny_road: Any, own_model: Path, tmp_path: Path
-) -> None:
-    output = tmp_path / "out"
-    outcome = cxr_edge(
-        "convert", "--model", own_model, "--metadata", tiny_road.metadata, "--splits",
-        tiny_road.splits, "--labels", "PNEUMONIA,NORMAL", "--scaling", "0-1", "--int8",
-        "--format", "both", "-o", output, *LOOSE,
-    )  # fmt: skip
-    assert outcome.code == 0, outcome.err
-    for name in ("int8", "onnx-int8-arm64"):
-        bundle = Bundle.load(output / name)
-        assert bundle.manifest.outputs == ("logit", "embedding")
-        assert "No heat map" in (output / name / "MODEL_CARD.md").read_text()
-        outcome = cxr_edge("info", output / name)
-        assert outcome.code == 0
-        assert "missing    no heat map: the model gives no activation map" in outcome.out
-        assert "trained outside cxr-edge" in outcome.out
-    assert "no heat map can be shown" in (output / "report.md").read_text()
-    image = next((tiny_road.root / "data" / "test" / "NORMAL").iterdir())
-    assert cxr_edge("classify", image, "--bundle", output / "int8").code == 0
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "name either a RUN or a --model"),
-        (["run", "--model", "m.keras"], "name either a RUN or a --model"),
-        (["--model", "m.keras"], "--model needs --metadata and --splits"),
-        (
-            ["run", "--format", "onnx", "--float16"],
-            "--float16 and --dynamic are variants of TFLite",
-        ),
+        ([], "Missing argument 'RUN'"),
+        (["run", "--format", "onnx", "--float16"], "float16 and dynamic are variants of TFLite"),
         (["run", "--int8", "--recipe", "gone.toml"], "gone.toml: no such recipe"),
-        (["run", "--recipe", "r.toml"], "are for INT8; add --int8"),
-        (["run", "--calibration-dir", "films"], "are for INT8; add --int8"),
-        (["run", "--accuracy-control"], "are for INT8; add --int8"),
-        (["run", "--labels", "NORMAL,PNEUMONIA"], "belong to --model"),
-        (["run", "--scaling", "0-1"], "belong to --model"),
-        (["run", "--min-agreement", "nan"], "--min-agreement: must be a number"),
+        (["run", "--recipe", "r.toml"], "no such recipe"),
+        (["run", "--calibration-dir", "films"], "are for INT8, which was not asked for"),
+        (["run", "--accuracy-control"], "are for INT8, which was not asked for"),
+        (["run", "--min-agreement", "nan"], "min_agreement must be a number"),
         (["gone"], "gone: no finished training run"),
         (["gone", "--calibration-images", "49"], "--calibration-images"),
         (["gone", "--format", "pickle"], "--format"),
@@ -142,6 +99,28 @@ def test_wrong_usage_is_one_clear_line(
     assert message in outcome.err
     assert "Traceback" not in outcome.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--model", "own.keras", "--metadata", "m.csv", "--splits", "s.csv", "-o", "out"],
+        ["run", "--labels", "NORMAL,PNEUMONIA", "-o", "out"],
+        ["--scaling", "0-1"],
+        ["--model", "own.keras", "--format", "pickle"],
+    ],
+)
+def test_model_made_elsewhere_is_answered_with_the_import_to_run(
+    cxr_edge: Any, arguments: list[str]
+) -> None:
+    outcome = cxr_edge("convert", *arguments)
+    assert outcome.code == 2
+    [line] = outcome.err.splitlines()
+    assert "is imported once: cxr-edge import MODEL.keras --metadata" in line
+
+
+def test_options_of_earlier_versions_are_not_in_the_help(cxr_edge: Any) -> None:
+    assert "--model" not in cxr_edge("convert", "--help").out
 
 
 def test_too_few_calibration_images_are_refused_before_anything_is_written(

@@ -1,0 +1,107 @@
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+
+from cxr_edge_convert.convert import convert
+from cxr_edge_convert.limits import Limits
+from cxr_edge_convert.report import render_again
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest, RunError
+
+LOOSE = Limits(1.0, 1.0, 1.0, 0.0)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_report_that_is_returned_is_the_one_that_is_written_and_nothing_is_printed(
+    tiny_road: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    report = convert(
+        str(tiny_road.run), str(output), formats=("onnx",), float16=False, limits=LOOSE, refit=True
+    )
+    assert capfd.readouterr() == ("", "")
+    assert [variant.name for variant in report.variants] == ["onnx-float32"]
+    assert json.loads(json.dumps(report.as_dict())) == json.loads(
+        (output / "report.json").read_text()
+    )
+    assert render_again(str(output)) == report
+    [variant] = report.variants
+    assert variant.refit is not None
+    manifest = Bundle.load(output / variant.folder).manifest
+    assert manifest.files["model.onnx"].sha256 == variant.sha256
+    assert manifest.threshold.value == variant.refit.threshold
+
+
+def test_missed_limit_is_a_result_not_an_error(tiny_road: Any, tmp_path: Path) -> None:
+    report = convert(
+        tiny_road.run, tmp_path / "out", limits=Limits(max_recall_drop=-2.0), dynamic=True
+    )
+    assert [variant.folder for variant in report.rejected] == [
+        "rejected/float32", "rejected/dynamic",
+    ]  # fmt: skip
+    assert (tmp_path / "out" / "rejected" / "float32").is_dir()
+
+
+def test_earlier_conversion_is_replaced_only_where_that_is_allowed(
+    tiny_road: Any, tmp_path: Path
+) -> None:
+    convert(tiny_road.run, tmp_path / "out", limits=LOOSE)
+    with pytest.raises(InvalidRequest, match="exists already; name another folder, or overwrite"):
+        convert(tiny_road.run, tmp_path / "out", limits=LOOSE)
+    report = convert(
+        tiny_road.run, tmp_path / "out", limits=LOOSE, overwrite=True, formats=["onnx"]
+    )
+    assert [variant.name for variant in report.variants] == ["onnx-float32"]
+    assert not (tmp_path / "out" / "float32").exists()
+
+
+def test_wrong_arguments_are_one_clear_error(
+    tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("")
+    wrong: list[tuple[dict[str, Any], type[CxrEdgeError], str]] = [
+        ({"run": tmp_path}, RunError, "no finished training run"),
+        ({"run": None}, InvalidRequest, "run must be a path"),
+        ({"output": 3}, InvalidRequest, "output must be a path"),
+        ({"root": 3}, InvalidRequest, "root must be a path"),
+        ({"not_films": 3}, InvalidRequest, "not_films must be a path"),
+        ({"recipe": 3, "int8": True}, InvalidRequest, "recipe must be a path"),
+        ({"calibration_dir": 3, "int8": True}, InvalidRequest, "calibration_dir must be a path"),
+        ({"formats": ("pickle",)}, InvalidRequest, "the formats must be one or more of tflite"),
+        ({"formats": "onnx"}, InvalidRequest, "the formats must be one or more of tflite"),
+        ({"formats": ()}, InvalidRequest, "the formats must be one or more of tflite"),
+        ({"target": "riscv"}, InvalidRequest, "unknown target 'riscv'; known are arm64, x86"),
+        ({"formats": ("onnx",), "float16": True}, InvalidRequest, "variants of TFLite"),
+        ({"formats": ("onnx",), "dynamic": True}, InvalidRequest, "variants of TFLite"),
+        ({"accuracy_control": True}, InvalidRequest, "are for INT8"),
+        ({"recipe": recipe}, InvalidRequest, "are for INT8"),
+        ({"calibration_dir": tmp_path, "dynamic": True}, InvalidRequest, "are for INT8"),
+        ({"int8": True, "calibration_images": 49}, InvalidRequest, "at least 50 images, not 49"),
+        ({"not_films": tmp_path / "gone"}, InvalidRequest, "gone: no such folder"),
+    ]
+    for changes, error, message in wrong:
+        arguments = {"run": tiny_road.run, "output": tmp_path / "out"} | changes
+        with pytest.raises(error, match=message) as caught:
+            convert(**arguments)
+        assert "\n" not in str(caught.value)
+        assert "--" not in str(caught.value)
+        assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(InvalidRequest, match="Keras uses jax, but only TensorFlow converts"):
+        convert(tiny_road.run, tmp_path / "out")
+
+
+def test_output_that_holds_the_run_is_not_overwritten(tiny_road: Any, tmp_path: Path) -> None:
+    convert(tiny_road.run, tmp_path / "out", limits=LOOSE)
+    shutil.copytree(tiny_road.run, tmp_path / "out" / "figures" / "run")
+    with pytest.raises(InvalidRequest, match=r"holds .*run, which is read"):
+        convert(tmp_path / "out" / "figures" / "run", tmp_path / "out", overwrite=True)

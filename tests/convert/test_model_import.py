@@ -1,0 +1,202 @@
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+
+from cxr_edge_convert import model_import
+from cxr_edge_convert.convert import convert
+from cxr_edge_convert.limits import Limits
+from cxr_edge_convert.model_import import UNKNOWN_WEIGHTS, import_keras_model
+from cxr_edge_convert.sources import run_source
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.errors import ConversionError, CxrEdgeError, DatasetError, InvalidRequest
+from cxr_edge_train.evaluation.run_subject import RunSubject
+from cxr_edge_train.progress import no_progress
+from cxr_edge_train.runs import Run, read_run
+from tiny_model import tiny_model
+
+LOOSE = Limits(1.0, 1.0, 1.0, 0.0)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def own_model(folder: Path, name: str = "my model (v2)", *, map_free: bool = False) -> Path:
+    keras.utils.set_random_seed(3)
+    image = keras.Input((32, 32, 1))
+    x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(image)
+    x = (keras.layers.Flatten if map_free else keras.layers.GlobalAveragePooling2D)()(x)
+    file = folder / f"{name}.keras"
+    keras.Model(image, keras.layers.Dense(1, activation="sigmoid")(x)).save(file)
+    return file
+
+
+def imported(file: Any, road: Any, output: Any, **changes: Any) -> Run:
+    choices = {"metadata": road.metadata, "splits": road.splits, "scaling": "0-1"}
+    return import_keras_model(file, output=output, **choices | changes)
+
+
+def test_model_becomes_a_run_that_says_what_is_unknown(tiny_road: Any, tmp_path: Path) -> None:
+    file, folder = own_model(tmp_path), tmp_path / "run"
+    run = imported(str(file), tiny_road, str(folder), metadata=str(tiny_road.metadata))
+    assert run == read_run(folder)
+    assert (run.architecture, run.weights) == ("my-model-v2", UNKNOWN_WEIGHTS)
+    assert run.imported_sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert run.dataset_digest == read_run(tiny_road.run).dataset_digest
+    assert Path(run.root) == tiny_road.root.resolve()
+    assert run.metrics["validation"]["sensitivity"].value >= 0.95
+    assert run.operating_point.rule == "highest specificity with sensitivity at least 0.95"
+    assert (folder / "recipe.toml").read_text() == ""
+    assert not (folder / "history.csv").exists()
+    table = pd.read_csv(folder / "dataset.csv")
+    assert set(table["split"]) == {"train", "validation"}
+    assert (folder / "figures" / "roc.png").exists()
+    assert not (folder / "figures" / "learning_curves.png").exists()
+
+
+def test_model_of_the_run_gives_the_probabilities_of_the_file(
+    tiny_road: Any, tmp_path: Path
+) -> None:
+    file = own_model(tmp_path)
+    imported(file, tiny_road, tmp_path / "run", labels=("PNEUMONIA", "NORMAL"))
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 1)).astype(np.float32)
+    normal = np.asarray(keras.models.load_model(file)(images / 255))
+    made = keras.models.load_model(tmp_path / "run" / "model.keras")({"image": images})
+    np.testing.assert_allclose(expit(made["logit"]), 1 - normal, rtol=1e-4)
+
+
+def test_imported_run_is_the_source_of_a_conversion(tiny_road: Any, tmp_path: Path) -> None:
+    run = imported(own_model(tmp_path), tiny_road, tmp_path / "run")
+    source = run_source(tmp_path / "run", root=None, cache_dir=tmp_path, progress=no_progress)
+    assert source.license == "unknown"
+    assert source.training.recipe == ""
+    assert source.training.weights == UNKNOWN_WEIGHTS
+    assert source.model_sha256 == run.imported_sha256
+    assert source.validation.operating_point == run.operating_point
+    assert len(source.validation.table) == 200
+
+
+def test_run_that_was_trained_here_says_nothing_of_an_import(tiny_road: Any) -> None:
+    assert "imported_sha256" not in json.loads((tiny_road.run / "run.json").read_text())
+    assert read_run(tiny_road.run).imported_sha256 == ""
+
+
+def test_evaluation_knows_that_there_is_no_history_and_perhaps_no_map(
+    tiny_road: Any, tmp_path: Path
+) -> None:
+    imported(own_model(tmp_path), tiny_road, tmp_path / "run")
+    subject = RunSubject(tmp_path / "run")
+    assert (subject.run_folder, subject.gives_maps) == (None, True)
+    imported(own_model(tmp_path, map_free=True), tiny_road, tmp_path / "other")
+    assert not RunSubject(tmp_path / "other").gives_maps
+    assert RunSubject(tiny_road.run).run_folder == tiny_road.run
+
+
+def test_model_of_cxr_edge_itself_keeps_its_logits(tiny_road: Any, tmp_path: Path) -> None:
+    model = tiny_model()
+    model.save(tmp_path / "tiny.keras")
+    imported(tmp_path / "tiny.keras", tiny_road, tmp_path / "run", scaling=None)
+    source = run_source(tmp_path / "run", root=None, cache_dir=tmp_path, progress=no_progress)
+    assert source.outputs == ("cam", "logit", "embedding")
+    images = {"image": source.validation_pixels[:8].astype(np.float32)}
+    logits = np.asarray(model(images, training=False)["logit"])[:, 0]
+    np.testing.assert_allclose(source.validation.logits[:8], logits, atol=1e-5)
+
+
+def test_conversion_of_an_imported_model_names_what_is_unknown(
+    tiny_road: Any, tmp_path: Path
+) -> None:
+    imported(own_model(tmp_path, "own"), tiny_road, tmp_path / "run")
+    report = convert(str(tmp_path / "run"), str(tmp_path / "out"), limits=LOOSE)
+    assert [variant.name for variant in report.variants] == ["float32"]
+    manifest = Bundle.load(tmp_path / "out" / "float32").manifest
+    assert (manifest.name, manifest.license) == ("own-float32", "unknown")
+    card = (tmp_path / "out" / "float32" / "MODEL_CARD.md").read_text()
+    assert "Trained outside cxr-edge" in card
+
+
+@pytest.mark.parametrize("step", ["write_figures", "write_run"])
+def test_interrupted_import_leaves_nothing(
+    tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def interrupted(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    file = own_model(tmp_path, "own")
+    monkeypatch.setattr(model_import, step, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        imported(file, tiny_road, tmp_path / "run")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "own.keras"]
+
+
+def test_folder_that_is_not_empty_is_refused_before_any_work(
+    tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_import, "contract_model", None)
+    file = own_model(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").touch()
+    for output in (tmp_path / "run", file):
+        with pytest.raises(InvalidRequest, match="exists and is not empty; name a folder to make"):
+            imported(file, tiny_road, output)
+    monkeypatch.chdir(tmp_path / "run")
+    with pytest.raises(InvalidRequest, match="holds the current folder"):
+        imported(file, tiny_road, ".")
+
+
+def test_empty_folder_is_filled(tiny_road: Any, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    imported(own_model(tmp_path), tiny_road, tmp_path / "run")
+    assert (tmp_path / "run" / "run.json").exists()
+
+
+def test_validation_of_one_label_is_refused(tiny_road: Any, tmp_path: Path) -> None:
+    lines = tiny_road.splits.read_text().splitlines(keepends=True)
+    one = [line.replace("validation", "train") if "NORMAL" in line else line for line in lines]
+    (tmp_path / "splits.csv").write_text("".join(one))
+    with pytest.raises(DatasetError, match="validation needs images of both labels"):
+        imported(own_model(tmp_path), tiny_road, tmp_path / "run", splits=tmp_path / "splits.csv")
+
+
+def test_wrong_arguments_are_one_clear_error(tiny_road: Any, tmp_path: Path) -> None:
+    file, metadata, splits = own_model(tmp_path), tiny_road.metadata, tiny_road.splits
+    wrong: list[tuple[tuple[Any, ...], dict[str, Any], type[CxrEdgeError], str]] = [
+        ((metadata, file, splits), {}, InvalidRequest, "is no Keras model"),
+        ((splits, metadata, file), {}, InvalidRequest, "is no Keras model"),
+        ((file, splits, metadata), {}, DatasetError, "splits.csv: has no column"),
+        ((file, file, splits), {}, DatasetError, "cannot be read as CSV"),
+        ((tmp_path / "gone.keras", metadata, splits), {}, InvalidRequest, "no such file"),
+        ((file, tmp_path / "gone.csv", splits), {}, DatasetError, "gone.csv: no such file"),
+        ((file, metadata, tmp_path / "gone.csv"), {}, DatasetError, "gone.csv: no such file"),
+        ((None, metadata, splits), {}, InvalidRequest, "model must be a path"),
+        ((keras.Model(), metadata, splits), {}, InvalidRequest, "model must be a path"),
+        ((file, metadata, splits), {"labels": "A,B"}, InvalidRequest, "the labels must be"),
+        ((file, metadata, splits), {"labels": None}, InvalidRequest, "the labels must be"),
+        ((file, metadata, splits), {"scaling": 255}, InvalidRequest, "unknown scaling 255"),
+        ((file, metadata, splits), {"scaling": None}, InvalidRequest, "state the scaling"),
+        ((file, metadata, splits), {"min_sensitivity": 2.0}, InvalidRequest, "within 0 to 1"),
+    ]
+    for paths, changes, error, message in wrong:
+        with pytest.raises(error, match=message) as caught:
+            import_keras_model(*paths, tmp_path / "run", **{"scaling": "0-1"} | changes)
+        assert "\n" not in str(caught.value)
+        assert "--" not in str(caught.value)
+        assert not (tmp_path / "run").exists()
+
+
+def test_model_that_is_no_classifier_is_refused_without_a_folder(
+    tiny_road: Any, tmp_path: Path
+) -> None:
+    image = keras.Input((32, 32, 1))
+    keras.Model(image, keras.layers.GlobalAveragePooling2D()(image)).save(tmp_path / "own.keras")
+    with pytest.raises(ConversionError, match="a classifier must end in a Dense layer"):
+        imported(tmp_path / "own.keras", tiny_road, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
