@@ -2,14 +2,12 @@
 
 import ast
 import re
-import shlex
 from typing import Any
 
 import nbformat
 import pytest
-import typer
 
-from cxr_edge.cli import _app
+from api_calls import api_calls, check_call
 from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_train.recipe import parse_recipe
 from scripts import ROOT
@@ -27,8 +25,8 @@ def calls(name: str) -> list[ast.Call]:
     return [node for node in nodes if getattr(node.func, "attr", ast.unparse(node.func)) == name]
 
 
-LINES = [ast.literal_eval(call.args[0]) for call in calls("run")]
-COMMANDS = [line for line in LINES if line.startswith("cxr-edge ")]
+SOURCE = "\n".join(cell.source for cell in CODE)
+API_CALLS = api_calls(SOURCE)
 
 
 def test_notebook_is_valid_and_its_cells_have_ids_that_stay() -> None:
@@ -54,23 +52,17 @@ def test_notebook_says_what_phantoms_are_not_for() -> None:
     assert "They teach nothing about patients" in TEXT
 
 
-@pytest.mark.parametrize("line", COMMANDS)
-def test_every_command_can_be_typed_so(line: str) -> None:
-    _, name, *words = shlex.split(line)
-    group = typer.main.get_command(_app([name]))
-    command = group.get_command(None, name)  # type: ignore[attr-defined,arg-type]
-    assert command is not None
-    command.make_context(name, words)  # raises where an option or a value does not exist
+@pytest.mark.parametrize(("name", "call"), API_CALLS)
+def test_every_function_takes_such_arguments(name: str, call: ast.Call) -> None:
+    check_call(name, call)
 
 
-def test_the_whole_road_is_walked() -> None:
-    walked = [line.split()[1] for line in COMMANDS]
-    assert walked == [
-        "clean", "split", "eda", "train", "evaluate", "convert", "classify", "classify", "pack",
-        "verify",
+def test_the_whole_pipeline_is_shown() -> None:
+    assert [name for name, _ in API_CALLS] == [
+        "clean", "split", "eda", "train", "evaluate", "Limits", "convert", "Classifier",
     ]  # fmt: skip
-    assert "python make_phantoms.py --dataset phantoms" in LINES
-    assert not any("--split test" in line for line in LINES)
+    assert '["verify", "phantom.cxr.zip"]' in SOURCE
+    assert not any("'test'" in ast.unparse(call) for name, call in API_CALLS if name == "evaluate")
 
 
 def test_its_recipe_can_be_read() -> None:

@@ -8,28 +8,57 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import cxr_edge
+from api_calls import api_calls, check_call
 from scripts import ROOT
 
+PAGE = ROOT / "docs" / "reference" / "python-api.md"
 
-def blocks(page: str) -> list[str]:
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+def blocks(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.fixture
+def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The samples in an empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copytree(ROOT / "data" / "samples", "data/samples"))
 
 
 def test_example_of_the_python_api_classifies_the_phantoms(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    samples: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(ROOT / "data" / "samples", "data/samples")
-    (tmp_path / "data/samples/broken.jpeg").write_text("no picture")
-    [example] = blocks("reference/python-api.md")
+    (samples / "broken.jpeg").write_text("no picture")
+    example, _ = blocks(PAGE)
     exec(compile(example, "python-api.md", "exec"), {})
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == sorted(
-        path.name for path in Path("data/samples").glob("phantom*")
+        path.name for path in samples.glob("phantom*")
     )
     assert lines[0].startswith("data/samples/broken.jpeg: not a JPEG")
     assert all(line.split()[2] in ("NORMAL", "PNEUMONIA", "None") for line in lines[1:])
+
+
+def test_pipeline_of_the_python_api_calls_what_there_is() -> None:
+    _, pipeline = blocks(PAGE)
+    calls = api_calls(pipeline)
+    assert [name for name, _ in calls] == ["clean", "split", "train", "convert"]
+    for name, call in calls:
+        check_call(name, call)
+
+
+def test_page_on_the_python_api_describes_every_public_name() -> None:
+    described = re.findall(r"^::: cxr_edge\.(\w+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(described) == sorted(cxr_edge.__all__)
+
+
+def test_readme_classifies_in_three_lines(
+    samples: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [example] = blocks(ROOT / "README.md")
+    exec(compile(example, "README.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("NORMAL 0.")
 
 
 def test_design_note_counts_what_rounding_changes(
@@ -40,7 +69,7 @@ def test_design_note_counts_what_rounding_changes(
     logits = np.array([-10.0, -1.51, -1.52, 10.0])
     Path("bundles").mkdir()
     pd.DataFrame({"path": list("abcd"), "int8": logits}).to_csv("bundles/predictions.csv")
-    [block] = blocks("design/float-logit.md")
+    [block] = blocks(ROOT / "docs" / "design" / "float-logit.md")
     exec(compile(block, "float-logit.md", "exec"), {})
     distinct, rounded, flips = map(int, capsys.readouterr().out.split())
     assert (distinct, rounded) == (4, 3)
