@@ -42,6 +42,6 @@ def candidate(name: str, *, wrong: list[int], auc: float = 0.9, parameters: int 
         metrics=replace(metrics, auc=replace(metrics.auc, value=auc)),
         recall=recall,
         specificity=wilson_interval(int(right[LABELS == 0].sum()), 100),
-        right=right,
+        correct=right,
         images_per_second=10.0,
     )

@@ -1,9 +1,9 @@
-"""Defaults of the commands; light to import, since their help shows them."""
+"""Defaults that the help of the commands shows; this module is light to import."""
 
 import os
 from pathlib import Path
 
-# The operating point calls at least this share of the pneumonia films PNEUMONIA.
+# At the operating point, at least this share of the pneumonia films is called PNEUMONIA.
 MIN_SENSITIVITY = 0.95
 # Architectures are compared by their recall where at least this share of the normal films is
 # called NORMAL.

@@ -1,4 +1,4 @@
-"""What fitting computes on: every device the backend sees, in 16 bits where a GPU gains by it."""
+"""The devices that fitting computes on: all that the backend sees, in 16 bits on a GPU."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ _MIXED = "mixed_float16"
 
 
 def devices() -> list[str]:
-    """The backend's devices as ``gpu:0``; processors only where there is no accelerator."""
+    """List the backend's devices, such as ``gpu:0``; processors only if there is no accelerator."""
     if keras.backend.backend() == "torch":
         # Keras has no list of PyTorch's; it computes where it puts a tensor.
         device = keras.ops.zeros(()).device
@@ -27,33 +27,33 @@ def has_accelerator() -> bool:
 
 
 def policy(settings: Fit) -> str:
-    """The Keras dtype policy: mixed precision if the recipe allows it and a GPU is there.
+    """The Keras dtype policy: mixed precision if the recipe allows it and there is a GPU.
 
-    On a processor 16 bits were measured slower (22.6 against 28.6 images a second).
+    On a processor, 16 bits were measured to be slower (22.6 against 28.6 images per second).
     """
     gains = devices()[0].startswith("gpu")
     return _MIXED if settings.precision == "mixed" and gains else "float32"
 
 
 def description(settings: Fit) -> str:
-    """For people, for example ``gpu:0, mixed_float16``."""
-    used = devices() if _deals_out() else devices()[:1]
+    """Describe devices and precision for people, for example ``gpu:0, mixed_float16``."""
+    used = devices() if _shares_batches() else devices()[:1]
     return f"{', '.join(used)}, {policy(settings)}"
 
 
 @contextmanager
 def computing(settings: Fit) -> Iterator[None]:
-    """Build and fit inside this: sets Keras' dtype policy and distribution, and puts them back.
+    """Set Keras' dtype policy and distribution while a model is built and fitted inside.
 
-    Several devices share each batch through Keras' distribution API, which works on JAX; another
-    backend uses its first device.
+    Several devices share each batch through Keras' distribution API, which works on JAX; other
+    backends use their first device. Policy and distribution are restored at the end.
 
     Raises:
-        InvalidRequest: a batch cannot be dealt out evenly.
+        InvalidRequest: a batch cannot be shared evenly.
     """
     before = keras.config.dtype_policy(), keras.distribution.distribution()
     check_batch(settings.batch_size)
-    if _deals_out():
+    if _shares_batches():
         keras.distribution.set_distribution(keras.distribution.DataParallel())
     keras.config.set_dtype_policy(policy(settings))
     try:
@@ -64,21 +64,21 @@ def computing(settings: Fit) -> Iterator[None]:
 
 
 def check_batch(images: int) -> None:
-    """Refuse a batch that cannot be shared evenly.
+    """Check that the devices can share a batch evenly.
 
     Raises:
-        InvalidRequest: the number of images is no multiple of the number of devices that share it.
+        InvalidRequest: the number of images is no multiple of the number of devices.
     """
-    if _deals_out() and images % len(devices()):
+    if _shares_batches() and images % len(devices()):
         raise InvalidRequest(
-            f"a batch of {images} images cannot be dealt out to {len(devices())} devices; make "
+            f"a batch of {images} images cannot be shared by {len(devices())} devices; make "
             "batch_size in the recipe's [fit] a multiple of their number and at most the number "
             "of training images"
         )
 
 
 def compute_in_float32(model: keras.Model) -> None:
-    """Let a model trained in mixed precision compute in float32; its weights always were.
+    """Make a model that was trained in mixed precision compute in float32, as its weights are.
 
     What is saved afterwards does not depend on the machine it was trained on.
     """
@@ -89,5 +89,5 @@ def compute_in_float32(model: keras.Model) -> None:
     model.dtype_policy = "float32"
 
 
-def _deals_out() -> bool:
+def _shares_batches() -> bool:
     return keras.backend.backend() == "jax" and len(devices()) > 1

@@ -1,4 +1,4 @@
-"""Loading ``.keras`` files, which may be damaged, and predicting with them in batches."""
+"""Keras models: loading files that may be damaged, and predicting in batches."""
 
 import zipfile
 import zlib
@@ -20,8 +20,8 @@ def load_keras(file: Path, *, compiled: bool, advice: str) -> keras.Model:
 
     Args:
         file: the ``.keras`` file.
-        compiled: with its optimizer and loss.
-        advice: what the user can do when it is damaged, for the message.
+        compiled: whether its optimizer and its loss are loaded as well.
+        advice: what the user can do if the file is damaged, for the message.
 
     Raises:
         RunError: the file is missing or damaged.
@@ -33,12 +33,12 @@ def load_keras(file: Path, *, compiled: bool, advice: str) -> keras.Model:
 
 
 def predict_logits(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Logits ``[N] float32`` of ``pixels [N, H, W, 1] uint8``, in batches."""
+    """Compute logits ``[N] float32`` of ``pixels [N, H, W, 1] uint8`` in batches."""
     return predict_output(model, pixels, "logit")[:, 0]
 
 
 def predict_output(model: keras.Model, pixels: NDArray[np.uint8], name: str) -> NDArray[np.float32]:
-    """One output ``[N, C] float32`` of a model for ``pixels [N, H, W, 1] uint8``, in batches."""
+    """Compute one output ``[N, C] float32`` of ``pixels [N, H, W, 1] uint8`` in batches."""
     values = [
         np.asarray(
             model.predict_on_batch(

@@ -1,4 +1,4 @@
-"""How long work shows how far it has come, without knowing of terminals."""
+"""How long-running work reports its progress, independently of terminals."""
 
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
@@ -10,7 +10,7 @@ class Progress(Protocol):
     """Wraps an iteration, for example in a bar on a terminal."""
 
     def __call__(self, items: Iterable[T], total: int, /) -> Iterable[T]:
-        """Pass all items through in their order, and show how many of ``total`` have passed."""
+        """Pass all items through in order, and show how many of ``total`` have passed."""
         ...
 
 

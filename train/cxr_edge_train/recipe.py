@@ -1,4 +1,4 @@
-"""Hyper-parameters: a TOML file, checked key by key, and the defaults for what it leaves out."""
+"""Recipes: hyper-parameters in a TOML file that is checked key by key; the rest has defaults."""
 
 import dataclasses
 import json
@@ -16,9 +16,9 @@ class Model:
     """Shape of the network.
 
     Attributes:
-        image_size: height and width of the input, pixels.
-        alpha: width multiplier; 1 where an architecture has no other width.
-        dropout: share of the last feature map's channels dropped while training.
+        image_size: height and width of the input in pixels.
+        alpha: width multiplier; 1 for architectures that have no other width.
+        dropout: share of the last feature map's channels that are dropped during training.
     """
 
     image_size: int = 224
@@ -30,16 +30,16 @@ class Model:
 class Augmentation:
     """How strongly training images are changed; see :mod:`cxr_edge_train.augmentation`.
 
-    Probabilities are per image; ranges are drawn from uniformly and symmetrically.
+    Probabilities are per image; ranges are symmetric, and values are drawn from them uniformly.
 
     Attributes:
-        rotation: degrees either way.
-        zoom: either side may be scaled by up to this share, aspect included.
-        shift: share of the side, either way.
+        rotation: largest angle in degrees, in both directions.
+        zoom: largest share by which each side is scaled, independently of the other.
+        shift: largest shift as a share of the side, in both directions.
         gamma: the exponent lies in ``[1 / (1 + gamma), 1 + gamma]``.
         contrast: contrast about the mean is scaled by ``1 ± contrast``.
-        brightness: grey values added, as a share of 255.
-        equalize: probability of histogram equalisation, blended in at random strength.
+        brightness: largest grey value that is added or subtracted, as a share of 255.
+        equalize: probability of histogram equalisation, blended in with random strength.
         sharpness: probability of a random sharpening or softening.
         blur: probability of a Gaussian blur of up to 1.5 pixels.
         resolution: probability of going down to 40–100% of the size and up again.
@@ -48,10 +48,11 @@ class Augmentation:
         marker: probability of one to three side markers or burned-in texts.
         border: probability of flat blocks along the borders, each of the four with one half.
         erase: probability of a flat rectangle anywhere.
-        invert: probability of turning black and white round.
-        tone: probability of taking on the grey histogram of another training film.
-        spectrum: probability of taking on the amplitudes of another film's coarsest waves.
-        frame: probability of taking on the margins of another film.
+        invert: probability of inverting black and white.
+        tone: probability of matching the grey histogram to that of another training film.
+        spectrum: probability of taking the low-frequency amplitudes of another training film
+            (Fourier domain adaptation).
+        frame: probability of taking the margins of another training film.
         mixup: alpha of MixUp's Beta distribution (Zhang et al. 2018); 0 mixes nothing.
     """
 
@@ -82,28 +83,29 @@ class Fit:
     """The two phases of fitting.
 
     Attributes:
-        batch_size: images a step.
-        head_epochs: epochs with the backbone frozen; none where its weights begin at random.
-        head_learning_rate: Adam's step while the backbone is frozen.
-        fine_tune_from: fine-tuning frees the backbone from the first layer whose name begins so,
-            for example ``block_13``; the empty string frees all of it.
-        epochs: most epochs of fine-tuning.
+        batch_size: images per step.
+        head_epochs: epochs with the backbone frozen; 0 is used where its weights start random.
+        head_learning_rate: learning rate of Adam while the backbone is frozen.
+        fine_tune_from: fine-tuning trains the backbone from the first layer whose name starts with
+            this text, for example ``block_13``; the empty text trains all of it.
+        epochs: largest number of epochs of fine-tuning.
         learning_rate: peak of the cosine schedule of fine-tuning.
         warmup_epochs: epochs of linear rise to that peak.
-        weight_decay: AdamW's decoupled decay.
+        weight_decay: decoupled weight decay of AdamW.
         weight_average: momentum of the moving average of weights (Polyak and Juditsky 1992) that
-            is measured and saved in the place of the weights; 0 averages nothing.
+            is measured and saved instead of the weights; 0 averages nothing.
         label_smoothing: targets become ``label * (1 - s) + s / 2``.
-        look_balance: draw the films of an epoch so that the looks named in the splits have the
-            same share in both labels, and weight validation films alike where temperature and
-            threshold are chosen, see :mod:`cxr_edge_train.dataset.acquisition_weights`.
-        keep: the epoch that is kept, the ``best`` by validation loss or the ``last``. Where
-            validation is too much like training its best epoch is not the best elsewhere.
-        patience: with ``best``, epochs without a better loss before fine-tuning stops.
-        teachers: models that are fitted first, each with the next seed, and to whose mean answer
-            the model is then fitted in the place of the labels, see
-            :mod:`cxr_edge_train.fitting.distillation`; 0 fits to the labels.
-        precision: ``float32``, or ``mixed`` to compute in 16 bits where a GPU is there.
+        look_balance: sample the films of an epoch so that each acquisition domain (column ``look``
+            of the splits) has the same share in both labels, and weight validation films in the
+            same way where temperature and threshold are chosen, see
+            :mod:`cxr_edge_train.dataset.acquisition_weights`.
+        keep: which epoch is kept: the ``best`` by validation loss or the ``last``. Where validation
+            is too similar to training, its best epoch is not the best elsewhere.
+        patience: with ``best``, number of epochs without a better loss before fine-tuning stops.
+        teachers: number of models that are fitted first, each with the next seed; the model is then
+            fitted to their mean prediction instead of the labels, see
+            :mod:`cxr_edge_train.fitting.distillation`. 0 fits to the labels.
+        precision: ``float32``, or ``mixed`` to compute in 16 bits on a GPU.
     """
 
     batch_size: int = 32
@@ -125,12 +127,12 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How conversion finds the range of each tensor of an INT8 model; fitting does not read it.
+    """How a conversion finds the range of each tensor of an INT8 model; fitting does not read it.
 
     Attributes:
-        method: ``min-max`` over all calibration images, or ``percentile``, which cuts off what is
-            rare for finer steps.
-        percentile: with that method at most ``100 - percentile`` percent of a tensor's values lie
+        method: ``min-max`` over all calibration images, or ``percentile``, which cuts off rare
+            values in exchange for finer steps.
+        percentile: with that method, at most ``100 - percentile`` percent of a tensor's values lie
             outside its range.
     """
 
@@ -148,14 +150,14 @@ class Recipe:
     calibration: Calibration = field(default_factory=Calibration)
 
 
-# The words a key may have; other text keys take any.
+# The values of a text key; keys that are not listed take any text.
 _WORDS: dict[str, tuple[str, ...]] = {
     "precision": ("float32", "mixed"),
     "keep": ("best", "last"),
     "method": ("min-max", "percentile"),
 }
 
-# Where a number makes sense; keys not listed are shares and probabilities, 0 to 1.
+# The range of a number; keys that are not listed are shares and probabilities, 0 to 1.
 _RANGES: dict[str, tuple[float, float]] = {
     "image_size": (32, 1024),
     "alpha": (0.1, 2.0),
@@ -190,10 +192,11 @@ def as_recipe(recipe: "str | Path | Recipe | None") -> Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe; what it leaves out keeps its default.
+    """Read a recipe from a TOML file; what the file leaves out has its default.
 
     Raises:
-        InvalidRequest: missing file, no TOML, unknown key, wrong type, or value out of range.
+        InvalidRequest: the file is missing or no TOML, or it has an unknown key, a value of the
+            wrong type or one out of range.
     """
     try:
         return parse_recipe(path.read_text(encoding="utf-8"), name=str(path))
@@ -224,7 +227,7 @@ def parse_recipe(text: str, *, name: str = "recipe") -> Recipe:
 
 
 def recipe_as_toml(recipe: Recipe) -> str:
-    """The whole recipe as TOML, defaults included, so that a run says all it used."""
+    """The whole recipe as TOML including defaults, so that a run records all that it used."""
     lines: list[str] = []
     for section, values in dataclasses.asdict(recipe).items():
         # JSON writes text, integers and floats as TOML does.

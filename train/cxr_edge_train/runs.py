@@ -1,16 +1,16 @@
-"""A training run on disk: all that later stages need, except the images themselves.
+"""A run on disk: everything that later stages need, except the images.
 
 ::
 
     RUN/
-    ├── model.keras       the epoch that was kept, optimizer state included
-    ├── run.json          what was done, with what, and what came out
-    ├── recipe.toml       every hyper-parameter, defaults included
+    ├── model.keras       the model of the epoch that was kept, with its optimizer state
+    ├── run.json          what was trained, with which settings, and how good it is
+    ├── recipe.toml       every hyper-parameter, including defaults
     ├── dataset.csv       the training and validation images; no test image is listed
     ├── history.csv       losses by epoch; teachers have theirs in teacher-1/ and so on;
     │                     an imported model has none
     ├── predictions.csv   logit, probability and decision of each validation image
-    └── figures/          learning curves, and what evaluation draws, of the validation images
+    └── figures/          plots: learning curves, and those of an evaluation on validation
 """
 
 import json
@@ -46,20 +46,21 @@ class Run:
 
     Attributes:
         folder: folder of the run.
-        architecture: name in the registry.
-        weights: where the weights began: ``imagenet``, ``none`` or a file's name.
-        seed: of initial weights, shuffling and augmentation.
-        root: folder the paths of ``dataset.csv`` are relative to.
-        dataset_digest: see :func:`cxr_edge_train.dataset.metadata.dataset_digest`.
-        preprocess: the rule the pixels were made with.
+        architecture: name of the architecture.
+        weights: what the weights started from: ``imagenet``, ``none`` or a file's name.
+        seed: seed of the initial weights, the shuffling and the augmentation.
+        root: folder that the paths in ``dataset.csv`` are relative to.
+        dataset_digest: digest of the images, see
+            :func:`cxr_edge_train.dataset.metadata.dataset_digest`.
+        preprocess: how the pixels were preprocessed.
         operating_point: temperature and threshold, chosen on validation.
-        metrics: by split, which is ``validation`` alone, then by name.
-        versions: of Python and the packages that matter.
-        seconds: wall time of all epochs, interruptions left out.
-        devices: what it was computed on, in which precision.
-        weights_sha256: of the file the weights began as, empty where there was none.
-        imported_sha256: of the file that the model was imported from, empty where it was trained
-            here. How an imported model was trained is unknown; it has no ``history.csv``.
+        metrics: metrics by split, which is only ``validation``, then by name.
+        versions: versions of Python and of the packages that matter.
+        seconds: wall time of all epochs in seconds, without interruptions.
+        devices: what it was computed on and in which precision.
+        weights_sha256: SHA-256 of the file that the weights started from; empty if there was none.
+        imported_sha256: SHA-256 of the file that the model was imported from, empty where it was
+            trained here. How an imported model was trained is unknown; it has no ``history.csv``.
         format: :data:`RUN_FORMAT` of the code that wrote it.
         warnings: what the user should know, one sentence each; of a run that was just trained.
     """
@@ -97,15 +98,16 @@ class Run:
 
 
 def write_run(folder: Path, run: Run) -> None:
-    """Write ``run.json``, after all other files."""
+    """Write ``run.json`` into a folder; all other files must have been written before."""
     write_text(folder / RUN, json.dumps(run.as_dict(), indent=2, sort_keys=True) + "\n")
 
 
 def read_run(folder: Path) -> Run:
-    """Read and check a run.
+    """Read a run and check that it is complete.
 
     Raises:
-        RunError: no such folder, incomplete, of another format, or made with another preprocess.
+        RunError: the folder is missing or holds no finished run, or the run is damaged, of another
+            format or made with another version of the preprocessing.
     """
     file = folder / RUN
     try:
@@ -152,7 +154,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def read_dataset(folder: Path) -> pd.DataFrame:
-    """The run's training and validation images.
+    """Read the table of a run's training and validation images.
 
     Raises:
         RunError: ``dataset.csv`` is damaged.
@@ -168,7 +170,7 @@ def read_dataset(folder: Path) -> pd.DataFrame:
 
 
 def read_predictions(folder: Path, validation: pd.DataFrame) -> NDArray[np.float64]:
-    """The float model's logits ``[N]`` for the given validation rows, in their order.
+    """Read the float model's logits ``[N]`` for the given validation images, in their order.
 
     Raises:
         RunError: ``predictions.csv`` is missing, damaged or of other images.
@@ -183,7 +185,7 @@ def read_predictions(folder: Path, validation: pd.DataFrame) -> NDArray[np.float
 
 
 def read_history(folder: Path) -> pd.DataFrame:
-    """One row an epoch: ``epoch`` from 0, ``loss``, ``val_loss``, ``seconds``.
+    """Read the history: per epoch, ``epoch`` from 0, ``loss``, ``val_loss`` and ``seconds``.
 
     Raises:
         RunError: ``history.csv`` is missing or damaged.
@@ -198,5 +200,5 @@ def read_history(folder: Path) -> pd.DataFrame:
 
 
 def model_sha256(folder: Path) -> str:
-    """SHA-256 of the run's ``model.keras``, by which the test log knows it."""
+    """SHA-256 of a run's ``model.keras``, by which the test log identifies it."""
     return file_sha256(folder / "model.keras")

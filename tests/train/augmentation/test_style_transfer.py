@@ -6,17 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cxr_edge_train.augmentation.style_transfer import transfer_style, with_waves
+from cxr_edge_train.augmentation.style_transfer import adapt_fourier_domain, transfer_style
 from cxr_edge_train.recipe import Augmentation
 from synthetic import noisy_gradient
 
 NOTHING = Augmentation(**{field.name: 0.0 for field in fields(Augmentation)})
-LOOKS = ("tone", "spectrum", "frame")
+STYLES = ("tone", "spectrum", "frame")
 FILM = noisy_gradient((96, 80), seed=1)
 OTHER = np.clip(noisy_gradient((96, 80), seed=2) // 3 + 150, 0, 255).astype(np.uint8)
 
 
-def with_look(name: str, seed: int) -> NDArray[np.uint8]:
+def with_style(name: str, seed: int) -> NDArray[np.uint8]:
     chosen = replace(NOTHING, **{name: 1.0})
     return transfer_style(FILM, chosen, np.random.default_rng(seed), lambda: OTHER)
 
@@ -25,7 +25,7 @@ def with_look(name: str, seed: int) -> NDArray[np.uint8]:
 @settings(max_examples=40)
 def test_shape_and_type_stay_and_the_film_is_left_alone(seed: int) -> None:
     before = FILM.copy()
-    chosen = replace(NOTHING, **dict.fromkeys(LOOKS, 1.0))
+    chosen = replace(NOTHING, **dict.fromkeys(STYLES, 1.0))
     changed = transfer_style(FILM, chosen, np.random.default_rng(seed), lambda: OTHER)
     assert (changed.shape, changed.dtype) == (FILM.shape, np.uint8)
     np.testing.assert_array_equal(FILM, before)
@@ -37,12 +37,12 @@ def test_without_any_setting_no_other_film_is_drawn() -> None:
 
     random = np.random.default_rng(0)
     np.testing.assert_array_equal(transfer_style(FILM, NOTHING, random, drawn), FILM)
-    # What is drawn next is what was drawn before looks existed.
+    # What is drawn next is what was drawn before styles were transferred.
     assert random.random() == np.random.default_rng(0).random()
 
 
-@pytest.mark.parametrize("name", LOOKS)
-def test_a_film_that_takes_on_its_own_look_stays_nearly_as_it_is(name: str) -> None:
+@pytest.mark.parametrize("name", STYLES)
+def test_film_with_its_own_style_stays_nearly_as_it_is(name: str) -> None:
     chosen = replace(NOTHING, **{name: 1.0})
     changed = transfer_style(FILM, chosen, np.random.default_rng(0), lambda: FILM)
     assert np.abs(changed.astype(int) - FILM).max() <= 1
@@ -50,7 +50,7 @@ def test_a_film_that_takes_on_its_own_look_stays_nearly_as_it_is(name: str) -> N
 
 def test_tone_keeps_the_order_of_greys_and_nears_the_others_mean() -> None:
     for seed in range(10):
-        changed = with_look("tone", seed)
+        changed = with_style("tone", seed)
         order = np.argsort(FILM, axis=None, kind="stable")
         assert (np.diff(changed.ravel()[order].astype(int)) >= 0).all()
         assert abs(changed.mean() - OTHER.mean()) < abs(FILM.mean() - OTHER.mean())
@@ -65,8 +65,8 @@ def test_spectrum_changes_what_is_coarse_and_keeps_what_is_fine() -> None:
     assert np.corrcoef(fine[0].ravel(), fine[1].ravel())[0, 1] > 0.9
 
 
-@pytest.mark.parametrize("most", [1, 2, 3])
-def test_coarse_waves_of_either_direction_are_taken_on_alike(most: int) -> None:
+@pytest.mark.parametrize("frequencies", [1, 2, 3])
+def test_low_frequencies_of_either_direction_are_adapted_alike(frequencies: int) -> None:
     rows, columns = (np.arange(96) / 96)[:, np.newaxis], np.arange(80) / 80
 
     def waves(height: float) -> NDArray[np.uint8]:
@@ -74,9 +74,9 @@ def test_coarse_waves_of_either_direction_are_taken_on_alike(most: int) -> None:
         film = 128 + height * (falling + rising + np.cos(2 * np.pi * rows))
         return np.round(film).astype(np.uint8)
 
-    changed = with_waves(waves(10), waves(30), most=most, share=1.0)
+    changed = adapt_fourier_domain(waves(10), waves(30), frequencies=frequencies, share=1.0)
     # One wave along each side is the second frequency, after the mean.
-    np.testing.assert_allclose(changed, waves(10 if most == 1 else 30), atol=1)
+    np.testing.assert_allclose(changed, waves(10 if frequencies == 1 else 30), atol=1)
 
 
 def test_frame_has_the_others_margins_and_the_films_middle() -> None:
@@ -84,7 +84,7 @@ def test_frame_has_the_others_margins_and_the_films_middle() -> None:
     middle = np.s_[height // 6 : -height // 6, width // 6 : -width // 6]
     touched = np.zeros(FILM.shape, dtype=bool)
     for seed in range(30):
-        changed = with_look("frame", seed)
+        changed = with_style("frame", seed)
         np.testing.assert_array_equal(changed[middle], FILM[middle])
         from_other = changed != FILM
         np.testing.assert_array_equal(changed[from_other], OTHER[from_other])

@@ -66,7 +66,7 @@ def test_candidate_is_read_from_its_run(tiny_road: Any) -> None:
     assert read.name == "tiny"
     assert read.megabytes == pytest.approx(0.004)
     assert read.specificity.value >= 0.9
-    negatives, positives = read.right[read.labels == 0], read.right[read.labels == 1]
+    negatives, positives = read.correct[read.labels == 0], read.correct[read.labels == 1]
     assert negatives.mean() == pytest.approx(read.specificity.value)
     assert positives.mean() == pytest.approx(read.recall.value)
     recorded = read.run.metrics["validation"]

@@ -157,7 +157,7 @@ def test_answers_to_the_augmented_images_are_the_targets() -> None:
         return images.mean(axis=(1, 2, 3))[:, np.newaxis] / 255
 
     made = TrainingBatches(
-        PIXELS, LABELS, Augmentation(mixup=0.4), batch_size=22, seed=0, answers=answers
+        PIXELS, LABELS, Augmentation(mixup=0.4), batch_size=22, seed=0, soft_targets=answers
     )
     images, targets, _ = made[0]
     np.testing.assert_array_equal(seen[0], images["image"])

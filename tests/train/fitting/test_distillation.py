@@ -14,9 +14,9 @@ from cxr_edge_train.fitting.distillation import (
     epochs_done,
     fit_or_distil,
     is_begun,
-    mean_answer,
     mean_weights,
     seconds_of_all_fits,
+    teacher_targets,
 )
 from cxr_edge_train.fitting.snapshots import read_progress
 from cxr_edge_train.keras_models import predict_logits
@@ -116,16 +116,16 @@ def test_student_learns_what_its_teachers_say_and_not_the_labels(tmp_path: Path)
     for file in (*tmp_path.glob("best-*.keras"), tmp_path / "snapshot.npz"):
         file.unlink()
     student = distilled(tmp_path, epochs=8, labels=1 - LABELS)
-    answers = mean_answer(teachers)(PIXELS.astype(np.float32))[:, 0]
+    answers = teacher_targets(teachers)(PIXELS.astype(np.float32))[:, 0]
     given = expit(predict_logits(student, PIXELS))
     assert np.abs(given - answers).mean() < np.abs(given - (1 - answers)).mean()
     assert np.corrcoef(given, answers)[0, 1] > 0.9
 
 
-def test_mean_answer_is_the_probability_at_the_mean_logit() -> None:
+def test_teacher_targets_are_the_probability_at_the_mean_logit() -> None:
     teachers = [start(seed) for seed in (1, 2, 3)]
     logits = np.mean([predict_logits(teacher, PIXELS) for teacher in teachers], axis=0)
-    found = mean_answer(teachers)(PIXELS.astype(np.float32))
+    found = teacher_targets(teachers)(PIXELS.astype(np.float32))
     assert found.shape == (len(PIXELS), 1)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found[:, 0], expit(logits), rtol=1e-4)

@@ -1,4 +1,4 @@
-"""The architectures by name; one from ``keras.applications`` is an entry in the list here."""
+"""The known architectures by name, and building a classifier from one of them."""
 
 from types import MappingProxyType
 
@@ -36,9 +36,9 @@ ARCHITECTURES: MappingProxyType[str, Architecture] = MappingProxyType(
 def build(architecture: str, settings: Model, *, weights: str | None) -> keras.Model:
     """Build a classifier that keeps the model contract.
 
-    Input ``image``: ``[N, H, W, 1]`` float32 grey 0–255. Outputs by name: ``cam [N, h, w, 1]``,
-    ``logit [N, 1]``, ``embedding [N, C]``, all float32. Scaling and the step to three channels are
-    inside.
+    Its input ``image`` is float32 grey 0–255 ``[N, H, W, 1]``. Its outputs by name are
+    ``cam [N, h, w, 1]``, ``logit [N, 1]`` and ``embedding [N, C]``, all float32. Scaling and the
+    step to three channels are part of the network.
 
     Args:
         architecture: a key of :data:`ARCHITECTURES`.
@@ -46,8 +46,8 @@ def build(architecture: str, settings: Model, *, weights: str | None) -> keras.M
         weights: ``imagenet`` (downloaded once by Keras), a weights file, or None for random ones.
 
     Raises:
-        InvalidRequest: unknown architecture, a width it has not, or weights that are missing or do
-            not fit.
+        InvalidRequest: the architecture is unknown or has no such width, or the weights are missing
+            or do not fit.
     """
     if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)

@@ -1,4 +1,4 @@
-"""What an architecture is."""
+"""The type of an architecture."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ Backbone = Callable[[keras.KerasTensor, Model, str | None], keras.KerasTensor]
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """All that is known of an architecture.
+    """An architecture.
 
     Attributes:
-        backbone: from a grey image to the last feature map; the head is put on that.
-        has_width: ``alpha`` makes it wider or narrower; else it must be 1.
-        pretrained: its weights may begin elsewhere; else they are always random.
+        backbone: maps a grey image to the last feature map, on which the head is put.
+        has_width: whether ``alpha`` makes it wider or narrower; otherwise it must be 1.
+        pretrained: whether it may start from given weights; otherwise it starts from random ones.
     """
 
     backbone: Backbone

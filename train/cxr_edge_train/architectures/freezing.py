@@ -1,4 +1,4 @@
-"""Which layers of a model's backbone are trained."""
+"""Freezing layers of a model's backbone."""
 
 import keras
 
@@ -7,15 +7,15 @@ from cxr_edge_train.architectures.backbone import BACKBONE
 
 
 def freeze(model: keras.Model, *, before: str | None) -> None:
-    """Choose what is trained: the head always, of the backbone what comes at or after a block.
+    """Freeze the backbone up to a block; the rest of it and the head are trained.
 
     Args:
         model: from :func:`cxr_edge_train.architectures.build`.
-        before: layers before the first one whose name begins so are frozen; the empty string
-            frees all of the backbone, None freezes all of it.
+        before: layers before the first one whose name starts with this text are frozen; the empty
+            text freezes none of them, None freezes all.
 
     Raises:
-        InvalidRequest: no layer's name begins so.
+        InvalidRequest: no layer's name starts with this text.
     """
     backbone = model.get_layer(BACKBONE)
     names = [layer.name for layer in backbone.layers]

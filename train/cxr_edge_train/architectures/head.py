@@ -1,4 +1,4 @@
-"""The head all architectures share: class activation map, logit, embedding."""
+"""The head that all architectures share: class activation map, logit and embedding."""
 
 import keras
 
@@ -7,11 +7,11 @@ def attach_head(features: keras.KerasTensor, *, dropout: float) -> dict[str, ker
     """Put the three outputs of the model contract on a feature map.
 
     The logit is the mean of the map (Zhou et al. 2016, "Learning Deep Features for Discriminative
-    Localization"), so the map shows exactly what the decision adds up.
+    Localization"), so the map shows exactly what each region adds to the decision.
 
     Args:
-        features: ``[N, h, w, C]``, the last feature map.
-        dropout: share of channels dropped while training, whole channels at a time.
+        features: the last feature map ``[N, h, w, C]``.
+        dropout: share of channels dropped during training, whole channels at a time.
 
     Returns:
         ``cam [N, h, w, 1]``, ``logit [N, 1]`` and ``embedding [N, C]``, all float32.

@@ -1,4 +1,4 @@
-"""From grey 0–255 to the scaled channels that each family of backbones was trained with."""
+"""Input layers: grey 0–255 to the scaled channels that each family of backbones expects."""
 
 from collections.abc import Sequence
 
@@ -15,30 +15,30 @@ _TORCH_DEVIATION_RGB = (0.229, 0.224, 0.225)
 
 
 def scaled_to_unit(image: keras.KerasTensor) -> keras.KerasTensor:
-    """Grey ``[N, H, W, 1]`` 0–255 to ``[N, H, W, 3]`` in -1 to 1.
+    """Scale grey ``[N, H, W, 1]`` 0–255 to ``[N, H, W, 3]`` of -1 to 1.
 
-    The scaling of ``keras.applications.mobilenet_v2.preprocess_input``: ``x / 127.5 - 1``.
+    It is the scaling of ``keras.applications.mobilenet_v2.preprocess_input``: ``x / 127.5 - 1``.
     """
     return _as_rgb(unit_grey(image))
 
 
 def unit_grey(image: keras.KerasTensor) -> keras.KerasTensor:
-    """Grey ``[N, H, W, 1]`` 0–255 to -1 to 1, still one channel."""
+    """Scale grey ``[N, H, W, 1]`` 0–255 to -1 to 1, still with one channel."""
     return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name=RESCALING)(image)
 
 
 def centred_bgr(image: keras.KerasTensor) -> keras.KerasTensor:
-    """Grey ``[N, H, W, 1]`` 0–255 to ``[N, H, W, 3]`` less ImageNet's mean, not scaled.
+    """Subtract ImageNet's mean from grey ``[N, H, W, 1]`` 0–255, giving BGR ``[N, H, W, 3]``.
 
-    The scaling of ``keras.applications.vgg16.preprocess_input``.
+    It is the scaling of ``keras.applications.vgg16.preprocess_input``.
     """
     return _by_channel(image, (1.0, 1.0, 1.0), [-mean for mean in _CAFFE_MEAN_BGR])
 
 
 def standardised_rgb(image: keras.KerasTensor) -> keras.KerasTensor:
-    """Grey ``[N, H, W, 1]`` 0–255 to ``[N, H, W, 3]``, ImageNet's mean 0 and deviation 1.
+    """Standardise grey ``[N, H, W, 1]`` 0–255 by ImageNet's statistics to RGB ``[N, H, W, 3]``.
 
-    The scaling of ``keras.applications.densenet.preprocess_input``.
+    It is the scaling of ``keras.applications.densenet.preprocess_input``.
     """
     pairs = list(zip(_TORCH_MEAN_RGB, _TORCH_DEVIATION_RGB))
     return _by_channel(

@@ -1,4 +1,4 @@
-"""Networks of ``keras.applications`` as architectures, and weights that cannot be had."""
+"""Networks of ``keras.applications`` as architectures, and errors about their weights."""
 
 import os
 import re
@@ -20,13 +20,13 @@ def from_keras(
     *,
     has_width: bool,
 ) -> Architecture:
-    """An architecture of ``keras.applications``.
+    """Make an architecture of a network of ``keras.applications``.
 
     Args:
         network: for example ``keras.applications.MobileNetV2``.
-        scaling: from grey 0–255 to the three channels its weights were trained with, see
+        scaling: maps grey 0–255 to the three channels that its weights were trained with, see
             :mod:`cxr_edge_train.architectures.input_layers`.
-        has_width: the network takes ``alpha``.
+        has_width: whether the network takes ``alpha``.
     """
 
     def backbone(

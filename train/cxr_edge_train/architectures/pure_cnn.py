@@ -1,4 +1,4 @@
-"""A plain convolutional network trained from scratch: the yardstick for the pretrained ones."""
+"""A plain convolutional network that is trained from scratch, as a baseline."""
 
 import keras
 
@@ -13,11 +13,11 @@ _HIDDEN = 128
 def pure_cnn_backbone(
     image: keras.KerasTensor, settings: Model, weights: str | None
 ) -> keras.KerasTensor:
-    """Grey ``[N, H, W, 1]`` 0–255 to the last feature map ``[N, H/32, W/32, C]``.
+    """Map grey ``[N, H, W, 1]`` 0–255 to the last feature map ``[N, H/32, W/32, C]``.
 
-    Five times convolution, batch normalisation, ReLU and pooling; then the hidden dense layer, as
-    a 1x1 convolution so that the class activation map keeps its places, and dropout. ``weights`` is
-    None: there are no others.
+    Five blocks of convolution, batch normalisation, ReLU and pooling are followed by the hidden
+    dense layer, as a 1x1 convolution so that the activation map stays spatial, and by dropout.
+    ``weights`` must be None.
     """
     grey = unit_grey(image)
     entry = keras.Input(grey.shape[1:])

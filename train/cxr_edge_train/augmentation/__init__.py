@@ -1,8 +1,8 @@
-"""Random changes of training images: geometry, photometry, and the look of a device.
+"""Augmentation of training images: geometry, photometry, and what devices leave on a film.
 
-Works on ``uint8`` grey arrays with Pillow, the library that also prepares images on the device, so
-it is the same for every Keras backend and never enters the saved model. There is no flip: the heart
-lies on the left.
+It works on ``uint8`` grey arrays with Pillow, the library that also prepares images on the device,
+so it is the same for every Keras backend and never enters the saved model. Images are not mirrored,
+since the heart lies on the left.
 """
 
 import io
@@ -21,12 +21,12 @@ _MARKERS = ("R", "L", "AP", "PA", "SUPINE", "ERECT", "PORTABLE")
 def augment(pixels: Pixels, settings: Augmentation, random: np.random.Generator) -> Pixels:
     """Change one image at random.
 
-    Order follows the physical road of a film: pose, exposure, the console's processing, marks on
-    the film, scanning, storage.
+    The order is that in which a film comes about: pose, exposure, processing at the console, marks
+    on the film, scanning, storage.
 
     Args:
         pixels: ``[H, W] uint8``.
-        settings: strengths and probabilities.
+        settings: the strengths and probabilities.
         random: source of all randomness; the same state gives the same image.
 
     Returns:
@@ -89,7 +89,7 @@ def _equalize(image: Image.Image, random: np.random.Generator) -> Image.Image:
 
 
 def _borders(image: Image.Image, random: np.random.Generator) -> Image.Image:
-    """A flat block of up to an eighth along some borders, as collimators and scanners leave."""
+    """Draw flat blocks of up to an eighth along some borders, as collimators and scanners do."""
     width, height = image.size
     image = image.copy()
     draw = ImageDraw.Draw(image)
@@ -107,7 +107,7 @@ def _borders(image: Image.Image, random: np.random.Generator) -> Image.Image:
 
 
 def _erase(image: Image.Image, random: np.random.Generator) -> Image.Image:
-    """A flat rectangle of up to a quarter of each side, so that no one spot decides."""
+    """Draw a flat rectangle of up to a quarter of each side, so that no single spot decides."""
     image = image.copy()
     x, y = random.uniform(-0.1, 0.9, size=2) * image.size
     w, h = random.uniform(0.08, 0.25, size=2) * image.size
@@ -116,7 +116,7 @@ def _erase(image: Image.Image, random: np.random.Generator) -> Image.Image:
 
 
 def _markers(image: Image.Image, random: np.random.Generator) -> Image.Image:
-    """One to three lead letters or burned-in texts near the borders."""
+    """Draw one to three lead letters or burned-in texts near the borders."""
     width, height = image.size
     image = image.copy()
     draw = ImageDraw.Draw(image)

@@ -1,8 +1,9 @@
-"""The look of another film: its greys, its coarsest waves, its margins.
+"""Style transfer between acquisition domains: grey histogram, low frequencies, margins.
 
-Where most films of a label come from one device, a network learns the device: its tones, its
-collimation, the letters it burns in. So a film now and then takes on the look of another one, drawn
-from either label with the same chance; its lungs stay its own.
+An acquisition domain is the kind of device that seems to have made a film. Where most films of one
+label come from one domain, a network learns the domain: its tones, its collimation, its burned-in
+letters. So a film is now and then given the style of another film, drawn from either label with the
+same chance; its lungs stay its own.
 """
 
 from collections.abc import Callable
@@ -14,9 +15,9 @@ from cxr_edge_train.recipe import Augmentation
 
 Pixels = NDArray[np.uint8]
 
-# Share of the image's side: of the finest wave that counts as coarse, and of a margin.
-_COARSE, _MARGIN = 0.04, 0.16
-# Share of the other film's tone or waves that is mixed in, from and to.
+# Shares of the image's side: the highest frequency that counts as low, and the widest margin.
+_LOW_FREQUENCIES, _MARGIN = 0.04, 0.16
+# Smallest and largest share of the other film's histogram or amplitudes that is mixed in.
 _SHARE = (0.3, 1.0)
 
 
@@ -26,30 +27,30 @@ def transfer_style(
     random: np.random.Generator,
     other: Callable[[], Pixels],
 ) -> Pixels:
-    """Give a film the look of others at random.
+    """Give a film the style of other films at random.
 
     Args:
         film: ``[H, W] uint8``.
         settings: the probabilities ``tone``, ``spectrum`` and ``frame``.
-        random: source of all randomness but the choice of the other films.
-        other: draws a film ``[H, W] uint8``.
+        random: source of all randomness except the choice of the other films.
+        other: draws another film ``[H, W] uint8``.
 
     Returns:
         ``[H, W] uint8``.
     """
-    for probability, take in (
+    for probability, transfer in (
         (settings.tone, _tone),
         (settings.spectrum, _spectrum),
         (settings.frame, _frame),
     ):
         # Nothing is drawn for what the recipe leaves out: recipes without it train as before.
         if probability and random.random() < probability:
-            film = take(film, other(), random)
+            film = transfer(film, other(), random)
     return film
 
 
 def _tone(film: Pixels, other: Pixels, random: np.random.Generator) -> Pixels:
-    """The other's histogram, matched."""
+    """Match the grey histogram to the other film's."""
     wanted = np.interp(_ranks(film), _ranks(other), np.arange(256))
     share = random.uniform(*_SHARE)
     curve = np.round((1 - share) * np.arange(256) + share * wanted).astype(np.uint8)
@@ -57,42 +58,46 @@ def _tone(film: Pixels, other: Pixels, random: np.random.Generator) -> Pixels:
 
 
 def _ranks(film: Pixels) -> NDArray[np.float64]:
-    """The share of pixels at or below each grey, strictly rising."""
+    """The share ``[256]`` of pixels at or below each grey value, strictly rising."""
     counts = np.bincount(film.ravel(), minlength=256) + 1e-3
     ranks: NDArray[np.float64] = np.cumsum(counts) / counts.sum()
     return ranks
 
 
 def _spectrum(film: Pixels, other: Pixels, random: np.random.Generator) -> Pixels:
-    """The amplitudes of the other's coarsest waves, its own phases (Yang and Soatto 2020)."""
-    most = int(random.integers(1, max(2, round(_COARSE * film.shape[0]))))
-    return with_waves(film, other, most=most, share=random.uniform(*_SHARE))
+    """Fourier domain adaptation with a random number of frequencies."""
+    frequencies = int(random.integers(1, max(2, round(_LOW_FREQUENCIES * film.shape[0]))))
+    share = random.uniform(*_SHARE)
+    return adapt_fourier_domain(film, other, frequencies=frequencies, share=share)
 
 
-def with_waves(film: Pixels, other: Pixels, *, most: int, share: float) -> Pixels:
-    """Mix the other's amplitudes into those of a film, its phases staying as they are.
+def adapt_fourier_domain(film: Pixels, other: Pixels, *, frequencies: int, share: float) -> Pixels:
+    """Mix the low-frequency amplitudes of another film into a film's; keep all of its phases.
+
+    This is Fourier domain adaptation (Yang and Soatto 2020, "FDA: Fourier Domain Adaptation for
+    Semantic Segmentation"), which replaces the amplitudes.
 
     Args:
         film: ``[H, W] uint8``.
-        other: the same.
-        most: how many of the coarsest waves along each side, the mean being the first.
-        share: of the other's amplitudes, 0 to 1.
+        other: the other film, of the same shape.
+        frequencies: number of low frequencies along each side; the mean is the first.
+        share: share of the other film's amplitudes, 0 to 1.
 
     Returns:
         ``[H, W] uint8``.
     """
-    waves, others = np.fft.rfft2(film), np.fft.rfft2(other)
-    amplitude = np.abs(waves)
+    spectrum, others = np.fft.rfft2(film), np.fft.rfft2(other)
+    amplitude = np.abs(spectrum)
     # Rows of rfft2 are the frequencies 0, 1, 2, ... and from the end -1, -2, ...; columns 0, 1, 2,
     # ... alone. A frequency and its negative change together, else the image would not be real.
-    coarse = np.ix_(np.r_[:most, 1 - most : 0], np.arange(most))
-    amplitude[coarse] = (1 - share) * amplitude[coarse] + share * np.abs(others[coarse])
-    mixed = np.fft.irfft2(amplitude * np.exp(1j * np.angle(waves)), s=film.shape)
+    low = np.ix_(np.r_[:frequencies, 1 - frequencies : 0], np.arange(frequencies))
+    amplitude[low] = (1 - share) * amplitude[low] + share * np.abs(others[low])
+    mixed = np.fft.irfft2(amplitude * np.exp(1j * np.angle(spectrum)), s=film.shape)
     return np.clip(np.round(mixed), 0, 255).astype(np.uint8)
 
 
 def _frame(film: Pixels, other: Pixels, random: np.random.Generator) -> Pixels:
-    """The other's margins, with its markers and its collimation."""
+    """Take over the other film's margins, with its markers and its collimation."""
     height, width = film.shape
     left, top, right, bottom = random.uniform(0, _MARGIN, size=4)
     inner = np.s_[

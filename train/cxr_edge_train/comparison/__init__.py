@@ -1,1 +1,1 @@
-"""Training several recipes, choosing one on validation, and the report of that choice."""
+"""Training several architectures, choosing one on validation, and the report of the choice."""

@@ -1,4 +1,4 @@
-"""Architectures side by side on the same validation images, and which one is chosen."""
+"""Architectures compared on the same validation images, and the choice of one of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from cxr_edge_train.statistics.intervals import Interval
 from cxr_edge_train.statistics.mcnemar import exact_mcnemar
 from cxr_edge_train.statistics.operating_point import threshold_for_specificity
 
-# Rivals whose decisions differ from the leader's with a p-value below this are out.
+# Architectures that differ from the leader with a p-value below this are not finalists.
 SIGNIFICANCE = 0.05
 
 
@@ -35,14 +35,14 @@ class Candidate:
     Attributes:
         run: its finished run.
         parameters: number of parameters of the network.
-        history: one row an epoch, as ``history.csv``.
-        labels: ``[N]`` of 1 (PNEUMONIA) and 0, on validation.
-        probabilities: ``[N]`` of PNEUMONIA, on the same images.
-        metrics: on validation at the run's own operating point.
-        recall: at the highest-recall threshold that keeps the specificity floor.
-        specificity: at that threshold.
-        right: ``[N]`` whether the decision at that threshold is right.
-        images_per_second: training images over the wall time of all epochs.
+        history: ``history.csv``, one row per epoch.
+        labels: ``[N]`` of 1 (PNEUMONIA) and 0, of the validation images.
+        probabilities: ``[N]`` probability of PNEUMONIA of the same images.
+        metrics: metrics on validation at the run's own operating point.
+        recall: recall at the threshold of the highest recall with the required specificity.
+        specificity: specificity at that threshold.
+        correct: ``[N]`` whether the decision at that threshold is correct.
+        images_per_second: training images per second of wall time, over all epochs.
     """
 
     run: Run
@@ -53,12 +53,12 @@ class Candidate:
     metrics: Metrics
     recall: Interval
     specificity: Interval
-    right: NDArray[np.bool_]
+    correct: NDArray[np.bool_]
     images_per_second: float
 
     @property
     def name(self) -> str:
-        """The architecture."""
+        """Name of the architecture."""
         return self.run.architecture
 
     @property
@@ -72,11 +72,11 @@ class Choice:
     """Which architecture is chosen, and why.
 
     Attributes:
-        winner: its candidate.
-        leader: the candidate with the highest recall at the floor.
-        p_values: of McNemar's test between the leader and each, by name.
-        finalists: the leader and those that do not differ from it, best first.
-        reason: in words.
+        winner: the candidate that is chosen.
+        leader: the candidate with the highest recall.
+        p_values: p-values of McNemar's test between the leader and each candidate, by name.
+        finalists: the leader and the candidates that do not differ from it, best first.
+        reason: why the winner was chosen, in words.
     """
 
     winner: Candidate
@@ -89,12 +89,12 @@ class Choice:
 def read_candidate(
     folder: Path, *, parameters: int, min_specificity: float = MIN_SPECIFICITY
 ) -> Candidate:
-    """Read a finished run; nothing of it is computed on test images.
+    """Read a finished run; nothing is computed on test images.
 
     Args:
-        folder: of the run.
-        parameters: of its network.
-        min_specificity: the floor at which recall is compared.
+        folder: folder of the run.
+        parameters: number of parameters of its network.
+        min_specificity: recall is compared where specificity is at least this.
 
     Raises:
         RunError: the run is unfinished or damaged.
@@ -120,21 +120,21 @@ def read_candidate(
         metrics=evaluate(probabilities, validation, threshold=run.operating_point.threshold),
         recall=counts.sensitivity,
         specificity=counts.specificity,
-        right=called == (labels == 1),
+        correct=called == (labels == 1),
         images_per_second=trained / run.seconds if run.seconds else float("nan"),
     )
 
 
 def choose(candidates: Sequence[Candidate]) -> Choice:
-    """Choose by recall at the specificity floor; among those that do not differ by AUC, then size.
+    """Choose by recall; among candidates that do not differ from the best, by AUC, then by size.
 
     Raises:
-        InvalidRequest: there are none, or they were not measured on the same images.
+        InvalidRequest: there is no candidate, or they were not trained on the same images.
     """
     if len({candidate.run.dataset_digest for candidate in candidates}) != 1:
         raise InvalidRequest("runs can be compared only if they share images and splits")
     leader = max(candidates, key=lambda candidate: (candidate.recall.value, _by_auc(candidate)))
-    p_values = {c.name: exact_mcnemar(leader.right, c.right) for c in candidates}
+    p_values = {c.name: exact_mcnemar(leader.correct, c.correct) for c in candidates}
     finalists = sorted(
         (c for c in candidates if p_values[c.name] >= SIGNIFICANCE), key=_by_auc, reverse=True
     )
@@ -144,7 +144,7 @@ def choose(candidates: Sequence[Candidate]) -> Choice:
         leader,
         p_values,
         tuple(finalists),
-        _reason(winner, leader, finalists, alone=len(candidates) == 1),
+        _reason(winner, leader, finalists, only_one=len(candidates) == 1),
     )
 
 
@@ -154,32 +154,32 @@ def _by_auc(candidate: Candidate) -> tuple[float, int]:
 
 
 def _reason(
-    winner: Candidate, leader: Candidate, finalists: Sequence[Candidate], *, alone: bool
+    winner: Candidate, leader: Candidate, finalists: Sequence[Candidate], *, only_one: bool
 ) -> str:
     floor = leader.specificity
-    words = (
+    text = (
         f"{leader.name} has the highest validation recall, {leader.recall}, where specificity is "
         f"{floor.value:.3f}. "
     )
     others = [c.name for c in finalists if c is not leader]
-    if alone:
-        return words + "It was compared with no other."
+    if only_one:
+        return text + "It was compared with no other."
     if not others:
-        return words + "Every other architecture's decisions differ from it (exact McNemar's test)."
-    words += (
+        return text + "Every other architecture's decisions differ from it (exact McNemar's test)."
+    text += (
         f"By the exact McNemar's test {_listed(others)} "
         f"{'does' if len(others) == 1 else 'do'} not differ from it (p at least "
         f"{SIGNIFICANCE:g}), so AUC decides, then size: "
     )
     rivals = [c for c in finalists if c is not winner]
     equal = [c for c in rivals if _by_auc(c)[0] == _by_auc(winner)[0]]
-    words += f"{winner.name} has AUC {winner.metrics.auc.value:.3f}"
+    text += f"{winner.name} has AUC {winner.metrics.auc.value:.3f}"
     if equal:
-        return words + (
+        return text + (
             f", as {_listed([c.name for c in equal])}, and fewer parameters "
             f"({winner.parameters:,} against {_listed([f'{c.parameters:,}' for c in equal])})."
         )
-    return words + f", {rivals[0].name} {rivals[0].metrics.auc.value:.3f}."
+    return text + f", {rivals[0].name} {rivals[0].metrics.auc.value:.3f}."
 
 
 def _listed(words: Sequence[str]) -> str:

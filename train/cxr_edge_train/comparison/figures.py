@@ -1,4 +1,4 @@
-"""Figures of a comparison: recall, size, ROC and learning curves of several architectures."""
+"""Plots of a comparison: recall, size, ROC and learning curves of several architectures."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ from sklearn.metrics import roc_curve
 from cxr_edge_train.comparison.choice import Candidate
 from cxr_edge_train.reporting.figures import NEUTRAL, new_figure
 
-# Okabe and Ito's colours, in the order of the candidates; with more than seven they begin anew.
+# The colours of Okabe and Ito, in the order of the candidates; they repeat after seven.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
 def draw_recall(candidates: Sequence[Candidate]) -> Figure:
-    """Recall at the specificity floor with its interval, one line an architecture."""
+    """Draw recall at the required specificity with its interval, one line per architecture."""
     figure = new_figure(height=1.2 + 0.45 * len(candidates))
     axes = figure.subplots()
     for place, candidate in enumerate(reversed(candidates)):
@@ -35,7 +35,7 @@ def draw_recall(candidates: Sequence[Candidate]) -> Figure:
 
 
 def draw_size(candidates: Sequence[Candidate]) -> Figure:
-    """Validation AUC with its interval against megabytes of float32 weights."""
+    """Draw validation AUC with its interval against megabytes of float32 weights."""
     figure = new_figure()
     axes = figure.subplots()
     for candidate in candidates:
@@ -66,7 +66,7 @@ def draw_size(candidates: Sequence[Candidate]) -> Figure:
 
 
 def draw_roc(candidates: Sequence[Candidate]) -> Figure:
-    """The part of the ROC curves where specificity is at least 0.7, with each one's point."""
+    """Draw the ROC curves where specificity is at least 0.7, with the point of each candidate."""
     figure = new_figure()
     axes = figure.subplots()
     for candidate in candidates:
@@ -90,7 +90,7 @@ def draw_roc(candidates: Sequence[Candidate]) -> Figure:
 
 
 def draw_learning(candidates: Sequence[Candidate]) -> Figure:
-    """Validation loss by epoch; the best epoch of each is marked."""
+    """Draw validation loss by epoch, with the best epoch of each candidate marked."""
     figure = new_figure()
     axes = figure.subplots()
     for candidate in candidates:

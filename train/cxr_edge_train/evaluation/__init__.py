@@ -1,1 +1,1 @@
-"""Figures with their uncertainty, and the choices that are made on validation."""
+"""How good a model is: metrics with their uncertainty, predictions and plots."""

@@ -1,4 +1,4 @@
-"""A bundle, measured in the engine that runs it on the device."""
+"""A bundle's model, measured in the engine that runs it on the device."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,7 +20,7 @@ class BundleSubject:
 
         Args:
             bundle: a loaded bundle.
-            threads: threads of the engine.
+            threads: number of threads of the engine.
 
         Raises:
             EngineError: the model cannot be loaded.
@@ -44,11 +44,11 @@ class BundleSubject:
         self._engine = open_engine(bundle, threads=threads)
 
     def logits(self, images: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """One image at a time, as on the device."""
+        """Compute logits ``[N]``, one image at a time, as on the device."""
         return np.array([float(self._engine.run(image)["logit"][0, 0]) for image in images])
 
     def activation_maps(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """One image at a time too."""
+        """Compute activation maps ``[N, h, w]``, one image at a time."""
         return np.stack(
             [self._engine.run(image[np.newaxis])["cam"][0, :, :, 0] for image in images]
         )

@@ -1,4 +1,4 @@
-"""The confusion matrix as a figure."""
+"""The plot of a confusion matrix."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,7 +10,7 @@ _LABELS = ("NORMAL", "PNEUMONIA")
 
 
 def draw_confusion(confusion: Confusion) -> Figure:
-    """Counts of decisions by label, each with its share of the label's images."""
+    """Draw the number of decisions by label, each with its share of the label's images."""
     counts = np.array([[confusion.tn, confusion.fp], [confusion.fn, confusion.tp]])
     shares = counts / counts.sum(axis=1, keepdims=True)
     figure = new_figure(4.6, 4.4)

@@ -1,4 +1,4 @@
-"""ROC curve, precision-recall curve and reliability diagram."""
+"""The plots of the ROC curve, the precision-recall curve and the reliability."""
 
 from typing import Any
 
@@ -23,12 +23,12 @@ _OPERATING_POINT: dict[str, Any] = {
 
 
 def draw_roc(predictions: pd.DataFrame, metrics: Metrics, *, threshold: float) -> Figure:
-    """Sensitivity over false positive rate, with the operating point and its intervals.
+    """Draw sensitivity over false positive rate, with the operating point and its intervals.
 
     Args:
         predictions: rows with ``label`` and ``probability``.
-        metrics: of the same predictions.
-        threshold: of the operating point.
+        metrics: the metrics of the same predictions.
+        threshold: the threshold of the operating point.
     """
     false_positive_rate, sensitivity, _ = roc_curve(
         positives(predictions), predictions["probability"]
@@ -53,12 +53,12 @@ def draw_roc(predictions: pd.DataFrame, metrics: Metrics, *, threshold: float) -
 def draw_precision_recall(
     predictions: pd.DataFrame, metrics: Metrics, *, threshold: float
 ) -> Figure:
-    """Precision over sensitivity, with the operating point where anything is called PNEUMONIA.
+    """Draw precision over sensitivity, with the operating point if anything is called PNEUMONIA.
 
     Args:
         predictions: rows with ``label`` and ``probability``.
-        metrics: of the same predictions.
-        threshold: of the operating point.
+        metrics: the metrics of the same predictions.
+        threshold: the threshold of the operating point.
     """
     labels = positives(predictions)
     precision, sensitivity, _ = precision_recall_curve(labels, predictions["probability"])

@@ -1,4 +1,4 @@
-"""The PNG figures of an evaluation and of a run."""
+"""The plots of an evaluation and of a run, as PNG files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,16 +33,16 @@ def write_figures(
     films: Callable[[NDArray[np.intp]], NDArray[np.uint8]],
     activation_maps: Callable[[NDArray[np.uint8]], NDArray[np.floating]] | None,
 ) -> None:
-    """Write ROC, precision-recall, reliability, confusion matrix and worst errors.
+    """Write plots of ROC, precision-recall, reliability, confusion matrix and worst errors.
 
     Args:
         folder: for the PNG files; made where absent.
         predictions: from :func:`cxr_edge_train.evaluation.predictions.prediction_table`.
-        metrics: of the same predictions.
-        threshold: of the decisions.
-        films: the model's input ``[K, H, W, 1] uint8`` of the rows at K positions.
-        activation_maps: the model's ``cam`` output ``[K, h, w]`` for such films; None for a model
-            without.
+        metrics: the metrics of the same predictions.
+        threshold: the threshold of the decisions.
+        films: gives the model's input ``[K, H, W, 1] uint8`` of the rows at K positions.
+        activation_maps: gives the model's ``cam`` output ``[K, h, w]`` for such films; None for a
+            model without it.
     """
     confusion = count_decisions(
         predictions["probability"].to_numpy(float), positives(predictions), threshold=threshold
@@ -69,11 +69,11 @@ def write_figures(
 
 
 def write_learning_curves(run: Path, folder: Path) -> None:
-    """Draw the ``history.csv`` of a run.
+    """Plot the ``history.csv`` of a run.
 
     Args:
-        run: the run's folder; its recipe says when the head alone was trained.
-        folder: for ``learning_curves.png``.
+        run: folder of the run; its recipe says when the head alone was trained.
+        folder: folder for ``learning_curves.png``.
 
     Raises:
         RunError: ``history.csv`` is missing or damaged.

@@ -1,4 +1,4 @@
-"""Loss on training and validation images by epoch."""
+"""The plot of the loss on training and validation images by epoch."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -8,11 +8,11 @@ from cxr_edge_train.reporting.figures import NEUTRAL, SPLIT_COLOURS, new_figure
 
 
 def draw_learning_curves(history: pd.DataFrame, *, head_epochs: int) -> Figure:
-    """Both losses, the end of the head's training, and the lowest validation loss after it.
+    """Draw both losses, the end of the head's training, and the lowest validation loss after it.
 
     Args:
         history: ``history.csv``, rows with ``epoch`` from 0, ``loss`` and ``val_loss``.
-        head_epochs: epochs with the backbone frozen.
+        head_epochs: number of epochs with the backbone frozen.
     """
     figure = new_figure()
     axes = figure.subplots()

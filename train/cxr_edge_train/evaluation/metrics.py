@@ -1,4 +1,4 @@
-"""How good a set of predictions is."""
+"""The metrics of a set of predictions, and their confusion matrix."""
 
 from dataclasses import asdict, dataclass, fields
 
@@ -20,13 +20,13 @@ _BOOTSTRAP_SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """How many decisions were right and wrong, PNEUMONIA being the positive label.
+    """The confusion matrix; PNEUMONIA is the positive label.
 
     Attributes:
-        tn: NORMAL called NORMAL.
-        fp: NORMAL called PNEUMONIA.
-        fn: PNEUMONIA called NORMAL.
-        tp: PNEUMONIA called PNEUMONIA.
+        tn: number of NORMAL images called NORMAL.
+        fp: number of NORMAL images called PNEUMONIA.
+        fn: number of PNEUMONIA images called NORMAL.
+        tp: number of PNEUMONIA images called PNEUMONIA.
     """
 
     tn: int
@@ -36,30 +36,30 @@ class Confusion:
 
     @property
     def correct(self) -> int:
-        """Right decisions."""
+        """The number of correct decisions."""
         return self.tn + self.tp
 
     @property
     def n(self) -> int:
-        """All decisions."""
+        """The number of all decisions."""
         return self.tn + self.fp + self.fn + self.tp
 
     @property
     def sensitivity(self) -> Interval:
-        """Recall of PNEUMONIA."""
+        """The share of PNEUMONIA images called PNEUMONIA, with Wilson's interval."""
         return wilson_interval(self.tp, self.tp + self.fn)
 
     @property
     def specificity(self) -> Interval:
-        """Recall of NORMAL."""
+        """The share of NORMAL images called NORMAL, with Wilson's interval."""
         return wilson_interval(self.tn, self.tn + self.fp)
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Figures of one model on one split, each with its 95% interval.
+    """The metrics of one model on one split, each with its 95% interval.
 
-    Shares of images have Wilson's interval, the others the patient-level bootstrap's.
+    Shares of images have Wilson's interval, the others that of the patient-level bootstrap.
 
     Attributes:
         auc: area under the ROC curve; bootstrap.
@@ -68,7 +68,7 @@ class Metrics:
         specificity: recall of NORMAL at the threshold; Wilson.
         precision: share of PNEUMONIA among the images called so; Wilson. None where none was.
         f1: harmonic mean of sensitivity and precision; bootstrap.
-        accuracy: share of right decisions at the threshold; Wilson.
+        accuracy: share of correct decisions at the threshold; Wilson.
         brier: mean squared difference of probability and label (Brier 1950); bootstrap.
         expected_calibration_error: see
             :func:`cxr_edge_train.evaluation.reliability.expected_calibration_error`, also for its
@@ -101,12 +101,12 @@ class Metrics:
 def count_decisions(
     probabilities: NDArray[np.floating], labels: NDArray[np.integer], *, threshold: float
 ) -> Confusion:
-    """Compare decisions with labels.
+    """Count decisions by label.
 
     Args:
         probabilities: ``[N]`` of PNEUMONIA.
         labels: ``[N]`` of 1 (PNEUMONIA) and 0.
-        threshold: an image is called PNEUMONIA at or above it.
+        threshold: an image is called PNEUMONIA where its probability is at least this.
     """
     matrix = confusion_matrix(labels, probabilities >= threshold, labels=[0, 1])
     return Confusion(*map(int, matrix.ravel()))
@@ -115,15 +115,15 @@ def count_decisions(
 def evaluate(
     probabilities: NDArray[np.floating], table: pd.DataFrame, *, threshold: float
 ) -> Metrics:
-    """Compute the figures.
+    """Compute all metrics of a set of predictions.
 
     Args:
         probabilities: ``[N]`` probability of PNEUMONIA.
-        table: the images' rows, with ``label``, ``patient`` and ``path``.
-        threshold: an image is called PNEUMONIA at or above it.
+        table: rows of the images, with ``label``, ``patient`` and ``path``.
+        threshold: an image is called PNEUMONIA where its probability is at least this.
 
     Raises:
-        DatasetError: only one label is there.
+        DatasetError: the images have only one label.
     """
     labels = positives(table)
     if len(np.unique(labels)) < 2:

@@ -32,20 +32,20 @@ def write_evaluation(
     *,
     root: Path,
 ) -> None:
-    """Write an evaluation; a run's has its learning curves too.
+    """Write an evaluation; that of a trained run contains its learning curves as well.
 
     Args:
-        output: folder; made where absent, files of those names are replaced.
-        evaluation: the figures.
+        output: folder to write to; made where it is missing. Files of these names are replaced.
+        evaluation: the metrics.
         predictions: from :func:`cxr_edge_train.evaluation.predictions.predict`.
-        subject: that predicted.
-        table: the images' rows, with ``path`` and ``md5``, in the order of the predictions.
-        root: folder the paths are relative to.
+        subject: the model that predicted.
+        table: rows of the images, with ``path`` and ``md5``, in the order of the predictions.
+        root: folder that the paths are relative to.
 
     Raises:
         DatasetError: an image is missing or changed since cleaning.
         ImageError: an image cannot be read or decoded.
-        RunError: the run's history is damaged.
+        RunError: the history of the run is damaged.
     """
 
     def films(positions: NDArray[np.intp]) -> NDArray[np.uint8]:

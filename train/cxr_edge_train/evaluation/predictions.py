@@ -1,4 +1,4 @@
-"""``predictions.csv``: what a model says about each image of a split."""
+"""``predictions.csv``: a model's prediction for each image of a split."""
 
 from pathlib import Path
 
@@ -21,19 +21,19 @@ def predict(
     root: Path,
     progress: ProgressFactory = no_progress,
 ) -> pd.DataFrame:
-    """Read every image of a table from its file, as a user's is read, and put it to a model.
+    """Predict for every image of a table, read from its file as a user's image is.
 
     Args:
         subject: the model.
         table: rows with ``path``, ``md5``, ``label``, ``kind`` and ``patient``.
-        root: folder the paths are relative to.
-        progress: wraps the iteration over the paths, given them and their number.
+        root: folder that the paths are relative to.
+        progress: makes the progress bar over the images.
 
     Returns:
         See :func:`prediction_table`.
 
     Raises:
-        DatasetError: no rows, or an image is missing or changed since cleaning.
+        DatasetError: the table is empty, or an image is missing or changed since cleaning.
         ImageError: an image cannot be read or decoded.
         EngineError: the model computed no number.
     """
@@ -52,11 +52,11 @@ def predict(
 
 
 def model_input(path: Path, md5: str, spec: PreprocessSpec) -> NDArray[np.uint8]:
-    """A file, still the one that was cleaned, as ``[1, H, W, 1] uint8``.
+    """Read and preprocess an image as ``[1, H, W, 1] uint8``, if it is the file that was cleaned.
 
     Raises:
-        DatasetError: it is missing, or its MD5 is another.
-        ImageError: it cannot be read or decoded.
+        DatasetError: the file is missing, or its MD5 differs.
+        ImageError: the file cannot be read or decoded.
     """
     return preprocess(read_unchanged(path, md5), spec)
 
@@ -64,7 +64,7 @@ def model_input(path: Path, md5: str, spec: PreprocessSpec) -> NDArray[np.uint8]
 def prediction_table(
     table: pd.DataFrame, logits: NDArray[np.floating], operating_point: OperatingPoint
 ) -> pd.DataFrame:
-    """The columns of ``predictions.csv``, rows numbered from 0 in the order of the table.
+    """Make the table of ``predictions.csv``, its rows numbered from 0 in the order of the images.
 
     Args:
         table: rows with ``path``, ``label``, ``kind`` and ``patient``.

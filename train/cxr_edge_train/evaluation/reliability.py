@@ -1,4 +1,4 @@
-"""Does a probability of 0.8 mean that 8 in 10 have pneumonia?"""
+"""Calibration: of the images with a probability of 0.8, do 80% show pneumonia?"""
 
 import itertools
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ class ReliabilityBin:
     """The images whose probability falls into one bin.
 
     Attributes:
-        low: lower edge of the bin, belonging to it.
-        high: upper edge, belonging to the next bin, in the last one to this.
-        n: images in the bin, at least one.
-        positives: PNEUMONIA among them.
-        mean_probability: of PNEUMONIA, over the images.
+        low: lower edge, which belongs to the bin.
+        high: upper edge, which belongs to the next bin; that of the last bin belongs to it.
+        n: number of images in the bin, at least one.
+        positives: number of PNEUMONIA images among them.
+        mean_probability: mean probability of PNEUMONIA of the images.
     """
 
     low: float
@@ -44,7 +44,7 @@ def bin_numbers(probabilities: NDArray[np.floating]) -> NDArray[np.intp]:
 def reliability_bins(
     probabilities: NDArray[np.floating], labels: NDArray[np.integer]
 ) -> list[ReliabilityBin]:
-    """The bins that hold images, in order.
+    """The bins that contain images, in order.
 
     Args:
         probabilities: ``[N]`` of PNEUMONIA.
@@ -86,7 +86,7 @@ def expected_calibration_error(
         probabilities: ``[N]`` of PNEUMONIA.
         labels: ``[N]`` of 1 (PNEUMONIA) and 0.
         patients: ``[N]`` patient id of each image.
-        seed: of the resamples.
+        seed: seed of the resampling.
     """
     numbers = bin_numbers(probabilities)
     excess = probabilities - labels

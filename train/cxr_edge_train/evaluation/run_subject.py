@@ -1,4 +1,4 @@
-"""The Keras model of a training run, measured in Keras."""
+"""A run's Keras model, measured in Keras."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -37,16 +37,16 @@ class RunSubject:
         self.gives_maps = "cam" in self._model.output
 
     def logits(self, images: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """In batches."""
+        """Compute logits ``[N]`` in batches."""
         return predict_logits(self._model, np.concatenate(list(images))).astype(np.float64)
 
     def activation_maps(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """In one batch."""
+        """Compute activation maps ``[N, h, w]`` in one batch."""
         return activation_maps(self._model, images)
 
 
 def load_model(folder: Path) -> keras.Model:
-    """The model of a run, not compiled.
+    """Load the model of a run, not compiled.
 
     Raises:
         RunError: the file is damaged.

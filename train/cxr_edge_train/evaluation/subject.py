@@ -1,4 +1,4 @@
-"""What can be measured: a trained Keras model or a bundle, seen in the same way."""
+"""One interface to the models that can be measured: a run in Keras, or a bundle."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ class ModelIdentity:
     Attributes:
         run: name of the run's folder.
         bundle: name of the bundle.
-        version: of the bundle.
-        bundle_sha256: the bundle's digest.
-        model_sha256: of the model's file, ``model.keras`` of a run. It stands beside the bundle's
-            digest because adding a result to a bundle's card changes the latter.
-        training_digest: of the training and validation images, see
+        version: version of the bundle.
+        bundle_sha256: digest of the bundle.
+        model_sha256: SHA-256 of the model's file, which is ``model.keras`` for a run. It is given
+            besides the bundle's digest, which changes when a result is added to the bundle's card.
+        training_digest: digest of the training and validation images, see
             :func:`cxr_edge_train.dataset.metadata.dataset_digest`.
     """
 
@@ -40,10 +40,10 @@ class Subject(Protocol):
 
     Attributes:
         identity: which model it is.
-        run_folder: where its history lies, None for a bundle and for an imported model.
-        preprocess: from grey pixels to its input.
+        run_folder: folder with its history; None for a bundle and for an imported model.
+        preprocess: how grey pixels become its input.
         operating_point: its temperature and threshold.
-        gives_maps: the model has the ``cam`` output.
+        gives_maps: whether the model has the ``cam`` output.
     """
 
     identity: ModelIdentity
@@ -53,9 +53,9 @@ class Subject(Protocol):
     gives_maps: bool
 
     def logits(self, images: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """Logits ``[N]`` of N images, each preprocessed to ``[1, H, W, 1] uint8``."""
+        """Compute logits ``[N]`` of N images, each preprocessed to ``[1, H, W, 1] uint8``."""
         ...
 
     def activation_maps(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The ``cam`` output ``[N, h, w]`` of ``images [N, H, W, 1] uint8``, where it has one."""
+        """Compute the ``cam`` output ``[N, h, w]``, if there is one, of ``images [N, H, W, 1]``."""
         ...

@@ -1,4 +1,4 @@
-"""The films a model is most wrong about, with what in them it went by."""
+"""The plot of the worst errors: films, and which regions contributed to the decision."""
 
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -22,10 +22,13 @@ _OPACITY = 0.7
 
 
 def worst_errors(predictions: pd.DataFrame) -> NDArray[np.intp]:
-    """Positions of the :data:`WORST` wrong decisions furthest from the label, worst first.
+    """Find the :data:`WORST` wrong decisions that are furthest from their labels.
 
     Args:
         predictions: rows with ``label``, ``decision`` and ``probability``.
+
+    Returns:
+        Their positions ``[K]``, the worst one first.
     """
     wrong = np.flatnonzero(predictions["label"] != predictions["decision"])
     label = (predictions["label"] == "PNEUMONIA").to_numpy(float)
@@ -41,13 +44,13 @@ def draw_worst_errors(
     *,
     n_errors: int,
 ) -> Figure:
-    """Films with the activation map laid over them, strong where it adds much to the logit.
+    """Draw films with their activation maps, opaque where a region adds much to the logit.
 
     Args:
         errors: ``[K]`` rows with ``label``, ``probability`` and ``path``, at least one.
         films: the model's input ``[K, H, W, 1] uint8``.
         activation_maps: the model's ``cam`` output ``[K, h, w]``; None for a model without.
-        n_errors: all wrong decisions, shown here or not.
+        n_errors: number of all wrong decisions, including those that are not shown.
     """
     captions = [
         f"label {error.label}, probability {error.probability:.3f}\n{shown_name(error.path)}"
@@ -65,14 +68,14 @@ def draw_films(
     title: str,
     columns: int = 4,
 ) -> Figure:
-    """Films in a grid, each with its caption and, where there are maps, its map laid over it.
+    """Draw films in a grid, each with its caption and, if there are maps, its map laid over it.
 
     Args:
-        captions: ``[K]``, at least one.
+        captions: ``[K]`` captions, at least one.
         films: the model's input ``[K, H, W, 1] uint8``.
         activation_maps: the model's ``cam`` output ``[K, h, w]``; None for a model without.
-        title: of the figure.
-        columns: of the grid.
+        title: title of the plot.
+        columns: number of columns of the grid.
     """
     rows = -(-len(captions) // columns)
     figure = new_figure(2.4 * columns, 1.4 + 2.75 * rows)
@@ -104,14 +107,14 @@ def draw_films(
 
 
 def draw_no_errors() -> Figure:
-    """The same figure when every decision was right."""
+    """Draw what is shown instead when every decision is correct."""
     figure = new_figure(5.0, 1.5)
     figure.text(0.5, 0.5, "Every decision was right.", ha="center", va="center", color=NEUTRAL)
     return figure
 
 
 def shown_name(path: str) -> str:
-    """A file name fit for a title: the font has no glyph for some letters, and no room for all."""
+    """Shorten a file name for a title and escape letters for which the font has no glyph."""
     name = PurePath(path).name.encode("ascii", "backslashreplace").decode()
     if len(name) <= _LONGEST_NAME:
         return name

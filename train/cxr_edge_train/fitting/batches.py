@@ -1,4 +1,4 @@
-"""Batches for fitting: shuffled and augmented anew each epoch, reproducible from the seed."""
+"""Batches for fitting, shuffled and augmented anew in each epoch, reproducible from the seed."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +15,11 @@ from cxr_edge_train.recipe import Augmentation
 
 Named = dict[str, NDArray[np.float32]]
 Batch = tuple[Named, Named, Named]
-# From images [B, H, W, 1] of 0 to 255 to what a model is to answer, [B, 1] of 0 to 1.
-Targets = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+# From images [B, H, W, 1] of 0 to 255 to their targets [B, 1], probabilities of 0 to 1.
+SoftTargets = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
-# Keep the draws of an epoch's order and of a mixture apart from those of an image, whose last
-# number is how often it came.
+# These keep the random numbers of an epoch's order and of a mixture apart from those of an image,
+# whose last number says how often the image came before.
 _ORDER, _MIXING = 2**32 - 2, 2**32 - 1
 # Threads that augment a batch; Pillow lets go of the interpreter lock.
 _THREADS = min(8, available_cores())
@@ -41,7 +41,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         batch_size: int,
         seed: int,
         sampling_weights: NDArray[np.float64] | None = None,
-        answers: Targets | None = None,
+        soft_targets: SoftTargets | None = None,
     ) -> None:
         """Prepare the batches.
 
@@ -49,12 +49,12 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
             pixels: ``[N, H, W, 1] uint8``.
             labels: ``[N]`` of 0 and 1.
             augmentation: how images are changed.
-            batch_size: images a batch.
-            seed: of order, augmentation and mixing.
+            batch_size: number of images in a batch.
+            seed: seed of order, augmentation and mixing.
             sampling_weights: ``[N]`` of mean 1, how often each image comes in an epoch on average;
-                every image once where it is None.
-            answers: gives the targets for images as they are after augmentation; the labels are
-                the targets where it is None.
+                every image comes once where it is None.
+            soft_targets: gives the targets for images as they are after augmentation; the labels
+                are the targets where it is None.
         """
         # One worker: with more, Keras asks for batches of the next epoch before it says that the
         # epoch begins, and on JAX trains on them.
@@ -66,13 +66,13 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         self._batch_size = batch_size
         self._seed = seed
         self._sampling_weights = sampling_weights
-        self._answers = answers
+        self._soft_targets = soft_targets
         self._of_label = [np.flatnonzero(labels == label) for label in np.unique(labels)]
         self._weights = compute_sample_weight("balanced", labels).astype(np.float32)
         self.begin_epoch(0)
 
     def __len__(self) -> int:
-        """Full batches in an epoch; the odd images of one epoch come in another."""
+        """The number of full batches in an epoch; images left over come in another epoch."""
         return max(1, len(self._labels) // self._batch_size)
 
     def __getitem__(self, index: int) -> Batch:
@@ -85,14 +85,14 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         weights = self._weights[chosen]
         if self._augmentation.mixup:
             images, targets, weights = self._mix(images, targets, weights, index)
-        if self._answers is not None:
-            targets = self._answers(images)
+        if self._soft_targets is not None:
+            targets = self._soft_targets(images)
         return {"image": images}, {"logit": targets}, {"logit": weights}
 
     def begin_epoch(self, epoch: int) -> None:
-        """Draw the order of an epoch, counted from 0 over all phases.
+        """Draw the order of an epoch, which is counted from 0 over all phases.
 
-        Keras' own ``on_epoch_end`` will not do: it is also called when Keras has only looked at
+        Keras' own ``on_epoch_end`` does not suffice: it is also called when Keras has only read
         the first batches, so counting its calls gives another order after a restart.
         """
         self._epoch = epoch
@@ -104,11 +104,11 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         self._repeats = _times_before(self._order)
 
     def _augmented(self, image: int, repeat: int) -> NDArray[np.uint8]:
-        # An image that comes twice in an epoch is changed otherwise the second time.
+        # An image that comes twice in an epoch is augmented differently the second time.
         random = np.random.default_rng((self._seed, self._epoch, int(image), int(repeat)))
 
         def other() -> NDArray[np.uint8]:
-            # Of either label with the same chance, so that no look tells the label.
+            # Of either label with the same chance, so that no style predicts the label.
             films = self._of_label[random.integers(len(self._of_label))]
             return self._pixels[films[random.integers(len(films))], :, :, 0]
 
@@ -122,7 +122,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         weights: NDArray[np.float32],
         index: int,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """MixUp: each image and its target with another of the batch, one share for all."""
+        """MixUp: mix each image and its target with another of the batch, by one share for all."""
         random = np.random.default_rng((self._seed, self._epoch, index, _MIXING))
         share = np.float32(random.beta(self._augmentation.mixup, self._augmentation.mixup))
         other = random.permutation(len(images))
@@ -134,10 +134,10 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
 
 
 def _whole_numbers(expected: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.int64]:
-    """Counts ``[N]`` whose mean over epochs is ``expected`` and whose sum is its rounded sum.
+    """Draw counts ``[N]`` whose mean over epochs is ``expected`` and whose sum is its rounded sum.
 
-    Systematic sampling (Madow 1949): points at distance 1 along the running sum, the first one
-    drawn, in random order of the images.
+    This is systematic sampling (Madow 1949): the images are put into random order, and points at
+    distance 1, the first of them random, are laid along the running sum of their expected counts.
     """
     order = random.permutation(len(expected))
     ends = np.cumsum(expected[order]) + random.random()
@@ -147,7 +147,7 @@ def _whole_numbers(expected: NDArray[np.float64], random: np.random.Generator) -
 
 
 def _times_before(images: NDArray[np.integer]) -> NDArray[np.integer]:
-    """How often each entry ``[N]`` occurred before it."""
+    """For each entry ``[N]``, how often it occurred before."""
     order = np.argsort(images, kind="stable")
     ordered = images[order]
     starts = np.searchsorted(ordered, ordered, side="left")
@@ -159,8 +159,8 @@ def _times_before(images: NDArray[np.integer]) -> NDArray[np.integer]:
 class ValidationBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is not typed
     """Images and targets of the validation split, never augmented, in batches of one size.
 
-    The last batch is filled up with images of weight 0, so that every batch can be dealt out to
-    several devices and nothing is compiled twice; the others weigh a little more instead, so that
+    The last batch is filled up with images of weight 0, so that every batch can be shared by
+    several devices and nothing is compiled twice. The others weigh a little more instead, so that
     Keras' mean over the batches is the mean over the images.
     """
 
@@ -174,7 +174,7 @@ class ValidationBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras i
         self._batch_size = batch_size
 
     def __len__(self) -> int:
-        """Batches, the filled one included."""
+        """The number of batches, including the one that is filled up."""
         return -(-len(self._labels) // self._batch_size)
 
     def __getitem__(self, index: int) -> Batch:

@@ -1,4 +1,4 @@
-"""Callbacks that add to what Keras logs of an epoch; they come before those that read it."""
+"""Callbacks that add values to the log of an epoch; they run before those that read it."""
 
 import math
 import time
@@ -9,7 +9,7 @@ EPOCHS_LEFT = "epochs_left"
 
 
 class Seconds(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not typed
-    """Adds the wall time of each epoch, validation included, as ``seconds``."""
+    """Adds the wall time of each epoch including validation, in seconds, as ``seconds``."""
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Start the clock."""
@@ -22,7 +22,7 @@ class Seconds(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not t
 
 
 class EpochsLeft(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not typed
-    """Adds how many epochs are still to come; infinity where validation is no longer a number."""
+    """Adds how many epochs remain, or infinity where the validation loss is no longer a number."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Add the number."""

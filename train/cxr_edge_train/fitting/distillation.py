@@ -1,10 +1,10 @@
-"""Several fits as teachers, and a model of their size that learns to answer as they do together.
+"""Knowledge distillation: several fits are the teachers of a model of the same size.
 
-Fits from different seeds err on different images, so their mean answer is often better than any of
-them and spares the choice of a lucky one. A device has no room for all. The student begins
-with the mean of their weights (Wortsman et al. 2022, "Model soups") and is fitted to their mean
-answer on the very image it sees, augmented as it is (Beyer et al. 2022, "Knowledge distillation: A
-good teacher is patient and consistent").
+Fits from different seeds err on different images, so the mean of their predictions is often better
+than any of them, and no lucky one has to be chosen. A device has no room for all of them. The
+student starts from the mean of their weights (Wortsman et al. 2022, "Model soups") and is fitted to
+their mean prediction for the very image that it sees, augmented as it is (Beyer et al. 2022,
+"Knowledge distillation: A good teacher is patient and consistent").
 """
 
 from collections.abc import Callable, Sequence
@@ -16,17 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from cxr_edge_train.fitting.batches import Targets
+from cxr_edge_train.fitting.batches import SoftTargets
 from cxr_edge_train.fitting.fit import Images, fit
 from cxr_edge_train.fitting.snapshots import discard, has_snapshot, read_progress
 from cxr_edge_train.recipe import Fit, Recipe
 from cxr_edge_train.runs import read_history
 
+# The additional Keras callbacks of a fit, by its number from 0.
 Callbacks = Callable[[int], Sequence[keras.callbacks.Callback]]
 
 
 def teacher_folders(output: Path, teachers: int) -> list[Path]:
-    """Where the teachers keep their state, below the run's folder, which is the student's."""
+    """The folders of the teachers, below the run's folder, which is the student's."""
     return [output / f"teacher-{number + 1}" for number in range(teachers)]
 
 
@@ -41,17 +42,17 @@ def fit_or_distil(
     sampling_weights: NDArray[np.float64] | None = None,
     callbacks: Callbacks = lambda number: (),
 ) -> keras.Model:
-    """Fit to the labels or, where the recipe has teachers, fit those and then to their answers.
+    """Fit a model to the labels; where the recipe has teachers, fit them and then a student.
 
     Args:
-        start: an untrained model from a seed.
-        recipe: hyper-parameters.
-        train: see :func:`cxr_edge_train.fitting.fit.fit`, as all that follows.
-        validation: the same.
-        seed: of the first fit; each later one, the student's being the last, has the next.
-        output: the run's folder. What lies there is gone on with, fit by fit.
-        sampling_weights: the same for all fits.
-        callbacks: more Keras callbacks of each fit, counted from 0.
+        start: makes an untrained model from a seed.
+        recipe: the hyper-parameters.
+        train: training images, see :func:`cxr_edge_train.fitting.fit.fit`.
+        validation: validation images, see there too.
+        seed: seed of the first fit. Each later one has the next seed; the student is the last.
+        output: folder of the run. Fits that were interrupted there are resumed.
+        sampling_weights: how often each training image comes in an epoch, in all fits.
+        callbacks: gives additional Keras callbacks for each fit, by its number from 0.
 
     Returns:
         The model of the epoch that the recipe keeps, the student's where there are teachers.
@@ -63,7 +64,11 @@ def fit_or_distil(
     """
 
     def fitted(
-        number: int, model: keras.Model, recipe: Recipe, folder: Path, answers: Targets | None
+        number: int,
+        model: keras.Model,
+        recipe: Recipe,
+        folder: Path,
+        soft_targets: SoftTargets | None,
     ) -> keras.Model:
         folder.mkdir(exist_ok=True)
         return fit(
@@ -74,7 +79,7 @@ def fit_or_distil(
             seed=seed + number,
             output=folder,
             sampling_weights=sampling_weights,
-            answers=answers,
+            soft_targets=soft_targets,
             callbacks=callbacks(number),
         )
 
@@ -88,40 +93,40 @@ def fit_or_distil(
         return fitted(0, student, recipe, output, None)
     student.set_weights(mean_weights(teachers))
     settings = replace(recipe, fit=student_settings(recipe.fit))
-    return fitted(len(teachers), student, settings, output, mean_answer(teachers))
+    return fitted(len(teachers), student, settings, output, teacher_targets(teachers))
 
 
 def student_settings(settings: Fit) -> Fit:
-    """What differs for a student: its head is trained, and its targets are smooth already."""
+    """The settings of a student, whose head is trained and whose targets are smooth already."""
     return replace(settings, head_epochs=0, label_smoothing=0.0)
 
 
 def mean_weights(models: Sequence[keras.Model]) -> list[NDArray[np.float32]]:
-    """The mean of each weight over models of one architecture, in Keras' order."""
+    """The mean of each weight over models of the same architecture, in Keras' order."""
     of_models = zip(*(model.get_weights() for model in models))
     return [np.mean(weights, axis=0) for weights in of_models]
 
 
-def mean_answer(teachers: Sequence[keras.Model]) -> Targets:
-    """The probability at the mean of the teachers' logits."""
+def teacher_targets(teachers: Sequence[keras.Model]) -> SoftTargets:
+    """Targets for a student: the probability at the mean of the teachers' logits."""
 
-    def answer(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    def targets(images: NDArray[np.float32]) -> NDArray[np.float32]:
         logits = [
             np.asarray(teacher.predict_on_batch({"image": images})["logit"]) for teacher in teachers
         ]
         mean: NDArray[np.float32] = expit(np.mean(logits, axis=0)).astype(np.float32)
         return mean
 
-    return answer
+    return targets
 
 
 def is_begun(output: Path) -> bool:
-    """Whether an epoch of any fit was finished in a run's folder."""
+    """Whether any fit in a run's folder has finished an epoch."""
     return any(map(has_snapshot, [output, *output.glob("teacher-*")]))
 
 
 def epochs_done(output: Path, teachers: int) -> int:
-    """Epochs finished, over all fits.
+    """The number of finished epochs over all fits.
 
     Raises:
         RunError: a snapshot is damaged.
@@ -131,7 +136,7 @@ def epochs_done(output: Path, teachers: int) -> int:
 
 
 def seconds_of_all_fits(output: Path, teachers: int) -> float:
-    """Wall time of all epochs, interruptions left out.
+    """The wall time of all epochs in seconds, without interruptions.
 
     Raises:
         RunError: a ``history.csv`` is missing or damaged.
@@ -141,6 +146,6 @@ def seconds_of_all_fits(output: Path, teachers: int) -> float:
 
 
 def discard_fits(output: Path) -> None:
-    """Remove what the fits of a finished run left to go on from; of teachers the history stays."""
+    """Remove the snapshots of all fits of a finished run; the histories of teachers stay."""
     for folder in [output, *output.glob("teacher-*")]:
         discard(folder)

@@ -1,4 +1,4 @@
-"""Fit a model: the head first, then everything, keeping one epoch; a killed fit goes on."""
+"""Fit a model: first the head, then everything. One epoch is kept; a killed fit is resumed."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.architectures.freezing import freeze
 from cxr_edge_train.devices import check_batch, compute_in_float32
-from cxr_edge_train.fitting.batches import Targets, TrainingBatches, ValidationBatches
+from cxr_edge_train.fitting.batches import SoftTargets, TrainingBatches, ValidationBatches
 from cxr_edge_train.fitting.callbacks import EPOCHS_LEFT, EpochsLeft, Seconds
 from cxr_edge_train.fitting.optimizers import compile_model, fine_tuning_optimizer
 from cxr_edge_train.fitting.snapshots import BEST, Snapshot, read_progress, tidy
@@ -34,43 +34,51 @@ def fit(
     seed: int,
     output: Path,
     sampling_weights: NDArray[np.float64] | None = None,
-    answers: Targets | None = None,
+    soft_targets: SoftTargets | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> keras.Model:
     """Train the head with the backbone frozen, then the network from the chosen block on.
 
-    ``output`` holds ``history.csv``, a snapshot of the last epoch and the model of the one kept so
-    far while it runs. Where a snapshot lies there already, fitting goes on from it; the caller sees
-    to it that model, recipe, data and seed are the same, and discards it in the end.
+    While it runs, ``output`` holds ``history.csv``, a snapshot of the last epoch and the model of
+    the best epoch so far. Where a snapshot exists, fitting is resumed from it; the caller ensures
+    that model, recipe, data and seed are the same, and discards the snapshot in the end.
 
     Args:
         model: from :func:`cxr_edge_train.architectures.build`.
-        recipe: hyper-parameters.
+        recipe: the hyper-parameters.
         train: pixels ``[N, H, W, 1] uint8`` and labels ``[N]`` of 0 and 1.
         validation: the same for the validation split; never augmented.
-        seed: of shuffling and augmentation.
-        output: the run's folder.
+        seed: seed of shuffling and augmentation.
+        output: folder of the fit.
         sampling_weights: how often each training image comes in an epoch, see
             :class:`cxr_edge_train.fitting.batches.TrainingBatches`.
-        answers: what to fit to in the place of the labels, see there too.
-        callbacks: more Keras callbacks, such as a progress bar.
+        soft_targets: the targets in place of the labels, see there too.
+        callbacks: additional Keras callbacks, such as a progress bar.
 
     Returns:
         The model of the epoch that the recipe keeps, with its optimizer state, computing in
         float32.
 
     Raises:
-        RunError: the loss was no longer a number; the best model until then stays in ``output``.
-            Or what an earlier process left there is damaged.
+        RunError: the loss was no longer a number (the best model until then stays in ``output``),
+            or what an earlier process left there is damaged.
         InvalidRequest: the recipe's ``fine_tune_from`` names no layer, or several devices cannot
             share a batch evenly.
-        OSError: the disk is full; the snapshot before stays.
+        OSError: the disk is full; the previous snapshot stays.
     """
     check_batch(min(recipe.fit.batch_size, len(train[1])))
     tidy(output)
     try:
         task = _Fit(
-            model, recipe, train, validation, seed, output, sampling_weights, answers, callbacks
+            model,
+            recipe,
+            train,
+            validation,
+            seed,
+            output,
+            sampling_weights,
+            soft_targets,
+            callbacks,
         )
         if recipe.fit.head_epochs:
             task.head()
@@ -90,7 +98,7 @@ def fit(
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """One fit: its two phases share all of this."""
+    """One fit; its two phases share all of this."""
 
     model: keras.Model
     recipe: Recipe
@@ -99,18 +107,18 @@ class _Fit:
     seed: int
     output: Path
     sampling_weights: NDArray[np.float64] | None
-    answers: Targets | None
+    soft_targets: SoftTargets | None
     callbacks: Sequence[keras.callbacks.Callback]
 
     def head(self) -> None:
-        """Train what lies on the frozen backbone."""
+        """Train the head on the frozen backbone."""
         settings = self.recipe.fit
         freeze(self.model, before=None)
         compile_model(self.model, keras.optimizers.Adam(settings.head_learning_rate), settings)
         self._run([Snapshot(self.output, first_epoch=0)], last_epoch=settings.head_epochs)
 
     def fine_tune(self) -> None:
-        """Train the network from the chosen block on, keeping the epoch that the recipe says."""
+        """Train the network from the chosen block on and keep the epoch that the recipe names."""
         settings = self.recipe.fit
         freeze(self.model, before=settings.fine_tune_from)
         steps = max(1, len(self.train[1]) // settings.batch_size)
@@ -150,7 +158,7 @@ class _Fit:
         )
 
     def _run(self, callbacks: Sequence[keras.callbacks.Callback], *, last_epoch: int) -> None:
-        """Run those epochs of a phase that are still to be done."""
+        """Run the remaining epochs of a phase."""
         progress = read_progress(self.output)
         if progress.stopped or progress.epochs >= last_epoch:
             return
@@ -160,7 +168,7 @@ class _Fit:
             batch_size=self.recipe.fit.batch_size,
             seed=self.seed,
             sampling_weights=self.sampling_weights,
-            answers=self.answers,
+            soft_targets=self.soft_targets,
         )
         logger = keras.callbacks.CSVLogger(self.output / HISTORY, append=True)
         try:
@@ -197,5 +205,5 @@ class _Fit:
 
 
 def _literal(folder: Path) -> Path:
-    """A folder whose name survives the formatting that ModelCheckpoint puts its path through."""
+    """A folder's name with braces doubled, since ModelCheckpoint formats the path it is given."""
     return Path(str(folder).replace("{", "{{").replace("}", "}}"))

@@ -1,4 +1,4 @@
-"""What a fit makes smaller and by which steps: the loss on the logit, and the optimizers."""
+"""The loss on the logit, and the optimizers of both phases of fitting."""
 
 import math
 
@@ -21,7 +21,7 @@ def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer, set
 
 
 def fine_tuning_optimizer(settings: Fit, *, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """AdamW along a warm-up and a cosine, with the moving average of weights where it is wanted."""
+    """AdamW with warm-up and cosine decay, and a moving average of weights if asked for."""
     return keras.optimizers.AdamW(
         _warmup_cosine(settings, steps_per_epoch=steps_per_epoch),
         weight_decay=settings.weight_decay,

@@ -1,10 +1,9 @@
-"""Where an unfinished fit stands, written after every epoch, so that a killed one goes on.
+"""Snapshots of an unfinished fit, written after every epoch, so that a killed fit is resumed.
 
 Keras' own callbacks cannot do this: after a restart ``ModelCheckpoint`` has forgotten the best
-value and overwrites the best model, and ``EarlyStopping`` starts to count anew. Here one file,
-written atomically, holds all that the next epoch depends on. The best model lies beside it under
-its epoch's number; a file that the snapshot does not know of is from an epoch that will be done
-again.
+value and overwrites the best model, and ``EarlyStopping`` counts from the beginning. Here one file,
+written atomically, holds everything that the next epoch depends on. The best model lies beside it,
+named by its epoch; one that the snapshot does not know belongs to an epoch that will be repeated.
 """
 
 import json
@@ -35,12 +34,12 @@ class FitProgress:
     """How far a fit has come.
 
     Attributes:
-        epochs: finished, over both phases.
-        stopped: early stopping has ended it.
-        best: lowest value so far of what fine-tuning keeps an epoch by, the validation loss or the
-            epochs still to come.
-        best_epoch: the epoch that had it, counted from 1; 0 before any.
-        wait: epochs since then, as early stopping counts them.
+        epochs: number of finished epochs, over both phases.
+        stopped: early stopping has ended the fit.
+        best: lowest value so far of what decides which epoch is kept: the validation loss, or the
+            number of epochs that remain.
+        best_epoch: the epoch with that value, counted from 1; 0 before there is one.
+        wait: number of epochs since then, as early stopping counts them.
     """
 
     epochs: int = 0
@@ -50,17 +49,17 @@ class FitProgress:
     wait: int = 0
 
     def best_file(self, folder: Path) -> Path | None:
-        """The best model so far, None before any."""
+        """The file of the best model so far, or None before there is one."""
         return folder / BEST.format(epoch=self.best_epoch) if self.best_epoch else None
 
 
 def has_snapshot(folder: Path) -> bool:
-    """Whether an epoch was finished in a folder."""
+    """Whether a fit in a folder has finished an epoch."""
     return (folder / SNAPSHOT).exists()
 
 
 def read_progress(folder: Path) -> FitProgress:
-    """How far the fit in a folder has come; the beginning where there is none.
+    """Read how far the fit in a folder has come; where there is none, it is at the beginning.
 
     Raises:
         RunError: the snapshot is damaged.
@@ -72,7 +71,7 @@ def read_progress(folder: Path) -> FitProgress:
 
 
 def tidy(folder: Path) -> None:
-    """Remove what epochs left that the snapshot knows nothing of: they will be done again.
+    """Remove what epochs left that the snapshot does not know, since they will be repeated.
 
     Raises:
         RunError: the snapshot or the history is damaged.
@@ -104,9 +103,9 @@ def _keep_best(folder: Path, best: Path | None) -> None:
 
 
 class Snapshot(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not typed
-    """Goes on from a snapshot when training begins, and writes one after each epoch.
+    """Restores a snapshot when training begins, and writes one after each epoch.
 
-    It must be the last callback: what it writes is the state after all others have run.
+    It must be the last callback, since it writes the state after all others have run.
     """
 
     def __init__(
@@ -121,11 +120,11 @@ class Snapshot(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not 
         """Take the phase's first epoch and those callbacks whose state belongs to the fit.
 
         Args:
-            folder: of the run.
-            first_epoch: of this phase; a snapshot from before has another optimizer.
-            checkpoint: keeps the best model.
-            stopping: counts the epochs without a better one.
-            averaging: swaps weights with their average between epochs.
+            folder: folder of the fit.
+            first_epoch: first epoch of this phase; an earlier snapshot has another optimizer.
+            checkpoint: the callback that keeps the best model.
+            stopping: the callback that counts the epochs without a better one.
+            averaging: the callback that swaps weights with their average between epochs.
         """
         super().__init__()
         self._folder = folder
@@ -136,7 +135,7 @@ class Snapshot(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not 
         self._progress = read_progress(folder)
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Put everything back as it was after the last finished epoch."""
+        """Restore everything as it was after the last finished epoch."""
         if self._progress.epochs <= self._first_epoch:
             if self._progress.epochs:  # the phase before this one has just ended, or had
                 _assign(self._folder, model=self.model.variables)
@@ -150,9 +149,9 @@ class Snapshot(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not 
             self._stopping.best = self._progress.best
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Write the snapshot, then drop the best model that it has replaced."""
+        """Write the snapshot, then remove the best model that it has replaced."""
         if not math.isfinite((logs or {})["loss"]):
-            return  # nothing to go on from; the one before stays
+            return  # nothing worth resuming from; the previous snapshot stays
         progress = replace(self._progress, epochs=epoch + 1, stopped=self.model.stop_training)
         if self._checkpoint is not None and self._checkpoint.best < progress.best:
             progress = replace(progress, best=float(self._checkpoint.best), best_epoch=epoch + 1)
@@ -189,7 +188,7 @@ def _assign(folder: Path, **variables: Any) -> None:
 
 @contextmanager
 def _arrays(folder: Path) -> Iterator[Any]:
-    """The snapshot's arrays; what goes wrong while they are read means that it is damaged."""
+    """The snapshot's arrays; any failure to read them means that the snapshot is damaged."""
     file = folder / SNAPSHOT
     try:
         # NumPy itself would leave a damaged file open.

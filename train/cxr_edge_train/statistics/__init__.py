@@ -1,1 +1,1 @@
-"""Intervals, ranks, paired tests and calibration; they know no file and no model."""
+"""Intervals, ranking, paired tests and operating points, independent of files and models."""

@@ -14,7 +14,7 @@ RESAMPLES = 1000
 
 
 def wilson_interval(successes: int, n: int) -> Interval:
-    """A proportion with Wilson's score interval (Wilson 1927); all NaN where ``n`` is 0."""
+    """A share of ``n`` images with Wilson's score interval (Wilson 1927); NaN where ``n`` is 0."""
     if n == 0:
         return Interval(float("nan"), float("nan"), float("nan"), 0)
     interval = binomtest(successes, n).proportion_ci(CONFIDENCE, method="wilson")
@@ -22,14 +22,14 @@ def wilson_interval(successes: int, n: int) -> Interval:
 
 
 def wilson_interval_of_share(share: float, n: float) -> Interval:
-    """Wilson's score interval of a weighted share, ``n`` being what the weights are worth.
+    """A weighted share with Wilson's score interval.
 
-    By formula, since scipy's takes whole counts only. The two agree to rounding, not to the last
-    digit, so recorded figures keep the one they were made with.
+    It is computed by formula, since SciPy takes whole counts only. The two agree to rounding, not
+    to the last digit, so recorded values keep the one with which they were computed.
 
     Args:
-        share: 0 to 1.
-        n: above 0, not necessarily whole, for example Kish's effective size.
+        share: the share, 0 to 1.
+        n: effective number of images, above 0 and not necessarily whole, for example Kish's.
     """
     z = float(norm.ppf((1 + CONFIDENCE) / 2))
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
@@ -38,11 +38,14 @@ def wilson_interval_of_share(share: float, n: float) -> Interval:
 
 
 def patient_draws(patients: NDArray[np.object_], *, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Endless bootstrap samples of patients: how often each image ``[N]`` was drawn.
+    """Draw bootstrap samples of patients without end.
 
     Args:
         patients: ``[N]`` patient id of each image.
-        seed: of the draws.
+        seed: seed of the sampling.
+
+    Yields:
+        How often each image ``[N]`` was drawn.
     """
     ids, patient_of = np.unique(patients, return_inverse=True)
     random = np.random.default_rng(seed)
@@ -57,16 +60,19 @@ def patient_bootstrap(
     *,
     seed: int,
 ) -> dict[str, Interval]:
-    """Percentile bootstrap that draws patients, not images, since a patient's films are alike.
+    """Percentile bootstrap that samples patients, not images, since a patient's films are alike.
 
-    Drawing patients gives each image a weight: how often its patient was drawn. All figures come
-    from the same :data:`RESAMPLES` draws.
+    Sampling patients gives each image a weight: how often its patient was drawn. All statistics
+    come from the same :data:`RESAMPLES` samples.
 
     Args:
-        statistics: the figures by name, of images with the given weights ``[N]``; one is NaN where
-            the draw does not allow it.
+        statistics: computes values by name for images with the given weights ``[N]``; a value is
+            NaN where the sample does not allow it.
         patients: ``[N]`` patient id of each image.
-        seed: of the draws.
+        seed: seed of the sampling.
+
+    Returns:
+        The value of each statistic for all images, with its interval.
     """
     draws: list[list[float]] = []
     for weights in patient_draws(patients, seed=seed):

@@ -1,4 +1,4 @@
-"""Do two models differ on the same images? McNemar's test (McNemar 1947), exact."""
+"""McNemar's exact test (McNemar 1947): do two models differ on the same images?"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,14 +6,14 @@ from scipy.stats import binomtest
 
 
 def exact_mcnemar(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """The two-sided p-value that both are right equally often.
+    """Two-sided p-value of the hypothesis that both models are correct equally often.
 
-    Only images that one gets right and the other wrong tell anything; if the models do not
-    differ, either is the right one with probability one half.
+    Only images on which exactly one model is correct matter; if the models do not differ, either
+    is the correct one with probability one half.
 
     Args:
-        one: ``[N]`` whether the first model is right.
-        other: ``[N]`` whether the second is, on the same images.
+        one: ``[N]`` whether the first model's decision is correct; not the decision itself.
+        other: ``[N]`` whether the second model's is, on the same images.
     """
     first_only = int((one & ~other).sum())
     second_only = int((other & ~one).sum())

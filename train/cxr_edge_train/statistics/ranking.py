@@ -1,14 +1,14 @@
-"""Areas under the ROC and precision-recall curves of images that count several times."""
+"""Areas under the ROC and precision-recall curves for many weightings of the same images."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 class Ranking:
-    """Images ordered once by probability, for many weightings of them.
+    """Images sorted once by probability, for many weightings of them.
 
-    scikit-learn gives the same figures but orders and checks anew each time: 5 ms for 865 images
-    against 0.05 ms here, which a bootstrap does a thousand times.
+    scikit-learn gives the same values but sorts and checks each time: 5 ms for 865 images against
+    0.05 ms here, and a bootstrap does it a thousand times.
     """
 
     def __init__(self, probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> None:
@@ -19,10 +19,11 @@ class Ranking:
         self._ends = np.append(np.flatnonzero(np.diff(probabilities[self._order])), len(labels) - 1)
 
     def areas(self, weights: NDArray[np.int64]) -> tuple[float, float]:
-        """Area under the ROC curve and average precision, both NaN where a label has no weight.
+        """Compute the area under the ROC curve and the average precision.
 
-        The former is the trapezoidal rule, so a tie counts half; the latter is the sum over the
-        thresholds of the precision times the rise in recall, as in scikit-learn.
+        The former uses the trapezoidal rule, so a tie counts half; the latter is the sum over the
+        thresholds of the precision times the rise in recall, as in scikit-learn. Both are NaN where
+        a label has no weight.
 
         Args:
             weights: ``[N]``, how often each image counts.

@@ -1,4 +1,4 @@
-"""Temperature scaling (Guo et al. 2017): one number that makes probabilities mean what they say."""
+"""Temperature scaling (Guo et al. 2017): one number that calibrates probabilities."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,12 @@ def fit_temperature(
     labels: NDArray[np.integer],
     weights: NDArray[np.floating] | None = None,
 ) -> float:
-    """The temperature ``T`` that minimises the log loss of ``sigmoid(logit / T)``.
+    """Find the temperature ``T`` that minimises the log loss of ``sigmoid(logit / T)``.
 
     Args:
         logits: ``[N]`` on validation.
         labels: ``[N]`` of 1 (PNEUMONIA) and 0.
-        weights: ``[N]``, how much each counts; all alike where it is None.
+        weights: ``[N]``, how much each image counts; all count alike where it is None.
     """
     signs = np.where(labels == 1, -1.0, 1.0)
 
@@ -32,6 +32,6 @@ def fit_temperature(
 
 
 def probabilities(logits: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
-    """``sigmoid(logit / temperature)``, the probability of PNEUMONIA."""
+    """The probability ``[N]`` of PNEUMONIA, ``sigmoid(logit / temperature)``."""
     scaled: NDArray[np.float64] = expit(logits.astype(np.float64) / temperature)
     return scaled
