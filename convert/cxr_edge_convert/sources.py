@@ -13,10 +13,10 @@ from cxr_edge_convert.verification import FloatBaseline
 from cxr_edge_runtime.bundle.manifest import OUTPUTS, Training
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.preprocess import PreprocessSpec
+from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.dataset.acquisition_weights import table_weights
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.evaluation.run_subject import load_model
-from cxr_edge_train.keras_models import predict_logits
 from cxr_edge_train.progress import ProgressFactory
 from cxr_edge_train.recipe import Calibration, read_recipe
 from cxr_edge_train.runs import model_sha256, read_dataset, read_predictions, read_run

@@ -33,7 +33,7 @@ def load_quietly(backend: str | None = None) -> None:
         with stderr_silenced():
             import keras
 
-            from cxr_edge_train.devices import devices
+            from cxr_edge_train.backend.devices import devices
 
             _check_known(keras.backend.backend())
             devices()

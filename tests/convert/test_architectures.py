@@ -17,7 +17,7 @@ from cxr_edge_runtime.bundle.manifest import OUTPUTS, InputEntry
 from cxr_edge_runtime.engines import open_model
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.architectures import ARCHITECTURES, build
-from cxr_edge_train.devices import compute_in_float32
+from cxr_edge_train.backend.devices import compute_in_float32
 from cxr_edge_train.recipe import Model
 
 SIDE = 32

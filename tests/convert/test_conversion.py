@@ -14,7 +14,7 @@ from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import ONNX, TFLITE, Scheme, wanted_schemes
 from cxr_edge_convert.verification import FloatBaseline
 from cxr_edge_train.architectures.head import attach_head
-from cxr_edge_train.keras_models import predict_logits
+from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.recipe import Calibration
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 

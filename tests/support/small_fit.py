@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from cxr_edge_train.devices import computing, description
+from cxr_edge_train.backend.devices import computing, description
 from cxr_edge_train.fitting import snapshots
 from cxr_edge_train.fitting.fit import fit
 from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe

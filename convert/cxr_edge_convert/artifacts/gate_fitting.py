@@ -23,7 +23,7 @@ from cxr_edge_runtime.bundle.manifest import GateLimits
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.gate import Gate, thumbnails, transformed
 from cxr_edge_train.augmentation import augment
-from cxr_edge_train.keras_models import predict_output
+from cxr_edge_train.backend.keras_models import predict_output
 from cxr_edge_train.recipe import Augmentation
 
 # Training films that teach where films lie.

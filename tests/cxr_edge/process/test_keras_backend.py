@@ -28,7 +28,7 @@ def load(backend: str, program: str = "") -> subprocess.CompletedProcess[str]:
             "    print(type(error).__name__, error)\n"
             "else:\n"
             "    import keras\n"
-            "    from cxr_edge_train.devices import devices\n"
+            "    from cxr_edge_train.backend.devices import devices\n"
             "    print(keras.backend.backend(), *devices())\n",
         ],
         env=os.environ | {"KERAS_BACKEND": backend},

@@ -9,6 +9,7 @@ import pytest
 from scipy.special import expit
 
 from cxr_edge_runtime.errors import RunError
+from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.fitting.distillation import (
     discard_fits,
     epochs_done,
@@ -19,7 +20,6 @@ from cxr_edge_train.fitting.distillation import (
     teacher_targets,
 )
 from cxr_edge_train.fitting.snapshots import read_progress
-from cxr_edge_train.keras_models import predict_logits
 from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe
 from small_fit import films
 from tiny_model import tiny_model

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from cxr_edge_runtime.errors import RunError
-from cxr_edge_train import devices
 from cxr_edge_train.architectures.backbone import BACKBONE
+from cxr_edge_train.backend import devices
+from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.fitting.fit import fit
-from cxr_edge_train.keras_models import predict_logits
 from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe
 from tiny_model import tiny_model
 

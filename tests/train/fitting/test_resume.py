@@ -10,8 +10,8 @@ import pytest
 
 import small_fit
 from cxr_edge_runtime.errors import RunError
+from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.fitting.snapshots import read_progress
-from cxr_edge_train.keras_models import predict_logits
 
 HEAD, BEST, LATER = 2, 5, 7  # epochs: in the head phase, the best one, of worse ones after it
 

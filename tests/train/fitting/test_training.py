@@ -10,11 +10,11 @@ import pytest
 
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_train import architectures
+from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits
 from cxr_edge_train.fitting import training
 from cxr_edge_train.fitting.task import TrainingTask
 from cxr_edge_train.fitting.training import train_run
-from cxr_edge_train.keras_models import predict_logits
 from cxr_edge_train.recipe import Fit, Model, Recipe, read_recipe
 from cxr_edge_train.runs import read_dataset, read_run
 from tiny_model import TINY

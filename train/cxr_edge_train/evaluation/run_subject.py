@@ -7,8 +7,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_edge_train.backend.keras_models import load_keras, predict_logits
 from cxr_edge_train.evaluation.subject import ModelIdentity
-from cxr_edge_train.keras_models import load_keras, predict_logits
 from cxr_edge_train.runs import model_sha256, read_run
 
 

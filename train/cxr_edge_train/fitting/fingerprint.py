@@ -7,8 +7,8 @@ import keras
 import pandas as pd
 
 from cxr_edge_runtime.files import file_sha256
+from cxr_edge_train.backend.devices import policy
 from cxr_edge_train.dataset.metadata import dataset_digest, without_test
-from cxr_edge_train.devices import policy
 from cxr_edge_train.recipe import Recipe, recipe_as_toml
 
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.architectures.freezing import freeze
-from cxr_edge_train.devices import check_batch, compute_in_float32
+from cxr_edge_train.backend.devices import check_batch, compute_in_float32
+from cxr_edge_train.backend.keras_models import PREDICT_BATCH, load_keras
 from cxr_edge_train.fitting.batches import SoftTargets, TrainingBatches, ValidationBatches
 from cxr_edge_train.fitting.callbacks import EPOCHS_LEFT, EpochsLeft, Seconds
 from cxr_edge_train.fitting.optimizers import compile_model, fine_tuning_optimizer
 from cxr_edge_train.fitting.snapshots import BEST, Snapshot, read_progress, tidy
-from cxr_edge_train.keras_models import PREDICT_BATCH, load_keras
 from cxr_edge_train.recipe import Recipe
 from cxr_edge_train.runs import HISTORY
 

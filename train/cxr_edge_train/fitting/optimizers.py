@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from cxr_edge_train.devices import has_accelerator
+from cxr_edge_train.backend.devices import has_accelerator
 from cxr_edge_train.recipe import Fit
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import remove_temporaries, replacing
-from cxr_edge_train.keras_models import DAMAGED
+from cxr_edge_train.backend.keras_models import DAMAGED
 from cxr_edge_train.runs import HISTORY
 
 SNAPSHOT = "snapshot.npz"

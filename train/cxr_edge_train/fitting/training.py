@@ -9,10 +9,11 @@ import keras
 
 from cxr_edge_runtime.files import replacing, write_text
 from cxr_edge_runtime.preprocess import PreprocessSpec
+from cxr_edge_train.backend.devices import computing, description
+from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.dataset.acquisition_weights import table_weights
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.dataset.pixels import load_pixels
-from cxr_edge_train.devices import computing, description
 from cxr_edge_train.evaluation.figures import FIGURES, write_figures, write_learning_curves
 from cxr_edge_train.evaluation.metrics import evaluate
 from cxr_edge_train.evaluation.predictions import prediction_table
@@ -33,7 +34,6 @@ from cxr_edge_train.fitting.events import (
 )
 from cxr_edge_train.fitting.task import TrainingTask
 from cxr_edge_train.fitting.unfinished import claimed
-from cxr_edge_train.keras_models import predict_logits
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.runs import Run, read_run, write_run, write_table
 from cxr_edge_train.statistics.operating_point import fit_operating_point

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from cxr_edge_convert.external_model import check_request, contract_model
+from cxr_edge_convert.importing.external_model import check_request, contract_model
 from cxr_edge_convert.new_folder import (
     appearing_at_once,
     check_not_current,
@@ -20,6 +20,7 @@ from cxr_edge_convert.new_folder import (
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_runtime.files import as_path, file_sha256, write_text
 from cxr_edge_runtime.preprocess import PreprocessSpec
+from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import (
     dataset_digest,
@@ -34,7 +35,6 @@ from cxr_edge_train.evaluation.figures import FIGURES, write_figures
 from cxr_edge_train.evaluation.metrics import evaluate
 from cxr_edge_train.evaluation.predictions import prediction_table
 from cxr_edge_train.evaluation.run_subject import activation_maps
-from cxr_edge_train.keras_models import predict_logits
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.runs import Run, write_run, write_table
 from cxr_edge_train.statistics.operating_point import fit_operating_point

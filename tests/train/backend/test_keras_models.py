@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from cxr_edge_runtime.errors import RunError
-from cxr_edge_train.keras_models import load_keras
+from cxr_edge_train.backend.keras_models import load_keras
 from tiny_model import tiny_model
 
 

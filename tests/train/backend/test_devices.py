@@ -10,7 +10,7 @@ import pytest
 
 import small_fit
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_train import devices
+from cxr_edge_train.backend import devices
 from cxr_edge_train.fitting.fit import fit
 from cxr_edge_train.recipe import Fit
 from tiny_model import tiny_model

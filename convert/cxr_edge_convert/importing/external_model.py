@@ -7,12 +7,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_convert.external_graph import all_layers, contract_outputs, last_dense
+from cxr_edge_convert.importing.external_graph import all_layers, contract_outputs, last_dense
 from cxr_edge_runtime.bundle.manifest import OUTPUTS
 from cxr_edge_runtime.errors import ConversionError, InvalidRequest
 from cxr_edge_train.architectures.input_layers import GREY_TO_RGB, RESCALING
+from cxr_edge_train.backend.devices import compute_in_float32
 from cxr_edge_train.dataset.layout import LABELS
-from cxr_edge_train.devices import compute_in_float32
 
 # What grey 0-255 was turned into while a model was trained: factor and offset.
 SCALINGS = {"0-255": (1.0, 0.0), "0-1": (1 / 255, 0.0), "-1-1": (1 / 127.5, -1.0)}

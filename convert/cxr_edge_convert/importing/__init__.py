@@ -1,0 +1,1 @@
+"""Models that were trained outside cxr-edge, as runs like any other."""

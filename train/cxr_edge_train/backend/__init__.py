@@ -1,0 +1,1 @@
+"""Keras and its backend: devices, precision, loading a model and predicting with it."""
