@@ -34,7 +34,7 @@ def benchmark(
     on a busy one does not hold for this one.
     """
     from cxr_edge.bundles.lookup import load_bundle
-    from cxr_edge.console.inputs import existing
+    from cxr_edge.inputs import existing
     from cxr_edge_runtime.device.benchmark import run_benchmark
 
     fix_mmap_threshold()

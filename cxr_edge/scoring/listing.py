@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from cxr_edge.console.inputs import IMAGE_SUFFIXES, expand
+from cxr_edge.inputs import IMAGE_SUFFIXES, expand
 from cxr_edge_runtime.errors import CxrEdgeError, ImageError, InvalidRequest
 from cxr_edge_runtime.images import HEATMAP_SUFFIX
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cxr_edge.bundles.lookup import load_bundle
-from cxr_edge.console.inputs import expand
+from cxr_edge.inputs import expand
 from cxr_edge.process.interruption import interruption
 from cxr_edge.writers import Writer
 from cxr_edge_runtime.batch import classify_all
@@ -74,7 +74,7 @@ def classify_files(
     """Classify image files until all are done, or until SIGINT or SIGTERM.
 
     Args:
-        images: see :func:`cxr_edge.console.inputs.expand`, as ``recursive`` and ``stdin``.
+        images: see :func:`cxr_edge.inputs.expand`, as ``recursive`` and ``stdin``.
         bundle: see :func:`cxr_edge.bundles.lookup.load_bundle`.
         outputs: what is written.
         shown: makes of the bundle what shows the results.

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cxr_edge.console.inputs import expand
+from cxr_edge.inputs import expand
 from cxr_edge.scoring.listing import film_names
 from cxr_edge_runtime.errors import CxrEdgeError, ImageNotFound, InvalidRequest
 

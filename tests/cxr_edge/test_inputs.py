@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cxr_edge.console.inputs import expand
+from cxr_edge.inputs import expand
 from cxr_edge_runtime.errors import ImageNotFound, ImageNotReadable
 
 
