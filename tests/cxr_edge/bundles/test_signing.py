@@ -127,7 +127,7 @@ def test_what_cannot_sign_is_named(tmp_path: Path, content: bytes, message: str)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (private_pem(), "holds a private key, which belongs to the signer alone; the public one"),
+        (private_pem(), "holds a private key, which only the signer should have; the public one"),
         (ENCRYPTED, "holds a private key"),
         (public_pem(RSA), "holds no public Ed25519 key; one is made with: openssl pkey"),
         (public_pem()[:60], "holds no public Ed25519 key"),

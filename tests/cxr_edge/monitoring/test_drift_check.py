@@ -77,7 +77,7 @@ def test_time_without_a_zone_is_utc(log: Write) -> None:
         for since in (
             datetime(2026, 5, 1, 18),
             datetime(2026, 5, 1, 18, tzinfo=UTC),
-            datetime(2026, 5, 1, 23, tzinfo=timezone(timedelta(hours=5))),
+            datetime(2026, 5, 2, 14, tzinfo=timezone(timedelta(hours=5))),
         )
     }
     assert [drift.films for drift in found] == [300]

@@ -27,7 +27,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
 def test_cluster_without_a_core_is_refused_and_left(calls: list[tuple[str, Any]]) -> None:
     with pytest.raises(CxrEdgeError) as caught, cluster("head:6379", None):
         pass
-    assert str(caught.value) == "--address head:6379: this cluster has no processor core"
+    assert str(caught.value) == "head:6379: this cluster has no processor core"
     assert [name for name, _ in calls] == ["init", "shutdown"]
     assert calls[0][1]["address"] == "head:6379"
 
@@ -36,7 +36,7 @@ def test_cluster_without_a_core_is_refused_and_left(calls: list[tuple[str, Any]]
     ("address", "words"),
     [
         (None, "Ray does not start (no room left)"),
-        ("auto", "--address auto: no Ray there (no room left)"),
+        ("auto", "auto: no Ray there (no room left)"),
     ],
 )
 def test_ray_that_does_not_begin_is_one_line(

@@ -185,7 +185,9 @@ def test_path_may_be_text_or_anything_that_has_one(tmp_path: Path) -> None:
         def __fspath__(self) -> str:
             return str(path)
 
-    for given in (path, str(path), Own(), next(iter(os.scandir(tmp_path)))):
+    with os.scandir(tmp_path) as entries:
+        [entry] = entries
+    for given in (path, str(path), Own(), entry):
         np.testing.assert_array_equal(load_grey(given).pixels, GREY)
 
 
