@@ -32,6 +32,18 @@ def test_weights_balance_the_classes() -> None:
     assert len(made) == 5
 
 
+def test_films_that_share_one_place_in_an_epoch_may_still_come_together() -> None:
+    # Each is expected half the time: in a fixed order, of two neighbours always one would come.
+    made = TrainingBatches(
+        PIXELS, LABELS, Augmentation(), batch_size=11, seed=0, sampling_weights=np.full(22, 0.5)
+    )
+    both = 0
+    for epoch in range(40):
+        made.begin_epoch(epoch)
+        both += {0, 1} <= set(made._order.tolist())
+    assert 0 < both < 40
+
+
 def test_any_order_of_asking_gives_the_same_batches() -> None:
     first, second = batches(), batches()
     forwards = [first[index] for index in range(len(first))]

@@ -1,15 +1,22 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import cxr_edge
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train import architectures
+from cxr_edge_train.dataset.acquisition_weights import table_weights
+from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.fitting import training
 from cxr_edge_train.fitting.events import FitStart, RunStart
 from cxr_edge_train.fitting.train import train
 from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe
-from cxr_edge_train.runs import read_run
+from cxr_edge_train.runs import read_dataset, read_predictions, read_run
+from cxr_edge_train.statistics.operating_point import fit_operating_point
 from tiny_model import TINY
 
 SMALL = Recipe(
@@ -58,6 +65,48 @@ def test_run_knows_its_folder_and_warns_of_chance_and_of_images_in_no_split(
         "on validation this model is not clearly better than chance; train longer",
     )
     assert capfd.readouterr().out == ""
+
+
+def test_balance_of_domains_and_lowest_sensitivity_reach_the_fit_and_the_operating_point(
+    tiny: None, tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    splits = pd.read_csv(tiny_road.splits, keep_default_na=False)
+    pneumonia = splits["path"].str.contains("PNEUMONIA")
+    # Domain A is on nine in ten films of PNEUMONIA and on one in ten of NORMAL.
+    splits["look"] = np.where((np.arange(len(splits)) % 10 == 0) ^ pneumonia, "A", "B")
+    splits.to_csv(tmp_path / "s.csv", index=False)
+    fitted: list[Any] = []
+    fit_or_distil = training.fit_or_distil
+
+    def watched(*arguments: Any, **named: Any) -> Any:
+        fitted.append(named["sampling_weights"])
+        return fit_or_distil(*arguments, **named)
+
+    monkeypatch.setattr(training, "fit_or_distil", watched)
+    run = train(
+        tiny_road.metadata,
+        tmp_path / "s.csv",
+        architecture="tiny",
+        weights=None,
+        recipe=replace(SMALL, fit=replace(SMALL.fit, look_balance=True)),
+        min_sensitivity=0.6,
+        output=tmp_path / "run",
+    )
+    rows = read_dataset(run.folder)
+    of_train, validation = (rows[rows["split"] == split] for split in ("train", "validation"))
+    np.testing.assert_array_equal(fitted[0], table_weights(of_train, balance=True))
+    weights = table_weights(validation, balance=True)
+    assert weights is not None
+    assert weights.max() > 2 * weights.min()
+    expected = fit_operating_point(
+        read_predictions(run.folder, validation),
+        positives(validation),
+        min_sensitivity=0.6,
+        weights=weights,
+    )
+    assert run.operating_point.rule == expected.rule
+    assert run.operating_point.threshold == pytest.approx(expected.threshold, abs=1e-6)
+    assert run.operating_point.temperature == pytest.approx(expected.temperature, rel=1e-4)
 
 
 @pytest.mark.parametrize(
