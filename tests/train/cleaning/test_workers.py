@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,5 +51,21 @@ def test_killed_process_is_one_clear_error(
         return started
 
     monkeypatch.setattr(workers, "_pool", with_a_killed_one)
-    with pytest.raises(DatasetError, match="was killed, most likely for want of memory"):
+    with pytest.raises(DatasetError, match="was killed, most likely for lack of memory"):
         list(read_batches([[path] for path in paths], workers=2))
+
+
+def test_script_without_a_main_guard_is_not_run_again(paths: list[str], tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\nfrom cxr_edge_train.cleaning.workers import read_batches\n"
+        "batches = [[path] for path in sys.argv[1:]]\n"
+        "print(sum(map(len, read_batches(batches, workers=2))))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script, *paths],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == (f"{len(paths)}\n", "")

@@ -4,12 +4,14 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
+from types import ModuleType
 
 from cxr_edge_runtime.device import available_cores
 from cxr_edge_runtime.errors import DatasetError
@@ -54,7 +56,8 @@ def read_batches(
     waiting: deque[Future[list[FileFacts]]] = deque()
     try:
         for batch in batches:
-            waiting.append(pool.submit(read_facts, batch))
+            with _main_hidden():  # a pool starts its processes when work is submitted
+                waiting.append(pool.submit(read_facts, batch))
             if len(waiting) > _AHEAD * workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -73,6 +76,22 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     context.set_forkserver_preload([reading.__name__])
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_follow_parent)
+
+
+@contextlib.contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Keep a new process from running the user's script again.
+
+    multiprocessing imports the parent's main module in the child, in case the work refers to it:
+    a script that cleans a data set without ``if __name__ == "__main__"`` would clean it in every
+    child, too. Ours refers to nothing there.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _follow_parent() -> None:

@@ -72,7 +72,8 @@ def train(
         >>> run = train("clean_metadata.csv", "splits.csv", weights=None, output="run")
         >>> run.folder.name, run.operating_point.chosen_on
         ('run', 'validation')
-        >>> run.metrics["validation"]["sensitivity"].value >= 0.95
+        >>> metrics = run.metrics["validation"]
+        >>> bool(metrics["sensitivity"].value >= 0.95)
         True
     """
     metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
