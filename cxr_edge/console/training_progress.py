@@ -14,7 +14,7 @@ def print_start(start: RunStart) -> None:
     """Say where a run is written to and what it is computed on."""
     say(f"run: {start.folder}, on {start.devices}")
     if start.epochs_done:
-        say(f"going on after {start.epochs_done} epochs")
+        say(f"resuming after {start.epochs_done} epochs")
 
 
 def print_start_of_compared(start: RunStart) -> None:

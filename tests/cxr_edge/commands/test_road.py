@@ -142,7 +142,7 @@ def test_student_is_trained_and_goes_on_where_its_teacher_was_killed(
     outcome = cxr_edge(*command, "--recipe", recipe)
     assert outcome.code == 0, outcome.err
     assert [line.partition(":")[0] for line in outcome.err.splitlines()[1:]] == [
-        "going on after 1 epochs", "teacher 1/1, epoch 2/2", "student, epoch 1/2",
+        "resuming after 1 epochs", "teacher 1/1, epoch 2/2", "student, epoch 1/2",
         "student, epoch 2/2",
     ]  # fmt: skip
     assert {path.name for path in (run / "teacher-1").iterdir()} == {"history.csv"}

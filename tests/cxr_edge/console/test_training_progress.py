@@ -74,7 +74,7 @@ def test_beginning_of_a_run_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err.splitlines() == [
         "run: run, on cpu:0, float32",
         "run: run, on cpu:0, float32",
-        "going on after 3 epochs",
+        "resuming after 3 epochs",
         "tiny: training, run run",
         "tiny: trained already",
     ]

@@ -99,12 +99,14 @@ def compare(
         RunError: the loss was no longer a number, or a run is damaged.
 
     Example:
-        >>> from cxr_edge import compare
-        >>> comparison = compare(
-        ...     "clean_metadata.csv", architectures=["pure_cnn"], output="comparison"
-        ... )
+        >>> from cxr_edge import Recipe, compare
+        >>> from cxr_edge_train.recipe import Fit, Model
+        >>> small = Recipe(Model(image_size=32, alpha=0.25), fit=Fit(epochs=1))
+        >>> comparison = compare("clean_metadata.csv", architectures=["pure_cnn"], recipe=small)
         >>> comparison.choice.winner.name, comparison.page.name
         ('pure_cnn', 'comparison.html')
+        >>> comparison.choice.reason.endswith("It was compared with no other.")
+        True
     """
     metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
     output = as_path(output, "output")

@@ -68,8 +68,11 @@ def train(
         RunError: the loss was no longer a number, or what an earlier training left is damaged.
 
     Example:
-        >>> from cxr_edge import train
-        >>> run = train("clean_metadata.csv", "splits.csv", weights=None, output="run")
+        >>> from cxr_edge import Recipe, train
+        >>> from cxr_edge_train.recipe import Fit, Model
+        >>> small = Recipe(Model(image_size=32, alpha=0.25), fit=Fit(epochs=1))
+        >>> run = train("clean_metadata.csv", architecture="pure_cnn", weights=None,
+        ...             recipe=small, output="run")
         >>> run.folder.name, run.operating_point.chosen_on
         ('run', 'validation')
         >>> metrics = run.metrics["validation"]
