@@ -117,6 +117,8 @@ def make_sandbox(folder: Path, road: Any) -> None:
         Path(name).touch()
     log_of_films(Path("log.db"))
     make_keys()
+    own = ("--metadata", "clean_metadata.csv", "--splits", "splits.csv", "--scaling", "0-1")
+    assert run("import", "own.keras", *own, "-o", "own-run") == 0
     assert run("convert", "run", "--int8", "--format", "both", "-o", "bundles") == 0
     for bundle, archive in (("tiny", "tiny.cxr.zip"), ("bundles/int8", "int8.cxr.zip")):
         assert run("pack", bundle, "--sign", "key.pem", "-o", archive) == 0
@@ -135,7 +137,7 @@ def blot(path: Path, seed: int) -> None:
 
 
 def own_model(path: Path) -> None:
-    """Somebody else's model: how bright the middle is."""
+    """A model made elsewhere: how bright the middle is."""
     keras.utils.set_random_seed(0)
     image = keras.Input((32, 32, 1))
     middle = keras.layers.Cropping2D(10)(image)
