@@ -8,7 +8,7 @@ from cxr_edge_convert.conversion import make_variants
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.report.content import report_content
 from cxr_edge_convert.report.storage import REPORT_SCHEMA_VERSION
-from cxr_edge_convert.settings import ConversionSettings
+from cxr_edge_convert.settings import Settings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import TFLITE, wanted_schemes
 from cxr_edge_runtime.device.inference_timing import Timing
@@ -31,7 +31,7 @@ def fields(content: Any) -> set[str]:
 
 
 def test_every_field_is_described(tiny_source: Source) -> None:
-    settings = ConversionSettings(
+    settings = Settings(
         tuple(wanted_schemes(formats=(TFLITE,), quantizations=("int8",), target="x86")),
         Limits(min_agreement=1.0),
         accuracy_control=True,
