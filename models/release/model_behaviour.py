@@ -79,14 +79,15 @@ def shortcuts(
         and ``right`` (the share of correct decisions).
     """
     found: dict[str, Any] = {}
+    threshold = subject.threshold
     changes: dict[str, Callable[[Pixels], Pixels]] = {"unchanged": lambda film: film, **CHANGES}
     for name, change in changes.items():
         after = predicted(subject, np.stack([change(film[:, :, 0]) for film in films])[..., None])
-        called = after >= subject.threshold
+        called = after >= threshold
         found[name] = {
             "auc": float(roc_auc_score(labels, after)),
             "mean_probability_shift": float(np.abs(after - before).mean()),
-            "decisions_changed": float((called != (before >= subject.threshold)).mean()),
+            "decisions_changed": float((called != (before >= threshold)).mean()),
             **{
                 label: {
                     "shift": float((after - before)[labels == value].mean()),
@@ -153,8 +154,9 @@ def maps(
         ``cells`` of a map, ``box_share_of_area``, and for right decisions, false alarms and missed
         pneumonias the number of ``films`` and their ``mean_share_in_box``.
     """
-    chosen = shown_rows(positives(rows), probability, subject.threshold)
-    called = probability[chosen] >= subject.threshold
+    threshold = subject.threshold
+    chosen = shown_rows(positives(rows), probability, threshold)
+    called = probability[chosen] >= threshold
     right = called == (positives(rows)[chosen] == 1)
     activation_maps = subject.activation_maps(films[chosen])
     signs = np.where(called, 1, -1)
