@@ -25,7 +25,7 @@ def expand(
     """Expand files, folders and patterns to image files, those of a folder by name.
 
     In a folder, images are known by their suffix, DICOM files by their first bytes; hidden files
-    and heat maps are passed over.
+    and heat maps are skipped.
 
     Args:
         inputs: as given.

@@ -28,7 +28,7 @@ def measure_losses(
 
     Args:
         table: the validation films' rows.
-        files: where a contestant's logits are, a line a film: logit, tab, path.
+        files: where a contestant's logits are, one line per film: logit, tab, path.
         run: of the shipped network, for its temperature and threshold.
     """
     logits = {c.name: _read_logits(files(c), table) for c in CONTESTANTS}

@@ -83,7 +83,7 @@ def score(
         )
     if result.named > result.to_score:
         skipped = result.named - result.to_score
-        typer.echo(f"passed over: {skipped}, which have a row or were named before")
+        typer.echo(f"skipped: {skipped}, which have a row or were named before")
     typer.echo(f"results: {printable(result.results)}")
     typer.echo(f"{notice_of(result.bundle)}.")
     if result.error is not None:

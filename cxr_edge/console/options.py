@@ -14,7 +14,7 @@ Threads = Annotated[
     int, typer.Option("--threads", min=1, max=64, help="Threads of the inference engine.")
 ]
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Write JSON to standard output, one object a line.")
+    bool, typer.Option("--json", help="Write JSON to standard output, one object per line.")
 ]
 Metadata = Annotated[
     Path, typer.Argument(metavar="METADATA", help="clean_metadata.csv, from cxr-edge clean.")
@@ -24,7 +24,8 @@ Root = Annotated[
     typer.Option(
         "--root",
         metavar="DIR",
-        help="Folder the paths in the metadata are relative to; the metadata's folder without it.",
+        help="Folder that the paths in the metadata are relative to.  [default: the metadata's "
+        "folder]",
     ),
 ]
 Splits = Annotated[Path, typer.Option("--splits", help="splits.csv, from cxr-edge split.")]
@@ -37,19 +38,18 @@ Engine = Annotated[
         "installed and runs the bundle]",
     ),
 ]
-_BUNDLE = "A bundle's folder or the name of a shipped one; the installed or else the default one"
-BundleOption = Annotated[
-    str | None, typer.Option("--bundle", metavar="DIR|NAME", help=f"{_BUNDLE} without it.")
-]
-BundleArgument = Annotated[
-    str | None, typer.Argument(metavar="[BUNDLE]", help=f"{_BUNDLE} without it.")
-]
+_BUNDLE = (
+    "A bundle's folder or the name of a shipped one.  [default: the installed bundle, else "
+    "mobilenetv2-int8]"
+)
+BundleOption = Annotated[str | None, typer.Option("--bundle", metavar="DIR|NAME", help=_BUNDLE)]
+BundleArgument = Annotated[str | None, typer.Argument(metavar="[BUNDLE]", help=_BUNDLE)]
 Log = Annotated[
     Path | None,
     typer.Option(
         "--log",
         metavar="FILE",
-        help="Append a row a film to this SQLite file, for cxr-edge drift: hash, probability and "
+        help="Append a row per film to this SQLite file, for cxr-edge drift: hash, probability and "
         "gate distance; no pixels, no names.",
     ),
 ]

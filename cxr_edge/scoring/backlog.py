@@ -82,7 +82,7 @@ class Backlog:
         )
 
     def add(self, names: Iterable[str]) -> int:
-        """Add films, but none that was added or passed over.
+        """Add films, but none that was added or skipped.
 
         Args:
             names: of films; Python's surrogates where bytes are no UTF-8.

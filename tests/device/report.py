@@ -1,4 +1,4 @@
-"""How each step ended, a line a step, and the exit code of all."""
+"""How each step ended, one line per step, and the exit code of all."""
 
 import time
 from collections.abc import Iterator

@@ -105,7 +105,7 @@ def test_second_run_scores_only_what_has_no_row(
     before = rows_of(tmp_path / "out")
     nothing = score(tmp_path / "films")
     assert nothing.code == 0
-    assert nothing.out.splitlines()[0] == "passed over: 6, which have a row or were named before"
+    assert nothing.out.splitlines()[0] == "skipped: 6, which have a row or were named before"
     assert nothing.err == "0 films to score\n"
     lost = sorted((tmp_path / "out").glob("*.parquet"))[::2]
     films_lost = sum(pq.read_metadata(path).num_rows for path in lost)
@@ -128,7 +128,7 @@ def test_list_and_table_and_archive_name_films_and_none_is_scored_twice(
     assert outcome.out.splitlines()[:2] == [
         "scored: 2, of which 2 have an answer, 0 were rejected by the input gate and 0 have an "
         "error",
-        "passed over: 2, which have a row or were named before",
+        "skipped: 2, which have a row or were named before",
     ]
     pq.write_table(pa.table({"path": list(map(str, films))}), tmp_path / "films.parquet")
     assert score(tmp_path / "films.parquet").out.startswith("scored: 1, of which 1 ")
@@ -290,5 +290,5 @@ def test_stopped_in_the_middle_it_goes_on_with_each_film_once(
         assert "what is written stays, and the same command goes on from there" in said
     outcome = score(tmp_path / "films", "--workers", 2)
     assert outcome.code == 0
-    assert "passed over: " in outcome.out
+    assert "skipped: " in outcome.out
     assert [row["file"] for row in rows_of(out)] == sorted(map(str, (tmp_path / "films").iterdir()))

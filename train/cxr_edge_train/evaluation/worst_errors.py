@@ -14,7 +14,7 @@ from cxr_edge_train.reporting.figures import LABEL_COLOURS, NEUTRAL, new_figure
 WORST = 12
 _LONGEST_NAME = 30
 
-# The head adds the map up to the logit: below 0 it speaks for NORMAL, above for PNEUMONIA.
+# The head adds the map up to the logit: values below 0 lower it (NORMAL), values above raise it (PNEUMONIA).
 _CONTRIBUTION = LinearSegmentedColormap.from_list(
     "contribution", [LABEL_COLOURS["NORMAL"], "white", LABEL_COLOURS["PNEUMONIA"]]
 )
@@ -102,7 +102,7 @@ def draw_films(
             interpolation="bilinear",
         )
     bar = figure.colorbar(overlay, ax=list(grid), location="bottom", shrink=0.5, aspect=40)
-    bar.set_label("activation map: speaks for NORMAL (−) or PNEUMONIA (+); its mean is the logit")
+    bar.set_label("activation map: towards NORMAL (−) or PNEUMONIA (+); its mean is the logit")
     return figure
 
 
