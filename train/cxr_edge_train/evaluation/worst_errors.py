@@ -14,7 +14,7 @@ from cxr_edge_train.reporting.figures import LABEL_COLOURS, NEUTRAL, new_figure
 WORST = 12
 _LONGEST_NAME = 30
 
-# The head adds the map up to the logit: values below 0 lower it (NORMAL), values above raise it (PNEUMONIA).
+# The map adds up to the logit: values below 0 lower it (NORMAL), above 0 raise it (PNEUMONIA).
 _CONTRIBUTION = LinearSegmentedColormap.from_list(
     "contribution", [LABEL_COLOURS["NORMAL"], "white", LABEL_COLOURS["PNEUMONIA"]]
 )
