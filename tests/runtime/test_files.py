@@ -15,6 +15,20 @@ from cxr_edge_runtime.files import (
 )
 
 
+def test_content_is_on_the_disk_before_the_name_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    rename = Path.replace
+    monkeypatch.setattr(os, "fsync", lambda _: order.append("content"))
+    monkeypatch.setattr(
+        Path, "replace", lambda path, to: (order.append("name"), rename(path, to))[1]
+    )
+    write_bytes(tmp_path / "x", b"whole")
+    assert order == ["content", "name"]
+    assert (tmp_path / "x").read_bytes() == b"whole"
+
+
 def test_text_is_written_as_given(tmp_path: Path) -> None:
     write_text(tmp_path / "new" / "a.txt", "line\nä\n")
     assert (tmp_path / "new" / "a.txt").read_bytes() == "line\nä\n".encode()

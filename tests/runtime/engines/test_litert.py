@@ -1,14 +1,17 @@
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert import interpreter
 
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import OUTPUTS, InputEntry
 from cxr_edge_runtime.engines import open_engine, open_model
-from cxr_edge_runtime.engines.interface import to_stored
+from cxr_edge_runtime.engines.interface import check_input, check_names, to_stored
 from cxr_edge_runtime.errors import EngineError, EngineMissing, InvalidRequest
 
 INT8 = InputEntry((1, 32, 32, 1), "int8", 1.0, -128)
@@ -89,6 +92,56 @@ def test_missing_engine_says_what_to_install(
 def test_loading_prints_nothing(bundle: Bundle, capfd: pytest.CaptureFixture[str]) -> None:
     open_engine(bundle)
     assert capfd.readouterr() == ("", "")
+
+
+def test_loading_prints_nothing_even_the_first_time(golden_bundle: Path) -> None:
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom cxr_edge_runtime.bundle import Bundle\n"
+        "from cxr_edge_runtime.engines import open_engine\n"
+        "open_engine(Bundle.load(Path(sys.argv[1])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, golden_bundle], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_interpreter_has_the_threads_asked_for(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    real = interpreter.Interpreter
+
+    def noted(**arguments: Any) -> Any:
+        made.append(arguments["num_threads"])
+        return real(**arguments)
+
+    monkeypatch.setattr(interpreter, "Interpreter", noted)
+    open_engine(bundle, threads=3)
+    open_engine(bundle)
+    assert made == [3, 1]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        ((1, 32, 33, 1), "int8", 1.0, -128),
+        ((1, 32, 32, 1), "uint8", 1.0, -128),
+        ((1, 32, 32, 1), "int8", 0.9, -128),
+        ((1, 32, 32, 1), "int8", 1.0, 0),
+    ],
+)
+def test_input_is_compared_in_everything_that_the_manifest_states(found: Any) -> None:
+    check_input((1, 32, 32, 1), "int8", 1.0, -128, INT8)
+    with pytest.raises(EngineError, match="the manifest states"):
+        check_input(*found, INT8)
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 2), (2, 1), (1, 1, 1)])
+def test_logit_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    check_names({"image"}, {"logit": ((1, 1), "float32")}, ("logit",))
+    with pytest.raises(EngineError, match="the model's logit has shape"):
+        check_names({"image"}, {"logit": (shape, "float32")}, ("logit",))
 
 
 def test_grey_is_stored_with_the_zero_point() -> None:

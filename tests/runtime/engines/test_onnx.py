@@ -67,6 +67,7 @@ def test_what_is_no_model_is_refused(content: bytes) -> None:
         (model(side=5), "the manifest states"),
         (model(input_name="x"), r"expected \['image'\]"),
         (model(cam_type=TensorProto.DOUBLE), "outputs are not all float32"),
+        (model(logit_shape=(1, 1, 1)), r"logit has shape \[1, 1, 1\], not \[1, 1\]"),
         (model(logit_shape=(1,)), r"logit has shape \[1\], not \[1, 1\]"),
     ],
 )
@@ -91,6 +92,14 @@ def test_missing_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) ->
 def test_loading_prints_nothing(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     open_model(model(), "onnx", FLOAT32, OUTPUTS)
     assert capfd.readouterr() == ("", "")
+
+
+def test_session_has_the_threads_asked_for_which_do_not_spin() -> None:
+    engine = open_model(model(), "onnx", FLOAT32, OUTPUTS, threads=3)
+    options = engine._session.get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (3, 1)
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert options.log_severity_level == 3  # errors only
 
 
 def test_bytes_are_multiplied_without_overflow_on_any_processor() -> None:

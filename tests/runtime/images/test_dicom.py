@@ -111,6 +111,21 @@ def test_8_bits_without_a_window_are_taken_as_they_are() -> None:
     assert film.warnings == ()
 
 
+def test_only_8_bits_that_are_greys_are_taken_as_they_are() -> None:
+    ten_bits = RAMP // 4  # of all 1024 values
+    assert dicom.decode_dicom(written(ten_bits, BitsStored=10), name="film").warnings
+    grey = noisy_gradient((80, 70), seed=0) // 2
+    below_black = written(grey, RescaleSlope=1, RescaleIntercept=-10)
+    assert dicom.decode_dicom(below_black, name="film").warnings
+    assert not dicom.decode_dicom(written(grey), name="film").warnings
+
+
+def test_file_of_too_many_elements_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dicom, "_MAX_READS", 20)
+    with pytest.raises(UnreadableImage, match=r"film: damaged image .*too many"):
+        dicom.decode_dicom(written(), name="film")
+
+
 def test_film_of_one_grey_is_no_error() -> None:
     assert not load_grey(written(np.full((80, 64), 7, np.uint16))).pixels.any()
 
@@ -139,6 +154,8 @@ def test_other_transfer_syntaxes(syntax: str) -> None:
         ({"BodyPartExamined": "KNEE"}, "DICOM body part is not the chest"),
         ({"ViewPosition": "LL"}, "DICOM view position is not frontal"),
         ({"Modality": "CR", "BodyPartExamined": "THORAX", "ViewPosition": "AP"}, None),
+        ({"Modality": "DX", "ViewPosition": "PA"}, None),
+        ({"Modality": "RG"}, None),
         ({"Modality": None, "BodyPartExamined": "", "ViewPosition": None}, None),
     ],
 )

@@ -10,7 +10,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
 from cxr_edge_runtime.errors import ImageError, ImageTooSlow, UnreadableImage, UnsupportedImage
-from cxr_edge_runtime.images import dicom_decompression, load_grey
+from cxr_edge_runtime.images import decoding_limits, dicom_decompression
 from cxr_edge_runtime.images.dicom_decompression import decompressed
 from dicom_files import RAMP, jpeg, written
 from synthetic import noisy_gradient
@@ -43,6 +43,24 @@ def test_child_that_crashes_is_a_damaged_film(monkeypatch: pytest.MonkeyPatch) -
     ended(monkeypatch, -6)  # as gdcm does on some frames
     with pytest.raises(UnreadableImage, match=r"film: damaged DICOM file \(its compressed frame\)"):
         decompressed(b"", "film")
+
+
+def test_child_imports_nothing_from_here_and_outlives_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: dict[str, Any] = {}
+
+    def run(command: list[str], **options: Any) -> "subprocess.CompletedProcess[bytes]":
+        started.update(options, command=command)
+        return subprocess.CompletedProcess(command, 1, b"", b"")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(UnreadableImage):
+        decompressed(b"", "film")
+    assert "-P" in started["command"]
+    assert started["start_new_session"] is True
+    assert started["timeout"] == decoding_limits.MAX_SECONDS
+    assert started["env"]["OPENBLAS_NUM_THREADS"] == "1"
 
 
 def test_missing_decoder_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
