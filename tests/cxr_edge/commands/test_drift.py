@@ -163,7 +163,7 @@ def test_what_is_no_log_is_one_line(cxr_edge: Any, log: Films, tmp_path: Path) -
     other.write_text("no database" * 100)
     for path, words in (
         (tmp_path / "nowhere.db", "no such log"), (other, "not a database"),
-        (log(), "name the bundle that answered with --bundle"),
+        (log(), "choose the bundle that classified them"),
     ):  # fmt: skip
         outcome = cxr_edge("drift", path)
         assert outcome.code == 1

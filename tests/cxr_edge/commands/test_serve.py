@@ -78,7 +78,7 @@ def test_missing_extra_is_named(cxr_edge: Any, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("token", "warning"),
     [
-        (None, "everybody who reaches 192.0.2.1 can send films and read the answers"),
+        (None, "anyone who reaches 192.0.2.1 can send films and read the results"),
         (TOKEN, "token and films cross the network unencrypted; put a TLS proxy before it"),
     ],
 )

@@ -34,14 +34,15 @@ def test_films_of_a_time_are_those_from_its_first_second_to_before_its_last(
     assert read_distribution(path, bundle=BUNDLE, since=days[1]).films == 3
     assert read_distribution(path, bundle=BUNDLE, before=days[1]).films == 1
     assert read_distribution(path, bundle=BUNDLE, since=days[1], before=days[3]).films == 2
-    with pytest.raises(LogError, match="holds no film that bundle bbbbbbbbbbbb answered in that"):
+    with pytest.raises(LogError, match="holds no film that bundle bbbbbbbbbbbb classified in that"):
         read_distribution(path, bundle=BUNDLE, since="2027-01-01T00:00:00Z")
 
 
 def test_log_without_such_films_says_which_it_has(tmp_path: Path) -> None:
     path = logged(tmp_path / "log.db", film(1))
     with pytest.raises(
-        LogError, match=r"no film that bundle cccccccccccc answered, but of bbbbbbbbbbbb; name"
+        LogError,
+        match=r"no film that bundle cccccccccccc classified, but some of bbbbbbbbbbbb; choose",
     ):
         read_distribution(path, bundle="c" * 64)
     with pytest.raises(LogError, match="holds no film yet"):

@@ -46,5 +46,5 @@ def test_full_disk_does_not_stop_the_films_and_is_said_at_the_end(
     for _ in range(200):
         writer.write(Path("film.png"), prediction())
     writer.close()
-    assert "log.db: cannot be written (database or disk is full)" in str(writer.error)
+    assert "log.db: the log cannot be written (database or disk is full)" in str(writer.error)
     assert 0 < len(rows(tmp_path / "log.db")) < 200

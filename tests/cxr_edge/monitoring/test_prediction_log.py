@@ -214,7 +214,7 @@ def test_log_that_sqlite_cannot_open_says_why(
     monkeypatch.setattr(os, "access", lambda folder, mode: writable or folder != tmp_path)
     with pytest.raises(LogError) as caught:
         PredictionLog(path)
-    assert str(caught.value) == f"--log {path}: cannot be written ({reason}); choose another file"
+    assert str(caught.value) == f"{path}: the log cannot be written ({reason}); choose another file"
 
 
 @pytest.mark.parametrize(("above", "reason"), [("", "File exists"), ("logs", "Not a directory")])
