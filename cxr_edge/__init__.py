@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cxr_edge.monitoring.drift_check import check_drift
     from cxr_edge.scoring.run import score
     from cxr_edge_convert.convert import convert
-    from cxr_edge_convert.importing.keras_import import import_keras_model
+    from cxr_edge_convert.external_models.model_import import import_keras_model
     from cxr_edge_convert.limits import Limits
     from cxr_edge_convert.report.conversion_report import ConversionReport
     from cxr_edge_runtime.bundle import Bundle
@@ -104,7 +104,7 @@ _HOMES = {
     "eda": _Home("cxr_edge_train.eda.exploration", "train"),
     "evaluate": _Home("cxr_edge.evaluation", "train"),
     "import_keras_model": _Home(
-        "cxr_edge_convert.importing.keras_import", "convert", keras=True, backend="tensorflow"
+        "cxr_edge_convert.external_models.model_import", "convert", keras=True, backend="tensorflow"
     ),
     "score": _Home("cxr_edge.scoring.run", "ray"),
     "split": _Home("cxr_edge_train.dataset.splits", "train"),
