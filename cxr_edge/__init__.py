@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cxr_edge.classifier import Classifier
     from cxr_edge_convert.convert import convert
+    from cxr_edge_convert.external_models.model_import import import_keras_model
     from cxr_edge_convert.limits import Limits
-    from cxr_edge_convert.model_import import import_keras_model
     from cxr_edge_convert.report.conversion_report import ConversionReport
     from cxr_edge_runtime.bundle import Bundle
     from cxr_edge_runtime.classifier import Prediction
@@ -58,7 +58,7 @@ _MODULES = {
     "clean": "cxr_edge_train.cleaning.clean",
     "convert": "cxr_edge_convert.convert",
     "eda": "cxr_edge_train.eda.exploration",
-    "import_keras_model": "cxr_edge_convert.model_import",
+    "import_keras_model": "cxr_edge_convert.external_models.model_import",
     "split": "cxr_edge_train.dataset.splits",
 }
 

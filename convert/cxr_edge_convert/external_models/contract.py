@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_convert.external_graph import all_layers, contract_outputs, last_dense
+from cxr_edge_convert.external_models.graph import all_layers, contract_outputs, last_dense
 from cxr_edge_runtime.bundle.manifest import OUTPUTS
 from cxr_edge_runtime.errors import ConversionError, InvalidRequest
 from cxr_edge_train.architectures.input_layers import GREY_TO_RGB, RESCALING

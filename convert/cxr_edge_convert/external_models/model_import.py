@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from cxr_edge_convert.external_model import check_request, contract_model
+from cxr_edge_convert.external_models.contract import check_request, contract_model
 from cxr_edge_convert.new_folder import (
     appearing_at_once,
     check_not_current,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from cxr_edge_convert.external_model import contract_model
+from cxr_edge_convert.external_models.contract import contract_model
 from cxr_edge_runtime.errors import ConversionError, InvalidRequest
 from scripts import ROOT
 from tiny_model import tiny_model
