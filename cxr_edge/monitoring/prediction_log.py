@@ -1,8 +1,9 @@
 """A log of predictions, to find drift: numbers about films, no pixels and no names.
 
 One SQLite file with one row per film. Its journal is a write-ahead log, so writers in several
-processes wait for each other, a reader waits for nobody, and a power cut leaves every row whole: the last
-seconds' may be missing, since waiting for the disk after each film would wear out an SD card.
+processes wait for each other, a reader waits for nobody, and a power cut leaves every row whole:
+the last seconds' may be missing, since waiting for the disk after each film would wear out an SD
+card.
 """
 
 import contextlib

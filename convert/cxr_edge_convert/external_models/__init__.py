@@ -1,1 +1,1 @@
-"""Models that were trained outside cxr-edge, as runs like any other."""
+"""Keras classifiers that were trained outside cxr-edge: reading them, and making runs of them."""

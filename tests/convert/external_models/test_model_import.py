@@ -10,7 +10,7 @@ import pytest
 from scipy.special import expit
 
 from cxr_edge_convert.convert import convert
-from cxr_edge_convert.external_models import keras_import as model_import
+from cxr_edge_convert.external_models import model_import
 from cxr_edge_convert.external_models.model_import import UNKNOWN_WEIGHTS, import_keras_model
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.sources import run_source

@@ -10,7 +10,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
 from cxr_edge_runtime.errors import ImageError, ImageTooSlow, UnreadableImage, UnsupportedImage
-from cxr_edge_runtime.images import decoding_limits, dicom_decompression
+from cxr_edge_runtime.images import decoding_limits, dicom_decompression, load_grey
 from cxr_edge_runtime.images.dicom_decompression import decompressed
 from dicom_files import RAMP, jpeg, written
 from synthetic import noisy_gradient
