@@ -49,5 +49,5 @@ def test_killed_process_is_one_clear_error(
         return started
 
     monkeypatch.setattr(workers, "_pool", with_a_killed_one)
-    with pytest.raises(DatasetError, match="was killed, most likely for want of memory"):
+    with pytest.raises(DatasetError, match="was killed, most likely for lack of memory"):
         list(read_batches([[path] for path in paths], workers=2))

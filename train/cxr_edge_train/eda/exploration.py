@@ -94,7 +94,9 @@ def eda(
     learning = table[table["split"] != "test"]
     for label in LABELS:
         if label not in set(learning["label"]):
-            raise DatasetError(f"{metadata}: no {label} images outside test, so there are none to show")
+            raise DatasetError(
+                f"{metadata}: no {label} images outside test, so there are none to show"
+            )
     ordered = spread_over_patients(learning, seed=seed)
     intensities = read_intensities(
         ordered, per_label=INTENSITY_IMAGES, root=root, progress=progress
