@@ -169,9 +169,15 @@ def test_paths_may_be_text_and_nothing_is_printed(
     assert capfd.readouterr() == ("", "")
 
 
+def test_empty_pattern_is_none(data_dir: Path, tmp_path: Path) -> None:
+    assert clean(data_dir, tmp_path / "m.csv", patient_pattern="").unknown_patients == 0
+
+
 def test_unknown_patients_are_counted_and_warned_of(data_dir: Path, tmp_path: Path) -> None:
+    folder = data_dir / "train" / "NORMAL"
+    shutil.copy(folder / "IM-0000-0000.png", folder / "again.png")  # is left out, so not counted
     result = clean(data_dir, tmp_path / "m.csv", patient_pattern=r"person(\d+)")
-    assert result.unknown_patients == 20
+    assert (result.unknown_patients, result.left_out) == (20, 1)
     [warning] = result.warnings
     assert "the patient of 20 of 40 images is unknown" in warning
     assert "--" not in warning

@@ -180,12 +180,12 @@ def test_digest_does_not_depend_on_where_the_files_lie(data_dir: Path, tmp_path:
     assert len(digests) == 1
 
 
-def test_digest_knows_looks_and_not_that_a_column_is_empty(cleaned: tuple[Path, Path]) -> None:
+def test_digest_depends_on_domains_and_not_on_an_empty_column(cleaned: tuple[Path, Path]) -> None:
     metadata, splits = cleaned
     table = read_splits(splits, read_metadata(metadata))
     assert dataset_digest(table.assign(look="")) == dataset_digest(table)
-    looks = {dataset_digest(table.assign(look=look)) for look in ("A", "B")}
-    assert len(looks | {dataset_digest(table)}) == 3
+    digests = {dataset_digest(table.assign(look=domain)) for domain in ("A", "B")}
+    assert len(digests | {dataset_digest(table)}) == 3
 
 
 def test_positives_are_pneumonia() -> None:

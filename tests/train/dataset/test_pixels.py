@@ -72,6 +72,15 @@ def test_damaged_cache_is_made_anew(rows: pd.DataFrame, tmp_path: Path, size: in
     np.testing.assert_array_equal(first, again)
 
 
+def test_cache_of_other_numbers_is_made_anew(rows: pd.DataFrame, tmp_path: Path) -> None:
+    first = np.array(load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache"))
+    [file] = (tmp_path / "cache" / "pixels").iterdir()
+    np.save(file, first.astype(np.int16))
+    again = load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache")
+    assert again.dtype == np.uint8
+    np.testing.assert_array_equal(first, again)
+
+
 _ON_A_SMALL_DISK = """
 import resource, sys
 from pathlib import Path

@@ -76,6 +76,22 @@ def test_train_images_of_a_test_patient_are_left_out() -> None:
     assert set(assigned.loc[assigned["patient"] == "normal-10000", "split"]) == {"test"}
 
 
+def test_val_images_of_a_test_patient_are_left_out_too() -> None:
+    table = metadata(patients=13, test_patients=2)
+    table.loc[table["patient"] == "normal-3", ["patient", "split"]] = ["normal-10000", "val"]
+    assert len(assign_splits(table, seed=0)) == len(table) - 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_validation_has_its_share_of_a_rare_kind(seed: int) -> None:
+    table = metadata(patients=60)
+    rare = table["patient"].str.fullmatch(r"virus-([0-9]|1[01])")
+    table = table[(table["kind"] != "virus") | rare]
+    assigned = assign_splits(table, seed=seed)
+    counts = assigned.loc[assigned["split"] == "validation", "kind"].value_counts()
+    assert counts.to_dict() == {"normal": 20, "bacteria": 20, "virus": 4}
+
+
 def test_unknown_patients_are_a_patient_each() -> None:
     table = metadata(patients=12).assign(patient="")
     assert set(assign_splits(table, seed=0)["split"]) == {"train", "validation"}

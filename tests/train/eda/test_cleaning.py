@@ -68,6 +68,7 @@ def test_shortcut_beyond_the_limit_is_named(tmp_path: Path, table: pd.DataFrame)
     shortcuts = sections(tmp_path, table, values)[3]
     assert shortcuts.alarm == "Verdict: alarm. Words about shortcuts."
     assert shortcuts.tables[0].rows[1] == ("width", "0.900 [0.880, 0.920]", "100")
+    assert shortcuts.tables[0].rows[2][0] == "JPEG quantisation step"
     assert shortcuts.pictures[0].caption.endswith("Beyond the limit of 0.65: all together, width.")
     assert (tmp_path / "shortcuts.png").exists()
 

@@ -28,6 +28,13 @@ def test_values_of_chance_are_called_chance() -> None:
     assert text.endswith("no more than by chance with this many patients.")
 
 
+def test_what_one_property_in_twenty_shows_by_chance_is_called_chance() -> None:
+    values = np.arange(40) % 20 + np.repeat([0, 8], 20)
+    text = text_of(values, LABELS, UNKNOWN)
+    assert "Youden's J 0.40" in text  # p = 0.08
+    assert text.endswith("no more than by chance with this many patients.")
+
+
 def test_one_value_says_nothing() -> None:
     assert "same for all images" in text_of(np.ones(40), LABELS, UNKNOWN)
 

@@ -106,7 +106,7 @@ def clean(
     data_dir, output = as_path(data_dir, "data_dir"), as_path(output, "output")
     if output.is_dir():
         raise InvalidRequest(f"{output}: is a folder; name the file to write")
-    pattern = None if patient_pattern is None else compile_patient_pattern(patient_pattern)
+    pattern = None if patient_pattern in (None, "") else compile_patient_pattern(patient_pattern)
     with Inventory() as inventory:
         index_failure = take_inventory(
             inventory,

@@ -45,6 +45,13 @@ def test_what_train_and_val_share_is_no_leak() -> None:
     assert leaks.verdict == "none"
 
 
+def test_patient_of_val_and_test_is_a_leak() -> None:
+    leaks = leaks_of(
+        scanned_file("val/a", "1", patient="p"), scanned_file("test/b", "2", patient="p")
+    )
+    assert leaks.patients == ("p",)
+
+
 def test_exact_copies_leak_as_found_although_cleaning_removes_them() -> None:
     leaks = leaks_of(
         scanned_file("train/a", "1"),

@@ -90,6 +90,17 @@ def test_images_in_test_are_not_looked_at() -> None:
     assert found.auc.n == 160
 
 
+def test_surplus_copies_are_not_looked_at() -> None:
+    copies = [
+        scanned_file(f"train/copy{number}", f"train/{label}{number}", label=label)
+        for label in LABELS
+        for number in range(9)
+    ]
+    found = checked([*films(), *copies])
+    assert found.auc is not None
+    assert found.auc.n == 160
+
+
 def test_few_patients_are_not_judged() -> None:
     found = checked(films(patients=19, telling="format"))
     assert (found.verdict, found.auc, found.by_feature) == ("not_checked", None, {})

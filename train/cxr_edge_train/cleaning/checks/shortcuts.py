@@ -16,7 +16,7 @@ from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.statistics.intervals import Interval, patient_bootstrap
 from cxr_edge_train.statistics.ranking import Ranking
 
-# Names as keys of the report, and in a sentence.
+# The keys of the report, and what people are shown.
 FEATURES = {
     "width": "width",
     "height": "height",
@@ -160,9 +160,8 @@ def _run(context: CheckContext) -> Shortcuts:
 
 
 def _summarise(shortcuts: Shortcuts) -> Summary:
-    together = {} if shortcuts.auc is None else {"all together": shortcuts.auc}
-    alone = {name.replace("_", " "): auc for name, auc in shortcuts.by_feature.items()}
-    metrics = together | alone
+    metrics = {} if shortcuts.auc is None else {"all together": shortcuts.auc}
+    metrics |= {FEATURES.get(name, name): auc for name, auc in shortcuts.by_feature.items()}
     return Summary(
         shortcuts.words,
         shortcuts.verdict,
