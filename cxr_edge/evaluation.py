@@ -57,7 +57,7 @@ def evaluate(
         ImageError: an image cannot be read or decoded.
         EngineError: the model cannot be loaded or computed no number.
 
-    Example:
+    Examples:
         >>> from cxr_edge import evaluate
         >>> evaluation = evaluate("tiny", "clean_metadata.csv", "splits.csv")
         >>> evaluation.split, evaluation.metrics.auc.n == evaluation.n

@@ -84,14 +84,11 @@ def convert(
         DatasetError: an image changed since it was cleaned.
         ConversionError: a format cannot express the model.
 
-    Example:
-        ::
-
-            import cxr_edge
-
-            report = cxr_edge.convert("run", "bundles", int8=True)
-            for variant in report.variants:
-                print(variant.name, variant.bytes, variant.verification.agreement, variant.passed)
+    Examples:
+        >>> from cxr_edge import convert
+        >>> report = convert("run", "bundles", int8=True)
+        >>> [(variant.name, variant.passed) for variant in report.variants]
+        [('float32', True), ('int8', True)]
     """
     run, output = as_path(run, "run"), as_path(output, "output")
     recipe = None if recipe is None else as_path(recipe, "recipe")

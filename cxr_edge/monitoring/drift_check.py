@@ -91,7 +91,7 @@ def check_drift(
         LogError: no such log, or fewer than 200 films in it, too few to tell drift from chance.
         BundleError: the bundle cannot be used.
 
-    Example:
+    Examples:
         >>> check = check_drift("log.db", bundle="tiny")
         >>> check.drift.films, check.drift.missed
         (1000, ())

@@ -89,7 +89,7 @@ def score(
         ImageNotFound: the input names no film.
         CxrEdgeError: the bundle, the log, the storage or Ray cannot be used.
 
-    Example:
+    Examples:
         >>> result = score("films", "scores", bundle="tiny", workers=1)
         >>> result.scored, result.failed
         (2, 0)

@@ -89,16 +89,13 @@ def import_keras_model(
         ConversionError: the model is no classifier of a form that can be understood.
         DatasetError: metadata, splits or images cannot be used.
 
-    Example:
-        ::
-
-            import cxr_edge
-
-            run = cxr_edge.import_keras_model(
-                "own.keras", "clean_metadata.csv", "splits.csv", "run", scaling="0-1"
-            )
-            print(run.operating_point.threshold, run.metrics["validation"]["auc"].value)
-            report = cxr_edge.convert("run", "bundles", int8=True)
+    Examples:
+        >>> from cxr_edge import import_keras_model
+        >>> run = import_keras_model(
+        ...     "own.keras", "clean_metadata.csv", "splits.csv", "own-run", scaling="0-1"
+        ... )
+        >>> run.folder.name, run.operating_point.chosen_on
+        ('own-run', 'validation')
     """
     file, output = as_path(model, "model"), as_path(output, "output")
     metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")

@@ -89,7 +89,7 @@ def clean(
         InvalidRequest: an argument is not a path, the output is a folder, or the pattern is not a
             regular expression.
 
-    Example:
+    Examples:
         >>> from cxr_edge import clean
         >>> result = clean("chest_xray", "clean_metadata.csv")
         >>> result.kept, result.left_out

@@ -98,7 +98,7 @@ def compare(
         DatasetError: metadata, splits, images or the test log are missing, damaged or too few.
         RunError: the loss was no longer a number, or a run is damaged.
 
-    Example:
+    Examples:
         >>> from cxr_edge import Recipe, compare
         >>> from cxr_edge_train.recipe import Fit, Model
         >>> small = Recipe(Model(image_size=32, alpha=0.25), fit=Fit(epochs=1))

@@ -73,7 +73,7 @@ def split(metadata: str | Path, output: str | Path = "splits.csv", *, seed: int 
         InvalidRequest: an argument is not a path, the output is a folder or the metadata itself,
             or the seed is out of range.
 
-    Example:
+    Examples:
         >>> from cxr_edge import split
         >>> result = split("clean_metadata.csv", "splits.csv", seed=0)
         >>> for count in result.counts:

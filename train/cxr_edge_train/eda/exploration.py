@@ -77,7 +77,7 @@ def eda(
             test, or an image is missing or changed since it was cleaned.
         ImageError: an image cannot be read or decoded.
 
-    Example:
+    Examples:
         >>> from cxr_edge import eda
         >>> exploration = eda("clean_metadata.csv", "eda")
         >>> exploration.page.name, len(exploration.figures)

@@ -67,7 +67,7 @@ def train(
         DatasetError: metadata, splits or images are missing, damaged or too few.
         RunError: the loss was no longer a number, or what an earlier training left is damaged.
 
-    Example:
+    Examples:
         >>> from cxr_edge import Recipe, train
         >>> from cxr_edge_train.recipe import Fit, Model
         >>> small = Recipe(Model(image_size=32, alpha=0.25), fit=Fit(epochs=1))
