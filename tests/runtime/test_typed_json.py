@@ -160,6 +160,15 @@ def test_whole_that_is_no_object_is_called_by_its_name() -> None:
         from_json(Inner, [], name="the manifest")
 
 
+def test_part_of_a_file_is_read_by_any_annotation_and_knows_its_place() -> None:
+    assert from_json(tuple[Inner, ...], [{"n": 1, "share": 1}], path="flow") == (Inner(1, 1.0),)
+    assert from_json(float, 3) == 3.0
+    with pytest.raises(TypedJsonError, match=r"^flow\[1\]\.n must be an integer, not 'x'$"):
+        from_json(tuple[Inner, ...], [{"n": 1, "share": 1}, {"n": "x", "share": 1}], path="flow")
+    with pytest.raises(TypedJsonError, match=r"^flow must be a list, not \{\}$"):
+        from_json(tuple[Inner, ...], {}, name="the report", path="flow")
+
+
 def test_long_value_is_shortened_in_the_message() -> None:
     with pytest.raises(TypedJsonError) as caught:
         from_json(Inner, {"n": ["x" * 1000] * 1000, "share": 1})

@@ -75,14 +75,20 @@ def parse_json(content: str | bytes) -> Any:
 
 
 def from_json(
-    cls: type[T], values: Any, *, name: str = "the value", allow_defaults: bool = False
+    cls: type[T],
+    values: Any,
+    *,
+    name: str = "the value",
+    path: str = "",
+    allow_defaults: bool = False,
 ) -> T:
     """Read parsed JSON (or TOML) as a dataclass, by its annotations.
 
     Args:
-        cls: the dataclass.
-        values: what :func:`parse_json` returns.
+        cls: the dataclass, or another annotation, for example ``tuple[FlowRow, ...]``.
+        values: what :func:`parse_json` returns, or a part of it.
         name: what an error calls the whole, for example ``the manifest``.
+        path: of the part, where ``values`` is one, for example ``flow``; errors begin with it.
         allow_defaults: whether fields that have a default may be missing, at any depth.
 
     Returns:
@@ -93,7 +99,7 @@ def from_json(
             :class:`Limits`; a number is not finite or too large.
     """
     try:
-        result: T = _Reader(name, allow_defaults).read(cls, values, "")
+        result: T = _Reader(name, allow_defaults).read(cls, values, path)
     except RecursionError:
         raise TypedJsonError(name, "is nested too deeply") from None
     return result
