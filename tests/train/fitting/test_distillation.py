@@ -131,6 +131,19 @@ def test_teacher_targets_are_the_probability_at_the_mean_logit() -> None:
     np.testing.assert_allclose(found[:, 0], expit(logits), rtol=1e-4)
 
 
+def test_sure_teacher_outweighs_an_unsure_one() -> None:
+    class Teacher:
+        def __init__(self, logit: float) -> None:
+            self.logit = logit
+
+        def predict_on_batch(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {"logit": np.full((len(inputs["image"]), 1), self.logit, np.float32)}
+
+    found = teacher_targets([Teacher(9.0), Teacher(-1.0)])(np.zeros((2, 8, 8, 1), np.float32))
+    # The mean of the two probabilities would be 0.63.
+    np.testing.assert_allclose(found, [[expit(4.0)]] * 2, rtol=1e-6)
+
+
 def test_mean_weights_of_one_model_are_its_own() -> None:
     model = tiny_model()
     for one, other in zip(mean_weights([model]), model.get_weights(), strict=True):

@@ -111,8 +111,8 @@ def _test_section(choice: Choice, readings: Readings) -> Section:
         return Section(
             title,
             [
-                "Not measured yet. Each finalist may be measured on test once, by "
-                "cxr-edge evaluate; then the same comparison, run again, shows the metrics here."
+                "Not measured yet. Each finalist may be measured on test once, by cxr-edge "
+                "evaluate; then the same comparison, run again, shows the metrics here."
             ],
         )
     return Section(

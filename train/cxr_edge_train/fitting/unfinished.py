@@ -45,7 +45,7 @@ def claimed(folder: Path, settings: RunFingerprint) -> Iterator[bool]:
     if others and UNFINISHED not in others:
         raise InvalidRequest(
             f"{folder}: holds files that are no training run, for example {min(others)}; choose "
-            "another --output"
+            "another output"
         )
     lock = FileLock(folder / _LOCK, timeout=0)
     try:
