@@ -8,6 +8,7 @@ import pytest
 
 from cxr_edge import Bundle, evaluate
 from cxr_edge_runtime.errors import BundleNotFound, InvalidRequest, RunError
+from cxr_edge_train.dataset.metadata import dataset_digest, read_metadata, read_splits
 
 
 def test_bundle_is_measured_by_folder_and_as_an_object_and_nothing_is_printed(
@@ -44,7 +45,9 @@ def test_test_labels_are_read_with_a_log_alone(
     evaluation = evaluate(*arguments, split="test", log=log)
     assert evaluation.n == 40
     evaluate(*arguments, log=log)
-    assert len(log.read_text().splitlines()) == 1
+    [entry] = map(json.loads, log.read_text().splitlines())
+    table = read_splits(tiny_road.splits, read_metadata(tiny_road.metadata))
+    assert entry["test_digest"] == dataset_digest(table[table["split"] == "test"])
 
 
 @pytest.mark.parametrize("split", ["train", "", None, 3])
