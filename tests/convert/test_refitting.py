@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 
 from cxr_edge_convert.limits import Limits
-from cxr_edge_convert.refitting import refit
+from cxr_edge_convert.refitting import refit, refit_failures
 from cxr_edge_convert.verification import verify
 from verified_logits import FLOAT, N, reference
 
@@ -15,4 +17,25 @@ def test_refit_finds_the_variants_own_operating_point() -> None:
     assert "sensitivity at least 0.9" in own.rule
     verification = verify(reference(logits=logits), shifted, Limits(1.0, 1.0, 1.0))
     assert own.metrics.specificity.value > verification.metrics.specificity.value
-    assert own.operating_point.threshold == own.threshold
+    assert (own.operating_point.temperature, own.operating_point.threshold) == (
+        own.temperature, own.threshold,
+    )  # fmt: skip
+
+
+def test_auc_which_no_threshold_changes_is_judged_once() -> None:
+    ranked = FLOAT.copy()
+    ranked[:40] = -3.0  # below all normal films
+    own = refit(reference(), ranked, min_sensitivity=0.5)
+    limits = Limits(max_recall_drop=1.0, max_specificity_drop=1.0)
+    assert reference().metrics.auc.value - own.metrics.auc.value > limits.max_auc_drop
+    assert refit_failures(reference(), own, limits) == []
+
+
+def test_weights_of_the_films_count_in_an_operating_point_fitted_anew() -> None:
+    noisy = FLOAT + np.random.default_rng(0).normal(0, 2.5, len(FLOAT))
+    # Positive films that score low count little, so the threshold may pass them by.
+    weights = np.where(noisy < 0, 0.01, 1.0)
+    alike = refit(reference(), noisy, min_sensitivity=0.95)
+    weighted = refit(replace(reference(), weights=weights), noisy, min_sensitivity=0.95)
+    assert weighted.threshold > alike.threshold
+    assert weighted.rule == f"{alike.rule}, looks balanced"

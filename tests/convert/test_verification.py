@@ -89,6 +89,16 @@ def test_agreement_has_its_own_limit() -> None:
     assert result.failures == ("only 0.9775 of the predictions agree, the limit is 0.98",)
 
 
+def test_agreement_is_with_the_float_model_not_with_the_labels() -> None:
+    wrong = flipped(positives=20, negatives=10)  # a float model that is wrong about 30 images
+    baseline = reference(logits=wrong)
+    assert verify(baseline, wrong, Limits()).agreement == 1.0
+    perfect = verify(baseline, FLOAT, Limits(**LOOSE, min_agreement=0.98))
+    assert perfect.agreement == pytest.approx(1 - 30 / 400)
+    assert (len(perfect.to_pneumonia), len(perfect.to_normal)) == (20, 10)
+    assert perfect.failures == ("only 0.9250 of the predictions agree, the limit is 0.98",)
+
+
 def test_float32_must_compute_what_keras_does() -> None:
     assert verified(FLOAT + 9e-4, same_computation=True).passed
     result = verified(FLOAT + 0.01, same_computation=True)
@@ -130,3 +140,21 @@ def test_engine_that_computes_no_number_is_refused() -> None:
     pixels[1] = 1
     with pytest.raises(EngineError, match=r"broken computed no number for 1 images \(logit\)"):
         engine_outputs(_Broken(), pixels)
+
+
+class _Frugal:
+    """Writes each output into the memory of the one before, as engines may."""
+
+    name = "frugal"
+
+    def __init__(self) -> None:
+        self._output = np.zeros((1, 1), np.float32)
+
+    def run(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        self._output[:] = image[0, 0, 0, 0]
+        return {"logit": self._output}
+
+
+def test_output_that_an_engine_overwrites_is_kept() -> None:
+    pixels = np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1)
+    assert engine_outputs(_Frugal(), pixels)["logit"].tolist() == [[0.0], [1.0], [2.0]]

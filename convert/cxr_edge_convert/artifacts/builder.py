@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cxr_edge_convert.artifacts.gate_fitting import (
     FILMS,
-    GateFigures,
+    GateCounts,
     augmented_films,
     film_gate,
     verdicts,
@@ -42,13 +42,13 @@ class BundleArtifacts:
         reference: the predictions on validation images, which a log of predictions is compared
             with.
         gate: the input gate; None where the model gives no embedding.
-        figures: how many images the gate rejects.
+        gate_counts: how many images the gate rejects.
     """
 
     golden: GoldenInputs
     reference: VerifiedPredictions
     gate: Gate | None = None
-    figures: GateFigures | None = None
+    gate_counts: GateCounts | None = None
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -134,7 +134,7 @@ class ArtifactBuilder:
             nothing = np.zeros(len(predicted), dtype=np.bool_)
             return BundleArtifacts(golden, self._reference(predicted, None, nothing))
         films = self.source.validation_pixels
-        gate, figures = with_limits(
+        gate, counts = with_limits(
             self.gate,
             engine,
             validation=(films, embeddings),
@@ -143,7 +143,7 @@ class ArtifactBuilder:
         )
         rejected = np.array(verdicts(gate, engine, films, embeddings)) == REJECTED
         reference = self._reference(predicted, gate.distance(embeddings), rejected)
-        return BundleArtifacts(golden, reference, gate, figures)
+        return BundleArtifacts(golden, reference, gate, counts)
 
     def _reference(
         self,

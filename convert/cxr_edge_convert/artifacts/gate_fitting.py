@@ -41,7 +41,7 @@ _NO_LIMITS = GateLimits(float("inf"), float("inf"))
 
 
 @dataclass(frozen=True, slots=True)
-class GateFigures:
+class GateCounts:
     """How many images of each kind get which verdict.
 
     Attributes:
@@ -107,7 +107,7 @@ def with_limits(
     validation: tuple[NDArray[np.uint8], NDArray[np.float32]],
     augmented: NDArray[np.uint8],
     out_of_distribution: OutOfDistributionImages | None,
-) -> tuple[Gate, GateFigures]:
+) -> tuple[Gate, GateCounts]:
     """Set the limits of a variant's gate, and count how many images they reject.
 
     Args:
@@ -121,7 +121,7 @@ def with_limits(
     suspicious = float(np.quantile(gate.distance(validation[1]), _SUSPICIOUS)) or 1.0
     rejected = float(np.quantile(gate.distance(changed[1]), _REJECTED))
     gate = replace(gate, limits=GateLimits(suspicious, max(suspicious, rejected)))
-    return gate, GateFigures(
+    return gate, GateCounts(
         validation=_counts(verdicts(gate, engine, *validation)),
         augmented=_counts(verdicts(gate, engine, *changed)),
         non_films=_by_category(gate, engine, out_of_distribution) if out_of_distribution else {},

@@ -137,6 +137,6 @@ def _variant_report(
 
 def _gate_report(variant: Variant) -> GateReport | None:
     artifacts = variant.artifacts
-    if artifacts is None or artifacts.gate is None or artifacts.figures is None:
+    if artifacts is None or artifacts.gate is None or artifacts.gate_counts is None:
         return None
-    return GateReport(**asdict(artifacts.gate.limits), **asdict(artifacts.figures))
+    return GateReport(**asdict(artifacts.gate.limits), **asdict(artifacts.gate_counts))

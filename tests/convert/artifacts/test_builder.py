@@ -83,11 +83,11 @@ def test_report_counts_every_thing_that_is_no_film(
 ) -> None:
     for variant in variants:
         assert variant.artifacts is not None
-        gate, figures = variant.artifacts.gate, variant.artifacts.figures
+        gate, found = variant.artifacts.gate, variant.artifacts.gate_counts
         assert gate is not None
-        assert figures is not None
+        assert found is not None
         assert 0 < gate.limits.suspicious <= gate.limits.rejected
-        counted = sum(sum(counts.values()) for counts in figures.non_films.values())
+        counted = sum(sum(counts.values()) for counts in found.non_films.values())
         assert counted == len(list(not_films.rglob("*.png")))
 
 
