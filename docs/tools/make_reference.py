@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from bundle_schema import bundle_schema
 from cxr_edge_train import recipe
@@ -82,8 +82,9 @@ def recipe_page() -> str:
     parts = [_RECIPE]
     for section, cls in get_type_hints(recipe.Recipe).items():
         summary, meanings = _docstring(cls)
+        hints = get_type_hints(cls, include_extras=True)
         rows = [
-            f"| `{field.name}` | `{json.dumps(field.default)}` | {_values(field)} "
+            f"| `{field.name}` | `{json.dumps(field.default)}` | {_values(hints[field.name])} "
             f"| {meanings[field.name]} |"
             for field in dataclasses.fields(cls)
         ]
@@ -92,14 +93,14 @@ def recipe_page() -> str:
     return "\n".join(parts)
 
 
-def _values(field: "dataclasses.Field[object]") -> str:
-    if field.type is str or field.type == "str":
-        words = recipe._WORDS.get(field.name)
-        return " or ".join(f"`{word}`" for word in words) if words else "text"
-    if field.type is bool or field.type == "bool":
-        return "`true` or `false`"
-    low, high = recipe._RANGES.get(field.name, (0, 1))
-    return f"{low:g} to {high:g}"
+def _values(hint: Any) -> str:
+    """What a key of the recipe may be, by its annotation."""
+    if get_origin(hint) is Literal:
+        return " or ".join(f"`{word}`" for word in get_args(hint))
+    if get_origin(hint) is Annotated:
+        limits = get_args(hint)[1]
+        return f"{limits.minimum:g} to {limits.maximum:g}"
+    return "`true` or `false`" if hint is bool else "text"
 
 
 def _docstring(cls: type) -> tuple[str, dict[str, str]]:

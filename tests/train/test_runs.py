@@ -68,7 +68,7 @@ def test_damaged_table_is_one_clear_error(
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "damaged \\(Expecting value"),
+        ("", "damaged \\(the text is not valid JSON"),
         ("[]", "damaged"),
         ("{}", "damaged .*; expected architecture, weights, seed"),
         ('{"preprocess": {}, "format": 1}', "damaged .*; expected architecture, weights, seed"),

@@ -5,10 +5,14 @@ import json
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Literal
 
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files import as_path
+from cxr_edge_runtime.typed_json import Limits, TypedJsonError, from_json
+
+# A share or a probability.
+Share = Annotated[float, Limits(minimum=0, maximum=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +25,9 @@ class Model:
         dropout: share of the last feature map's channels that are dropped during training.
     """
 
-    image_size: int = 224
-    alpha: float = 1.0
-    dropout: float = 0.3
+    image_size: Annotated[int, Limits(minimum=32, maximum=1024)] = 224
+    alpha: Annotated[float, Limits(minimum=0.1, maximum=2)] = 1.0
+    dropout: Annotated[float, Limits(minimum=0, maximum=0.95)] = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +60,26 @@ class Augmentation:
         mixup: alpha of MixUp's Beta distribution (Zhang et al. 2018); 0 mixes nothing.
     """
 
-    rotation: float = 10.0
-    zoom: float = 0.2
-    shift: float = 0.08
-    gamma: float = 0.6
-    contrast: float = 0.3
-    brightness: float = 0.1
-    equalize: float = 0.2
-    sharpness: float = 0.3
-    blur: float = 0.2
-    resolution: float = 0.2
-    noise: float = 0.2
-    jpeg: float = 0.5
-    marker: float = 0.3
-    border: float = 0.15
-    erase: float = 0.2
-    invert: float = 0.0
-    tone: float = 0.0
-    spectrum: float = 0.0
-    frame: float = 0.0
-    mixup: float = 0.0
+    rotation: Annotated[float, Limits(minimum=0, maximum=180)] = 10.0
+    zoom: Annotated[float, Limits(minimum=0, maximum=0.9)] = 0.2
+    shift: Share = 0.08
+    gamma: Annotated[float, Limits(minimum=0, maximum=10)] = 0.6
+    contrast: Share = 0.3
+    brightness: Share = 0.1
+    equalize: Share = 0.2
+    sharpness: Share = 0.3
+    blur: Share = 0.2
+    resolution: Share = 0.2
+    noise: Share = 0.2
+    jpeg: Share = 0.5
+    marker: Share = 0.3
+    border: Share = 0.15
+    erase: Share = 0.2
+    invert: Share = 0.0
+    tone: Share = 0.0
+    spectrum: Share = 0.0
+    frame: Share = 0.0
+    mixup: Annotated[float, Limits(minimum=0, maximum=10)] = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,21 +112,21 @@ class Fit:
         precision: ``float32``, or ``mixed`` to compute in 16 bits on a GPU.
     """
 
-    batch_size: int = 32
-    head_epochs: int = 1
-    head_learning_rate: float = 1e-3
+    batch_size: Annotated[int, Limits(minimum=1, maximum=4096)] = 32
+    head_epochs: Annotated[int, Limits(minimum=0, maximum=1000)] = 1
+    head_learning_rate: Annotated[float, Limits(minimum=1e-9, maximum=10)] = 1e-3
     fine_tune_from: str = ""
-    epochs: int = 12
-    learning_rate: float = 3e-4
-    warmup_epochs: float = 0.5
-    weight_decay: float = 1e-4
-    weight_average: float = 0.0
-    label_smoothing: float = 0.05
+    epochs: Annotated[int, Limits(minimum=1, maximum=1000)] = 12
+    learning_rate: Annotated[float, Limits(minimum=1e-9, maximum=10)] = 3e-4
+    warmup_epochs: Annotated[float, Limits(minimum=0, maximum=100)] = 0.5
+    weight_decay: Share = 1e-4
+    weight_average: Annotated[float, Limits(minimum=0, maximum=0.99999)] = 0.0
+    label_smoothing: Annotated[float, Limits(minimum=0, maximum=0.5)] = 0.05
     look_balance: bool = False
-    keep: str = "best"
-    patience: int = 4
-    teachers: int = 0
-    precision: str = "mixed"
+    keep: Literal["best", "last"] = "best"
+    patience: Annotated[int, Limits(minimum=1, maximum=1000)] = 4
+    teachers: Annotated[int, Limits(minimum=0, maximum=100)] = 0
+    precision: Literal["float32", "mixed"] = "mixed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +140,8 @@ class Calibration:
             outside its range.
     """
 
-    method: str = "min-max"
-    percentile: float = 99.99
+    method: Literal["min-max", "percentile"] = "min-max"
+    percentile: Annotated[float, Limits(minimum=90, maximum=100)] = 99.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,36 +152,6 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     fit: Fit = field(default_factory=Fit)
     calibration: Calibration = field(default_factory=Calibration)
-
-
-# The values of a text key; keys that are not listed take any text.
-_WORDS: dict[str, tuple[str, ...]] = {
-    "precision": ("float32", "mixed"),
-    "keep": ("best", "last"),
-    "method": ("min-max", "percentile"),
-}
-
-# The range of a number; keys that are not listed are shares and probabilities, 0 to 1.
-_RANGES: dict[str, tuple[float, float]] = {
-    "image_size": (32, 1024),
-    "alpha": (0.1, 2.0),
-    "dropout": (0, 0.95),
-    "rotation": (0, 180),
-    "zoom": (0, 0.9),
-    "gamma": (0, 10),
-    "mixup": (0, 10),
-    "batch_size": (1, 4096),
-    "head_epochs": (0, 1000),
-    "head_learning_rate": (1e-9, 10),
-    "epochs": (1, 1000),
-    "learning_rate": (1e-9, 10),
-    "warmup_epochs": (0, 100),
-    "weight_average": (0, 0.99999),
-    "label_smoothing": (0, 0.5),
-    "patience": (1, 1000),
-    "teachers": (0, 100),
-    "percentile": (90, 100),
-}
 
 
 def as_recipe(recipe: "str | Path | Recipe | None") -> Recipe:
@@ -210,20 +184,13 @@ def parse_recipe(text: str, *, name: str = "recipe") -> Recipe:
     """Parse a recipe's TOML text; see :func:`read_recipe`."""
     try:
         sections = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InvalidRequest(f"{name}: not valid TOML ({error})") from None
-    hints = get_type_hints(Recipe)
-    unknown = sorted(set(sections) - set(hints))
-    if unknown:
-        raise InvalidRequest(
-            f"{name}: unknown section [{unknown[0]}]; known are {', '.join(hints)}"
-        )
-    return Recipe(
-        **{
-            section: _parse_section(hints[section], values, f"{name}: [{section}]")
-            for section, values in sections.items()
-        }
-    )
+    try:
+        return from_json(Recipe, sections, name="the recipe", allow_defaults=True)
+    except TypedJsonError as error:
+        reason = str(error).replace("a JSON object", "a section")  # as TOML calls it
+        raise InvalidRequest(f"{name}: {reason}") from None
 
 
 def recipe_as_toml(recipe: Recipe) -> str:
@@ -234,32 +201,3 @@ def recipe_as_toml(recipe: Recipe) -> str:
         pairs = (f"{key} = {json.dumps(value)}" for key, value in values.items())
         lines += [f"[{section}]", *pairs, ""]
     return "\n".join(lines)
-
-
-def _parse_section(cls: type[Any], values: Any, where: str) -> Any:
-    if not isinstance(values, dict):
-        raise InvalidRequest(f"{where}: must be a section")
-    types = get_type_hints(cls)
-    checked: dict[str, Any] = {}
-    for key, value in values.items():
-        if key not in types:
-            raise InvalidRequest(f"{where} unknown key {key!r}; known are {', '.join(types)}")
-        # An integer is a valid float in TOML; the reverse, and booleans, are slips.
-        if types[key] is float and type(value) is int:
-            value = float(value)
-        if type(value) is not types[key]:
-            raise InvalidRequest(f"{where} {key} must be {types[key].__name__}, not {value!r}")
-        _check_value(key, value, where)
-        checked[key] = value
-    return cls(**checked)
-
-
-def _check_value(key: str, value: str | float, where: str) -> None:
-    if isinstance(value, str):
-        words = _WORDS.get(key, (value,))
-        if value not in words:
-            raise InvalidRequest(f"{where} {key} must be {' or '.join(words)}, not {value!r}")
-        return
-    low, high = _RANGES.get(key, (0, 1))
-    if not low <= value <= high:  # also false for NaN
-        raise InvalidRequest(f"{where} {key} must lie within {low} to {high}, not {value!r}")

@@ -14,9 +14,9 @@
 """
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import file_sha256, replacing, write_text
 from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
+from cxr_edge_runtime.typed_json import TypedJsonError, from_json, parse_json
 from cxr_edge_train.dataset.metadata import DOMAIN_COLUMN
 from cxr_edge_train.statistics.intervals import Interval
 from cxr_edge_train.statistics.operating_point import OperatingPoint
@@ -111,40 +112,62 @@ def read_run(folder: Path) -> Run:
     """
     file = folder / RUN
     try:
-        values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        values["preprocess"] = PreprocessSpec(**values["preprocess"])
-        if values.get("format") != RUN_FORMAT:
-            raise RunError(
-                f"{file}: format {values.get('format')!r}, this cxr-edge reads {RUN_FORMAT}; "
-                "train again"
-            )
-        chosen = {attribute: values.pop(name) for name, attribute in _POINT_KEYS.items()}
-        values["metrics"] = {
-            split: {name: Interval(**metric) for name, metric in metrics.items()}
-            for split, metrics in values["metrics"].items()
-        }
-        point = OperatingPoint(**chosen, chosen_on="validation")
-        run = Run(folder=folder, operating_point=point, **values)
+        content = parse_json(file.read_bytes())
+        if not isinstance(content, dict):
+            raise TypedJsonError("the run", "must be a JSON object")
+        _check_versions(file, content)
+        run = Run(folder=folder, **_typed(content))
     except FileNotFoundError:
         raise RunError(
             f"{folder}: no finished training run (run.json is missing); make one with "
             "cxr-edge train"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        absent = ("folder", "operating_point", "warnings")
-        names = [each.name for each in fields(Run) if each.name not in absent]
-        raise RunError(
-            f"{file}: damaged ({error}); expected {', '.join([*names, *_POINT_KEYS])}"
-        ) from error
-    if run.preprocess.version != PREPROCESS_VERSION:
-        raise RunError(
-            f"{file}: made with preprocess version {run.preprocess.version}, this cxr-edge has "
-            f"{PREPROCESS_VERSION}; train again"
-        )
+    except (OSError, TypedJsonError, TypeError) as error:  # TypeError: a field is missing
+        raise RunError(f"{file}: damaged ({error}); expected {', '.join(_kinds())}") from error
     for name in ("model.keras", "dataset.csv"):
         if not (folder / name).is_file():
             raise RunError(f"{folder}: {name} is missing; train again")
     return run
+
+
+def _check_versions(file: Path, content: dict[str, Any]) -> None:
+    """Refuse a run of another format, or pixels that were made by other rules than today's."""
+    recorded = content.get("format", RUN_FORMAT)
+    if recorded != RUN_FORMAT:
+        raise RunError(
+            f"{file}: format {recorded!r}, this cxr-edge reads {RUN_FORMAT}; train again"
+        )
+    preprocess = content.get("preprocess")
+    version = preprocess.get("version") if isinstance(preprocess, dict) else None
+    if isinstance(version, int) and version != PREPROCESS_VERSION:
+        raise RunError(
+            f"{file}: made with preprocess version {version}, this cxr-edge has "
+            f"{PREPROCESS_VERSION}; train again"
+        )
+
+
+def _kinds() -> dict[str, Any]:
+    """What ``run.json`` holds: the type of each key."""
+    kinds = get_type_hints(Run, include_extras=True)
+    for elsewhere in ("folder", "warnings", "operating_point"):
+        del kinds[elsewhere]
+    return kinds | {key: str if key == "threshold_rule" else float for key in _POINT_KEYS}
+
+
+def _typed(content: dict[str, Any]) -> dict[str, Any]:
+    """The fields of :class:`Run` that ``run.json`` holds.
+
+    Raises:
+        TypedJsonError: a key is unknown, or its value of the wrong type.
+    """
+    kinds = _kinds()
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        if key not in kinds:
+            raise TypedJsonError(key, "is not a known field")
+        values[key] = from_json(kinds[key], value, path=key)
+    point = {attribute: values.pop(key) for key, attribute in _POINT_KEYS.items() if key in values}
+    return values | {"operating_point": OperatingPoint(**point, chosen_on="validation")}
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from cxr_edge_runtime.errors import InvalidRequest, RunError
 from cxr_edge_runtime.files import remove_temporaries, write_text
+from cxr_edge_runtime.typed_json import TypedJsonError, from_json, parse_json
 from cxr_edge_train.fitting.distillation import is_begun
 from cxr_edge_train.fitting.fingerprint import RunFingerprint
 from cxr_edge_train.runs import RUN, UNFINISHED
@@ -97,8 +98,8 @@ def _refuse_finished(folder: Path) -> None:
 def _left_settings(folder: Path) -> RunFingerprint | None:
     file = folder / UNFINISHED
     try:
-        return RunFingerprint(**json.loads(file.read_text(encoding="utf-8")))
+        return from_json(RunFingerprint, parse_json(file.read_bytes()))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, TypedJsonError) as error:
         raise RunError(f"{file}: damaged ({error}); remove {folder} and train again") from error
