@@ -107,7 +107,7 @@ def _images_in(folder: Path, recursive: bool) -> Iterator[Input]:
         found = True
         yield Path(error.filename), ImageNotReadable(f"{error.filename}: {_reason(error)}")
     if not found:
-        deeper = "" if recursive else "; folders in it are searched with --recursive"
+        deeper = "" if recursive else "; search the folders in it recursively"
         where = "in" if recursive else "directly in"
         yield folder, ImageNotFound(f"{folder}: no image {where} this folder{deeper}")
 

@@ -50,7 +50,7 @@ def check_signature(
     from cryptography.exceptions import InvalidSignature
 
     if signature is None:
-        raise SignatureInvalid(f"{name}: is not signed; pack it with cxr-edge pack --sign")
+        raise SignatureInvalid(f"{name}: is not signed; sign it when it is packed")
     try:
         key.verify(signature, PREFIX + manifest)
     except InvalidSignature:

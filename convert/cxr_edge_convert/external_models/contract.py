@@ -5,7 +5,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
+from scipy.special import expit, softmax
 
 from cxr_edge_convert.external_models.graph import all_layers, contract_outputs, last_dense
 from cxr_edge_runtime.bundle.manifest import OUTPUTS
@@ -126,22 +126,16 @@ def _check_same(
     own = np.asarray(model(np.repeat(films, channels, axis=3), training=False), np.float64)
     activation = last_dense(file, model)[2]
     if activation == "linear":
-        own = 1 / (1 + np.exp(-own)) if own.shape[1] == 1 else _softmax(own)
+        own = expit(own) if own.shape[1] == 1 else softmax(own, axis=1)
     index = list(labels).index("PNEUMONIA")
     wanted = own[:, index] if own.shape[1] == 2 else (own if index else 1 - own)[:, 0]
     logits = np.asarray(whole({"image": greys.astype(np.float32)}, training=False)["logit"])
-    difference = float(np.abs(1 / (1 + np.exp(-logits[:, 0].astype(np.float64))) - wanted).max())
+    difference = float(np.abs(expit(logits[:, 0].astype(np.float64)) - wanted).max())
     if not difference < _MAX_DIFFERENCE:
         raise ConversionError(
             f"{file}: rewritten with the contract's outputs it gives other probabilities (they "
             f"differ by {difference:.2g}); its graph is not understood"
         )
-
-
-def _softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    powers = np.exp(values - values.max(axis=1, keepdims=True))
-    shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return shares
 
 
 def _load(file: Path) -> keras.Model:

@@ -78,7 +78,7 @@ def test_bundle_that_is_not_signed_by_the_key_changes_nothing(
 ) -> None:
     assert cxr_edge("install", archives.first, "--key", keys.public).code == 0
     for archive, key, words in (
-        (archives.unsigned, keys.public, "is not signed; pack it with cxr-edge pack --sign"),
+        (archives.unsigned, keys.public, "is not signed; sign it when it is packed"),
         (archives.second, keys.other, "is not signed with this key"),
     ):
         outcome = cxr_edge("install", archive, "--key", key)
