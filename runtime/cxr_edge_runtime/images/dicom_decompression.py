@@ -80,7 +80,11 @@ def _main() -> int:
     except RuntimeError:
         # pydicom says so of a missing decoder and of one that failed alike.
         return 1 if find_spec("gdcm") else _NO_DECODER
-    np.save(sys.stdout.buffer, samples, allow_pickle=False)
+    # Not np.save: it asks a file for its position, and a pipe has none.
+    samples = np.ascontiguousarray(samples)
+    header = np.lib.format.header_data_from_array_1_0(samples)
+    np.lib.format.write_array_header_1_0(sys.stdout.buffer, header)
+    sys.stdout.buffer.write(samples.data)
     return 0
 
 

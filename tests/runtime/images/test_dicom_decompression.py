@@ -26,7 +26,11 @@ def compressed() -> bytes:
     return file.getvalue()
 
 
-def test_samples_are_those_that_were_compressed() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_samples_are_those_that_were_compressed(
+    unbuffered: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     assert np.array_equal(decompressed(compressed(), "film"), RAMP)
 
 
