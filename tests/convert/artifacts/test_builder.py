@@ -20,7 +20,6 @@ from cxr_edge_runtime.bundle.reference import VerifiedPredictions
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.device.selftest import run_selftest
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_runtime.images import GreyImage
 
 LOOSE = Limits(1.0, 1.0, 1.0, 0.0)
 
@@ -60,8 +59,8 @@ def test_every_bundle_has_a_gate_and_golden_inputs_that_its_engine_reproduces(
         _, outcomes = run_selftest(bundle, classifier.engine)
         assert all(abs(outcome.computed - outcome.expected) < 1e-5 for outcome in outcomes)
         verdicts = [
-            classifier.classify(GreyImage(pixels[:, :, 0], "PNG", "L")).gate.verdict
-            for pixels in tiny_source.validation_pixels[:50]
+            classifier.classify(tiny_source.images.root / path).gate.verdict
+            for path in tiny_source.validation.table["path"][:50]
         ]
         assert verdicts.count("accepted") >= 45
     page = (tmp_path / "out" / "report.html").read_text()
@@ -159,8 +158,8 @@ def test_reference_holds_what_the_bundle_answers_on_validation_by_label(
     bundle = Bundle.load(tmp_path / "out" / "int8")
     classifier, found = Classifier(bundle), VerifiedPredictions.of_bundle(bundle)
     answers = [
-        classifier.classify(GreyImage(pixels[:, :, 0], "PNG", "L"), force=True)
-        for pixels in tiny_source.validation_pixels
+        classifier.classify(tiny_source.images.root / path, force=True)
+        for path in tiny_source.validation.table["path"]
     ]
     for label, part in (("NORMAL", found.negative), ("PNEUMONIA", found.positive)):
         of_label = [
