@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from cxr_edge.classifier import Classifier
     from cxr_edge.evaluation import evaluate
-    from cxr_edge.monitoring.drift_check import check_drift
-    from cxr_edge.scoring.run import score
+    from cxr_edge.monitoring.drift import DriftLimits
+    from cxr_edge.monitoring.drift_check import DriftCheck, check_drift
+    from cxr_edge.scoring.run import ScoreResult, score
     from cxr_edge_convert.convert import convert
     from cxr_edge_convert.external_models.model_import import import_keras_model
     from cxr_edge_convert.limits import Limits
@@ -45,12 +46,15 @@ __all__ = [
     "Comparison",
     "ConversionReport",
     "CxrEdgeError",
+    "DriftCheck",
+    "DriftLimits",
     "Evaluation",
     "Exploration",
     "Limits",
     "Prediction",
     "Recipe",
     "Run",
+    "ScoreResult",
     "SplitResult",
     "check_drift",
     "clean",
@@ -69,10 +73,10 @@ class _Home(NamedTuple):
     """Where a public name is defined, and what loading it takes.
 
     Attributes:
-        module: that defines the name.
-        extra: that the module needs; None where the base install is enough.
-        keras: the module imports Keras, which is loaded before it so that nothing is printed.
-        backend: the one Keras backend that will do; None where the user may choose.
+        module: the module that defines the name.
+        extra: the extra that the module needs; None where the base install is enough.
+        keras: whether Keras is loaded first, so that it prints nothing.
+        backend: the only Keras backend that works; None where the user may choose.
     """
 
     module: str
@@ -89,12 +93,15 @@ _HOMES = {
     "Comparison": _Home("cxr_edge_train.comparison.run", "train", keras=True),
     "ConversionReport": _Home("cxr_edge_convert.report.conversion_report", "convert"),
     "CxrEdgeError": _Home("cxr_edge_runtime.errors"),
+    "DriftCheck": _Home("cxr_edge.monitoring.drift_check", "drift"),
+    "DriftLimits": _Home("cxr_edge.monitoring.drift", "drift"),
     "Evaluation": _Home("cxr_edge_train.evaluation.evaluation", "train"),
     "Exploration": _Home("cxr_edge_train.eda.exploration", "train"),
     "Limits": _Home("cxr_edge_convert.limits"),
     "Prediction": _Home("cxr_edge_runtime.classifier"),
     "Recipe": _Home("cxr_edge_train.recipe"),
     "Run": _Home("cxr_edge_train.runs", "train"),
+    "ScoreResult": _Home("cxr_edge.scoring.run", "ray"),
     "SplitResult": _Home("cxr_edge_train.dataset.splits", "train"),
     "check_drift": _Home("cxr_edge.monitoring.drift_check", "drift"),
     "clean": _Home("cxr_edge_train.cleaning.clean", "train"),
@@ -125,13 +132,15 @@ def __getattr__(name: str) -> Any:
             from cxr_edge.process.keras_backend import load_quietly
 
             load_quietly(home.backend)
-        return getattr(import_module(home.module), name)
+        value = getattr(import_module(home.module), name)
     except ModuleNotFoundError as error:
         if home.extra is None:
             raise
         from cxr_edge_runtime.errors import ExtraMissing
 
         raise ExtraMissing.of(error.name, needed_by=f"cxr_edge.{name}", extra=home.extra) from error
+    globals()[name] = value  # asked for once only
+    return value
 
 
 def __dir__() -> list[str]:

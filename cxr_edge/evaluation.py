@@ -5,7 +5,8 @@ from pathlib import Path
 from cxr_edge.bundles.lookup import load_bundle
 from cxr_edge.process.keras_backend import load_quietly
 from cxr_edge_runtime.bundle import MANIFEST, Bundle
-from cxr_edge_runtime.errors import InvalidRequest, RunError
+from cxr_edge_runtime.classifier import check_threads
+from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import as_path
 from cxr_edge_train.evaluation.bundle_subject import BundleSubject
 from cxr_edge_train.evaluation.evaluation import Evaluation
@@ -41,7 +42,7 @@ def evaluate(
         output: folder for ``evaluation.json``, ``predictions.csv`` and plots; None to write none.
         root: folder that the paths in the metadata are relative to; None for the folder of the
             metadata.
-        threads: threads of a bundle's engine, at least 1.
+        threads: threads of a bundle's engine, 1 to 64.
         progress: makes the progress bar over the images.
 
     Returns:
@@ -66,8 +67,7 @@ def evaluate(
     metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
     log = None if log is None else as_path(log, "log")
     output = None if output is None else as_path(output, "output")
-    if not isinstance(threads, int) or threads < 1:
-        raise InvalidRequest(f"threads must be at least 1, not {threads!r}")
+    check_threads(threads)
     check_request(split, log=log, output=output)
     return measure(
         _open(subject, threads=threads),

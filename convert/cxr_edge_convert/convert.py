@@ -14,9 +14,11 @@ from cxr_edge_convert.sources import run_source
 from cxr_edge_convert.variants import DYNAMIC, FLOAT16, INT8, TFLITE, Scheme, wanted_schemes
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files import as_path
+from cxr_edge_train.dataset.sampling import check_seed
 from cxr_edge_train.defaults import MIN_SENSITIVITY, default_cache_dir
 from cxr_edge_train.progress import ProgressFactory, no_progress
-from cxr_edge_train.recipe import read_recipe
+from cxr_edge_train.recipe import Recipe, as_recipe
+from cxr_edge_train.statistics.operating_point import check_share
 
 
 def convert(
@@ -29,7 +31,7 @@ def convert(
     all_variants: bool = False,
     formats: Sequence[str] = (TFLITE,),
     target: str = "arm64",
-    recipe: str | Path | None = None,
+    recipe: str | Path | Recipe | None = None,
     calibration_images: int = CALIBRATION_IMAGES,
     calibration_dir: str | Path | None = None,
     not_films: str | Path | None = None,
@@ -61,7 +63,8 @@ def convert(
         all_variants: whether to make every variant that the formats have.
         formats: ``tflite``, ``onnx`` or both.
         target: the processors that ONNX INT8 is laid out for, ``arm64`` or ``x86``.
-        recipe: a TOML file whose section ``[calibration]`` is used instead of that of the run.
+        recipe: a recipe or its TOML file, whose section ``[calibration]`` is used instead of that
+            of the run.
         calibration_images: how many images calibrate INT8.
         calibration_dir: a folder with images that calibrate INT8 instead of training images.
         not_films: a folder with images that are no chest X-rays, to measure the input gate.
@@ -91,29 +94,30 @@ def convert(
         [('float32', True), ('int8', True)]
     """
     run, output = as_path(run, "run"), as_path(output, "output")
-    recipe = None if recipe is None else as_path(recipe, "recipe")
     root = None if root is None else as_path(root, "root")
     calibration_dir = (
         None if calibration_dir is None else as_path(calibration_dir, "calibration_dir")
     )
     not_films = None if not_films is None else as_path(not_films, "not_films")
+    check_seed(seed)
+    check_share("min_sensitivity", min_sensitivity)
     if keras.backend.backend() != "tensorflow":
         raise InvalidRequest(
             f"Keras uses {keras.backend.backend()}, but only TensorFlow converts; set "
             "KERAS_BACKEND=tensorflow before Keras is imported"
         )
-    if (float16 or dynamic) and TFLITE not in formats:
-        raise InvalidRequest("float16 and dynamic are variants of TFLite, which was not asked for")
     wanted = {FLOAT16: float16, DYNAMIC: dynamic, INT8: int8}
     schemes = wanted_schemes(
         formats=formats,
         quantizations=[name for name, asked in wanted.items() if asked or all_variants],
         target=target,
     )
+    if (float16 or dynamic) and TFLITE not in formats:
+        raise InvalidRequest("float16 and dynamic are variants of TFLite, which was not asked for")
     settings = ConversionSettings(
         schemes=tuple[Scheme, ...](schemes),
         limits=limits,
-        method=read_recipe(recipe).calibration if recipe else None,
+        method=None if recipe is None else as_recipe(recipe).calibration,
         calibration_images=calibration_images,
         calibration_dir=calibration_dir,
         seed=seed,
@@ -121,7 +125,8 @@ def convert(
         refit_sensitivity=min_sensitivity if refit else None,
         not_films=not_films,
     )
-    read = [path for path in (run, recipe, calibration_dir, not_films) if path]
+    recipe_file = Path(recipe) if isinstance(recipe, str | Path) else None
+    read = [path for path in (run, recipe_file, calibration_dir, not_films) if path]
     check_output(output, overwrite=overwrite, inputs=read)
     source = run_source(run, root=root, cache_dir=default_cache_dir(), progress=progress)
     variants = make_variants(source, settings, progress=progress)

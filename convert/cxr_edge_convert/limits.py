@@ -37,7 +37,7 @@ class Limits:
             InvalidRequest: a limit is not a finite number.
         """
         for name, limit in asdict(self).items():
-            if not math.isfinite(limit):
+            if not isinstance(limit, int | float) or not math.isfinite(limit):
                 raise InvalidRequest(f"{name} must be a number, not {limit}")
 
 

@@ -40,8 +40,15 @@ class ConversionSettings:
         """Refuse what would have no effect.
 
         Raises:
-            InvalidRequest: something is asked for that only INT8 variants have.
+            InvalidRequest: something is asked for that only INT8 variants have, or a setting is of
+                the wrong type.
         """
+        if not isinstance(self.limits, Limits):
+            raise InvalidRequest(f"the limits must be cxr_edge.Limits, not {self.limits!r}")
+        if not isinstance(self.calibration_images, int):
+            raise InvalidRequest(
+                f"calibration_images must be a whole number, not {self.calibration_images!r}"
+            )
         int8 = any(scheme.quantization == INT8 for scheme in self.schemes)
         if not int8 and (self.method or self.calibration_dir or self.accuracy_control):
             raise InvalidRequest(

@@ -46,8 +46,8 @@ def wanted_schemes(
     Raises:
         InvalidRequest: no format is named, or a format or the target is unknown.
     """
-    unknown = [name for name in formats if name not in FORMATS]
-    if isinstance(formats, str) or unknown or not formats:
+    listed = list(formats) if isinstance(formats, list | tuple) else []
+    if not listed or any(name not in FORMATS for name in listed):
         raise InvalidRequest(
             f"the formats must be one or more of {', '.join(FORMATS)}, not {formats!r}"
         )

@@ -1,12 +1,14 @@
 """Whether the predictions of a model have drifted, by two distributions of each of its numbers."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
 from cxr_edge_runtime.bundle.reference import PredictionDistribution, VerifiedPredictions
+from cxr_edge_runtime.errors import InvalidRequest
 
 # Tenths of the reference, as is usual since Lewis (1994, An Introduction to Credit Scoring).
 _BINS = 10
@@ -33,6 +35,16 @@ class DriftLimits:
     psi: float = 0.25
     ks: float = 0.2
     rejected: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Refuse NaN, which nothing would exceed.
+
+        Raises:
+            InvalidRequest: a limit is not a finite number.
+        """
+        for name, limit in asdict(self).items():
+            if not isinstance(limit, int | float) or not math.isfinite(limit):
+                raise InvalidRequest(f"{name} must be a number, not {limit!r}")
 
 
 @dataclass(frozen=True, slots=True)

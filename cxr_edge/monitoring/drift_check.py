@@ -96,7 +96,7 @@ def check_drift(
         >>> check.drift.films, check.drift.missed
         (1000, ())
     """
-    _check_request(since, against)
+    _check_request(since, against, limits)
     log_file = as_path(log, "log")
     plot_file = None if plot is None else as_path(plot, "plot")
     if plot_file is not None:
@@ -129,7 +129,9 @@ def check_drift(
     return DriftCheck(drift, against, positives, loaded, None if few else plot_file)
 
 
-def _check_request(since: object, against: str) -> None:
+def _check_request(since: object, against: str, limits: object) -> None:
+    if not isinstance(limits, DriftLimits):
+        raise InvalidRequest(f"limits must be cxr_edge.DriftLimits, not {limits!r}")
     if against not in (BUNDLE, EARLIER):
         raise InvalidRequest(f"against {against}: predictions are compared with bundle or earlier")
     if since is not None and not isinstance(since, datetime):

@@ -97,6 +97,9 @@ def score(
     source, location = _location(films, "films"), _location(output, "output")
     if workers is not None and (not isinstance(workers, int) or workers < 1):
         raise InvalidRequest(f"workers must be a whole number of at least 1, not {workers!r}")
+    if address is not None and not isinstance(address, str):
+        raise InvalidRequest(f"address must be text, not {address!r}")
+    log_file = None if log is None else as_path(log, "log")
     loaded = load_bundle(bundle)
     results = ResultsFolder(location)
     if address is not None:
@@ -110,9 +113,9 @@ def score(
         if not named:
             raise ImageNotFound(f"{source}: names no film")
         to_score = len(backlog)
-        logged = opened.enter_context(closing(PredictionLog(as_path(log, "log")))) if log else None
+        logged = opened.enter_context(closing(PredictionLog(log_file))) if log_file else None
         job = Job.of(
-            loaded, engine=engine, output=results.location, mark=mark, logged=log is not None
+            loaded, engine=engine, output=results.location, mark=mark, logged=logged is not None
         )
         films_done = _scored(backlog, job, tally, logged, address=address, workers=workers)
         for _ in progress("Scoring")(films_done, to_score):

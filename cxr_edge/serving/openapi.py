@@ -132,9 +132,7 @@ def _reading(summary: str, schema: str) -> dict[str, Any]:
 
 
 def _problem() -> dict[str, Any]:
-    return _content(
-        "Why there is no result, as one word and as a sentence.", _reference("ProblemResponse")
-    )
+    return _content("Why there is no result, as one word and as a sentence.", _reference("Refusal"))
 
 
 def _content(text: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -161,7 +159,7 @@ def _schemas() -> dict[str, Any]:
         # Map and picture are there only when they are asked for.
         "Answer": json_schema(FilmResult, allow_defaults=True),
         "FilmError": json_schema(ImageProblem),
-        "ProblemResponse": json_schema(ProblemContent),
+        "Refusal": json_schema(ProblemContent),
         "Model": json_schema(ModelDescription),
         "Health": json_schema(Health),
     }

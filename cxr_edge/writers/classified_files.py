@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cxr_edge.bundles.lookup import load_bundle
-from cxr_edge.inputs import expand
+from cxr_edge.inputs import Input, expand
 from cxr_edge.process.interruption import interruption
 from cxr_edge.writers import Writer
 from cxr_edge_runtime.batch import classify_all
@@ -102,9 +102,15 @@ def classify_files(
         no_heatmap = heatmaps.write(path, film, prediction) if heatmaps is not None else None
         return _Finished(prediction, no_heatmap)
 
+    def claimed(found: Iterable[Input]) -> Iterator[Input]:
+        for path, error in found:
+            if heatmaps is not None:
+                heatmaps.claim(path)
+            yield path, error
+
     classified = failed = 0
     with interruption(on_signal) as interrupted, ExitStack() as files:
-        inputs = interrupted.until(expand(images, recursive=recursive, stdin=stdin))
+        inputs = interrupted.until(claimed(expand(images, recursive=recursive, stdin=stdin)))
         first = list(islice(inputs, 2))
         several = len(first) > 1
         # A single image has the cores to itself; of several each has one.

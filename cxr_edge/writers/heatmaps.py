@@ -1,7 +1,6 @@
 """A picture of each film with its heat map, named so that none replaces another film's."""
 
 import os
-import threading
 from pathlib import Path
 
 from cxr_edge.bundles.notice import notice_of
@@ -36,10 +35,9 @@ class HeatmapWriter:
             raise InvalidRequest(f"{folder}: no permission to write into this folder")
         self._folder, self._bundle = folder, bundle
         self._film_of: dict[Path, Path] = {}
-        self._lock = threading.Lock()
 
     def write(self, path: Path, film: GreyImage, prediction: Prediction) -> str | None:
-        """Write the picture of a film that has a prediction.
+        """Write the picture of a film that has a prediction and whose name was claimed.
 
         Args:
             path: of the film's file; it names the picture.
@@ -61,6 +59,8 @@ class HeatmapWriter:
         )
         try:
             target = self._target(path)
+            if (other := self._film_of.get(target)) != _absolute(path):
+                raise InvalidRequest(f"its picture would replace that of {other}")
             picture = draw_heatmap(
                 film.pixels,
                 prediction.activation_map,
@@ -75,18 +75,19 @@ class HeatmapWriter:
             return str(error)
         return None
 
-    def _target(self, path: Path) -> Path:
-        """Below the folder of pictures as the film below the current folder, or below the root.
+    def claim(self, path: Path) -> None:
+        """Reserve the name of an image's picture; the first image that claims a name has it.
 
-        Raises:
-            InvalidRequest: another film's picture has this name.
+        Called in the order of the images, whatever the order in which workers finish them.
         """
-        film = Path(os.path.abspath(path))  # noqa: PTH100  # resolve() would follow links
-        here = Path.cwd()
+        self._film_of.setdefault(self._target(path), _absolute(path))
+
+    def _target(self, path: Path) -> Path:
+        """Below the folder of pictures as the film below the current folder, or below the root."""
+        film, here = _absolute(path), Path.cwd()
         below = film.relative_to(here if film.is_relative_to(here) else film.anchor)
-        target = self._folder / below.with_name(below.name + HEATMAP_SUFFIX)
-        with self._lock:
-            other = self._film_of.setdefault(target, film)
-        if other != film:
-            raise InvalidRequest(f"its picture would replace that of {other}")
-        return target
+        return self._folder / below.with_name(below.name + HEATMAP_SUFFIX)
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100  # resolve() would follow links

@@ -69,8 +69,7 @@ class Classifier:
                 f"a classifier needs a bundle, not {type(bundle).__name__}; load one with "
                 "Bundle.load(folder)"
             )
-        if not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
-            raise InvalidRequest(f"threads must be a whole number from 1 to {MAX_THREADS}")
+        check_threads(threads)
         self.bundle = bundle
         self.engine: Engine = open_engine(bundle, threads=threads, engine=engine)
         limits = bundle.manifest.gate
@@ -143,6 +142,16 @@ class Classifier:
             outputs["embedding"],
             embed=lambda other: self.engine.run(other)["embedding"],
         )
+
+
+def check_threads(threads: object) -> None:
+    """Check a number of threads.
+
+    Raises:
+        InvalidRequest: it is not a whole number from 1 to :data:`MAX_THREADS`.
+    """
+    if type(threads) is not int or not 1 <= threads <= MAX_THREADS:
+        raise InvalidRequest(f"threads must be a whole number from 1 to {MAX_THREADS}")
 
 
 def sigmoid(value: float) -> float:

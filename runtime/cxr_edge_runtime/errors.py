@@ -142,7 +142,7 @@ class ConversionError(CxrEdgeError):
     """A model cannot be expressed in the wanted format."""
 
 
-class ExtraMissing(CxrEdgeError):
+class ExtraMissing(CxrEdgeError, ImportError):
     """Packages are needed that the base install leaves out."""
 
     @classmethod

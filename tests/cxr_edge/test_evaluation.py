@@ -66,8 +66,8 @@ def test_other_splits_are_not_measured(tiny_road: Any, golden_bundle: Path, spli
         ({"log": 1}, InvalidRequest, "log must be a path"),
         ({"output": 1}, InvalidRequest, "output must be a path"),
         ({"root": 1}, InvalidRequest, "root must be a path"),
-        ({"threads": 0}, InvalidRequest, "threads must be at least 1"),
-        ({"threads": "2"}, InvalidRequest, "threads must be at least 1"),
+        ({"threads": 0}, InvalidRequest, "threads must be a whole number from 1 to 64"),
+        ({"threads": "2"}, InvalidRequest, "threads must be a whole number from 1 to 64"),
     ],
 )
 def test_arguments_of_the_wrong_kind_are_refused(

@@ -13,7 +13,7 @@ from cxr_edge_runtime.errors import ExtraMissing
 
 def test_list_of_names_is_the_table_of_modules_and_each_can_be_had() -> None:
     assert cxr_edge.__all__ == sorted(cxr_edge.__all__)
-    assert set(cxr_edge.__all__) == set(cxr_edge._MODULES)
+    assert set(cxr_edge.__all__) == set(cxr_edge._HOMES)
     assert set(dir(cxr_edge)) == {*cxr_edge.__all__, "__version__"}
     for name in cxr_edge.__all__:
         assert getattr(cxr_edge, name).__name__ == name
@@ -41,16 +41,17 @@ def test_name_without_its_packages_names_the_extra(
 ) -> None:
     (tmp_path / "needs_a_package.py").write_text("import package_that_nobody_has\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(cxr_edge._MODULES, "check_drift", "needs_a_package")
+    monkeypatch.setitem(cxr_edge._HOMES, "check_drift", cxr_edge._Home("needs_a_package", "drift"))
     monkeypatch.delitem(vars(cxr_edge), "check_drift", raising=False)
-    with pytest.raises(ExtraMissing, match=r"package_that_nobody_has.*cxr-edge\[drift\]"):
+    with pytest.raises(ExtraMissing, match=r"package_that_nobody_has.*\.\[drift\]"):
         cxr_edge.check_drift  # noqa: B018
 
 
 def test_name_that_the_base_install_has_does_not_blame_an_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(cxr_edge._MODULES, "Bundle", "module_that_is_lost")
+    monkeypatch.setitem(cxr_edge._HOMES, "Bundle", cxr_edge._Home("module_that_is_lost"))
+    monkeypatch.delitem(vars(cxr_edge), "Bundle", raising=False)
     with pytest.raises(ModuleNotFoundError, match="module_that_is_lost"):
         cxr_edge.Bundle  # noqa: B018
 
@@ -61,7 +62,9 @@ def test_keras_is_loaded_quietly_before_a_name_that_needs_it(
 ) -> None:
     loaded: list[str | None] = []
     monkeypatch.setattr(keras_backend, "load_quietly", loaded.append)
-    monkeypatch.setitem(cxr_edge._MODULES, name, "package_that_nobody_has")
+    lost = cxr_edge._HOMES[name]._replace(module="package_that_nobody_has")
+    monkeypatch.setitem(cxr_edge._HOMES, name, lost)
+    monkeypatch.delitem(vars(cxr_edge), name, raising=False)
     with pytest.raises(ExtraMissing):
         getattr(cxr_edge, name)
     assert loaded == [backend]

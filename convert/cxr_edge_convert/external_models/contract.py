@@ -38,7 +38,7 @@ def check_request(file: Path, *, labels: Sequence[str], scaling: str | None) -> 
             f"the labels must be {' and '.join(LABELS)} in the order of the model's outputs, "
             f"not {labels!r}"
         )
-    if scaling is not None and scaling not in SCALINGS:
+    if scaling is not None and (not isinstance(scaling, str) or scaling not in SCALINGS):
         raise InvalidRequest(f"unknown scaling {scaling!r}; known are {', '.join(SCALINGS)}")
 
 

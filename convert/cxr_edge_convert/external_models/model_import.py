@@ -37,7 +37,7 @@ from cxr_edge_train.evaluation.predictions import prediction_table
 from cxr_edge_train.evaluation.run_subject import activation_maps
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.runs import Run, write_run, write_table
-from cxr_edge_train.statistics.operating_point import fit_operating_point
+from cxr_edge_train.statistics.operating_point import check_share, fit_operating_point
 
 # What a run, and later a bundle, says of where the weights come from.
 UNKNOWN_WEIGHTS = "unknown: trained outside cxr-edge, perhaps on these validation images"
@@ -100,6 +100,7 @@ def import_keras_model(
     file, output = as_path(model, "model"), as_path(output, "output")
     metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
     folder = metadata.resolve().parent if root is None else as_path(root, "root")
+    check_share("min_sensitivity", min_sensitivity)
     check_request(file, labels=labels, scaling=scaling)
     _check_output(output)
     table = without_test(read_splits(splits, read_metadata(metadata)))

@@ -11,7 +11,7 @@ from cxr_edge_convert.report.figures import draw_shift, draw_tensor_errors, draw
 from cxr_edge_convert.report.sections import report_sections
 from cxr_edge_convert.report.storage import PREDICTIONS, REPORT, read_report
 from cxr_edge_runtime.errors import ReportError
-from cxr_edge_runtime.files import write_text
+from cxr_edge_runtime.files import as_path, write_text
 from cxr_edge_train.reporting.figures import save_figure
 from cxr_edge_train.reporting.markdown import markdown_page
 from cxr_edge_train.reporting.page import Picture, write_page
@@ -33,7 +33,7 @@ def render_again(folder: str | Path) -> ConversionReport:
     Raises:
         ReportError: the folder holds no conversion, or a damaged one.
     """
-    folder = Path(folder)
+    folder = as_path(folder, "folder")
     try:
         return render(folder)
     except (LookupError, ValueError) as error:  # what types cannot say, as a name that is missing

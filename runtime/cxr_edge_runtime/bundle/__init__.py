@@ -8,7 +8,7 @@ from pathlib import Path
 from cxr_edge_runtime.bundle.manifest import FileEntry, Manifest
 from cxr_edge_runtime.bundle.manifest_reading import parse_manifest
 from cxr_edge_runtime.errors import BundleCorrupted, BundleInvalid, BundleNotFound
-from cxr_edge_runtime.files import write_bytes
+from cxr_edge_runtime.files import as_path, write_bytes
 
 MANIFEST = "bundle.json"
 CHECKSUM = "bundle.json.sha256"
@@ -35,15 +35,17 @@ class Bundle:
     model: bytes
 
     @classmethod
-    def load(cls, path: Path) -> "Bundle":
+    def load(cls, path: str | os.PathLike[str]) -> "Bundle":
         """Read a bundle and compare every file with its recorded SHA-256.
 
         Raises:
+            InvalidRequest: ``path`` is no path.
             BundleNotFound: there is no such folder, or no ``bundle.json`` in it.
             BundleTooNew: it was written by a later cxr-edge.
             BundleInvalid: ``bundle.json`` breaks the format.
             BundleCorrupted: a file is missing or differs by even one bit.
         """
+        path = as_path(path, "path")
         if not (path / MANIFEST).is_file():
             raise BundleNotFound(f"{path}: no bundle here ({MANIFEST} is missing)")
         content = _read(path / MANIFEST, MAX_MANIFEST_BYTES)

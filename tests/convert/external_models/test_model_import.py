@@ -48,6 +48,7 @@ def test_model_becomes_a_run_that_says_what_is_unknown(tiny_road: Any, tmp_path:
     file, folder = own_model(tmp_path), tmp_path / "run"
     run = imported(str(file), tiny_road, str(folder), metadata=str(tiny_road.metadata))
     assert run == read_run(folder)
+    assert run.folder == folder
     assert (run.architecture, run.weights) == ("my-model-v2", UNKNOWN_WEIGHTS)
     assert run.imported_sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
     assert run.dataset_digest == read_run(tiny_road.run).dataset_digest
@@ -182,7 +183,8 @@ def test_wrong_arguments_are_one_clear_error(tiny_road: Any, tmp_path: Path) -> 
         ((file, metadata, splits), {"labels": None}, InvalidRequest, "the labels must be"),
         ((file, metadata, splits), {"scaling": 255}, InvalidRequest, "unknown scaling 255"),
         ((file, metadata, splits), {"scaling": None}, InvalidRequest, "state the scaling"),
-        ((file, metadata, splits), {"min_sensitivity": 2.0}, InvalidRequest, "within 0 to 1"),
+        ((file, metadata, splits), {"min_sensitivity": 2.0}, InvalidRequest, "min_sensitivity"),
+        ((file, metadata, splits), {"min_sensitivity": "a"}, InvalidRequest, "min_sensitivity"),
     ]
     for paths, changes, error, message in wrong:
         with pytest.raises(error, match=message) as caught:

@@ -40,3 +40,25 @@ def test_film_that_the_gate_rejects_has_no_picture_and_that_is_no_failure(tmp_pa
     writer = HeatmapWriter(tmp_path / "maps", bundle)
     assert writer.write(image, load_grey(image), prediction) is None
     assert not list((tmp_path / "maps").iterdir())
+
+
+def test_name_belongs_to_the_first_image_whichever_is_finished_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    outside = tmp_path / "x.png"
+    # Below the current folder, at the path that the other has below the root.
+    inside = tmp_path / "here" / outside.relative_to(outside.anchor)
+    inside.parent.mkdir(parents=True)
+    for image in (outside, inside):
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300), np.uint8)).save(image)
+    bundle = load_bundle("tiny")
+    film = load_grey(outside)
+    prediction = Classifier(bundle).classify(film, force=True)
+    writer = HeatmapWriter(tmp_path / "maps", bundle)
+    for image in (outside, inside):
+        writer.claim(image)
+    assert writer.write(inside, film, prediction) == f"its picture would replace that of {outside}"
+    assert writer.write(outside, film, prediction) is None
+    assert len(list((tmp_path / "maps").rglob("*.png"))) == 1

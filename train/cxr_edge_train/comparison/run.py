@@ -14,10 +14,10 @@ from cxr_edge_train.dataset.metadata import read_metadata, read_splits
 from cxr_edge_train.dataset.sampling import check_seed
 from cxr_edge_train.defaults import MIN_SPECIFICITY, default_cache_dir
 from cxr_edge_train.fitting.events import CallbackFactory, OnStart, ignore_start, no_callbacks
-from cxr_edge_train.fitting.train import check_share
 from cxr_edge_train.fitting.training import start_of, train_run
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.runs import model_sha256
+from cxr_edge_train.statistics.operating_point import check_share
 
 
 @dataclass(frozen=True, slots=True)

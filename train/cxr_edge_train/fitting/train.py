@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files import as_path
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits
 from cxr_edge_train.dataset.sampling import check_seed
@@ -15,6 +14,7 @@ from cxr_edge_train.fitting.unfinished import folder_for
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.recipe import Recipe, as_recipe
 from cxr_edge_train.runs import Run
+from cxr_edge_train.statistics.operating_point import check_share
 
 # The AUC of a model that guesses.
 _CHANCE = 0.5
@@ -116,16 +116,6 @@ def starting_weights(weights: str | Path | None) -> str | None:
     if weights is None or weights == "none":
         return None
     return str(as_path(weights, "weights"))
-
-
-def check_share(name: str, share: float) -> None:
-    """Check a share of images that a result must reach.
-
-    Raises:
-        InvalidRequest: it is not a number above 0 and at most 1.
-    """
-    if not isinstance(share, int | float) or not 0 < share <= 1:  # also refuses NaN
-        raise InvalidRequest(f"{name} must be a number above 0 and at most 1, not {share!r}")
 
 
 def _warnings(run: Run, left_out: int) -> tuple[str, ...]:
