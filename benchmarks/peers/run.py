@@ -22,6 +22,7 @@ from typing import Any
 from benchmarks.peers import interface, page
 from benchmarks.peers.contestants import CONTESTANTS, OURS, PEERS, Contestant, Places
 from benchmarks.side_by_side import arguments, process
+from cxr_edge_runtime.device import available_cores
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -96,7 +97,7 @@ def measure_costs(places: Places, films: Path, rounds: int) -> dict[str, Any]:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": available_cores(),
         "load_before_rounds": loads,
         "films": len(listed),
         "versions": {peer: versions(places, peer) for peer in PEERS},

@@ -107,10 +107,10 @@ class Classifier:
         outputs = self.engine.run(model_input)
         invoked = time.perf_counter()
         logit = float(outputs["logit"][0, 0])
-        for name, values in outputs.items():
+        for output, values in outputs.items():
             # A NaN would pass every limit of the gate.
             if not np.isfinite(values).all():
-                raise EngineError(f"{self.engine.name} computed no number for the {name}")
+                raise EngineError(f"{self.engine.name} computed no number for the {output}")
 
         probability = sigmoid(logit / manifest.temperature)
         negative = next(name for name in manifest.labels if name != manifest.positive_label)

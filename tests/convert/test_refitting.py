@@ -38,4 +38,4 @@ def test_weights_of_the_films_count_in_an_operating_point_fitted_anew() -> None:
     alike = refit(reference(), noisy, min_sensitivity=0.95)
     weighted = refit(replace(reference(), weights=weights), noisy, min_sensitivity=0.95)
     assert weighted.threshold > alike.threshold
-    assert weighted.rule == f"{alike.rule}, looks balanced"
+    assert weighted.rule == f"{alike.rule}, acquisition domains balanced"

@@ -108,4 +108,4 @@ def test_weights_move_both_temperature_and_threshold_and_the_rule_says_so() -> N
     assert weighted.temperature != alike.temperature
     of_alike = threshold_for_sensitivity(weighted.probabilities(logits), labels)
     assert weighted.threshold != of_alike
-    assert weighted.rule == alike.rule + ", looks balanced"
+    assert weighted.rule == alike.rule + ", acquisition domains balanced"

@@ -67,7 +67,7 @@ def fit_operating_point(
     )
     rule = f"highest specificity with sensitivity at least {min_sensitivity:g}"
     if weights is not None:
-        rule += ", looks balanced"
+        rule += ", acquisition domains balanced"
     return OperatingPoint(fitted, threshold, rule, chosen_on)
 
 
