@@ -25,7 +25,7 @@ def test_list_takes_no_bundle(cxr_edge: Any, golden_bundle: Path) -> None:
 
 
 def test_bundle_without_a_gate_says_so(cxr_edge: Any, golden_bundle: Path) -> None:
-    assert "no input gate: every image gets an answer" in cxr_edge("info", golden_bundle).out
+    assert "no input gate: every image gets a prediction" in cxr_edge("info", golden_bundle).out
     assert "no input gate" not in cxr_edge("info").out
 
 
