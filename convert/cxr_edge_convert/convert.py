@@ -47,10 +47,10 @@ def convert(
     """Quantize the model of a run, and verify each variant on validation images.
 
     Each variant runs in the engine that will run it on a device, and its predictions are compared
-    with those of the float model. Float32 is always made, for comparison. A variant that keeps the
-    limits becomes the bundle ``output/VARIANT``; one that misses a limit goes to
-    ``output/rejected/VARIANT``, which is no error: ask the report. The folder appears when all of
-    it is written. Keras must use TensorFlow.
+    with those of the float model. Float32 is always made, for comparison. A variant within the
+    limits becomes ``output/VARIANT``. One that misses a limit is written to
+    ``output/rejected/VARIANT``; no error is raised, see ``report.rejected``. The folder appears
+    when all of it is written. Keras must use TensorFlow.
 
     Args:
         run: the folder of a run, trained by :func:`cxr_edge.train` or made by
@@ -79,7 +79,7 @@ def convert(
         progress: shows how far each stage has come.
 
     Returns:
-        What stands in ``output/report.json``.
+        The content of ``output/report.json``.
 
     Raises:
         InvalidRequest: the arguments do not fit together, or the output may not be replaced.

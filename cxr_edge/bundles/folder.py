@@ -34,7 +34,7 @@ _UNFINISHED = re.compile(rf"\.(?:new|going)-({_NUMBER.pattern})")
 
 
 class BundleFolder:
-    """The bundles in a folder, by their numbers; 0 is that of none.
+    """The bundles in a folder, by their numbers; 0 means that there is none.
 
     Attributes:
         path: of the folder, which may be missing.
@@ -75,11 +75,11 @@ class BundleFolder:
         return self.path / f"{_NEW}{_name(number)}"
 
     def numbers(self) -> list[int]:
-        """Those of the bundles that there are, whole or not."""
+        """The numbers of the bundles that exist, whole or not."""
         return [int(path.name) for path in self.path.iterdir() if _NUMBER.fullmatch(path.name)]
 
     def next_number(self) -> int:
-        """A number that never was another bundle's, nor one's that was rolled back from."""
+        """A number that no bundle has or had."""
         given = [self.current_number(), *self.numbers(), *self._unfinished().values()]
         return max(given) + 1
 

@@ -56,9 +56,8 @@ def install(
 
     Args:
         archive: made by ``cxr-edge pack``.
-        folder: of the installed bundles, made where absent; None is the one that
-            :func:`cxr_edge.bundles.lookup.load_bundle` looks in.
-        check: of the signature; None takes any bundle, signed or not.
+        folder: folder of the installed bundles, created if missing; None for the default one.
+        check: checks the signature; None takes any bundle, signed or not.
         smoke_test: given the unpacked bundle, raises an error when this device should not use it.
 
     Raises:

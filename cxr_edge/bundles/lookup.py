@@ -37,12 +37,12 @@ def load_bundle(bundle: str | os.PathLike[str] | Bundle | None) -> Bundle:
     """Load the bundle of a name or folder.
 
     Args:
-        bundle: a folder, or the name of a shipped bundle; a folder of that name goes before it.
-            None is the installed bundle, or the default one of those that ship where none is
-            installed. A loaded bundle is returned as it is.
+        bundle: a folder, or the name of a shipped bundle; a folder of that name takes
+            precedence. None is the installed bundle, or the default one of those that ship where
+            none is installed. A loaded bundle is returned as it is.
 
     Raises:
-        InvalidRequest: of another type than these.
+        InvalidRequest: the argument has another type.
         BundleNotFound: neither a folder nor a shipped bundle.
         BundleError: the bundle cannot be used.
 

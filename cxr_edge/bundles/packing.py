@@ -20,7 +20,7 @@ class Packed:
     """An archive that was written.
 
     Attributes:
-        bundle: that is in it.
+        bundle: the packed bundle.
         was_signed: whether the bundle had a signature before.
         key_is_exposed: whether others may read the private key that it was signed with.
         n_bytes: size of the archive.

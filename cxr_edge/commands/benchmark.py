@@ -21,7 +21,7 @@ def benchmark(
             metavar="[IMAGE...]",
             readable=False,
             help="Films and folders to measure with, searched with all below them "
-            "[default: a drawn film].",
+            "[default: a synthetic film].",
         ),
     ] = None,
     bundle: options.BundleOption = None,
@@ -56,7 +56,7 @@ def _print(measured: "Benchmark") -> None:
             f"{timing.p50_ms:>7.2f}  {timing.p95_ms:>7.2f}  {timing.p99_ms:>7.2f}  "
             f"{timing.peak_memory_mb:>7.1f}"
         )
-    films = "a drawn film" if measured.films is None else f"{measured.films} given"
+    films = "a synthetic film" if measured.films is None else f"{measured.films} given"
     typer.echo(f"\none at a time, {films}   p50 ms   p95 ms   p99 ms")
     for name, stage in measured.stages_ms.items():
         typer.echo(
@@ -64,7 +64,7 @@ def _print(measured: "Benchmark") -> None:
         )
     many = measured.throughput
     typer.echo(
-        f"\n{many.workers} at once: {many.films_per_second} films a second, peak "
+        f"\n{many.workers} at once: {many.films_per_second} films per second, peak "
         f"{many.peak_memory_mb:.0f} MB"
     )
     if after.model:

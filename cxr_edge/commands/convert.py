@@ -55,14 +55,14 @@ def convert(
     ],
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make.")],
-    int8: Annotated[bool, typer.Option("--int8", help="Static INT8.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Make static INT8.")] = False,
     float16: Annotated[
         bool, typer.Option("--float16", help="Weights in 16 bits (TFLite).")
     ] = False,
     dynamic: Annotated[
         bool, typer.Option("--dynamic", help="INT8 weights, activations on the fly (TFLite).")
     ] = False,
-    every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Make every variant.")] = False,
     format: Annotated[Format, typer.Option("--format", help="Formats to write.")] = Format.TFLITE,
     target: Annotated[
         Target, typer.Option("--target", help="Processors for ONNX INT8.")

@@ -81,8 +81,8 @@ def drift(
 
     Or since an earlier time, with --against earlier.
 
-    It knows no diagnoses: it sees that films or predictions are no longer those that the metrics of
-    the bundle were measured on, not whether predictions are wrong. A changed prevalence is
+    It does not know any diagnosis. It detects that films or predictions no longer resemble those
+    that the bundle was verified on, not that predictions are wrong. A changed prevalence is
     corrected for and not reported (it is, with --against earlier).
 
     Exit code 4 when a limit was exceeded.

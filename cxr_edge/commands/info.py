@@ -60,7 +60,7 @@ def _print_bundle(bundle: "Bundle") -> None:
         if output not in manifest.outputs:
             typer.echo(f"missing    {text}")
     if manifest.gate is None:
-        typer.echo("missing    no input gate: every image gets an answer")
+        typer.echo("missing    no input gate: every image gets a prediction")
     if CARD_FILE in manifest.files:
         for limit in _limits(bundle.read(CARD_FILE).decode("utf-8", "replace")):
             typer.echo(f"limit      {limit}")

@@ -31,8 +31,8 @@ def install(
         typer.Option(
             "--into",
             metavar="DIR",
-            help="Folder of the installed bundles; DIR/current is the one in use. Without it "
-            "~/.local/share/cxr-edge/bundles, where all commands look for it.",
+            help="Folder of the installed bundles; DIR/current is the one in use "
+            "[default: ~/.local/share/cxr-edge/bundles, where all commands look].",
         ),
     ] = None,
     rollback: Annotated[

@@ -78,7 +78,7 @@ def score(
         )
     if result.to_score:
         typer.echo(
-            f"scored: {result.scored}, of which {result.classified} have an answer, "
+            f"scored: {result.scored}, of which {result.classified} have a prediction, "
             f"{result.rejected} were rejected by the input gate and {result.failed} have an error"
         )
     if result.named > result.to_score:

@@ -1,4 +1,4 @@
-"""Whether the predictions of a model have drifted, by two distributions of each of its numbers."""
+"""Drift, measured by comparing two distributions of the probability and of the gate distance."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -116,14 +116,14 @@ def find_drift(
             distance = _shift(reference.distances, predictions.distances, reference, predictions)
     rejected = predictions.rejected / predictions.films
     missed = [
-        f"{name}: {measure} {value:.3f} is past {limit:g}"
+        f"{name}: {measure} {value:.3f} exceeds {limit:g}"
         for name, shift in (("probability", probability), ("gate distance", distance))
         if shift is not None
         for measure, value, limit in (("PSI", shift.psi, limits.psi), ("KS", shift.ks, limits.ks))
         if value > limit
     ]
     if rejected > limits.rejected:
-        missed.append(f"rejected: {rejected:.1%} of the films are past {limits.rejected:.1%}")
+        missed.append(f"rejected: {rejected:.1%} of the films, more than {limits.rejected:.1%}")
     return Drift(
         films=predictions.films,
         reference_films=reference.films,

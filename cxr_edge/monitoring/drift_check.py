@@ -1,4 +1,4 @@
-"""The check for drift, from a log of predictions to its result, whatever calls it."""
+"""The drift check, from a log of predictions to its result."""
 
 import os
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class DriftCheck:
         against: ``bundle`` or ``earlier``, what they were compared with.
         positives: shares of films with the finding; None for ``earlier``, where a changed share
             counts as drift.
-        bundle: whose predictions were checked.
+        bundle: the bundle whose predictions were checked.
         plot: the file that was drawn; None where none was asked for, or nearly all films were
             rejected.
     """
@@ -69,8 +69,8 @@ def check_drift(
 ) -> DriftCheck:
     """Check whether films or predictions are still as they were at verification, or earlier.
 
-    It knows no diagnoses: it sees that films or predictions are no longer those that the metrics of
-    the bundle were measured on, not whether predictions are wrong. Against the verification, a
+    It does not know any diagnosis. It detects that films or predictions no longer resemble those
+    that the bundle was verified on, not that predictions are wrong. Against the verification, a
     changed prevalence is corrected for and not reported.
 
     Args:
@@ -151,7 +151,7 @@ def _require(films: int, found: str) -> None:
 
 
 def _check_replaceable(plot: Path) -> None:
-    """Refuse to replace what a slip of the hand may have named: a film above all."""
+    """Refuse to replace anything but an earlier result, films above all."""
     if plot.suffix.lower() != ".png":
         raise InvalidRequest(f"{plot}: is drawn as PNG; name a file that ends with .png")
     if not plot.exists():

@@ -1,4 +1,4 @@
-"""Predictions as rows of a log: of ``classify``, and of a server that must never wait for it."""
+"""Writing predictions to a log, for classify and for the server."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ PATIENCE_S = 1.0
 
 
 class LogWriter:
-    """Adds the films that have a prediction; a full disk does not keep the others from theirs.
+    """Adds classified films to the log; after an error the others are still classified.
 
     Attributes:
         error: what kept films from being added; None where nothing did.

@@ -41,12 +41,12 @@ class LoggedFilm:
     """A row of the log.
 
     Attributes:
-        image_sha256: of the image's file, hexadecimal.
+        image_sha256: SHA-256 of the image file, hexadecimal.
         bundle_sha256: digest of the bundle that classified.
         gate: the input gate's verdict.
-        distance: that the gate measured; None where the bundle has none.
-        probability: of the positive label; None where the gate rejected the film.
-        at: when, UTC, as ``2026-11-26T21:05:04Z``.
+        distance: the gate distance; None where the bundle has none.
+        probability: the probability of the positive label; None where the gate rejected the film.
+        at: time in UTC, such as ``2026-11-26T21:05:04Z``.
     """
 
     image_sha256: str
@@ -179,7 +179,7 @@ def check_is_log(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def why_unusable(error: sqlite3.Error | OSError, path: Path) -> str:
-    """What keeps a log from being used, where SQLite only says that it cannot open it."""
+    """Explain why a log cannot be used, where SQLite only says that it cannot open it."""
     if not isinstance(error, sqlite3.Error):
         return f"{error.strerror}: {error.filename}"  # a folder above the log
     if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):

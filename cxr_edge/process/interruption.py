@@ -45,7 +45,7 @@ class Interruption:
 
 @contextlib.contextmanager
 def interruption(on_signal: Callable[[], None]) -> Iterator[Interruption]:
-    """Within, the first SIGINT or SIGTERM is only noted; a second one ends the program at once.
+    """Within, the first SIGINT or SIGTERM is only recorded; a second one ends the program at once.
 
     Args:
         on_signal: called when the first one comes.
@@ -66,7 +66,7 @@ def interruption(on_signal: Callable[[], None]) -> Iterator[Interruption]:
 def first_signal(react: Callable[[int], None]) -> Iterator[None]:
     """Within, the first SIGINT or SIGTERM calls a function; a second one has its earlier handler.
 
-    A signal that was ignored, as a shell's background jobs ignore Ctrl-C, stays so.
+    A signal that was ignored, as a shell's background jobs ignore Ctrl-C, remains ignored.
     """
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     before = {n: handler for n, handler in handlers.items() if handler != signal.SIG_IGN}

@@ -82,7 +82,7 @@ class Backlog:
         )
 
     def add(self, names: Iterable[str]) -> int:
-        """Add films, but none that was added or skipped.
+        """Add films, except those already added or skipped.
 
         Args:
             names: of films; Python's surrogates where bytes are no UTF-8.
@@ -115,12 +115,12 @@ class Backlog:
             yield Batch(numbers[0], numbers[-1], zlib.compress(b"\0".join(names)))
 
     def remove(self, batch: Batch) -> None:
-        """A batch is done."""
+        """Remove a finished batch."""
         self._database.execute(
             "DELETE FROM missing WHERE number BETWEEN ? AND ?", (batch.first, batch.last)
         )
 
 
 def batch_size(films: int, workers: int) -> int:
-    """Films a batch."""
+    """The number of films per batch."""
     return max(1, min(_MOST_FILMS, films // (_BATCHES * workers)))

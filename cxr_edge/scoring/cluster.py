@@ -49,7 +49,7 @@ def check(address: str) -> None:
 
 @contextlib.contextmanager
 def cluster(address: str | None, workers: int | None) -> Iterator[int]:
-    """Have Ray, and nothing of what it says on the terminal.
+    """Connect to Ray, or start it, with its terminal output hidden.
 
     Args:
         address: ``HOST:PORT`` of a cluster or ``auto``; None starts Ray on this machine.

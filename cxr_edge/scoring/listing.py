@@ -41,7 +41,7 @@ def absolute(name: str) -> str:
 def film_names(source: str) -> Iterator[str]:
     """The films that a folder, a list or a table names, in a stable order.
 
-    Of a folder they are those that ``classify --recursive`` takes; a remote one is searched only
+    Of a folder they are those that classify finds recursively; a remote one is searched only
     by suffix. A list has a path or URL per line, a table one per row, in ``file`` or ``path``.
 
     Args:

@@ -1,4 +1,4 @@
-"""The output: a folder of Parquet files, one per batch, with the columns of ``classify --csv``.
+"""The output: a folder of Parquet files, one per batch; each row is a row of classify's CSV file.
 
 A file's name is made from the films in it and the bundle, so a batch that is scored twice, because
 a worker or a node was lost, replaces its own file: no film can have two rows.
@@ -39,7 +39,7 @@ _FILES_AT_ONCE = 64
 
 
 class ResultsFolder:
-    """Files of results under one path or fsspec URL."""
+    """A folder of result files, at a path or an fsspec URL."""
 
     def __init__(self, location: str) -> None:
         """Name the folder; nothing is read or written yet.
@@ -124,7 +124,7 @@ class ResultsFolder:
             ) from None
 
     def written(self, bundle_digest: str) -> Iterator[str]:
-        """The films that have a row.
+        """Yield the names of the films that have a row.
 
         Args:
             bundle_digest: of the bundle that is to score.

@@ -1,4 +1,4 @@
-"""Scoring from its input to its result, whatever calls it."""
+"""Scoring an archive, from the input to the result."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -20,10 +20,10 @@ from cxr_edge_train.progress import ProgressFactory, no_progress
 
 @dataclass(frozen=True, slots=True)
 class ScoreResult:
-    """What came of an archive.
+    """The result of scoring an archive.
 
     Attributes:
-        bundle: that scored.
+        bundle: the bundle that scored the films.
         results: path or URL of the folder of results.
         named: how many films the input names.
         to_score: how many of them had no row before.
@@ -78,7 +78,7 @@ def score(
         address: ``HOST:PORT`` of a Ray cluster, or ``auto`` for the one that this machine belongs
             to; by default Ray is started on this machine for the length of the call.
         workers: films at once; by default one per processor core.
-        log: append a row per film to this log of predictions, for :func:`check_drift`.
+        log: append a row per film to this log of predictions, for :func:`cxr_edge.check_drift`.
         progress: shows how many of the films are done.
 
     Returns:

@@ -104,7 +104,7 @@ class Report:
 
 
 class Worker:
-    """Scores batches; what keeps it from that is a report, since Ray would print a traceback."""
+    """Scores batches; a failure becomes a report, since Ray would print a traceback."""
 
     def __init__(self, job: Job) -> None:
         """Unpack the bundle, verify it and open its engine."""

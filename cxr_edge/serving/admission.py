@@ -7,7 +7,7 @@ class Admission:
     """Counts the requests under way and the bytes they hold; used by one event loop."""
 
     def __init__(self, *, requests: int, n_bytes: int) -> None:
-        """Take the most of both."""
+        """Set the maximum of both."""
         self._requests, self._bytes = requests, n_bytes
 
     def acquire(self) -> "Lease":
@@ -40,7 +40,7 @@ class Lease:
         self._held = 0
 
     def reserve(self, n_bytes: int) -> None:
-        """Hold so many more.
+        """Reserve more bytes.
 
         Raises:
             ProblemResponse: others hold too much.
@@ -49,5 +49,5 @@ class Lease:
         self._held += n_bytes
 
     def release(self) -> None:
-        """Give all back; once."""
+        """Return everything. Call it once."""
         self._admission._give_back(self._held)

@@ -1,4 +1,4 @@
-"""From an uploaded film to the JSON of ``classify --json``, and what the page shows beside it."""
+"""From an uploaded film to classify's JSON, and what the page shows beside it."""
 
 import base64
 import io
@@ -39,7 +39,7 @@ class RequestOptions:
 
 @dataclass(frozen=True, slots=True)
 class ActivationMap:
-    """What each part of the film adds to the logit, row by row."""
+    """How much each part of the film adds to the logit, row by row."""
 
     height: Annotated[int, Limits(minimum=1)]
     width: Annotated[int, Limits(minimum=1)]
@@ -67,7 +67,8 @@ class FilmResult(ImageResult):
     """A film that was classified; map and picture are left out unless the request asks for them.
 
     Attributes:
-        activation_map: null where the gate rejected the film, or the model gives none.
+        activation_map: the activation map; null where the gate rejected the film, or the model
+            gives none.
         picture: the film as PNG.
     """
 

@@ -15,11 +15,11 @@ class ModelDescription:
     """Which model classifies, and what for.
 
     Attributes:
-        name: of the bundle.
-        version: of the bundle.
-        sha256: of its ``bundle.json``.
-        labels: that it tells apart.
-        positive_label: whose probability is given.
+        name: the name of the bundle.
+        version: the version of the bundle.
+        sha256: SHA-256 of the bundle's ``bundle.json``.
+        labels: the labels that it distinguishes.
+        positive_label: the label whose probability is reported.
         threshold: the positive label is given at or above this probability.
         input_gate: whether images that are no chest X-rays are rejected.
         activation_map: whether the model gives a map.

@@ -17,7 +17,7 @@ _JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """That the server responds."""
+    """Liveness of the server."""
 
     status: Annotated[str, Limits(const="ok")] = "ok"
 

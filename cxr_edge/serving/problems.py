@@ -14,7 +14,7 @@ RETRY_AFTER_S = 1
 
 @dataclass(frozen=True, slots=True)
 class ProblemContent:
-    """The content of a response without a result."""
+    """The body of an error response."""
 
     schema_version: SchemaVersion
     error: Problem
@@ -24,16 +24,16 @@ class ProblemResponse(Exception):
     """A request that gets no result.
 
     Attributes:
-        status: of HTTP.
+        status: HTTP status code.
         kind: one word for programs.
         message: what is wrong and what to do.
-        headers: of the response.
+        headers: additional response headers.
     """
 
     def __init__(
         self, status: int, kind: str, message: str, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Say why."""
+        """Describe the problem."""
         super().__init__(message)
         self.status, self.kind, self.message = status, kind, message
         self.headers = dict(headers or {})

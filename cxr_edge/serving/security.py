@@ -65,7 +65,7 @@ class Guard(HttpMiddleware):
         # Every browser sends one.
         if self._own_hosts_only and host is not None and not is_loopback(_name(f"//{host}")):
             return ProblemResponse(
-                403, "OtherHost", "ask by this device's own address, such as http://127.0.0.1"
+                403, "OtherHost", "use this device's own address, such as http://127.0.0.1"
             )
         if not path.startswith(API):
             return None
@@ -78,7 +78,7 @@ class Guard(HttpMiddleware):
         )
         if other:
             return ProblemResponse(
-                403, "OtherSite", "requests of other sites' pages are not answered"
+                403, "OtherSite", "requests from pages of other sites are refused"
             )
         if self._token is None:
             return None

@@ -103,7 +103,7 @@ def application(
     """The application, with its workers and its log.
 
     Args:
-        bundle: that classifies.
+        bundle: the bundle to serve.
         threads: films at once.
         engine: see :func:`cxr_edge_runtime.engines.open_engine`.
         token: see :func:`cxr_edge.serving.app.make_app`.

@@ -1,4 +1,4 @@
-"""Where results go beside the terminal: a CSV file, heat maps; and what takes them in turn."""
+"""Output of results to files: CSV and heat maps."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -15,5 +15,5 @@ class Writer(Protocol):
         ...
 
     def close(self) -> None:
-        """Write what comes after the last one."""
+        """Finish the output."""
         ...

@@ -1,4 +1,4 @@
-"""Files are classified, several at once, and each result goes to all that want it."""
+"""Classify files, several at once, and pass each result to every writer."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,7 +21,7 @@ from cxr_edge_runtime.images import GreyImage
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What is written beside the results that are shown; None where something is not wanted.
+    """The files to write besides showing the results; None for those not wanted.
 
     Attributes:
         csv: file of a row per image.
@@ -36,7 +36,7 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How it ended.
+    """How many images were classified and failed.
 
     Attributes:
         classified: images that have a result, rejected ones included.
@@ -77,7 +77,7 @@ def classify_files(
         images: see :func:`cxr_edge.inputs.expand`, as ``recursive`` and ``stdin``.
         bundle: see :func:`cxr_edge.bundles.lookup.load_bundle`.
         outputs: what is written.
-        shown: makes of the bundle what shows the results.
+        shown: makes the writer that shows the results, from the bundle.
         on_signal: called when the first signal comes; images under way are finished.
         on_no_heatmap: called with an image and why it has no heat map.
         recursive: search the folders in a folder, too.

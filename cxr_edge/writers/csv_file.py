@@ -19,7 +19,7 @@ from cxr_edge_runtime.result_json import ImageProblem, image_result
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultRow:
-    """A row of ``classify --csv`` and of ``score``; None where the result has no such value.
+    """A row of classify's CSV file and of ``score``; None where the result has no such value.
 
     Attributes:
         file: the name of the image; bytes that are not UTF-8 are escapes.
@@ -76,7 +76,7 @@ _HEADER = ",".join(CSV_COLUMNS).encode()
 
 
 def check_replaceable(path: Path) -> None:
-    """Refuse to replace what a slip of the hand may have named: a film above all.
+    """Refuse to replace anything but an earlier result, films above all.
 
     Raises:
         InvalidRequest: the name is an image's, or the file holds something else than results.
@@ -140,7 +140,7 @@ def csv_writer(path: Path, bundle: Bundle) -> Iterator[CsvWriter]:
     """A writer to a file that is there, in whole, only when the block has ended well.
 
     Raises:
-        InvalidRequest: the file is none of ``classify``; see :func:`check_replaceable`.
+        InvalidRequest: the file was not written by classify; see :func:`check_replaceable`.
         OSError: it cannot be written.
     """
     check_replaceable(path)

@@ -1,4 +1,4 @@
-"""The one way from an image to what a command makes of it, for one image and for many.
+"""Decoding and classifying, for one image and for many.
 
 Of many, each worker is a thread with an engine of its own that uses one thread: an image's
 decoding, its resizing and the engine all let go of Python's lock, so as many images as there are
@@ -39,7 +39,7 @@ def classify_image(
     force: bool = False,
     hashed: bool = False,
 ) -> R | CxrEdgeError:
-    """Decode an image once, classify it, and make of both what is wanted.
+    """Decode an image once, classify it, and pass both to ``finish``.
 
     Args:
         classifier: of the calling thread.
@@ -100,7 +100,8 @@ def classify_all(
     """Classify images in turn, several at once.
 
     Args:
-        images: paths, and what is wrong with one that is no image; taken as results are.
+        images: paths, each with None, or with the error where it is not an image; taken as results
+            are.
         make_classifier: called before any image is taken, then in each further thread that is
             needed.
         workers: threads; 1 works without any.

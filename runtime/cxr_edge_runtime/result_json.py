@@ -1,7 +1,7 @@
-"""What is said of an image, as types, from which all that is written of it is made.
+"""The result for one image, as types: every output format is made from these.
 
-``classify --json`` and the API give their JSON, ``classify --csv`` and ``score`` rows of them, and
-the schemas in the description of the API are derived from the annotations.
+classify's JSON and the API give their JSON, classify's CSV file and the results of ``score`` rows
+of them, and the schemas in the description of the API are derived from the annotations.
 """
 
 from dataclasses import asdict, dataclass
@@ -51,10 +51,11 @@ class ImageResult:
     """An image that was classified.
 
     Attributes:
-        schema_version: of this format.
+        schema_version: version of this format.
         file: the name of the image.
         label: one of the bundle's labels; null where the gate rejected the image.
-        probability: of the positive label; null where the gate rejected the image.
+        probability: probability of the positive label, 0 to 1; null where the gate rejected the
+            image.
         threshold: the positive label is given at or above this probability.
         gate: whether the image is a usable frontal chest X-ray.
         warnings: what is suspicious about the image.
@@ -98,12 +99,12 @@ class ImageProblem:
 
 
 def image_result(file: str, result: Result, bundle: Bundle) -> ImageResult | ImageProblem:
-    """What is said of an image.
+    """Build the result for an image.
 
     Args:
         file: the name of the image.
         result: the prediction, or the error that kept the image from one.
-        bundle: that classified.
+        bundle: the bundle that classified it.
     """
     if isinstance(result, CxrEdgeError):
         return ImageProblem(
@@ -126,11 +127,11 @@ def image_result(file: str, result: Result, bundle: Bundle) -> ImageResult | Ima
     )
 
 
-def as_json(said: ImageResult | ImageProblem) -> dict[str, Any]:
+def as_json(result: ImageResult | ImageProblem) -> dict[str, Any]:
     """The JSON object of an image, with the numbers rounded."""
-    content = asdict(said)
-    if isinstance(said, ImageResult):
-        content["probability"] = said.probability and round(said.probability, 6)
+    content = asdict(result)
+    if isinstance(result, ImageResult):
+        content["probability"] = result.probability and round(result.probability, 6)
         content["timings_ms"] = {
             name: round(value, 3) for name, value in content["timings_ms"].items()
         }

@@ -88,9 +88,10 @@ def _uses(manifest: Manifest) -> str:
 
 def _limits(manifest: Manifest) -> str:
     gate = (
-        "- Every image gets an answer, also one that shows no chest: this bundle has no input gate."
+        "- Every image gets a prediction, also one that shows no chest: this bundle has no input "
+        "gate."
         if manifest.gate is None
-        else "- The input gate refuses an answer to what looks like no frontal chest X-ray and "
+        else "- The input gate refuses a prediction for what looks like no frontal chest X-ray and "
         "calls unusual films\n  suspicious. It does not catch everything."
     )
     no_map = "" if "cam" in manifest.outputs else "\n- No heat map: the model gives none."

@@ -20,7 +20,9 @@ _LAST_ACTIVATIONS = {1: ("linear", "sigmoid"), 2: ("linear", "softmax")}
 def contract_outputs(
     file: Path, model: keras.Model, labels: Sequence[str]
 ) -> dict[str, keras.KerasTensor]:
-    """The outputs of the contract that a model's graph allows; see :func:`.contract_model`.
+    """The outputs of the contract that a model's graph allows.
+
+    See :func:`cxr_edge_convert.external_models.contract.contract_model`.
 
     Raises:
         ConversionError: the model is no classifier of a form that can be understood.

@@ -1,4 +1,4 @@
-"""A Keras classifier made elsewhere becomes a run, which all later stages take as any other."""
+"""Importing a Keras classifier that was trained elsewhere, as a run."""
 
 import re
 from collections.abc import Sequence
@@ -84,8 +84,8 @@ def import_keras_model(
         The run, with its threshold and its metrics on validation.
 
     Raises:
-        InvalidRequest: the output exists, the model cannot be loaded, or labels or scaling make no
-            sense for it.
+        InvalidRequest: the output exists and is not empty, the model cannot be loaded, or labels or
+            scaling do not fit the model.
         ConversionError: the model is no classifier of a form that can be understood.
         DatasetError: metadata, splits or images cannot be used.
 

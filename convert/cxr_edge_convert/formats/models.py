@@ -37,7 +37,7 @@ def smaller_model(float32: bytes, scheme: Scheme) -> bytes:
 def with_biases(
     float32: bytes, format: str, corrections: Mapping[str, NDArray[np.float32]]
 ) -> bytes:
-    """The model with numbers taken from the biases of some operators, a number a channel."""
+    """The model with a correction per channel subtracted from the biases of some operators."""
     if format == ONNX:
         return onnx.with_biases(float32, corrections)
     return tflite.with_biases(float32, corrections)

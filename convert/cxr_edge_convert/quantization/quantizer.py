@@ -35,12 +35,15 @@ class Quantizer:
 
     @classmethod
     def of(cls, float32: bytes, scheme: Scheme) -> "Quantizer":
-        """Look into a float32 model."""
+        """Prepare a quantizer for a float32 model."""
         return cls(scheme, float32, probe_of(float32, scheme.format))
 
     @property
     def blocks(self) -> list[tuple[str, ...]]:
-        """The operators that may stay in float, see :func:`.graph.blocks`."""
+        """The operators that may stay in float.
+
+        See :func:`cxr_edge_convert.formats.graph.blocks`.
+        """
         return blocks(
             self.probe.operators, output_operators(self.probe.operators, self.probe.outputs)
         )

@@ -14,12 +14,13 @@ _LIVE = 1e-8
 
 @dataclass(frozen=True, slots=True)
 class TensorError:
-    """The error of what an operator gives.
+    """The error of an operator's output.
 
     Attributes:
         operator: name of its first output.
-        kind: of the operator.
-        error: mean over the channels of squared error by variance; 0 is exact, 1 tells nothing.
+        kind: the operator's kind.
+        error: mean over the channels of squared error by variance; 0 is exact, 1 is no better than
+            the mean.
         added: by how much it is larger than that of its worst input.
     """
 

@@ -135,7 +135,7 @@ class GateLimits:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A measured figure with its 95% interval over ``n`` images."""
+    """A metric with its 95% interval over ``n`` images."""
 
     value: float
     low: float

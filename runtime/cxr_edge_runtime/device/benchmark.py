@@ -24,8 +24,8 @@ class Benchmark:
     """What was measured.
 
     Attributes:
-        bundle: that was measured.
-        engine: that ran its model.
+        bundle: the bundle that was measured.
+        engine: the engine that ran it.
         kernels: what computed inside the engine.
         cores: processor cores that this process may use.
         films: how many were given; None where a drawn film was measured.
@@ -48,7 +48,7 @@ class Benchmark:
     after: DeviceState
 
     def as_json(self) -> dict[str, Any]:
-        """The object that ``benchmark --json`` prints."""
+        """The object that the command prints as JSON."""
         manifest = self.bundle.manifest
         return {
             "bundle": {"name": manifest.name, "sha256": self.bundle.digest},

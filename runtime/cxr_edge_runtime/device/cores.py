@@ -52,7 +52,10 @@ def _folders(mount: Path, group: str) -> Iterator[Path]:
 
 
 def _cores(quota: str, period: str) -> Iterator[float]:
-    """None where there is no quota: ``max`` in version 2, -1 in version 1, or no such file."""
+    """Yield the quota in cores; nothing where there is none.
+
+    There is none with ``max`` in version 2, -1 in version 1, or no such file.
+    """
     try:
         microseconds, of = int(quota), int(period)
     except ValueError:

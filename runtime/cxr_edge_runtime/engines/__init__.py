@@ -22,8 +22,8 @@ class EngineSpec:
     """An engine that models can run in.
 
     Attributes:
-        name: of its package on the package index, which is also the name that a user gives.
-        format: of the models that it runs, ``tflite`` or ``onnx``.
+        name: the name of its package on PyPI, which users give as well.
+        format: the format of the models that it runs, ``tflite`` or ``onnx``.
         module: what is imported of its package.
         adapter: the class that runs models in it, as ``module:class`` below this package. It is
             called with the imported module, the name, the model's bytes, the manifest's description

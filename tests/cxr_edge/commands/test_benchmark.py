@@ -26,7 +26,7 @@ def test_table_has_every_part(
         "decode ",
         "preprocess ",
         "invoke ",
-        "films a second, peak ",
+        "films per second, peak ",
         "Research use only. Not a medical device.",
     ):
         assert words in outcome.out
@@ -75,4 +75,4 @@ def test_device_that_tells_nothing_has_no_lines(
 ) -> None:
     monkeypatch.setattr(benchmark, "device_state", lambda: DeviceState(None, None, None))
     lines = cxr_edge("benchmark", "--bundle", golden_bundle).out.splitlines()
-    assert "films a second, peak " in lines[-2]
+    assert "films per second, peak " in lines[-2]

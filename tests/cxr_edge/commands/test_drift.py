@@ -76,7 +76,7 @@ def test_films_that_the_gate_rejects_are_drift(cxr_edge: Any, log: Films) -> Non
     path = log(rejected=40)
     outcome = cxr_edge("drift", path, "--bundle", "tiny")
     assert outcome.code == 4
-    assert "rejected: 10.0% of the films are past 5.0%" in outcome.err
+    assert "rejected: 10.0% of the films, more than 5.0%" in outcome.err
     assert cxr_edge("drift", path, "--bundle", "tiny", "--max-rejected", "0.1").code == 0
 
 
@@ -152,7 +152,7 @@ def test_log_of_rejected_films_is_drift_however_few_are_left(
     figure = tmp_path / "drift.png"
     outcome = cxr_edge("drift", log(400, rejected=350), "--bundle", "tiny", "-o", figure)
     assert outcome.code == 4
-    assert "rejected: 87.5% of the films are past 5.0%" in outcome.err
+    assert "rejected: 87.5% of the films, more than 5.0%" in outcome.err
     assert "PSI" in outcome.out
     assert "probability" not in outcome.out
     assert not figure.exists()

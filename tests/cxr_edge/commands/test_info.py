@@ -25,7 +25,7 @@ def test_list_takes_no_bundle(cxr_edge: Any, golden_bundle: Path) -> None:
 
 
 def test_bundle_without_a_gate_says_so(cxr_edge: Any, golden_bundle: Path) -> None:
-    assert "no input gate: every image gets an answer" in cxr_edge("info", golden_bundle).out
+    assert "no input gate: every image gets a prediction" in cxr_edge("info", golden_bundle).out
     assert "no input gate" not in cxr_edge("info").out
 
 
@@ -33,7 +33,9 @@ def test_limits_are_those_of_the_card_a_line_each(cxr_edge: Any) -> None:
     lines = cxr_edge("info").out.splitlines()
     limits = [line for line in lines if line.startswith("limit ")]
     assert len(limits) == 8
-    assert limits[0].startswith("limit      At best good for images like those it was trained on.")
+    assert limits[0].startswith(
+        "limit      It is at best as good on your images as on those it was measured on."
+    )
     assert limits[1].endswith("It does not catch everything.")
     assert limits[3].startswith("limit      All films come from one hospital")
     [card] = [line for line in lines if line.startswith("more ")]

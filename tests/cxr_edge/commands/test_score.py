@@ -71,7 +71,7 @@ def test_rows_are_those_of_classify_in_a_table(
     assert outcome.code == 3
     scored, results, notice = outcome.out.splitlines()
     assert scored == (
-        "scored: 8, of which 6 have an answer, 0 were rejected by the input gate and 2 have an "
+        "scored: 8, of which 6 have a prediction, 0 were rejected by the input gate and 2 have an "
         "error"
     )
     assert results == f"results: {tmp_path / 'out'}"
@@ -126,7 +126,7 @@ def test_list_and_table_and_archive_name_films_and_none_is_scored_twice(
     (tmp_path / "list.txt").write_text(f"{films[0]}\nfile://{films[0]}\n{films[1]}\n{films[0]}\n")
     outcome = score(tmp_path / "list.txt")
     assert outcome.out.splitlines()[:2] == [
-        "scored: 2, of which 2 have an answer, 0 were rejected by the input gate and 0 have an "
+        "scored: 2, of which 2 have a prediction, 0 were rejected by the input gate and 0 have an "
         "error",
         "skipped: 2, which have a row or were named before",
     ]
@@ -251,7 +251,7 @@ def test_alone_it_starts_ray_with_a_token_says_nothing_of_it_and_leaves_no_proce
     )
     assert ended.returncode == 0
     assert ended.stderr == "3 films to score\n"
-    assert ended.stdout.startswith("scored: 3, of which 3 have an answer")
+    assert ended.stdout.startswith("scored: 3, of which 3 have a prediction")
     assert not (tmp_path / ".ray").exists()
     assert len(rows_of(tmp_path / "out")) == 3
 

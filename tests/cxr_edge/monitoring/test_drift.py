@@ -79,7 +79,7 @@ def test_share_that_the_gate_rejects_has_a_limit_of_its_own() -> None:
     random = np.random.default_rng(0)
     found = find_drift(films(random, VALIDATION), films(random, 400, rejected=40), DriftLimits())
     assert found.rejected == 0.1
-    assert found.missed == ("rejected: 10.0% of the films are past 5.0%",)
+    assert found.missed == ("rejected: 10.0% of the films, more than 5.0%",)
 
 
 def test_kolmogorov_smirnov_is_the_largest_gap_of_the_distribution_functions() -> None:

@@ -40,7 +40,7 @@ def read_test_log(log: Path, models: Mapping[str, str]) -> dict[str, Metrics]:
             raise DatasetError(f"{log}: line {number} is damaged ({error})") from error
         if name in readings:
             raise DatasetError(
-                f"{log}: {name} was measured on test more than once; test is for one final figure"
+                f"{log}: {name} was measured on test more than once; test is evaluated once"
             )
         if name:
             readings[name] = metrics

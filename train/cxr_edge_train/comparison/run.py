@@ -92,6 +92,9 @@ def compare(
         callbacks: gives additional Keras callbacks for each fit.
         progress: makes the progress bar over the images that are decoded.
 
+    Returns:
+        The candidates, the choice with its reason, and the page that was written.
+
     Raises:
         InvalidRequest: an argument is of the wrong type or out of range, an architecture is
             unknown, or the output holds something else.

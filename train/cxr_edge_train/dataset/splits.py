@@ -55,7 +55,7 @@ class SplitResult:
 
 
 def split(metadata: str | Path, output: str | Path = "splits.csv", *, seed: int = 0) -> SplitResult:
-    """Split the images of a data set into train, validation and test by patient, and write that.
+    """Split a data set's images into train, validation and test by patient, and write the result.
 
     No patient is in two of them. The data set's own test folder stays test. See
     :func:`assign_splits` for the rules.

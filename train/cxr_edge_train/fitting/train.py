@@ -58,8 +58,8 @@ def train(
         progress: makes the progress bar over the images that are decoded.
 
     Returns:
-        The run, with its folder, its operating point, its metrics on validation, which flatter,
-        and warnings.
+        The run, with its folder, its operating point, its validation metrics (optimistic, since
+        the threshold was chosen on them) and warnings.
 
     Raises:
         InvalidRequest: an argument is of the wrong type or out of range, the recipe or the

@@ -62,7 +62,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """What a check may look at.
+    """What a check can use.
 
     Attributes:
         inventory: all files, after the exclusions of the registry.
@@ -93,8 +93,8 @@ class Check(Generic[F]):
         finding: the type of the finding, by whose annotations the report is read. It may be a
             frozen dataclass, ``X | None``, a ``Literal``, ``tuple``, ``Mapping``, or a type that
             JSON has.
-        run: finds it.
-        summarise: tells it.
+        run: computes the finding.
+        summarise: describes it.
         explanation: one or two sentences for the page: what is checked, and why it matters.
     """
 
