@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_train.recipe import Recipe, parse_recipe, read_recipe, recipe_as_toml
+from cxr_edge_train.recipe import Fit, Recipe, as_recipe, parse_recipe, read_recipe, recipe_as_toml
 
 RECIPES = Path(__file__).resolve().parents[2] / "models" / "recipes"
 
@@ -65,3 +65,20 @@ def test_shipped_recipe_states_every_key(path: Path) -> None:
     stated = path.read_text()
     for line in recipe_as_toml(read_recipe(path)).splitlines():
         assert line.split(" = ")[0] in stated
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        (Recipe(fit=Fit(epochs="x")), "recipe: fit.epochs must be an integer, not 'x'"),  # type: ignore[arg-type]
+        (Recipe(1), "recipe: model must be a section, not 1"),  # type: ignore[arg-type]
+    ],
+)
+def test_recipe_of_the_python_api_is_checked_as_a_file_is(recipe: Recipe, message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        as_recipe(recipe)
+
+
+def test_right_recipe_of_the_python_api_stays_what_it_is() -> None:
+    recipe = Recipe(fit=Fit(epochs=3))
+    assert as_recipe(recipe) == recipe

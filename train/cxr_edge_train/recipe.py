@@ -3,9 +3,10 @@
 import dataclasses
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files import as_path
@@ -161,7 +162,7 @@ def as_recipe(recipe: "str | Path | Recipe | None") -> Recipe:
         InvalidRequest: it is neither, or the file cannot be used, see :func:`read_recipe`.
     """
     if isinstance(recipe, Recipe):
-        return recipe
+        return _checked(dataclasses.asdict(recipe), name="recipe")
     return Recipe() if recipe is None else read_recipe(as_path(recipe, "recipe"))
 
 
@@ -186,11 +187,7 @@ def parse_recipe(text: str, *, name: str = "recipe") -> Recipe:
         sections = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InvalidRequest(f"{name}: not valid TOML ({error})") from None
-    try:
-        return from_json(Recipe, sections, name="the recipe", allow_defaults=True)
-    except TypedJsonError as error:
-        reason = str(error).replace("a JSON object", "a section")  # as TOML calls it
-        raise InvalidRequest(f"{name}: {reason}") from None
+    return _checked(sections, name=name)
 
 
 def recipe_as_toml(recipe: Recipe) -> str:
@@ -201,3 +198,11 @@ def recipe_as_toml(recipe: Recipe) -> str:
         pairs = (f"{key} = {json.dumps(value)}" for key, value in values.items())
         lines += [f"[{section}]", *pairs, ""]
     return "\n".join(lines)
+
+
+def _checked(sections: Mapping[str, Any], *, name: str) -> Recipe:
+    try:
+        return from_json(Recipe, sections, name="the recipe", allow_defaults=True)
+    except TypedJsonError as error:
+        reason = str(error).replace("a JSON object", "a section")  # as TOML calls it
+        raise InvalidRequest(f"{name}: {reason}") from None

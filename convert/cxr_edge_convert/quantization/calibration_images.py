@@ -122,8 +122,8 @@ def images_of_folder(folder: Path) -> pd.DataFrame:
         no folder is called so) and ``patient`` (unknown, so empty); of exact duplicates the first.
 
     Raises:
-        InvalidRequest: no such folder, an image in it cannot be used, or some have labels and
-            others none.
+        InvalidRequest: no such folder, no image in it, an image that cannot be used, or some have
+            labels and others none.
     """
     if not folder.is_dir():
         raise InvalidRequest(f"{folder}: no such folder")
@@ -132,6 +132,8 @@ def images_of_folder(folder: Path) -> pd.DataFrame:
         for path in folder.rglob("*")
         if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     )
+    if not paths:
+        raise InvalidRequest(f"{folder}: holds no image to calibrate with")
     facts = read_facts([str(folder / path) for path in paths])
     for path, found in zip(paths, facts):
         if found.error:

@@ -28,13 +28,15 @@ def check_request(split: str, *, log: Path | None, output: Path | None) -> None:
         output: the folder to write.
 
     Raises:
-        InvalidRequest: the split is not one of :data:`SPLITS`, test is to be read without a log, or
-            the output is a file or holds a run, a bundle or a conversion.
+        InvalidRequest: the split is not one of :data:`SPLITS`, test is to be read without a log,
+            the log is a folder, or the output is a file or holds a run, a bundle or a conversion.
     """
     if split not in SPLITS:
         raise InvalidRequest(f"split must be {' or '.join(SPLITS)}, not {split!r}")
     if split == "test" and log is None:
         raise InvalidRequest("test needs a log, since every reading of test labels is recorded")
+    if log is not None and log.is_dir():
+        raise InvalidRequest(f"{log}: is a folder; name the file that records readings of test")
     if output and output.exists() and not output.is_dir():
         raise InvalidRequest(f"{output}: is a file; choose another output")
     if output and any((output / name).exists() for name in _OTHERS):
