@@ -183,5 +183,7 @@ def test_layer_that_onnx_cannot_express_is_one_clear_error(
         raise ValueError("Unsupported op FancyOp\nand more")
 
     monkeypatch.setattr(convert_onnx.keras.Model, "export", refuse)
-    with pytest.raises(ConversionError, match=r"^ONNX cannot express .*FancyOp\); .*TFLite instead$"):
+    with pytest.raises(
+        ConversionError, match=r"^ONNX cannot express .*FancyOp\); .*TFLite instead$"
+    ):
         to_float32(model)

@@ -252,7 +252,7 @@ def test_layer_that_tflite_cannot_express_is_named() -> None:
     resized = keras.layers.Resizing(16, 16, interpolation="bicubic", name="shrink")(image)
     logit = keras.layers.GlobalAveragePooling2D(name="logit")(resized)
     model = keras.Model({"image": image}, {"logit": logit})
-    with pytest.raises(ConversionError, match=r"^.*ResizeBicubic in layer 'shrink'; .*ONNX instead$"):
+    with pytest.raises(ConversionError, match=r"ResizeBicubic in layer 'shrink'; .*ONNX instead$"):
         to_float32(model)
 
 
