@@ -129,6 +129,8 @@ def test_refitted_operating_point_goes_into_the_bundle(source: Source, tmp_path:
     assert variant.refit is not None
     assert manifest.threshold.value == variant.refit.threshold
     assert manifest.threshold.rule.endswith("fitted to this variant")
+    assert manifest.metrics["validation"] == variant.refit.metrics.by_name()
+    assert variant.refit.metrics.sensitivity != variant.verification.metrics.sensitivity
     assert "Operating points fitted anew" in (tmp_path / "out" / "report.md").read_text()
 
 

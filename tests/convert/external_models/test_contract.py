@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from cxr_edge_convert.external_models import contract
 from cxr_edge_convert.external_models.contract import contract_model
+from cxr_edge_convert.external_models.graph import contract_outputs
 from cxr_edge_runtime.errors import ConversionError, InvalidRequest
 from scripts import ROOT
 from tiny_model import tiny_model
@@ -74,6 +76,21 @@ def test_activation_may_be_a_layer_of_its_own(tmp_path: Path, tail: list[keras.L
     np.testing.assert_allclose(
         expit(logits(model)), probability(file, IMAGES), rtol=1e-4, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("tail", [pooled(1, "sigmoid"), pooled(2, None)])
+def test_model_that_is_rewritten_wrongly_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tail: list[keras.Layer]
+) -> None:
+    file = saved(tmp_path, *tail)
+
+    def halved(*arguments: Any) -> Any:
+        outputs = contract_outputs(*arguments)
+        return outputs | {"logit": keras.layers.Rescaling(0.5, name="logit")(outputs["logit"])}
+
+    monkeypatch.setattr(contract, "contract_outputs", halved)
+    with pytest.raises(ConversionError, match="it gives other probabilities"):
+        contract_model(file, labels=LABELS, scaling="0-255")
 
 
 def test_last_layer_without_activation_gives_logits(tmp_path: Path) -> None:
