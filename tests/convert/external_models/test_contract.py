@@ -86,7 +86,7 @@ def test_model_that_is_rewritten_wrongly_is_refused(
 
     def halved(*arguments: Any) -> Any:
         outputs = contract_outputs(*arguments)
-        return outputs | {"logit": keras.layers.Rescaling(0.5, name="logit")(outputs["logit"])}
+        return outputs | {"logit": keras.layers.Rescaling(0.5)(outputs["logit"])}
 
     monkeypatch.setattr(contract, "contract_outputs", halved)
     with pytest.raises(ConversionError, match="it gives other probabilities"):
