@@ -84,11 +84,11 @@ def test_model_that_is_rewritten_wrongly_is_refused(
 ) -> None:
     file = saved(tmp_path, *tail)
 
-    def halved(*arguments: Any) -> Any:
+    def turned_round(*arguments: Any) -> Any:
         outputs = contract_outputs(*arguments)
-        return outputs | {"logit": keras.layers.Rescaling(0.5)(outputs["logit"])}
+        return outputs | {"logit": keras.layers.Rescaling(-1.0, offset=1.0)(outputs["logit"])}
 
-    monkeypatch.setattr(contract, "contract_outputs", halved)
+    monkeypatch.setattr(contract, "contract_outputs", turned_round)
     with pytest.raises(ConversionError, match="it gives other probabilities"):
         contract_model(file, labels=LABELS, scaling="0-255")
 
