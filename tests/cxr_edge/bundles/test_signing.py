@@ -62,7 +62,7 @@ def test_signature_is_right_for_its_key_and_bytes_alone(keys: tuple[Path, Path])
     ):
         with pytest.raises(SignatureInvalid, match=r"a\.cxr\.zip: is not signed with this key"):
             check_signature(manifest, wrong, key=public_key, name="a.cxr.zip")
-    with pytest.raises(SignatureInvalid, match=r"a\.cxr\.zip: is not signed; pack it"):
+    with pytest.raises(SignatureInvalid, match=r"a\.cxr\.zip: is not signed; sign it when"):
         check_signature(MANIFEST, None, key=key, name="a.cxr.zip")
 
 

@@ -53,4 +53,5 @@ def test_run_of_another_bundle_is_refused(bundle: Bundle, tiny_road: Any) -> Non
     run = read_run(tiny_road.run)
     publish.check_run(bundle, run)
     with pytest.raises(RunError, match="was not made from this run"):
-        publish.check_run(bundle, dataclasses.replace(run, threshold=0.123))
+        point = dataclasses.replace(run.operating_point, threshold=0.123)
+        publish.check_run(bundle, dataclasses.replace(run, operating_point=point))
