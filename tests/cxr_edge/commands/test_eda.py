@@ -37,7 +37,7 @@ def test_recipe_is_shown_and_a_broken_one_is_wrong_usage(
     recipe.write_text("[augmentation]\nspin = 1\n")
     outcome = cxr_edge("eda", metadata, "-o", tmp_path / "out", "--recipe", recipe)
     assert outcome.code == 2
-    assert "unknown key 'spin'" in outcome.err
+    assert "augmentation.spin is not a known field" in outcome.err
 
 
 def test_root_is_where_the_images_lie(cxr_edge: Any, metadata: Path, tmp_path: Path) -> None:

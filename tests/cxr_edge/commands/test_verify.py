@@ -61,7 +61,7 @@ def test_signature_is_checked_with_the_key(cxr_edge: Any, archives: Any, keys: A
     assert f"{archives.first}: is not signed with this key" in outcome.err
     outcome = cxr_edge("verify", archives.unsigned, "--key", keys.public)
     assert (outcome.code, outcome.out) == (1, "")
-    assert f"{archives.unsigned}: is not signed; pack it with" in outcome.err
+    assert f"{archives.unsigned}: is not signed; sign it when" in outcome.err
 
 
 def test_signature_of_an_installed_bundle_is_checked(
