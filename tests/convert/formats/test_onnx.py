@@ -13,7 +13,7 @@ from cxr_edge_convert.formats.graph import Ranges, blocks, output_operators
 from cxr_edge_convert.formats.onnx import OPSET, to_float32, to_int8, with_biases, with_metadata
 from cxr_edge_convert.formats.onnx_graph import OnnxProbe, operators
 from cxr_edge_runtime.bundle.manifest import OUTPUTS, InputEntry
-from cxr_edge_runtime.engines.onnx import OnnxEngine
+from cxr_edge_runtime.engines import open_model
 from cxr_edge_runtime.errors import ConversionError
 from tiny_model import tiny_model
 
@@ -41,7 +41,7 @@ def int8(float32: bytes, ranges: Ranges) -> bytes:
 
 
 def logits(content: bytes) -> np.ndarray:
-    run = OnnxEngine(content, ENTRY, OUTPUTS).run
+    run = open_model(content, "onnx", ENTRY, OUTPUTS).run
     return np.array([run(image[np.newaxis])["logit"][0, 0] for image in PIXELS])
 
 
@@ -54,7 +54,7 @@ def zero_points(content: bytes) -> dict[int, int]:
 
 
 def test_float32_equals_keras(model: keras.Model, float32: bytes) -> None:
-    run = OnnxEngine(float32, ENTRY, OUTPUTS).run
+    run = open_model(float32, "onnx", ENTRY, OUTPUTS).run
     for image in PIXELS[:10]:
         ours = run(image[np.newaxis])
         theirs = model.predict_on_batch({"image": image[np.newaxis].astype(np.float32)})

@@ -18,7 +18,7 @@ from cxr_edge_convert.formats.tflite import (
 )
 from cxr_edge_convert.formats.tflite_graph import TfliteProbe, operators
 from cxr_edge_runtime.bundle.manifest import OUTPUTS, InputEntry
-from cxr_edge_runtime.engines.litert import LiteRtEngine
+from cxr_edge_runtime.engines import Engine, open_model
 from cxr_edge_runtime.errors import ConversionError
 from cxr_edge_runtime.native_output import stderr_silenced
 from tiny_model import tiny_model
@@ -34,9 +34,9 @@ def float32(model: keras.Model) -> bytes:
     return to_float32(model)
 
 
-def engine(model: bytes, dtype: str = "float32") -> LiteRtEngine:
+def engine(model: bytes, dtype: str = "float32") -> Engine:
     entry = InputEntry((1, 32, 32, 1), dtype, 1.0, -128 if dtype == "int8" else 0)
-    return LiteRtEngine(model, entry, OUTPUTS)
+    return open_model(model, "tflite", entry, OUTPUTS)
 
 
 def logits(model: bytes, dtype: str = "float32") -> np.ndarray:

@@ -73,9 +73,9 @@ def read_cleaning_report(path: Path) -> CleaningReport:
             "it again with cxr-edge clean"
         )
     try:
-        flow = from_json(tuple[FlowRow, ...], content["flow"], name="flow")
+        flow = from_json(tuple[FlowRow, ...], content["flow"], path="flow")
         findings = {
-            check.name: from_json(check.finding, content[check.name], name=check.name)
+            check.name: from_json(check.finding, content[check.name], path=check.name)
             for check in registry.CHECKS
         }
     except KeyError:
