@@ -177,3 +177,20 @@ def test_reference_holds_what_the_bundle_answers_on_validation_by_label(
             part.distances, sorted(float(answer.gate.distance or 0) for answer in kept), rtol=1e-3
         )
     assert (found.negative.rejected + found.positive.rejected > 20) == (not rejected_quantile)
+
+
+def test_artifacts_are_those_of_an_operating_point_fitted_anew(tiny_source: Source) -> None:
+    frozen = replace(tiny_source.validation.operating_point, temperature=5.0)
+    source = replace(
+        tiny_source, validation=replace(tiny_source.validation, operating_point=frozen)
+    )
+    schemes = wanted_schemes(formats=["tflite"], quantizations=[], target="x86")
+    settings = ConversionSettings(tuple(schemes), LOOSE, refit_sensitivity=0.9)
+    [variant] = make_variants(source, settings)
+    assert variant.refit is not None
+    assert variant.artifacts is not None
+    found = variant.artifacts.reference
+    kept = np.array([*found.negative.probabilities, *found.positive.probabilities])
+    expected = variant.refit.operating_point.probabilities(variant.logits)
+    assert len(kept) > 150
+    assert np.abs(kept[:, np.newaxis] - expected).min(axis=1).max() < 1e-6

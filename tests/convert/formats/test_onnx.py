@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto
+from onnx.numpy_helper import to_array
 
 import cxr_edge_convert.formats.onnx as convert_onnx
 from calibrated import PIXELS, ranges_over
@@ -108,6 +109,24 @@ def test_activations_are_unsigned_for_x86_and_signed_for_arm(
 ) -> None:
     assert set(zero_points(int8)) == {TensorProto.UINT8}
     assert set(zero_points(to_int8(float32, ranges, target="arm64"))) == {TensorProto.INT8}
+
+
+@pytest.mark.parametrize(("target", "first"), [("arm64", -128), ("x86", 0)])
+def test_all_256_steps_lie_within_the_range(
+    float32: bytes, ranges: Ranges, target: str, first: int
+) -> None:
+    content = onnx.load_from_string(to_int8(float32, ranges, target=target))
+    constants = {value.name: to_array(value) for value in content.graph.initializer}
+    found = {
+        node.input[0]: (float(constants[node.input[1]]), int(constants[node.input[2]]))
+        for node in content.graph.node
+        if node.op_type == "QuantizeLinear"
+    }
+    assert len(found) == 3
+    for name, (scale, zero_point) in found.items():
+        low, high = ranges[name]
+        assert scale == pytest.approx((high - low) / 255, rel=1e-3)
+        assert zero_point == pytest.approx(first - low / scale, abs=0.51)
 
 
 def test_weights_are_int8_per_channel(int8: bytes) -> None:
