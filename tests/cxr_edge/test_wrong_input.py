@@ -85,5 +85,5 @@ def test_bundle_is_loaded_from_a_path(path: Any) -> None:
         cxr_edge.Bundle.load(path)
 
 
-def test_name_whose_extra_is_missing_looks_absent_to_hasattr_like_code() -> None:
+def test_missing_extra_is_an_import_error_too() -> None:
     assert issubclass(ExtraMissing, ImportError)
