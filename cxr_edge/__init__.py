@@ -76,13 +76,11 @@ class _Home(NamedTuple):
         module: the module that defines the name.
         extra: the extra that the module needs; None where the base install is enough.
         keras: whether Keras is loaded first, so that it prints nothing.
-        backend: the only Keras backend that works; None where the user may choose.
     """
 
     module: str
     extra: str | None = None
     keras: bool = False
-    backend: str | None = None
 
 
 # Loaded on first use: `cxr-edge --help` imports this module.
@@ -106,12 +104,11 @@ _HOMES = {
     "check_drift": _Home("cxr_edge.monitoring.drift_check", "drift"),
     "clean": _Home("cxr_edge_train.cleaning.clean", "train"),
     "compare": _Home("cxr_edge_train.comparison.run", "train", keras=True),
-    # TensorFlow's converter alone writes TFLite.
-    "convert": _Home("cxr_edge_convert.convert", "convert", keras=True, backend="tensorflow"),
+    "convert": _Home("cxr_edge_convert.convert", "convert", keras=True),
     "eda": _Home("cxr_edge_train.eda.exploration", "train"),
     "evaluate": _Home("cxr_edge.evaluation", "train"),
     "import_keras_model": _Home(
-        "cxr_edge_convert.external_models.model_import", "convert", keras=True, backend="tensorflow"
+        "cxr_edge_convert.external_models.model_import", "convert", keras=True
     ),
     "score": _Home("cxr_edge.scoring.run", "ray"),
     "split": _Home("cxr_edge_train.dataset.splits", "train"),
@@ -131,7 +128,7 @@ def __getattr__(name: str) -> Any:
         if home.keras:
             from cxr_edge.process.keras_backend import load_quietly
 
-            load_quietly(home.backend)
+            load_quietly()
         value = getattr(import_module(home.module), name)
     except ModuleNotFoundError as error:
         if home.extra is None:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from cxr_edge.bundles.lookup import load_bundle
 from cxr_edge.process.keras_backend import load_quietly
+from cxr_edge_runtime.arguments import as_path, check_callables, optional_path
 from cxr_edge_runtime.bundle import MANIFEST, Bundle
-from cxr_edge_runtime.classifier import check_threads
+from cxr_edge_runtime.classifier import as_threads
 from cxr_edge_runtime.errors import RunError
-from cxr_edge_runtime.files import as_path
+from cxr_edge_train.dataset.metadata import images_root
 from cxr_edge_train.evaluation.bundle_subject import BundleSubject
 from cxr_edge_train.evaluation.evaluation import Evaluation
 from cxr_edge_train.evaluation.measure import check_request, measure
@@ -38,7 +39,8 @@ def evaluate(
         metadata: ``clean_metadata.csv``, which :func:`cxr_edge.clean` writes.
         splits: ``splits.csv``, which :func:`cxr_edge.split` writes.
         split: ``validation`` or ``test``.
-        log: the file that readings of test labels are appended to; required for ``test``.
+        log: the file that readings of test labels are appended to: required for ``test``, refused
+            for ``validation``.
         output: folder for ``evaluation.json``, ``predictions.csv`` and plots; None to write none.
         root: folder that the paths in the metadata are relative to; None for the folder of the
             metadata.
@@ -65,18 +67,17 @@ def evaluate(
         ('validation', True)
     """
     metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
-    log = None if log is None else as_path(log, "log")
-    output = None if output is None else as_path(output, "output")
-    check_threads(threads)
+    log, output = optional_path(log, "log"), optional_path(output, "output")
+    check_callables(progress=progress)
     check_request(split, log=log, output=output)
     return measure(
-        _open(subject, threads=threads),
+        _open(subject, threads=as_threads(threads)),
         metadata,
         splits,
         split=split,
         log=log,
         output=output,
-        root=metadata.resolve().parent if root is None else as_path(root, "root"),
+        root=images_root(root, default=metadata.resolve().parent),
         progress=progress,
     )
 

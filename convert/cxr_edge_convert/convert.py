@@ -12,13 +12,18 @@ from cxr_edge_convert.report.conversion_report import ConversionReport
 from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import run_source
 from cxr_edge_convert.variants import DYNAMIC, FLOAT16, INT8, TFLITE, Scheme, wanted_schemes
+from cxr_edge_runtime.arguments import (
+    as_path,
+    check_callables,
+    check_flags,
+    check_share,
+    optional_path,
+)
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_runtime.files import as_path
-from cxr_edge_train.dataset.sampling import check_seed
+from cxr_edge_train.dataset.sampling import as_seed
 from cxr_edge_train.defaults import MIN_SENSITIVITY, default_cache_dir
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.recipe import Recipe, as_recipe
-from cxr_edge_train.statistics.operating_point import check_share
 
 
 def convert(
@@ -94,13 +99,19 @@ def convert(
         [('float32', True), ('int8', True)]
     """
     run, output = as_path(run, "run"), as_path(output, "output")
-    root = None if root is None else as_path(root, "root")
-    calibration_dir = (
-        None if calibration_dir is None else as_path(calibration_dir, "calibration_dir")
+    calibration_dir = optional_path(calibration_dir, "calibration_dir")
+    not_films = optional_path(not_films, "not_films")
+    check_flags(
+        int8=int8,
+        float16=float16,
+        dynamic=dynamic,
+        all_variants=all_variants,
+        accuracy_control=accuracy_control,
+        refit=refit,
+        overwrite=overwrite,
     )
-    not_films = None if not_films is None else as_path(not_films, "not_films")
-    check_seed(seed)
-    check_share("min_sensitivity", min_sensitivity)
+    check_share(min_sensitivity, "min_sensitivity")
+    check_callables(progress=progress)
     if keras.backend.backend() != "tensorflow":
         raise InvalidRequest(
             f"Keras uses {keras.backend.backend()}, but only TensorFlow converts; set "
@@ -120,7 +131,7 @@ def convert(
         method=None if recipe is None else as_recipe(recipe).calibration,
         calibration_images=calibration_images,
         calibration_dir=calibration_dir,
-        seed=seed,
+        seed=as_seed(seed),
         accuracy_control=accuracy_control,
         refit_sensitivity=min_sensitivity if refit else None,
         not_films=not_films,

@@ -1,9 +1,8 @@
 """What a conversion may lose and how many images calibrate it; light to import."""
 
-import math
 from dataclasses import asdict, dataclass
 
-from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.arguments import check_number
 
 CALIBRATION_IMAGES = 300
 # Fewer leave the extremes of many tensors unseen.
@@ -31,14 +30,13 @@ class Limits:
     min_agreement: float = 0.98
 
     def __post_init__(self) -> None:
-        """Refuse NaN, against which anything would pass.
+        """Refuse NaN, against which anything would pass, and percentages.
 
         Raises:
-            InvalidRequest: a limit is not a finite number.
+            InvalidRequest: a limit is not a number from 0 to 1.
         """
         for name, limit in asdict(self).items():
-            if not isinstance(limit, int | float) or not math.isfinite(limit):
-                raise InvalidRequest(f"{name} must be a number, not {limit}")
+            check_number(limit, name, maximum=1)
 
 
 DEFAULT_LIMITS = Limits()

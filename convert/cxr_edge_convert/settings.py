@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cxr_edge_convert.limits import CALIBRATION_IMAGES, Limits
+from cxr_edge_convert.limits import CALIBRATION_IMAGES, MIN_CALIBRATION_IMAGES, Limits
 from cxr_edge_convert.variants import INT8, Scheme
+from cxr_edge_runtime.arguments import as_whole_number
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.recipe import Calibration
 
@@ -45,10 +46,9 @@ class ConversionSettings:
         """
         if not isinstance(self.limits, Limits):
             raise InvalidRequest(f"the limits must be cxr_edge.Limits, not {self.limits!r}")
-        if not isinstance(self.calibration_images, int):
-            raise InvalidRequest(
-                f"calibration_images must be a whole number, not {self.calibration_images!r}"
-            )
+        as_whole_number(
+            self.calibration_images, "calibration_images", minimum=MIN_CALIBRATION_IMAGES
+        )
         int8 = any(scheme.quantization == INT8 for scheme in self.schemes)
         if not int8 and (self.method or self.calibration_dir or self.accuracy_control):
             raise InvalidRequest(

@@ -15,6 +15,7 @@ from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.dataset.acquisition_weights import table_weights
+from cxr_edge_train.dataset.metadata import images_root
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.evaluation.run_subject import load_model
 from cxr_edge_train.progress import ProgressFactory
@@ -85,7 +86,7 @@ class Source:
 
 
 def run_source(
-    folder: Path, *, root: Path | None, cache_dir: Path, progress: ProgressFactory
+    folder: Path, *, root: str | Path | None, cache_dir: Path, progress: ProgressFactory
 ) -> Source:
     """Read a finished run, trained here or imported, and check that its model is the one measured.
 
@@ -104,7 +105,7 @@ def run_source(
     table = read_dataset(folder)
     recipe_file = folder / "recipe.toml"
     recipe = read_recipe(recipe_file)
-    images = Images(run.preprocess, root or Path(run.root), cache_dir, progress)
+    images = Images(run.preprocess, images_root(root, default=Path(run.root)), cache_dir, progress)
     validation = table[table["split"] == "validation"].reset_index(drop=True)
     recorded = read_predictions(folder, validation)
     model = load_model(folder)

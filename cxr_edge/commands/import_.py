@@ -9,6 +9,7 @@ import typer
 import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.terminal import print_metrics, progress_bar
+from cxr_edge.process.keras_backend import load_quietly
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 
 
@@ -54,6 +55,7 @@ def import_(
     """
     from cxr_edge_runtime.bundle.manifest import NOTICE
 
+    load_quietly("tensorflow")
     run = cxr_edge.import_keras_model(
         model,
         metadata,

@@ -1,14 +1,13 @@
 """Drift, measured by comparing two distributions of the probability and of the gate distance."""
 
-import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
+from cxr_edge_runtime.arguments import check_number
 from cxr_edge_runtime.bundle.reference import PredictionDistribution, VerifiedPredictions
-from cxr_edge_runtime.errors import InvalidRequest
 
 # Tenths of the reference, as is usual since Lewis (1994, An Introduction to Credit Scoring).
 _BINS = 10
@@ -40,11 +39,11 @@ class DriftLimits:
         """Refuse NaN, which nothing would exceed.
 
         Raises:
-            InvalidRequest: a limit is not a finite number.
+            InvalidRequest: a limit is no number, or out of range.
         """
-        for name, limit in asdict(self).items():
-            if not isinstance(limit, int | float) or not math.isfinite(limit):
-                raise InvalidRequest(f"{name} must be a number, not {limit!r}")
+        check_number(self.psi, "psi")
+        check_number(self.ks, "ks", maximum=1)
+        check_number(self.rejected, "rejected", maximum=1)
 
 
 @dataclass(frozen=True, slots=True)

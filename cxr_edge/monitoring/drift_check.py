@@ -11,10 +11,10 @@ from cxr_edge.bundles.lookup import load_bundle
 from cxr_edge.monitoring.drift import MIN_FILMS, Drift, DriftLimits, find_drift, fitting_share
 from cxr_edge.monitoring.log_reader import read_distribution
 from cxr_edge.monitoring.prediction_log import timestamp
+from cxr_edge_runtime.arguments import as_path, optional_path
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.reference import PredictionDistribution, VerifiedPredictions
 from cxr_edge_runtime.errors import InvalidRequest, LogError
-from cxr_edge_runtime.files import as_path
 
 # What predictions are compared with.
 BUNDLE, EARLIER = "bundle", "earlier"
@@ -98,7 +98,7 @@ def check_drift(
     """
     _check_request(since, against, limits)
     log_file = as_path(log, "log")
-    plot_file = None if plot is None else as_path(plot, "plot")
+    plot_file = optional_path(plot, "plot")
     if plot_file is not None:
         _check_replaceable(plot_file)
     loaded = load_bundle(bundle)

@@ -1,5 +1,6 @@
 """Load Keras and its backend without their chatter."""
 
+import logging
 import os
 
 from cxr_edge_runtime.errors import ExtraMissing, InvalidRequest
@@ -43,7 +44,8 @@ def load_quietly(backend: str | None = None) -> None:
         raise ExtraMissing.of(
             error.name, needed_by="the chosen Keras backend", extra=error.name
         ) from error
-    # Its messages would mix with the results on standard output.
+    # TensorFlow advises on functions that are traced often; Keras' messages would mix with results.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     keras.config.disable_interactive_logging()
 
 

@@ -120,7 +120,18 @@ def _connect(address: str | None, workers: int) -> None:
     # Ray sets a handler of its own.
     before = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(**(own if address is None else {"address": address}), **quiet)
+        if address is not None:
+            ray.init(address=address, **quiet)
+            return
+        for is_last in (False, True):
+            try:
+                ray.init(**own, **quiet)
+                return
+            except Exception:
+                ray.shutdown()
+                # It picks a free port and opens it later; another Ray may have taken it meanwhile.
+                if is_last:
+                    raise
     except Exception as error:
         where = "Ray does not start" if address is None else f"{address}: no Ray there"
         raise CxrEdgeError(f"{where} ({one_line(error)})") from error

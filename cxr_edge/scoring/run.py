@@ -12,9 +12,10 @@ from cxr_edge.scoring.cluster import check, cluster
 from cxr_edge.scoring.listing import film_names
 from cxr_edge.scoring.results import ResultsFolder
 from cxr_edge.scoring.worker import Job, Report
+from cxr_edge_runtime.arguments import as_whole_number, check_callables, optional_path
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.engines import engines_for
 from cxr_edge_runtime.errors import ImageNotFound, InvalidRequest
-from cxr_edge_runtime.files import as_path
 from cxr_edge_train.progress import ProgressFactory, no_progress
 
 
@@ -95,12 +96,14 @@ def score(
         (2, 0)
     """
     source, location = _location(films, "films"), _location(output, "output")
-    if workers is not None and (not isinstance(workers, int) or workers < 1):
-        raise InvalidRequest(f"workers must be a whole number of at least 1, not {workers!r}")
+    if workers is not None:
+        workers = as_whole_number(workers, "workers")
+    check_callables(progress=progress)
     if address is not None and not isinstance(address, str):
         raise InvalidRequest(f"address must be text, not {address!r}")
-    log_file = None if log is None else as_path(log, "log")
+    log_file = optional_path(log, "log")
     loaded = load_bundle(bundle)
+    engines_for(loaded.manifest.model.format, engine)
     results = ResultsFolder(location)
     if address is not None:
         check(address)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_edge_runtime.arguments import as_whole_number, check_flags
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import GATE_FILE
 from cxr_edge_runtime.engines import Engine, Outputs, open_engine
@@ -19,7 +20,8 @@ from cxr_edge_runtime.preprocess import preprocess
 MAX_THREADS = 64
 
 
-@dataclass(frozen=True, slots=True)
+# eq=False: of two arrays, == is an array, not an answer.
+@dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """What the classifier says of one image.
 
@@ -69,9 +71,8 @@ class Classifier:
                 f"a classifier needs a bundle, not {type(bundle).__name__}; load one with "
                 "Bundle.load(folder)"
             )
-        check_threads(threads)
         self.bundle = bundle
-        self.engine: Engine = open_engine(bundle, threads=threads, engine=engine)
+        self.engine: Engine = open_engine(bundle, threads=as_threads(threads), engine=engine)
         limits = bundle.manifest.gate
         self._gate = Gate.from_bytes(bundle.read(GATE_FILE), limits) if limits else None
 
@@ -96,9 +97,11 @@ class Classifier:
             The prediction, without label and probability where the gate rejected the image.
 
         Raises:
+            InvalidRequest: ``force`` or ``hashed`` is neither True nor False.
             ImageError: the image cannot be used; the subclass says why.
             EngineError: the engine failed or computed no number.
         """
+        check_flags(force=force, hashed=hashed)
         film = load_grey(image, name=name, hashed=hashed)
         manifest = self.bundle.manifest
         started = time.perf_counter()
@@ -144,14 +147,13 @@ class Classifier:
         )
 
 
-def check_threads(threads: object) -> None:
+def as_threads(threads: object) -> int:
     """Check a number of threads.
 
     Raises:
         InvalidRequest: it is not a whole number from 1 to :data:`MAX_THREADS`.
     """
-    if type(threads) is not int or not 1 <= threads <= MAX_THREADS:
-        raise InvalidRequest(f"threads must be a whole number from 1 to {MAX_THREADS}")
+    return as_whole_number(threads, "threads", maximum=MAX_THREADS)
 
 
 def sigmoid(value: float) -> float:

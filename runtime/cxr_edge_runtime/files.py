@@ -78,24 +78,6 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def as_path(value: object, name: str) -> Path:
-    """Check an argument of the Python API that must be a path.
-
-    Args:
-        value: what the caller gave: text, a :class:`~pathlib.Path`, or another ``os.PathLike``.
-        name: of the argument, for the message.
-
-    Raises:
-        InvalidRequest: the value is none of these, is empty, or contains a NUL character.
-    """
-    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
-        raise InvalidRequest(f"{name} must be a path, not {value!r}")
-    path = os.fsdecode(value)
-    if "\0" in path:
-        raise InvalidRequest(f"{name} contains a NUL character: {path!r}")
-    return Path(path)
-
-
 def file_sha256(path: Path) -> str:
     """Compute the SHA-256 of a file, reading it in blocks.
 

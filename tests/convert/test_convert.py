@@ -90,7 +90,7 @@ def test_wrong_arguments_are_one_clear_error(
         ({"accuracy_control": True}, InvalidRequest, "are for INT8"),
         ({"recipe": recipe}, InvalidRequest, "are for INT8"),
         ({"calibration_dir": tmp_path, "dynamic": True}, InvalidRequest, "are for INT8"),
-        ({"int8": True, "calibration_images": 49}, InvalidRequest, "at least 50 images, not 49"),
+        ({"int8": True, "calibration_images": 49}, InvalidRequest, "of at least 50, not 49"),
         ({"not_films": tmp_path / "gone"}, InvalidRequest, "gone: no such folder"),
     ]
     for changes, error, message in wrong:

@@ -106,6 +106,27 @@ def test_threads_that_cannot_be_are_refused(threads: object) -> None:
         Classifier("tiny", threads=threads)
 
 
+def test_flag_that_is_a_text_is_not_taken_for_true() -> None:
+    classifier = Classifier("tiny")
+    grey = np.zeros((80, 80), np.uint8)
+    with pytest.raises(InvalidRequest, match="force must be True or False, not 'no'"):
+        classifier.classify(grey, force="no")
+    with pytest.raises(InvalidRequest, match="hashed must be True or False, not 1"):
+        classifier.classify(grey, hashed=1)
+
+
+def test_two_predictions_can_be_compared_and_kept_in_a_set() -> None:
+    classifier = Classifier("tiny")
+    grey = np.zeros((80, 80), np.uint8)
+    first, second = (classifier.classify(grey) for _ in range(2))
+    assert first != second
+    assert len({first, second}) == 2
+
+
+def test_bundle_does_not_print_its_model() -> None:
+    assert len(repr(Classifier("tiny").bundle)) < 20_000
+
+
 @pytest.mark.parametrize("engine", ["nope", "", 3])
 def test_engine_that_is_not_known_is_refused(engine: object) -> None:
     with pytest.raises(InvalidRequest, match=r"unknown engine .*known are ai-edge-litert"):

@@ -15,12 +15,16 @@ from cxr_edge_runtime.errors import ExtraMissing, InvalidRequest
         ({"formats": None}, "the formats must be one or more of"),
         ({"formats": 3}, "the formats must be one or more of"),
         ({"formats": "tflite"}, "the formats must be one or more of"),
-        ({"seed": "a"}, "seed must be an integer"),
-        ({"seed": -1}, "seed must be an integer"),
-        ({"seed": 2**40}, "seed must be an integer"),
+        ({"seed": "a"}, "seed must be a whole number"),
+        ({"seed": -1}, "seed must be a whole number"),
+        ({"seed": 2**40}, "seed must be a whole number"),
         ({"limits": None}, r"the limits must be cxr_edge\.Limits"),
         ({"limits": (1, 2, 3, 4)}, r"the limits must be cxr_edge\.Limits"),
         ({"int8": True, "calibration_images": "a"}, "calibration_images must be"),
+        ({"int8": True, "calibration_images": 0}, "calibration_images must be"),
+        ({"int8": "no"}, "int8 must be True or False, not 'no'"),
+        ({"overwrite": 1}, "overwrite must be True or False, not 1"),
+        ({"progress": None}, "progress must be a function, not None"),
         ({"refit": True, "min_sensitivity": "a"}, "min_sensitivity must be a number"),
         ({"recipe": 3}, "recipe must be a path"),
         ({"target": 3}, "unknown target 3"),
@@ -40,6 +44,7 @@ def test_convert_refuses_before_any_work(
         ({"scaling": ["0-1"]}, "unknown scaling"),
         ({"labels": 3}, "the labels must be"),
         ({"min_sensitivity": "a"}, "min_sensitivity must be a number"),
+        ({"progress": 3}, "progress must be a function, not 3"),
     ],
 )
 def test_import_refuses_before_any_work(
@@ -62,17 +67,31 @@ def test_drift_takes_its_own_limits_alone(limits: Any) -> None:
         cxr_edge.check_drift("log.db", limits=limits)
 
 
-@pytest.mark.parametrize("limit", ["a", None, float("nan"), float("inf")])
+@pytest.mark.parametrize("limit", ["a", None, True, -0.1, float("nan"), float("inf")])
 def test_limit_is_a_number(limit: Any) -> None:
     with pytest.raises(InvalidRequest, match="psi must be a number"):
         cxr_edge.DriftLimits(psi=limit)
-    with pytest.raises(InvalidRequest, match="max_recall_drop must be a number"):
+    with pytest.raises(InvalidRequest, match="max_recall_drop must be a number from 0 to 1"):
         cxr_edge.Limits(limit)
+    with pytest.raises(InvalidRequest, match="ks must be a number from 0 to 1"):
+        cxr_edge.DriftLimits(ks=limit)
+
+
+def test_limit_is_a_share_not_a_percentage() -> None:
+    with pytest.raises(InvalidRequest, match="min_agreement must be a number from 0 to 1, not 98"):
+        cxr_edge.Limits(min_agreement=98)
+    with pytest.raises(InvalidRequest, match="rejected must be a number from 0 to 1, not 5"):
+        cxr_edge.DriftLimits(rejected=5)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"address": 3}, "address must be text"), ({"log": ""}, "log must be a path")],
+    [
+        ({"address": 3}, "address must be text"),
+        ({"log": ""}, "log must be a path"),
+        ({"engine": "x"}, "unknown engine 'x'"),
+        ({"progress": None}, "progress must be a function"),
+    ],
 )
 def test_score_refuses_before_any_work(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from cxr_edge_runtime.arguments import as_path
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_runtime.files import as_path
 from cxr_edge_runtime.typed_json import Limits, TypedJsonError, from_json
 
 # A share or a probability.

@@ -17,13 +17,15 @@ from cxr_edge_convert.new_folder import (
     check_writable,
     is_free,
 )
+from cxr_edge_runtime.arguments import as_path, check_callables, check_share
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
-from cxr_edge_runtime.files import as_path, file_sha256, write_text
+from cxr_edge_runtime.files import file_sha256, write_text
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import (
     dataset_digest,
+    images_root,
     positives,
     read_metadata,
     read_splits,
@@ -37,7 +39,7 @@ from cxr_edge_train.evaluation.predictions import prediction_table
 from cxr_edge_train.evaluation.run_subject import activation_maps
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.runs import Run, write_run, write_table
-from cxr_edge_train.statistics.operating_point import check_share, fit_operating_point
+from cxr_edge_train.statistics.operating_point import fit_operating_point
 
 # What a run, and later a bundle, says of where the weights come from.
 UNKNOWN_WEIGHTS = "unknown: trained outside cxr-edge, perhaps on these validation images"
@@ -99,8 +101,8 @@ def import_keras_model(
     """
     file, output = as_path(model, "model"), as_path(output, "output")
     metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
-    folder = metadata.resolve().parent if root is None else as_path(root, "root")
-    check_share("min_sensitivity", min_sensitivity)
+    check_share(min_sensitivity, "min_sensitivity")
+    check_callables(progress=progress)
     check_request(file, labels=labels, scaling=scaling)
     _check_output(output)
     table = without_test(read_splits(splits, read_metadata(metadata)))
@@ -114,7 +116,7 @@ def import_keras_model(
             made,
             table,
             file=file,
-            root=folder,
+            root=images_root(root, default=metadata.resolve().parent),
             min_sensitivity=min_sensitivity,
             progress=progress,
         )

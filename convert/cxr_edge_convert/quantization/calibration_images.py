@@ -18,8 +18,6 @@ from cxr_edge_train.cleaning.reading import THUMBNAIL_SIDE, read_facts
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.sampling import spread_over_patients
 
-_FEW = f"calibration needs at least {MIN_CALIBRATION_IMAGES} images"
-
 
 @dataclass(frozen=True, slots=True)
 class CalibrationSet:
@@ -78,17 +76,17 @@ def choose_calibration_images(
     Args:
         candidates: rows with ``label``, ``patient``, ``path`` and ``md5``; the label is empty in
             all rows where it is unknown.
-        count: how many images to choose; if there are fewer, all that the smaller class allows.
+        count: how many images to choose, at least
+            :data:`~cxr_edge_convert.limits.MIN_CALIBRATION_IMAGES`; if there are
+            fewer, all that the smaller class allows.
         seed: the seed of the choice.
 
     Returns:
         One or two tables without a common image, in the order the images are used.
 
     Raises:
-        InvalidRequest: fewer than the minimum asked for or available, or one class only.
+        InvalidRequest: too few are available, or of one class only.
     """
-    if count < MIN_CALIBRATION_IMAGES:
-        raise InvalidRequest(f"{_FEW}, not {count}")
     classes = sorted(set(candidates["label"])) or list(LABELS)
     if classes not in (sorted(LABELS), [""]):
         raise InvalidRequest(

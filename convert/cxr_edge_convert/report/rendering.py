@@ -10,8 +10,9 @@ from cxr_edge_convert.report.conversion_report import ConversionReport
 from cxr_edge_convert.report.figures import draw_shift, draw_tensor_errors, draw_tradeoff
 from cxr_edge_convert.report.sections import report_sections
 from cxr_edge_convert.report.storage import PREDICTIONS, REPORT, read_report
+from cxr_edge_runtime.arguments import as_path
 from cxr_edge_runtime.errors import ReportError
-from cxr_edge_runtime.files import as_path, write_text
+from cxr_edge_runtime.files import write_text
 from cxr_edge_train.reporting.figures import save_figure
 from cxr_edge_train.reporting.markdown import markdown_page
 from cxr_edge_train.reporting.page import Picture, write_page

@@ -2,13 +2,14 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from cxr_edge_runtime.arguments import as_path
 from cxr_edge_runtime.bundle.manifest import FileEntry, Manifest
 from cxr_edge_runtime.bundle.manifest_reading import parse_manifest
 from cxr_edge_runtime.errors import BundleCorrupted, BundleInvalid, BundleNotFound
-from cxr_edge_runtime.files import as_path, write_bytes
+from cxr_edge_runtime.files import write_bytes
 
 MANIFEST = "bundle.json"
 CHECKSUM = "bundle.json.sha256"
@@ -32,7 +33,7 @@ class Bundle:
     path: Path
     manifest: Manifest
     digest: str
-    model: bytes
+    model: bytes = field(repr=False)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Bundle":

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cxr_edge_runtime.bundle.manifest import InputEntry
     from cxr_edge_runtime.engines.interface import Engine, Outputs
 
-__all__ = ["ENGINES", "Engine", "EngineSpec", "Outputs", "open_engine", "open_model"]
+__all__ = ["ENGINES", "Engine", "EngineSpec", "Outputs", "engines_for", "open_engine", "open_model"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +103,20 @@ def open_model(
         EngineMissing: no such engine is installed.
         EngineError: the engine does not take the model, or the model breaks the contract.
     """
-    spec, module = _first_installed(_candidates(format, engine))
+    spec, module = _first_installed(engines_for(format, engine))
     file, _, name = spec.adapter.partition(":")
     adapter = getattr(import_module(f"{__name__}.{file}"), name)
     opened: Engine = adapter(module, spec.name, model, entry, outputs, threads=threads)
     return opened
 
 
-def _candidates(format: str, engine: str | None) -> list[EngineSpec]:
-    """The engines to try for a format, all of them or the one that is named."""
+def engines_for(format: str, engine: str | None = None) -> list[EngineSpec]:
+    """The engines to try for a format, all of them or the one that is named, installed or not.
+
+    Raises:
+        InvalidRequest: there is no engine of that name.
+        EngineError: the engine does not run this format.
+    """
     of_format = [spec for spec in ENGINES if spec.format == format]
     if engine is None:
         return of_format

@@ -30,7 +30,8 @@ _UNNAMED = "image"
 _ARRAY = "a numpy array [H, W] uint8 of greys, 0 is black"
 
 
-@dataclass(frozen=True, slots=True)
+# eq=False: of two arrays, == is an array, not an answer.
+@dataclass(frozen=True, slots=True, eq=False)
 class GreyImage:
     """A decoded image.
 

@@ -81,11 +81,6 @@ def test_second_draw_is_balanced_even_where_one_class_is_scarce() -> None:
     assert set(first["path"]).isdisjoint(second["path"])
 
 
-def test_fewer_than_50_asked_for_are_refused() -> None:
-    with pytest.raises(InvalidRequest, match="at least 50 images, not 49"):
-        drawn(table(patients=200), count=49)
-
-
 def test_too_few_images_are_refused() -> None:
     with pytest.raises(InvalidRequest, match="at least 25 images of each label, not 24"):
         drawn(table(patients=8))

@@ -51,6 +51,24 @@ def test_ray_that_does_not_begin_is_one_line(
     assert str(caught.value) == words
 
 
+def test_ray_whose_port_was_taken_meanwhile_is_started_again(
+    monkeypatch: pytest.MonkeyPatch, calls: list[tuple[str, Any]]
+) -> None:
+    started = ray.init
+    failures = [RuntimeError("Failed to start GCS")]
+
+    def fails_once(**options: Any) -> None:
+        started(**options)
+        if failures:
+            raise failures.pop()
+
+    monkeypatch.setattr(ray, "init", fails_once)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
+    with cluster(None, 1):
+        pass
+    assert [name for name, _ in calls] == ["init", "shutdown", "init", "shutdown"]
+
+
 @pytest.mark.parametrize("own", [False, True])
 def test_ray_alone_has_a_token_unless_the_user_has_one(
     monkeypatch: pytest.MonkeyPatch, calls: list[tuple[str, Any]], own: bool

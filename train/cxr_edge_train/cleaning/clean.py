@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from cxr_edge_runtime.arguments import as_path, check_callables, optional_path
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
-from cxr_edge_runtime.files import as_path
 from cxr_edge_train.cleaning.checks.check import Summary
 from cxr_edge_train.cleaning.checks.registry import EXCLUSIONS, run_checks
 from cxr_edge_train.cleaning.inventory import KEPT, Inventory
@@ -104,6 +104,7 @@ def clean(
         alarm. File size alone predicts the label (AUC ...
     """
     data_dir, output = as_path(data_dir, "data_dir"), as_path(output, "output")
+    check_callables(progress=progress)
     if output.is_dir():
         raise InvalidRequest(f"{output}: is a folder; name the file to write")
     pattern = None if patient_pattern in (None, "") else compile_patient_pattern(patient_pattern)
@@ -113,7 +114,7 @@ def clean(
             data_dir,
             relative_to=output.resolve().parent,
             pattern=pattern,
-            cache_dir=None if cache_dir is None else as_path(cache_dir, "cache_dir"),
+            cache_dir=optional_path(cache_dir, "cache_dir"),
             progress=progress,
         )
         write_left_out(left_out_path(output), inventory.left_out())

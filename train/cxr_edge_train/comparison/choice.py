@@ -28,7 +28,8 @@ from cxr_edge_train.statistics.operating_point import threshold_for_specificity
 SIGNIFICANCE = 0.05
 
 
-@dataclass(frozen=True, slots=True)
+# eq=False: of two arrays, == is an array, not an answer.
+@dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
     """One trained architecture.
 

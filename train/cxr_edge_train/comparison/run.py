@@ -4,20 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cxr_edge_runtime.arguments import as_path, check_callables, check_share, optional_path
 from cxr_edge_runtime.bundle.manifest import NOTICE
-from cxr_edge_runtime.files import as_path
 from cxr_edge_train.comparison.choice import Candidate, Choice, choose, read_candidate
 from cxr_edge_train.comparison.plan import RecipeSource, Weights, plan
 from cxr_edge_train.comparison.readings import Readings, read_test_log
 from cxr_edge_train.comparison.report import PAGE, write_comparison
-from cxr_edge_train.dataset.metadata import read_metadata, read_splits
-from cxr_edge_train.dataset.sampling import check_seed
+from cxr_edge_train.dataset.metadata import images_root, read_metadata, read_splits
+from cxr_edge_train.dataset.sampling import as_seed
 from cxr_edge_train.defaults import MIN_SPECIFICITY, default_cache_dir
 from cxr_edge_train.fitting.events import CallbackFactory, OnStart, ignore_start, no_callbacks
 from cxr_edge_train.fitting.training import start_of, train_run
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.runs import model_sha256
-from cxr_edge_train.statistics.operating_point import check_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +112,16 @@ def compare(
     """
     metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
     output = as_path(output, "output")
-    log = output / "test-log.jsonl" if test_log is None else as_path(test_log, "test_log")
-    check_seed(seed)
-    check_share("min_specificity", min_specificity)
+    log = optional_path(test_log, "test_log") or output / "test-log.jsonl"
+    check_share(min_specificity, "min_specificity")
+    check_callables(on_start=on_start, callbacks=callbacks, progress=progress)
     runs = plan(
         read_splits(splits, read_metadata(metadata)),
         architectures,
         weights=weights,
         recipe=recipe,
-        seed=seed,
-        root=metadata.resolve().parent if root is None else as_path(root, "root"),
+        seed=as_seed(seed),
+        root=images_root(root, default=metadata.resolve().parent),
         output=output,
     )
     candidates = []

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_runtime.arguments import optional_path
+from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_runtime.files import replacing
 from cxr_edge_train.dataset.layout import FOLDERS, LABELS
 from cxr_edge_train.dataset.patients import KINDS
@@ -100,6 +101,25 @@ def read_metadata(path: Path) -> pd.DataFrame:
     for side in ("width", "height"):
         _check_positive(path, table, side)
     return table
+
+
+def images_root(root: str | Path | None, *, default: Path) -> Path:
+    """The folder that the paths of a data set's images are relative to.
+
+    Args:
+        root: as the user gave it.
+        default: taken where the user gave none.
+
+    Raises:
+        InvalidRequest: the given folder is no path, or there is no such folder.
+    """
+    given = optional_path(root, "root")
+    if given is None:
+        return default
+    # Pixels may come from the cache, so that a wrong folder would never be looked into.
+    if not given.is_dir():
+        raise InvalidRequest(f"root {given}: no such folder")
+    return given
 
 
 def write_splits(path: Path, splits: pd.DataFrame) -> None:

@@ -2,21 +2,20 @@
 
 import pandas as pd
 
-from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.arguments import as_whole_number
 from cxr_edge_train.dataset.patients import patient_groups
 
 # numpy's older generator, which scikit-learn and pandas use, takes no larger seed.
 MAX_SEED = 2**32 - 1
 
 
-def check_seed(seed: int) -> None:
+def as_seed(seed: object) -> int:
     """Check the seed of everything random.
 
     Raises:
-        InvalidRequest: the seed is not an integer from 0 to :data:`MAX_SEED`.
+        InvalidRequest: the seed is not a whole number from 0 to :data:`MAX_SEED`.
     """
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MAX_SEED:
-        raise InvalidRequest(f"seed must be an integer from 0 to {MAX_SEED}, not {seed!r}")
+    return as_whole_number(seed, "seed", minimum=0, maximum=MAX_SEED)
 
 
 def spread_over_patients(table: pd.DataFrame, *, seed: int) -> pd.DataFrame:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
+from cxr_edge_runtime.arguments import as_path
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
-from cxr_edge_runtime.files import as_path
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import read_metadata, write_splits
 from cxr_edge_train.dataset.patients import patient_groups
-from cxr_edge_train.dataset.sampling import check_seed
+from cxr_edge_train.dataset.sampling import as_seed
 
 # One fold of six: on the Kermany set about 640 pneumonia and 225 normal validation images, enough
 # for a sensitivity known to two points, while five sixths remain to learn from.
@@ -86,7 +86,7 @@ def split(metadata: str | Path, output: str | Path = "splits.csv", *, seed: int 
         validation PNEUMONIA 8
     """
     metadata, output = as_path(metadata, "metadata"), as_path(output, "output")
-    check_seed(seed)
+    seed = as_seed(seed)
     if output.is_dir():
         raise InvalidRequest(f"{output}: is a folder; name the file to write")
     if output.resolve() == metadata.resolve():

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from cxr_edge_runtime.arguments import as_path, check_callables
 from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
-from cxr_edge_runtime.files import as_path
 from cxr_edge_train.dataset.layout import LABELS
-from cxr_edge_train.dataset.metadata import dataset_digest, read_metadata
+from cxr_edge_train.dataset.metadata import dataset_digest, images_root, read_metadata
 from cxr_edge_train.dataset.patients import patient_groups
-from cxr_edge_train.dataset.sampling import check_seed, spread_over_patients
+from cxr_edge_train.dataset.sampling import as_seed, spread_over_patients
 from cxr_edge_train.eda.cleaning import cleaning_sections, plot_files
 from cxr_edge_train.eda.counts import class_counts, class_weights
 from cxr_edge_train.eda.films import augmentation_preview, random_samples
@@ -19,7 +19,7 @@ from cxr_edge_train.eda.intensity import intensity_histograms, read_intensities
 from cxr_edge_train.eda.patients import images_per_patient
 from cxr_edge_train.eda.sizes import image_sizes
 from cxr_edge_train.progress import ProgressFactory, no_progress
-from cxr_edge_train.recipe import Recipe, read_recipe
+from cxr_edge_train.recipe import Recipe, as_recipe
 from cxr_edge_train.reporting.page import Section, Table, write_page
 
 PAGE = "eda.html"
@@ -49,7 +49,7 @@ def eda(
     metadata: str | Path,
     output: str | Path = "eda",
     *,
-    recipe: str | Path | None = None,
+    recipe: str | Path | Recipe | None = None,
     root: str | Path | None = None,
     seed: int = 0,
     progress: ProgressFactory = no_progress,
@@ -62,7 +62,7 @@ def eda(
     Args:
         metadata: ``clean_metadata.csv``; the cleaning report is read where it lies beside it.
         output: folder to create or to write into.
-        recipe: TOML file of the recipe whose augmentation is shown; None for the defaults.
+        recipe: the recipe whose augmentation is shown, or its TOML file; None for the defaults.
         root: folder that the paths in the metadata are relative to; None for the folder of the
             metadata.
         seed: seed of the random samples and of the augmentation, 0 to 2**32 - 1.
@@ -84,12 +84,12 @@ def eda(
         ('eda.html', 9)
     """
     metadata, output = as_path(metadata, "metadata"), as_path(output, "output")
-    root = metadata.resolve().parent if root is None else as_path(root, "root")
-    recipe = None if recipe is None else as_path(recipe, "recipe")
-    check_seed(seed)
+    seed = as_seed(seed)
+    check_callables(progress=progress)
     if output.exists() and not output.is_dir():
         raise InvalidRequest(f"{output}: is a file; name a folder")
-    planned = Recipe() if recipe is None else read_recipe(recipe)
+    planned = as_recipe(recipe)
+    root = images_root(root, default=metadata.resolve().parent)
     table = read_metadata(metadata)
     learning = table[table["split"] != "test"]
     for label in LABELS:
@@ -118,7 +118,7 @@ def eda(
         augmentation_preview(
             ordered,
             planned,
-            recipe_name="the defaults" if recipe is None else recipe.name,
+            recipe_name=_recipe_name(recipe),
             root=root,
             seed=seed,
             file=output / "augmentation.png",
@@ -135,6 +135,13 @@ def eda(
         figures,
         tuple(section.alarm for section in sections if section.alarm),
     )
+
+
+def _recipe_name(recipe: str | Path | Recipe | None) -> str:
+    """What the page calls a recipe."""
+    if recipe is None:
+        return "the defaults"
+    return "as given in Python" if isinstance(recipe, Recipe) else Path(recipe).name
 
 
 def _overview(metadata: Path, table: pd.DataFrame, seed: int) -> Section:

@@ -28,13 +28,18 @@ def check_request(split: str, *, log: Path | None, output: Path | None) -> None:
         output: the folder to write.
 
     Raises:
-        InvalidRequest: the split is not one of :data:`SPLITS`, test is to be read without a log,
-            the log is a folder, or the output is a file or holds a run, a bundle or a conversion.
+        InvalidRequest: the split is not one of :data:`SPLITS`, test is to be read without a log
+            or another split with one, the log is a folder, or the output is a file or holds a
+            run, a bundle or a conversion.
     """
     if split not in SPLITS:
         raise InvalidRequest(f"split must be {' or '.join(SPLITS)}, not {split!r}")
     if split == "test" and log is None:
         raise InvalidRequest("test needs a log, since every reading of test labels is recorded")
+    if split != "test" and log is not None:
+        raise InvalidRequest(
+            f"a log records readings of test, but {split} is measured; leave it out or measure test"
+        )
     if log is not None and log.is_dir():
         raise InvalidRequest(f"{log}: is a folder; name the file that records readings of test")
     if output and output.exists() and not output.is_dir():
@@ -64,7 +69,7 @@ def measure(
         metadata: ``clean_metadata.csv``.
         splits: ``splits.csv``.
         split: ``validation`` or ``test``.
-        log: with ``test``, the file that the reading is appended to; not used otherwise.
+        log: the file that a reading of test is appended to; None for another split.
         output: folder for the metrics, the predictions and the plots; None to write nothing.
         root: folder that the paths in the metadata are relative to.
         progress: makes the progress bar over the images.

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cxr_edge_runtime.files import as_path
-from cxr_edge_train.dataset.metadata import read_metadata, read_splits
-from cxr_edge_train.dataset.sampling import check_seed
+from cxr_edge_runtime.arguments import as_path, check_callables, check_share, optional_path
+from cxr_edge_train.dataset.metadata import images_root, read_metadata, read_splits
+from cxr_edge_train.dataset.sampling import as_seed
 from cxr_edge_train.defaults import MIN_SENSITIVITY, default_cache_dir
 from cxr_edge_train.fitting.events import CallbackFactory, OnStart, ignore_start, no_callbacks
 from cxr_edge_train.fitting.task import TrainingTask
@@ -14,7 +14,6 @@ from cxr_edge_train.fitting.unfinished import folder_for
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.recipe import Recipe, as_recipe
 from cxr_edge_train.runs import Run
-from cxr_edge_train.statistics.operating_point import check_share
 
 # The AUC of a model that guesses.
 _CHANCE = 0.5
@@ -80,8 +79,8 @@ def train(
         True
     """
     metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
-    check_seed(seed)
-    check_share("min_sensitivity", min_sensitivity)
+    check_share(min_sensitivity, "min_sensitivity")
+    check_callables(on_start=on_start, callbacks=callbacks, progress=progress)
     chosen = as_recipe(recipe)
     cleaned = read_metadata(metadata)
     table = read_splits(splits, cleaned)
@@ -90,12 +89,12 @@ def train(
         architecture=architecture,
         weights=starting_weights(weights),
         recipe=chosen,
-        seed=seed,
-        root=metadata.resolve().parent if root is None else as_path(root, "root"),
+        seed=as_seed(seed),
+        root=images_root(root, default=metadata.resolve().parent),
         min_sensitivity=min_sensitivity,
     )
     cache_dir = default_cache_dir()
-    given = None if output is None else as_path(output, "output")
+    given = optional_path(output, "output")
     run = train_run(
         task,
         output=given or folder_for(cache_dir, task.fingerprint),

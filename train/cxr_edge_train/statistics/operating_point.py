@@ -148,13 +148,3 @@ def threshold_for_specificity(
 def _midway(probabilities: NDArray[np.floating], reached: float) -> float:
     below = probabilities[probabilities < reached]
     return (reached + float(below.max())) / 2 if below.size else reached
-
-
-def check_share(name: str, share: float) -> None:
-    """Check a share of images that a result must reach.
-
-    Raises:
-        InvalidRequest: it is not a number above 0 and at most 1.
-    """
-    if not isinstance(share, int | float) or not 0 < share <= 1:  # also refuses NaN
-        raise InvalidRequest(f"{name} must be a number above 0 and at most 1, not {share!r}")
