@@ -412,7 +412,7 @@ def write_patient(folder: Path, patient: int, kind: str, width_px: int) -> None:
 
 
 def write_dataset(folder: Path, *, width_px: int = DATASET_PX, share: float = 1.0) -> None:
-    """Draw a labelled data set in the Kaggle set's layout, for trying the road.
+    """Draw a labelled data set in the Kaggle set's layout, for trying the pipeline.
 
     Nothing measured on it says anything of patients.
 

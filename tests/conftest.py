@@ -65,16 +65,16 @@ class TinyRoad:
 
 
 @pytest.fixture(scope="session")
-def tiny_source(tiny_road: TinyRoad) -> Any:
-    """The run of :func:`tiny_road` as the start of a conversion."""
+def tiny_source(trained: TinyRoad) -> Any:
+    """The run of :func:`trained` as the start of a conversion."""
     from cxr_edge_convert.sources import run_source
     from cxr_edge_train.progress import no_progress
 
-    return run_source(tiny_road.run, root=None, cache_dir=tiny_road.cache, progress=no_progress)
+    return run_source(trained.run, root=None, cache_dir=trained.cache, progress=no_progress)
 
 
 @pytest.fixture(scope="session")
-def tiny_road(tmp_path_factory: pytest.TempPathFactory) -> TinyRoad:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TinyRoad:
     """300 patients a label give the 100 validation positives that a checked recall needs."""
     from cxr_edge_train import architectures
     from cxr_edge_train.cleaning.clean import clean
@@ -85,7 +85,7 @@ def tiny_road(tmp_path_factory: pytest.TempPathFactory) -> TinyRoad:
     from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe
     from tiny_model import TINY
 
-    root = tmp_path_factory.mktemp("road")
+    root = tmp_path_factory.mktemp("pipeline")
     metadata, splits = root / "clean_metadata.csv", root / "splits.csv"
     clean(draw_dataset(root / "data", patients=300, test_patients=10), metadata)
     write_splits(splits, assign_splits(read_metadata(metadata), seed=0))

@@ -21,11 +21,16 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_report_that_is_returned_is_the_one_that_is_written_and_nothing_is_printed(
-    tiny_road: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    trained: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out"
     report = convert(
-        str(tiny_road.run), str(output), formats=("onnx",), float16=False, limits=LOOSE, refit=True
+        str(trained.run),
+        str(output),
+        formats=("onnx",),
+        float16=False,
+        limits=LOOSE,
+        refit=True,
     )
     assert capfd.readouterr() == ("", "")
     assert [variant.name for variant in report.variants] == ["onnx-float32"]
@@ -40,9 +45,9 @@ def test_report_that_is_returned_is_the_one_that_is_written_and_nothing_is_print
     assert manifest.threshold.value == variant.refit.threshold
 
 
-def test_missed_limit_is_a_result_not_an_error(tiny_road: Any, tmp_path: Path) -> None:
+def test_missed_limit_is_a_result_not_an_error(trained: Any, tmp_path: Path) -> None:
     report = convert(
-        tiny_road.run, tmp_path / "out", limits=Limits(max_recall_drop=-2.0), dynamic=True
+        trained.run, tmp_path / "out", limits=Limits(max_recall_drop=-2.0), dynamic=True
     )
     assert [variant.folder for variant in report.rejected] == [
         "rejected/float32", "rejected/dynamic",
@@ -51,20 +56,18 @@ def test_missed_limit_is_a_result_not_an_error(tiny_road: Any, tmp_path: Path) -
 
 
 def test_earlier_conversion_is_replaced_only_where_that_is_allowed(
-    tiny_road: Any, tmp_path: Path
+    trained: Any, tmp_path: Path
 ) -> None:
-    convert(tiny_road.run, tmp_path / "out", limits=LOOSE)
+    convert(trained.run, tmp_path / "out", limits=LOOSE)
     with pytest.raises(InvalidRequest, match="exists already; name another folder, or overwrite"):
-        convert(tiny_road.run, tmp_path / "out", limits=LOOSE)
-    report = convert(
-        tiny_road.run, tmp_path / "out", limits=LOOSE, overwrite=True, formats=["onnx"]
-    )
+        convert(trained.run, tmp_path / "out", limits=LOOSE)
+    report = convert(trained.run, tmp_path / "out", limits=LOOSE, overwrite=True, formats=["onnx"])
     assert [variant.name for variant in report.variants] == ["onnx-float32"]
     assert not (tmp_path / "out" / "float32").exists()
 
 
 def test_wrong_arguments_are_one_clear_error(
-    tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("")
@@ -94,7 +97,7 @@ def test_wrong_arguments_are_one_clear_error(
         ({"not_films": tmp_path / "gone"}, InvalidRequest, "gone: no such folder"),
     ]
     for changes, error, message in wrong:
-        arguments = {"run": tiny_road.run, "output": tmp_path / "out"} | changes
+        arguments = {"run": trained.run, "output": tmp_path / "out"} | changes
         with pytest.raises(error, match=message) as caught:
             convert(**arguments)
         assert "\n" not in str(caught.value)
@@ -102,11 +105,11 @@ def test_wrong_arguments_are_one_clear_error(
         assert not (tmp_path / "out").exists()
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(InvalidRequest, match="Keras uses jax, but only TensorFlow converts"):
-        convert(tiny_road.run, tmp_path / "out")
+        convert(trained.run, tmp_path / "out")
 
 
-def test_output_that_holds_the_run_is_not_overwritten(tiny_road: Any, tmp_path: Path) -> None:
-    convert(tiny_road.run, tmp_path / "out", limits=LOOSE)
-    shutil.copytree(tiny_road.run, tmp_path / "out" / "figures" / "run")
+def test_output_that_holds_the_run_is_not_overwritten(trained: Any, tmp_path: Path) -> None:
+    convert(trained.run, tmp_path / "out", limits=LOOSE)
+    shutil.copytree(trained.run, tmp_path / "out" / "figures" / "run")
     with pytest.raises(InvalidRequest, match=r"holds .*run, which is read"):
         convert(tmp_path / "out" / "figures" / "run", tmp_path / "out", overwrite=True)

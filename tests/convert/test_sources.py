@@ -12,18 +12,18 @@ from cxr_edge_train.progress import no_progress
 from cxr_edge_train.runs import read_run
 
 
-def source_of(folder: Path, road: Any, **changes: Any) -> Source:
-    choices = {"root": None, "cache_dir": road.cache, "progress": no_progress}
+def source_of(folder: Path, pipeline: Any, **changes: Any) -> Source:
+    choices = {"root": None, "cache_dir": pipeline.cache, "progress": no_progress}
     return run_source(folder, **choices | changes)
 
 
 @pytest.fixture
-def run(tiny_road: Any, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(tiny_road.run, tmp_path / "run"))
+def run(trained: Any, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained.run, tmp_path / "run"))
 
 
-def test_run_brings_its_model_images_and_operating_point(tiny_road: Any) -> None:
-    source, run = source_of(tiny_road.run, tiny_road), read_run(tiny_road.run)
+def test_run_brings_its_model_images_and_operating_point(trained: Any) -> None:
+    source, run = source_of(trained.run, trained), read_run(trained.run)
     assert source.name == "tiny"
     assert source.outputs == ("cam", "logit", "embedding")
     assert source.validation.operating_point == run.operating_point
@@ -34,39 +34,39 @@ def test_run_brings_its_model_images_and_operating_point(tiny_road: Any) -> None
     auc = run.metrics["validation"]["auc"].value
     assert source.validation.metrics.auc.value == pytest.approx(auc, abs=1e-4)
     # The optimizer's state, twice the weights, does not count.
-    assert source.keras_bytes < (tiny_road.run / "model.keras").stat().st_size
+    assert source.keras_bytes < (trained.run / "model.keras").stat().st_size
 
 
-def test_damaged_model_is_one_clear_error(run: Path, tiny_road: Any) -> None:
+def test_damaged_model_is_one_clear_error(run: Path, trained: Any) -> None:
     (run / "model.keras").write_bytes(b"PK broken")
     with pytest.raises(RunError, match=r"model\.keras: cannot be loaded .*; train again"):
-        source_of(run, tiny_road)
+        source_of(run, trained)
     (run / "model.keras").unlink()
     with pytest.raises(RunError, match=r"model\.keras is missing"):
-        source_of(run, tiny_road)
+        source_of(run, trained)
 
 
-def test_model_that_threshold_was_not_chosen_for_is_refused(run: Path, tiny_road: Any) -> None:
+def test_model_that_threshold_was_not_chosen_for_is_refused(run: Path, trained: Any) -> None:
     model = keras.models.load_model(run / "model.keras")
     model.get_layer("cam").set_weights([w * 3 for w in model.get_layer("cam").get_weights()])
     model.save(run / "model.keras")
     with pytest.raises(RunError, match=r"does not give the logits of predictions\.csv"):
-        source_of(run, tiny_road)
+        source_of(run, trained)
 
 
-def test_run_of_another_preprocess_version_is_refused(run: Path, tiny_road: Any) -> None:
+def test_run_of_another_preprocess_version_is_refused(run: Path, trained: Any) -> None:
     values = json.loads((run / "run.json").read_text())
     values["preprocess"]["version"] = 99
     (run / "run.json").write_text(json.dumps(values))
     with pytest.raises(RunError, match="made with preprocess version 99"):
-        source_of(run, tiny_road)
+        source_of(run, trained)
 
 
-def test_changed_image_is_named(run: Path, tiny_road: Any, tmp_path: Path) -> None:
-    root = tmp_path / "road"
-    shutil.copytree(tiny_road.root / "data", root / "data")
+def test_changed_image_is_named(run: Path, trained: Any, tmp_path: Path) -> None:
+    root = tmp_path / "pipeline"
+    shutil.copytree(trained.root / "data", root / "data")
     film = next((root / "data" / "train" / "NORMAL").iterdir())
     for changed in (root / "data" / "train" / "NORMAL").iterdir():
         changed.write_bytes(film.read_bytes()[:-1] + b"x")
     with pytest.raises(DatasetError, match="changed since it was cleaned"):
-        source_of(run, tiny_road, root=root, cache_dir=tmp_path / "cache")
+        source_of(run, trained, root=root, cache_dir=tmp_path / "cache")

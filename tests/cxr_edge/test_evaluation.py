@@ -12,11 +12,14 @@ from cxr_edge_train.dataset.metadata import dataset_digest, read_metadata, read_
 
 
 def test_bundle_is_measured_by_folder_and_as_an_object_and_nothing_is_printed(
-    tiny_road: Any, golden_bundle: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    trained: Any, golden_bundle: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    by_folder = evaluate(str(golden_bundle), str(tiny_road.metadata), str(tiny_road.splits))
+    by_folder = evaluate(str(golden_bundle), str(trained.metadata), str(trained.splits))
     loaded = evaluate(
-        Bundle.load(golden_bundle), tiny_road.metadata, tiny_road.splits, output=tmp_path / "out"
+        Bundle.load(golden_bundle),
+        trained.metadata,
+        trained.splits,
+        output=tmp_path / "out",
     )
     assert by_folder == loaded
     assert (loaded.split, loaded.n, loaded.model.bundle) == ("validation", 200, "tiny-int8")
@@ -30,15 +33,15 @@ def test_bundle_is_measured_by_folder_and_as_an_object_and_nothing_is_printed(
     assert capfd.readouterr() == ("", "")
 
 
-def test_run_measured_on_its_own_images_has_no_warning(tiny_road: Any) -> None:
-    evaluation = evaluate(tiny_road.run, tiny_road.metadata, tiny_road.splits)
+def test_run_measured_on_its_own_images_has_no_warning(trained: Any) -> None:
+    evaluation = evaluate(trained.run, trained.metadata, trained.splits)
     assert (evaluation.model.run, evaluation.warnings) == ("run", ())
 
 
 def test_test_labels_are_read_with_a_log_alone(
-    tiny_road: Any, golden_bundle: Path, tmp_path: Path
+    trained: Any, golden_bundle: Path, tmp_path: Path
 ) -> None:
-    arguments = (golden_bundle, tiny_road.metadata, tiny_road.splits)
+    arguments = (golden_bundle, trained.metadata, trained.splits)
     with pytest.raises(InvalidRequest, match="test needs a log"):
         evaluate(*arguments, split="test")
     log = tmp_path / "log.jsonl"
@@ -46,14 +49,14 @@ def test_test_labels_are_read_with_a_log_alone(
     assert evaluation.n == 40
     evaluate(*arguments, log=log)
     [entry] = map(json.loads, log.read_text().splitlines())
-    table = read_splits(tiny_road.splits, read_metadata(tiny_road.metadata))
+    table = read_splits(trained.splits, read_metadata(trained.metadata))
     assert entry["test_digest"] == dataset_digest(table[table["split"] == "test"])
 
 
 @pytest.mark.parametrize("split", ["train", "", None, 3])
-def test_other_splits_are_not_measured(tiny_road: Any, golden_bundle: Path, split: Any) -> None:
+def test_other_splits_are_not_measured(trained: Any, golden_bundle: Path, split: Any) -> None:
     with pytest.raises(InvalidRequest, match="split must be validation or test"):
-        evaluate(golden_bundle, tiny_road.metadata, tiny_road.splits, split=split)
+        evaluate(golden_bundle, trained.metadata, trained.splits, split=split)
 
 
 @pytest.mark.parametrize(
@@ -74,42 +77,42 @@ def test_other_splits_are_not_measured(tiny_road: Any, golden_bundle: Path, spli
     ],
 )
 def test_arguments_of_the_wrong_kind_are_refused(
-    tiny_road: Any,
+    trained: Any,
     golden_bundle: Path,
     change: dict[str, Any],
     error: type[Exception],
     message: str,
 ) -> None:
     arguments = {
-        "subject": golden_bundle, "metadata": tiny_road.metadata, "splits": tiny_road.splits,
+        "subject": golden_bundle, "metadata": trained.metadata, "splits": trained.splits,
     } | change  # fmt: skip
     with pytest.raises(error, match=message):
         evaluate(**arguments)
 
 
-def test_folder_that_is_neither_run_nor_bundle_is_named(tiny_road: Any, tmp_path: Path) -> None:
+def test_folder_that_is_neither_run_nor_bundle_is_named(trained: Any, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="neither a finished run"):
-        evaluate(tmp_path, tiny_road.metadata, tiny_road.splits)
+        evaluate(tmp_path, trained.metadata, trained.splits)
     (tmp_path / "unfinished.json").touch()
     with pytest.raises(RunError, match="is not finished"):
-        evaluate(tmp_path, tiny_road.metadata, tiny_road.splits)
+        evaluate(tmp_path, trained.metadata, trained.splits)
 
 
 def test_output_that_holds_something_else_is_left_alone(
-    tiny_road: Any, golden_bundle: Path, tmp_path: Path
+    trained: Any, golden_bundle: Path, tmp_path: Path
 ) -> None:
-    for output in (tiny_road.run, golden_bundle):
+    for output in (trained.run, golden_bundle):
         with pytest.raises(InvalidRequest, match="holds a run, a bundle or a conversion"):
-            evaluate(golden_bundle, tiny_road.metadata, tiny_road.splits, output=output)
+            evaluate(golden_bundle, trained.metadata, trained.splits, output=output)
     with pytest.raises(InvalidRequest, match="is a file"):
-        evaluate(golden_bundle, tiny_road.metadata, tiny_road.splits, output=tiny_road.splits)
+        evaluate(golden_bundle, trained.metadata, trained.splits, output=trained.splits)
 
 
-def test_bundle_is_measured_without_keras(tiny_road: Any, golden_bundle: Path) -> None:
+def test_bundle_is_measured_without_keras(trained: Any, golden_bundle: Path) -> None:
     code = (
         "import sys, cxr_edge; "
-        f"cxr_edge.evaluate({str(golden_bundle)!r}, {str(tiny_road.metadata)!r}, "
-        f"{str(tiny_road.splits)!r}); print('keras' in sys.modules)"
+        f"cxr_edge.evaluate({str(golden_bundle)!r}, {str(trained.metadata)!r}, "
+        f"{str(trained.splits)!r}); print('keras' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr

@@ -78,24 +78,24 @@ COMMANDS = all_commands()
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory, tiny_road: Any) -> Iterator[Path]:
+def sandbox(tmp_path_factory: pytest.TempPathFactory, trained: Any) -> Iterator[Path]:
     """A folder with every file that the pages name."""
     folder = tmp_path_factory.mktemp("sandbox")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("XDG_CACHE_HOME", str(folder.parent / "cache"))
         patch.setenv("XDG_DATA_HOME", str(folder / "data-home"))
-        make_sandbox(folder, tiny_road)
+        make_sandbox(folder, trained)
         yield folder
 
 
-def make_sandbox(folder: Path, road: Any) -> None:
-    """Fill the working directory; ``road`` is the drawn data set after training."""
-    Path("chest_xray").symlink_to(road.root / "data")
-    for file in (road.metadata, road.splits):
+def make_sandbox(folder: Path, pipeline: Any) -> None:
+    """Fill the working directory; ``pipeline`` is the drawn data set after training."""
+    Path("chest_xray").symlink_to(pipeline.root / "data")
+    for file in (pipeline.metadata, pipeline.splits):
         text = file.read_text().replace("data/", "chest_xray/")
         (folder / file.name).write_text(text)
-    shutil.copytree(road.run, "run")
+    shutil.copytree(pipeline.run, "run")
     for path in ("data/samples", "models/recipes", "docs/results/architectures/recipes"):
         shutil.copytree(ROOT / path, path)
     for place, name in enumerate(FILMS):

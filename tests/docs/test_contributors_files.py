@@ -92,7 +92,7 @@ def test_every_file_that_contributing_names_is_there() -> None:
         ("train/cxr_edge_train/cleaning/checks/check.py", ("Check",)),
         ("train/cxr_edge_train/cleaning/checks/registry.py", ("CHECKS", "EXCLUSIONS")),
         ("tests/support/synthetic.py", ("scanned_file",)),
-        ("tests/conftest.py", ("tiny_road",)),
+        ("tests/conftest.py", ("trained",)),
     ],
 )
 def test_every_name_that_contributing_gives_is_in_its_file(

@@ -38,12 +38,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, tiny_road: Any) -> Path:
+def conversion_inputs(tmp_path_factory: pytest.TempPathFactory, trained: Any) -> Path:
     """What converting reads: a run, and a Keras model made elsewhere with its data set."""
-    folder = tmp_path_factory.mktemp("trained")
-    (folder / "data").symlink_to(tiny_road.root / "data")
-    (folder / "run").symlink_to(tiny_road.run)
-    for file in (tiny_road.metadata, tiny_road.splits):
+    folder = tmp_path_factory.mktemp("inputs")
+    (folder / "data").symlink_to(trained.root / "data")
+    (folder / "run").symlink_to(trained.run)
+    for file in (trained.metadata, trained.splits):
         shutil.copy(file, folder)
     image = keras.Input((32, 32, 3))
     features = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(image))
@@ -56,7 +56,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_road: Any) -> Path:
 def test_examples_print_what_they_show(
     name: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = request.getfixturevalue("trained" if name in CONVERTING else "files")
+    files = request.getfixturevalue("conversion_inputs" if name in CONVERTING else "files")
     shutil.copytree(files, tmp_path, symlinks=True, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     said: list[str] = []

@@ -1,4 +1,4 @@
-"""docs/notebooks/road.ipynb as it is stored; .ci/full runs it."""
+"""docs/notebooks/pipeline.ipynb as it is stored; .ci/full runs it."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ from cxr_edge_train.recipe import parse_recipe
 from scripts import ROOT
 
 FOLDER = ROOT / "docs" / "notebooks"
-NOTEBOOK: Any = nbformat.read(FOLDER / "road.ipynb", as_version=nbformat.NO_CONVERT)
+NOTEBOOK: Any = nbformat.read(FOLDER / "pipeline.ipynb", as_version=nbformat.NO_CONVERT)
 CODE = [cell for cell in NOTEBOOK.cells if cell.cell_type == "code"]
 TEXT = "\n".join(cell.source for cell in NOTEBOOK.cells if cell.cell_type == "markdown")
 

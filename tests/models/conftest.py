@@ -71,9 +71,9 @@ def bundle(tiny_source: Any, tmp_path_factory: pytest.TempPathFactory) -> Bundle
 
 
 @pytest.fixture
-def run(tmp_path: Path, tiny_road: Any) -> Path:
+def run(tmp_path: Path, trained: Any) -> Path:
     folder = tmp_path / "run"
-    shutil.copytree(tiny_road.run, folder)
+    shutil.copytree(trained.run, folder)
     content = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps(content | TRAINED))
     return folder

@@ -12,12 +12,12 @@ from cxr_edge_train.runs import read_dataset, read_history, read_predictions, re
 
 
 @pytest.fixture
-def run(tiny_road: Any, tmp_path: Path) -> Path:
+def run(trained: Any, tmp_path: Path) -> Path:
     """A copy of the tables and ``run.json``, with a model that nothing here opens."""
     folder = tmp_path / "run"
     folder.mkdir()
     for name in ("run.json", "dataset.csv", "history.csv", "predictions.csv"):
-        shutil.copy(tiny_road.run / name, folder)
+        shutil.copy(trained.run / name, folder)
     (folder / "model.keras").touch()
     return folder
 

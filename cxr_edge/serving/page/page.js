@@ -1,5 +1,5 @@
 "use strict";
-// Sends films one by one to this device's API and shows the answers. Nothing is kept: what is shown
+// Sends films one by one to this device's API and shows the results. Nothing is kept: what is shown
 // lives in this page until it is closed or cleared.
 
 const byId = (id) => document.getElementById(id);
@@ -189,9 +189,9 @@ async function classify(file, picture, signal) {
       await known;
       continue;
     }
-    const answer = await response.json().catch(() => ({}));
-    if (answer.results) return answer.results[0];
-    throw new Error(answer.error ? answer.error.message : `The device answered ${response.status}.`);
+    const body = await response.json().catch(() => ({}));
+    if (body.results) return body.results[0];
+    throw new Error(body.error ? body.error.message : `The device answered ${response.status}.`);
   }
 }
 
@@ -220,7 +220,7 @@ function fromBase64(text) {
   return new Blob([bytes], { type: "image/png" });
 }
 
-// --- showing answers ----------------------------------------------------------------------------
+// --- showing results ----------------------------------------------------------------------------
 
 function card(result, film, picture) {
   const item = byId("card").content.firstElementChild.cloneNode(true);

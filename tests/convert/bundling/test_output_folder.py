@@ -70,10 +70,10 @@ def test_bundles_and_report_are_written(
 
 
 def test_bundles_run_and_carry_what_was_frozen(
-    source: Source, variants: list[Variant], tiny_road: Any, tmp_path: Path
+    source: Source, variants: list[Variant], trained: Any, tmp_path: Path
 ) -> None:
     write_all(tmp_path / "out", source, SETTINGS, variants)
-    run = read_run(tiny_road.run)
+    run = read_run(trained.run)
     for variant in variants:
         bundle = Bundle.load(tmp_path / "out" / variant.scheme.name)
         manifest = bundle.manifest

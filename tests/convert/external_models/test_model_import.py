@@ -39,20 +39,20 @@ def own_model(folder: Path, name: str = "my model (v2)", *, map_free: bool = Fal
     return file
 
 
-def imported(file: Any, road: Any, output: Any, **changes: Any) -> Run:
-    choices = {"metadata": road.metadata, "splits": road.splits, "scaling": "0-1"}
+def imported(file: Any, pipeline: Any, output: Any, **changes: Any) -> Run:
+    choices = {"metadata": pipeline.metadata, "splits": pipeline.splits, "scaling": "0-1"}
     return import_keras_model(file, output=output, **choices | changes)
 
 
-def test_model_becomes_a_run_that_says_what_is_unknown(tiny_road: Any, tmp_path: Path) -> None:
+def test_model_becomes_a_run_that_says_what_is_unknown(trained: Any, tmp_path: Path) -> None:
     file, folder = own_model(tmp_path), tmp_path / "run"
-    run = imported(str(file), tiny_road, str(folder), metadata=str(tiny_road.metadata))
+    run = imported(str(file), trained, str(folder), metadata=str(trained.metadata))
     assert run == read_run(folder)
     assert run.folder == folder
     assert (run.architecture, run.weights) == ("my-model-v2", UNKNOWN_WEIGHTS)
     assert run.imported_sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert run.dataset_digest == read_run(tiny_road.run).dataset_digest
-    assert Path(run.root) == tiny_road.root.resolve()
+    assert run.dataset_digest == read_run(trained.run).dataset_digest
+    assert Path(run.root) == trained.root.resolve()
     assert run.metrics["validation"]["sensitivity"].value >= 0.95
     assert run.operating_point.rule == "highest specificity with sensitivity at least 0.95"
     assert (folder / "recipe.toml").read_text() == ""
@@ -63,19 +63,17 @@ def test_model_becomes_a_run_that_says_what_is_unknown(tiny_road: Any, tmp_path:
     assert not (folder / "figures" / "learning_curves.png").exists()
 
 
-def test_model_of_the_run_gives_the_probabilities_of_the_file(
-    tiny_road: Any, tmp_path: Path
-) -> None:
+def test_model_of_the_run_gives_the_probabilities_of_the_file(trained: Any, tmp_path: Path) -> None:
     file = own_model(tmp_path)
-    imported(file, tiny_road, tmp_path / "run", labels=("PNEUMONIA", "NORMAL"))
+    imported(file, trained, tmp_path / "run", labels=("PNEUMONIA", "NORMAL"))
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 1)).astype(np.float32)
     normal = np.asarray(keras.models.load_model(file)(images / 255))
     made = keras.models.load_model(tmp_path / "run" / "model.keras")({"image": images})
     np.testing.assert_allclose(expit(made["logit"]), 1 - normal, rtol=1e-4)
 
 
-def test_imported_run_is_the_source_of_a_conversion(tiny_road: Any, tmp_path: Path) -> None:
-    run = imported(own_model(tmp_path), tiny_road, tmp_path / "run")
+def test_imported_run_is_the_source_of_a_conversion(trained: Any, tmp_path: Path) -> None:
+    run = imported(own_model(tmp_path), trained, tmp_path / "run")
     source = run_source(tmp_path / "run", root=None, cache_dir=tmp_path, progress=no_progress)
     assert source.license == "unknown"
     assert source.training.recipe == ""
@@ -85,26 +83,26 @@ def test_imported_run_is_the_source_of_a_conversion(tiny_road: Any, tmp_path: Pa
     assert len(source.validation.table) == 200
 
 
-def test_run_that_was_trained_here_says_nothing_of_an_import(tiny_road: Any) -> None:
-    assert "imported_sha256" not in json.loads((tiny_road.run / "run.json").read_text())
-    assert read_run(tiny_road.run).imported_sha256 == ""
+def test_run_that_was_trained_here_says_nothing_of_an_import(trained: Any) -> None:
+    assert "imported_sha256" not in json.loads((trained.run / "run.json").read_text())
+    assert read_run(trained.run).imported_sha256 == ""
 
 
 def test_evaluation_knows_that_there_is_no_history_and_perhaps_no_map(
-    tiny_road: Any, tmp_path: Path
+    trained: Any, tmp_path: Path
 ) -> None:
-    imported(own_model(tmp_path), tiny_road, tmp_path / "run")
+    imported(own_model(tmp_path), trained, tmp_path / "run")
     subject = RunSubject(tmp_path / "run")
     assert (subject.run_folder, subject.gives_maps) == (None, True)
-    imported(own_model(tmp_path, map_free=True), tiny_road, tmp_path / "other")
+    imported(own_model(tmp_path, map_free=True), trained, tmp_path / "other")
     assert not RunSubject(tmp_path / "other").gives_maps
-    assert RunSubject(tiny_road.run).run_folder == tiny_road.run
+    assert RunSubject(trained.run).run_folder == trained.run
 
 
-def test_model_of_cxr_edge_itself_keeps_its_logits(tiny_road: Any, tmp_path: Path) -> None:
+def test_model_of_cxr_edge_itself_keeps_its_logits(trained: Any, tmp_path: Path) -> None:
     model = tiny_model()
     model.save(tmp_path / "tiny.keras")
-    imported(tmp_path / "tiny.keras", tiny_road, tmp_path / "run", scaling=None)
+    imported(tmp_path / "tiny.keras", trained, tmp_path / "run", scaling=None)
     source = run_source(tmp_path / "run", root=None, cache_dir=tmp_path, progress=no_progress)
     assert source.outputs == ("cam", "logit", "embedding")
     images = {"image": source.validation_pixels[:8].astype(np.float32)}
@@ -113,9 +111,9 @@ def test_model_of_cxr_edge_itself_keeps_its_logits(tiny_road: Any, tmp_path: Pat
 
 
 def test_conversion_of_an_imported_model_names_what_is_unknown(
-    tiny_road: Any, tmp_path: Path
+    trained: Any, tmp_path: Path
 ) -> None:
-    imported(own_model(tmp_path, "own"), tiny_road, tmp_path / "run")
+    imported(own_model(tmp_path, "own"), trained, tmp_path / "run")
     report = convert(str(tmp_path / "run"), str(tmp_path / "out"), limits=LOOSE)
     assert [variant.name for variant in report.variants] == ["float32"]
     manifest = Bundle.load(tmp_path / "out" / "float32").manifest
@@ -126,7 +124,7 @@ def test_conversion_of_an_imported_model_names_what_is_unknown(
 
 @pytest.mark.parametrize("step", ["write_figures", "write_run"])
 def test_interrupted_import_leaves_nothing(
-    tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def interrupted(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
@@ -134,12 +132,12 @@ def test_interrupted_import_leaves_nothing(
     file = own_model(tmp_path, "own")
     monkeypatch.setattr(model_import, step, interrupted)
     with pytest.raises(KeyboardInterrupt):
-        imported(file, tiny_road, tmp_path / "run")
+        imported(file, trained, tmp_path / "run")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "own.keras"]
 
 
 def test_folder_that_is_not_empty_is_refused_before_any_work(
-    tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(model_import, "contract_model", None)
     file = own_model(tmp_path)
@@ -147,28 +145,28 @@ def test_folder_that_is_not_empty_is_refused_before_any_work(
     (tmp_path / "run" / "thesis.txt").touch()
     for output in (tmp_path / "run", file):
         with pytest.raises(InvalidRequest, match="exists and is not empty; name a folder to make"):
-            imported(file, tiny_road, output)
+            imported(file, trained, output)
     monkeypatch.chdir(tmp_path / "run")
     with pytest.raises(InvalidRequest, match="holds the current folder"):
-        imported(file, tiny_road, ".")
+        imported(file, trained, ".")
 
 
-def test_empty_folder_is_filled(tiny_road: Any, tmp_path: Path) -> None:
+def test_empty_folder_is_filled(trained: Any, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    imported(own_model(tmp_path), tiny_road, tmp_path / "run")
+    imported(own_model(tmp_path), trained, tmp_path / "run")
     assert (tmp_path / "run" / "run.json").exists()
 
 
-def test_validation_of_one_label_is_refused(tiny_road: Any, tmp_path: Path) -> None:
-    lines = tiny_road.splits.read_text().splitlines(keepends=True)
+def test_validation_of_one_label_is_refused(trained: Any, tmp_path: Path) -> None:
+    lines = trained.splits.read_text().splitlines(keepends=True)
     one = [line.replace("validation", "train") if "NORMAL" in line else line for line in lines]
     (tmp_path / "splits.csv").write_text("".join(one))
     with pytest.raises(DatasetError, match="validation needs images of both labels"):
-        imported(own_model(tmp_path), tiny_road, tmp_path / "run", splits=tmp_path / "splits.csv")
+        imported(own_model(tmp_path), trained, tmp_path / "run", splits=tmp_path / "splits.csv")
 
 
-def test_wrong_arguments_are_one_clear_error(tiny_road: Any, tmp_path: Path) -> None:
-    file, metadata, splits = own_model(tmp_path), tiny_road.metadata, tiny_road.splits
+def test_wrong_arguments_are_one_clear_error(trained: Any, tmp_path: Path) -> None:
+    file, metadata, splits = own_model(tmp_path), trained.metadata, trained.splits
     wrong: list[tuple[tuple[Any, ...], dict[str, Any], type[CxrEdgeError], str]] = [
         ((metadata, file, splits), {}, InvalidRequest, "is no Keras model"),
         ((splits, metadata, file), {}, InvalidRequest, "is no Keras model"),
@@ -195,10 +193,10 @@ def test_wrong_arguments_are_one_clear_error(tiny_road: Any, tmp_path: Path) -> 
 
 
 def test_model_that_is_no_classifier_is_refused_without_a_folder(
-    tiny_road: Any, tmp_path: Path
+    trained: Any, tmp_path: Path
 ) -> None:
     image = keras.Input((32, 32, 1))
     keras.Model(image, keras.layers.GlobalAveragePooling2D()(image)).save(tmp_path / "own.keras")
     with pytest.raises(ConversionError, match="a classifier must end in a Dense layer"):
-        imported(tmp_path / "own.keras", tiny_road, tmp_path / "run")
+        imported(tmp_path / "own.keras", trained, tmp_path / "run")
     assert not (tmp_path / "run").exists()

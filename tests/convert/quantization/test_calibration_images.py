@@ -155,12 +155,12 @@ def test_validation_calibrates_nothing(tiny_source: Source) -> None:
 
 
 def test_folder_may_not_show_validation_images(
-    tiny_source: Source, tiny_road: Any, tmp_path: Path
+    tiny_source: Source, trained: Any, tmp_path: Path
 ) -> None:
     draw_clouds(tmp_path, 60)
     [draw] = calibration_sets(tiny_source, tmp_path, count=300, seed=0)
     assert len(draw.pixels) == 60
-    film = tiny_road.root / tiny_source.validation.table["path"][0]
+    film = trained.root / tiny_source.validation.table["path"][0]
     copy = Path(shutil.copy(film, tmp_path / "NORMAL"))
     with pytest.raises(InvalidRequest, match=r"and 0 more show validation images; .* take them"):
         calibration_sets(tiny_source, tmp_path, count=300, seed=0)

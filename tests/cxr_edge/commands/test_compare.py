@@ -20,11 +20,11 @@ def two_architectures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def arguments(tiny_road: Any, tmp_path: Path) -> list[object]:
+def arguments(trained: Any, tmp_path: Path) -> list[object]:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("[model]\nimage_size = 32\n[fit]\nbatch_size = 50\nepochs = 1\n")
     return [
-        "compare", tiny_road.metadata, "--splits", tiny_road.splits, "--weights", "none",
+        "compare", trained.metadata, "--splits", trained.splits, "--weights", "none",
         "--recipe", recipe, "-o", tmp_path / "out",
     ]  # fmt: skip
 

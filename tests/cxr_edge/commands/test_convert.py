@@ -16,10 +16,10 @@ LOOSE = [
 
 
 def test_all_formats_and_schemes_are_written_and_explained(
-    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+    cxr_edge: Any, trained: Any, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"
-    arguments = ["convert", tiny_road.run, "-o", output, "--all", "--format", "both", *LOOSE]
+    arguments = ["convert", trained.run, "-o", output, "--all", "--format", "both", *LOOSE]
     outcome = cxr_edge(*arguments, "--target", "x86", "--refit")
     assert outcome.code == 0, outcome.err
     names = ["float32", "float16", "dynamic", "int8", "onnx-float32", "onnx-int8-x86"]
@@ -37,7 +37,7 @@ def test_all_formats_and_schemes_are_written_and_explained(
     # With the colon: four letters alone turn up in embedded images.
     assert "://" not in page.replace("http://www.w3.org", "")
 
-    image = next((tiny_road.root / "data" / "test" / "NORMAL").iterdir())
+    image = next((trained.root / "data" / "test" / "NORMAL").iterdir())
     labels = {
         json.loads(cxr_edge("classify", "--json", image, "--bundle", output / name).out)["label"]
         for name in names
@@ -59,12 +59,12 @@ def test_all_formats_and_schemes_are_written_and_explained(
 
 
 def test_falling_short_is_exit_4_with_the_report_written(
-    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+    cxr_edge: Any, trained: Any, tmp_path: Path
 ) -> None:
     recipe = tmp_path / "coarse.toml"
     recipe.write_text('[calibration]\nmethod = "percentile"\npercentile = 90.0\n')
     outcome = cxr_edge(
-        "convert", tiny_road.run, "-o", tmp_path / "out", "--int8", "--recipe", recipe,
+        "convert", trained.run, "-o", tmp_path / "out", "--int8", "--recipe", recipe,
         "--min-agreement", 1,
     )  # fmt: skip
     assert outcome.code == 4
@@ -124,9 +124,9 @@ def test_options_of_earlier_versions_are_not_in_the_help(cxr_edge: Any) -> None:
 
 
 def test_too_few_calibration_images_are_refused_before_anything_is_written(
-    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+    cxr_edge: Any, trained: Any, tmp_path: Path
 ) -> None:
-    run = Path(shutil.copytree(tiny_road.run, tmp_path / "run"))
+    run = Path(shutil.copytree(trained.run, tmp_path / "run"))
     table = pd.read_csv(run / "dataset.csv", keep_default_na=False)
     dropped = (table["split"] == "train") & (table["label"] == "PNEUMONIA")
     table[~dropped].to_csv(run / "dataset.csv", index=False)

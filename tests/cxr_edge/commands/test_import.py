@@ -26,11 +26,11 @@ def own_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_imported_model_is_evaluated_and_converted_and_says_what_it_cannot_do(
-    cxr_edge: Any, tiny_road: Any, own_model: Path, tmp_path: Path
+    cxr_edge: Any, trained: Any, own_model: Path, tmp_path: Path
 ) -> None:
     run, output = tmp_path / "run", tmp_path / "out"
     outcome = cxr_edge(
-        "import", own_model, "--metadata", tiny_road.metadata, "--splits", tiny_road.splits,
+        "import", own_model, "--metadata", trained.metadata, "--splits", trained.splits,
         "--labels", "PNEUMONIA,NORMAL", "--scaling", "0-1", "-o", run,
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
@@ -42,7 +42,13 @@ def test_imported_model_is_evaluated_and_converted_and_says_what_it_cannot_do(
     assert lines[-1] == f"wrote {run}; convert it with cxr-edge convert {run}"
 
     outcome = cxr_edge(
-        "evaluate", run, tiny_road.metadata, "--splits", tiny_road.splits, "-o", tmp_path / "eval"
+        "evaluate",
+        run,
+        trained.metadata,
+        "--splits",
+        trained.splits,
+        "-o",
+        tmp_path / "eval",
     )
     assert outcome.code == 0, outcome.err
     assert "warning" not in outcome.err
@@ -60,7 +66,7 @@ def test_imported_model_is_evaluated_and_converted_and_says_what_it_cannot_do(
         assert "missing    no heat map: the model gives no activation map" in outcome.out
         assert "trained outside cxr-edge" in outcome.out
     assert "no heat map can be shown" in (output / "report.md").read_text()
-    image = next((tiny_road.root / "data" / "test" / "NORMAL").iterdir())
+    image = next((trained.root / "data" / "test" / "NORMAL").iterdir())
     assert cxr_edge("classify", image, "--bundle", output / "int8").code == 0
     assert cxr_edge("report", output).code == 0
 
@@ -77,13 +83,13 @@ def test_imported_model_is_evaluated_and_converted_and_says_what_it_cannot_do(
     ],
 )
 def test_wrong_usage_is_one_clear_line(
-    cxr_edge: Any, tmp_path: Path, tiny_road: Any, arguments: list[str], message: str,
+    cxr_edge: Any, tmp_path: Path, trained: Any, arguments: list[str], message: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     (tmp_path / "clean_metadata.csv").touch()
     outcome = cxr_edge(
-        "import", *arguments, "--metadata", tiny_road.metadata, "--splits", tiny_road.splits,
+        "import", *arguments, "--metadata", trained.metadata, "--splits", trained.splits,
         "-o", tmp_path / "out",
     )  # fmt: skip
     assert outcome.code == 2

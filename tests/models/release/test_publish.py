@@ -49,8 +49,8 @@ def test_same_float_model_is_not_written_again(tmp_path: Path) -> None:
     assert file.stat().st_mtime_ns > first
 
 
-def test_run_of_another_bundle_is_refused(bundle: Bundle, tiny_road: Any) -> None:
-    run = read_run(tiny_road.run)
+def test_run_of_another_bundle_is_refused(bundle: Bundle, trained: Any) -> None:
+    run = read_run(trained.run)
     publish.check_run(bundle, run)
     with pytest.raises(RunError, match="was not made from this run"):
         point = dataclasses.replace(run.operating_point, threshold=0.123)

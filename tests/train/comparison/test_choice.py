@@ -61,8 +61,8 @@ def test_runs_on_other_images_cannot_be_compared() -> None:
         choose([one, other])
 
 
-def test_candidate_is_read_from_its_run(tiny_road: Any) -> None:
-    read = read_candidate(tiny_road.run, parameters=1_000, min_specificity=0.9)
+def test_candidate_is_read_from_its_run(trained: Any) -> None:
+    read = read_candidate(trained.run, parameters=1_000, min_specificity=0.9)
     assert read.name == "tiny"
     assert read.megabytes == pytest.approx(0.004)
     assert read.specificity.value >= 0.9

@@ -20,16 +20,16 @@ def two_architectures(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "ARCHITECTURES", TWO)
 
 
-def make(road: Any, output: Path, **changes: Any) -> list[PlannedRun]:
-    table = read_splits(road.splits, read_metadata(road.metadata))
+def make(pipeline: Any, output: Path, **changes: Any) -> list[PlannedRun]:
+    table = read_splits(pipeline.splits, read_metadata(pipeline.metadata))
     arguments: dict[str, Any] = {
         "architectures": ["tiny", "pure_cnn"], "weights": "imagenet", "recipe": None, "seed": 0,
-        "root": road.root, "output": output,
+        "root": pipeline.root, "output": output,
     } | changes  # fmt: skip
     return plan(table, arguments.pop("architectures"), **arguments)
 
 
-def test_weights_for_all_others_and_for_one(tiny_road: Any, tmp_path: Path) -> None:
+def test_weights_for_all_others_and_for_one(trained: Any, tmp_path: Path) -> None:
     file = tmp_path / "a=b.h5"
     file.touch()
     for weights, of_tiny in (
@@ -41,16 +41,16 @@ def test_weights_for_all_others_and_for_one(tiny_road: Any, tmp_path: Path) -> N
         ({"*": "none", "tiny": str(file)}, str(file)),
         ({}, "imagenet"),
     ):
-        made = make(tiny_road, tmp_path / "out", weights=weights)
+        made = make(trained, tmp_path / "out", weights=weights)
         assert [planned.task.weights for planned in made] == [of_tiny, None]
     with pytest.raises(InvalidRequest, match="pure_cnn is trained from scratch"):
-        make(tiny_road, tmp_path / "out", weights={"pure_cnn": "imagenet"})
+        make(trained, tmp_path / "out", weights={"pure_cnn": "imagenet"})
 
 
-def test_recipe_for_one(tiny_road: Any, tmp_path: Path) -> None:
+def test_recipe_for_one(trained: Any, tmp_path: Path) -> None:
     recipe = tmp_path / "r.toml"
     recipe.write_text('[fit]\nepochs = 3\nfine_tune_from = "block3"\n')
-    made = make(tiny_road, tmp_path / "out", recipe={"pure_cnn": recipe})
+    made = make(trained, tmp_path / "out", recipe={"pure_cnn": recipe})
     assert [planned.task.recipe.fit.epochs for planned in made] == [12, 3]
     # Its weights begin at random, so none of them is frozen.
     assert (made[1].task.recipe.fit.head_epochs, made[1].task.recipe.fit.fine_tune_from) == (0, "")
@@ -58,36 +58,36 @@ def test_recipe_for_one(tiny_road: Any, tmp_path: Path) -> None:
     assert not made[0].finished
 
 
-def test_name_outside_the_comparison_is_refused(tiny_road: Any, tmp_path: Path) -> None:
+def test_name_outside_the_comparison_is_refused(trained: Any, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="weights for tiny: tiny is not among the arch"):
-        make(tiny_road, tmp_path, architectures=["pure_cnn"], weights={"tiny": "none"})
+        make(trained, tmp_path, architectures=["pure_cnn"], weights={"tiny": "none"})
 
 
-def test_unknown_and_repeated_names_are_refused(tiny_road: Any, tmp_path: Path) -> None:
+def test_unknown_and_repeated_names_are_refused(trained: Any, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="unknown architecture 'resnet'; known are tiny"):
-        make(tiny_road, tmp_path, architectures=["resnet"])
+        make(trained, tmp_path, architectures=["resnet"])
     with pytest.raises(InvalidRequest, match="an architecture is named twice"):
-        make(tiny_road, tmp_path, architectures=["tiny", "tiny"])
+        make(trained, tmp_path, architectures=["tiny", "tiny"])
 
 
-def test_finished_run_of_other_settings_is_refused(tiny_road: Any, tmp_path: Path) -> None:
+def test_finished_run_of_other_settings_is_refused(trained: Any, tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "tiny").symlink_to(tiny_road.run)
+    (tmp_path / "runs" / "tiny").symlink_to(trained.run)
     with pytest.raises(InvalidRequest, match="a finished run with another seed, recipe;"):
-        make(tiny_road, tmp_path, weights="none", seed=1)
-    recipe = {"tiny": tiny_road.run / "recipe.toml"}
-    made = make(tiny_road, tmp_path, weights="none", recipe=recipe)
+        make(trained, tmp_path, weights="none", seed=1)
+    recipe = {"tiny": trained.run / "recipe.toml"}
+    made = make(trained, tmp_path, weights="none", recipe=recipe)
     assert made[0].finished
 
 
 @pytest.mark.parametrize("architectures", ["tiny", [], [3], 3, {"tiny"}])
 def test_architectures_that_are_no_list_of_names_are_refused(
-    tiny_road: Any, tmp_path: Path, architectures: Any
+    trained: Any, tmp_path: Path, architectures: Any
 ) -> None:
     with pytest.raises(InvalidRequest, match="architectures must be a list of names"):
-        make(tiny_road, tmp_path, architectures=architectures)
+        make(trained, tmp_path, architectures=architectures)
 
 
-def test_all_architectures_are_compared_where_none_is_named(tiny_road: Any, tmp_path: Path) -> None:
-    made = make(tiny_road, tmp_path, architectures=None)
+def test_all_architectures_are_compared_where_none_is_named(trained: Any, tmp_path: Path) -> None:
+    made = make(trained, tmp_path, architectures=None)
     assert [planned.task.architecture for planned in made] == ["tiny", "pure_cnn"]

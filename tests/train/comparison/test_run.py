@@ -15,14 +15,14 @@ RECIPE = Recipe(Model(image_size=32), fit=Fit(batch_size=100, head_epochs=0, epo
 
 
 def test_finished_runs_are_not_trained_again_and_nothing_is_printed(
-    tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
     for module in (architectures, comparison_plan):
         monkeypatch.setattr(module, "ARCHITECTURES", {"tiny": TINY, "twin": TINY})
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     starts: list[RunStart] = []
     arguments: dict[str, Any] = {
-        "metadata": str(tiny_road.metadata), "splits": str(tiny_road.splits), "weights": "none",
+        "metadata": str(trained.metadata), "splits": str(trained.splits), "weights": "none",
         "recipe": RECIPE, "output": str(tmp_path / "out"), "on_start": starts.append,
     }  # fmt: skip
     alone = compare(**arguments, architectures=["tiny"])
@@ -55,7 +55,7 @@ def test_finished_runs_are_not_trained_again_and_nothing_is_printed(
     ],
 )
 def test_arguments_of_the_wrong_kind_are_refused_before_anything_is_trained(
-    tiny_road: Any,
+    trained: Any,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     change: dict[str, Any],
@@ -64,7 +64,7 @@ def test_arguments_of_the_wrong_kind_are_refused_before_anything_is_trained(
     for module in (architectures, comparison_plan):
         monkeypatch.setattr(module, "ARCHITECTURES", {"tiny": TINY})
     arguments = {
-        "metadata": tiny_road.metadata, "splits": tiny_road.splits, "weights": "none",
+        "metadata": trained.metadata, "splits": trained.splits, "weights": "none",
         "output": tmp_path / "out",
     } | change  # fmt: skip
     with pytest.raises(InvalidRequest, match=message):

@@ -42,8 +42,8 @@ def bundle_evaluation(golden_bundle: Path) -> Evaluation:
 
 
 @pytest.fixture
-def run_evaluation(tiny_road: Any) -> Evaluation:
-    subject = RunSubject(tiny_road.run)
+def run_evaluation(trained: Any) -> Evaluation:
+    subject = RunSubject(trained.run)
     # Certain enough for any threshold; precision would be left out where nothing is called.
     predictions = prediction_table(TABLE, 20 * LOGITS, subject.operating_point)
     return summarise(subject, predictions, split="validation")

@@ -149,8 +149,8 @@ def test_learning_curves_of_a_validation_loss_that_never_was_a_number_mark_none(
 
 
 @pytest.mark.parametrize("content", [None, "", "epoch,loss\n0,1\n", "epoch,loss,val_loss\n0,x,y\n"])
-def test_damaged_history_is_one_line(tiny_road: Any, tmp_path: Path, content: str | None) -> None:
-    (tmp_path / "recipe.toml").write_text((tiny_road.run / "recipe.toml").read_text())
+def test_damaged_history_is_one_line(trained: Any, tmp_path: Path, content: str | None) -> None:
+    (tmp_path / "recipe.toml").write_text((trained.run / "recipe.toml").read_text())
     if content is not None:
         (tmp_path / "history.csv").write_text(content)
     with pytest.raises(RunError, match=r"history\.csv: damaged"):

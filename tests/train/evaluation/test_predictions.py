@@ -16,8 +16,8 @@ from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 
 @pytest.fixture
-def rows(tiny_road: Any) -> pd.DataFrame:
-    table = read_splits(tiny_road.splits, read_metadata(tiny_road.metadata))
+def rows(trained: Any) -> pd.DataFrame:
+    table = read_splits(trained.splits, read_metadata(trained.metadata))
     return table[table["split"] == "validation"].iloc[::40]
 
 
@@ -27,40 +27,40 @@ def subject(golden_bundle: Path) -> BundleSubject:
 
 
 def test_prediction_is_what_classify_says(
-    rows: pd.DataFrame, subject: BundleSubject, golden_bundle: Path, tiny_road: Any
+    rows: pd.DataFrame, subject: BundleSubject, golden_bundle: Path, trained: Any
 ) -> None:
-    predictions = predict(subject, rows, root=tiny_road.root)
+    predictions = predict(subject, rows, root=trained.root)
     assert list(predictions.columns) == [
         "path", "label", "kind", "patient", "logit", "probability", "decision",
     ]  # fmt: skip
     classifier = Classifier(Bundle.load(golden_bundle))
     for row in predictions.itertuples():
-        said = classifier.classify(tiny_road.root / row.path)
+        said = classifier.classify(trained.root / row.path)
         assert (row.decision, row.logit) == (said.label, said.logit)
         assert row.probability == pytest.approx(said.probability, abs=1e-12)
 
 
-def test_no_images_are_an_error(rows: pd.DataFrame, subject: BundleSubject, tiny_road: Any) -> None:
+def test_no_images_are_an_error(rows: pd.DataFrame, subject: BundleSubject, trained: Any) -> None:
     with pytest.raises(DatasetError, match="no images in this split"):
-        predict(subject, rows.iloc[:0], root=tiny_road.root)
+        predict(subject, rows.iloc[:0], root=trained.root)
 
 
 def test_changed_image_is_an_error(
-    rows: pd.DataFrame, subject: BundleSubject, tiny_road: Any
+    rows: pd.DataFrame, subject: BundleSubject, trained: Any
 ) -> None:
     with pytest.raises(DatasetError, match="changed since it was cleaned"):
-        predict(subject, rows.assign(md5="0"), root=tiny_road.root)
+        predict(subject, rows.assign(md5="0"), root=trained.root)
 
 
 def test_image_without_a_logit_is_named(
-    rows: pd.DataFrame, subject: BundleSubject, tiny_road: Any, monkeypatch: pytest.MonkeyPatch
+    rows: pd.DataFrame, subject: BundleSubject, trained: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(images: Iterable[np.ndarray]) -> np.ndarray:
         return np.array([np.nan if number == 1 else 0.0 for number, _ in enumerate(images)])
 
     monkeypatch.setattr(subject, "logits", broken)
     with pytest.raises(EngineError, match=rows["path"].iloc[1]):
-        predict(subject, rows, root=tiny_road.root)
+        predict(subject, rows, root=trained.root)
 
 
 def test_probability_at_the_threshold_is_pneumonia() -> None:

@@ -15,9 +15,9 @@ from cxr_edge_train.runs import read_run
 
 
 @pytest.fixture(params=["run", "bundle"])
-def subject(request: pytest.FixtureRequest, tiny_road: Any, golden_bundle: Path) -> Subject:
+def subject(request: pytest.FixtureRequest, trained: Any, golden_bundle: Path) -> Subject:
     if request.param == "run":
-        return RunSubject(tiny_road.run)
+        return RunSubject(trained.run)
     return BundleSubject(Bundle.load(golden_bundle))
 
 
@@ -31,16 +31,16 @@ def test_mean_of_the_activation_map_is_the_logit(subject: Subject) -> None:
     np.testing.assert_allclose(maps.mean(axis=(1, 2)), logits, atol=1e-4)
 
 
-def test_run_is_named_by_its_model(tiny_road: Any) -> None:
-    subject = RunSubject(tiny_road.run)
-    content = (tiny_road.run / "model.keras").read_bytes()
+def test_run_is_named_by_its_model(trained: Any) -> None:
+    subject = RunSubject(trained.run)
+    content = (trained.run / "model.keras").read_bytes()
     assert subject.identity.model_sha256 == hashlib.sha256(content).hexdigest()
-    run = read_run(tiny_road.run)
+    run = read_run(trained.run)
     assert subject.operating_point == run.operating_point
 
 
-def test_damaged_model_is_one_line(tiny_road: Any, tmp_path: Path) -> None:
-    run = Path(shutil.copytree(tiny_road.run, tmp_path / "run"))
+def test_damaged_model_is_one_line(trained: Any, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained.run, tmp_path / "run"))
     (run / "model.keras").write_bytes(b"no model")
     with pytest.raises(RunError, match=r"model\.keras: cannot be loaded"):
         RunSubject(run)

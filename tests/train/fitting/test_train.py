@@ -33,9 +33,9 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_run_knows_its_folder_and_warns_of_chance_and_of_images_in_no_split(
-    tiny: None, tiny_road: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tiny: None, trained: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    lines = tiny_road.splits.read_text().splitlines(keepends=True)
+    lines = trained.splits.read_text().splitlines(keepends=True)
     (tmp_path / "s.csv").write_text("".join(lines[:-3]))
     starts: list[RunStart] = []
     fits: list[FitStart] = []
@@ -46,7 +46,7 @@ def test_run_knows_its_folder_and_warns_of_chance_and_of_images_in_no_split(
 
     standing_still = Recipe(SMALL.model, SMALL.augmentation, Fit(epochs=1, learning_rate=1e-9))
     run = cxr_edge.train(
-        str(tiny_road.metadata),
+        str(trained.metadata),
         str(tmp_path / "s.csv"),
         architecture="tiny",
         weights=None,
@@ -68,9 +68,9 @@ def test_run_knows_its_folder_and_warns_of_chance_and_of_images_in_no_split(
 
 
 def test_balance_of_domains_and_lowest_sensitivity_reach_the_fit_and_the_operating_point(
-    tiny: None, tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: None, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    splits = pd.read_csv(tiny_road.splits, keep_default_na=False)
+    splits = pd.read_csv(trained.splits, keep_default_na=False)
     pneumonia = splits["path"].str.contains("PNEUMONIA")
     # Domain A is on nine in ten films of PNEUMONIA and on one in ten of NORMAL.
     splits["look"] = np.where((np.arange(len(splits)) % 10 == 0) ^ pneumonia, "A", "B")
@@ -84,7 +84,7 @@ def test_balance_of_domains_and_lowest_sensitivity_reach_the_fit_and_the_operati
 
     monkeypatch.setattr(training, "fit_or_distil", watched)
     run = train(
-        tiny_road.metadata,
+        trained.metadata,
         tmp_path / "s.csv",
         architecture="tiny",
         weights=None,
@@ -130,10 +130,10 @@ def test_balance_of_domains_and_lowest_sensitivity_reach_the_fit_and_the_operati
     ],
 )
 def test_arguments_of_the_wrong_kind_are_refused(
-    tiny: None, tiny_road: Any, tmp_path: Path, change: dict[str, Any], message: str
+    tiny: None, trained: Any, tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     arguments = {
-        "metadata": tiny_road.metadata, "splits": tiny_road.splits, "weights": "none",
+        "metadata": trained.metadata, "splits": trained.splits, "weights": "none",
         "output": tmp_path / "run",
     } | change  # fmt: skip
     with pytest.raises(InvalidRequest, match=message):

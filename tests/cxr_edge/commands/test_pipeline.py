@@ -1,4 +1,4 @@
-"""The whole road through the command line: clean, split, train, convert, evaluate, classify."""
+"""The whole pipeline through the command line: clean, split, train, convert, evaluate, classify."""
 
 import json
 import shutil
@@ -18,18 +18,18 @@ from tiny_model import TINY
 
 
 def test_split_prints_the_counts_and_writes_the_same_bytes_again(
-    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+    cxr_edge: Any, trained: Any, tmp_path: Path
 ) -> None:
-    outcome = cxr_edge("split", tiny_road.metadata, "-o", tmp_path / "s.csv", "--seed", 0)
+    outcome = cxr_edge("split", trained.metadata, "-o", tmp_path / "s.csv", "--seed", 0)
     assert outcome.code == 0
     assert "validation  PNEUMONIA     100" in outcome.out
-    assert (tmp_path / "s.csv").read_bytes() == tiny_road.splits.read_bytes()
+    assert (tmp_path / "s.csv").read_bytes() == trained.splits.read_bytes()
 
 
 def test_split_says_how_many_training_images_it_leaves_out(
-    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+    cxr_edge: Any, trained: Any, tmp_path: Path
 ) -> None:
-    table = pd.read_csv(tiny_road.metadata, keep_default_na=False, dtype=str)
+    table = pd.read_csv(trained.metadata, keep_default_na=False, dtype=str)
     tested, first = (table.index[table["split"] == split][0] for split in ("test", "train"))
     patient = table.loc[first, "patient"]
     images = ((table["patient"] == patient) & (table["split"] == "train")).sum()
@@ -49,20 +49,18 @@ def test_train_on_a_bare_folder_needs_metadata_first(cxr_edge: Any, tmp_path: Pa
     assert outcome.err.count("\n") == 1
 
 
-def test_metadata_without_a_column_is_one_line(
-    cxr_edge: Any, tiny_road: Any, tmp_path: Path
-) -> None:
+def test_metadata_without_a_column_is_one_line(cxr_edge: Any, trained: Any, tmp_path: Path) -> None:
     broken = tmp_path / "m.csv"
-    broken.write_text(tiny_road.metadata.read_text().replace("patient", "who", 1))
+    broken.write_text(trained.metadata.read_text().replace("patient", "who", 1))
     outcome = cxr_edge("split", broken, "-o", tmp_path / "s.csv")
     assert outcome.code == 1
     assert "has no column patient" in outcome.err
     assert not (tmp_path / "s.csv").exists()
 
 
-def test_unknown_architecture_is_wrong_usage(cxr_edge: Any, tiny_road: Any, tmp_path: Path) -> None:
+def test_unknown_architecture_is_wrong_usage(cxr_edge: Any, trained: Any, tmp_path: Path) -> None:
     outcome = cxr_edge(
-        "train", tiny_road.metadata, "--splits", tiny_road.splits, "--architecture", "resnet",
+        "train", trained.metadata, "--splits", trained.splits, "--architecture", "resnet",
         "-o", tmp_path / "run",
     )  # fmt: skip
     assert outcome.code == 2
@@ -72,14 +70,14 @@ def test_unknown_architecture_is_wrong_usage(cxr_edge: Any, tiny_road: Any, tmp_
 
 
 def test_train_convert_evaluate_classify(
-    cxr_edge: Any, tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cxr_edge: Any, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": TINY})
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("[model]\nimage_size = 32\n[fit]\nbatch_size = 50\nepochs = 2\n")
     run = tmp_path / "run"
     outcome = cxr_edge(
-        "train", tiny_road.metadata, "--splits", tiny_road.splits, "--architecture", "tiny",
+        "train", trained.metadata, "--splits", trained.splits, "--architecture", "tiny",
         "--weights", "none", "--recipe", recipe, "-o", run, "--tensorboard",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
@@ -99,7 +97,12 @@ def test_train_convert_evaluate_classify(
     assert NOTICE in outcome.out
 
     outcome = cxr_edge(
-        "evaluate", bundles / "int8", tiny_road.metadata, "--splits", tiny_road.splits, "--json"
+        "evaluate",
+        bundles / "int8",
+        trained.metadata,
+        "--splits",
+        trained.splits,
+        "--json",
     )
     assert json.loads(outcome.out)["split"] == "validation"
     manifest = json.loads((bundles / "int8" / "bundle.json").read_text())
@@ -107,12 +110,12 @@ def test_train_convert_evaluate_classify(
     # The engine on files, as a user has them, gives what verification found on cached pixels.
     assert json.loads(outcome.out)["metrics"] == manifest["metrics"]["validation"]
 
-    image = next((tiny_road.root / "data" / "test" / "NORMAL").iterdir())
+    image = next((trained.root / "data" / "test" / "NORMAL").iterdir())
     assert cxr_edge("classify", image, "--bundle", bundles / "int8").code == 0
 
 
 def test_student_is_trained_and_goes_on_where_its_teacher_was_killed(
-    cxr_edge: Any, tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cxr_edge: Any, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": TINY})
     recipe, run = tmp_path / "recipe.toml", tmp_path / "run"
@@ -120,7 +123,7 @@ def test_student_is_trained_and_goes_on_where_its_teacher_was_killed(
         "[model]\nimage_size = 32\n[fit]\nbatch_size = 50\nepochs = 2\nteachers = 1\n"
     )
     command = (
-        "train", tiny_road.metadata, "--splits", tiny_road.splits, "--architecture", "tiny",
+        "train", trained.metadata, "--splits", trained.splits, "--architecture", "tiny",
         "--weights", "none", "-o", run, "--tensorboard",
     )  # fmt: skip
     said = TrainingProgress.on_epoch_end
@@ -155,11 +158,11 @@ def test_student_is_trained_and_goes_on_where_its_teacher_was_killed(
 
 
 def test_tensorboard_that_is_not_installed_is_named(
-    cxr_edge: Any, tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cxr_edge: Any, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     outcome = cxr_edge(
-        "train", tiny_road.metadata, "--splits", tiny_road.splits, "--weights", "none",
+        "train", trained.metadata, "--splits", trained.splits, "--weights", "none",
         "-o", tmp_path / "run", "--tensorboard",
     )  # fmt: skip
     assert outcome.code == 1
@@ -168,9 +171,9 @@ def test_tensorboard_that_is_not_installed_is_named(
 
 
 def test_too_few_positives_are_refused_with_exit_4(
-    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+    cxr_edge: Any, trained: Any, tmp_path: Path
 ) -> None:
-    run = Path(shutil.copytree(tiny_road.run, tmp_path / "run"))
+    run = Path(shutil.copytree(trained.run, tmp_path / "run"))
     lines = (run / "dataset.csv").read_text().splitlines(keepends=True)
     dropped = [line for line in lines if ",validation" in line and "PNEUMONIA" in line][:1]
     (run / "dataset.csv").write_text("".join(line for line in lines if line not in dropped))
@@ -183,10 +186,10 @@ def test_too_few_positives_are_refused_with_exit_4(
 
 
 def test_test_labels_are_read_only_with_a_log(
-    cxr_edge: Any, tiny_road: Any, golden_bundle: Path, tmp_path: Path
+    cxr_edge: Any, trained: Any, golden_bundle: Path, tmp_path: Path
 ) -> None:
     arguments = [
-        "evaluate", golden_bundle, tiny_road.metadata, "--splits", tiny_road.splits,
+        "evaluate", golden_bundle, trained.metadata, "--splits", trained.splits,
         "--split", "test",
     ]  # fmt: skip
     outcome = cxr_edge(*arguments)
@@ -204,12 +207,12 @@ def test_test_labels_are_read_only_with_a_log(
 
 
 def test_run_and_bundle_are_evaluated_into_the_same_files(
-    cxr_edge: Any, tiny_road: Any, golden_bundle: Path, tmp_path: Path
+    cxr_edge: Any, trained: Any, golden_bundle: Path, tmp_path: Path
 ) -> None:
-    shutil.copy(tiny_road.metadata, tmp_path / "m.csv")  # not beside the images
-    arguments = [tmp_path / "m.csv", "--splits", tiny_road.splits, "--root", tiny_road.root]
+    shutil.copy(trained.metadata, tmp_path / "m.csv")  # not beside the images
+    arguments = [tmp_path / "m.csv", "--splits", trained.splits, "--root", trained.root]
     found = {}
-    for name, subject in (("run", tiny_road.run), ("bundle", golden_bundle)):
+    for name, subject in (("run", trained.run), ("bundle", golden_bundle)):
         output = tmp_path / name
         outcome = cxr_edge("evaluate", subject, *arguments, "-o", output)
         assert outcome.code == 0, outcome.err
@@ -226,17 +229,17 @@ def test_run_and_bundle_are_evaluated_into_the_same_files(
         "figures/reliability.png", "figures/confusion.png", "figures/worst_errors.png",
     }  # fmt: skip
     # The run's own validation figures, and its predictions, come out again.
-    run = json.loads((tiny_road.run / "run.json").read_text())
+    run = json.loads((trained.run / "run.json").read_text())
     again = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert again["metrics"]["sensitivity"] == run["metrics"]["validation"]["sensitivity"]
     assert again["metrics"]["auc"]["value"] == run["metrics"]["validation"]["auc"]["value"]
 
 
 def test_test_labels_of_a_run_are_read_only_with_a_log(
-    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+    cxr_edge: Any, trained: Any, tmp_path: Path
 ) -> None:
     arguments = [
-        "evaluate", tiny_road.run, tiny_road.metadata, "--splits", tiny_road.splits,
+        "evaluate", trained.run, trained.metadata, "--splits", trained.splits,
         "--split", "test",
     ]  # fmt: skip
     assert cxr_edge(*arguments).code == 2
@@ -248,37 +251,37 @@ def test_test_labels_of_a_run_are_read_only_with_a_log(
 
 
 def test_folder_that_is_neither_run_nor_bundle_is_named(
-    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+    cxr_edge: Any, trained: Any, tmp_path: Path
 ) -> None:
-    outcome = cxr_edge("evaluate", tmp_path, tiny_road.metadata, "--splits", tiny_road.splits)
+    outcome = cxr_edge("evaluate", tmp_path, trained.metadata, "--splits", trained.splits)
     assert outcome.code == 1
     assert "neither a finished run (run.json) nor a bundle (bundle.json)" in outcome.err
 
 
 def test_evaluation_is_not_written_over_a_file(
-    cxr_edge: Any, tiny_road: Any, golden_bundle: Path
+    cxr_edge: Any, trained: Any, golden_bundle: Path
 ) -> None:
     outcome = cxr_edge(
-        "evaluate", golden_bundle, tiny_road.metadata, "--splits", tiny_road.splits,
-        "-o", tiny_road.splits,
+        "evaluate", golden_bundle, trained.metadata, "--splits", trained.splits,
+        "-o", trained.splits,
     )  # fmt: skip
     assert outcome.code == 2
     assert "is a file; choose another output" in outcome.err
 
 
 def test_images_elsewhere_are_found_with_root(
-    cxr_edge: Any, tiny_road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cxr_edge: Any, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": TINY})
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
         "[model]\nimage_size = 32\n[fit]\nbatch_size = 100\nhead_epochs = 0\nepochs = 1\n"
     )
-    shutil.copy(tiny_road.metadata, tmp_path / "m.csv")
+    shutil.copy(trained.metadata, tmp_path / "m.csv")
     run = tmp_path / "run"
     outcome = cxr_edge(
-        "train", tmp_path / "m.csv", "--splits", tiny_road.splits, "--architecture", "tiny",
-        "--weights", "none", "--recipe", recipe, "--root", tiny_road.root, "-o", run,
+        "train", tmp_path / "m.csv", "--splits", trained.splits, "--architecture", "tiny",
+        "--weights", "none", "--recipe", recipe, "--root", trained.root, "-o", run,
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     arguments = ["convert", run, "--max-recall-drop", 1, "--max-specificity-drop", 1]
@@ -286,7 +289,7 @@ def test_images_elsewhere_are_found_with_root(
     moved = json.loads((run / "run.json").read_text()) | {"root": str(tmp_path / "gone")}
     (run / "run.json").write_text(json.dumps(moved))
     assert cxr_edge(*arguments, "-o", tmp_path / "a").code == 1
-    outcome = cxr_edge(*arguments, "-o", tmp_path / "b", "--root", tiny_road.root)
+    outcome = cxr_edge(*arguments, "-o", tmp_path / "b", "--root", trained.root)
     assert outcome.code == 0, outcome.err
 
 
@@ -316,24 +319,24 @@ def test_split_of_a_tiny_set_says_what_is_missing(cxr_edge: Any, tmp_path: Path)
 
 
 def test_outputs_that_would_replace_inputs_are_refused(
-    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+    cxr_edge: Any, trained: Any, tmp_path: Path
 ) -> None:
-    metadata = Path(shutil.copy(tiny_road.metadata, tmp_path / "m.csv"))
-    run = Path(shutil.copytree(tiny_road.run, tmp_path / "run"))
+    metadata = Path(shutil.copy(trained.metadata, tmp_path / "m.csv"))
+    run = Path(shutil.copytree(trained.run, tmp_path / "run"))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     outcome = cxr_edge("split", metadata, "-o", metadata)
     assert (outcome.code, "is the metadata itself" in outcome.err) == (2, True)
-    outcome = cxr_edge("evaluate", run, metadata, "--splits", tiny_road.splits, "-o", run)
+    outcome = cxr_edge("evaluate", run, metadata, "--splits", trained.splits, "-o", run)
     assert (outcome.code, "holds a run, a bundle or a conversion" in outcome.err) == (2, True)
-    outcome = cxr_edge("compare", metadata, "--splits", tiny_road.splits, "-o", run)
+    outcome = cxr_edge("compare", metadata, "--splits", trained.splits, "-o", run)
     assert (outcome.code, "holds files that are no comparison" in outcome.err) == (2, True)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_evaluating_an_unfinished_run_says_how_to_finish_it(
-    cxr_edge: Any, tiny_road: Any, tmp_path: Path
+    cxr_edge: Any, trained: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "unfinished.json").write_text("{}")
-    outcome = cxr_edge("evaluate", tmp_path, tiny_road.metadata, "--splits", tiny_road.splits)
+    outcome = cxr_edge("evaluate", tmp_path, trained.metadata, "--splits", trained.splits)
     assert outcome.code == 1
     assert "is not finished; resume it with the training that began it" in outcome.err
