@@ -80,7 +80,23 @@ def given(image: Image.Image, name: str) -> Iterator[None]:
         if image.format == "WEBP" and getattr(image, "is_animated", False):
             raise _animated(name)
         with _within_limits(image, name):
+            if image.format == "TIFF":
+                _load_unmapped(image)
             yield
+
+
+def _load_unmapped(image: Image.Image) -> None:
+    """Decode a Pillow image so that a rotation in its file counts.
+
+    Pillow maps an uncompressed TIFF that it opened by path into memory, and then forgets to turn
+    it. Without a name it reads the file instead.
+    """
+    filename = getattr(image, "filename", "")
+    image.filename = ""  # type: ignore[attr-defined]  # only images that were opened have one
+    try:
+        image.load()
+    finally:
+        image.filename = filename  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager

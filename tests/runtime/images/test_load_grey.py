@@ -68,6 +68,19 @@ def test_exif_rotation_of_a_pillow_image_is_that_of_its_file() -> None:
         np.testing.assert_array_equal(load_grey(image).pixels, from_file)
 
 
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_rotation_of_a_pillow_image_of_a_tiff_is_that_of_its_file(
+    tmp_path: Path, compression: str | None, orientation: int
+) -> None:
+    file = tmp_path / "turned.tiff"
+    image = Image.fromarray(np.arange(100 * 80).reshape(100, 80).astype(np.uint8))
+    image.save(file, compression=compression, tiffinfo={0x0112: orientation})
+    opened = Image.open(file)
+    np.testing.assert_array_equal(load_grey(opened).pixels, load_grey(file).pixels)
+    assert Path(opened.filename) == file
+
+
 def test_pillow_image_of_several_frames_gives_the_one_it_stands_at() -> None:
     second = Image.fromarray(255 - GREY)
     content = encoded(Image.fromarray(GREY), "TIFF", save_all=True, append_images=[second])
