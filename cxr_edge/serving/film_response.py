@@ -16,7 +16,7 @@ from cxr_edge_runtime.classifier import Classifier, Prediction
 from cxr_edge_runtime.errors import CxrEdgeError
 from cxr_edge_runtime.images import GreyImage
 from cxr_edge_runtime.result_json import ImageResult, as_json, image_result
-from cxr_edge_runtime.typed_json import Limits, Schema
+from cxr_edge_runtime.typed_json import Bounds, Schema
 
 # Fast, and only a tenth larger than the best.
 _COMPRESSION = 1
@@ -41,8 +41,8 @@ class RequestOptions:
 class ActivationMap:
     """How much each part of the film adds to the logit, row by row."""
 
-    height: Annotated[int, Limits(minimum=1)]
-    width: Annotated[int, Limits(minimum=1)]
+    height: Annotated[int, Bounds(minimum=1)]
+    width: Annotated[int, Bounds(minimum=1)]
     values: tuple[float, ...]
 
     @classmethod

@@ -10,7 +10,7 @@ from cxr_edge.serving.problems import ProblemContent
 from cxr_edge.serving.uploads import MOST_BYTES, MOST_FILMS
 from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_runtime.result_json import ImageProblem
-from cxr_edge_runtime.typed_json import Limits, json_schema
+from cxr_edge_runtime.typed_json import Bounds, json_schema
 
 _JSON = "application/json"
 
@@ -19,7 +19,7 @@ _JSON = "application/json"
 class Health:
     """Liveness of the server."""
 
-    status: Annotated[str, Limits(const="ok")] = "ok"
+    status: Annotated[str, Bounds(const="ok")] = "ok"
 
 
 def description(*, token_needed: bool) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxr_edge_runtime.typed_json import Limits
+from cxr_edge_runtime.typed_json import Bounds
 
 # Raised when the same spec would give other pixels; runs and bundles carry the number they used.
 PREPROCESS_VERSION = 1
@@ -15,7 +15,7 @@ _RULE = "squash-bicubic"
 _OURS = "be {}, the only one that this cxr-edge has"
 
 # Pixels along a side of the model input.
-Side = Annotated[int, Limits(minimum=1, maximum=4096)]
+Side = Annotated[int, Bounds(minimum=1, maximum=4096)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class PreprocessSpec:
 
     height: Side = 224
     width: Side = 224
-    rule: Annotated[str, Limits(const=_RULE, must=_OURS.format(_RULE))] = _RULE
+    rule: Annotated[str, Bounds(const=_RULE, must=_OURS.format(_RULE))] = _RULE
     version: Annotated[
-        int, Limits(const=PREPROCESS_VERSION, must=_OURS.format(PREPROCESS_VERSION))
+        int, Bounds(const=PREPROCESS_VERSION, must=_OURS.format(PREPROCESS_VERSION))
     ] = PREPROCESS_VERSION
 
 

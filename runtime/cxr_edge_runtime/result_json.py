@@ -11,20 +11,20 @@ from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import CxrEdgeError
 from cxr_edge_runtime.gate import ACCEPTED, NOT_CHECKED, REJECTED, SUSPICIOUS
-from cxr_edge_runtime.typed_json import Limits
+from cxr_edge_runtime.typed_json import Bounds
 
 # Raised when a field goes or means something else.
 RESULT_SCHEMA_VERSION = 1
 
-Share = Annotated[float, Limits(minimum=0, maximum=1)]
-SchemaVersion = Annotated[int, Limits(const=RESULT_SCHEMA_VERSION)]
+Share = Annotated[float, Bounds(minimum=0, maximum=1)]
+SchemaVersion = Annotated[int, Bounds(const=RESULT_SCHEMA_VERSION)]
 
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
     """What the input gate says of an image."""
 
-    verdict: Annotated[str, Limits(choices=(ACCEPTED, SUSPICIOUS, REJECTED, NOT_CHECKED))]
+    verdict: Annotated[str, Bounds(choices=(ACCEPTED, SUSPICIOUS, REJECTED, NOT_CHECKED))]
     reasons: tuple[str, ...]
 
 

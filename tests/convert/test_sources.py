@@ -39,7 +39,7 @@ def test_run_brings_its_model_images_and_operating_point(trained: Any) -> None:
 
 def test_damaged_model_is_one_clear_error(run: Path, trained: Any) -> None:
     (run / "model.keras").write_bytes(b"PK broken")
-    with pytest.raises(RunError, match=r"model\.keras: cannot be loaded .*; train or import it again"):
+    with pytest.raises(RunError, match=r"model\.keras: cannot be loaded .*; make it again"):
         source_of(run, trained)
     (run / "model.keras").unlink()
     with pytest.raises(RunError, match=r"model\.keras is missing"):

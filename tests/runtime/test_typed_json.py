@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cxr_edge_runtime import typed_json
 from cxr_edge_runtime.typed_json import (
     PRINTABLE,
-    Limits,
+    Bounds,
     TypedJsonError,
     from_json,
     json_schema,
@@ -52,8 +52,8 @@ class Everything:
     either: int | str
     parts: tuple[Inner, ...]
     pair: tuple[str, float]
-    numbers: list[Annotated[float, Limits(minimum=0, maximum=1)]]
-    by_name: Mapping[Annotated[str, Limits(pattern="[a-z]+", must="be lower case")], Inner]
+    numbers: list[Annotated[float, Bounds(minimum=0, maximum=1)]]
+    by_name: Mapping[Annotated[str, Bounds(pattern="[a-z]+", must="be lower case")], Inner]
     counts: dict[str, int] = field(default_factory=dict)
 
 
@@ -178,23 +178,23 @@ def test_long_value_is_shortened_in_the_message() -> None:
 @pytest.mark.parametrize(
     ("limits", "good", "bad", "message"),
     [
-        (Limits(minimum=1), 1, 0, "be at least 1"),
-        (Limits(maximum=1), 1, 2, "be at most 1"),
-        (Limits(above=0), 1, 0, "be above 0"),
-        (Limits(const=2), 2, 3, "be 2"),
-        (Limits(const="x"), "x", "y", 'be "x"'),
-        (Limits(choices=("x", "y")), "y", "z", "be x or y"),
-        (Limits(pattern="a+"), "aa", "aa\n", "match a+"),
-        (Limits(min_items=1), [1], [], "have 1 or more entries"),
-        (Limits(max_items=1), [1], [1, 2], "have 1 or fewer entries"),
-        (Limits(max_keys=1), {"a": 1}, {"a": 1, "b": 1}, "have 1 or fewer keys"),
-        (Limits(unique=True), [1, 2], [1, 1], "have each entry once"),
-        (Limits(contains="x"), ["x", "y"], ["y"], "contain x"),
-        (Limits(above=0, must="be positive"), 1, 0, "be positive"),
+        (Bounds(minimum=1), 1, 0, "be at least 1"),
+        (Bounds(maximum=1), 1, 2, "be at most 1"),
+        (Bounds(above=0), 1, 0, "be above 0"),
+        (Bounds(const=2), 2, 3, "be 2"),
+        (Bounds(const="x"), "x", "y", 'be "x"'),
+        (Bounds(choices=("x", "y")), "y", "z", "be x or y"),
+        (Bounds(pattern="a+"), "aa", "aa\n", "match a+"),
+        (Bounds(min_items=1), [1], [], "have 1 or more entries"),
+        (Bounds(max_items=1), [1], [1, 2], "have 1 or fewer entries"),
+        (Bounds(max_keys=1), {"a": 1}, {"a": 1, "b": 1}, "have 1 or fewer keys"),
+        (Bounds(unique=True), [1, 2], [1, 1], "have each entry once"),
+        (Bounds(contains="x"), ["x", "y"], ["y"], "contain x"),
+        (Bounds(above=0, must="be positive"), 1, 0, "be positive"),
     ],
 )
 def test_limit_is_the_same_for_the_reader_and_in_the_schema(
-    limits: Limits, good: Any, bad: Any, message: str
+    limits: Bounds, good: Any, bad: Any, message: str
 ) -> None:
     assert limits.broken_rule(good) is None
     assert limits.broken_rule(bad) == message

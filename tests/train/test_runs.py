@@ -41,7 +41,7 @@ def test_predictions_come_in_the_order_of_the_rows(run: Path) -> None:
 
 def test_predictions_of_other_images_are_refused(run: Path) -> None:
     rows = validation(run).assign(path="elsewhere.png")
-    with pytest.raises(RunError, match=r"predictions\.csv: damaged \(.*\); train or import it again"):
+    with pytest.raises(RunError, match=r"predictions\.csv: damaged \(.*\); make it again"):
         read_predictions(run, rows)
 
 
@@ -61,7 +61,7 @@ def test_damaged_table_is_one_clear_error(
     file.unlink()
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(RunError, match=rf"^{file}: damaged \(.*\); train or import it again$"):
+    with pytest.raises(RunError, match=rf"^{file}: damaged \(.*\); make it again$"):
         read(run)
 
 
@@ -83,14 +83,14 @@ def test_damaged_run_is_one_clear_error(run: Path, text: str, reason: str) -> No
 @pytest.mark.parametrize("name", ["model.keras", "dataset.csv"])
 def test_missing_part_of_a_run_is_named(run: Path, name: str) -> None:
     (run / name).unlink()
-    with pytest.raises(RunError, match=f"run: {name} is missing; train or import it again"):
+    with pytest.raises(RunError, match=f"run: {name} is missing; make it again"):
         read_run(run)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "format 2, this cxr-edge reads 1; train or import it again"),
+        ({"format": 2}, "format 2, this cxr-edge reads 1; make it again"),
         ({"preprocess": {"version": 9}}, "made with preprocess version 9"),
         ({"surprise": 1}, "damaged"),
     ],

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 
 from cxr_edge_runtime.arguments import as_path
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_runtime.typed_json import Limits, TypedJsonError, from_json
+from cxr_edge_runtime.typed_json import Bounds, TypedJsonError, from_json
 
 # A share or a probability.
-Share = Annotated[float, Limits(minimum=0, maximum=1)]
+Share = Annotated[float, Bounds(minimum=0, maximum=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class Model:
         dropout: share of the last feature map's channels that are dropped during training.
     """
 
-    image_size: Annotated[int, Limits(minimum=32, maximum=1024)] = 224
-    alpha: Annotated[float, Limits(minimum=0.1, maximum=2)] = 1.0
-    dropout: Annotated[float, Limits(minimum=0, maximum=0.95)] = 0.3
+    image_size: Annotated[int, Bounds(minimum=32, maximum=1024)] = 224
+    alpha: Annotated[float, Bounds(minimum=0.1, maximum=2)] = 1.0
+    dropout: Annotated[float, Bounds(minimum=0, maximum=0.95)] = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,10 @@ class Augmentation:
         mixup: alpha of MixUp's Beta distribution (Zhang et al. 2018); 0 mixes nothing.
     """
 
-    rotation: Annotated[float, Limits(minimum=0, maximum=180)] = 10.0
-    zoom: Annotated[float, Limits(minimum=0, maximum=0.9)] = 0.2
+    rotation: Annotated[float, Bounds(minimum=0, maximum=180)] = 10.0
+    zoom: Annotated[float, Bounds(minimum=0, maximum=0.9)] = 0.2
     shift: Share = 0.08
-    gamma: Annotated[float, Limits(minimum=0, maximum=10)] = 0.6
+    gamma: Annotated[float, Bounds(minimum=0, maximum=10)] = 0.6
     contrast: Share = 0.3
     brightness: Share = 0.1
     equalize: Share = 0.2
@@ -80,7 +80,7 @@ class Augmentation:
     tone: Share = 0.0
     spectrum: Share = 0.0
     frame: Share = 0.0
-    mixup: Annotated[float, Limits(minimum=0, maximum=10)] = 0.0
+    mixup: Annotated[float, Bounds(minimum=0, maximum=10)] = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +113,20 @@ class Fit:
         precision: ``float32``, or ``mixed`` to compute in 16 bits on a GPU.
     """
 
-    batch_size: Annotated[int, Limits(minimum=1, maximum=4096)] = 32
-    head_epochs: Annotated[int, Limits(minimum=0, maximum=1000)] = 1
-    head_learning_rate: Annotated[float, Limits(minimum=1e-9, maximum=10)] = 1e-3
+    batch_size: Annotated[int, Bounds(minimum=1, maximum=4096)] = 32
+    head_epochs: Annotated[int, Bounds(minimum=0, maximum=1000)] = 1
+    head_learning_rate: Annotated[float, Bounds(minimum=1e-9, maximum=10)] = 1e-3
     fine_tune_from: str = ""
-    epochs: Annotated[int, Limits(minimum=1, maximum=1000)] = 12
-    learning_rate: Annotated[float, Limits(minimum=1e-9, maximum=10)] = 3e-4
-    warmup_epochs: Annotated[float, Limits(minimum=0, maximum=100)] = 0.5
+    epochs: Annotated[int, Bounds(minimum=1, maximum=1000)] = 12
+    learning_rate: Annotated[float, Bounds(minimum=1e-9, maximum=10)] = 3e-4
+    warmup_epochs: Annotated[float, Bounds(minimum=0, maximum=100)] = 0.5
     weight_decay: Share = 1e-4
-    weight_average: Annotated[float, Limits(minimum=0, maximum=0.99999)] = 0.0
-    label_smoothing: Annotated[float, Limits(minimum=0, maximum=0.5)] = 0.05
+    weight_average: Annotated[float, Bounds(minimum=0, maximum=0.99999)] = 0.0
+    label_smoothing: Annotated[float, Bounds(minimum=0, maximum=0.5)] = 0.05
     look_balance: bool = False
     keep: Literal["best", "last"] = "best"
-    patience: Annotated[int, Limits(minimum=1, maximum=1000)] = 4
-    teachers: Annotated[int, Limits(minimum=0, maximum=100)] = 0
+    patience: Annotated[int, Bounds(minimum=1, maximum=1000)] = 4
+    teachers: Annotated[int, Bounds(minimum=0, maximum=100)] = 0
     precision: Literal["float32", "mixed"] = "mixed"
 
 
@@ -142,7 +142,7 @@ class Calibration:
     """
 
     method: Literal["min-max", "percentile"] = "min-max"
-    percentile: Annotated[float, Limits(minimum=90, maximum=100)] = 99.99
+    percentile: Annotated[float, Bounds(minimum=90, maximum=100)] = 99.99
 
 
 @dataclass(frozen=True, slots=True)

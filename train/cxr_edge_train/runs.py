@@ -126,7 +126,7 @@ def read_run(folder: Path) -> Run:
         raise RunError(f"{file}: damaged ({error}); expected {', '.join(_kinds())}") from error
     for name in ("model.keras", "dataset.csv"):
         if not (folder / name).is_file():
-            raise RunError(f"{folder}: {name} is missing; train or import it again")
+            raise RunError(f"{folder}: {name} is missing; make it again")
     return run
 
 
@@ -135,14 +135,14 @@ def _check_versions(file: Path, content: dict[str, Any]) -> None:
     recorded = content.get("format", RUN_FORMAT)
     if recorded != RUN_FORMAT:
         raise RunError(
-            f"{file}: format {recorded!r}, this cxr-edge reads {RUN_FORMAT}; train or import it again"
+            f"{file}: format {recorded!r}, this cxr-edge reads {RUN_FORMAT}; make it again"
         )
     preprocess = content.get("preprocess")
     version = preprocess.get("version") if isinstance(preprocess, dict) else None
     if isinstance(version, int) and version != PREPROCESS_VERSION:
         raise RunError(
             f"{file}: made with preprocess version {version}, this cxr-edge has "
-            f"{PREPROCESS_VERSION}; train or import it again"
+            f"{PREPROCESS_VERSION}; make it again"
         )
 
 
@@ -189,7 +189,7 @@ def read_dataset(folder: Path) -> pd.DataFrame:
         )
         return table.astype({"split": str, "label": str})
     except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"{file}: damaged ({error}); train or import it again") from error
+        raise RunError(f"{file}: damaged ({error}); make it again") from error
 
 
 def read_predictions(folder: Path, validation: pd.DataFrame) -> NDArray[np.float64]:
@@ -203,7 +203,7 @@ def read_predictions(folder: Path, validation: pd.DataFrame) -> NDArray[np.float
         predictions = pd.read_csv(file, keep_default_na=False).set_index("path")
         logits: NDArray[np.float64] = predictions.loc[validation["path"], "logit"].to_numpy(float)
     except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"{file}: damaged ({error}); train or import it again") from error
+        raise RunError(f"{file}: damaged ({error}); make it again") from error
     return logits
 
 
@@ -219,7 +219,7 @@ def read_history(folder: Path) -> pd.DataFrame:
             {"epoch": int, "loss": float, "val_loss": float, "seconds": float}
         )
     except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"{file}: damaged ({error}); train or import it again") from error
+        raise RunError(f"{file}: damaged ({error}); make it again") from error
 
 
 def model_sha256(folder: Path) -> str:

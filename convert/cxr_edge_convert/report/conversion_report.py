@@ -22,10 +22,10 @@ REPORT_SCHEMA_VERSION = 2
 # before there was a gate do not have one. They are read as None.
 OPTIONAL_KEYS = ("precision", "gate")
 
-_Version = Annotated[int, typed_json.Limits(const=REPORT_SCHEMA_VERSION)]
-_Format = Annotated[str, typed_json.Limits(choices=FORMATS)]
-_Quantization = Annotated[str, typed_json.Limits(choices=QUANTIZATIONS)]
-_Target = Annotated[str, typed_json.Limits(choices=TARGETS)]
+_Version = Annotated[int, typed_json.Bounds(const=REPORT_SCHEMA_VERSION)]
+_Format = Annotated[str, typed_json.Bounds(choices=FORMATS)]
+_Quantization = Annotated[str, typed_json.Bounds(choices=QUANTIZATIONS)]
+_Target = Annotated[str, typed_json.Bounds(choices=TARGETS)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from cxr_edge_runtime.preprocess import PreprocessSpec, Side
-from cxr_edge_runtime.typed_json import PRINTABLE, Limits
+from cxr_edge_runtime.typed_json import PRINTABLE, Bounds
 
 # 1: all three outputs, TFLite in float32 or INT8. 2: says which outputs there are; more kinds.
 SCHEMA_VERSION = 2
@@ -40,9 +40,9 @@ NOTICE = "Research use only. Not a medical device."
 Text = Annotated[str, PRINTABLE]
 # Without any folder, so that no bundle reaches outside its own.
 FileName = Annotated[
-    str, Limits(pattern="[A-Za-z0-9_-][A-Za-z0-9._-]*", must="be a plain file name")
+    str, Bounds(pattern="[A-Za-z0-9_-][A-Za-z0-9._-]*", must="be a plain file name")
 ]
-One = Annotated[int, Limits(const=1)]
+One = Annotated[int, Bounds(const=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class FileEntry:
     """
 
     sha256: Text
-    bytes: Annotated[int, Limits(minimum=0, maximum=MAX_FILE_BYTES)]
+    bytes: Annotated[int, Bounds(minimum=0, maximum=MAX_FILE_BYTES)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class ModelEntry:
     """
 
     file: FileName
-    format: Annotated[Text, Limits(choices=tuple(CONTRACT_INPUTS))]
+    format: Annotated[Text, Bounds(choices=tuple(CONTRACT_INPUTS))]
     quantization: Text
 
 
@@ -87,7 +87,7 @@ class InputEntry:
 
     shape: tuple[One, Side, Side, One]
     dtype: Text
-    scale: Annotated[float, Limits(const=1)]
+    scale: Annotated[float, Bounds(const=1)]
     zero_point: int
 
     @classmethod
@@ -115,7 +115,7 @@ class Threshold:
         chosen_on: the split on which it was chosen.
     """
 
-    value: Annotated[float, Limits(minimum=0, maximum=1)]
+    value: Annotated[float, Bounds(minimum=0, maximum=1)]
     rule: Text
     chosen_on: Text
 
@@ -129,8 +129,8 @@ class GateLimits:
         rejected: beyond it an image is rejected.
     """
 
-    suspicious: Annotated[float, Limits(above=0)]
-    rejected: Annotated[float, Limits(above=0)]
+    suspicious: Annotated[float, Bounds(above=0)]
+    rejected: Annotated[float, Bounds(above=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,21 +213,21 @@ class Manifest:
         license: SPDX name of the bundle's licence.
     """
 
-    schema_version: Annotated[int, Limits(const=SCHEMA_VERSION)]
+    schema_version: Annotated[int, Bounds(const=SCHEMA_VERSION)]
     name: Text
     version: Text
     task: Text
-    labels: Annotated[tuple[Text, ...], Limits(min_items=2, max_items=2, unique=True)]
+    labels: Annotated[tuple[Text, ...], Bounds(min_items=2, max_items=2, unique=True)]
     positive_label: Text
-    files: Annotated[dict[FileName, FileEntry], Limits(max_keys=MAX_FILES)]
+    files: Annotated[dict[FileName, FileEntry], Bounds(max_keys=MAX_FILES)]
     model: ModelEntry
     input: InputEntry
     outputs: Annotated[
-        tuple[Annotated[Text, Limits(choices=OUTPUTS)], ...],
-        Limits(contains="logit", unique=True),
+        tuple[Annotated[Text, Bounds(choices=OUTPUTS)], ...],
+        Bounds(contains="logit", unique=True),
     ]
     preprocess: PreprocessSpec
-    temperature: Annotated[float, Limits(above=0)]
+    temperature: Annotated[float, Bounds(above=0)]
     threshold: Threshold
     gate: GateLimits | None
     metrics: dict[str, dict[str, Interval]]

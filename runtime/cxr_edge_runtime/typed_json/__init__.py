@@ -8,7 +8,7 @@ the schema from the same annotations, so reader and schema cannot disagree.
 >>> @dataclass(frozen=True)
 ... class Limit:
 ...     metric: Literal["recall", "agreement"]
-...     least: Annotated[float, Limits(minimum=0, maximum=1)]
+...     least: Annotated[float, Bounds(minimum=0, maximum=1)]
 ...     seeds: tuple[int, ...] = ()
 >>> from_json(Limit, parse_json('{"metric": "recall", "least": 0.95, "seeds": [1, 2]}'))
 Limit(metric='recall', least=0.95, seeds=(1, 2))
@@ -21,16 +21,16 @@ Limit(metric='recall', least=1.0, seeds=())
 
 Annotations may be dataclasses, ``str``, ``int``, ``float``, ``bool``, ``None``, ``Any``,
 ``Literal``, unions such as ``X | None``, ``list[X]``, ``tuple[X, ...]``, ``tuple[X, Y]``,
-``dict[str, X]``, ``Mapping[str, X]``, and ``Annotated`` with :class:`Limits` or :data:`PRINTABLE`.
+``dict[str, X]``, ``Mapping[str, X]``, and ``Annotated`` with :class:`Bounds` or :data:`PRINTABLE`.
 """
 
-from cxr_edge_runtime.typed_json.limits import PRINTABLE, Limits, Schema
+from cxr_edge_runtime.typed_json.bounds import PRINTABLE, Bounds, Schema
 from cxr_edge_runtime.typed_json.reading import TypedJsonError, from_json, parse_json
 from cxr_edge_runtime.typed_json.schema import json_schema
 
 __all__ = [
     "PRINTABLE",
-    "Limits",
+    "Bounds",
     "Schema",
     "TypedJsonError",
     "from_json",

@@ -96,7 +96,7 @@ def from_json(
 
     Raises:
         TypedJsonError: a field is missing, unknown, of the wrong type or outside its
-            :class:`Limits`; a number is not finite or too large.
+            :class:`Bounds`; a number is not finite or too large.
     """
     try:
         result: T = _Reader(name, allow_defaults).read(cls, values, path)

@@ -8,7 +8,7 @@ import types
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from cxr_edge_runtime.typed_json.limits import Schema
+from cxr_edge_runtime.typed_json.bounds import Schema
 from cxr_edge_runtime.typed_json.reading import fields_of, has_default
 
 _TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}

@@ -51,7 +51,7 @@ def load_model(folder: Path) -> keras.Model:
     Raises:
         RunError: the file is damaged.
     """
-    return load_keras(folder / "model.keras", compiled=False, advice="train or import it again")
+    return load_keras(folder / "model.keras", compiled=False, advice="make it again")
 
 
 def activation_maps(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ Schema = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Bounds:
     """What a value must be beyond its type; stands in ``Annotated`` beside the type.
 
     Attributes:
