@@ -61,8 +61,7 @@ def cluster(address: str | None, workers: int | None) -> Iterator[int]:
     Raises:
         CxrEdgeError: there is no such cluster, or Ray does not start.
     """
-    _set_environment(is_own=address is None)
-    with _silence():
+    with _environment(is_own=address is None), _silence():
         import ray
 
         _connect(address, workers or available_cores())
@@ -95,16 +94,35 @@ def _silence() -> Iterator[None]:
         yield
 
 
-def _set_environment(*, is_own: bool) -> None:
-    """What Ray looks for when it is imported; what the user has set stays."""
+@contextlib.contextmanager
+def _environment(*, is_own: bool) -> Iterator[None]:
+    """Within, the environment has what Ray looks for; what the user has set stays."""
     wanted = {"RAY_USAGE_STATS_ENABLED": "0"}
     if is_own:
         # Ray listens to the network even when it is alone; without a token anybody could run code.
         wanted |= {"RAY_AUTH_MODE": "token"}
         if "RAY_AUTH_TOKEN_PATH" not in os.environ:
             wanted |= {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    for name, value in wanted.items():
-        os.environ.setdefault(name, value)
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(added)
+    _read_environment_again()
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+        _read_environment_again()
+
+
+def _read_environment_again() -> None:
+    """Make Ray forget a token of earlier in this process, which its next cluster would refuse."""
+    if "ray" not in sys.modules:
+        return
+    # As Ray's own tests do; it has no public way.
+    from ray._raylet import AuthenticationTokenLoader, Config
+
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _connect(address: str | None, workers: int) -> None:
@@ -120,18 +138,7 @@ def _connect(address: str | None, workers: int) -> None:
     # Ray sets a handler of its own.
     before = signal.getsignal(signal.SIGTERM)
     try:
-        if address is not None:
-            ray.init(address=address, **quiet)
-            return
-        for is_last in (False, True):
-            try:
-                ray.init(**own, **quiet)
-                return
-            except Exception:
-                ray.shutdown()
-                # It picks a free port and opens it later; another Ray may have taken it meanwhile.
-                if is_last:
-                    raise
+        ray.init(**(own if address is None else {"address": address}), **quiet)
     except Exception as error:
         where = "Ray does not start" if address is None else f"{address}: no Ray there"
         raise CxrEdgeError(f"{where} ({one_line(error)})") from error

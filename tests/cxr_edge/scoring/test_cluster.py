@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -51,22 +53,23 @@ def test_ray_that_does_not_begin_is_one_line(
     assert str(caught.value) == words
 
 
-def test_ray_whose_port_was_taken_meanwhile_is_started_again(
-    monkeypatch: pytest.MonkeyPatch, calls: list[tuple[str, Any]]
-) -> None:
-    started = ray.init
-    failures = [RuntimeError("Failed to start GCS")]
-
-    def fails_once(**options: Any) -> None:
-        started(**options)
-        if failures:
-            raise failures.pop()
-
-    monkeypatch.setattr(ray, "init", fails_once)
-    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
-    with cluster(None, 1):
-        pass
-    assert [name for name, _ in calls] == ["init", "shutdown", "init", "shutdown"]
+def test_ray_starts_after_one_without_a_token_was_used_in_the_same_process() -> None:
+    code = (
+        "import os, ray\n"
+        "os.environ['RAY_AUTH_MODE'] = 'disabled'\n"
+        "ray.init(address='local', include_dashboard=False, num_cpus=1)\n"
+        "ray.shutdown()\n"
+        "del os.environ['RAY_AUTH_MODE']\n"
+        "from cxr_edge.scoring.cluster import cluster\n"
+        "with cluster(None, 1) as workers:\n"
+        "    print('workers', workers)\n"
+        "assert 'RAY_AUTH_MODE' not in os.environ and 'RAY_AUTH_TOKEN' not in os.environ\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_AUTH")}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert done.stdout.splitlines()[-1:] == ["workers 1"], done.stderr
 
 
 @pytest.mark.parametrize("own", [False, True])
@@ -80,6 +83,8 @@ def test_ray_alone_has_a_token_unless_the_user_has_one(
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
     with cluster(None, None) as workers:
         assert workers == 2
-    assert os.environ["RAY_AUTH_MODE"] == "token"
-    assert len(os.environ.get("RAY_AUTH_TOKEN", "")) == (0 if own else 64)
+        assert os.environ["RAY_AUTH_MODE"] == "token"
+        assert len(os.environ.get("RAY_AUTH_TOKEN", "")) == (0 if own else 64)
+    assert "RAY_AUTH_MODE" not in os.environ
+    assert "RAY_AUTH_TOKEN" not in os.environ
     assert calls[0][1]["address"] == "local"
