@@ -62,7 +62,8 @@ def test_ray_starts_after_one_without_a_token_was_used_in_the_same_process() -> 
         "del os.environ['RAY_AUTH_MODE']\n"
         "from cxr_edge.scoring.cluster import cluster\n"
         "with cluster(None, 1) as workers:\n"
-        "    print('workers', workers)\n"
+        "    pass\n"
+        "print('workers', workers)\n"
         "assert 'RAY_AUTH_MODE' not in os.environ and 'RAY_AUTH_TOKEN' not in os.environ\n"
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_AUTH")}
