@@ -15,7 +15,7 @@ from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.runs import Run
 from cxr_edge_train.statistics.intervals import wilson_interval
 from cxr_edge_train.statistics.operating_point import OperatingPoint, threshold_for_sensitivity
-from cxr_edge_train.statistics.temperature import probabilities
+from cxr_edge_train.statistics.platt_scaling import probabilities
 
 # As at the shipped network's operating point.
 _MIN_SENSITIVITY = 0.93
@@ -48,7 +48,9 @@ def _read_logits(file: Path, table: pd.DataFrame) -> NDArray[np.float64]:
 def _own_reference(table: pd.DataFrame, logits: NDArray[np.float64]) -> FloatBaseline:
     """A network of a peer's own, at an operating point chosen like the shipped one's."""
     threshold = threshold_for_sensitivity(
-        probabilities(logits, 1.0), positives(table), min_sensitivity=_MIN_SENSITIVITY
+        probabilities(logits, temperature=1.0, bias=0.0),
+        positives(table),
+        min_sensitivity=_MIN_SENSITIVITY,
     )
     point = OperatingPoint(1.0, threshold, "at the shipped sensitivity", "validation")
     return FloatBaseline.of(table, logits, point)

@@ -149,7 +149,7 @@ def measure_losses(places: Places, training: Path) -> dict[str, Any]:
     films = places.inputs / VALIDATION
     for contestant in CONTESTANTS:
         if contestant.peer == OURS:
-            lines = our_logits(places, contestant, films, settings.operating_point.temperature)
+            lines = our_logits(places, contestant, films, settings)
         else:
             lines = run(places.command(contestant, "list", films), stdout=subprocess.PIPE)
         file = places.logits(contestant)
@@ -159,8 +159,9 @@ def measure_losses(places: Places, training: Path) -> dict[str, Any]:
     return losses.measure_losses(table, places.logits, settings)
 
 
-def our_logits(places: Places, contestant: Contestant, films: Path, temperature: float) -> str:
+def our_logits(places: Places, contestant: Contestant, films: Path, settings: Any) -> str:
     """What ``classify`` answers, in the form that :mod:`benchmarks.peers.interface` has."""
+    point = settings.operating_point
     program = places.environment(OURS) / "bin" / "cxr-edge"
     said = run(
         [str(program), "classify", "--json", "--force", "--bundle", contestant.model, "-"],
@@ -171,7 +172,9 @@ def our_logits(places: Places, contestant: Contestant, films: Path, temperature:
     for line in said.splitlines():
         answer = json.loads(line)
         p = min(max(answer["probability"], 1e-6), 1 - 1e-6)
-        lines.append(f"{temperature * math.log(p / (1 - p)):.6f}\t{answer['file']}\n")
+        lines.append(
+            f"{point.temperature * math.log(p / (1 - p)) - point.bias:.6f}\t{answer['file']}\n"
+        )
     return "".join(lines)
 
 

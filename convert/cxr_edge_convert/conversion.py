@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
 from cxr_edge_convert.artifacts.builder import ArtifactBuilder, BundleArtifacts
@@ -17,10 +18,11 @@ from cxr_edge_convert.quantization.tensor_errors import TensorError
 from cxr_edge_convert.refitting import Refit, refit, refit_failures
 from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import Source
-from cxr_edge_convert.variants import FLOAT32, INT8, Scheme
+from cxr_edge_convert.variants import FLOAT32, INT8, MIXED_SUFFIX, ONNX, Scheme
 from cxr_edge_convert.verification import Verification, engine_outputs, verify
 from cxr_edge_runtime.bundle.manifest import Calibration, InputEntry
 from cxr_edge_runtime.engines import Engine, Outputs, open_model
+from cxr_edge_runtime.engines.onnx import OnnxEngine
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.recipe import Calibration as Method
 
@@ -35,6 +37,8 @@ class Variant:
         logits: ``[N]`` on validation.
         embeddings: ``[N, C]`` on validation, where the model gives them.
         verification: the comparison with Keras.
+        default_session: the same of an ONNX INT8 model in a session of ONNX Runtime with its
+            default options, in which others run it; None for other models.
         refit: its own operating point, where one was asked for.
         calibration: the images that set the ranges of an INT8 model.
         stability: what other calibration images would change, where there were enough of them.
@@ -48,12 +52,24 @@ class Variant:
     logits: NDArray[np.float64]
     embeddings: NDArray[np.float32] | None
     verification: Verification
+    default_session: Verification | None = None
     refit: Refit | None = None
     calibration: Calibration | None = None
     stability: Stability | None = None
     tensor_errors: tuple[TensorError, ...] = ()
     mixed_precision: MixedPrecisionResult | None = None
     artifacts: BundleArtifacts | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user must know of the variant, one sentence each."""
+        gate = self.artifacts.gate_counts if self.artifacts else None
+        unstable = self.stability.warning if self.stability else ""
+        return (
+            *self.verification.warnings,
+            *((unstable,) if unstable else ()),
+            *(gate.warnings if gate else ()),
+        )
 
 
 def make_variants(
@@ -172,7 +188,7 @@ class _Work:
         return ranges, quantizer.model(ranges, images.pixels)
 
     def _mixed(self, rejected: Variant, quantizer: Quantizer, ranges: Ranges) -> Variant:
-        scheme = replace(rejected.scheme, name=f"{rejected.scheme.name}-mixed")
+        scheme = replace(rejected.scheme, name=f"{rejected.scheme.name}{MIXED_SUFFIX}")
         pixels = self.calibration_sets[0].pixels
         mixed, result = control_accuracy(
             quantizer.blocks,
@@ -198,12 +214,35 @@ class _Work:
             self.settings.limits,
             same_computation=scheme.quantization == FLOAT32,
         )
-        if floor is None:
-            return Variant(scheme, model, logits, embeddings, verification)
-        own = refit(baseline, logits, min_sensitivity=floor)
-        failures = refit_failures(baseline, own, self.settings.limits)
-        verification = replace(verification, failures=(*verification.failures, *failures))
-        return Variant(scheme, model, logits, embeddings, verification, own)
+        default_session = self._default_session(scheme, model)
+        failures = list(verification.failures)
+        if default_session:
+            failures += [
+                f"in a default session of ONNX Runtime: {words}"
+                for words in default_session.failures
+                if words not in failures
+            ]
+        own = None
+        if floor is not None:
+            own = refit(baseline, logits, min_sensitivity=floor)
+            failures += refit_failures(baseline, logits, own, self.settings.limits)
+        verification = replace(verification, failures=tuple(failures))
+        return Variant(scheme, model, logits, embeddings, verification, default_session, own)
+
+    def _default_session(self, scheme: Scheme, model: bytes) -> Verification | None:
+        """An ONNX INT8 model as others run it."""
+        if scheme.format != ONNX or scheme.quantization != INT8:
+            return None
+        entry = InputEntry.of_contract(
+            scheme.format, scheme.quantization, self.source.images.preprocess
+        )
+        engine = OnnxEngine(
+            onnxruntime, "onnxruntime", model, entry, self.source.outputs, exact=False
+        )
+        outputs = engine_outputs(
+            engine, self.source.validation_pixels, self._progress(scheme), stage="default session"
+        )
+        return verify(self.source.validation, _logits(outputs), self.settings.limits)
 
     def _outputs(self, scheme: Scheme, model: bytes) -> Outputs:
         engine = _engine(self.source, scheme, model)

@@ -38,5 +38,20 @@ class Limits:
         for name, limit in asdict(self).items():
             check_number(limit, name, maximum=1)
 
+    @property
+    def looser(self) -> tuple[str, ...]:
+        """The limits that allow more than the defaults do, one sentence each."""
+        default = Limits()
+        return tuple(
+            f"{name} may drop by {limit:g} (default {standard:g})"
+            for name, limit, standard in (
+                ("recall", self.max_recall_drop, default.max_recall_drop),
+                ("specificity", self.max_specificity_drop, default.max_specificity_drop),
+                ("AUC", self.max_auc_drop, default.max_auc_drop),
+                ("agreement", 1 - self.min_agreement, 1 - default.min_agreement),
+            )
+            if limit > standard
+        )
+
 
 DEFAULT_LIMITS = Limits()

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_convert.limits import Limits
-from cxr_edge_convert.verification import FloatBaseline, beyond_limits, drops_between
+from cxr_edge_convert.verification import FloatBaseline, decision_failures, lost_images
 from cxr_edge_train.dataset.metadata import positives
-from cxr_edge_train.evaluation.metrics import Metrics, evaluate
+from cxr_edge_train.evaluation.metrics import Metrics, evaluate_fitted
 from cxr_edge_train.statistics.operating_point import OperatingPoint, fit_operating_point
 
 
@@ -17,21 +17,27 @@ class Refit:
     """Temperature and threshold fitted anew on the variant's own validation logits.
 
     Attributes:
-        temperature: the probability is ``sigmoid(logit / temperature)``.
+        temperature: the probability is ``sigmoid((logit + bias) / temperature)``.
+        bias: see the temperature.
+        prevalence: the share of PNEUMONIA that the probability stands for.
         threshold: an image is called PNEUMONIA where its probability is at least this.
         rule: how the threshold was chosen, in words.
         metrics: how good the variant is there.
     """
 
     temperature: float
+    bias: float
+    prevalence: float
     threshold: float
     rule: str
     metrics: Metrics
 
     @property
     def operating_point(self) -> OperatingPoint:
-        """Temperature, threshold and rule in one."""
-        return OperatingPoint(self.temperature, self.threshold, self.rule, "validation")
+        """What was fitted, in one."""
+        return OperatingPoint(
+            self.temperature, self.threshold, self.rule, "validation", self.bias, self.prevalence
+        )
 
 
 def refit(
@@ -46,15 +52,25 @@ def refit(
     """
     labels, weights = positives(baseline.table), baseline.weights
     point = fit_operating_point(logits, labels, min_sensitivity=min_sensitivity, weights=weights)
-    metrics = evaluate(point.probabilities(logits), baseline.table, threshold=point.threshold)
-    return Refit(point.temperature, point.threshold, point.rule, metrics)
+    assert point.prevalence is not None  # every fit has one
+    return Refit(
+        point.temperature,
+        point.bias,
+        point.prevalence,
+        point.threshold,
+        point.rule,
+        evaluate_fitted(logits, baseline.table, point),
+    )
 
 
-def refit_failures(baseline: FloatBaseline, own: Refit, limits: Limits) -> list[str]:
+def refit_failures(
+    baseline: FloatBaseline, logits: NDArray[np.floating], own: Refit, limits: Limits
+) -> list[str]:
     """What a variant loses at its own operating point beyond the limits, in words.
 
     A threshold fitted anew must not undo what the verdict proved.
     """
-    drops = drops_between(baseline.metrics, own.metrics)
-    del drops["AUC"]  # it knows no threshold, so the verdict has it
-    return [f"fitted anew, {words}" for words in beyond_limits(drops, limits)]
+    was = baseline.probabilities(baseline.logits) >= baseline.threshold
+    now = own.operating_point.probabilities(logits) >= own.threshold
+    lost = lost_images(positives(baseline.table).astype(bool), was, now)
+    return [f"fitted anew, {words}" for words in decision_failures(*lost, limits)]

@@ -7,6 +7,8 @@ from cxr_edge_runtime.errors import InvalidRequest
 
 FORMATS = TFLITE, ONNX = "tflite", "onnx"
 QUANTIZATIONS = FLOAT32, FLOAT16, DYNAMIC, INT8 = "float32", "float16", "dynamic", "int8"
+# What the name of a variant with blocks in float ends in.
+MIXED_SUFFIX = "-mixed"
 # The processors that an ONNX INT8 model can be laid out for.
 TARGETS = "arm64", "x86"
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import beta
 
 from cxr_edge_convert.limits import MAX_GRAPH_DIFFERENCE, MIN_POSITIVES, Limits
 from cxr_edge_runtime.engines import Engine, Outputs
 from cxr_edge_runtime.errors import EngineError
 from cxr_edge_train.dataset.metadata import positives
-from cxr_edge_train.evaluation.metrics import Metrics, evaluate
+from cxr_edge_train.evaluation.metrics import Metrics, evaluate_fitted
+from cxr_edge_train.evaluation.soundness import soundness_warnings
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.statistics.mcnemar import exact_mcnemar
 from cxr_edge_train.statistics.operating_point import OperatingPoint
@@ -18,6 +20,8 @@ from cxr_edge_train.statistics.operating_point import OperatingPoint
 # The difference of two shares of images is off by less than this in floating point, and a share
 # itself moves by far more.
 _ROUNDING = 1e-9
+# Of the one-sided bound of the recall drop.
+_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,7 @@ class FloatBaseline:
         weights: NDArray[np.float64] | None = None,
     ) -> "FloatBaseline":
         """Measure the float model; the arguments are those of the attributes."""
-        probabilities = operating_point.probabilities(logits)
-        metrics = evaluate(probabilities, table, threshold=operating_point.threshold)
+        metrics = evaluate_fitted(logits, table, operating_point)
         return cls(table, logits, operating_point, metrics, weights)
 
     @property
@@ -80,13 +83,48 @@ class ChangedPrediction:
 
 
 @dataclass(frozen=True, slots=True)
+class LostImages:
+    """How many images of one label the float model calls rightly and a variant wrongly.
+
+    Attributes:
+        net: these, less the images for which it is the other way round.
+        n: how many images of the label there are.
+        p: the exact two-sided p-value of McNemar's test on them.
+    """
+
+    net: int
+    n: int
+    p: float
+
+    @classmethod
+    def of(cls, before: NDArray[np.bool_], after: NDArray[np.bool_]) -> "LostImages":
+        """Count them.
+
+        Args:
+            before: ``[N]`` whether the float model's decision is right, on images of one label.
+            after: ``[N]`` whether the variant's is.
+        """
+        net = int(before.sum()) - int(after.sum())
+        return cls(net, len(before), exact_mcnemar(before, after))
+
+    @property
+    def share(self) -> float:
+        """The drop as a share of the images; 0 where there are none."""
+        return self.net / self.n if self.n else 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """A variant compared with the float model on the same images, at its operating point.
 
     Attributes:
         metrics: how good the variant is.
         recall_drop: the sensitivity of the float model less that of the variant.
+        recall_lost: the same in images.
+        recall_drop_bound: the upper end of the one-sided 95% interval of the recall drop, see
+            :func:`drop_bound`.
         specificity_drop: the specificity of the float model less that of the variant.
+        specificity_lost: the same in images.
         auc_drop: the area under the ROC curve of the float model less that of the variant.
         agreement: the share of images that both call the same.
         to_pneumonia: the images that the float model calls NORMAL and the variant PNEUMONIA.
@@ -96,11 +134,15 @@ class Verification:
         mean_probability_shift: the mean absolute difference of the probability.
         max_probability_shift: the largest absolute difference of the probability.
         failures: the limits that were missed, in words; empty when the variant passed.
+        warnings: what a user must know of the variant, one sentence each.
     """
 
     metrics: Metrics
     recall_drop: float
+    recall_lost: LostImages
+    recall_drop_bound: float
     specificity_drop: float
+    specificity_lost: LostImages
     auc_drop: float
     agreement: float
     to_pneumonia: tuple[ChangedPrediction, ...]
@@ -110,6 +152,7 @@ class Verification:
     mean_probability_shift: float
     max_probability_shift: float
     failures: tuple[str, ...]
+    warnings: tuple[str, ...]
 
     @property
     def passed(self) -> bool:
@@ -121,6 +164,8 @@ def engine_outputs(
     engine: Engine,
     pixels: NDArray[np.uint8],
     progress: ProgressFactory = no_progress,
+    *,
+    stage: str = "verifying",
 ) -> Outputs:
     """Run a model on images, one at a time as on the device.
 
@@ -128,6 +173,7 @@ def engine_outputs(
         engine: a loaded model.
         pixels: ``[N, H, W, 1] uint8``.
         progress: shows how many images were run.
+        stage: what the progress is called.
 
     Returns:
         ``logit [N, 1]`` and, where the model gives one, ``embedding [N, C]``.
@@ -136,7 +182,7 @@ def engine_outputs(
         EngineError: the engine failed, or an output is not a finite number.
     """
     rows: dict[str, list[NDArray[np.float32]]] = {}
-    for image in progress("verifying")(pixels, len(pixels)):
+    for image in progress(stage)(pixels, len(pixels)):
         for name, value in engine.run(image[np.newaxis]).items():
             if name != "cam":
                 # A copy: an engine may write the next image's values into the same memory.
@@ -167,11 +213,13 @@ def verify(
     """
     table, threshold = baseline.table, baseline.threshold
     before, after = baseline.probabilities(baseline.logits), baseline.probabilities(logits)
-    metrics = evaluate(after, table, threshold=threshold)
+    metrics = evaluate_fitted(logits, table, baseline.operating_point, fitted_on=baseline.logits)
     was, now = before >= threshold, after >= threshold
     truth = positives(table).astype(bool)
-    drops = drops_between(baseline.metrics, metrics)
-    agreement = float((was == now).mean())
+    recall, specificity = lost_images(truth, was, now)
+    auc_drop = baseline.metrics.auc.value - metrics.auc.value
+    n_changed = int((was != now).sum())
+    agreement = 1 - n_changed / len(was)
     difference = float(np.abs(baseline.logits - logits).max())
 
     failures: list[str] = []
@@ -185,10 +233,13 @@ def verify(
             f"the graph does not compute what Keras does: logits differ by {difference:.4g}, "
             f"the limit is {MAX_GRAPH_DIFFERENCE:g}"
         )
-    failures += beyond_limits(drops, limits)
+    failures += decision_failures(recall, specificity, limits)
+    if not auc_drop <= limits.max_auc_drop + _ROUNDING:
+        failures.append(f"AUC fell by {auc_drop:.4f}, limit {limits.max_auc_drop:g}")
     if not agreement >= limits.min_agreement - _ROUNDING:
         failures.append(
-            f"only {agreement:.4f} of the predictions agree, the limit is {limits.min_agreement:g}"
+            f"only {agreement:.4f} of the predictions agree, limit {limits.min_agreement:g}: "
+            f"{n_changed} of {len(was)} differ"
         )
 
     def changed(which: NDArray[np.bool_]) -> tuple[ChangedPrediction, ...]:
@@ -202,9 +253,12 @@ def verify(
     shift = np.abs(before - after)
     return Verification(
         metrics=metrics,
-        recall_drop=drops["recall"],
-        specificity_drop=drops["specificity"],
-        auc_drop=drops["AUC"],
+        recall_drop=recall.share,
+        recall_lost=recall,
+        recall_drop_bound=drop_bound(was[truth], now[truth]),
+        specificity_drop=specificity.share,
+        specificity_lost=specificity,
+        auc_drop=auc_drop,
         agreement=agreement,
         to_pneumonia=changed(now & ~was),
         to_normal=changed(was & ~now),
@@ -213,27 +267,64 @@ def verify(
         mean_probability_shift=float(shift.mean()),
         max_probability_shift=float(shift.max()),
         failures=tuple(failures),
+        warnings=(
+            *soundness_warnings(metrics, baseline.operating_point),
+            *_too_few(recall, specificity, limits),
+        ),
     )
 
 
-def drops_between(before: Metrics, after: Metrics) -> dict[str, float]:
-    """What ``after`` loses against ``before``, by the name that a reader knows it by."""
-    return {
-        "recall": before.sensitivity.value - after.sensitivity.value,
-        "specificity": before.specificity.value - after.specificity.value,
-        "AUC": before.auc.value - after.auc.value,
-    }
+def lost_images(
+    truth: NDArray[np.bool_], was: NDArray[np.bool_], now: NDArray[np.bool_]
+) -> tuple[LostImages, LostImages]:
+    """What is lost of PNEUMONIA and of NORMAL.
+
+    Args:
+        truth: ``[N]`` whether an image shows PNEUMONIA.
+        was: ``[N]`` whether the float model calls it so.
+        now: ``[N]`` whether the variant does.
+    """
+    return LostImages.of(was[truth], now[truth]), LostImages.of(~was[~truth], ~now[~truth])
 
 
-def beyond_limits(drops: dict[str, float], limits: Limits) -> list[str]:
-    """The drops of :func:`drops_between` that are larger than the limits allow, in words."""
-    allowed = {
-        "recall": limits.max_recall_drop,
-        "specificity": limits.max_specificity_drop,
-        "AUC": limits.max_auc_drop,
-    }
+def drop_bound(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> float:
+    """The drop that is not exceeded with 95% confidence.
+
+    It is the upper end of the one-sided interval (Clopper and Pearson 1934) of the share of images
+    that are lost. What is gained elsewhere is not set off against them, so the bound is cautious.
+
+    Args:
+        before: ``[N]`` whether the float model's decision is right, on images of one label.
+        after: ``[N]`` whether the variant's is.
+    """
+    lost, n = int((before & ~after).sum()), len(before)
+    return float(beta.ppf(_CONFIDENCE, lost + 1, n - lost)) if lost < n else 1.0
+
+
+def decision_failures(recall: LostImages, specificity: LostImages, limits: Limits) -> list[str]:
+    """The drops that are larger than the limits allow, in words."""
     return [
-        f"{name} fell by {drop:.4f}, the limit is {allowed[name]:g}"
-        for name, drop in drops.items()
-        if not drop <= allowed[name] + _ROUNDING
+        f"{name} fell by {lost.share:.3f}, limit {limit:g}: {lost.net} of {lost.n} images, "
+        f"p {lost.p:.2g}"
+        for name, lost, limit in _limited(recall, specificity, limits)
+        if not lost.share <= limit + _ROUNDING
     ]
+
+
+def _too_few(recall: LostImages, specificity: LostImages, limits: Limits) -> list[str]:
+    """Which limits a single image exceeds, in words."""
+    return [
+        f"one of {lost.n} validation images is more than the limit on {name} allows "
+        f"({1 / lost.n:.3f}, limit {limit:g}); more validation images would measure it"
+        for name, lost, limit in _limited(recall, specificity, limits)
+        if lost.n and 1 / lost.n > limit + _ROUNDING
+    ]
+
+
+def _limited(
+    recall: LostImages, specificity: LostImages, limits: Limits
+) -> tuple[tuple[str, LostImages, float], ...]:
+    return (
+        ("recall", recall, limits.max_recall_drop),
+        ("specificity", specificity, limits.max_specificity_drop),
+    )

@@ -171,4 +171,4 @@ def convert(
     print_variants(report)
     typer.echo(report.notice)
     typer.echo(f"wrote {output}; read {output / 'report.html'}")
-    require_limits(report, output)
+    require_limits(report, output, accuracy_control=accuracy_control)

@@ -35,24 +35,33 @@ def print_variants(report: "ConversionReport") -> None:
                 f"{own.specificity.value:>11.3f}"
             )
     for variant in report.variants:
-        if variant.stability and variant.stability.warning:
-            say(f"warning: {variant.name}: {variant.stability.warning}")
+        for warning in variant.warnings:
+            say(f"warning: {variant.name}: {warning}")
+    for words in report.limits.looser:
+        say(f"warning: looser than the defaults: {words}")
 
 
-def require_limits(report: "ConversionReport", output: Path) -> None:
-    """Say which variants were rejected.
+def require_limits(report: "ConversionReport", output: Path, *, accuracy_control: bool) -> None:
+    """Say which bundle to use, or which variants were rejected and what to try.
 
     Args:
         report: what was made.
         output: the folder it was written to.
+        accuracy_control: whether blocks were to be kept in float where a limit was missed.
 
     Raises:
-        LimitMissed: at least one variant missed a limit.
+        LimitMissed: a variant missed a limit, and none with blocks in float replaces it.
     """
-    if report.rejected:
+    best = report.recommended
+    if best:
+        typer.echo(f"use {output / best.folder}")
+    if report.missed:
         reasons = "; ".join(
             f"{variant.name}: {', '.join(variant.verification.failures)}"
-            for variant in report.rejected
+            for variant in report.missed
         )
-        folder = output / Path(report.rejected[0].folder).parent
-        raise LimitMissed(f"{reasons}. See {folder} and {output / 'report.html'}")
+        folder = output / Path(report.missed[0].folder).parent
+        more = "more validation images"
+        if not accuracy_control and any(v.quantization == "int8" for v in report.missed):
+            more = f"--accuracy-control, or {more}"
+        raise LimitMissed(f"{reasons}. Try {more}. See {folder} and {output / 'report.html'}")

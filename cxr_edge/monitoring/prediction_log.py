@@ -20,6 +20,7 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
 from cxr_edge_runtime.errors import LogError
 from cxr_edge_runtime.images import SUFFIXES
+from cxr_edge_runtime.probability import probability_of
 
 # "CXRL"; with the number of the schema it tells a log from any other database.
 _APPLICATION_ID = 0x4358524C
@@ -65,7 +66,10 @@ class LoggedFilm:
             bundle.digest,
             prediction.gate.verdict,
             prediction.gate.distance,
-            prediction.probability,
+            # That of the bundle, whatever prevalence was asked for: it is compared with others.
+            None
+            if prediction.probability is None
+            else probability_of(prediction.logit, bundle.manifest),
             timestamp(datetime.now(UTC)),
         )
 

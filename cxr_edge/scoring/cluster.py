@@ -119,7 +119,7 @@ def _read_environment_again() -> None:
     if "ray" not in sys.modules:
         return
     # As Ray's own tests do; it has no public way.
-    from ray._raylet import AuthenticationTokenLoader, Config
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()

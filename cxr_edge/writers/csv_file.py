@@ -26,6 +26,7 @@ class ResultRow:
         label: see :class:`cxr_edge_runtime.result_json.ImageResult`.
         probability: of the positive label.
         threshold: the positive label is given at or above this probability.
+        prevalence: the share of positive images that both stand for.
         gate: the verdict of the input gate.
         reasons: those of the verdict, joined by semicolons.
         warnings: what is suspicious about the image, joined by semicolons.
@@ -38,6 +39,7 @@ class ResultRow:
     label: str | None = None
     probability: float | None = None
     threshold: float | None = None
+    prevalence: float | None = None
     gate: str | None = None
     reasons: str | None = None
     warnings: str | None = None
@@ -65,6 +67,7 @@ class ResultRow:
             label=said.label,
             probability=said.probability,
             threshold=said.threshold,
+            prevalence=said.prevalence,
             gate=said.gate.verdict,
             reasons="; ".join(said.gate.reasons),
             warnings="; ".join(said.warnings),

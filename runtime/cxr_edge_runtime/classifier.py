@@ -15,7 +15,9 @@ from cxr_edge_runtime.errors import EngineError, InvalidRequest
 from cxr_edge_runtime.gate import NOT_CHECKED, REJECTED, Gate, Verdict, objections
 from cxr_edge_runtime.images import GreyImage, ImageSource, image_warnings, load_grey
 from cxr_edge_runtime.preprocess import preprocess
+from cxr_edge_runtime.probability import at_prevalence, check_prevalence, probability_of
 
+_REJECTED = "this model missed a limit of accuracy when it was converted, and was rejected"
 # No engine gains from more, and thousands end the process.
 MAX_THREADS = 64
 
@@ -29,6 +31,8 @@ class Prediction:
         label: one of the bundle's labels; None where the gate rejected the image.
         probability: of the positive label, 0 to 1; None where the gate rejected the image.
         threshold: the positive label is given at or above this probability.
+        prevalence: the share of positive images that the probability and the threshold stand for;
+            None where the bundle does not say.
         logit: the model's raw output.
         gate: whether the image is a usable frontal chest X-ray at all.
         activation_map: ``[h, w] float32``, what each part of the image adds to the logit, which is
@@ -42,6 +46,7 @@ class Prediction:
     label: str | None
     probability: float | None
     threshold: float
+    prevalence: float | None
     logit: float
     gate: Verdict
     activation_map: NDArray[np.float32] | None
@@ -53,16 +58,27 @@ class Prediction:
 class Classifier:
     """A bundle ready to classify; not to be shared between threads."""
 
-    def __init__(self, bundle: Bundle, *, threads: int = 1, engine: str | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        threads: int = 1,
+        engine: str | None = None,
+        prevalence: float | None = None,
+    ) -> None:
         """Load the bundle's model.
 
         Args:
             bundle: a loaded bundle.
             threads: threads of the engine, 1 to :data:`MAX_THREADS`.
             engine: see :func:`cxr_edge_runtime.engines.open_engine`.
+            prevalence: the share of positive images where the films come from. Probability and
+                threshold are moved to it, see :func:`cxr_edge_runtime.probability.at_prevalence`;
+                no decision changes. None leaves both as the bundle has them.
 
         Raises:
-            InvalidRequest: no bundle, no such number of threads, or no engine of that name.
+            InvalidRequest: no bundle, no such number of threads, no engine of that name, or a
+                prevalence that cannot be.
             EngineError: the model cannot be loaded.
             BundleInvalid: the gate cannot be read.
         """
@@ -71,7 +87,10 @@ class Classifier:
                 f"a classifier needs a bundle, not {type(bundle).__name__}; load one with "
                 "Bundle.load(folder)"
             )
+        if prevalence is not None:
+            check_prevalence(prevalence, bundle.manifest)
         self.bundle = bundle
+        self.prevalence = prevalence
         self.engine: Engine = open_engine(bundle, threads=as_threads(threads), engine=engine)
         limits = bundle.manifest.gate
         self._gate = Gate.from_bytes(bundle.read(GATE_FILE), limits) if limits else None
@@ -115,19 +134,24 @@ class Classifier:
             if not np.isfinite(values).all():
                 raise EngineError(f"{self.engine.name} computed no number for the {output}")
 
-        probability = sigmoid(logit / manifest.temperature)
+        probability, threshold = probability_of(logit, manifest), manifest.threshold.value
         negative = next(name for name in manifest.labels if name != manifest.positive_label)
-        is_positive = probability >= manifest.threshold.value
+        is_positive = probability >= threshold
+        probability, threshold = self._moved(probability), self._moved(threshold)
+        if not is_positive:
+            # Rounding may have brought both together.
+            probability = min(probability, math.nextafter(threshold, -1))
         gate = self._judge(film, model_input, outputs)
         predicted = force or gate.verdict != REJECTED
         return Prediction(
             label=(manifest.positive_label if is_positive else negative) if predicted else None,
             probability=probability if predicted else None,
-            threshold=manifest.threshold.value,
+            threshold=threshold,
+            prevalence=manifest.prevalence if self.prevalence is None else self.prevalence,
             logit=logit,
             gate=gate,
             activation_map=outputs["cam"][0, :, :, 0] if "cam" in outputs else None,
-            warnings=(*film.warnings, *image_warnings(film.pixels)),
+            warnings=(*self._model_warnings, *film.warnings, *image_warnings(film.pixels)),
             timings_ms={
                 "decode": film.decode_ms,
                 "preprocess": (prepared - started) * 1000,
@@ -135,6 +159,17 @@ class Classifier:
             },
             image_sha256=film.sha256,
         )
+
+    def _moved(self, probability: float) -> float:
+        """A probability of the bundle at the prevalence that was asked for."""
+        stated = self.bundle.manifest.prevalence
+        if self.prevalence is None or stated is None:
+            return probability
+        return at_prevalence(probability, stated=stated, wanted=self.prevalence)
+
+    @property
+    def _model_warnings(self) -> tuple[str, ...]:
+        return (_REJECTED,) if self.bundle.manifest.is_rejected else ()
 
     def _judge(self, film: GreyImage, model_input: NDArray[np.uint8], outputs: Outputs) -> Verdict:
         if self._gate is None:
@@ -154,10 +189,3 @@ def as_threads(threads: object) -> int:
         InvalidRequest: it is not a whole number from 1 to :data:`MAX_THREADS`.
     """
     return as_whole_number(threads, "threads", maximum=MAX_THREADS)
-
-
-def sigmoid(value: float) -> float:
-    """``1 / (1 + exp(-value))`` without overflow; the probability that a logit stands for."""
-    if value >= 0:
-        return 1 / (1 + math.exp(-value))
-    return math.exp(value) / (1 + math.exp(value))

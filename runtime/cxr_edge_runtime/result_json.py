@@ -57,6 +57,7 @@ class ImageResult:
         probability: probability of the positive label, 0 to 1; null where the gate rejected the
             image.
         threshold: the positive label is given at or above this probability.
+        prevalence: the share of positive images that both stand for; null where it is not known.
         gate: whether the image is a usable frontal chest X-ray.
         warnings: what is suspicious about the image.
         timings_ms: milliseconds of the stages.
@@ -69,6 +70,7 @@ class ImageResult:
     label: str | None
     probability: Share | None
     threshold: Share
+    prevalence: Share | None
     gate: GateResult
     warnings: tuple[str, ...]
     timings_ms: Timings
@@ -119,6 +121,7 @@ def image_result(file: str, result: Result, bundle: Bundle) -> ImageResult | Ima
         label=result.label,
         probability=result.probability,
         threshold=result.threshold,
+        prevalence=result.prevalence,
         gate=GateResult(result.gate.verdict, result.gate.reasons),
         warnings=result.warnings,
         timings_ms=Timings(**result.timings_ms),

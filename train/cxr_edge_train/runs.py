@@ -38,7 +38,11 @@ RUN = "run.json"
 UNFINISHED = "unfinished.json"
 HISTORY = "history.csv"
 # What run.json says of the operating point, by the field it is of; all of it is of validation.
-_POINT_KEYS = {"temperature": "temperature", "threshold": "threshold", "threshold_rule": "rule"}
+_POINT_KEYS = {
+    "temperature": "temperature", "bias": "bias", "prevalence": "prevalence",
+    "threshold": "threshold", "threshold_rule": "rule",
+}  # fmt: skip
+_POINT_TYPES = {"threshold_rule": str, "prevalence": float | None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Run:
         dataset_digest: digest of the images, see
             :func:`cxr_edge_train.dataset.metadata.dataset_digest`.
         preprocess: how the pixels were preprocessed.
-        operating_point: temperature and threshold, chosen on validation.
+        operating_point: temperature, bias and threshold, chosen on validation.
         metrics: metrics by split, which is only ``validation``, then by name.
         versions: versions of Python and of the packages that matter.
         seconds: wall time of all epochs in seconds, without interruptions.
@@ -151,7 +155,7 @@ def _kinds() -> dict[str, Any]:
     kinds = get_type_hints(Run, include_extras=True)
     for elsewhere in ("folder", "warnings", "operating_point"):
         del kinds[elsewhere]
-    return kinds | {key: str if key == "threshold_rule" else float for key in _POINT_KEYS}
+    return kinds | {key: _POINT_TYPES.get(key, float) for key in _POINT_KEYS}
 
 
 def _typed(content: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_edge_convert.artifacts.drawings import drawings
 from cxr_edge_convert.artifacts.gate_fitting import (
     FILMS,
     GateCounts,
@@ -70,14 +71,14 @@ class ArtifactBuilder:
         gate: the gate that knows where films lie; None where the model gives no embedding.
         augmented: other training films than those the gate learned from, made to look different.
             They set its limit.
-        out_of_distribution: images that are no chest X-rays, where the user has some.
+        out_of_distribution: images that are no chest X-rays, the user's or drawings.
     """
 
     source: Source
     means: NDArray[np.float64]
     gate: Gate | None
     augmented: NDArray[np.uint8]
-    out_of_distribution: OutOfDistributionImages | None
+    out_of_distribution: OutOfDistributionImages
 
     @classmethod
     def of(cls, source: Source, *, not_films: Path | None, seed: int) -> "ArtifactBuilder | None":
@@ -85,7 +86,7 @@ class ArtifactBuilder:
 
         Args:
             source: the float model.
-            not_films: a folder with images that are no chest X-rays.
+            not_films: a folder with images that are no chest X-rays; None for drawings.
             seed: the seed of the choice of training films and of their augmentation.
 
         Raises:
@@ -93,7 +94,9 @@ class ArtifactBuilder:
             DatasetError: a training image changed since it was cleaned.
         """
         spec = source.images.preprocess
-        out_of_distribution = read_out_of_distribution(not_films, spec) if not_films else None
+        out_of_distribution = (
+            read_out_of_distribution(not_films, spec) if not_films else drawings(spec)
+        )
         if len(set(source.train["label"])) < 2:
             return None  # an imported model may be measured on images of which none trains
         drawn = spread_over_patients(source.train, seed=seed).head(2 * FILMS)

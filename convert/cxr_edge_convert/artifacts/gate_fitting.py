@@ -21,7 +21,7 @@ from cxr_edge_convert.artifacts.out_of_distribution import OutOfDistributionImag
 from cxr_edge_convert.verification import engine_outputs
 from cxr_edge_runtime.bundle.manifest import GateLimits
 from cxr_edge_runtime.engines import Engine
-from cxr_edge_runtime.gate import Gate, thumbnails, transformed
+from cxr_edge_runtime.gate import REJECTED, Gate, thumbnails, transformed
 from cxr_edge_train.augmentation import augment
 from cxr_edge_train.backend.keras_models import predict_output
 from cxr_edge_train.recipe import Augmentation
@@ -35,6 +35,8 @@ _SUSPICIOUS = 0.99
 # Chosen once, knowing the 96 things of docs/results/input-gate.md: at 0.995 8 of them were only
 # suspicious.
 _REJECTED = 0.97
+# Of out-of-distribution images; more is a warning.
+MAX_LET_THROUGH = 0.05
 # Of embeddings of length 1.
 _LEAST_VARIANCE = 1e-9
 _NO_LIMITS = GateLimits(float("inf"), float("inf"))
@@ -48,13 +50,24 @@ class GateCounts:
         validation: the number of validation films by verdict.
         augmented: the number of training films that were made to look different, by verdict. They
             set the limit.
-        non_films: the number of out-of-distribution images by category and verdict; empty if none
-            were given.
+        non_films: the number of out-of-distribution images by category and verdict.
     """
 
     validation: dict[str, int]
     augmented: dict[str, int]
     non_films: dict[str, dict[str, int]]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One sentence where the gate lets through too many out-of-distribution images."""
+        n = sum(sum(counts.values()) for counts in self.non_films.values())
+        let_through = n - sum(counts.get(REJECTED, 0) for counts in self.non_films.values())
+        if let_through <= MAX_LET_THROUGH * n:
+            return ()
+        return (
+            f"the input gate lets through {let_through} of {n} images that are no chest X-rays, "
+            f"more than {MAX_LET_THROUGH:.0%}",
+        )
 
 
 def augmented_films(pixels: NDArray[np.uint8], *, seed: int) -> NDArray[np.uint8]:
@@ -106,7 +119,7 @@ def with_limits(
     *,
     validation: tuple[NDArray[np.uint8], NDArray[np.float32]],
     augmented: NDArray[np.uint8],
-    out_of_distribution: OutOfDistributionImages | None,
+    out_of_distribution: OutOfDistributionImages,
 ) -> tuple[Gate, GateCounts]:
     """Set the limits of a variant's gate, and count how many images they reject.
 
@@ -115,7 +128,7 @@ def with_limits(
         engine: the variant.
         validation: films ``[N, H, W, 1] uint8`` and the variant's embeddings ``[N, C]`` of them.
         augmented: films from :func:`augmented_films` that the gate did not learn from.
-        out_of_distribution: images that are no chest X-rays, if any were given.
+        out_of_distribution: images that are no chest X-rays.
     """
     changed = (augmented, engine_outputs(engine, augmented)["embedding"])
     suspicious = float(np.quantile(gate.distance(validation[1]), _SUSPICIOUS)) or 1.0
@@ -124,7 +137,7 @@ def with_limits(
     return gate, GateCounts(
         validation=_counts(verdicts(gate, engine, *validation)),
         augmented=_counts(verdicts(gate, engine, *changed)),
-        non_films=_by_category(gate, engine, out_of_distribution) if out_of_distribution else {},
+        non_films=_by_category(gate, engine, out_of_distribution),
     )
 
 

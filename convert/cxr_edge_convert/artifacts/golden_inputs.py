@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.device.selftest import MAX_SHIFT, GoldenInputs, probability
+from cxr_edge_runtime.device.selftest import MAX_SHIFT, GoldenInputs, logit_of
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
@@ -47,8 +47,10 @@ def golden_inputs(
     normal, pneumonia = means
     line = normal + _STEPS[:, np.newaxis, np.newaxis] * (pneumonia - normal)
     inputs = np.clip(np.round(line), 0, 255).astype(np.uint8)
-    temperature, threshold = operating_point.temperature, operating_point.threshold
-    probabilities = np.array([probability(engine, image, temperature) for image in inputs])
+    threshold = operating_point.threshold
+    probabilities = operating_point.probabilities(
+        np.array([logit_of(engine, image) for image in inputs])
+    )
     chosen = [int(probabilities.argmin()), int(probabilities.argmax())]
     for side in (threshold - probabilities, probabilities - threshold):
         safe = np.flatnonzero(side >= _NEAR)

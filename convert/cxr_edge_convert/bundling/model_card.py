@@ -5,7 +5,13 @@ Headings are those of Hugging Face's model cards.
 
 from collections.abc import Mapping
 
-from cxr_edge_runtime.bundle.manifest import LIMITS_HEADING, Interval, Manifest
+from cxr_edge_runtime.bundle.manifest import (
+    LIMITS_HEADING,
+    AccuracyLimits,
+    AccuracyLoss,
+    Interval,
+    Manifest,
+)
 
 DETAILS, USES, START = "Model details", "Uses", "How to get started"
 TRAINING, EVALUATION, EXAMINATION = "Training details", "Evaluation", "Model examination"
@@ -99,9 +105,34 @@ def _limits(manifest: Manifest) -> str:
 - It is at best as good on your images as on those it was measured on. Measure it on your own before
   you rely on it.
 {gate}{no_map}
-- The probability was calibrated on validation images. At a different prevalence of
-  {manifest.positive_label} the probability is miscalibrated.
-"""
+{_prevalence(manifest)}
+{_verified(manifest)}"""
+
+
+def _prevalence(manifest: Manifest) -> str:
+    if manifest.prevalence is None:
+        return (
+            "- The probability was calibrated at a prevalence of "
+            f"{manifest.positive_label} that is not known."
+        )
+    return (
+        f"- The probability stands for films of which {manifest.prevalence:.1%} show "
+        f"{manifest.positive_label}, as in validation. Where\n  they are more or less common, "
+        "state the prevalence; no decision changes by that."
+    )
+
+
+def _verified(manifest: Manifest) -> str:
+    """What the verification must tell every reader, a bullet each."""
+    record = manifest.verification
+    if record is None:
+        return ""
+    looser = [
+        f"It was held to looser limits than the defaults: {words}." for words in record.looser
+    ]
+    rejected = [f"**It was rejected:** {words}." for words in record.failures]
+    warnings = [f"**Warning:** {words}." for words in record.warnings]
+    return "".join(f"- {words}\n" for words in (*rejected, *looser, *warnings))
 
 
 def _start(manifest: Manifest) -> str:
@@ -139,14 +170,40 @@ def _training(manifest: Manifest) -> str:
 
 def _evaluation(manifest: Manifest) -> str:
     return f"""\
-Probability is `sigmoid(logit / {manifest.temperature:.4f})`; {manifest.positive_label} at or above
-**{manifest.threshold.value:.4f}**. Both were chosen on {manifest.threshold.chosen_on} and frozen:
-{manifest.threshold.rule}.
+Probability is `sigmoid((logit {manifest.bias:+.4f}) / {manifest.temperature:.4f})`;
+{manifest.positive_label} at or above **{manifest.threshold.value:.4f}**. All three were chosen on
+{manifest.threshold.chosen_on} and frozen: {manifest.threshold.rule}.
 
 {_figures(manifest.metrics)}
 Validation flatters AUC and specificity: the patients differ, but hospital and devices are the same,
-and threshold and temperature were chosen on these images, from the float model's predictions.
-"""
+and threshold and epoch were chosen on these images, from the float model's predictions. Calibration
+error and Brier score are cross-fitted by patient.
+{_losses(manifest)}"""
+
+
+def _losses(manifest: Manifest) -> str:
+    """What the conversion cost, and what was allowed."""
+    record = manifest.verification
+    if record is None:
+        return ""
+    rows: list[tuple[str, AccuracyLimits | AccuracyLoss]] = [
+        ("allowed", record.limits),
+        ("in cxr-edge", record.loss),
+    ]
+    if record.default_session:
+        rows.append(("in a default session of ONNX Runtime", record.default_session))
+    lines = [
+        f"| {name} | {value.recall_drop:.4f} | {value.specificity_drop:.4f} "
+        f"| {value.auc_drop:.4f} | {value.agreement:.4f} |"
+        for name, value in rows
+    ]
+    return (
+        "\nAgainst the float model, on the same images:\n\n"
+        "| | recall drop | specificity drop | AUC drop | agreement |\n|---|---|---|---|---|\n"
+        + "\n".join(lines)
+        + f"\n\nIt is not shown to lose less than {record.loss.recall_drop_bound:.4f} of the "
+        f"recall (one-sided, 95%). Verified on\n{record.processor}.\n"
+    )
 
 
 def _specifications(manifest: Manifest) -> str:

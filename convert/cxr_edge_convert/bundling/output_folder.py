@@ -104,17 +104,7 @@ def write_all(
         files: dict[str, tuple[int, str]] = {}
         for variant in progress("measuring")(variants, len(variants)):
             folder = staging / variant_folder(variant)
-            package(
-                folder,
-                variant.model,
-                source,
-                variant.scheme,
-                metrics=variant.verification.metrics,
-                failures=variant.verification.failures,
-                refit=variant.refit,
-                calibration=variant.calibration,
-                artifacts=variant.artifacts,
-            )
+            package(folder, variant, source, settings.limits)
             manifest = Bundle.load(folder).manifest
             entry = manifest.files[manifest.model.file]
             files[variant.scheme.name] = (entry.bytes, entry.sha256)

@@ -1,28 +1,33 @@
 """A verified model with its origin and its metrics as a bundle."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
-from cxr_edge_convert.artifacts.builder import BundleArtifacts
 from cxr_edge_convert.bundling.model_card import model_card
+from cxr_edge_convert.conversion import Variant
 from cxr_edge_convert.formats import onnx
-from cxr_edge_convert.refitting import Refit
+from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.sources import Source
-from cxr_edge_convert.variants import ONNX, Scheme
+from cxr_edge_convert.variants import ONNX
+from cxr_edge_convert.verification import Verification
 from cxr_edge_runtime.bundle import describe_files, write_bundle
 from cxr_edge_runtime.bundle.manifest import (
     CARD_FILE,
+    LOOSE_SUFFIX,
     NOTICE,
+    REJECTED_SUFFIX,
     SCHEMA_VERSION,
-    Calibration,
+    AccuracyLimits,
+    AccuracyLoss,
     InputEntry,
     Manifest,
     ModelEntry,
     Threshold,
+    VerificationRecord,
 )
-from cxr_edge_train.evaluation.metrics import Metrics
+from cxr_edge_runtime.device import processor_instructions
 
 # Where an ONNX file keeps the manifest, its files left out.
 METADATA_KEY = "cxr_edge_manifest"
@@ -32,36 +37,31 @@ INTENDED_USE = (
 )
 
 
-def package(
-    target: Path,
-    model: bytes,
-    source: Source,
-    scheme: Scheme,
-    *,
-    metrics: Metrics,
-    failures: Sequence[str],
-    refit: Refit | None,
-    calibration: Calibration | None,
-    artifacts: BundleArtifacts | None,
-) -> None:
+def package(target: Path, variant: Variant, source: Source, limits: Limits) -> None:
     """Write a bundle.
+
+    Its name says when the variant missed a limit, or was held to looser limits than the defaults.
 
     Args:
         target: the folder to write to.
-        model: the bytes of the model's file.
+        variant: the verified model with what its bundle carries beside it.
         source: the float model that it was made from.
-        scheme: what kind of model it is.
-        metrics: the metrics of this model on validation, at the float model's operating point.
-        failures: the limits it missed; its name and intended use say so.
-        refit: its own operating point, where it was fitted anew.
-        calibration: the images that set the ranges of an INT8 model.
-        artifacts: what the bundle carries beside the model, if anything.
+        limits: what it was held to.
     """
+    scheme, model, artifacts, refit = (
+        variant.scheme, variant.model, variant.artifacts, variant.refit
+    )  # fmt: skip
     point = refit.operating_point if refit else source.validation.operating_point
     rule = f"{point.rule}, fitted to this variant" if refit else point.rule
+    failures = variant.verification.failures
+    name = f"{source.name}-{scheme.name}"
+    if limits.looser:
+        name += LOOSE_SUFFIX
+    if failures:
+        name += REJECTED_SUFFIX
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
-        name=f"{source.name}-{scheme.name}" + ("-rejected" if failures else ""),
+        name=name,
         version=metadata.version("cxr-edge"),
         task="pneumonia on chest X-rays",
         labels=("NORMAL", "PNEUMONIA"),
@@ -72,10 +72,15 @@ def package(
         outputs=source.outputs,
         preprocess=source.images.preprocess,
         temperature=point.temperature,
+        bias=point.bias,
+        prevalence=point.prevalence,
         threshold=Threshold(point.threshold, rule, point.chosen_on),
         gate=artifacts.gate.limits if artifacts and artifacts.gate else None,
-        metrics={"validation": (refit.metrics if refit else metrics).by_name()},
-        calibration=calibration,
+        metrics={
+            "validation": (refit.metrics if refit else variant.verification.metrics).by_name()
+        },
+        calibration=variant.calibration,
+        verification=verification_record(variant, limits),
         training=source.training,
         intended_use=f"None, it was rejected: {'; '.join(failures)}." if failures else INTENDED_USE,
         notice=NOTICE,
@@ -85,6 +90,34 @@ def package(
         # The digests are those of the file that this goes into, so they cannot be in it.
         model = onnx.with_metadata(model, {METADATA_KEY: manifest.to_json()})
     seal(target, manifest, {manifest.model.file: model} | (artifacts.files if artifacts else {}))
+
+
+def verification_record(variant: Variant, limits: Limits) -> VerificationRecord:
+    """What a bundle says of how its model was verified."""
+    return VerificationRecord(
+        limits=AccuracyLimits(
+            limits.max_recall_drop,
+            limits.max_specificity_drop,
+            limits.max_auc_drop,
+            limits.min_agreement,
+        ),
+        looser=limits.looser,
+        loss=_loss(variant.verification),
+        default_session=_loss(variant.default_session) if variant.default_session else None,
+        failures=variant.verification.failures,
+        warnings=variant.warnings,
+        processor=processor_instructions(),
+    )
+
+
+def _loss(verification: Verification) -> AccuracyLoss:
+    return AccuracyLoss(
+        verification.recall_drop,
+        verification.recall_drop_bound,
+        verification.specificity_drop,
+        verification.auc_drop,
+        verification.agreement,
+    )
 
 
 def seal(

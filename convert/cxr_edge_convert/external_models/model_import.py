@@ -34,7 +34,7 @@ from cxr_edge_train.dataset.metadata import (
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.defaults import MIN_SENSITIVITY, default_cache_dir
 from cxr_edge_train.evaluation.figures import FIGURES, write_figures
-from cxr_edge_train.evaluation.metrics import evaluate
+from cxr_edge_train.evaluation.metrics import evaluate_fitted
 from cxr_edge_train.evaluation.predictions import prediction_table
 from cxr_edge_train.evaluation.run_subject import activation_maps
 from cxr_edge_train.progress import ProgressFactory, no_progress
@@ -142,7 +142,7 @@ def _write(
     )
     logits, labels = predict_logits(model, pixels), positives(validation)
     point = fit_operating_point(logits, labels, min_sensitivity=min_sensitivity)
-    metrics = evaluate(point.probabilities(logits), validation, threshold=point.threshold)
+    metrics = evaluate_fitted(logits, validation, point)
     predictions = prediction_table(validation, logits, point)
     model.save(folder / "model.keras")
     write_text(folder / "recipe.toml", "")  # no hyper-parameter is known

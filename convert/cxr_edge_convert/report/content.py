@@ -13,7 +13,6 @@ from cxr_edge_convert.report.conversion_report import (
     REPORT_SCHEMA_VERSION,
     ConversionReport,
     FloatReport,
-    FrozenPoint,
     GateReport,
     SourceReport,
     VariantReport,
@@ -22,6 +21,7 @@ from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import FLOAT32
 from cxr_edge_runtime.bundle.manifest import NOTICE
+from cxr_edge_runtime.device import processor_instructions
 from cxr_edge_runtime.device.inference_timing import Timing
 
 REJECTED = "rejected"
@@ -60,7 +60,7 @@ def conversion_report(
         for variant in variants
         if variant.scheme.quantization == FLOAT32
     }
-    baseline, point = source.validation, source.validation.operating_point
+    baseline = source.validation
     return ConversionReport(
         schema_version=REPORT_SCHEMA_VERSION,
         notice=NOTICE,
@@ -75,7 +75,7 @@ def conversion_report(
             outputs=source.outputs,
             preprocess=source.images.preprocess,
         ),
-        operating_point=FrozenPoint(point.threshold, point.temperature, point.rule),
+        operating_point=baseline.operating_point,
         limits=settings.limits,
         keras=FloatReport(baseline.metrics),
         variants=tuple(
@@ -92,7 +92,7 @@ def conversion_report(
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in ("cxr-edge", *_VERSIONED)},
         },
-        machine=platform.machine(),
+        machine=processor_instructions(),
     )
 
 
@@ -125,6 +125,8 @@ def _variant_report(
         ratio_to_float32=size / float32_bytes,
         passed=variant.verification.passed,
         verification=variant.verification,
+        default_session=variant.default_session,
+        warnings=variant.warnings,
         refit=variant.refit,
         calibration=variant.calibration,
         stability=variant.stability,

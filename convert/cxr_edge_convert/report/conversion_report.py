@@ -8,15 +8,16 @@ from cxr_edge_convert.quantization.accuracy_control import MixedPrecisionResult
 from cxr_edge_convert.quantization.stability import Stability
 from cxr_edge_convert.quantization.tensor_errors import TensorError
 from cxr_edge_convert.refitting import Refit
-from cxr_edge_convert.variants import FORMATS, QUANTIZATIONS, TARGETS
+from cxr_edge_convert.variants import FORMATS, MIXED_SUFFIX, QUANTIZATIONS, TARGETS
 from cxr_edge_convert.verification import Verification
 from cxr_edge_runtime import typed_json
 from cxr_edge_runtime.bundle.manifest import Calibration
 from cxr_edge_runtime.device.inference_timing import Timing
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.evaluation.metrics import Metrics
+from cxr_edge_train.statistics.operating_point import OperatingPoint
 
-REPORT_SCHEMA_VERSION = 2
+REPORT_SCHEMA_VERSION = 3
 
 # Optional keys: a precision that cannot be computed is left out, and reports that were written
 # before there was a gate do not have one. They are read as None.
@@ -53,21 +54,6 @@ class SourceReport:
     keras_bytes: int
     outputs: tuple[str, ...]
     preprocess: PreprocessSpec
-
-
-@dataclass(frozen=True, slots=True)
-class FrozenPoint:
-    """The operating point of the float model, at which all variants are verified.
-
-    Attributes:
-        threshold: PNEUMONIA at or above this probability.
-        temperature: the probability is ``sigmoid(logit / temperature)``.
-        rule: how the threshold was chosen, in words.
-    """
-
-    threshold: float
-    temperature: float
-    rule: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +98,9 @@ class VariantReport:
         ratio_to_float32: the size divided by that of float32 in the same format.
         passed: whether the variant keeps all limits.
         verification: the comparison with the float model.
+        default_session: the same in a session of ONNX Runtime with its default options, for ONNX
+            INT8.
+        warnings: what a user must know of the variant, one sentence each.
         refit: its own operating point, where one was fitted.
         calibration: the images that set the ranges of an INT8 model.
         stability: what other calibration images would change.
@@ -132,6 +121,8 @@ class VariantReport:
     ratio_to_float32: float
     passed: bool
     verification: Verification
+    default_session: Verification | None
+    warnings: tuple[str, ...]
     refit: Refit | None
     calibration: Calibration | None
     stability: Stability | None
@@ -149,18 +140,19 @@ class ConversionReport:
         schema_version: the version of this format.
         notice: that this is research software.
         source: the float model.
-        operating_point: its threshold and temperature.
+        operating_point: its temperature, bias and threshold, at which variants are verified.
         limits: the most that a variant may lose.
         keras: the metrics of the float model.
         variants: in the order in which they were made.
         versions: the versions of Python and of the packages that converted.
-        machine: the processor that the timings were measured on.
+        machine: the processor that all was verified and measured on, with its instructions for
+            INT8.
     """
 
     schema_version: _Version
     notice: str
     source: SourceReport
-    operating_point: FrozenPoint
+    operating_point: OperatingPoint
     limits: Limits
     keras: FloatReport
     variants: tuple[VariantReport, ...]
@@ -171,6 +163,22 @@ class ConversionReport:
     def rejected(self) -> tuple[VariantReport, ...]:
         """The variants that missed a limit."""
         return tuple(variant for variant in self.variants if not variant.passed)
+
+    @property
+    def missed(self) -> tuple[VariantReport, ...]:
+        """The rejected variants that no other one with blocks in float replaces."""
+        rescued = {
+            variant.name.removesuffix(MIXED_SUFFIX)
+            for variant in self.variants
+            if variant.passed and variant.name.endswith(MIXED_SUFFIX)
+        }
+        return tuple(variant for variant in self.rejected if variant.name not in rescued)
+
+    @property
+    def recommended(self) -> VariantReport | None:
+        """The smallest variant that passed, the faster of equal ones; None where none did."""
+        passed = [variant for variant in self.variants if variant.passed]
+        return min(passed, key=lambda v: (v.bytes, v.timings[0].p50_ms), default=None)
 
     def as_dict(self) -> dict[str, Any]:
         """The content of ``report.json``."""
@@ -201,5 +209,6 @@ def _all_metrics(values: Any) -> list[dict[str, Any]]:
     """The objects of metrics in the content of a report."""
     measured = [values["keras"]]
     for variant in values["variants"]:
-        measured += [variant["verification"], *([variant["refit"]] if variant["refit"] else [])]
+        measured.append(variant["verification"])
+        measured += [variant[key] for key in ("default_session", "refit") if variant[key]]
     return [holder["metrics"] for holder in measured]

@@ -13,7 +13,6 @@ from cxr_edge_convert.report.conversion_report import ConversionReport, VariantR
 from cxr_edge_convert.variants import DYNAMIC, FLOAT16, FLOAT32, INT8, TFLITE
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, NEUTRAL, new_figure
 from cxr_edge_train.statistics.intervals import Interval
-from cxr_edge_train.statistics.temperature import probabilities
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 _COLOURS = {FLOAT32: "#0072B2", FLOAT16: "#56B4E9", DYNAMIC: "#E69F00", INT8: "#D55E00"}
@@ -68,14 +67,14 @@ def draw_shift(report: ConversionReport, predictions: pd.DataFrame) -> Figure:
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     figure = new_figure(3.4 * columns + 0.4, 3.3 * rows)
-    temperature = report.operating_point.temperature
-    threshold = report.operating_point.threshold
-    before = probabilities(predictions["keras"].to_numpy(float), temperature)
+    point = report.operating_point
+    threshold = point.threshold
+    before = point.probabilities(predictions["keras"].to_numpy(float))
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid[len(names) :]:
         axes.set_axis_off()
     for axes, name in zip(grid, names):
-        after = probabilities(predictions[name].to_numpy(float), temperature)
+        after = point.probabilities(predictions[name].to_numpy(float))
         for label, colour in LABEL_COLOURS.items():
             of_label = (predictions["label"] == label).to_numpy()
             axes.scatter(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from cxr_edge_convert.quantization.stability import Stability
 from cxr_edge_convert.report.conversion_report import VariantReport
 from cxr_edge_convert.report.figures import short_name
+from cxr_edge_convert.variants import MIXED_SUFFIX
 from cxr_edge_train.reporting.page import Picture, Section
 
 
@@ -57,7 +58,7 @@ def _compared(stability: Stability) -> str:
 
 def _cost(mixed: VariantReport, variants: Sequence[VariantReport]) -> str:
     """What keeping blocks in float cost against the variant that missed a limit."""
-    [short] = [variant for variant in variants if f"{variant.name}-mixed" == mixed.name]
+    [short] = [variant for variant in variants if f"{variant.name}{MIXED_SUFFIX}" == mixed.name]
     milliseconds = mixed.timings[0].p50_ms - short.timings[0].p50_ms
     return (
         f" Against {short.name} that costs {mixed.bytes - short.bytes:+,} bytes and "

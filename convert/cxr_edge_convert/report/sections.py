@@ -4,12 +4,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from cxr_edge_convert.artifacts.drawings import DRAWN
 from cxr_edge_convert.report.changed_predictions import changed_predictions_figure
 from cxr_edge_convert.report.conversion_report import ConversionReport, VariantReport
 from cxr_edge_convert.report.quantization_section import quantization_section
 from cxr_edge_convert.report.tables import cost_table, difference_table, metric_cells, quality_table
+from cxr_edge_convert.variants import FLOAT32
 from cxr_edge_train.reporting.page import Picture, Section, Table
 
+# Times that differ by less are the same.
+_FASTER = 1.1
 _LISTED = 40  # changed predictions beyond are in the JSON
 
 
@@ -21,6 +25,24 @@ def verdict(report: ConversionReport) -> str:
     if rejected:
         words.append(f"Rejected: {', '.join(rejected)}.")
     return " ".join(words)
+
+
+def recommendation(report: ConversionReport) -> str:
+    """What to use, in one line that needs no knowledge of models; empty where nothing passed."""
+    best = report.recommended
+    if best is None:
+        return ""
+    floats = [v for v in report.variants if v.format == best.format and v.quantization == FLOAT32]
+    size = f"{1 / best.ratio_to_float32:.1f}x smaller than float32" if floats != [best] else ""
+    time = floats[0].timings[0].p50_ms / best.timings[0].p50_ms if floats else 1.0
+    speed = f"{time:.1f}x faster" if time >= _FASTER else f"{1 / time:.1f}x slower" if (
+        time <= 1 / _FASTER
+    ) else ""  # fmt: skip
+    lost = best.verification.recall_lost
+    loss = f"loses {lost.net} of {lost.n} pneumonias" if lost.net >= 0 else (
+        f"finds {-lost.net} more of {lost.n} pneumonias"
+    )  # fmt: skip
+    return f"{best.name}: {', '.join(filter(None, (size, speed, loss)))}; recommended."
 
 
 def report_sections(
@@ -58,11 +80,15 @@ def _verdict_section(report: ConversionReport) -> Section:
         if output not in report.source.outputs
     ]
     words = [
+        *filter(None, [recommendation(report)]),
         verdict(report),
         f"Limits: recall −{limits.max_recall_drop:g}, specificity "
         f"−{limits.max_specificity_drop:g}, AUC −{limits.max_auc_drop:g}, agreement ≥ "
         f"{limits.min_agreement:g}.",
     ]
+    if limits.looser:
+        words.append(f"These are looser than the defaults: {'; '.join(limits.looser)}.")
+    words += [f"Warning, {v.name}: {said}." for v in report.variants for said in v.warnings]
     if missing:
         words.append(f"The model's graph does not allow everything: {'; '.join(missing)}.")
     alarms = (f"{v.name}: {'; '.join(v.verification.failures)}." for v in report.rejected)
@@ -75,9 +101,10 @@ def _variants_section(report: ConversionReport, pictures: Mapping[str, Picture])
         "Variants",
         [
             "Measured on validation images not used for calibration, at the threshold "
-            f"{point.threshold:.4f} and temperature {point.temperature:.4f} that were frozen for "
-            f"the float model ({point.rule}). Brackets hold 95% intervals. Drops and agreement "
-            "compare a variant with the float model in Keras on the same images.",
+            f"{point.threshold:.4f}, temperature {point.temperature:.4f} and bias {point.bias:.4f} "
+            f"that were frozen for the float model ({point.rule}). Brackets hold 95% intervals. "
+            "Drops and agreement compare a variant with the float model in Keras on the same "
+            "images. “Not shown below” is the upper end of the one-sided 95% interval of the drop in recall.",
             "“Size / Keras” and “size / float32” are the bytes of a variant divided by those of "
             "the Keras model and by those of float32 in the same format. Times are the median and "
             "the 95th percentile of one inference. Memory is that of a process that does nothing "
@@ -177,13 +204,14 @@ def _gate_section(variants: Sequence[VariantReport]) -> Section:
         "quantile of training films that were made to look different. What the table says of both "
         "was tuned on them."
     ]
-    if any(gate.non_films for gate in gates.values()):
-        words.append("The others are the out-of-distribution images that were given; they set no "
-                     "limit of this model.")  # fmt: skip
-    else:
-        words.append(
-            "No out-of-distribution images were given, so the gate's rejection rate is unknown."
-        )
+    drawn = any(name.startswith(DRAWN) for gate in gates.values() for name in gate.non_films)
+    words.append(
+        "The others are built-in drawings, since no images were given; how many photographs or "
+        "other X-rays it rejects is unknown."
+        if drawn
+        else "The others are the out-of-distribution images that were given; they set no limit of "
+        "this model."
+    )
     return Section("Input gate", words, tables=[Table(columns, rows)])
 
 

@@ -1,6 +1,7 @@
 """The tables of a conversion's report that have one row for Keras and one for each variant."""
 
 from cxr_edge_convert.report.conversion_report import ConversionReport
+from cxr_edge_convert.verification import LostImages
 from cxr_edge_train.evaluation.metrics import Metrics
 from cxr_edge_train.reporting.page import Table
 
@@ -23,17 +24,24 @@ def quality_table(report: ConversionReport) -> Table:
 def difference_table(report: ConversionReport) -> Table:
     """What each variant loses against Keras."""
     columns = [
-        "variant", "recall drop", "specificity drop", "AUC drop", "agreement", "to PNEUMONIA",
-        "to NORMAL", "McNemar's p", "mean shift", "largest shift", "largest logit difference",
+        "variant", "recall drop", "not shown below", "specificity drop", "AUC drop", "agreement",
+        "to PNEUMONIA", "to NORMAL", "McNemar's p", "mean shift", "largest shift",
+        "largest logit difference",
     ]  # fmt: skip
     rows = []
-    for variant in report.variants:
-        v = variant.verification
+    measured = [(variant.name, variant.verification) for variant in report.variants]
+    measured += [
+        (f"{variant.name}, default session", variant.default_session)
+        for variant in report.variants
+        if variant.default_session
+    ]
+    for name, v in measured:
         rows.append(
             [
-                variant.name,
-                f"{v.recall_drop:.4f}",
-                f"{v.specificity_drop:.4f}",
+                name,
+                _drop(v.recall_lost),
+                f"{v.recall_drop_bound:.4f}",
+                _drop(v.specificity_lost),
                 f"{v.auc_drop:.4f}",
                 f"{v.agreement:.4f}",
                 str(len(v.to_pneumonia)),
@@ -45,6 +53,10 @@ def difference_table(report: ConversionReport) -> Table:
             ]
         )
     return Table(columns, rows)
+
+
+def _drop(lost: LostImages) -> str:
+    return f"{lost.share:.4f} ({lost.net} of {lost.n})"
 
 
 def cost_table(report: ConversionReport) -> Table:

@@ -9,7 +9,8 @@ from cxr_edge_runtime.preprocess import PreprocessSpec, Side
 from cxr_edge_runtime.typed_json import PRINTABLE, Bounds
 
 # 1: all three outputs, TFLite in float32 or INT8. 2: says which outputs there are; more kinds.
-SCHEMA_VERSION = 2
+# 3: bias and prevalence of the probability, and what the conversion was held to.
+SCHEMA_VERSION = 3
 
 # The model contract, by format: type and zero point of the input follow from the quantization.
 # ONNX models keep the scaling of grey values in float, so they take floats even in INT8.
@@ -37,7 +38,15 @@ MAX_FILES = 16
 
 NOTICE = "Research use only. Not a medical device."
 
+# What the names of bundles that missed a limit, or were held to looser ones, end in.
+REJECTED_SUFFIX, LOOSE_SUFFIX = "-rejected", "-loose-limits"
+
 Text = Annotated[str, PRINTABLE]
+Share = Annotated[float, Bounds(minimum=0, maximum=1)]
+Difference = Annotated[float, Bounds(minimum=-1, maximum=1)]
+# Beyond these, Bayes' rule multiplies odds by more than a classifier's are worth.
+MIN_PREVALENCE, MAX_PREVALENCE = 0.0001, 0.9999
+Prevalence = Annotated[float, Bounds(minimum=MIN_PREVALENCE, maximum=MAX_PREVALENCE)]
 # Without any folder, so that no bundle reaches outside its own.
 FileName = Annotated[
     str, Bounds(pattern="[A-Za-z0-9_-][A-Za-z0-9._-]*", must="be a plain file name")
@@ -165,6 +174,66 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
+class AccuracyLimits:
+    """The most that a model may lose against the float model, as differences of shares.
+
+    Attributes:
+        recall_drop: the maximum drop in recall of the positive label.
+        specificity_drop: the maximum drop in specificity.
+        auc_drop: the maximum drop of the area under the ROC curve.
+        agreement: the minimum share of images with the prediction of the float model.
+    """
+
+    recall_drop: Share
+    specificity_drop: Share
+    auc_drop: Share
+    agreement: Share
+
+
+@dataclass(frozen=True, slots=True)
+class AccuracyLoss:
+    """What a model loses against the float model on validation, as differences of shares.
+
+    Attributes:
+        recall_drop: the drop in recall of the positive label; below 0 where it gained.
+        recall_drop_bound: it is shown, with 95% confidence, to lose less recall than this.
+        specificity_drop: the drop in specificity.
+        auc_drop: the drop of the area under the ROC curve.
+        agreement: the share of images with the prediction of the float model.
+    """
+
+    recall_drop: Difference
+    recall_drop_bound: Share
+    specificity_drop: Difference
+    auc_drop: Difference
+    agreement: Share
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationRecord:
+    """How a model was verified when it was converted.
+
+    Attributes:
+        limits: the limits it was held to.
+        looser: the limits among them that are looser than the defaults, as text.
+        loss: what it loses against the float model in the engine that cxr-edge runs it in.
+        default_session: what an ONNX INT8 model loses in a session of ONNX Runtime with its default
+            options, which others run it in; None for other models.
+        failures: the limits it missed, as text; a bundle with any was rejected.
+        warnings: what a user must know of the model, as text.
+        processor: the instructions of the processor that it was verified on, as text.
+    """
+
+    limits: AccuracyLimits
+    looser: tuple[Text, ...]
+    loss: AccuracyLoss
+    default_session: AccuracyLoss | None
+    failures: tuple[Text, ...]
+    warnings: tuple[Text, ...]
+    processor: Text
+
+
+@dataclass(frozen=True, slots=True)
 class Training:
     """How the model was trained.
 
@@ -202,11 +271,15 @@ class Manifest:
         outputs: the outputs that the model has, of ``cam``, ``logit`` and ``embedding``; ``logit``
             always. Without ``cam`` there is no heat map, without ``embedding`` no input gate.
         preprocess: how grey pixels become the input.
-        temperature: the probability is ``sigmoid(logit / temperature)``.
+        temperature: the probability is ``sigmoid((logit + bias) / temperature)``.
+        bias: see the temperature.
+        prevalence: the share of the positive label that the probability stands for; None where it
+            is not known.
         threshold: the frozen operating point.
         gate: limits of the input gate, or None where inputs are not checked.
         metrics: the measured metrics, by split and name.
         calibration: of an INT8 model, else None.
+        verification: how the model was verified; None where a bundle does not say.
         training: how the model was trained.
         intended_use: the intended use, as text.
         notice: shown with every result.
@@ -228,14 +301,24 @@ class Manifest:
     ]
     preprocess: PreprocessSpec
     temperature: Annotated[float, Bounds(above=0)]
+    bias: float
+    prevalence: Prevalence | None
     threshold: Threshold
     gate: GateLimits | None
     metrics: dict[str, dict[str, Interval]]
     calibration: Calibration | None
+    verification: VerificationRecord | None
     training: Training
     intended_use: Text
     notice: Text
     license: Text
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether the model missed a limit when it was converted."""
+        if self.verification is None:  # schema 2 had nothing but the name
+            return self.name.endswith(REJECTED_SUFFIX)
+        return bool(self.verification.failures)
 
     def to_json(self) -> str:
         """Return the text of ``bundle.json``, from which an equal manifest is read."""

@@ -13,6 +13,12 @@ from cxr_edge_runtime.bundle.manifest import (
 from cxr_edge_runtime.errors import BundleInvalid, BundleTooNew
 from cxr_edge_runtime.typed_json import TypedJsonError, from_json, parse_json
 
+# The fields that came with a version, and what they are in bundles of earlier ones.
+_ADDED: dict[int, dict[str, Any]] = {
+    2: {"outputs": list(OUTPUTS)},
+    3: {"bias": 0.0, "prevalence": None, "verification": None},
+}
+
 
 def parse_manifest(content: bytes, *, name: str = "bundle.json") -> Manifest:
     """Read and check a manifest.
@@ -47,11 +53,15 @@ def _migrated(values: dict[str, Any], name: str) -> dict[str, Any]:
             f"{name}: schema version {version}, this cxr-edge reads up to {SCHEMA_VERSION}; "
             "update cxr-edge"
         )
-    if version == 1:
-        if "outputs" in values:
-            raise BundleInvalid(f"{name}: outputs is not a known field of schema version 1")
-        return values | {"outputs": list(OUTPUTS), "schema_version": SCHEMA_VERSION}
-    return values
+    for later, fields in _ADDED.items():
+        if version < later:
+            for field in fields:
+                if field in values:
+                    raise BundleInvalid(
+                        f"{name}: {field} is not a known field of schema version {version}"
+                    )
+            values = values | fields
+    return values | {"schema_version": SCHEMA_VERSION}
 
 
 def _check(manifest: Manifest, name: str) -> None:

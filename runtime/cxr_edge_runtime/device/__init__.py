@@ -1,12 +1,18 @@
 """The device: its model, its temperature, its cores, and whether it is throttled."""
 
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
 from cxr_edge_runtime.device.cores import available_cores
 
-__all__ = ["DeviceState", "available_cores", "device_state"]
+__all__ = ["DeviceState", "available_cores", "device_state", "processor_instructions"]
 
+# By which the products of INT8 are computed, as Linux calls them on x86-64 and on ARM.
+_INT8_INSTRUCTIONS = (
+    "avx2", "avx512bw", "avx_vnni", "avx512_vnni", "amx_int8", "asimd", "asimddp", "i8mm", "sve",
+)  # fmt: skip
+_CPUINFO = "proc/cpuinfo"
 _MODEL = "proc/device-tree/model"
 _TEMPERATURES = "sys/class/thermal/thermal_zone*/temp"
 # The Raspberry Pi's firmware; bits as documented for `vcgencmd get_throttled`.
@@ -49,6 +55,21 @@ def device_state(root: Path = Path("/")) -> DeviceState:
         max(celsius) if celsius else None,
         None if throttled is None else _slowed(throttled),
     )
+
+
+def processor_instructions(root: Path = Path("/")) -> str:
+    """The instructions of this processor that INT8 models may be computed with.
+
+    The same file may give other results with others, so what was verified is recorded with them.
+
+    Args:
+        root: the folder that has ``proc``.
+
+    Returns:
+        The machine and the instructions, for example ``x86_64 avx2 avx512_vnni``.
+    """
+    found = set((_text(root / _CPUINFO) or "").split())
+    return " ".join([platform.machine(), *(name for name in _INT8_INSTRUCTIONS if name in found)])
 
 
 def _slowed(bits: int) -> tuple[str, ...]:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.arrays import pack_arrays, unpack_arrays
 from cxr_edge_runtime.bundle.manifest import MAX_BYTES, SELFTEST_FILE, Manifest
-from cxr_edge_runtime.classifier import sigmoid
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.errors import BundleInvalid
+from cxr_edge_runtime.probability import probability_of
 
 # XNNPACK's kernels for three Cortex-A processors, emulated, agreed with those for x86-64 to six
 # digits; LiteRT's plain ones were up to 0.04 away. A wrong kernel gives anything.
@@ -132,7 +132,7 @@ def run_selftest(bundle: Bundle, engine: Engine) -> tuple[GoldenInputs, list[Out
         raise BundleInvalid(f"{SELFTEST_FILE}: inputs of {golden.inputs.shape[1:]}, not {shape}")
     outcomes = []
     for image, expected in zip(golden.inputs, golden.probabilities.tolist()):
-        computed = probability(engine, image, manifest.temperature)
+        computed = probability_of(logit_of(engine, image), manifest)
         threshold = manifest.threshold.value
         outcomes.append(
             Outcome(expected, computed, (computed >= threshold) == (expected >= threshold))
@@ -140,16 +140,6 @@ def run_selftest(bundle: Bundle, engine: Engine) -> tuple[GoldenInputs, list[Out
     return golden, outcomes
 
 
-def probability(engine: Engine, image: NDArray[np.uint8], temperature: float) -> float:
-    """Compute the probability of the positive label.
-
-    Args:
-        engine: with the model.
-        image: ``[H, W] uint8``, a model input.
-        temperature: of the bundle.
-
-    Returns:
-        0 to 1.
-    """
-    logit = float(engine.run(image[np.newaxis, :, :, np.newaxis])["logit"][0, 0])
-    return sigmoid(logit / temperature)
+def logit_of(engine: Engine, image: NDArray[np.uint8]) -> float:
+    """The logit of a model input ``[H, W] uint8``."""
+    return float(engine.run(image[np.newaxis, :, :, np.newaxis])["logit"][0, 0])

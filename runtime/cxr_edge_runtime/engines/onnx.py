@@ -28,6 +28,7 @@ class OnnxEngine:
         outputs: tuple[str, ...],
         *,
         threads: int = 1,
+        exact: bool = True,
     ) -> None:
         """Load a model.
 
@@ -38,6 +39,8 @@ class OnnxEngine:
             entry: the manifest's description of the input, compared with the model's own.
             outputs: the names of its outputs, compared too.
             threads: threads of one inference.
+            exact: multiply INT8 exactly on every processor; False leaves it to ONNX Runtime, as
+                sessions with its default options do.
 
         Raises:
             EngineError: the session refuses the model, or the model breaks the contract.
@@ -49,7 +52,8 @@ class OnnxEngine:
         options.log_severity_level = _ERRORS_ONLY
         # Threads that spin while they wait take the other cores' time from other work.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.add_session_config_entry(*EXACT_INT8)
+        if exact:
+            options.add_session_config_entry(*EXACT_INT8)
         try:
             self._session = onnxruntime.InferenceSession(
                 model, options, providers=["CPUExecutionProvider"]

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-from scipy.special import expit
-
 from cxr_edge_train.statistics.temperature import fit_temperature, probabilities
+from scipy.special import expit
 
 
 @pytest.mark.parametrize("true_temperature", [0.5, 1.0, 3.0])

@@ -38,7 +38,12 @@ class BundleSubject:
         self.preprocess = manifest.preprocess
         threshold = manifest.threshold
         self.operating_point = OperatingPoint(
-            manifest.temperature, threshold.value, threshold.rule, threshold.chosen_on
+            manifest.temperature,
+            threshold.value,
+            threshold.rule,
+            threshold.chosen_on,
+            manifest.bias,
+            manifest.prevalence,
         )
         self.gives_maps = "cam" in manifest.outputs
         self._engine = open_engine(bundle, threads=threads)

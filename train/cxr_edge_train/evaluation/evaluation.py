@@ -61,7 +61,7 @@ class Evaluation:
              "bundle_sha256": of bundle.json or null, "model_sha256": of model.keras or the
              bundle's model, "training_digest": of the images the model was made with,
              "split": "validation" or "test", "n": images, "correct": correct decisions,
-             "threshold": …, "temperature": …,
+             "threshold": …, "temperature": …, "bias": …, "prevalence": … or null,
              "metrics": {metric: {"value": …, "low": …, "high": …, "n": …}},
              "confusion": {"tn": …, "fp": …, "fn": …, "tp": …},
              "by_kind": {kind: {"value": …, "low": …, "high": …, "n": …}},
@@ -78,6 +78,8 @@ class Evaluation:
             "correct": self.correct,
             "threshold": self.operating_point.threshold,
             "temperature": self.operating_point.temperature,
+            "bias": self.operating_point.bias,
+            "prevalence": self.operating_point.prevalence,
             "metrics": self.metrics.as_dict(),
             "confusion": asdict(self.confusion),
             "by_kind": {kind: asdict(share) for kind, share in self.by_kind.items()},

@@ -12,6 +12,8 @@ from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.evaluation.reliability import expected_calibration_error
 from cxr_edge_train.statistics.intervals import Interval, patient_bootstrap, wilson_interval
+from cxr_edge_train.statistics.operating_point import OperatingPoint
+from cxr_edge_train.statistics.platt_scaling import cross_fitted_probabilities
 from cxr_edge_train.statistics.ranking import Ranking
 
 # The bootstrap's seed is part of the definition of the interval, not an option.
@@ -69,7 +71,9 @@ class Metrics:
         precision: share of PNEUMONIA among the images called so; Wilson. None where none was.
         f1: harmonic mean of sensitivity and precision; bootstrap.
         accuracy: share of correct decisions at the threshold; Wilson.
-        brier: mean squared difference of probability and label (Brier 1950); bootstrap.
+        brier: mean squared difference of probability and label (Brier 1950); bootstrap. On the
+            images that temperature and bias were fitted on, this and the next are those of
+            :func:`cxr_edge_train.statistics.platt_scaling.cross_fitted_probabilities`.
         expected_calibration_error: see
             :func:`cxr_edge_train.evaluation.reliability.expected_calibration_error`, also for its
             interval.
@@ -113,7 +117,11 @@ def count_decisions(
 
 
 def evaluate(
-    probabilities: NDArray[np.floating], table: pd.DataFrame, *, threshold: float
+    probabilities: NDArray[np.floating],
+    table: pd.DataFrame,
+    *,
+    threshold: float,
+    cross_fitted: NDArray[np.floating] | None = None,
 ) -> Metrics:
     """Compute all metrics of a set of predictions.
 
@@ -121,16 +129,19 @@ def evaluate(
         probabilities: ``[N]`` probability of PNEUMONIA.
         table: rows of the images, with ``label``, ``patient`` and ``path``.
         threshold: an image is called PNEUMONIA where its probability is at least this.
+        cross_fitted: ``[N]``, the probabilities that the error of calibration and Brier's score are
+            measured on; None for the same.
 
     Raises:
         DatasetError: the images have only one label.
     """
     labels = positives(table)
+    calibrated = probabilities if cross_fitted is None else cross_fitted
     if len(np.unique(labels)) < 2:
         raise DatasetError("only one label is present; both are needed to measure a classifier")
     ranking = Ranking(probabilities, labels)
     called = (probabilities >= threshold).astype(np.int64)
-    squares = (probabilities - labels) ** 2
+    squares = (calibrated - labels) ** 2
 
     def statistics(weights: NDArray[np.int64]) -> dict[str, float]:
         auc, average_precision = ranking.areas(weights)
@@ -156,6 +167,40 @@ def evaluate(
         accuracy=wilson_interval(counts.correct, counts.n),
         brier=drawn["brier"],
         expected_calibration_error=expected_calibration_error(
-            probabilities, labels, patients, seed=_BOOTSTRAP_SEED
+            calibrated, labels, patients, seed=_BOOTSTRAP_SEED
         ),
+    )
+
+
+def evaluate_fitted(
+    logits: NDArray[np.floating],
+    table: pd.DataFrame,
+    point: OperatingPoint,
+    *,
+    fitted_on: NDArray[np.floating] | None = None,
+) -> Metrics:
+    """Compute all metrics on the images that the operating point was fitted on.
+
+    Args:
+        logits: ``[N]`` of the images.
+        table: rows of the images, as for :func:`evaluate`.
+        point: the operating point.
+        fitted_on: ``[N]``, the logits of the same images that it was fitted on, where they are
+            those of another model.
+
+    Raises:
+        DatasetError: the images have only one label.
+    """
+    cross_fitted = None
+    labels = positives(table)
+    # Without a prevalence no bias was fitted, and with one label there is nothing to fit.
+    if point.prevalence is not None and len(np.unique(labels)) == 2:
+        cross_fitted = cross_fitted_probabilities(
+            logits if fitted_on is None else fitted_on,
+            labels,
+            patient_groups(table).to_numpy(object),
+            applied_to=logits,
+        )
+    return evaluate(
+        point.probabilities(logits), table, threshold=point.threshold, cross_fitted=cross_fitted
     )

@@ -15,7 +15,7 @@ from cxr_edge_train.dataset.acquisition_weights import table_weights
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.evaluation.figures import FIGURES, write_figures, write_learning_curves
-from cxr_edge_train.evaluation.metrics import evaluate
+from cxr_edge_train.evaluation.metrics import evaluate_fitted
 from cxr_edge_train.evaluation.predictions import prediction_table
 from cxr_edge_train.evaluation.run_subject import activation_maps
 from cxr_edge_train.fitting.distillation import (
@@ -139,7 +139,7 @@ def _train(
         min_sensitivity=task.min_sensitivity,
         weights=table_weights(validation, balance=fit.look_balance),
     )
-    metrics = evaluate(point.probabilities(logits), validation, threshold=point.threshold)
+    metrics = evaluate_fitted(logits, validation, point)
     predictions = prediction_table(validation, logits, point)
     write_table(output / "predictions.csv", predictions)
     with replacing(output / "model.keras") as temporary:

@@ -1,6 +1,7 @@
-"""The operating point: the temperature and the threshold that turn a logit into a decision.
+"""The operating point: what turns a logit into a probability, and that into a decision.
 
-Both are chosen on validation images alone, and frozen before anything else is measured.
+Temperature, bias and threshold are chosen on validation images alone, and frozen before anything
+else is measured.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from sklearn.metrics import roc_curve
 
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.defaults import MIN_SENSITIVITY, MIN_SPECIFICITY
-from cxr_edge_train.statistics import temperature
+from cxr_edge_train.statistics import platt_scaling
 
 # No probability reaches it.
 _ABOVE_ALL = float(np.nextafter(1.0, 2.0))
@@ -22,20 +23,25 @@ class OperatingPoint:
     """How a model's logit becomes a probability and a decision.
 
     Attributes:
-        temperature: the probability of PNEUMONIA is ``sigmoid(logit / temperature)``.
+        temperature: the probability of PNEUMONIA is ``sigmoid((logit + bias) / temperature)``.
         threshold: an image is called PNEUMONIA where its probability is at least this.
         rule: how the threshold was chosen, in words.
-        chosen_on: the split whose images both were chosen on.
+        chosen_on: the split whose images all were chosen on.
+        bias: see the temperature; 0 where there is none.
+        prevalence: the share of PNEUMONIA that the probability stands for, above 0 and below 1:
+            that of the images the bias was fitted on. None where no bias was fitted.
     """
 
     temperature: float
     threshold: float
     rule: str
     chosen_on: str
+    bias: float = 0.0
+    prevalence: float | None = None
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
         """The probability ``[N]`` of PNEUMONIA for the logits ``[N]``."""
-        return temperature.probabilities(logits, self.temperature)
+        return platt_scaling.probabilities(logits, temperature=self.temperature, bias=self.bias)
 
 
 def fit_operating_point(
@@ -46,21 +52,22 @@ def fit_operating_point(
     weights: NDArray[np.floating] | None = None,
     chosen_on: str = "validation",
 ) -> OperatingPoint:
-    """Fit the temperature, then choose the threshold by :func:`threshold_for_sensitivity`.
+    """Fit temperature and bias, then choose the threshold by :func:`threshold_for_sensitivity`.
 
     Args:
         logits: ``[N]`` of validation images.
         labels: ``[N]`` of 1 (PNEUMONIA) and 0, both present.
         min_sensitivity: the lowest sensitivity that is allowed, above 0 and at most 1.
-        weights: ``[N]``, how much each image counts; all count alike where it is None.
+        weights: ``[N]``, how much each image counts where the threshold is chosen; all count alike
+            where it is None. The probability stands for the images as they are.
         chosen_on: the split that the images are of.
 
     Raises:
         InvalidRequest: ``min_sensitivity`` is out of range.
     """
-    fitted = temperature.fit_temperature(logits, labels, weights)
+    temperature, bias = platt_scaling.fit_platt(logits, labels)
     threshold = threshold_for_sensitivity(
-        temperature.probabilities(logits, fitted),
+        platt_scaling.probabilities(logits, temperature=temperature, bias=bias),
         labels,
         min_sensitivity=min_sensitivity,
         weights=weights,
@@ -68,7 +75,8 @@ def fit_operating_point(
     rule = f"highest specificity with sensitivity at least {min_sensitivity:g}"
     if weights is not None:
         rule += ", acquisition domains balanced"
-    return OperatingPoint(fitted, threshold, rule, chosen_on)
+    prevalence = float(np.mean(labels))
+    return OperatingPoint(temperature, threshold, rule, chosen_on, bias, prevalence)
 
 
 def threshold_for_sensitivity(
@@ -147,4 +155,9 @@ def threshold_for_specificity(
 
 def _midway(probabilities: NDArray[np.floating], reached: float) -> float:
     below = probabilities[probabilities < reached]
-    return (reached + float(below.max())) / 2 if below.size else reached
+    if not below.size:
+        return reached
+    highest = float(below.max())
+    # Between two neighbouring floats there is no middle.
+    middle = (reached + highest) / 2
+    return middle if middle > highest else reached

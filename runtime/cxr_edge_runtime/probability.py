@@ -1,0 +1,54 @@
+"""From a logit to a probability, and the same probability at another prevalence."""
+
+import math
+
+from cxr_edge_runtime.arguments import check_number
+from cxr_edge_runtime.bundle.manifest import MAX_PREVALENCE, MIN_PREVALENCE, Manifest
+from cxr_edge_runtime.errors import InvalidRequest
+
+
+def sigmoid(value: float) -> float:
+    """``1 / (1 + exp(-value))`` without overflow."""
+    if value >= 0:
+        return 1 / (1 + math.exp(-value))
+    return math.exp(value) / (1 + math.exp(value))
+
+
+def probability_of(logit: float, manifest: Manifest) -> float:
+    """The probability of a bundle's positive label, ``sigmoid((logit + bias) / temperature)``."""
+    return sigmoid((logit + manifest.bias) / manifest.temperature)
+
+
+def at_prevalence(probability: float, *, stated: float, wanted: float) -> float:
+    """Move a probability to another prevalence by Bayes' rule.
+
+    The odds are multiplied by the ratio of the odds of both prevalences (Saerens et al. 2002,
+    Adjusting the outputs of a classifier to new a priori probabilities). A threshold that is moved
+    in the same way leaves every decision as it was.
+
+    Args:
+        probability: of the positive label, 0 to 1.
+        stated: the prevalence that it stands for, above 0 and below 1.
+        wanted: the prevalence that it shall stand for, above 0 and below 1.
+
+    >>> round(at_prevalence(0.5, stated=0.5, wanted=0.1), 3)
+    0.1
+    """
+    positive = probability * wanted / stated
+    negative = (1 - probability) * (1 - wanted) / (1 - stated)
+    return positive / (positive + negative)
+
+
+def check_prevalence(prevalence: object, manifest: Manifest) -> None:
+    """Check a prevalence that probabilities shall stand for.
+
+    Raises:
+        InvalidRequest: it is no number, or out of range, or the bundle does not state the
+            prevalence that its own probabilities stand for.
+    """
+    check_number(prevalence, "prevalence", minimum=MIN_PREVALENCE, maximum=MAX_PREVALENCE)
+    if manifest.prevalence is None:
+        raise InvalidRequest(
+            f"bundle {manifest.name} does not state the prevalence that its probabilities stand "
+            "for, so they cannot be moved to another; convert its model again"
+        )
