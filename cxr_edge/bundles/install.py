@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cxr_edge.bundles.folder import BundleFolder, sync
 from cxr_edge.bundles.full_disk import full_disk_explained
-from cxr_edge.bundles.lookup import installed_bundles
+from cxr_edge.bundles.lookup import check_accepted, installed_bundles
 from cxr_edge.bundles.smoke_test import run_smoke_test
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.archive import Archive, SignatureCheck, open_archive
@@ -47,6 +47,7 @@ def install(
     folder: Path | None,
     *,
     check: SignatureCheck | None,
+    allow_rejected: bool = False,
     smoke_test: Callable[[Path], None] = run_smoke_test,
 ) -> Installed:
     """Install the bundle of an archive; the one in use before is kept as the previous one.
@@ -58,6 +59,7 @@ def install(
         archive: made by ``cxr-edge pack``.
         folder: folder of the installed bundles, created if missing; None for the default one.
         check: checks the signature; None takes any bundle, signed or not.
+        allow_rejected: see :func:`cxr_edge.bundles.lookup.load_accepted_bundle`.
         smoke_test: given the unpacked bundle, raises an error when this device should not use it.
 
     Raises:
@@ -70,6 +72,7 @@ def install(
     folder = folder or installed_bundles()
     bundles = BundleFolder(folder)
     with open_archive(archive, check=check) as opened:
+        check_accepted(opened.manifest, allow_rejected=allow_rejected)
         folder.mkdir(parents=True, exist_ok=True)
         with bundles.exclusive_lock():
             before, number = bundles.current_number(), bundles.next_number()

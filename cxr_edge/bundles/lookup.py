@@ -6,7 +6,8 @@ from pathlib import Path
 import cxr_edge_models
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.archive import ARCHIVE_SUFFIX
-from cxr_edge_runtime.errors import BundleNotFound, InvalidRequest
+from cxr_edge_runtime.bundle.manifest import Manifest
+from cxr_edge_runtime.errors import BundleNotFound, BundleRejected, InvalidRequest
 
 # In a folder of installed bundles, the link to the one in use; see cxr_edge.bundles.folder.
 CURRENT = "current"
@@ -77,6 +78,38 @@ def load_bundle(bundle: str | os.PathLike[str] | Bundle | None) -> Bundle:
         f"bundle {name}: no such folder, and no shipped bundle of that name; "
         f"shipped are {', '.join(cxr_edge_models.names())}"
     )
+
+
+def load_accepted_bundle(
+    bundle: str | os.PathLike[str] | Bundle | None, *, allow_rejected: bool = False
+) -> Bundle:
+    """Load a bundle that may classify, as :func:`load_bundle` does.
+
+    Args:
+        bundle: see :func:`load_bundle`.
+        allow_rejected: load a bundle whose model was rejected, too.
+
+    Raises:
+        BundleRejected: the model missed a limit when it was converted.
+    """
+    loaded = load_bundle(bundle)
+    check_accepted(loaded.manifest, allow_rejected=allow_rejected)
+    return loaded
+
+
+def check_accepted(manifest: Manifest, *, allow_rejected: bool) -> None:
+    """Refuse a bundle whose model was rejected, unless that is allowed.
+
+    Raises:
+        BundleRejected: the model missed a limit when it was converted.
+    """
+    if manifest.is_rejected and not allow_rejected:
+        record = manifest.verification
+        reasons = f" ({'; '.join(record.failures)})" if record else ""
+        raise BundleRejected(
+            f"bundle {manifest.name}: its model missed a limit of accuracy when it was converted"
+            f"{reasons}; use one that passed, or allow rejected bundles"
+        )
 
 
 def _load_folder(folder: Path) -> Bundle:

@@ -1,9 +1,10 @@
-"""The text that stands beside every result."""
+"""What a bundle says of itself beside every result, and of how its model was verified."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cxr_edge_runtime.bundle import Bundle
+    from cxr_edge_runtime.bundle.manifest import Manifest
 
 
 def notice_of(bundle: "Bundle") -> str:
@@ -11,3 +12,25 @@ def notice_of(bundle: "Bundle") -> str:
     manifest = bundle.manifest
     model = f"{manifest.name} {manifest.version} ({bundle.digest[:12]})"
     return f"{manifest.notice} Model: {model}"
+
+
+def verification_lines(manifest: "Manifest") -> list[str]:
+    """How the model was verified, as lines for a terminal; none where the bundle does not say."""
+    record = manifest.verification
+    if record is None:
+        return []
+    limits, loss = record.limits, record.loss
+    drops = (
+        ("recall", loss.recall_drop, limits.recall_drop),
+        ("specificity", loss.specificity_drop, limits.specificity_drop),
+        ("AUC", loss.auc_drop, limits.auc_drop),
+    )
+    lost = ", ".join(f"{name} {drop:.4f} (limit {limit:g})" for name, drop, limit in drops)
+    return [
+        f"lost       {lost} against float; agreement {loss.agreement:.4f} "
+        f"(limit {limits.agreement:g}); recall drop below {loss.recall_drop_bound:.4f} with 95% "
+        "confidence",
+        *(f"looser     {words}" for words in record.looser),
+        *(f"rejected   {words}" for words in record.failures),
+        *(f"warning    {words}" for words in record.warnings),
+    ]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cxr_edge.bundles.full_disk import full_disk_explained
-from cxr_edge.bundles.lookup import load_bundle
+from cxr_edge.bundles.lookup import load_accepted_bundle
 from cxr_edge.bundles.signing import read_private_key, sign
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.archive import ARCHIVE_SUFFIX, is_archive, write_archive
@@ -34,13 +34,16 @@ class Packed:
     sha256: str
 
 
-def pack_bundle(bundle: str | None, output: Path, *, key: Path | None = None) -> Packed:
+def pack_bundle(
+    bundle: str | None, output: Path, *, key: Path | None = None, allow_rejected: bool = False
+) -> Packed:
     """Pack a bundle; the same bundle and key give the same bytes.
 
     Args:
         bundle: see :func:`cxr_edge.bundles.lookup.load_bundle`.
         output: the archive to write; only another archive is replaced.
         key: PEM file of the private key to sign with; None keeps the signature that the bundle has.
+        allow_rejected: see :func:`cxr_edge.bundles.lookup.load_accepted_bundle`.
 
     Raises:
         InvalidRequest: the output has another suffix or is something else, or the file of the key
@@ -54,7 +57,7 @@ def pack_bundle(bundle: str | None, output: Path, *, key: Path | None = None) ->
         raise InvalidRequest(
             f"{output}: already exists and is not an archive of cxr-edge pack; choose another name"
         )
-    loaded = load_bundle(bundle)
+    loaded = load_accepted_bundle(bundle, allow_rejected=allow_rejected)
     signature = before = loaded.signature()
     if key is not None:
         signature = sign(loaded.manifest_bytes(), read_private_key(key))

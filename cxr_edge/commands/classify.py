@@ -52,6 +52,8 @@ def classify(
     log: options.Log = None,
     bundle: options.BundleOption = None,
     engine: options.Engine = None,
+    prevalence: options.Prevalence = None,
+    allow_rejected: options.AllowRejected = False,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -97,6 +99,8 @@ def classify(
         force=force,
         engine=engine,
         threads=threads,
+        prevalence=prevalence,
+        allow_rejected=allow_rejected,
     )
     if counts.signal is not None:
         raise typer.Exit(exit_codes.of_signal(counts.signal))

@@ -33,6 +33,7 @@ def info(
 
 
 def _print_bundle(bundle: "Bundle") -> None:
+    from cxr_edge.bundles.notice import verification_lines
     from cxr_edge_runtime.bundle.manifest import CARD_FILE
 
     manifest = bundle.manifest
@@ -49,6 +50,8 @@ def _print_bundle(bundle: "Bundle") -> None:
         f"decision   {manifest.positive_label} from {manifest.threshold.value:.4f} on "
         f"({manifest.threshold.rule}, on {manifest.threshold.chosen_on})"
     )
+    if manifest.prevalence is not None:
+        typer.echo(f"prevalence {manifest.prevalence:.4f}, which the probability stands for")
     for split, metrics in manifest.metrics.items():
         for name in ("sensitivity", "specificity", "auc"):
             if name in metrics:
@@ -56,6 +59,8 @@ def _print_bundle(bundle: "Bundle") -> None:
                 shown = name.upper() if name == "auc" else name
                 interval = f"[{metric.low:.3f}, {metric.high:.3f}]"
                 typer.echo(f"{split:<10} {shown} {metric.value:.3f} {interval}, {metric.n} images")
+    for line in verification_lines(manifest):
+        typer.echo(line)
     for output, text in _MISSING.items():
         if output not in manifest.outputs:
             typer.echo(f"missing    {text}")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cxr_edge.bundles.signing import signature_check
+from cxr_edge.console import options
 from cxr_edge.console.terminal import say
 from cxr_edge_runtime.errors import InvalidRequest
 
@@ -38,6 +39,7 @@ def install(
     rollback: Annotated[
         bool, typer.Option("--rollback", help="Go back to the bundle before; takes no FILE.")
     ] = False,
+    allow_rejected: options.AllowRejected = False,
 ) -> None:
     """Use the bundle of an archive from now on; keep the one before.
 
@@ -61,7 +63,7 @@ def install(
         done, outcome = installation.roll_back(into), "back to"
     else:
         check = None if key is None else signature_check(key, str(archive))
-        done = installation.install(archive, into, check=check)
+        done = installation.install(archive, into, check=check, allow_rejected=allow_rejected)
         outcome = "installed" if done.changed else "unchanged"
     for path in done.left:
         say(f"warning: {path}: cannot be removed; it takes up room and does nothing else")

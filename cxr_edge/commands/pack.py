@@ -18,6 +18,7 @@ def pack(
         Path | None,
         typer.Option("--sign", metavar="KEY", help="PEM file of a private Ed25519 key."),
     ] = None,
+    allow_rejected: options.AllowRejected = False,
 ) -> None:
     """Pack a bundle as one file, signed with --sign, for devices.
 
@@ -26,7 +27,7 @@ def pack(
     """
     from cxr_edge.bundles.packing import pack_bundle
 
-    packed = pack_bundle(bundle, output, key=key)
+    packed = pack_bundle(bundle, output, key=key, allow_rejected=allow_rejected)
     if key is not None:
         signed = f"with {key}"
     else:

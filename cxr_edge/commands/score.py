@@ -53,6 +53,8 @@ def score(
     ] = None,
     bundle: options.BundleOption = None,
     engine: options.Engine = None,
+    prevalence: options.Prevalence = None,
+    allow_rejected: options.AllowRejected = False,
     log: options.Log = None,
 ) -> None:
     """Score an archive with Ray into a folder of Parquet files.
@@ -74,6 +76,8 @@ def score(
             address=address,
             workers=workers,
             log=log,
+            prevalence=prevalence,
+            allow_rejected=allow_rejected,
             progress=_announced_bar,
         )
     if result.to_score:

@@ -31,6 +31,8 @@ def serve(
     ] = 8000,
     bundle: options.BundleOption = None,
     engine: options.Engine = None,
+    prevalence: options.Prevalence = None,
+    allow_rejected: options.AllowRejected = False,
     token_file: Annotated[
         Path | None,
         typer.Option(
@@ -55,7 +57,7 @@ def serve(
 
     SIGTERM and Ctrl-C finish what was taken; a second one ends at once.
     """
-    from cxr_edge.bundles.lookup import load_bundle
+    from cxr_edge.bundles.lookup import load_accepted_bundle
     from cxr_edge.serving.server import application, is_loopback, listen, run
 
     token = read_token(token_file)
@@ -66,7 +68,7 @@ def serve(
     # of films is not returned one by one as `classify` does: with uploads copied through several
     # threads that took a sixth of the throughput.
     warnings.simplefilter("ignore")
-    loaded = load_bundle(bundle)
+    loaded = load_accepted_bundle(bundle, allow_rejected=allow_rejected)
     count = threads or available_cores()
     with (
         listen(host, port) as listening,
@@ -74,6 +76,7 @@ def serve(
             loaded,
             threads=count,
             engine=engine,
+            prevalence=prevalence,
             token=token,
             own_hosts_only=loopback and token is None,
             log=log,

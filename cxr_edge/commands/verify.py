@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from cxr_edge.bundles.notice import verification_lines
+
 
 def verify(
     bundle: Annotated[
@@ -41,6 +43,8 @@ def verify(
         f"OK: {manifest.name} {manifest.version} is intact and loads in {verified.engine}. To "
         "compare outputs on this device, run cxr-edge selftest"
     )
+    for line in verification_lines(manifest):
+        typer.echo(line)
     if key is not None:
         typer.echo(f"signed: with the private key of {key}")
     elif verified.is_signed:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cxr_edge_runtime.arguments import MAX_PREVALENCE, MIN_PREVALENCE
 from cxr_edge_runtime.engines import ENGINES
 
 _ENGINES = [engine.name for engine in ENGINES]
@@ -44,6 +45,23 @@ _BUNDLE = (
 )
 BundleOption = Annotated[str | None, typer.Option("--bundle", metavar="DIR|NAME", help=_BUNDLE)]
 BundleArgument = Annotated[str | None, typer.Argument(metavar="[BUNDLE]", help=_BUNDLE)]
+Prevalence = Annotated[
+    float | None,
+    typer.Option(
+        "--prevalence",
+        metavar="P",
+        min=MIN_PREVALENCE,
+        max=MAX_PREVALENCE,
+        help="Share of pneumonias among your films; probability and threshold are moved to it, no "
+        "label changes.  [default: that of the bundle]",
+    ),
+]
+AllowRejected = Annotated[
+    bool,
+    typer.Option(
+        "--allow-rejected", help="Take a bundle whose model missed a limit when it was converted."
+    ),
+]
 Log = Annotated[
     Path | None,
     typer.Option(

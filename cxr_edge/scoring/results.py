@@ -123,14 +123,15 @@ class ResultsFolder:
                 f"{self.location}: another score is writing here; try again when it has ended"
             ) from None
 
-    def written(self, bundle_digest: str) -> Iterator[str]:
+    def written(self, bundle_digest: str, *, prevalence: float | None) -> Iterator[str]:
         """Yield the names of the films that have a row.
 
         Args:
             bundle_digest: of the bundle that is to score.
+            prevalence: the one that its probabilities are to stand for.
 
         Raises:
-            InvalidRequest: there are other files, or results of another bundle.
+            InvalidRequest: there are other files, or results of another bundle or prevalence.
             CxrEdgeError: the folder, or a file in it, cannot be read.
         """
         paths = self._paths()
@@ -143,7 +144,7 @@ class ResultsFolder:
                     name = posixpath.basename(path)
                     with self._errors(name):
                         rows = pq.read_table(pa.BufferReader(content))
-                    self._check(rows, name, bundle_digest)
+                    self._check(rows, name, bundle_digest, prevalence)
                     yield from rows["file"].to_pylist()
 
     def write(self, names: Sequence[str], bundle_digest: str, rows: Sequence[ResultRow]) -> None:
@@ -209,7 +210,9 @@ class ResultsFolder:
             )
         return list(visible)
 
-    def _check(self, rows: pa.Table, name: str, bundle_digest: str) -> None:
+    def _check(
+        self, rows: pa.Table, name: str, bundle_digest: str, prevalence: float | None
+    ) -> None:
         if tuple(rows.column_names) != CSV_COLUMNS:
             raise InvalidRequest(
                 f"{self.location}: {name} holds something else than results of score; "
@@ -220,6 +223,12 @@ class ResultsFolder:
                 raise InvalidRequest(
                     f"{self.location}: holds results of another bundle ({str(bundle)[:12]}); "
                     "choose another folder"
+                )
+        for other in rows["prevalence"].drop_null().unique().to_pylist():
+            if other != prevalence:
+                raise InvalidRequest(
+                    f"{self.location}: holds results at another prevalence ({other:g}); choose "
+                    "another folder"
                 )
 
     @contextmanager

@@ -5,17 +5,23 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
-from cxr_edge.bundles.lookup import load_bundle
+from cxr_edge.bundles.lookup import load_accepted_bundle
 from cxr_edge.monitoring.prediction_log import PredictionLog
 from cxr_edge.scoring.backlog import Backlog
 from cxr_edge.scoring.cluster import check, cluster
 from cxr_edge.scoring.listing import film_names
 from cxr_edge.scoring.results import ResultsFolder
 from cxr_edge.scoring.worker import Job, Report
-from cxr_edge_runtime.arguments import as_whole_number, check_callables, optional_path
+from cxr_edge_runtime.arguments import (
+    as_whole_number,
+    check_callables,
+    check_flags,
+    optional_path,
+)
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.engines import engines_for
 from cxr_edge_runtime.errors import ImageNotFound, InvalidRequest
+from cxr_edge_runtime.probability import check_prevalence
 from cxr_edge_train.progress import ProgressFactory, no_progress
 
 
@@ -63,6 +69,8 @@ def score(
     address: str | None = None,
     workers: int | None = None,
     log: str | os.PathLike[str] | None = None,
+    prevalence: float | None = None,
+    allow_rejected: bool = False,
     progress: ProgressFactory = no_progress,
 ) -> ScoreResult:
     """Score an archive of films with Ray into a folder of Parquet files.
@@ -80,6 +88,8 @@ def score(
             to; by default Ray is started on this machine for the length of the call.
         workers: films at once; by default one per processor core.
         log: append a row per film to this log of predictions, for :func:`cxr_edge.check_drift`.
+        prevalence: the share of pneumonias among the films; see :class:`cxr_edge.Classifier`.
+        allow_rejected: see :class:`cxr_edge.Classifier`.
         progress: shows how many of the films are done.
 
     Returns:
@@ -102,7 +112,10 @@ def score(
     if address is not None and not isinstance(address, str):
         raise InvalidRequest(f"address must be text, not {address!r}")
     log_file = optional_path(log, "log")
-    loaded = load_bundle(bundle)
+    check_flags(allow_rejected=allow_rejected)
+    loaded = load_accepted_bundle(bundle, allow_rejected=allow_rejected)
+    if prevalence is not None:
+        check_prevalence(prevalence, loaded.manifest)
     engines_for(loaded.manifest.model.format, engine)
     results = ResultsFolder(location)
     if address is not None:
@@ -111,14 +124,20 @@ def score(
     with ExitStack() as opened:
         mark = opened.enter_context(results.in_use())
         backlog = opened.enter_context(Backlog.opened())
-        backlog.pass_over(results.written(loaded.digest))
+        stated = loaded.manifest.prevalence if prevalence is None else prevalence
+        backlog.pass_over(results.written(loaded.digest, prevalence=stated))
         named = backlog.add(film_names(source))
         if not named:
             raise ImageNotFound(f"{source}: names no film")
         to_score = len(backlog)
         logged = opened.enter_context(closing(PredictionLog(log_file))) if log_file else None
         job = Job.of(
-            loaded, engine=engine, output=results.location, mark=mark, logged=logged is not None
+            loaded,
+            engine=engine,
+            prevalence=prevalence,
+            output=results.location,
+            mark=mark,
+            logged=logged is not None,
         )
         films_done = _scored(backlog, job, tally, logged, address=address, workers=workers)
         for _ in progress("Scoring")(films_done, to_score):

@@ -41,6 +41,7 @@ class Job:
         bundle: the files of the bundle by name: a node has none of its own.
         digest: the bundle's.
         engine: see :func:`cxr_edge_runtime.engines.open_engine`.
+        prevalence: see :class:`cxr_edge_runtime.classifier.Classifier`.
         output: path or URL of the results.
         mark: see :meth:`ResultsFolder.in_use`.
         logged: rows for the log of predictions are wanted.
@@ -50,6 +51,7 @@ class Job:
     bundle: Mapping[str, bytes] = field(repr=False)
     digest: str
     engine: str | None
+    prevalence: float | None
     output: str
     mark: str | None
     logged: bool
@@ -57,12 +59,20 @@ class Job:
 
     @classmethod
     def of(
-        cls, bundle: Bundle, *, engine: str | None, output: str, mark: str | None, logged: bool
+        cls,
+        bundle: Bundle,
+        *,
+        engine: str | None,
+        output: str,
+        mark: str | None,
+        logged: bool,
+        prevalence: float | None = None,
     ) -> "Job":
         """A job with this bundle and this process's configuration of fsspec."""
         names = (*bundle.manifest.files, CHECKSUM, MANIFEST)
         files = {name: (bundle.path / name).read_bytes() for name in names}
-        return cls(files, bundle.digest, engine, output, mark, logged, dict(fsspec.config.conf))
+        storage = dict(fsspec.config.conf)
+        return cls(files, bundle.digest, engine, prevalence, output, mark, logged, storage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,4 +187,4 @@ def _classifier(job: Job) -> Classifier:
     with TemporaryDirectory(prefix="cxr-edge-") as folder:
         for name, content in job.bundle.items():
             Path(folder, name).write_bytes(content)
-        return Classifier(Bundle.load(Path(folder)), engine=job.engine)
+        return Classifier(Bundle.load(Path(folder)), engine=job.engine, prevalence=job.prevalence)

@@ -21,6 +21,7 @@ class ModelDescription:
         labels: the labels that it distinguishes.
         positive_label: the label whose probability is reported.
         threshold: the positive label is given at or above this probability.
+        prevalence: the share of positive images that both stand for; null where it is not known.
         input_gate: whether images that are no chest X-rays are rejected.
         activation_map: whether the model gives a map.
         intended_use: what the model is for.
@@ -33,6 +34,7 @@ class ModelDescription:
     labels: tuple[str, ...]
     positive_label: str
     threshold: Share
+    prevalence: Share | None
     input_gate: bool
     activation_map: bool
     intended_use: str
@@ -49,6 +51,7 @@ class ModelDescription:
             labels=manifest.labels,
             positive_label=manifest.positive_label,
             threshold=manifest.threshold.value,
+            prevalence=manifest.prevalence,
             input_gate=manifest.gate is not None,
             activation_map="cam" in manifest.outputs,
             intended_use=manifest.intended_use,

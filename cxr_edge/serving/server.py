@@ -95,6 +95,7 @@ def application(
     *,
     threads: int,
     engine: str | None,
+    prevalence: float | None,
     token: str | None,
     own_hosts_only: bool,
     log: Path | None,
@@ -106,6 +107,7 @@ def application(
         bundle: the bundle to serve.
         threads: films at once.
         engine: see :func:`cxr_edge_runtime.engines.open_engine`.
+        prevalence: see :class:`cxr_edge_runtime.classifier.Classifier`.
         token: see :func:`cxr_edge.serving.app.make_app`.
         own_hosts_only: see :func:`cxr_edge.serving.app.make_app`.
         log: log of predictions that gets a row for each film; None writes none.
@@ -119,7 +121,9 @@ def application(
     try:
         yield make_app(
             bundle,
-            Workers(lambda: Classifier(bundle, engine=engine), threads=threads),
+            Workers(
+                lambda: Classifier(bundle, engine=engine, prevalence=prevalence), threads=threads
+            ),
             threads=threads,
             token=token,
             own_hosts_only=own_hosts_only,

@@ -7,7 +7,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
 
-from cxr_edge.bundles.lookup import load_bundle
+from cxr_edge.bundles.lookup import load_accepted_bundle
 from cxr_edge.inputs import Input, expand
 from cxr_edge.process.interruption import interruption
 from cxr_edge.writers import Writer
@@ -17,6 +17,7 @@ from cxr_edge_runtime.classifier import Classifier, Prediction
 from cxr_edge_runtime.device import available_cores
 from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
 from cxr_edge_runtime.images import GreyImage
+from cxr_edge_runtime.probability import check_prevalence
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ def classify_files(
     force: bool = False,
     engine: str | None = None,
     threads: int | None = None,
+    prevalence: float | None = None,
+    allow_rejected: bool = False,
 ) -> Counts:
     """Classify image files until all are done, or until SIGINT or SIGTERM.
 
@@ -86,12 +89,16 @@ def classify_files(
         engine: see :func:`cxr_edge_runtime.engines.open_engine`.
         threads: images at once, or threads of the engine for a single image; by default all
             cores, or one.
+        prevalence: see :class:`cxr_edge_runtime.classifier.Classifier`.
+        allow_rejected: see :func:`cxr_edge.bundles.lookup.load_accepted_bundle`.
 
     Raises:
         CxrEdgeError: the bundle, the engine or an output cannot be used.
         OSError: the CSV file cannot be written.
     """
-    loaded = load_bundle(bundle)
+    loaded = load_accepted_bundle(bundle, allow_rejected=allow_rejected)
+    if prevalence is not None:
+        check_prevalence(prevalence, loaded.manifest)
     heatmaps = None
     if outputs.heatmaps is not None:
         from cxr_edge.writers.heatmaps import HeatmapWriter
@@ -119,7 +126,9 @@ def classify_files(
         writers = [shown(loaded), *files.enter_context(_files(loaded, outputs))]
         for image, result in classify_all(
             chain(first, inputs),
-            lambda: Classifier(loaded, threads=engine_threads, engine=engine),
+            lambda: Classifier(
+                loaded, threads=engine_threads, engine=engine, prevalence=prevalence
+            ),
             workers=workers,
             force=force,
             hashed=outputs.log is not None,

@@ -13,6 +13,10 @@ from typing import TypeGuard
 
 from cxr_edge_runtime.errors import InvalidRequest
 
+# Beyond these, Bayes' rule multiplies odds by more than a classifier's are worth. Here, since the
+# command line's help needs them and must not load numpy.
+MIN_PREVALENCE, MAX_PREVALENCE = 0.0001, 0.9999
+
 
 def as_path(value: object, name: str) -> Path:
     """Check an argument that must be a path.

@@ -17,6 +17,7 @@
     │   ├── BundleInvalid        a file of it breaks the bundle format
     │   ├── BundleCorrupted      a file differs from its recorded SHA-256
     │   ├── BundleTooNew         written by a later version of cxr-edge
+    │   ├── BundleRejected       its model missed a limit when it was converted
     │   └── SignatureInvalid     the signature is missing or not by the given key
     ├── InstallationError        the bundles installed on this device cannot be changed
     ├── EngineError              the inference engine cannot run the model
@@ -104,6 +105,10 @@ class BundleCorrupted(BundleError):
 
 class BundleTooNew(BundleError):
     """The bundle was written by a later version of cxr-edge."""
+
+
+class BundleRejected(BundleError):
+    """The bundle's model missed a limit of accuracy when it was converted."""
 
 
 class SignatureInvalid(BundleError):

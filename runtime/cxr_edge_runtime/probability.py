@@ -2,8 +2,8 @@
 
 import math
 
-from cxr_edge_runtime.arguments import check_number
-from cxr_edge_runtime.bundle.manifest import MAX_PREVALENCE, MIN_PREVALENCE, Manifest
+from cxr_edge_runtime.arguments import MAX_PREVALENCE, MIN_PREVALENCE, check_number
+from cxr_edge_runtime.bundle.manifest import Manifest
 from cxr_edge_runtime.errors import InvalidRequest
 
 

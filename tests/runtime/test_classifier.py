@@ -5,11 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.classifier import Classifier, sigmoid
+from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import EngineError, InvalidRequest
 from cxr_edge_runtime.images import load_grey
 from synthetic import noisy_gradient
@@ -87,7 +85,54 @@ def test_what_is_no_number_is_no_answer(
         classifier.classify(make_image())
 
 
-@given(st.floats(-1e6, 1e6))
-def test_sigmoid_stays_between_0_and_1_and_is_symmetric(value: float) -> None:
-    assert 0 <= sigmoid(value) <= 1
-    assert sigmoid(value) + sigmoid(-value) == pytest.approx(1)
+def with_prevalence(classifier: Classifier, **changes: object) -> Bundle:
+    """The classifier's bundle, as one that states the prevalence of its probabilities."""
+    manifest = replace(classifier.bundle.manifest, bias=0.5, prevalence=0.7, **changes)
+    return replace(classifier.bundle, manifest=manifest)
+
+
+def test_bias_is_added_to_the_logit(
+    classifier: Classifier, make_image: Callable[..., Path]
+) -> None:
+    prediction = Classifier(with_prevalence(classifier)).classify(make_image())
+    expected = 1 / (1 + math.exp(-(prediction.logit + 0.5) / 1.5))
+    assert prediction.probability == pytest.approx(expected)
+    assert prediction.prevalence == 0.7
+
+
+@pytest.mark.parametrize("prevalence", [0.0001, 0.1, 0.7, 0.9999])
+def test_prevalence_moves_probability_and_threshold_and_no_decision(
+    classifier: Classifier, make_image: Callable[..., Path], prevalence: float
+) -> None:
+    image, bundle = make_image(), with_prevalence(classifier)
+    probability = Classifier(bundle).classify(image).probability
+    assert probability is not None
+    for value, label in ((probability, "PNEUMONIA"), (math.nextafter(probability, 1), "NORMAL")):
+        threshold = replace(bundle.manifest.threshold, value=value)
+        at_threshold = with_prevalence(classifier, threshold=threshold)
+        moved = Classifier(at_threshold, prevalence=prevalence).classify(image)
+        assert moved.label == label
+        assert moved.probability is not None
+        assert (moved.probability >= moved.threshold) == (label == "PNEUMONIA")
+        assert moved.prevalence == prevalence
+        odds = (prevalence / (1 - prevalence)) / (0.7 / 0.3) * probability / (1 - probability)
+        assert moved.probability == pytest.approx(odds / (1 + odds))
+
+
+@pytest.mark.parametrize("prevalence", [0, 1, "0.1", True, float("nan")])
+def test_prevalence_that_cannot_be_is_refused(classifier: Classifier, prevalence: object) -> None:
+    with pytest.raises(InvalidRequest, match="prevalence must be a number from"):
+        Classifier(with_prevalence(classifier), prevalence=prevalence)
+
+
+def test_prevalence_needs_a_bundle_that_states_its_own(classifier: Classifier) -> None:
+    with pytest.raises(InvalidRequest, match="does not state the prevalence"):
+        Classifier(classifier.bundle, prevalence=0.1)
+
+
+def test_rejected_model_says_so_with_every_prediction(
+    classifier: Classifier, make_image: Callable[..., Path]
+) -> None:
+    rejected = with_prevalence(classifier, name="tiny-int8-rejected")
+    [warning, *_] = Classifier(rejected).classify(make_image()).warnings
+    assert "was rejected" in warning

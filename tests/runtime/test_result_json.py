@@ -14,8 +14,8 @@ def test_json_of_a_result_has_the_documented_fields(
     prediction = classifier.classify(make_image())
     result = as_json(image_result("a.png", prediction, classifier.bundle))
     assert list(result) == [
-        "schema_version", "file", "label", "probability", "threshold", "gate", "warnings",
-        "timings_ms", "bundle", "notice",
+        "schema_version", "file", "label", "probability", "threshold", "prevalence", "gate",
+        "warnings",         "timings_ms", "bundle", "notice",
     ]  # fmt: skip
     assert result["gate"] == {"verdict": "not_checked", "reasons": ()}
     assert list(result["timings_ms"]) == ["decode", "preprocess", "invoke"]

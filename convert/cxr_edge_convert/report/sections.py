@@ -104,7 +104,8 @@ def _variants_section(report: ConversionReport, pictures: Mapping[str, Picture])
             f"{point.threshold:.4f}, temperature {point.temperature:.4f} and bias {point.bias:.4f} "
             f"that were frozen for the float model ({point.rule}). Brackets hold 95% intervals. "
             "Drops and agreement compare a variant with the float model in Keras on the same "
-            "images. “Not shown below” is the upper end of the one-sided 95% interval of the drop in recall.",
+            "images. “Not shown below” is the upper end of the one-sided 95% interval of the drop "
+            "in recall.",
             "“Size / Keras” and “size / float32” are the bytes of a variant divided by those of "
             "the Keras model and by those of float32 in the same format. Times are the median and "
             "the 95th percentile of one inference. Memory is that of a process that does nothing "

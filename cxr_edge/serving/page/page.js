@@ -15,7 +15,7 @@ const GATE_WORDS = {
 const RETRIES = 20;
 // Of a card's film, pixels: sharp on a screen of two pixels a point.
 const LONGEST = 680;
-const CSV = ["file", "label", "probability", "threshold", "gate", "reasons", "warnings", "error", "bundle", "notice"];
+const CSV = ["file", "label", "probability", "threshold", "prevalence", "gate", "reasons", "warnings", "error", "bundle", "notice"];
 
 let token = sessionStorage.getItem("token");
 let model = null;
@@ -263,7 +263,8 @@ function card(result, film, picture) {
     part(".bar").style.width = percent(result.probability);
     part(".threshold").style.left = `calc(${percent(result.threshold)} - 1.5px)`;
     scale.setAttribute("role", "img");
-    const words = `Probability of ${positive()} ${percent(result.probability)}, threshold ${percent(result.threshold)}`;
+    const prevalence = result.prevalence === null ? "" : `, where ${percent(result.prevalence)} of films show it`;
+    const words = `Probability of ${positive()} ${percent(result.probability)}, threshold ${percent(result.threshold)}${prevalence}`;
     scale.setAttribute("aria-label", words);
     part(".numbers").textContent = words;
   }
@@ -338,6 +339,7 @@ function csvText() {
       label: row.label,
       probability: row.probability,
       threshold: row.threshold,
+      prevalence: row.prevalence,
       gate: row.gate.verdict,
       reasons: row.gate.reasons.join("; "),
       warnings: row.warnings.join("; "),

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Annotated
 
+from cxr_edge_runtime.arguments import MAX_PREVALENCE, MIN_PREVALENCE
 from cxr_edge_runtime.preprocess import PreprocessSpec, Side
 from cxr_edge_runtime.typed_json import PRINTABLE, Bounds
 
@@ -44,8 +45,6 @@ REJECTED_SUFFIX, LOOSE_SUFFIX = "-rejected", "-loose-limits"
 Text = Annotated[str, PRINTABLE]
 Share = Annotated[float, Bounds(minimum=0, maximum=1)]
 Difference = Annotated[float, Bounds(minimum=-1, maximum=1)]
-# Beyond these, Bayes' rule multiplies odds by more than a classifier's are worth.
-MIN_PREVALENCE, MAX_PREVALENCE = 0.0001, 0.9999
 Prevalence = Annotated[float, Bounds(minimum=MIN_PREVALENCE, maximum=MAX_PREVALENCE)]
 # Without any folder, so that no bundle reaches outside its own.
 FileName = Annotated[

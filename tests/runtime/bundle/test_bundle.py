@@ -130,8 +130,11 @@ def test_written_bundle_loads_and_is_the_same_every_time(
 ) -> None:
     golden = Bundle.load(golden_bundle)
     contents = {name: (golden_bundle / name).read_bytes() for name in golden.manifest.files}
-    write_bundle(tmp_path / "copy", golden.manifest, contents)
-    assert Bundle.load(tmp_path / "copy").digest == golden.digest
+    for copy in ("one", "other"):
+        write_bundle(tmp_path / copy, golden.manifest, contents)
+    one, other = Bundle.load(tmp_path / "one"), Bundle.load(tmp_path / "other")
+    assert one.digest == other.digest
+    assert one.manifest == golden.manifest
 
 
 def test_manifest_must_describe_what_is_written(golden_bundle: Path, tmp_path: Path) -> None:

@@ -23,23 +23,86 @@ def encoded(content: Any) -> bytes:
     return json.dumps(content).encode()
 
 
-def test_golden_manifest_of_version_2_reads_and_writes_back_the_same() -> None:
+VERIFICATION = {
+    "limits": {"recall_drop": 0.01, "specificity_drop": 0.02, "auc_drop": 0.005, "agreement": 0.98},
+    "looser": [],
+    "loss": {
+        "recall_drop": -0.001, "recall_drop_bound": 0.004, "specificity_drop": 0.0,
+        "auc_drop": 0.0001, "agreement": 0.99,
+    },
+    "default_session": None,
+    "failures": [],
+    "warnings": ["a warning"],
+    "processor": "x86_64 avx2",
+}  # fmt: skip
+
+
+def version_3(**changes: Any) -> dict[str, Any]:
+    """The newest golden manifest with what schema 3 added."""
+    content = json.loads((GOLDEN.parents[1] / "bundle-v2" / "bundle.json").read_text())
+    added = {"schema_version": 3, "bias": -0.5, "prevalence": 0.74, "verification": VERIFICATION}
+    return content | added | changes
+
+
+def test_manifest_of_version_3_reads_and_writes_back_the_same() -> None:
+    manifest = parse_manifest(encoded(version_3()))
+    assert (manifest.bias, manifest.prevalence) == (-0.5, 0.74)
+    assert not manifest.is_rejected
+    assert json.loads(manifest.to_json()) == version_3()
+
+
+def test_golden_manifest_of_version_2_states_no_prevalence_and_no_verification() -> None:
     content = (GOLDEN.parents[1] / "bundle-v2" / "bundle.json").read_bytes()
-    assert parse_manifest(content).to_json().encode() == content
+    manifest = parse_manifest(content)
+    assert (manifest.bias, manifest.prevalence, manifest.verification) == (0.0, None, None)
+    unknown = {"bias": 0.0, "prevalence": None, "verification": None, "schema_version": 3}
+    assert json.loads(manifest.to_json()) == json.loads(content) | unknown
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bias": None}, "bias must be a number"),
+        ({"prevalence": 0}, "prevalence must be at least 0.0001"),
+        ({"prevalence": 1}, "prevalence must be at most 0.9999"),
+        (
+            {"verification": VERIFICATION | {"looser": "all"}},
+            r"verification\.looser must be a list",
+        ),
+        (
+            {"verification": VERIFICATION | {"failures": ["\x1b[31m"]}},
+            r"verification\.failures\[0\] must be .*print",
+        ),
+    ],
+)
+def test_what_version_3_added_is_checked(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(BundleInvalid, match=message):
+        parse_manifest(encoded(version_3(**changes)))
+
+
+def test_rejected_bundle_is_known_by_its_failures_and_before_version_3_by_its_name() -> None:
+    failed = version_3(verification=VERIFICATION | {"failures": ["recall fell by 0.5"]})
+    assert parse_manifest(encoded(failed)).is_rejected
+    assert parse_manifest(encoded(values() | {"name": "tiny-int8-rejected"})).is_rejected
+    assert not parse_manifest(encoded(values())).is_rejected
 
 
 def test_manifest_of_version_1_has_all_outputs() -> None:
     content = values()
     assert content["schema_version"] == 1
     manifest = parse_manifest(encoded(content))
-    assert (manifest.schema_version, manifest.outputs) == (2, ("cam", "logit", "embedding"))
+    assert (manifest.schema_version, manifest.outputs) == (3, ("cam", "logit", "embedding"))
     content |= {"schema_version": 2, "outputs": ["cam", "logit", "embedding"]}
     assert parse_manifest(encoded(content)) == manifest
 
 
-def test_version_1_cannot_say_what_version_2_can() -> None:
-    with pytest.raises(BundleInvalid, match="outputs is not a known field"):
+def test_a_version_cannot_say_what_a_later_one_can() -> None:
+    with pytest.raises(BundleInvalid, match="outputs is not a known field of schema version 1"):
         parse_manifest(encoded(values() | {"outputs": ["logit"]}))
+    with pytest.raises(BundleInvalid, match="prevalence is not a known field of schema version 2"):
+        content = version_3(schema_version=2)
+        del content["bias"], content["verification"]
+        parse_manifest(encoded(content))
 
 
 @pytest.mark.parametrize(

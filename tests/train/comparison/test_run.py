@@ -48,7 +48,7 @@ def test_finished_runs_are_not_trained_again_and_nothing_is_printed(
         ({"root": 3}, "root must be a path"),
         ({"weights": 3}, "weights must be a path"),
         ({"recipe": {"tiny": 3}}, "recipe must be a path"),
-        ({"seed": 0.5}, "seed must be an integer"),
+        ({"seed": 0.5}, "seed must be a whole number"),
         ({"min_specificity": 0}, "min_specificity must be a number above 0"),
         ({"test_log": 3}, "test_log must be a path"),
         ({"architectures": "tiny"}, "architectures must be a list of names"),

@@ -123,7 +123,7 @@ def test_output_that_is_a_file_is_wrong_usage(metadata: Path) -> None:
         ({"root": 5}, "root must be a path"),
         ({"recipe": 5}, "recipe must be a path"),
         ({"recipe": "absent.toml"}, "absent.toml: no such recipe"),
-        ({"seed": 2**32}, "seed must be an integer"),
+        ({"seed": 2**32}, "seed must be a whole number"),
     ],
 )
 def test_wrong_argument_of_eda_is_refused(

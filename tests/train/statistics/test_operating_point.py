@@ -9,7 +9,7 @@ from cxr_edge_train.statistics.operating_point import (
     threshold_for_sensitivity,
     threshold_for_specificity,
 )
-from cxr_edge_train.statistics.temperature import fit_temperature, probabilities
+from cxr_edge_train.statistics.platt_scaling import fit_platt, probabilities
 
 PAIRS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 1)), min_size=4, max_size=60).filter(
     lambda pairs: len({label for _, label in pairs}) == 2
@@ -84,28 +84,28 @@ def test_specificity_floor_out_of_range_is_refused(floor: float) -> None:
         threshold_for_specificity(np.array([0.1, 0.9]), np.array([0, 1]), min_specificity=floor)
 
 
-def test_threshold_is_chosen_on_the_probabilities_of_the_fitted_temperature() -> None:
+def test_threshold_is_chosen_on_the_fitted_probabilities() -> None:
     random = np.random.default_rng(0)
     labels = np.arange(200) % 2
     logits = random.normal(3 * (2 * labels - 1), 3, 200)
     point = fit_operating_point(logits, labels, min_sensitivity=0.9)
-    assert point.temperature == fit_temperature(logits, labels)
-    scaled = probabilities(logits, point.temperature)
+    assert (point.temperature, point.bias) == fit_platt(logits, labels)
+    scaled = probabilities(logits, temperature=point.temperature, bias=point.bias)
     assert point.threshold == threshold_for_sensitivity(scaled, labels, min_sensitivity=0.9)
     np.testing.assert_array_equal(point.probabilities(logits), scaled)
     assert point.rule == "highest specificity with sensitivity at least 0.9"
     assert point.chosen_on == "validation"
 
 
-def test_weights_move_both_temperature_and_threshold_and_the_rule_says_so() -> None:
+def test_weights_move_the_threshold_alone_and_the_rule_says_so() -> None:
     random = np.random.default_rng(0)
     labels = np.arange(200) % 2
     logits = random.normal(2 * labels - 1, 1, 200)
     weights = np.where(logits > 0, 5.0, 0.2)
     alike = fit_operating_point(logits, labels)
     weighted = fit_operating_point(logits, labels, weights=weights)
-    assert weighted.temperature == fit_temperature(logits, labels, weights)
-    assert weighted.temperature != alike.temperature
+    assert (weighted.temperature, weighted.bias) == (alike.temperature, alike.bias)
+    assert weighted.prevalence == alike.prevalence == 0.5
     of_alike = threshold_for_sensitivity(weighted.probabilities(logits), labels)
     assert weighted.threshold != of_alike
     assert weighted.rule == alike.rule + ", acquisition domains balanced"

@@ -1,4 +1,4 @@
-"""How ``bundle-v2`` was made; run once, kept to show it. ``bundle-v1`` is of an earlier version."""
+"""How ``bundle-v3`` is made, once schema 3 is final; the others are of earlier versions."""
 
 import sys
 from pathlib import Path
@@ -39,7 +39,7 @@ contents = {
     "MODEL_CARD.md": b"# tiny\n\nRandom weights, for tests.\n",
 }
 manifest = Manifest(
-    schema_version=2,
+    schema_version=3,
     name="tiny-int8",
     version="1",
     task="pneumonia on chest X-rays",
@@ -51,13 +51,16 @@ manifest = Manifest(
     outputs=OUTPUTS,
     preprocess=PreprocessSpec(32, 32),
     temperature=1.5,
+    bias=0.25,
+    prevalence=0.4,
     threshold=Threshold(0.4, "none, random weights", "nothing"),
     gate=None,
     metrics={"validation": {"auc": Interval(0.5, 0.4, 0.6, 10)}},
     calibration=Calibration(20, "min-max over all images", 0, "0" * 64),
+    verification=None,
     training=Training("tiny", "none", 0, "0" * 64, "", {"python": "3.11"}),
     intended_use="Tests.",
     notice=NOTICE,
     license="Apache-2.0",
 )
-write_bundle(Path(__file__).parent / "bundle-v2", manifest, contents)
+write_bundle(Path(__file__).parent / "bundle-v3", manifest, contents)
