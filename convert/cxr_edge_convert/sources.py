@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from cxr_edge_convert.verification import FloatBaseline
 from cxr_edge_runtime.bundle.manifest import OUTPUTS, Training
-from cxr_edge_runtime.errors import RunError
+from cxr_edge_runtime.errors import InvalidRequest, RunError
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.dataset.acquisition_weights import table_weights
 from cxr_edge_train.dataset.metadata import images_root
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.evaluation.run_subject import load_model
+from cxr_edge_train.evaluation.soundness import has_reversed_labels
 from cxr_edge_train.progress import ProgressFactory
 from cxr_edge_train.recipe import Calibration, read_recipe
 from cxr_edge_train.runs import model_sha256, read_dataset, read_predictions, read_run
@@ -98,6 +99,7 @@ def run_source(
         progress: shows how many images were read.
 
     Raises:
+        InvalidRequest: the labels of the model are reversed.
         RunError: the run is incomplete or damaged.
         DatasetError: an image changed since the run was made.
     """
@@ -117,18 +119,24 @@ def run_source(
             f"{folder}: model.keras does not give the logits of predictions.csv (they differ by "
             f"{drift:.3g}), so threshold and temperature are not its own; make the run again"
         )
+    validated = FloatBaseline.of(
+        validation,
+        logits,
+        run.operating_point,
+        weights=table_weights(validation, balance=recipe.fit.look_balance),
+    )
+    if has_reversed_labels(validated.metrics.auc):
+        raise InvalidRequest(
+            f"{folder}: the labels of its model are reversed: on validation its AUC is "
+            f"{validated.metrics.auc}; import or train it again with labels in the right order"
+        )
     return Source(
         name=run.architecture,
         model=model,
         model_sha256=run.imported_sha256 or model_sha256(folder),
         keras_bytes=keras_bytes(model),
         train=table[table["split"] == "train"].reset_index(drop=True),
-        validation=FloatBaseline.of(
-            validation,
-            logits,
-            run.operating_point,
-            weights=table_weights(validation, balance=recipe.fit.look_balance),
-        ),
+        validation=validated,
         validation_pixels=pixels,
         images=images,
         training=Training(

@@ -268,7 +268,7 @@ def verify(
         max_probability_shift=float(shift.max()),
         failures=tuple(failures),
         warnings=(
-            *soundness_warnings(metrics, baseline.operating_point),
+            *soundness_warnings(metrics.by_name(), baseline.operating_point),
             *_too_few(recall, specificity, limits),
         ),
     )

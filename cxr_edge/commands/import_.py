@@ -8,7 +8,7 @@ import typer
 
 import cxr_edge
 from cxr_edge.console import options
-from cxr_edge.console.terminal import print_metrics, progress_bar
+from cxr_edge.console.terminal import print_metrics, progress_bar, say
 from cxr_edge.process.keras_backend import load_quietly
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 
@@ -68,6 +68,8 @@ def import_(
         progress=progress_bar,
     )
     print_metrics("validation", run.metrics["validation"], NOTICE)
+    for warning in run.warnings:
+        say(f"warning: {warning}")
     point = run.operating_point
     typer.echo(
         f"threshold {point.threshold:.4f} ({point.rule}), temperature {point.temperature:.3f}"

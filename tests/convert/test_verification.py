@@ -3,7 +3,13 @@ import pandas as pd
 import pytest
 
 from cxr_edge_convert.limits import Limits
-from cxr_edge_convert.verification import ChangedPrediction, Verification, engine_outputs, verify
+from cxr_edge_convert.verification import (
+    ChangedPrediction,
+    Verification,
+    drop_bound,
+    engine_outputs,
+    verify,
+)
 from cxr_edge_runtime.errors import EngineError
 from verified_logits import FLOAT, TABLE, N, reference
 
@@ -32,7 +38,7 @@ def test_drop_at_the_limit_passes_and_one_image_more_fails() -> None:
     limits = Limits(max_auc_drop=1.0)
     assert verified(flipped(positives=2), limits=limits).passed
     result = verified(flipped(positives=3), limits=limits)
-    assert result.failures == ("recall fell by 0.0150, the limit is 0.01",)
+    assert result.failures == ("recall fell by 0.015, limit 0.01: 3 of 200 images, p 0.25",)
     assert result.agreement == pytest.approx(1 - 3 / 400)
     assert result.to_normal == tuple(
         ChangedPrediction(f"{number}.png", "PNEUMONIA", 0.880797, 0.119203) for number in range(3)
@@ -65,7 +71,7 @@ def test_specificity_has_its_own_limit() -> None:
     limits = Limits(max_auc_drop=1.0)
     assert verified(flipped(negatives=4), limits=limits).passed
     result = verified(flipped(negatives=5), limits=limits)
-    assert result.failures == ("specificity fell by 0.0250, the limit is 0.02",)
+    assert result.failures == ("specificity fell by 0.025, limit 0.02: 5 of 200 images, p 0.062",)
     assert [flip.path for flip in result.to_pneumonia] == [f"{N + n}.png" for n in range(5)]
 
 
@@ -78,7 +84,7 @@ def test_auc_has_its_own_limit() -> None:
     ranked[:2] = -3.0
     result = verified(ranked, limits=limits)
     assert result.auc_drop == pytest.approx(0.01)
-    assert result.failures == ("AUC fell by 0.0100, the limit is 0.005",)
+    assert result.failures == ("AUC fell by 0.0100, limit 0.005",)
 
 
 def test_agreement_has_its_own_limit() -> None:
@@ -86,7 +92,7 @@ def test_agreement_has_its_own_limit() -> None:
     limits = Limits(**LOOSE, min_agreement=0.98)
     assert verified(flipped(positives=4, negatives=4), limits=limits).passed
     result = verified(flipped(positives=5, negatives=4), limits=limits)
-    assert result.failures == ("only 0.9775 of the predictions agree, the limit is 0.98",)
+    assert result.failures == ("only 0.9775 of the predictions agree, limit 0.98: 9 of 400 differ",)
 
 
 def test_agreement_is_with_the_float_model_not_with_the_labels() -> None:
@@ -96,7 +102,9 @@ def test_agreement_is_with_the_float_model_not_with_the_labels() -> None:
     perfect = verify(baseline, FLOAT, Limits(**LOOSE, min_agreement=0.98))
     assert perfect.agreement == pytest.approx(1 - 30 / 400)
     assert (len(perfect.to_pneumonia), len(perfect.to_normal)) == (20, 10)
-    assert perfect.failures == ("only 0.9250 of the predictions agree, the limit is 0.98",)
+    assert perfect.failures == (
+        "only 0.9250 of the predictions agree, limit 0.98: 30 of 400 differ",
+    )
 
 
 def test_float32_must_compute_what_keras_does() -> None:
@@ -158,3 +166,31 @@ class _Frugal:
 def test_output_that_an_engine_overwrites_is_kept() -> None:
     pixels = np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1)
     assert engine_outputs(_Frugal(), pixels)["logit"].tolist() == [[0.0], [1.0], [2.0]]
+
+
+def test_bound_of_the_drop_is_that_of_the_images_lost() -> None:
+    right = np.ones(200, bool)
+    # Of none of 200, "the rule of three": 1 - 0.05 ** (1 / 200).
+    assert drop_bound(right, right) == pytest.approx(1 - 0.05 ** (1 / 200))
+    lost = right.copy()
+    lost[:3] = False
+    assert drop_bound(right, lost) == pytest.approx(0.0383, abs=1e-4)
+    assert drop_bound(right, ~right) == 1.0
+    # What is gained elsewhere does not count.
+    assert drop_bound(lost, right) == drop_bound(right, right)
+
+
+def test_limit_that_one_image_exceeds_is_a_warning() -> None:
+    few = pd.concat([TABLE.iloc[:N], TABLE.iloc[N : N + 40]]).reset_index(drop=True)
+    logits = np.where(few["label"] == "PNEUMONIA", 2.0, -2.0)
+    result = verify(reference(few, logits), logits, Limits())
+    assert result.passed
+    [warning] = result.warnings
+    assert warning.startswith("one of 40 validation images is more than the limit on specificity")
+    assert "(0.025, limit 0.02)" in warning
+
+
+def test_model_no_better_than_chance_has_a_warning() -> None:
+    random = np.random.default_rng(0).normal(0, 1, 2 * N)
+    result = verify(reference(logits=random), random, Limits())
+    assert any("not clearly better than chance" in warning for warning in result.warnings)

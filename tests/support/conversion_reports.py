@@ -8,7 +8,6 @@ from cxr_edge_convert.report.conversion_report import (
     REPORT_SCHEMA_VERSION,
     ConversionReport,
     FloatReport,
-    FrozenPoint,
     GateReport,
     SourceReport,
     VariantReport,
@@ -17,6 +16,7 @@ from cxr_edge_convert.verification import Verification, verify
 from cxr_edge_runtime.bundle.manifest import NOTICE, Calibration
 from cxr_edge_runtime.device.inference_timing import Timing
 from cxr_edge_runtime.preprocess import PreprocessSpec
+from cxr_edge_train.statistics.operating_point import OperatingPoint
 from verified_logits import FLOAT, reference
 
 TIMING = Timing(1, 12.4, 6.0, 4.125, 5.5, 5.9, 61.7)
@@ -42,6 +42,8 @@ def variant_report(name: str, *, shift: float = 0.0, **changes: Any) -> VariantR
         "ratio_to_float32": 0.2875,
         "passed": verification.passed,
         "verification": verification,
+        "default_session": None,
+        "warnings": (),
         "refit": None,
         "calibration": Calibration(300, "min-max", 0, "0123456789abcdef"),
         "stability": Stability(300, 0.5, "tensor", 0.0, 9, ""),
@@ -69,7 +71,7 @@ def conversion_report_of(*variants: VariantReport) -> ConversionReport:
             outputs=("cam", "logit", "embedding"),
             preprocess=PreprocessSpec(32, 32),
         ),
-        operating_point=FrozenPoint(0.5, 1.0, "a rule"),
+        operating_point=OperatingPoint(1.0, 0.5, "a rule", "validation", 0.25, 0.5),
         limits=Limits(),
         keras=FloatReport(reference().metrics),
         variants=variants,

@@ -37,6 +37,7 @@ from cxr_edge_train.evaluation.figures import FIGURES, write_figures
 from cxr_edge_train.evaluation.metrics import evaluate_fitted
 from cxr_edge_train.evaluation.predictions import prediction_table
 from cxr_edge_train.evaluation.run_subject import activation_maps
+from cxr_edge_train.evaluation.soundness import has_reversed_labels, soundness_warnings
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.runs import Run, write_run, write_table
 from cxr_edge_train.statistics.operating_point import fit_operating_point
@@ -83,11 +84,11 @@ def import_keras_model(
         progress: shows how far the reading of images has come.
 
     Returns:
-        The run, with its threshold and its metrics on validation.
+        The run, with its threshold, its metrics on validation and warnings.
 
     Raises:
         InvalidRequest: the output exists and is not empty, the model cannot be loaded, or labels or
-            scaling do not fit the model.
+            scaling do not fit the model; labels in the wrong order are known by an AUC below 0.5.
         ConversionError: the model is no classifier of a form that can be understood.
         DatasetError: metadata, splits or images cannot be used.
 
@@ -120,7 +121,8 @@ def import_keras_model(
             min_sensitivity=min_sensitivity,
             progress=progress,
         )
-    return replace(run, folder=output)
+    warnings = soundness_warnings(run.metrics["validation"], run.operating_point)
+    return replace(run, folder=output, warnings=warnings)
 
 
 def _write(
@@ -143,6 +145,11 @@ def _write(
     logits, labels = predict_logits(model, pixels), positives(validation)
     point = fit_operating_point(logits, labels, min_sensitivity=min_sensitivity)
     metrics = evaluate_fitted(logits, validation, point)
+    if has_reversed_labels(metrics.auc):
+        raise InvalidRequest(
+            f"{file}: the labels are reversed: on validation its AUC is {metrics.auc}; give them in "
+            "the other order"
+        )
     predictions = prediction_table(validation, logits, point)
     model.save(folder / "model.keras")
     write_text(folder / "recipe.toml", "")  # no hyper-parameter is known

@@ -13,7 +13,7 @@ def test_card_says_what_the_manifest_says(golden_bundle: Path) -> None:
     card = model_card(manifest)
     assert card.startswith("---\nlicense: ")
     assert "\n# tiny-int8 1\n\n**Research use only. Not a medical device.**\n" in card
-    assert "sigmoid(logit / 1.5000)" in card
+    assert "sigmoid((logit +0.0000) / 1.5000)" in card
     assert "**0.4000**" in card
     assert "| validation | AUC (patient-level bootstrap) | 0.500 | 0.400–0.600 | 10 |" in card
     assert "20 images, seed 0" in card

@@ -6,6 +6,7 @@ from typing import Any
 import onnx
 import pytest
 
+from cxr_edge_convert import verification
 from cxr_edge_convert.bundling import output_folder as writing
 from cxr_edge_convert.bundling.output_folder import check_output, write_all
 from cxr_edge_convert.bundling.packaging import METADATA_KEY
@@ -77,7 +78,14 @@ def test_bundles_run_and_carry_what_was_frozen(
     for variant in variants:
         bundle = Bundle.load(tmp_path / "out" / variant.scheme.name)
         manifest = bundle.manifest
-        assert manifest.name == f"tiny-{variant.scheme.name}"
+        assert manifest.name == f"tiny-{variant.scheme.name}-loose-limits"
+        assert manifest.verification is not None
+        assert manifest.verification.limits.agreement == SETTINGS.limits.min_agreement
+        assert len(manifest.verification.looser) == 4
+        has_default_session = manifest.verification.default_session is not None
+        assert has_default_session == (variant.scheme.name == "onnx-int8-x86")
+        point = run.operating_point
+        assert (manifest.bias, manifest.prevalence) == (point.bias, point.prevalence)
         assert (manifest.threshold.value, manifest.temperature) == (
             run.operating_point.threshold, run.operating_point.temperature,
         )  # fmt: skip
@@ -107,18 +115,21 @@ def test_same_variants_give_the_same_bytes(
     assert files_below(tmp_path / "one") == files_below(tmp_path / "other")
 
 
-def test_what_falls_short_lies_under_rejected(source: Source, tmp_path: Path) -> None:
-    settings = ConversionSettings(SETTINGS.schemes[:1], Limits(max_recall_drop=-2.0))
+def test_what_falls_short_lies_under_rejected(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "MIN_POSITIVES", 10**6)
+    settings = ConversionSettings(SETTINGS.schemes[:1], Limits())
     write_all(tmp_path / "out", source, settings, make_variants(source, settings))
     assert not (tmp_path / "out" / "float32").exists()
     assert Bundle.load(tmp_path / "out" / "rejected" / "float32").manifest.name == (
         "tiny-float32-rejected"
     )
     card = (tmp_path / "out" / "rejected" / "float32" / "MODEL_CARD.md").read_text()
-    assert "None, it was rejected: recall fell by" in card
+    assert "None, it was rejected: recall cannot be checked" in card
     report = (tmp_path / "out" / "report.md").read_text()
     assert "No variant passed. Rejected: float32." in report
-    assert "recall fell by" in report
+    assert "recall cannot be checked" in report
 
 
 def test_refitted_operating_point_goes_into_the_bundle(source: Source, tmp_path: Path) -> None:
@@ -263,7 +274,7 @@ def test_damaged_report_is_one_clear_error(
     write_all(tmp_path / "out", source, SETTINGS, variants[:1])
     report = tmp_path / "out" / "report.json"
     content = json.loads(report.read_text())
-    for damaged in ({"schema_version": 2}, content | {"variants": [{}]}, content | {"keras": 1}):
+    for damaged in ({"schema_version": 3}, content | {"variants": [{}]}, content | {"keras": 1}):
         report.write_text(json.dumps(damaged))
         with pytest.raises(ReportError, match=r"its report is damaged \(.*\); convert again"):
             render_again(tmp_path / "out")

@@ -117,7 +117,9 @@ def test_conversion_of_an_imported_model_names_what_is_unknown(
     report = convert(str(tmp_path / "run"), str(tmp_path / "out"), limits=LOOSE)
     assert [variant.name for variant in report.variants] == ["float32"]
     manifest = Bundle.load(tmp_path / "out" / "float32").manifest
-    assert (manifest.name, manifest.license) == ("own-float32", "unknown")
+    assert (manifest.name, manifest.license) == (
+        "own-float32-loose-limits", "unknown",
+    )  # fmt: skip
     card = (tmp_path / "out" / "float32" / "MODEL_CARD.md").read_text()
     assert "Trained outside cxr-edge" in card
 

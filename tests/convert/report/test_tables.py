@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from conversion_reports import TIMING, conversion_report_of, variant_report, verification_of
 from cxr_edge_convert.report.tables import cost_table, difference_table, metric_cells, quality_table
-from cxr_edge_convert.verification import ChangedPrediction
+from cxr_edge_convert.verification import ChangedPrediction, LostImages
 from cxr_edge_runtime.bundle.manifest import Interval
 
 INTERVAL = Interval(0.9, 0.8, 0.95, 40)
@@ -20,7 +20,10 @@ VERIFICATION = replace(
     verification_of(),
     metrics=METRICS,
     recall_drop=0.01,
+    recall_lost=LostImages(2, 200, 0.5),
+    recall_drop_bound=0.0312,
     specificity_drop=-0.005,
+    specificity_lost=LostImages(-1, 200, 1.0),
     auc_drop=0.0,
     agreement=0.9925,
     to_pneumonia=(CHANGE, CHANGE),
@@ -66,8 +69,9 @@ def test_differences_count_the_predictions_that_changed_either_way() -> None:
     row = dict(zip(table.columns, table.rows[0], strict=True))
     assert row == {
         "variant": "int8",
-        "recall drop": "0.0100",
-        "specificity drop": "-0.0050",
+        "recall drop": "0.0100 (2 of 200)",
+        "not shown below": "0.0312",
+        "specificity drop": "-0.0050 (-1 of 200)",
         "AUC drop": "0.0000",
         "agreement": "0.9925",
         "to PNEUMONIA": "2",
@@ -88,3 +92,11 @@ def test_costs_name_the_processors_a_model_is_laid_out_for() -> None:
     assert (plain["size / Keras"], plain["size / float32"]) == ("0.25", "0.29")
     assert (plain["ms, 1 thread"], plain["ms, 2 threads"]) == ("4.12 / 5.50", "2.00 / 3.00")
     assert (plain["load ms"], plain["peak MB"]) == ("12", "62")
+
+
+def test_default_session_of_onnx_has_a_row_of_its_own() -> None:
+    report = conversion_report_of(
+        variant_report("onnx-int8", verification=VERIFICATION, default_session=verification_of(4.0))
+    )
+    names = [row[0] for row in difference_table(report).rows]
+    assert names == ["onnx-int8", "onnx-int8, default session"]

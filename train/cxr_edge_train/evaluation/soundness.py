@@ -1,6 +1,8 @@
 """Signs in a model's metrics that something is wrong with it, or with its labels."""
 
-from cxr_edge_train.evaluation.metrics import Metrics
+from collections.abc import Mapping
+
+from cxr_edge_train.statistics.intervals import Interval
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 from cxr_edge_train.statistics.platt_scaling import TEMPERATURES
 
@@ -9,27 +11,27 @@ _CHANCE = 0.5
 _ON_BOUND = 1e-3
 
 
-def has_reversed_labels(metrics: Metrics) -> bool:
-    """Whether the model ranks NORMAL above PNEUMONIA beyond chance: its labels are reversed."""
-    return metrics.auc.high < _CHANCE
+def has_reversed_labels(auc: Interval) -> bool:
+    """Whether a model ranks NORMAL above PNEUMONIA beyond chance: its labels are reversed."""
+    return auc.high < _CHANCE
 
 
-def soundness_warnings(metrics: Metrics, point: OperatingPoint) -> tuple[str, ...]:
+def soundness_warnings(metrics: Mapping[str, Interval], point: OperatingPoint) -> tuple[str, ...]:
     """What a user must know of a model before trusting it, one sentence each.
 
     Args:
-        metrics: on validation, at the operating point.
+        metrics: by name, on validation, at the operating point.
         point: the operating point, chosen on validation.
     """
     warnings = []
-    if metrics.auc.low <= _CHANCE:
+    if metrics["auc"].low <= _CHANCE:
         warnings.append(
             "on validation this model is not clearly better than chance: the interval of its AUC, "
-            f"{metrics.auc}, includes 0.5"
+            f"{metrics['auc']}, includes 0.5"
         )
     for name, metric, label in (
-        ("sensitivity", metrics.sensitivity, "PNEUMONIA"),
-        ("specificity", metrics.specificity, "NORMAL"),
+        ("sensitivity", metrics["sensitivity"], "PNEUMONIA"),
+        ("specificity", metrics["specificity"], "NORMAL"),
     ):
         if metric.value == 0:
             warnings.append(

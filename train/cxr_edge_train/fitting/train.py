@@ -7,6 +7,7 @@ from cxr_edge_runtime.arguments import as_path, check_callables, check_share, op
 from cxr_edge_train.dataset.metadata import images_root, read_metadata, read_splits
 from cxr_edge_train.dataset.sampling import as_seed
 from cxr_edge_train.defaults import MIN_SENSITIVITY, default_cache_dir
+from cxr_edge_train.evaluation.soundness import soundness_warnings
 from cxr_edge_train.fitting.events import CallbackFactory, OnStart, ignore_start, no_callbacks
 from cxr_edge_train.fitting.task import TrainingTask
 from cxr_edge_train.fitting.training import train_run
@@ -14,9 +15,6 @@ from cxr_edge_train.fitting.unfinished import folder_for
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.recipe import Recipe, as_recipe
 from cxr_edge_train.runs import Run
-
-# The AUC of a model that guesses.
-_CHANCE = 0.5
 
 
 def train(
@@ -121,6 +119,5 @@ def _warnings(run: Run, left_out: int) -> tuple[str, ...]:
     warnings = []
     if left_out:
         warnings.append(f"{left_out} images of the metadata are in no split")
-    if run.metrics["validation"]["auc"].low <= _CHANCE:
-        warnings.append("on validation this model is not clearly better than chance; train longer")
+    warnings += soundness_warnings(run.metrics["validation"], run.operating_point)
     return tuple(warnings)

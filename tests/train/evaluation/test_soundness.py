@@ -1,0 +1,50 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxr_edge_runtime.bundle.manifest import Interval
+from cxr_edge_train.evaluation.metrics import evaluate
+from cxr_edge_train.evaluation.soundness import has_reversed_labels, soundness_warnings
+from cxr_edge_train.statistics.operating_point import OperatingPoint
+
+N = 40
+TABLE = pd.DataFrame(
+    {
+        "path": [f"{n}.png" for n in range(2 * N)],
+        "label": ["PNEUMONIA"] * N + ["NORMAL"] * N,
+        "patient": [str(n) for n in range(2 * N)],
+    }
+)
+GOOD = np.concatenate([np.linspace(0.4, 0.9, N), np.linspace(0.1, 0.6, N)])
+POINT = OperatingPoint(1.0, 0.5, "a rule", "validation")
+
+
+def metrics_of(probabilities: np.ndarray, threshold: float = 0.5) -> dict[str, Interval]:
+    return evaluate(probabilities, TABLE, threshold=threshold).by_name()
+
+
+def test_good_model_has_no_warning_and_right_labels() -> None:
+    assert soundness_warnings(metrics_of(GOOD), POINT) == ()
+    assert not has_reversed_labels(metrics_of(GOOD)["auc"])
+
+
+def test_labels_are_reversed_only_beyond_chance() -> None:
+    assert has_reversed_labels(metrics_of(1 - GOOD)["auc"])
+    chance = np.random.default_rng(0).random(2 * N)
+    assert not has_reversed_labels(metrics_of(chance)["auc"])
+    [warning] = soundness_warnings(metrics_of(chance), POINT)
+    assert "includes 0.5" in warning
+
+
+@pytest.mark.parametrize(("threshold", "name"), [(0.0, "specificity"), (1.0, "sensitivity")])
+def test_label_that_no_image_is_given_is_named(threshold: float, name: str) -> None:
+    [warning] = soundness_warnings(metrics_of(GOOD, threshold), POINT)
+    assert warning.startswith(f"the {name} is 0 at the threshold: none of {N} ")
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.05001, 19.995, 20.0])
+def test_temperature_on_its_bound_is_named(temperature: float) -> None:
+    [warning] = soundness_warnings(metrics_of(GOOD), replace(POINT, temperature=temperature))
+    assert "the temperature lies on its bound" in warning
