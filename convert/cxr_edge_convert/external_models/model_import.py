@@ -147,8 +147,8 @@ def _write(
     metrics = evaluate_fitted(logits, validation, point)
     if has_reversed_labels(metrics.auc):
         raise InvalidRequest(
-            f"{file}: the labels are reversed: on validation its AUC is {metrics.auc}; give them in "
-            "the other order"
+            f"{file}: the labels are reversed: on validation its AUC is {metrics.auc}; give them "
+            "in the other order"
         )
     predictions = prediction_table(validation, logits, point)
     model.save(folder / "model.keras")
