@@ -63,7 +63,7 @@ def _stripes(random: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _board(random: np.random.Generator) -> NDArray[np.float64]:
-    squares = random.integers(3, 20)
+    squares = random.uniform(3, 20)
     rows, columns = _axes()
     return (np.floor(rows * squares) + np.floor(columns * squares)) % 2
 

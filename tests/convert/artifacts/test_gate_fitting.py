@@ -3,6 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cxr_edge_convert.artifacts.gate_fitting import (
+    GateCounts,
     augmented_films,
     film_gate,
     with_limits,
@@ -90,3 +91,14 @@ def test_changed_films_are_the_same_for_a_seed(films: NDArray[np.uint8]) -> None
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
     assert not np.array_equal(first, films[:5])
+
+
+def test_gate_that_lets_through_more_than_a_twentieth_is_a_warning() -> None:
+    def counts(rejected: int) -> GateCounts:
+        return GateCounts({}, {}, {"a": {"rejected": rejected}, "b": {"accepted": 100 - rejected}})
+
+    assert counts(95).warnings == ()
+    [warning] = counts(94).warnings
+    assert warning == (
+        "the input gate lets through 6 of 100 images that are no chest X-rays, more than 5%"
+    )
