@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,35 @@ def test_model_of_the_run_gives_the_probabilities_of_the_file(trained: Any, tmp_
     normal = np.asarray(keras.models.load_model(file)(images / 255))
     made = keras.models.load_model(tmp_path / "run" / "model.keras")({"image": images})
     np.testing.assert_allclose(expit(made["logit"]), 1 - normal, rtol=1e-4)
+
+
+def test_reversed_labels_are_refused_and_right_ones_taken(trained: Any, tmp_path: Path) -> None:
+    # The trained network with a Dense layer in place of its map: the logit is that of PNEUMONIA.
+    model = keras.models.load_model(trained.run / "model.keras")
+    kernel, bias = model.get_layer("cam").get_weights()
+    dense = keras.layers.Dense(1, activation="sigmoid")
+    image = keras.Input((32, 32, 1))
+    whole = keras.Model(image, dense(model({"image": image})["embedding"]))
+    dense.set_weights([kernel[0, 0], bias])
+    whole.save(tmp_path / "good.keras")
+    right = imported(tmp_path / "good.keras", trained, tmp_path / "run", scaling="0-255")
+    assert right.metrics["validation"]["auc"].value > 0.9
+    with pytest.raises(InvalidRequest, match="the labels are reversed: on validation its"):
+        imported(
+            tmp_path / "good.keras", trained, tmp_path / "reversed", scaling="0-255",
+            labels=("PNEUMONIA", "NORMAL"),
+        )  # fmt: skip
+    assert not (tmp_path / "reversed").exists()
+
+
+def test_run_whose_labels_are_reversed_is_not_converted(trained: Any, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained.run, tmp_path / "run"))
+    table = pd.read_csv(run / "dataset.csv", keep_default_na=False)
+    other = {"NORMAL": "PNEUMONIA", "PNEUMONIA": "NORMAL"}
+    table.assign(label=table["label"].map(other)).to_csv(run / "dataset.csv", index=False)
+    with pytest.raises(InvalidRequest, match="the labels of its model are reversed"):
+        convert(run, tmp_path / "out", limits=LOOSE)
+    assert not (tmp_path / "out").exists()
 
 
 def test_imported_run_is_the_source_of_a_conversion(trained: Any, tmp_path: Path) -> None:
