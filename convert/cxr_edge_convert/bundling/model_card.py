@@ -136,12 +136,12 @@ def _verified(manifest: Manifest) -> str:
 
 
 def _start(manifest: Manifest) -> str:
-    return f"""\
+    return """\
 ```
-cxr-edge classify --bundle {manifest.name} film.jpeg
+cxr-edge classify --bundle . film.jpeg
 ```
 
-with the name of a shipped bundle, or the folder of any other.
+in the folder of this card. A bundle that ships with cxr-edge is known by its name, too.
 """
 
 

@@ -32,10 +32,12 @@ def draw_tradeoff(report: ConversionReport, cost: str) -> Figure:
     ):
         for variant in report.variants:
             _draw_point(axes, variant, _cost(variant, cost), name)
+        # What was rejected is nobody's trade-off.
+        passed = [variant for variant in report.variants if variant.passed]
         _draw_best_line(
             axes,
-            [_cost(variant, cost) for variant in report.variants],
-            [_metric(variant, name).value for variant in report.variants],
+            [_cost(variant, cost) for variant in passed],
+            [_metric(variant, name).value for variant in passed],
         )
         keras = getattr(report.keras.metrics, name).value
         axes.axhline(keras, color=NEUTRAL, linestyle=":", label="Keras")

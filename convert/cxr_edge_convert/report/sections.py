@@ -8,7 +8,14 @@ from cxr_edge_convert.artifacts.drawings import DRAWN
 from cxr_edge_convert.report.changed_predictions import changed_predictions_figure
 from cxr_edge_convert.report.conversion_report import ConversionReport, VariantReport
 from cxr_edge_convert.report.quantization_section import quantization_section
-from cxr_edge_convert.report.tables import cost_table, difference_table, metric_cells, quality_table
+from cxr_edge_convert.report.tables import (
+    BUSY,
+    cost_table,
+    difference_table,
+    is_disturbed,
+    metric_cells,
+    quality_table,
+)
 from cxr_edge_convert.variants import FLOAT32
 from cxr_edge_train.reporting.page import Picture, Section, Table
 
@@ -34,7 +41,10 @@ def recommendation(report: ConversionReport) -> str:
         return ""
     floats = [v for v in report.variants if v.format == best.format and v.quantization == FLOAT32]
     size = f"{1 / best.ratio_to_float32:.1f}x smaller than float32" if floats != [best] else ""
-    time = floats[0].timings[0].p50_ms / best.timings[0].p50_ms if floats else 1.0
+    times = [variant.timings[0] for variant in (best, *floats[:1])]
+    # A time that other work disturbed is no recommendation.
+    quiet = floats and not any(is_disturbed(timing) for timing in times)
+    time = times[1].p50_ms / times[0].p50_ms if quiet else 1.0
     speed = f"{time:.1f}x faster" if time >= _FASTER else f"{1 / time:.1f}x slower" if (
         time <= 1 / _FASTER
     ) else ""  # fmt: skip
@@ -110,6 +120,11 @@ def _variants_section(report: ConversionReport, pictures: Mapping[str, Picture])
             "the Keras model and by those of float32 in the same format. Times are the median and "
             "the 95th percentile of one inference. Memory is that of a process that does nothing "
             "else. Both were measured on the machine that converted.",
+            *(
+                [f"Times marked {BUSY} were measured beside other work: measure them again."]
+                if any(is_disturbed(time) for v in report.variants for time in v.timings)
+                else []
+            ),
         ],
         tables=[quality_table(report), difference_table(report), cost_table(report)],
         pictures=[pictures["size"], pictures["latency"]],

@@ -1,16 +1,17 @@
 from dataclasses import replace
 from pathlib import Path
 
+from conversion_reports import conversion_report_of, variant_report
 from cxr_edge_convert.conversion import Variant
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.quantization.accuracy_control import MixedPrecisionResult
 from cxr_edge_convert.quantization.stability import Stability
 from cxr_edge_convert.report.content import conversion_report
-from cxr_edge_convert.report.sections import report_sections
+from cxr_edge_convert.report.sections import recommendation, report_sections
 from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import Scheme
-from cxr_edge_convert.verification import verify
+from cxr_edge_convert.verification import LostImages, verify
 from cxr_edge_runtime.bundle.manifest import Calibration
 from cxr_edge_runtime.device.inference_timing import Timing
 from cxr_edge_train.reporting.page import Picture, Section
@@ -27,6 +28,9 @@ INT8 = replace(
     FLOAT32,
     scheme=Scheme("int8", "tflite", "int8"),
     calibration=Calibration(300, "min-max", 0, "0123456789abcdef"),
+)
+PICTURES = dict.fromkeys(
+    ("size", "latency", "shift", "errors"), Picture(Path("picture.png"), "A picture.")
 )
 STABLE = Stability(250, 0.125, "net_1/block_3_1/Relu6", 0.0015, 2, "")
 
@@ -47,10 +51,8 @@ def quantization(
             for name, p50 in zip(names, ms)
         },
     )
-    picture = Picture(Path("picture.png"), "A picture.")
-    pictures = dict.fromkeys(("size", "latency", "shift", "errors"), picture)
     sections = {
-        section.title: section for section in report_sections(report, pictures, Path("nowhere"))
+        section.title: section for section in report_sections(report, PICTURES, Path("nowhere"))
     }
     return sections["Quantization"]
 
@@ -92,3 +94,59 @@ def test_blocks_in_float_are_named_with_what_they_cost(tiny_source: Source) -> N
         "-0.25 ms, one thread."
     )
     assert "second calibration" not in section.paragraphs[1]
+
+
+QUIET = (Timing(1, 1, 1, 4.0, 4.1, 4.2, 50), Timing(2, 1, 1, 2.0, 2.1, 2.2, 50))
+SLOW = tuple(replace(timing, p50_ms=2.1 * timing.p50_ms, p95_ms=9.0) for timing in QUIET)
+
+
+def test_first_line_is_for_somebody_who_knows_no_models() -> None:
+    float32 = variant_report(
+        "float32", quantization="float32", bytes=9_000_000, ratio_to_float32=1.0, timings=SLOW
+    )
+    int8 = variant_report("int8", bytes=2_700_000, ratio_to_float32=0.3, timings=QUIET)
+    lost = replace(int8.verification, recall_lost=LostImages(1, 788, 1.0))
+    report = conversion_report_of(float32, replace(int8, verification=lost))
+    assert recommendation(report) == (
+        "int8: 3.3x smaller than float32, 2.1x faster, loses 1 of 788 pneumonias; recommended."
+    )
+    assert report_sections(report, PICTURES, Path("nowhere"))[0].paragraphs[0] == (
+        recommendation(report)
+    )
+
+
+def test_times_beside_other_work_recommend_nothing() -> None:
+    busy = (replace(QUIET[0], p95_ms=40.0), QUIET[1])
+    float32 = variant_report("float32", quantization="float32", bytes=9_000_000, timings=SLOW)
+    report = conversion_report_of(float32, variant_report("int8", timings=busy))
+    assert "faster" not in recommendation(report)
+
+
+def test_what_was_rejected_is_not_recommended() -> None:
+    rejected = variant_report("int8", bytes=1, passed=False)
+    passed = variant_report("dynamic", quantization="dynamic", bytes=2)
+    report = conversion_report_of(rejected, passed)
+    assert report.recommended == passed
+    assert conversion_report_of(rejected).recommended is None
+    assert recommendation(conversion_report_of(rejected)) == ""
+
+
+def test_variant_with_blocks_in_float_replaces_the_one_that_missed_a_limit() -> None:
+    rejected = variant_report("int8", passed=False)
+    other = variant_report("dynamic", quantization="dynamic", passed=False)
+    mixed = variant_report("int8-mixed", bytes=3_000_000)
+    assert conversion_report_of(rejected, mixed).missed == ()
+    assert conversion_report_of(rejected, mixed, other).missed == (other,)
+    assert conversion_report_of(rejected, replace(mixed, passed=False)).missed == (
+        rejected, replace(mixed, passed=False),
+    )  # fmt: skip
+
+
+def test_limits_looser_than_the_defaults_and_warnings_are_in_the_verdict() -> None:
+    report = replace(
+        conversion_report_of(variant_report("int8", warnings=("the temperature is odd",))),
+        limits=Limits(max_recall_drop=0.5),
+    )
+    text = " ".join(report_sections(report, PICTURES, Path("nowhere"))[0].paragraphs)
+    assert "looser than the defaults: recall may drop by 0.5 (default 0.01)" in text
+    assert "Warning, int8: the temperature is odd." in text

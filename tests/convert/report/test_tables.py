@@ -100,3 +100,11 @@ def test_default_session_of_onnx_has_a_row_of_its_own() -> None:
     )
     names = [row[0] for row in difference_table(report).rows]
     assert names == ["onnx-int8", "onnx-int8, default session"]
+
+
+def test_times_that_other_work_disturbed_are_marked() -> None:
+    quiet, busy = replace(TIMING, p95_ms=1.4 * TIMING.p50_ms), replace(TIMING, p95_ms=10.0)
+    report = conversion_report_of(variant_report("int8", timings=(quiet, busy)))
+    cells = dict(zip(cost_table(report).columns, cost_table(report).rows[1], strict=True))
+    assert "busy" not in cells["ms, 1 thread"]
+    assert cells["ms, 2 threads"] == "4.12 / 10.00 (busy)"
