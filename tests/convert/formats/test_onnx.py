@@ -206,3 +206,24 @@ def test_layer_that_onnx_cannot_express_is_one_clear_error(
         ConversionError, match=r"^ONNX cannot express .*FancyOp\); .*TFLite instead$"
     ):
         to_float32(model)
+
+
+@pytest.mark.parametrize("target", ["arm64", "x86"])
+def test_weights_that_x86_adds_in_16_bits_have_7_bits_and_depthwise_ones_8(target: str) -> None:
+    image = keras.Input((32, 32, 1), name="image")
+    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(image)
+    x = keras.layers.Conv2D(4, 3, name="dense")(scaled)
+    x = keras.layers.DepthwiseConv2D(3, name="depthwise")(x)
+    x = keras.layers.Conv2D(4, 1, name="pointwise")(x)
+    cam = keras.layers.Conv2D(1, 1, name="cam")(x)
+    logit = keras.layers.GlobalAveragePooling2D(name="logit")(cam)
+    float32 = to_float32(keras.Model({"image": image}, {"cam": cam, "logit": logit}))
+    made = to_int8(float32, ranges_over(OnnxProbe(float32)), target=target)
+    largest = {
+        tuple(constant.dims): int(np.abs(to_array(constant).astype(int)).max())
+        for constant in onnx.load_from_string(made).graph.initializer
+        if constant.data_type == TensorProto.INT8 and len(constant.dims) == 4
+    }
+    assert largest == {(4, 1, 3, 3): 127, (4, 4, 1, 1): 64} | {
+        shape: 64 for shape in largest if shape not in ((4, 1, 3, 3), (4, 4, 1, 1))
+    }
