@@ -6,6 +6,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from cxr_edge.bundles.lookup import load_bundle
+from cxr_edge.monitoring import prediction_log
 from cxr_edge.monitoring.prediction_log import PredictionLog
 from cxr_edge.scoring.backlog import Backlog
 from cxr_edge.scoring.cluster import check, cluster
@@ -102,9 +103,12 @@ def score(
     if address is not None and not isinstance(address, str):
         raise InvalidRequest(f"address must be text, not {address!r}")
     log_file = optional_path(log, "log")
+    results = ResultsFolder(location)
+    results.check_output()
+    if log_file is not None:
+        prediction_log.check_output(log_file)
     loaded = load_bundle(bundle)
     engines_for(loaded.manifest.model.format, engine)
-    results = ResultsFolder(location)
     if address is not None:
         check(address)
     tally = _Tally()
