@@ -149,7 +149,7 @@ def _check_writable(path: Path, folder: Path) -> None:
 
     place = next(above for above in (folder, *folder.parents) if os.path.lexists(above))
     try:
-        tempfile.TemporaryFile(dir=place).close()
+        tempfile.TemporaryFile(dir=place, prefix=".cxr-edge-").close()
     except OSError as error:
         if error.errno not in _FULL:
             raise InvalidRequest(

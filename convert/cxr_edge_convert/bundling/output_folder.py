@@ -17,7 +17,7 @@ from cxr_edge_convert.sources import Source
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.device.inference_timing import Timing, measure
 from cxr_edge_runtime.errors import InvalidRequest, ReportError
-from cxr_edge_runtime.outputs import check_apart, check_folder
+from cxr_edge_runtime.outputs import check_folder
 from cxr_edge_train.evaluation.run_subject import activation_maps
 from cxr_edge_train.progress import ProgressFactory, no_progress
 
@@ -31,7 +31,7 @@ def check_output(output: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) 
     Args:
         output: the folder to make.
         overwrite: an earlier conversion there may be replaced; nothing else is.
-        inputs: what the conversion reads; none may lie in the folder, nor the folder in one.
+        inputs: what the conversion reads; none may lie in the folder.
 
     Raises:
         InvalidRequest: the folder is there and may not be replaced, or it cannot be made.
@@ -50,7 +50,6 @@ def check_output(output: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) 
         return True
 
     check_folder(output, "a conversion", ours=may_go, anew=True)
-    check_apart(output, *inputs)
     place = output.resolve()
     for path in inputs:
         if path.resolve().is_relative_to(place):
