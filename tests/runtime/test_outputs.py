@@ -104,7 +104,9 @@ def test_other_names_are_not_standard_output(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x", "new/x", "new/folders/x"])
 def test_place_that_cannot_be_written_is_refused(film: Path, name: str) -> None:
-    for place in (Path("/proc"), film):
+    dangling = film.with_name("dangling")
+    dangling.symlink_to("nowhere")
+    for place in (Path("/proc"), film, dangling):
         for refuse in (check, check_one):
             with pytest.raises(InvalidRequest, match="choose another output") as caught:
                 refuse(place / name)
@@ -189,5 +191,7 @@ def test_output_lies_in_nothing_that_is_read(film: Path, tmp_path: Path) -> None
     for output in (run, run / "new" / "out", tmp_path / "link" / "out"):
         with pytest.raises(InvalidRequest, match=f"is or lies in {run}, which is read"):
             check_apart(output, film, run)
+    with pytest.raises(InvalidRequest, match="is or lies in"):
+        check_apart(run / "out", tmp_path / "link")
     check_apart(tmp_path / "out", run)
     check_apart(tmp_path / "tiny" / "out", tmp_path / "tiny")  # a name, not a folder
