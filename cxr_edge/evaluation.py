@@ -8,6 +8,7 @@ from cxr_edge_runtime.arguments import as_path, check_callables, optional_path
 from cxr_edge_runtime.bundle import MANIFEST, Bundle
 from cxr_edge_runtime.classifier import as_threads
 from cxr_edge_runtime.errors import RunError
+from cxr_edge_runtime.outputs import check_apart
 from cxr_edge_train.dataset.metadata import images_root
 from cxr_edge_train.evaluation.bundle_subject import BundleSubject
 from cxr_edge_train.evaluation.evaluation import Evaluation
@@ -53,7 +54,7 @@ def evaluate(
 
     Raises:
         InvalidRequest: an argument is of the wrong type, test is to be read without a log, or the
-            output is a file or holds something else.
+            output holds something else, lies in the subject, or cannot be written.
         RunError: the folder is neither a finished run nor a bundle, or the run is damaged.
         BundleError: there is no such bundle, or it cannot be used.
         DatasetError: metadata, splits or images are missing, damaged or changed.
@@ -70,6 +71,9 @@ def evaluate(
     log, output = optional_path(log, "log"), optional_path(output, "output")
     check_callables(progress=progress)
     check_request(split, log=log, output=output)
+    if output is not None:
+        folder = subject.path if isinstance(subject, Bundle) else as_path(subject, "subject")
+        check_apart(output, folder)
     return measure(
         _open(subject, threads=as_threads(threads)),
         metadata,

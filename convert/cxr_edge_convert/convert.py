@@ -20,10 +20,12 @@ from cxr_edge_runtime.arguments import (
     optional_path,
 )
 from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.outputs import check_apart
 from cxr_edge_train.dataset.sampling import as_seed
 from cxr_edge_train.defaults import MIN_SENSITIVITY, default_cache_dir
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.recipe import Recipe, as_recipe
+from cxr_edge_train.runs import RUN
 
 
 def convert(
@@ -139,6 +141,8 @@ def convert(
     recipe_file = Path(recipe) if isinstance(recipe, str | Path) else None
     read = [path for path in (run, recipe_file, calibration_dir, not_films) if path]
     check_output(output, overwrite=overwrite, inputs=read)
+    if (run / RUN).exists():
+        check_apart(output, run)
     source = run_source(run, root=root, cache_dir=default_cache_dir(), progress=progress)
     variants = make_variants(source, settings, progress=progress)
     return write_all(output, source, settings, variants, overwrite=overwrite, progress=progress)

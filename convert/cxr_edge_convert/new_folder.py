@@ -6,47 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cxr_edge_runtime.errors import InvalidRequest
-
-
-def check_not_current(output: Path) -> None:
-    """Refuse the current folder and those that it lies in, which cannot be made anew.
-
-    Raises:
-        InvalidRequest: the output is one of them.
-    """
-    place = output.resolve()
-    if place == Path.cwd() or place in Path.cwd().parents:
-        raise InvalidRequest(f"{output}: holds the current folder; name a folder to make")
-
-
-def is_free(output: Path) -> bool:
-    """Whether nothing is there yet but perhaps an empty folder."""
-    return not output.exists() or (output.is_dir() and not any(output.iterdir()))
-
-
-def check_writable(output: Path) -> None:
-    """Make the folder that an output would lie in, and try to write there.
-
-    Raises:
-        OSError: the folder cannot be made or written.
-    """
-    place = output.resolve()
-    place.parent.mkdir(parents=True, exist_ok=True)
-    _beside(place).rmdir()
-
 
 @contextmanager
 def appearing_at_once(output: Path) -> Iterator[Path]:
     """Give a folder to fill, which becomes ``output`` when the block ends well.
 
     When the block raises, nothing is left of the new folder, and what was at ``output`` is as it
-    was. A link is followed.
+    was. See :func:`cxr_edge_runtime.outputs.check_folder` for what may be there.
 
     Raises:
         OSError: the disk is full, or the folder cannot be made or written.
     """
     place = output.resolve()
+    place.parent.mkdir(parents=True, exist_ok=True)
     staging = _beside(place)
     try:
         staging.chmod(0o755)

@@ -24,7 +24,7 @@ from cxr_edge.bundles.lookup import CURRENT
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import BundleError, InstallationError
 
-_LOCK = ".lock"
+LOCK = ".lock"
 _LINK = ".current"
 _NUMBER = re.compile(r"[0-9]{4}|[1-9][0-9]{4,}")
 # Before the number of a bundle that is not finished yet, or is going. Each has a name of its own:
@@ -57,7 +57,7 @@ class BundleFolder:
         Raises:
             InstallationError: another process has the lock.
         """
-        with (self.path / _LOCK).open("a") as lock:
+        with (self.path / LOCK).open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

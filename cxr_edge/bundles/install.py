@@ -12,15 +12,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cxr_edge.bundles.folder import BundleFolder, sync
+from cxr_edge.bundles.folder import LOCK, BundleFolder, sync
 from cxr_edge.bundles.full_disk import full_disk_explained
-from cxr_edge.bundles.lookup import check_accepted, installed_bundles
+from cxr_edge.bundles.lookup import CURRENT, check_accepted, installed_bundles
 from cxr_edge.bundles.smoke_test import run_smoke_test
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.archive import Archive, SignatureCheck, open_archive
 from cxr_edge_runtime.bundle.manifest import Manifest
 from cxr_edge_runtime.device.selftest import require_golden_inputs
 from cxr_edge_runtime.errors import BundleError, InstallationError, LimitMissed
+from cxr_edge_runtime.outputs import check_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +67,12 @@ def install(
         BundleError: the archive cannot be used; see
             :func:`cxr_edge_runtime.bundle.archive.open_archive`.
         LimitMissed: the self-test missed its limit.
+        InvalidRequest: the given folder is no folder, a link or one of other files, or it cannot be
+            made or written.
         InstallationError: another install is at work, the disk is too full, or the smoke test
             failed.
     """
-    folder = folder or installed_bundles()
+    folder = _output(folder)
     bundles = BundleFolder(folder)
     with open_archive(archive, check=check) as opened:
         check_accepted(opened.manifest, allow_rejected=allow_rejected)
@@ -105,9 +108,10 @@ def roll_back(folder: Path | None) -> Installed:
         folder: see :func:`install`.
 
     Raises:
+        InvalidRequest: see :func:`install`.
         InstallationError: there is none, or an install is at work.
     """
-    folder = folder or installed_bundles()
+    folder = _output(folder)
     bundles = BundleFolder(folder)
     if folder.is_dir():
         with bundles.exclusive_lock():
@@ -116,6 +120,18 @@ def roll_back(folder: Path | None) -> Installed:
                 bundles.switch(int(bundle.path.name))
                 return Installed(bundle.path, bundle.manifest, bundle.digest, changed=True)
     raise InstallationError(f"{folder}: no bundle to go back to; nothing was changed")
+
+
+def _output(folder: Path | None) -> Path:
+    """The folder of installed bundles; a folder of other files, 0001/ perhaps, is not tidied up."""
+    if folder is None:
+        return installed_bundles()
+    check_folder(folder, "a folder of installed bundles", ours=_has_bundles)
+    return folder
+
+
+def _has_bundles(folder: Path) -> bool:
+    return (folder / LOCK).exists() or (folder / CURRENT).is_symlink()
 
 
 def _if_same(current: Bundle | None, opened: Archive) -> Bundle | None:

@@ -10,6 +10,7 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.archive import ARCHIVE_SUFFIX, is_archive, write_archive
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files import file_sha256, replacing
+from cxr_edge_runtime.outputs import check_file
 
 # Rights of others to read a private key.
 _READABLE_BY_OTHERS = 0o044
@@ -46,17 +47,14 @@ def pack_bundle(
         allow_rejected: see :func:`cxr_edge.bundles.lookup.load_accepted_bundle`.
 
     Raises:
-        InvalidRequest: the output has another suffix or is something else, or the file of the key
-            holds no private key.
+        InvalidRequest: the output has another suffix, is something else or cannot be written, or
+            the file of the key holds no private key.
         BundleError: the bundle cannot be used.
-        OSError: the archive cannot be written.
+        OSError: the disk is full.
     """
     if not output.name.endswith(ARCHIVE_SUFFIX):
         raise InvalidRequest(f"{output}: the name of an archive ends with {ARCHIVE_SUFFIX}")
-    if output.is_file() and not is_archive(output):
-        raise InvalidRequest(
-            f"{output}: already exists and is not an archive of cxr-edge pack; choose another name"
-        )
+    check_file(output, "an archive of cxr-edge pack", ours=is_archive)
     loaded = load_accepted_bundle(bundle, allow_rejected=allow_rejected)
     signature = before = loaded.signature()
     if key is not None:

@@ -3,6 +3,7 @@
 import io
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,8 @@ from cxr_edge.console.results import JsonWriter, TableWriter
 from cxr_edge.console.terminal import say
 from cxr_edge.process import exit_codes
 from cxr_edge.process.memory import fix_mmap_threshold
+from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.outputs import is_stdout
 
 
 def classify(
@@ -79,6 +82,8 @@ def classify(
 
     from cxr_edge.writers.classified_files import Outputs, classify_files
 
+    if as_json and is_stdout(csv):
+        raise InvalidRequest("--json and --csv would both write to standard output; choose one")
     fix_mmap_threshold()
     # For all threads: filters that one thread sets for a while hold for all, and pydicom's
     # warnings quote what is written in a film.
@@ -89,7 +94,7 @@ def classify(
         images,
         bundle,
         Outputs(csv=csv, heatmaps=heatmap, log=log),
-        shown=JsonWriter if as_json else TableWriter,
+        shown=JsonWriter if as_json else partial(TableWriter, err=is_stdout(csv)),
         on_signal=lambda: say(
             "cxr-edge: stopping after the images under way; once more to stop at once"
         ),

@@ -8,6 +8,7 @@ import typer
 import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.terminal import say
+from cxr_edge_runtime.outputs import is_stdout
 
 
 def split(
@@ -24,6 +25,7 @@ def split(
     result = cxr_edge.split(metadata, output, seed=seed)
     for warning in result.warnings:
         say(f"warning: {warning}")
+    splits_on_stdout = is_stdout(output)
     for count in result.counts:
-        typer.echo(f"{count.split:<10}  {count.label:<9}  {count.images:>6}")
-    typer.echo(f"wrote {result.splits}")
+        typer.echo(f"{count.split:<10}  {count.label:<9}  {count.images:>6}", err=splits_on_stdout)
+    typer.echo(f"wrote {result.splits}", err=splits_on_stdout)

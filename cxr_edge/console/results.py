@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class TableWriter:
     """A line per image on standard output; errors, warnings and the gate's reasons on the other."""
 
-    def __init__(self, bundle: "Bundle") -> None:
-        """Write for a bundle."""
-        self._bundle = bundle
+    def __init__(self, bundle: "Bundle", *, err: bool = False) -> None:
+        """Write for a bundle; everything to standard error where the other is taken."""
+        self._bundle, self._err = bundle, err
         self._begun = False
 
     def write(self, image: Path, result: "Result") -> None:
@@ -33,19 +33,20 @@ class TableWriter:
         for reason in result.gate.reasons:
             say(f"{result.gate.verdict}: {image}: {reason}")
         if not self._begun:
-            typer.echo("label      probability  threshold  gate         file")
+            typer.echo("label      probability  threshold  gate         file", err=self._err)
             self._begun = True
         label = result.label or "–"
         probability = "–" if result.probability is None else f"{result.probability:.3f}"
         typer.echo(
             f"{label:<9}  {probability:>11}  {result.threshold:>9.3f}  "
-            f"{result.gate.verdict:<11}  {printable(str(image))}"
+            f"{result.gate.verdict:<11}  {printable(str(image))}",
+            err=self._err,
         )
 
     def close(self) -> None:
         """Write the notice, where there was a result."""
         if self._begun:
-            typer.echo(f"{notice_of(self._bundle)}.")
+            typer.echo(f"{notice_of(self._bundle)}.", err=self._err)
 
 
 class JsonWriter:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from PIL import Image
-
 from cxr_edge.bundles.lookup import load_bundle
 from cxr_edge.monitoring.drift import MIN_FILMS, Drift, DriftLimits, find_drift, fitting_share
 from cxr_edge.monitoring.log_reader import read_distribution
@@ -15,6 +13,7 @@ from cxr_edge_runtime.arguments import as_path, optional_path
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.reference import PredictionDistribution, VerifiedPredictions
 from cxr_edge_runtime.errors import InvalidRequest, LogError
+from cxr_edge_runtime.outputs import check_file
 
 # What predictions are compared with.
 BUNDLE, EARLIER = "bundle", "earlier"
@@ -22,6 +21,8 @@ BUNDLE, EARLIER = "bundle", "earlier"
 REFERENCE_NAMES = {BUNDLE: "verification", EARLIER: "earlier"}
 # Of a plot, by which it is known again.
 _TITLE = "cxr-edge drift"
+# The title stands before the pixels.
+_HEAD_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def check_drift(
 
     Raises:
         InvalidRequest: ``against`` is neither or lacks ``since``, or the plot would replace
-            something else.
+            something else or cannot be written.
         LogError: no such log, or fewer than 200 films in it, too few to tell drift from chance.
         BundleError: the bundle cannot be used.
 
@@ -100,7 +101,7 @@ def check_drift(
     log_file = as_path(log, "log")
     plot_file = optional_path(plot, "plot")
     if plot_file is not None:
-        _check_replaceable(plot_file)
+        _check_output(plot_file)
     loaded = load_bundle(bundle)
     start = None if since is None else timestamp(_as_utc(since))
     predictions = read_distribution(log_file, bundle=loaded.digest, since=start)
@@ -150,19 +151,15 @@ def _require(films: int, found: str) -> None:
         raise LogError(f"{found}; at least {MIN_FILMS} are needed to tell drift from chance")
 
 
-def _check_replaceable(plot: Path) -> None:
-    """Refuse to replace anything but an earlier result, films above all."""
+def _check_output(plot: Path) -> None:
     if plot.suffix.lower() != ".png":
         raise InvalidRequest(f"{plot}: is drawn as PNG; name a file that ends with .png")
-    if not plot.exists():
-        return
-    try:
-        with Image.open(plot) as image:
-            ours = image.info.get("Title") == _TITLE
-    except OSError:
-        ours = False
-    if not ours:
-        raise InvalidRequest(f"{plot}: already exists and is not a drift plot; choose another file")
+    check_file(plot, "a drift plot", ours=_is_plot)
+
+
+def _is_plot(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return f"Title\0{_TITLE}".encode() in opened.read(_HEAD_BYTES)
 
 
 def _draw(

@@ -18,8 +18,9 @@ from pathlib import Path
 
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
-from cxr_edge_runtime.errors import LogError
+from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest, LogError
 from cxr_edge_runtime.images import SUFFIXES
+from cxr_edge_runtime.outputs import begins_with, check_file
 from cxr_edge_runtime.probability import probability_of
 
 # "CXRL"; with the number of the schema it tells a log from any other database.
@@ -35,6 +36,9 @@ CREATE TABLE IF NOT EXISTS films (
     at TEXT NOT NULL
 )
 """
+
+
+_IS_DATABASE = begins_with(b"SQLite format 3\0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,18 @@ def timestamp(time_utc: datetime) -> str:
     return time_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def check_output(path: Path) -> None:
+    """Check that a log may be written, as far as that is seen without opening the database.
+
+    Raises:
+        InvalidRequest: the name is an image's, the file is no database, or it cannot be written
+            there.
+    """
+    if path.suffix.lower() in SUFFIXES:
+        raise InvalidRequest(f"{path}: is an image's name; name a log's file, such as log.db")
+    check_file(path, "a log of predictions", ours=_IS_DATABASE)
+
+
 class PredictionLog:
     """A log that rows are added to, from any thread."""
 
@@ -90,10 +106,10 @@ class PredictionLog:
             patience_s: seconds that a writer waits for another one.
 
         Raises:
-            LogError: it cannot be written, or the file is something else.
+            InvalidRequest: the file is something else; see :func:`check_output`.
+            LogError: it cannot be written, or is a log of a later version.
         """
-        if path.suffix.lower() in SUFFIXES:
-            raise LogError(f"{path}: is an image's name; name a log's file, such as log.db")
+        check_output(path)
         # Absolute: SQLite takes some names for something else than a file.
         self._path, self._patience_s = path.absolute(), patience_s
         self._lock = threading.Lock()
@@ -106,7 +122,7 @@ class PredictionLog:
         try:
             with self._errors():
                 self._begin()
-        except LogError:
+        except CxrEdgeError:
             self._connection.close()
             raise
 
@@ -134,7 +150,7 @@ class PredictionLog:
                 self._connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
                 self._connection.execute(_SCHEMA)
             else:
-                check_is_log(self._connection, self._path)
+                check_is_log(self._connection, self._path, another=InvalidRequest)
         # SQLite does not wait for other writers here.
         end = time.monotonic() + self._patience_s
         while True:
@@ -169,15 +185,22 @@ class PredictionLog:
             ) from error
 
 
-def check_is_log(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse a database that is something else; ``path`` is what errors call it.
+def check_is_log(
+    connection: sqlite3.Connection, path: Path, *, another: type[CxrEdgeError] = LogError
+) -> None:
+    """Refuse a database that is something else.
+
+    Args:
+        connection: to the database.
+        path: what errors call it.
+        another: the error where it is no log.
 
     Raises:
         LogError: it is no log, or one of a later version.
     """
     application, version = _identity(connection)
     if application != _APPLICATION_ID:
-        raise LogError(f"{path}: is a database, but no log of cxr-edge; choose another file")
+        raise another(f"{path}: is a database, but no log of cxr-edge; choose another file")
     if version != _SCHEMA_VERSION:
         raise LogError(f"{path}: was written by a later cxr-edge (log format {version}); update")
 

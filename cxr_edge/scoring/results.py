@@ -25,6 +25,7 @@ from cxr_edge.scoring.listing import absolute, one_line
 from cxr_edge.writers.csv_file import CSV_COLUMNS, ResultRow
 from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
 from cxr_edge_runtime.files import remove_temporaries, write_bytes
+from cxr_edge_runtime.outputs import check_folder
 
 _SUFFIX = ".parquet"
 # Begins the name of the file that shows which run may write.
@@ -51,6 +52,15 @@ class ResultsFolder:
         with self._errors():
             self._files, self._root = url_to_fs(self.location)
         self._is_local = isinstance(self._files, LocalFileSystem)
+
+    def check_output(self) -> None:
+        """Check a local folder before any work; what it holds is seen by :meth:`written`.
+
+        Raises:
+            InvalidRequest: it is a file or a link, or cannot be made or written.
+        """
+        if self._is_local:
+            check_folder(Path(self._root), "a folder of results", ours=lambda _: True)
 
     @contextmanager
     def in_use(self) -> Iterator[str]:

@@ -6,6 +6,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from cxr_edge.bundles.lookup import load_accepted_bundle
+from cxr_edge.monitoring import prediction_log
 from cxr_edge.monitoring.prediction_log import PredictionLog
 from cxr_edge.scoring.backlog import Backlog
 from cxr_edge.scoring.cluster import check, cluster
@@ -113,11 +114,14 @@ def score(
         raise InvalidRequest(f"address must be text, not {address!r}")
     log_file = optional_path(log, "log")
     check_flags(allow_rejected=allow_rejected)
+    results = ResultsFolder(location)
+    results.check_output()
+    if log_file is not None:
+        prediction_log.check_output(log_file)
     loaded = load_accepted_bundle(bundle, allow_rejected=allow_rejected)
     if prevalence is not None:
         check_prevalence(prevalence, loaded.manifest)
     engines_for(loaded.manifest.model.format, engine)
-    results = ResultsFolder(location)
     if address is not None:
         check(address)
     tally = _Tally()

@@ -1,5 +1,6 @@
 """Classify files, several at once, and pass each result to every writer."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -157,7 +158,7 @@ def _files(bundle: Bundle, outputs: Outputs) -> Iterator[list[Writer]]:
         LogError: at the end, films could not be added to the log.
     """
     csv, log = outputs.csv, outputs.log
-    if csv is not None and log is not None and csv.resolve() == log.resolve():
+    if csv and log and os.path.realpath(csv) == os.path.realpath(log):
         raise InvalidRequest(f"{log}: cannot be both the CSV file and the log; choose another one")
     writers: list[Writer] = []
     with ExitStack() as opened:

@@ -12,8 +12,9 @@ from typing import TextIO
 from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_runtime.files import replacing
+from cxr_edge_runtime.files import text_output
 from cxr_edge_runtime.images import SUFFIXES
+from cxr_edge_runtime.outputs import begins_with, check_file
 from cxr_edge_runtime.result_json import ImageProblem, image_result
 
 
@@ -75,26 +76,19 @@ class ResultRow:
 
 
 CSV_COLUMNS = tuple(field.name for field in fields(ResultRow))
-_HEADER = ",".join(CSV_COLUMNS).encode()
+_IS_RESULTS = begins_with(",".join(CSV_COLUMNS).encode())
 
 
-def check_replaceable(path: Path) -> None:
-    """Refuse to replace anything but an earlier result, films above all.
+def check_output(path: Path) -> None:
+    """Check that results may be written into a file.
 
     Raises:
-        InvalidRequest: the name is an image's, or the file holds something else than results.
-        OSError: it cannot be read.
+        InvalidRequest: the name is an image's, the file holds something else than results, or it
+            cannot be written there.
     """
     if path.suffix.lower() in SUFFIXES:
         raise InvalidRequest(f"{path}: is an image's name; name a CSV file")
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        beginning = file.read(len(_HEADER))
-    if beginning not in (b"", _HEADER):
-        raise InvalidRequest(
-            f"{path}: holds something else than results of classify; choose another file"
-        )
+    check_file(path, "a CSV file of classify", ours=_IS_RESULTS, stdout=True)
 
 
 def name_in_row(name: str) -> str:
@@ -143,12 +137,9 @@ def csv_writer(path: Path, bundle: Bundle) -> Iterator[CsvWriter]:
     """A writer to a file that is there, in whole, only when the block has ended well.
 
     Raises:
-        InvalidRequest: the file was not written by classify; see :func:`check_replaceable`.
-        OSError: it cannot be written.
+        InvalidRequest: see :func:`check_output`.
+        OSError: the file cannot be written.
     """
-    check_replaceable(path)
-    with (
-        replacing(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
+    check_output(path)
+    with text_output(path) as file:
         yield CsvWriter(file, bundle, path)

@@ -9,9 +9,11 @@ from cxr_edge_runtime.classifier import Prediction
 from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
 from cxr_edge_runtime.files import replacing
 from cxr_edge_runtime.images import HEATMAP_SUFFIX, GreyImage
+from cxr_edge_runtime.outputs import begins_with, check_file, check_folder
 
 # Of zlib: a picture is written in a third of the time and is a tenth larger.
 _COMPRESSION = 1
+_IS_PNG = begins_with(b"\x89PNG\r\n")
 
 
 class HeatmapWriter:
@@ -20,19 +22,18 @@ class HeatmapWriter:
     def __init__(self, folder: Path, bundle: Bundle) -> None:
         """Write into a folder, made where absent.
 
+        Other files may lie there. A picture replaces only a PNG file of the name of a picture.
+
         Raises:
-            InvalidRequest: the bundle gives no activation map, or the folder cannot be written.
+            InvalidRequest: the bundle gives no activation map, or the folder is a link or a file,
+                or cannot be written.
         """
         if "cam" not in bundle.manifest.outputs:
             raise InvalidRequest(
                 "heat maps cannot be drawn: the model of this bundle gives no activation map"
             )
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InvalidRequest(f"{folder}: {error.strerror}") from None
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise InvalidRequest(f"{folder}: no permission to write into this folder")
+        check_folder(folder, "a folder of heat maps", ours=lambda _: True)
+        folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._bundle = folder, bundle
         self._film_of: dict[Path, Path] = {}
 
@@ -61,6 +62,7 @@ class HeatmapWriter:
             target = self._target(path)
             if (other := self._film_of.get(target)) != _absolute(path):
                 raise InvalidRequest(f"its picture would replace that of {other}")
+            check_file(target, "a heat map", ours=_IS_PNG)
             picture = draw_heatmap(
                 film.pixels,
                 prediction.activation_map,

@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.outputs import is_stdout
 
 # A dot, the stem, a dash, eight characters of tempfile's, the suffix.
 _TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.[^.]*)?")
@@ -18,16 +20,15 @@ _TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.[^.]*)?")
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``, and rename it to ``path`` when the block succeeds.
 
-    When the block raises, the temporary file is removed and ``path`` is unchanged. A symbolic link
-    is followed.
+    When the block raises, the temporary file is removed and ``path`` is unchanged. Whether what is
+    there may be replaced was checked before: see :mod:`cxr_edge_runtime.outputs`.
 
     Raises:
         OSError: the folder cannot be created or written to.
-        InvalidRequest: ``path`` is a folder, a device or a pipe, which a rename would destroy.
+        InvalidRequest: ``path`` is a link, a folder, a device or a pipe.
     """
-    if path.exists() and not path.is_file():
+    if path.is_symlink() or (path.exists() and not path.is_file()):
         raise InvalidRequest(f"{path}: is not a regular file; choose another output")
-    path = Path(os.path.realpath(path))
     import tempfile  # 5 ms that reading a bundle should not wait for
 
     try:
@@ -76,6 +77,29 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 file atomically, line endings as given; see :func:`replacing`."""
     write_bytes(path, text.encode())
+
+
+@contextmanager
+def text_output(path: Path) -> Iterator[TextIO]:
+    """Open a UTF-8 file that is there, in whole, only when the block has ended well.
+
+    Standard output, see :func:`cxr_edge_runtime.outputs.is_stdout`, is written to as it comes.
+
+    Raises:
+        OSError: the file cannot be written.
+        InvalidRequest: see :func:`replacing`.
+    """
+    if is_stdout(path):
+        # A copy of the descriptor: to open the path anew would begin at the start of a file that
+        # the shell redirected to, and to close the descriptor itself would end standard output.
+        with os.fdopen(os.dup(1), "w", encoding="utf-8", newline="") as file:
+            yield file
+        return
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        yield file
 
 
 def file_sha256(path: Path) -> str:

@@ -2,8 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cxr_edge_convert.new_folder import appearing_at_once, check_not_current, is_free
-from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_convert.new_folder import appearing_at_once
 
 
 def test_folder_appears_when_all_of_it_is_written(tmp_path: Path) -> None:
@@ -23,29 +22,15 @@ def test_interruption_leaves_nothing(tmp_path: Path, error: type[BaseException])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_empty_folder_is_filled_and_a_link_to_it_stays(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to("real")
-    with appearing_at_once(tmp_path / "link") as folder:
+def test_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with appearing_at_once(tmp_path / "out") as folder:
         (folder / "a").touch()
-    assert (tmp_path / "link").is_symlink()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
-    assert (tmp_path / "real" / "a").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out" / "a").exists()
 
 
-def test_what_is_free(tmp_path: Path) -> None:
-    assert is_free(tmp_path / "new")
-    (tmp_path / "file").touch()
-    assert not is_free(tmp_path / "file")
-    assert not is_free(tmp_path)
-    (tmp_path / "empty").mkdir()
-    assert is_free(tmp_path / "empty")
-
-
-def test_current_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    for folder in (".", "..", tmp_path):
-        with pytest.raises(InvalidRequest, match="holds the current folder"):
-            check_not_current(Path(folder))
-    check_not_current(Path("new"))
+def test_folders_above_are_made(tmp_path: Path) -> None:
+    with appearing_at_once(tmp_path / "new" / "out") as folder:
+        (folder / "a").touch()
+    assert (tmp_path / "new" / "out" / "a").exists()

@@ -10,6 +10,7 @@ from cxr_edge_runtime.files import (
     file_sha256,
     remove_temporaries,
     replacing,
+    text_output,
     write_bytes,
     write_text,
 )
@@ -59,11 +60,38 @@ def test_device_or_pipe_is_not_replaced(tmp_path: Path) -> None:
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
-def test_link_is_followed(tmp_path: Path) -> None:
+def test_link_is_neither_followed_nor_replaced(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    write_bytes(tmp_path / "link", b"x")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "real").read_bytes() == b"x"
+    for _ in ("dangling", "not dangling"):
+        with pytest.raises(InvalidRequest, match="is not a regular file; choose another output"):
+            write_bytes(tmp_path / "link", b"x")
+        assert (tmp_path / "link").is_symlink()
+        (tmp_path / "real").write_bytes(b"film")
+    assert (tmp_path / "real").read_bytes() == b"film"
+
+
+def test_text_for_standard_output_follows_what_is_there_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "redirected").open("w+b") as file:
+        file.write(b"before\n")
+        file.flush()
+        monkeypatch.setattr(os, "dup", lambda _, dup=os.dup: dup(file.fileno()))
+        for _ in range(2):
+            with text_output(Path("/dev/stdout")) as output:
+                output.write("row\n")
+    assert (tmp_path / "redirected").read_bytes() == b"before\nrow\nrow\n"
+
+
+def test_text_output_is_there_only_when_all_of_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    with text_output(path) as output:
+        output.write("ä\n")
+        assert not path.exists()
+    assert path.read_bytes() == "ä\n".encode()
+    with pytest.raises(RuntimeError), text_output(path) as output:
+        raise RuntimeError
+    assert path.read_bytes() == "ä\n".encode()
 
 
 def test_the_suffix_stays_for_writers_that_look_at_it(tmp_path: Path) -> None:

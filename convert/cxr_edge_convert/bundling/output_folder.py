@@ -6,12 +6,7 @@ from pathlib import Path
 
 from cxr_edge_convert.bundling.packaging import package
 from cxr_edge_convert.conversion import Variant
-from cxr_edge_convert.new_folder import (
-    appearing_at_once,
-    check_not_current,
-    check_writable,
-    is_free,
-)
+from cxr_edge_convert.new_folder import appearing_at_once
 from cxr_edge_convert.report.changed_predictions import FIGURES, draw_changed_predictions
 from cxr_edge_convert.report.content import conversion_report, prediction_columns, variant_folder
 from cxr_edge_convert.report.conversion_report import ConversionReport
@@ -22,6 +17,7 @@ from cxr_edge_convert.sources import Source
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.device.inference_timing import Timing, measure
 from cxr_edge_runtime.errors import InvalidRequest, ReportError
+from cxr_edge_runtime.outputs import check_folder
 from cxr_edge_train.evaluation.run_subject import activation_maps
 from cxr_edge_train.progress import ProgressFactory, no_progress
 
@@ -38,24 +34,23 @@ def check_output(output: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) 
         inputs: what the conversion reads; none may lie in the folder.
 
     Raises:
-        InvalidRequest: the folder is there and may not be replaced.
-        OSError: the folder that it would lie in cannot be made or written.
+        InvalidRequest: the folder is there and may not be replaced, or it cannot be made.
     """
-    check_not_current(output)
-    if is_free(output):
-        check_writable(output)
-        return
-    if not overwrite:
-        raise InvalidRequest(
-            f"{output}: exists already; name another folder, or overwrite the conversion there"
-        )
+
+    def may_go(folder: Path) -> bool:
+        if not overwrite:
+            raise InvalidRequest(
+                f"{folder}: exists already; name another folder, or overwrite the conversion there"
+            )
+        if strange := _not_of_a_conversion(folder):
+            raise InvalidRequest(
+                f"{folder}: is no folder of cxr-edge convert alone ({strange}), so it is not "
+                "overwritten; choose another folder"
+            )
+        return True
+
+    check_folder(output, "a conversion", ours=may_go, anew=True)
     place = output.resolve()
-    strange = _not_of_a_conversion(place)
-    if strange:
-        raise InvalidRequest(
-            f"{output}: is no folder of cxr-edge convert alone ({strange}), so it is not "
-            "overwritten; choose another folder"
-        )
     for path in inputs:
         if path.resolve().is_relative_to(place):
             raise InvalidRequest(f"{output}: holds {path}, which is read; choose another folder")

@@ -11,15 +11,11 @@ import numpy as np
 import pandas as pd
 
 from cxr_edge_convert.external_models.contract import check_request, contract_model
-from cxr_edge_convert.new_folder import (
-    appearing_at_once,
-    check_not_current,
-    check_writable,
-    is_free,
-)
+from cxr_edge_convert.new_folder import appearing_at_once
 from cxr_edge_runtime.arguments import as_path, check_callables, check_share
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_runtime.files import file_sha256, write_text
+from cxr_edge_runtime.outputs import check_folder
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.dataset.layout import LABELS
@@ -87,8 +83,9 @@ def import_keras_model(
         The run, with its threshold, its metrics on validation and warnings.
 
     Raises:
-        InvalidRequest: the output exists and is not empty, the model cannot be loaded, or labels or
-            scaling do not fit the model; labels in the wrong order are known by an AUC below 0.5.
+        InvalidRequest: the output is not empty or cannot be made, the model cannot be loaded, or
+            labels or scaling do not fit the model; labels in the wrong order are known by an AUC
+            below 0.5.
         ConversionError: the model is no classifier of a form that can be understood.
         DatasetError: metadata, splits or images cannot be used.
 
@@ -105,7 +102,7 @@ def import_keras_model(
     check_share(min_sensitivity, "min_sensitivity")
     check_callables(progress=progress)
     check_request(file, labels=labels, scaling=scaling)
-    _check_output(output)
+    check_folder(output, "empty", ours=lambda _: False, anew=True)
     table = without_test(read_splits(splits, read_metadata(metadata)))
     validation = table[table["split"] == "validation"].reset_index(drop=True)
     if len(np.unique(positives(validation))) < 2:
@@ -179,13 +176,6 @@ def _write(
     )
     write_run(folder, run)
     return run
-
-
-def _check_output(output: Path) -> None:
-    check_not_current(output)
-    if not is_free(output):
-        raise InvalidRequest(f"{output}: exists and is not empty; name a folder to make")
-    check_writable(output)
 
 
 def _plain_name(stem: str) -> str:

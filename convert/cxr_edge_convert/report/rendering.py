@@ -13,12 +13,14 @@ from cxr_edge_convert.report.storage import PREDICTIONS, REPORT, read_report
 from cxr_edge_runtime.arguments import as_path
 from cxr_edge_runtime.errors import ReportError
 from cxr_edge_runtime.files import write_text
+from cxr_edge_runtime.outputs import begins_with, check_file
 from cxr_edge_train.reporting.figures import save_figure
 from cxr_edge_train.reporting.markdown import markdown_page
 from cxr_edge_train.reporting.page import Picture, write_page
 from cxr_edge_train.runs import write_table
 
 HTML, MARKDOWN, CSV = "report.html", "report.md", "report.csv"
+_BEGINNINGS = {HTML: b"<!doctype html>", MARKDOWN: b"# ", CSV: b"name,"}
 REPORT_FILES = (HTML, MARKDOWN, CSV, REPORT, PREDICTIONS)
 
 
@@ -33,6 +35,7 @@ def render_again(folder: str | Path) -> ConversionReport:
 
     Raises:
         ReportError: the folder holds no conversion, or a damaged one.
+        InvalidRequest: a file of the report would replace something else, or cannot be written.
     """
     folder = as_path(folder, "folder")
     try:
@@ -50,6 +53,8 @@ def render(folder: Path) -> ConversionReport:
         ReportError: the folder holds no conversion, or a damaged one.
     """
     report, predictions = read_report(folder)
+    for name, beginning in _BEGINNINGS.items():
+        check_file(folder / name, "part of a report", ours=begins_with(beginning))
     title = f"Conversion of {report.source.name}"
     sections = report_sections(report, _draw(folder, report, predictions), folder)
     write_table(folder / CSV, _as_frame(report))

@@ -166,9 +166,12 @@ def test_nothing_but_a_conversion_is_ever_overwritten(tmp_path: Path, kind: str)
         (output / "thesis.txt").touch()
     else:
         output.touch()
-    with pytest.raises(InvalidRequest, match="is not overwritten"):
+    not_one, said = ("is not overwritten", "exists already")
+    if kind == "file":
+        not_one = said = "is a file, not a folder"
+    with pytest.raises(InvalidRequest, match=not_one):
         check_output(output, overwrite=True)
-    with pytest.raises(InvalidRequest, match="exists already"):
+    with pytest.raises(InvalidRequest, match=said):
         check_output(output, overwrite=False)
 
 
@@ -200,7 +203,7 @@ def test_current_folder_is_no_output(
 
 
 def test_place_that_cannot_be_written_is_found_before_any_work() -> None:
-    with pytest.raises(OSError, match="/proc"):
+    with pytest.raises(InvalidRequest, match="/proc"):
         check_output(Path("/proc/out"), overwrite=False)
 
 

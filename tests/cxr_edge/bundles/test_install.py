@@ -20,6 +20,7 @@ from cxr_edge_runtime.errors import (
     BundleInvalid,
     BundleNotFound,
     InstallationError,
+    InvalidRequest,
     LimitMissed,
     SignatureInvalid,
 )
@@ -266,9 +267,21 @@ def test_folder_in_the_place_of_the_link_is_not_touched(
     archives: dict[str, Path], folder: Path
 ) -> None:
     (folder / "current").mkdir(parents=True)
+    (folder / ".lock").touch()
     with pytest.raises(InstallationError, match="is not a link that install made; move it away"):
         put(archives["1"], folder)
     assert left(folder) == [".lock", "current"]
+
+
+@pytest.mark.parametrize("name", ["0001", "film.jpeg"])
+def test_folder_of_other_files_is_not_tidied_up(
+    archives: dict[str, Path], folder: Path, name: str
+) -> None:
+    (folder / name).mkdir(parents=True)
+    for act in (lambda: put(archives["1"], folder), lambda: roll_back(folder)):
+        with pytest.raises(InvalidRequest, match=f"installed bundles, since it holds {name};"):
+            act()
+    assert left(folder) == [name]
 
 
 def test_file_in_the_place_of_the_folder_is_said_to_be_one(
@@ -276,7 +289,7 @@ def test_file_in_the_place_of_the_folder_is_said_to_be_one(
 ) -> None:
     folder.write_text("mine")
     for act in (lambda: put(archives["1"], folder), lambda: roll_back(folder)):
-        with pytest.raises(InstallationError, match="bundles: is not a folder"):
+        with pytest.raises(InvalidRequest, match="bundles: is a file, not a folder"):
             act()
     assert folder.read_text() == "mine"
 
@@ -407,7 +420,10 @@ def test_install_killed_at_any_step_leaves_the_old_or_the_new_bundle(
         "os.rename 0002 .going-0002",
     ]
     names = {path.name for path in (folder / "0003").iterdir()}
-    assert names == {step.split()[1] for step in steps if step.startswith("open")} - {".lock"}
+    assert names == {step.split()[1] for step in steps if step.startswith("open")} - {
+        ".lock",
+        "bundles",  # whether it can be written
+    }
     assert names < {step.split()[1] for step in steps if step.startswith("os.fsync")}
     in_use = [result["in_use"] for result in results]
     switched = in_use.index("4")

@@ -113,7 +113,7 @@ def test_figure_is_drawn_where_asked_for(cxr_edge: Any, log: Films, tmp_path: Pa
         before = other.read_bytes()
         outcome = cxr_edge("drift", log(), "--bundle", "tiny", "-o", other)
         assert outcome.code == 2
-        assert "already exists and is not a drift plot; choose another file" in outcome.err
+        assert "already exists and is not a drift plot; choose another output" in outcome.err
         assert other.read_bytes() == before
     outcome = cxr_edge("drift", log(), "--bundle", "tiny", "-o", tmp_path / "drift.txt")
     assert outcome.code == 2

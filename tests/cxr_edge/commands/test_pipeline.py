@@ -266,7 +266,7 @@ def test_evaluation_is_not_written_over_a_file(
         "-o", trained.splits,
     )  # fmt: skip
     assert outcome.code == 2
-    assert "is a file; choose another output" in outcome.err
+    assert "is a file, not a folder; choose another output" in outcome.err
 
 
 def test_images_elsewhere_are_found_with_root(
@@ -325,11 +325,11 @@ def test_outputs_that_would_replace_inputs_are_refused(
     run = Path(shutil.copytree(trained.run, tmp_path / "run"))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     outcome = cxr_edge("split", metadata, "-o", metadata)
-    assert (outcome.code, "is the metadata itself" in outcome.err) == (2, True)
+    assert (outcome.code, "is not a splits file of cxr-edge split" in outcome.err) == (2, True)
     outcome = cxr_edge("evaluate", run, metadata, "--splits", trained.splits, "-o", run)
-    assert (outcome.code, "holds a run, a bundle or a conversion" in outcome.err) == (2, True)
+    assert (outcome.code, "is not an evaluation, since it holds" in outcome.err) == (2, True)
     outcome = cxr_edge("compare", metadata, "--splits", trained.splits, "-o", run)
-    assert (outcome.code, "holds files that are no comparison" in outcome.err) == (2, True)
+    assert (outcome.code, "is not a comparison, since it holds" in outcome.err) == (2, True)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 

@@ -198,7 +198,7 @@ def test_split_warns_of_training_images_that_it_leaves_out(tmp_path: Path) -> No
         ((None,), "metadata must be a path"),
         (("m.csv", 5), "output must be a path"),
         (("m.csv", "."), "is a folder; name the file"),
-        (("m.csv", "m.csv"), "is the metadata itself"),
+        (("m.csv", "m.csv"), "is not a splits file of cxr-edge split"),
         (("m.csv", "s.csv", -1), "seed must be a whole number from 0 to 4294967295, not -1"),
         (("m.csv", "s.csv", 2**32), "seed must be a whole number"),
         (("m.csv", "s.csv", 0.0), "seed must be a whole number"),

@@ -82,7 +82,8 @@ def test_same_inputs_give_the_same_bytes_and_another_seed_other_samples(
 def test_figure_of_an_earlier_exploration_does_not_stay(metadata: Path, tmp_path: Path) -> None:
     old = tmp_path / "eda" / "shortcuts.png"
     old.parent.mkdir()
-    old.touch()
+    for file in (old, old.with_name("eda.html")):
+        file.write_text("<!doctype html>")
     result = run(metadata, tmp_path / "eda")
     assert {*result.figures, result.page} == set((tmp_path / "eda").iterdir())
     assert "m.report.json is missing; run cxr-edge clean again." in result.page.read_text()
@@ -111,7 +112,7 @@ def test_label_with_test_images_alone_is_refused(metadata: Path, tmp_path: Path)
 
 
 def test_output_that_is_a_file_is_wrong_usage(metadata: Path) -> None:
-    with pytest.raises(InvalidRequest, match="is a file; name a folder"):
+    with pytest.raises(InvalidRequest, match="is a file, not a folder"):
         run(metadata, metadata)
 
 

@@ -5,15 +5,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cxr_edge_runtime.arguments import as_path, check_callables, optional_path
-from cxr_edge_runtime.errors import DatasetError, InvalidRequest
+from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_runtime.outputs import check_apart
 from cxr_edge_train.cleaning.checks.check import Summary
 from cxr_edge_train.cleaning.checks.registry import EXCLUSIONS, run_checks
 from cxr_edge_train.cleaning.inventory import KEPT, Inventory
-from cxr_edge_train.cleaning.report import CleaningReport, report_path, write_cleaning_report
+from cxr_edge_train.cleaning.report import (
+    CleaningReport,
+    check_report_output,
+    report_path,
+    write_cleaning_report,
+)
 from cxr_edge_train.cleaning.scan_index import ScanIndex
 from cxr_edge_train.cleaning.scanning import scan
 from cxr_edge_train.dataset.layout import FOLDERS, LABELS, find_files
-from cxr_edge_train.dataset.metadata import left_out_path, write_left_out, write_metadata
+from cxr_edge_train.dataset.metadata import (
+    check_metadata_output,
+    left_out_path,
+    write_left_out,
+    write_metadata,
+)
 from cxr_edge_train.dataset.patients import compile_patient_pattern
 from cxr_edge_train.progress import ProgressFactory, no_progress
 
@@ -86,8 +97,8 @@ def clean(
     Raises:
         DatasetError: the folder does not have the expected structure, a label has no usable image,
             or the temporary folder is full.
-        InvalidRequest: an argument is not a path, the output is a folder, or the pattern is not a
-            regular expression.
+        InvalidRequest: an argument is not a path, one of the three files would replace something
+            else or cannot be written, or the pattern is not a regular expression.
 
     Examples:
         >>> from cxr_edge import clean
@@ -105,8 +116,9 @@ def clean(
     """
     data_dir, output = as_path(data_dir, "data_dir"), as_path(output, "output")
     check_callables(progress=progress)
-    if output.is_dir():
-        raise InvalidRequest(f"{output}: is a folder; name the file to write")
+    check_metadata_output(output)
+    check_report_output(output)
+    check_apart(output, *(data_dir / folder for folder in FOLDERS))
     pattern = None if patient_pattern in (None, "") else compile_patient_pattern(patient_pattern)
     with Inventory() as inventory:
         index_failure = take_inventory(

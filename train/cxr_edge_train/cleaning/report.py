@@ -8,6 +8,7 @@ from typing import Any
 
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files import write_text
+from cxr_edge_runtime.outputs import begins_with, check_file
 from cxr_edge_runtime.typed_json import TypedJsonError, from_json, parse_json
 from cxr_edge_train.cleaning.checks import registry
 from cxr_edge_train.cleaning.checks.check import Summary
@@ -42,6 +43,15 @@ class CleaningReport:
 def report_path(metadata: Path) -> Path:
     """Name the report of a metadata file, for example ``clean_metadata.report.json``."""
     return metadata.with_suffix(".report.json")
+
+
+def check_report_output(metadata: Path) -> None:
+    """Check that the report of a metadata file may be written.
+
+    Raises:
+        InvalidRequest: it would replace something else, or cannot be written there.
+    """
+    check_file(report_path(metadata), "a cleaning report", ours=begins_with(b'{\n  "format": '))
 
 
 def write_cleaning_report(path: Path, report: CleaningReport) -> None:

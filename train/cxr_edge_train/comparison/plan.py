@@ -8,6 +8,7 @@ from typing import TypeVar
 import pandas as pd
 
 from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.outputs import check_folder
 from cxr_edge_train.architectures import ARCHITECTURES, build
 from cxr_edge_train.fitting.task import TrainingTask
 from cxr_edge_train.fitting.train import starting_weights
@@ -72,7 +73,7 @@ def plan(
         if name in ARCHITECTURES and not ARCHITECTURES[name].pretrained
     }
     weights_of = _by_name("weights", from_scratch | _named(weights), architectures, "imagenet")
-    _check_output(output)
+    check_folder(output, "a comparison", ours=_is_comparison)
     recipe_of = _by_name("a recipe", _named(recipe), architectures, None)
     runs = []
     for name in architectures:
@@ -121,14 +122,8 @@ def _by_name(
     return {name: named.get(name, named.get(OTHERS, default)) for name in architectures}
 
 
-def _check_output(output: Path) -> None:
-    """Only a folder of an earlier comparison may hold anything."""
-    there = {path.name for path in output.iterdir()} if output.is_dir() else set()
-    if RUN in there or (there and "runs" not in there):
-        raise InvalidRequest(
-            f"{output}: holds files that are no comparison, for example {min(there)}; choose "
-            "another output"
-        )
+def _is_comparison(folder: Path) -> bool:
+    return (folder / "runs").is_dir() and not (folder / RUN).exists()
 
 
 def _check_same(task: TrainingTask, folder: Path) -> None:

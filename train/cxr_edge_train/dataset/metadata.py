@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from cxr_edge_runtime.arguments import optional_path
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
-from cxr_edge_runtime.files import replacing
+from cxr_edge_runtime.files import text_output
+from cxr_edge_runtime.outputs import begins_with, check_file
 from cxr_edge_train.dataset.layout import FOLDERS, LABELS
 from cxr_edge_train.dataset.patients import KINDS
 
@@ -68,6 +69,28 @@ class LeftOut(NamedTuple):
 def left_out_path(metadata: Path) -> Path:
     """Name the list of left-out files, for example ``clean_metadata.left_out.csv``."""
     return metadata.with_suffix(".left_out.csv")
+
+
+def check_metadata_output(path: Path) -> None:
+    """Check that ``clean_metadata.csv`` and the list of left-out files may be written.
+
+    Raises:
+        InvalidRequest: one would replace something else, or cannot be written there.
+    """
+    ours = begins_with(_header(METADATA_COLUMNS[:-1]))  # without the column that was added
+    check_file(path, "a metadata file of cxr-edge clean", ours=ours)
+    left_out = begins_with(_header(LeftOut._fields))
+    check_file(left_out_path(path), "a list of left-out files", ours=left_out)
+
+
+def check_splits_output(path: Path) -> None:
+    """Check that ``splits.csv`` may be written.
+
+    Raises:
+        InvalidRequest: it would replace something else, or cannot be written there.
+    """
+    ours = begins_with(_header(SPLIT_COLUMNS))
+    check_file(path, "a splits file of cxr-edge split", ours=ours, stdout=True)
 
 
 def write_metadata(path: Path, records: Iterable[ImageRecord]) -> None:
@@ -258,11 +281,12 @@ def _check_positive(path: Path, table: pd.DataFrame, column: str) -> None:
         )
 
 
+def _header(columns: Sequence[str]) -> bytes:
+    return ",".join(columns).encode()
+
+
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with (
-        replacing(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
+    with text_output(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)

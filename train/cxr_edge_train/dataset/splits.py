@@ -8,9 +8,10 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from cxr_edge_runtime.arguments import as_path
-from cxr_edge_runtime.errors import DatasetError, InvalidRequest
+from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_runtime.outputs import check_apart
 from cxr_edge_train.dataset.layout import LABELS
-from cxr_edge_train.dataset.metadata import read_metadata, write_splits
+from cxr_edge_train.dataset.metadata import check_splits_output, read_metadata, write_splits
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.dataset.sampling import as_seed
 
@@ -62,7 +63,7 @@ def split(metadata: str | Path, output: str | Path = "splits.csv", *, seed: int 
 
     Args:
         metadata: ``clean_metadata.csv``.
-        output: the file to write.
+        output: the file to write; only earlier splits are replaced.
         seed: seed of the drawing of validation, 0 to 2**32 - 1.
 
     Returns:
@@ -70,8 +71,8 @@ def split(metadata: str | Path, output: str | Path = "splits.csv", *, seed: int 
 
     Raises:
         DatasetError: the metadata is missing or damaged, or has too few patients of a label.
-        InvalidRequest: an argument is not a path, the output is a folder or the metadata itself,
-            or the seed is out of range.
+        InvalidRequest: an argument is not a path, the output would replace something else or
+            cannot be written, or the seed is out of range.
 
     Examples:
         >>> from cxr_edge import split
@@ -87,11 +88,9 @@ def split(metadata: str | Path, output: str | Path = "splits.csv", *, seed: int 
     """
     metadata, output = as_path(metadata, "metadata"), as_path(output, "output")
     seed = as_seed(seed)
-    if output.is_dir():
-        raise InvalidRequest(f"{output}: is a folder; name the file to write")
-    if output.resolve() == metadata.resolve():
-        raise InvalidRequest(f"{output}: is the metadata itself; choose another output")
+    check_splits_output(output)
     table = read_metadata(metadata)
+    check_apart(output, metadata)
     assigned = assign_splits(table, seed=seed)
     write_splits(output, assigned)
     left_out = len(table) - len(assigned)

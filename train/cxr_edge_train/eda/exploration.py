@@ -7,7 +7,8 @@ import pandas as pd
 
 from cxr_edge_runtime.arguments import as_path, check_callables
 from cxr_edge_runtime.bundle.manifest import NOTICE
-from cxr_edge_runtime.errors import DatasetError, InvalidRequest
+from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_runtime.outputs import begins_with, check_folder
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import dataset_digest, images_root, read_metadata
 from cxr_edge_train.dataset.patients import patient_groups
@@ -23,6 +24,7 @@ from cxr_edge_train.recipe import Recipe, as_recipe
 from cxr_edge_train.reporting.page import Section, Table, write_page
 
 PAGE = "eda.html"
+_IS_PAGE = begins_with(b"<!doctype html>")
 # Enough that a label's mean histogram no longer moves, few enough that full-size films, at about
 # 30 ms each to decode, take half a minute.
 INTENSITY_IMAGES = 500
@@ -61,7 +63,7 @@ def eda(
 
     Args:
         metadata: ``clean_metadata.csv``; the cleaning report is read where it lies beside it.
-        output: folder to create or to write into.
+        output: folder to make, or that of an earlier exploration.
         recipe: the recipe whose augmentation is shown, or its TOML file; None for the defaults.
         root: folder that the paths in the metadata are relative to; None for the folder of the
             metadata.
@@ -72,7 +74,8 @@ def eda(
         The paths of the page and of its figures, and the warnings.
 
     Raises:
-        InvalidRequest: an argument is not a path, the output is a file, or the recipe is wrong.
+        InvalidRequest: an argument is not a path, the output holds something else or cannot be
+            written, or the recipe is wrong.
         DatasetError: the metadata or the cleaning report is damaged, a label has no image outside
             test, or an image is missing or changed since it was cleaned.
         ImageError: an image cannot be read or decoded.
@@ -86,8 +89,7 @@ def eda(
     metadata, output = as_path(metadata, "metadata"), as_path(output, "output")
     seed = as_seed(seed)
     check_callables(progress=progress)
-    if output.exists() and not output.is_dir():
-        raise InvalidRequest(f"{output}: is a file; name a folder")
+    check_folder(output, "an exploration", ours=lambda folder: _IS_PAGE(folder / PAGE))
     planned = as_recipe(recipe)
     root = images_root(root, default=metadata.resolve().parent)
     table = read_metadata(metadata)

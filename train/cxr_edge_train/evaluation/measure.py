@@ -3,20 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cxr_edge_runtime.bundle import MANIFEST
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.dataset.metadata import dataset_digest, read_metadata, read_splits, without_test
 from cxr_edge_train.evaluation.evaluation import Evaluation, log_test_reading, summarise
-from cxr_edge_train.evaluation.output import write_evaluation
+from cxr_edge_train.evaluation.output import check_output, write_evaluation
 from cxr_edge_train.evaluation.predictions import predict
 from cxr_edge_train.evaluation.subject import Subject
 from cxr_edge_train.progress import ProgressFactory, no_progress
-from cxr_edge_train.runs import RUN, UNFINISHED
 
 # Training images would say nothing.
 SPLITS = ("validation", "test")
-# Files by which a run, a bundle and a conversion are recognized.
-_OTHERS = (RUN, UNFINISHED, MANIFEST, "report.json")
 
 
 def check_request(split: str, *, log: Path | None, output: Path | None) -> None:
@@ -29,8 +25,8 @@ def check_request(split: str, *, log: Path | None, output: Path | None) -> None:
 
     Raises:
         InvalidRequest: the split is not one of :data:`SPLITS`, test is to be read without a log
-            or another split with one, the log is a folder, or the output is a file or holds a
-            run, a bundle or a conversion.
+            or another split with one, the log is a folder, or the output holds something else or
+            cannot be written.
     """
     if split not in SPLITS:
         raise InvalidRequest(f"split must be {' or '.join(SPLITS)}, not {split!r}")
@@ -42,13 +38,8 @@ def check_request(split: str, *, log: Path | None, output: Path | None) -> None:
         )
     if log is not None and log.is_dir():
         raise InvalidRequest(f"{log}: is a folder; name the file that records readings of test")
-    if output and output.exists() and not output.is_dir():
-        raise InvalidRequest(f"{output}: is a file; choose another output")
-    if output and any((output / name).exists() for name in _OTHERS):
-        # A run's predictions.csv and figures would be replaced by those of other images.
-        raise InvalidRequest(
-            f"{output}: holds a run, a bundle or a conversion; choose another output"
-        )
+    if output:
+        check_output(output)
 
 
 def measure(

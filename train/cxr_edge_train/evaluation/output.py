@@ -16,11 +16,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.files import write_text
+from cxr_edge_runtime.outputs import begins_with, check_folder
 from cxr_edge_train.evaluation.evaluation import Evaluation
 from cxr_edge_train.evaluation.figures import FIGURES, write_figures, write_learning_curves
 from cxr_edge_train.evaluation.predictions import model_input
 from cxr_edge_train.evaluation.subject import Subject
 from cxr_edge_train.runs import write_table
+
+_CONTENT = "evaluation.json"
+_IS_CONTENT = begins_with(b'{\n  "schema_version": ')
+
+
+def check_output(output: Path) -> None:
+    """Check that an evaluation may be written into a folder.
+
+    Raises:
+        InvalidRequest: the folder holds something else, or cannot be made or written.
+    """
+    check_folder(output, "an evaluation", ours=lambda folder: _IS_CONTENT(folder / _CONTENT))
 
 
 def write_evaluation(
@@ -35,7 +48,7 @@ def write_evaluation(
     """Write an evaluation; that of a trained run contains its learning curves as well.
 
     Args:
-        output: folder to write to; made where it is missing. Files of these names are replaced.
+        output: folder to write to; made where it is missing. See :func:`check_output`.
         evaluation: the metrics.
         predictions: from :func:`cxr_edge_train.evaluation.predictions.predict`.
         subject: the model that predicted.
@@ -57,6 +70,8 @@ def write_evaluation(
             ]
         )
 
+    # First: what fails later, such as a film that changed, leaves a folder that is recognised.
+    write_text(output / _CONTENT, json.dumps(evaluation.as_dict(), indent=2) + "\n")
     write_table(output / "predictions.csv", predictions)
     write_figures(
         output / FIGURES,
@@ -68,4 +83,3 @@ def write_evaluation(
     )
     if subject.run_folder is not None:
         write_learning_curves(subject.run_folder, output / FIGURES)
-    write_text(output / "evaluation.json", json.dumps(evaluation.as_dict(), indent=2) + "\n")

@@ -11,7 +11,7 @@ from cxr_edge_train.evaluation.soundness import soundness_warnings
 from cxr_edge_train.fitting.events import CallbackFactory, OnStart, ignore_start, no_callbacks
 from cxr_edge_train.fitting.task import TrainingTask
 from cxr_edge_train.fitting.training import train_run
-from cxr_edge_train.fitting.unfinished import folder_for
+from cxr_edge_train.fitting.unfinished import check_output, folder_for
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.recipe import Recipe, as_recipe
 from cxr_edge_train.runs import Run
@@ -80,6 +80,9 @@ def train(
     check_share(min_sensitivity, "min_sensitivity")
     check_callables(on_start=on_start, callbacks=callbacks, progress=progress)
     chosen = as_recipe(recipe)
+    given = optional_path(output, "output")
+    if given is not None:
+        check_output(given)
     cleaned = read_metadata(metadata)
     table = read_splits(splits, cleaned)
     task = TrainingTask.of(
@@ -92,7 +95,6 @@ def train(
         min_sensitivity=min_sensitivity,
     )
     cache_dir = default_cache_dir()
-    given = optional_path(output, "output")
     run = train_run(
         task,
         output=given or folder_for(cache_dir, task.fingerprint),

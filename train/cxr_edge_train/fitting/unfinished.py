@@ -11,12 +11,24 @@ from filelock import FileLock, Timeout
 
 from cxr_edge_runtime.errors import InvalidRequest, RunError
 from cxr_edge_runtime.files import remove_temporaries, write_text
+from cxr_edge_runtime.outputs import check_folder
 from cxr_edge_runtime.typed_json import TypedJsonError, from_json, parse_json
 from cxr_edge_train.fitting.distillation import is_begun
 from cxr_edge_train.fitting.fingerprint import RunFingerprint
 from cxr_edge_train.runs import RUN, UNFINISHED
 
 _LOCK = ".lock"
+
+
+def check_output(folder: Path) -> None:
+    """Check that a run may be written into a folder.
+
+    Raises:
+        InvalidRequest: the folder holds a finished run or files that belong to no run, or it cannot
+            be made or written.
+    """
+    _refuse_finished(folder)
+    check_folder(folder, "a training run", ours=lambda folder: (folder / UNFINISHED).exists())
 
 
 @contextmanager
@@ -31,23 +43,12 @@ def claimed(folder: Path, settings: RunFingerprint) -> Iterator[bool]:
         Whether an earlier process finished this very run and was killed before it tidied up.
 
     Raises:
-        InvalidRequest: the folder holds a finished run, an unfinished one with another fingerprint
-            or files that belong to no run, or another process trains there.
+        InvalidRequest: see :func:`check_output`; or the folder holds an unfinished run with another
+            fingerprint, or another process trains there.
         RunError: what an earlier process left is damaged.
     """
-    _refuse_finished(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise InvalidRequest(
-            f"{folder}: is a file or lies below one; choose another output"
-        ) from None
-    others = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
-    if others and UNFINISHED not in others:
-        raise InvalidRequest(
-            f"{folder}: holds files that are no training run, for example {min(others)}; choose "
-            "another output"
-        )
+    check_output(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / _LOCK, timeout=0)
     try:
         lock.acquire()
