@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -80,7 +81,7 @@ def to_int8(
 ) -> bytes:
     """Quantize weights per channel and activations per tensor; scaling and head stay in float.
 
-    Weights have 7 bits, those of depthwise convolutions 8.
+    Weights have 7 bits, or as many more as keep every product exact on every processor.
 
     Args:
         float32: from :func:`to_float32`.
@@ -101,9 +102,7 @@ def to_int8(
     quantizer = QDQQuantizer(
         model,
         per_channel=True,
-        # Products of unsigned bytes and 7-bit weights do not overflow on x86 without VNNI, where
-        # ONNX Runtime adds pairs of them in 16 bits.
-        reduce_range=True,
+        reduce_range=True,  # where nothing else is said below
         weight_qType=QuantType.QInt8,
         activation_qType=_ACTIVATIONS[target],
         tensors_range=TensorsData(
@@ -116,9 +115,7 @@ def to_int8(
         extra_options={
             "ActivationSymmetric": False,
             "WeightSymmetric": True,
-            "TensorQuantOverrides": {
-                weight: [{"axis": 0, "reduce_range": False}] for weight in _depthwise_weights(model)
-            },
+            "TensorQuantOverrides": _exact_on_x86(model),
         },
     )
     quantizer.quantize_model()
@@ -126,18 +123,41 @@ def to_int8(
     return _finished(quantizer.model.model)
 
 
-def _depthwise_weights(model: onnx.ModelProto) -> set[str]:
-    """Weights that ONNX Runtime multiplies one by one in 32 bits, on every processor."""
-    shapes = {constant.name: constant.dims for constant in model.graph.initializer}
-    found = set()
+def _exact_on_x86(model: onnx.ModelProto) -> dict[str, list[dict[str, Any]]]:
+    """Ranges of weights whose products with bytes overflow on no processor, by their names.
+
+    On x86 without VNNI, ONNX Runtime adds two neighbouring products in 16 bits, so that no two
+    neighbouring weights of one sign may add up to more than 128. With 7 bits none do. Of a 1x1
+    convolution it is known which ones are neighbours, and its scale only becomes as coarse as they
+    need. Depthwise convolutions are added in 32 bits.
+    """
+    constants = {constant.name: constant for constant in model.graph.initializer}
+    ranges: dict[str, list[dict[str, Any]]] = {}
     for node in model.graph.node:
-        if node.op_type != "Conv":
+        if node.op_type != "Conv" or node.input[1] not in constants:
             continue
+        weights = onnx.numpy_helper.to_array(constants[node.input[1]])
         group = next((value.i for value in node.attribute if value.name == "group"), 1)
-        shape = shapes.get(node.input[1], ())
-        if group > 1 and list(shape[:2]) == [group, 1]:
-            found.add(node.input[1])
-    return found
+        if group > 1 and weights.shape[:2] == (group, 1):
+            ranges[node.input[1]] = [{"axis": 0, "reduce_range": False}]
+        elif group == 1 and weights.shape[2:] == (1, 1):
+            ranges[node.input[1]] = [
+                {"axis": 0, "reduce_range": False, "rmin": -limit, "rmax": limit}
+                for limit in _neighbour_limits(weights[:, :, 0, 0])
+            ]
+    return ranges
+
+
+def _neighbour_limits(weights: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """The largest weight ``[]`` or sum of two neighbours of one sign, by output channel.
+
+    Args:
+        weights: ``[N, C]``, output channels first.
+    """
+    padded = np.pad(weights, ((0, 0), (0, weights.shape[1] % 2)))
+    pairs = padded.reshape(len(weights), -1, 2)
+    sums = np.maximum(pairs.clip(0).sum(axis=2), (-pairs).clip(0).sum(axis=2)).max(axis=1)
+    return [np.array(limit, dtype=np.float32) for limit in sums]
 
 
 def with_metadata(model: bytes, entries: dict[str, str]) -> bytes:

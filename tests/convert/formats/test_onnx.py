@@ -209,21 +209,38 @@ def test_layer_that_onnx_cannot_express_is_one_clear_error(
 
 
 @pytest.mark.parametrize("target", ["arm64", "x86"])
-def test_weights_that_x86_adds_in_16_bits_have_7_bits_and_depthwise_ones_8(target: str) -> None:
+def test_products_that_x86_adds_in_16_bits_do_not_overflow(target: str) -> None:
     image = keras.Input((32, 32, 1), name="image")
     scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(image)
-    x = keras.layers.Conv2D(4, 3, name="dense")(scaled)
+    x = keras.layers.Conv2D(5, 3, name="spatial")(scaled)
     x = keras.layers.DepthwiseConv2D(3, name="depthwise")(x)
     x = keras.layers.Conv2D(4, 1, name="pointwise")(x)
     cam = keras.layers.Conv2D(1, 1, name="cam")(x)
     logit = keras.layers.GlobalAveragePooling2D(name="logit")(cam)
     float32 = to_float32(keras.Model({"image": image}, {"cam": cam, "logit": logit}))
     made = to_int8(float32, ranges_over(OnnxProbe(float32)), target=target)
-    largest = {
-        tuple(constant.dims): int(np.abs(to_array(constant).astype(int)).max())
+    weights = {
+        tuple(constant.dims): to_array(constant).astype(int)
         for constant in onnx.load_from_string(made).graph.initializer
         if constant.data_type == TensorProto.INT8 and len(constant.dims) == 4
     }
-    assert largest == {(4, 1, 3, 3): 127, (4, 4, 1, 1): 64} | {
-        shape: 64 for shape in largest if shape not in ((4, 1, 3, 3), (4, 4, 1, 1))
-    }
+    # Added in 32 bits: all steps are used.
+    assert np.abs(weights[5, 1, 3, 3]).max() == 127
+    # The neighbours are known: only what two of one sign need is given up.
+    pointwise = np.pad(weights[4, 5, 1, 1][:, :, 0, 0], ((0, 0), (0, 1))).reshape(4, 3, 2)
+    sums = [np.abs(pointwise * (np.sign(pointwise) == sign)).sum(axis=2) for sign in (1, -1)]
+    assert 126 <= np.max(sums) <= 128
+    assert np.abs(pointwise).max() > 64
+
+
+def test_weights_whose_neighbours_are_not_known_have_7_bits(int8: bytes) -> None:
+    spatial = [
+        np.abs(to_array(constant).astype(int)).max()
+        for constant in onnx.load_from_string(int8).graph.initializer
+        if constant.data_type == TensorProto.INT8
+        and len(constant.dims) == 4
+        and constant.dims[2:] == [3, 3]
+        and constant.dims[1] > 1
+    ]
+    assert spatial
+    assert max(spatial) == 64
