@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_train.cleaning.clean import clean
+from cxr_edge_train.dataset.drawing import VALIDATION_FOLDS
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits, write_metadata
-from cxr_edge_train.dataset.splits import VALIDATION_FOLDS, SplitCount, assign_splits, split
+from cxr_edge_train.dataset.splits import SplitCount, assign_splits, split
 
 
 def metadata(*, patients: int, test_patients: int = 0, images: int = 2) -> pd.DataFrame:

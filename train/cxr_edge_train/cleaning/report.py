@@ -39,11 +39,6 @@ class CleaningReport:
         return {"format": FORMAT, "flow": content["flow"], **content["findings"]}
 
 
-def report_path(metadata: Path) -> Path:
-    """Name the report of a metadata file, for example ``clean_metadata.report.json``."""
-    return metadata.with_suffix(".report.json")
-
-
 def write_cleaning_report(path: Path, report: CleaningReport) -> None:
     """Write the report as JSON."""
     write_text(path, json.dumps(report.as_dict(), indent=2) + "\n")

@@ -40,6 +40,7 @@ class BundleSubject:
         self.operating_point = OperatingPoint(
             manifest.temperature, threshold.value, threshold.rule, threshold.chosen_on
         )
+        self.test_digest = ""  # no manifest has it
         self.gives_maps = "cam" in manifest.outputs
         self._engine = open_engine(bundle, threads=threads)
 

@@ -121,6 +121,8 @@ def _warnings(run: Run, left_out: int) -> tuple[str, ...]:
     warnings = []
     if left_out:
         warnings.append(f"{left_out} images of the metadata are in no split")
+    if run.unknown_patients is not None:
+        warnings.extend(run.unknown_patients.warnings)
     if run.metrics["validation"]["auc"].low <= _CHANCE:
         warnings.append("on validation this model is not clearly better than chance; train longer")
     return tuple(warnings)

@@ -1,8 +1,8 @@
 from cxr_edge_train.cleaning.checks.duplicates import leave_out_duplicates
 from cxr_edge_train.cleaning.checks.leaks import Leaks, find_leaks
-from cxr_edge_train.cleaning.checks.near_duplicates import NearDuplicate
 from cxr_edge_train.cleaning.inventory import Inventory
 from cxr_edge_train.cleaning.scanning import ScannedFile
+from cxr_edge_train.dataset.near_duplicates import NearDuplicate
 from synthetic import scanned_file
 
 
