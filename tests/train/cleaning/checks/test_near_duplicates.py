@@ -141,13 +141,16 @@ def test_beyond_the_limit_only_pairs_that_change_a_split_are_listed(
 
 
 def test_limit_of_the_listing_changes_no_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Five pictures in copies under both labels, some of them in test.
+    # Copies of five pictures, some of them under another label, and of two pictures some in test.
     draw = np.random.default_rng(0)
+    pictures, pneumonia = draw.integers(0, 5, 50), draw.random(50) < 0.2
     films = [
-        (f"{'test' if number > 40 else 'train'}/{number}", label, thumbnail(encoded(blobs(seed))))
-        for number, (seed, label) in enumerate(
-            zip(draw.integers(0, 5, 50), np.where(draw.random(50) < 0.1, "PNEUMONIA", "NORMAL"))
+        (
+            f"{'test' if number > 40 and picture < 2 else 'train'}/{number}",
+            "PNEUMONIA" if pneumonia[number] else "NORMAL",
+            thumbnail(encoded(blobs(picture))),
         )
+        for number, picture in enumerate(pictures.tolist())
     ]
     table = pd.DataFrame(films, columns=["path", "label", "pixels"])
     table["split"] = table["path"].str.split("/").str[0]
@@ -160,6 +163,7 @@ def test_limit_of_the_listing_changes_no_split(monkeypatch: pytest.MonkeyPatch) 
         separations.append((len(found), separate(table, near_duplicates=found)))
     (many, whole), (few, short) = separations
     assert few < 2 * len(films) < many
+    assert 0 < len(whole.left_out) < len(films)
     assert short.groups.equals(whole.groups)
     assert [path for path, _ in short.left_out] == [path for path, _ in whole.left_out]
 
