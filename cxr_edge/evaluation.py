@@ -41,7 +41,8 @@ def evaluate(
         splits: ``splits.csv``, which :func:`cxr_edge.split` writes.
         split: ``validation`` or ``test``.
         log: the file that readings of test labels are appended to: required for ``test``, refused
-            for ``validation``.
+            for ``validation``. It is missing, empty or a log of earlier readings; what keeps
+            nothing, such as a device, is refused.
         output: folder for ``evaluation.json``, ``predictions.csv`` and plots; None to write none.
         root: folder that the paths in the metadata are relative to; None for the folder of the
             metadata.
@@ -53,11 +54,13 @@ def evaluate(
         kind, and warnings.
 
     Raises:
-        InvalidRequest: an argument is of the wrong type, test is to be read without a log, or the
-            output holds something else, lies in the subject, or cannot be written.
+        InvalidRequest: an argument is of the wrong type, test is to be read without a log, the log
+            cannot keep readings or holds something else, or the output holds something else, lies
+            in the subject, or cannot be written.
         RunError: the folder is neither a finished run nor a bundle, or the run is damaged.
         BundleError: there is no such bundle, or it cannot be used.
-        DatasetError: metadata, splits or images are missing, damaged or changed.
+        DatasetError: metadata, splits or images are missing, damaged or changed, or the splits call
+            a test image of the metadata something else.
         ImageError: an image cannot be read or decoded.
         EngineError: the model cannot be loaded or computed no number.
 

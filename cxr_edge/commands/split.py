@@ -17,15 +17,34 @@ def split(
         "splits.csv"
     ),
     seed: options.Seed = 0,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of the metadata, such as a site, a device or a day: images with the same "
+            "value are on one side.  [default: none]",
+        ),
+    ] = None,
 ) -> None:
     """Split images into train, validation and test by patient.
 
-    No patient is in two of them. The data set's own test folder stays test.
+    No patient is in two of them. The data set's own test folder stays test. Near-duplicates that
+    cleaning found are on one side; those of test images, and those under two labels, are left out
+    and listed in a second file.
     """
-    result = cxr_edge.split(metadata, output, seed=seed)
+    result = cxr_edge.split(metadata, output, seed=seed, group_by=group_by)
     for warning in result.warnings:
         say(f"warning: {warning}")
     splits_on_stdout = is_stdout(output)
     for count in result.counts:
         typer.echo(f"{count.split:<10}  {count.label:<9}  {count.images:>6}", err=splits_on_stdout)
+    if result.joined:
+        pairs = len(result.joined)
+        typer.echo(
+            f"near-duplicates of different patients on one side: {pairs} pairs",
+            err=splits_on_stdout,
+        )
+    if result.left_out:
+        listed = result.left_out_list or "not listed"
+        typer.echo(f"left out {result.left_out} images: {listed}", err=splits_on_stdout)
     typer.echo(f"wrote {result.splits}", err=splits_on_stdout)

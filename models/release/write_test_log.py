@@ -44,7 +44,7 @@ def log_page(log: str, shipped: Mapping[str, str]) -> str:
     """Write the page as Markdown.
 
     Args:
-        log: JSON lines of :func:`cxr_edge_train.evaluation.evaluation.log_test_reading`.
+        log: JSON lines of :func:`cxr_edge_train.evaluation.reading_log.log_test_reading`.
         shipped: what :func:`shipped_models` returned.
     """
     rows = [_HEADINGS, ("---",) * len(_HEADINGS)]

@@ -1,9 +1,11 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from cxr_edge import Bundle, evaluate
@@ -47,10 +49,82 @@ def test_test_labels_are_read_with_a_log_alone(
     log = tmp_path / "log.jsonl"
     evaluation = evaluate(*arguments, split="test", log=log)
     assert evaluation.n == 40
-    evaluate(*arguments, log=log)
+    evaluate(*arguments)
     [entry] = map(json.loads, log.read_text().splitlines())
     table = read_splits(trained.splits, read_metadata(trained.metadata))
     assert entry["test_digest"] == dataset_digest(table[table["split"] == "test"])
+
+
+def test_log_that_keeps_nothing_is_refused_before_any_image_is_read(
+    trained: Any, golden_bundle: Path, tmp_path: Path
+) -> None:
+    film = next((trained.root / "data").rglob("*.png"))
+    before = film.read_bytes()
+    for log in (Path("/dev/null"), film, tmp_path):
+        with pytest.raises(InvalidRequest, match=r"name (a|another|the) file"):
+            evaluate(
+                golden_bundle, trained.metadata, trained.splits, split="test", log=log,
+                progress=lambda _: pytest.fail("images are read"),
+            )  # fmt: skip
+    assert film.read_bytes() == before
+
+
+def reduced(trained: Any, tmp_path: Path) -> tuple[Path, Path]:
+    """Metadata and splits without the last test image."""
+    files = []
+    for source in (trained.metadata, trained.splits):
+        lines = source.read_text().splitlines()
+        last = max(number for number, line in enumerate(lines) if "/test/" in line)
+        files.append(tmp_path / source.name)
+        files[-1].write_text("\n".join(lines[:last] + lines[last + 1 :]) + "\n")
+    return files[0], files[1]
+
+
+OTHER_TEST = "the test images are not those that were there when the run was made"
+
+
+def test_run_measured_on_other_test_images_than_it_was_made_with_says_so(
+    trained: Any, tmp_path: Path
+) -> None:
+    metadata, splits = reduced(trained, tmp_path)
+    log = tmp_path / "log"
+    same = evaluate(trained.run, trained.metadata, trained.splits, split="test", log=log)
+    assert (same.n, same.warnings) == (40, ())
+    other = evaluate(trained.run, metadata, splits, split="test", log=log, root=trained.root)
+    assert (other.n, other.warnings) == (39, (OTHER_TEST,))
+    fewer = evaluate(
+        trained.run, trained.metadata, splits, split="test", log=log, root=trained.root
+    )
+    assert fewer.warnings == (
+        OTHER_TEST,
+        "1 test images of the metadata are in no split and were not measured",
+    )
+    assert len(log.read_text().splitlines()) == 3
+    on_validation = evaluate(trained.run, metadata, splits, root=trained.root)
+    assert on_validation.warnings == ()
+
+
+def test_run_of_before_the_digest_was_recorded_is_measured_on_test(
+    trained: Any, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(trained.run, tmp_path / "run"))
+    values = json.loads((run / "run.json").read_text())
+    del values["test_digest"], values["unknown_patients"]
+    (run / "run.json").write_text(json.dumps(values))
+    metadata, splits = reduced(trained, tmp_path)
+    evaluation = evaluate(
+        run, metadata, splits, split="test", log=tmp_path / "log", root=trained.root
+    )
+    assert evaluation.warnings == ()
+
+
+def test_unknown_patients_are_warned_of(trained: Any, golden_bundle: Path, tmp_path: Path) -> None:
+    metadata = tmp_path / "m.csv"
+    table = pd.read_csv(trained.metadata, keep_default_na=False, dtype=str)
+    table.loc[table.index[:3], "patient"] = ""
+    table.to_csv(metadata, index=False)
+    evaluation = evaluate(golden_bundle, metadata, trained.splits, root=trained.root)
+    assert evaluation.warnings[-1].startswith("the patient of 3 of 1240 images is unknown; ")
 
 
 @pytest.mark.parametrize("split", ["train", "", None, 3])

@@ -38,20 +38,26 @@ def jpeg_with_exif(pixels: NDArray[np.uint8]) -> bytes:
 def draw_dataset(folder: Path, *, patients: int, test_patients: int = 0) -> Path:
     """A data set in the Kaggle layout, two images a patient and label, 64x64 PNG.
 
-    PNEUMONIA has a bright square in the middle, so that a network can learn it.
+    PNEUMONIA has a bright square in the middle, so that a network can learn it. All have blotches,
+    so that no two are near-duplicates.
     """
     for split, count, first in (("train", patients, 0), ("test", test_patients, 10_000)):
         for number in range(first, first + count):
             for image in range(2):
                 seed = 2 * number + image
-                normal = noisy_gradient((64, 64), seed)
+                normal = _blotched(noisy_gradient((64, 64), seed), seed)
                 _save(normal, folder / split / "NORMAL" / f"IM-{number:04}-{image:04}.png")
-                opaque = noisy_gradient((64, 64), seed + 5_000)
+                opaque = _blotched(noisy_gradient((64, 64), seed + 5_000), seed + 5_000)
                 opaque[20:44, 20:44] = 230
                 kind = "virus" if number % 3 else "bacteria"
                 name = f"person{number}_{kind}_{image}.png"
                 _save(opaque, folder / split / "PNEUMONIA" / name)
     return folder
+
+
+def _blotched(pixels: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+    blotches = np.random.default_rng(seed).integers(-40, 41, (8, 8)).repeat(8, 0).repeat(8, 1)
+    return np.clip(pixels + blotches, 0, 255).astype(np.uint8)
 
 
 def _save(pixels: NDArray[np.uint8], path: Path) -> None:

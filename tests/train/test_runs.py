@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from cxr_edge_runtime.errors import RunError
+from cxr_edge_train.dataset.metadata import dataset_digest, read_metadata, read_splits
+from cxr_edge_train.dataset.patients import UnknownPatients
 from cxr_edge_train.runs import read_dataset, read_history, read_predictions, read_run, write_run
 
 
@@ -27,6 +29,28 @@ def test_run_is_written_as_it_was_read(run: Path, tmp_path: Path) -> None:
     write_run(tmp_path, read_run(run))
     assert (tmp_path / "run.json").read_text() == text
     assert {"temperature", "threshold", "threshold_rule"} < set(json.loads(text))
+
+
+def test_run_records_its_test_images_and_its_unknown_patients(trained: Any) -> None:
+    run = read_run(trained.run)
+    table = read_splits(trained.splits, read_metadata(trained.metadata))
+    assert run.test_digest == dataset_digest(table[table["split"] == "test"])
+    assert run.unknown_patients == UnknownPatients(0, of=1200)
+    content = json.loads((trained.run / "run.json").read_text())
+    assert content["unknown_patients"] == {"images": 0, "of": 1200}
+
+
+def test_run_of_before_these_were_recorded_is_read_and_written_as_it_is(
+    run: Path, tmp_path: Path
+) -> None:
+    values = json.loads((run / "run.json").read_text())
+    del values["test_digest"], values["unknown_patients"]
+    text = json.dumps(values, indent=2, sort_keys=True) + "\n"
+    (run / "run.json").write_text(text)
+    old = read_run(run)
+    assert (old.test_digest, old.unknown_patients) == ("", None)
+    write_run(tmp_path, old)
+    assert (tmp_path / "run.json").read_text() == text
 
 
 def validation(folder: Path) -> pd.DataFrame:

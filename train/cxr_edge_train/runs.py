@@ -28,6 +28,7 @@ from cxr_edge_runtime.files import file_sha256, replacing, write_text
 from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
 from cxr_edge_runtime.typed_json import TypedJsonError, from_json, parse_json
 from cxr_edge_train.dataset.metadata import DOMAIN_COLUMN
+from cxr_edge_train.dataset.patients import UnknownPatients
 from cxr_edge_train.statistics.intervals import Interval
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
@@ -66,6 +67,11 @@ class Run:
         weights_sha256: SHA-256 of the file that the weights started from; empty if there was none.
         imported_sha256: SHA-256 of the file that the model was imported from, empty where it was
             trained here. How an imported model was trained is unknown; it has no ``history.csv``.
+        test_digest: digest of the test images that were there when the run was made, see
+            :func:`cxr_edge_train.dataset.metadata.digest_of_test`; empty in runs of before it was
+            recorded.
+        unknown_patients: how many of the training and validation images have no known patient;
+            None in runs of before it was recorded.
         format: :data:`RUN_FORMAT` of the code that wrote it.
         warnings: what the user should know, one sentence each; of a run that was just trained.
     """
@@ -84,6 +90,8 @@ class Run:
     devices: str = ""
     weights_sha256: str = ""
     imported_sha256: str = ""
+    test_digest: str = ""
+    unknown_patients: UnknownPatients | None = None
     format: int = RUN_FORMAT
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
@@ -97,8 +105,9 @@ class Run:
         values = asdict(self)
         del values["folder"], values["warnings"]
         point = values.pop("operating_point")
-        if not self.imported_sha256:  # so that a run trained here is the same file as ever
-            del values["imported_sha256"]
+        for name in ("imported_sha256", "test_digest", "unknown_patients"):
+            if not values[name]:  # so that a run of before they were recorded is the same file
+                del values[name]
         return values | {name: point[attribute] for name, attribute in _POINT_KEYS.items()}
 
 

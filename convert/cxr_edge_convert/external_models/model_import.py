@@ -21,12 +21,14 @@ from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import (
     dataset_digest,
+    digest_of_test,
     images_root,
     positives,
     read_metadata,
     read_splits,
     without_test,
 )
+from cxr_edge_train.dataset.patients import UnknownPatients
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.defaults import MIN_SENSITIVITY, default_cache_dir
 from cxr_edge_train.evaluation.figures import FIGURES, write_figures
@@ -103,7 +105,8 @@ def import_keras_model(
     check_callables(progress=progress)
     check_request(file, labels=labels, scaling=scaling)
     check_folder(output, "empty", ours=lambda _: False, anew=True)
-    table = without_test(read_splits(splits, read_metadata(metadata)))
+    all_images = read_splits(splits, read_metadata(metadata))
+    table = without_test(all_images)
     validation = table[table["split"] == "validation"].reset_index(drop=True)
     if len(np.unique(positives(validation))) < 2:
         raise DatasetError(f"{splits}: validation needs images of both labels")
@@ -116,6 +119,7 @@ def import_keras_model(
             file=file,
             root=images_root(root, default=metadata.resolve().parent),
             min_sensitivity=min_sensitivity,
+            test_digest=digest_of_test(all_images),
             progress=progress,
         )
     warnings = soundness_warnings(run.metrics["validation"], run.operating_point)
@@ -130,6 +134,7 @@ def _write(
     file: Path,
     root: Path,
     min_sensitivity: float,
+    test_digest: str,
     progress: ProgressFactory,
 ) -> Run:
     """Measure a model of the contract and write its run."""
@@ -173,6 +178,8 @@ def _write(
         versions={"keras": keras.__version__},
         seconds=0.0,
         imported_sha256=file_sha256(file),
+        test_digest=test_digest,
+        unknown_patients=UnknownPatients.among(table),
     )
     write_run(folder, run)
     return run

@@ -52,7 +52,10 @@ def test_model_becomes_a_run_that_says_what_is_unknown(trained: Any, tmp_path: P
     assert run.folder == folder
     assert (run.architecture, run.weights) == ("my-model-v2", UNKNOWN_WEIGHTS)
     assert run.imported_sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert run.dataset_digest == read_run(trained.run).dataset_digest
+    made_here = read_run(trained.run)
+    assert run.dataset_digest == made_here.dataset_digest
+    assert run.test_digest == made_here.test_digest != ""
+    assert run.unknown_patients == made_here.unknown_patients
     assert Path(run.root) == trained.root.resolve()
     assert run.metrics["validation"]["sensitivity"].value >= 0.95
     assert run.operating_point.rule == "highest specificity with sensitivity at least 0.95"

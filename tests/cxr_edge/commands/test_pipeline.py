@@ -35,11 +35,47 @@ def test_split_says_how_many_training_images_it_leaves_out(
     images = ((table["patient"] == patient) & (table["split"] == "train")).sum()
     table.loc[tested, "patient"] = patient
     table.to_csv(tmp_path / "m.csv", index=False)
+    shutil.copy(trained.metadata.with_suffix(".report.json"), tmp_path / "m.report.json")
     outcome = cxr_edge("split", tmp_path / "m.csv", "-o", tmp_path / "s.csv")
     assert outcome.code == 0
     assert outcome.err == (
         f"warning: {images} training images left out, because their patients have test images too\n"
     )
+    assert f"left out {images} images: {tmp_path / 's.left_out.csv'}\n" in outcome.out
+    listed = pd.read_csv(tmp_path / "s.left_out.csv")
+    assert set(listed["reason"]) == {f"patient {patient} has test images too"}
+
+
+def test_split_by_an_unknown_column_is_one_line(
+    cxr_edge: Any, trained: Any, tmp_path: Path
+) -> None:
+    outcome = cxr_edge("split", trained.metadata, "-o", tmp_path / "s.csv", "--group-by", "site")
+    assert outcome.code == 2
+    assert "no column 'site' to group by; it has path, split, label, kind, pat" in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert not (tmp_path / "s.csv").exists()
+
+
+@pytest.mark.parametrize("command", ["evaluate", "train", "compare", "import"])
+def test_renamed_test_image_is_refused_by_name(
+    cxr_edge: Any, trained: Any, golden_bundle: Path, tmp_path: Path, command: str
+) -> None:
+    splits = tmp_path / "s.csv"
+    lines = trained.splits.read_text().splitlines()
+    renamed = [line.replace(",test", ",validation") for line in lines]
+    splits.write_text("\n".join(renamed) + "\n")
+    before = {
+        "evaluate": ["evaluate", golden_bundle, trained.metadata],
+        "import": ["import", trained.run / "model.keras", "--metadata", trained.metadata],
+    }.get(command, [command, trained.metadata])
+    after = [] if command == "evaluate" else ["-o", tmp_path / "out"]
+    outcome = cxr_edge(*before, "--splits", splits, *after)
+    assert outcome.code == 1
+    first = next(line for line in lines if line.endswith(",test")).split(",")[0]
+    assert f"{first} is test in the metadata and validation here (in all 40" in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert outcome.out == ""
+    assert not (tmp_path / "out").exists()
 
 
 def test_train_on_a_bare_folder_needs_metadata_first(cxr_edge: Any, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from PIL import Image
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_train.cleaning.clean import clean
 from cxr_edge_train.cleaning.inventory import FlowRow
-from cxr_edge_train.cleaning.report import read_cleaning_report, report_path
+from cxr_edge_train.cleaning.report import read_cleaning_report
 from cxr_edge_train.cleaning.scan_index import FILE_NAME
-from cxr_edge_train.dataset.metadata import METADATA_COLUMNS, left_out_path
+from cxr_edge_train.dataset.metadata import METADATA_COLUMNS, left_out_path, report_path
 from synthetic import draw_dataset
 
 

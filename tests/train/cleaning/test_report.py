@@ -6,15 +6,15 @@ import pytest
 
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.cleaning.checks.leaks import Leaks
-from cxr_edge_train.cleaning.checks.near_duplicates import NearDuplicate
 from cxr_edge_train.cleaning.checks.shortcuts import Shortcuts
 from cxr_edge_train.cleaning.inventory import FlowRow
 from cxr_edge_train.cleaning.report import (
     CleaningReport,
     read_cleaning_report,
-    report_path,
     write_cleaning_report,
 )
+from cxr_edge_train.dataset.metadata import report_path
+from cxr_edge_train.dataset.near_duplicates import NearDuplicate
 from cxr_edge_train.statistics.intervals import Interval
 
 AUC = Interval(0.9, 0.8, 1.0, 40)

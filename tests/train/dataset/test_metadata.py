@@ -145,6 +145,39 @@ def test_metadata_given_as_splits_is_refused_or_has_no_validation(
     assert "validation" not in set(read_splits(metadata, read_metadata(metadata))["split"])
 
 
+@pytest.mark.parametrize("other", ["train", "validation"])
+def test_test_image_that_the_splits_call_otherwise_is_named(
+    cleaned: tuple[Path, Path], other: str
+) -> None:
+    metadata, splits = cleaned
+    lines = splits.read_text().splitlines()
+    tested = [index for index, line in enumerate(lines) if line.endswith(",test")]
+    for index in tested[-2:]:
+        lines[index] = lines[index].replace(",test", f",{other}")
+    splits.write_text("\n".join(lines) + "\n")
+    first = lines[tested[-2]].split(",")[0]
+    with pytest.raises(
+        DatasetError, match=rf"s\.csv: {first} is test in the metadata and {other} here .*2 images"
+    ):
+        read_splits(splits, read_metadata(metadata))
+
+
+def test_splits_may_call_more_images_test_and_may_lack_some(cleaned: tuple[Path, Path]) -> None:
+    metadata, splits = cleaned
+    lines = splits.read_text().replace(",validation", ",test").splitlines()
+    splits.write_text("\n".join(line for line in lines if "/test/NORMAL" not in line) + "\n")
+    found = read_splits(splits, read_metadata(metadata))
+    assert set(found["split"]) == {"train", "test"}
+
+
+def test_further_columns_of_the_user_are_kept(cleaned: tuple[Path, Path]) -> None:
+    metadata, splits = cleaned
+    lines = metadata.read_text().splitlines()
+    metadata.write_text("\n".join([f"{lines[0]},site", *(f"{line},7" for line in lines[1:])]))
+    assert set(read_splits(splits, read_metadata(metadata))["site"]) == {7}
+    assert set(read_metadata(metadata, as_text=["site"])["site"]) == {"7"}
+
+
 def test_misspelt_split_is_named(cleaned: tuple[Path, Path]) -> None:
     metadata, splits = cleaned
     splits.write_text(splits.read_text().replace(",validation", ",validatoin"))

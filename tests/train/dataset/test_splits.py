@@ -1,3 +1,5 @@
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,16 @@ from hypothesis import strategies as st
 
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_train.cleaning.clean import clean
-from cxr_edge_train.dataset.metadata import read_metadata, read_splits, write_metadata
-from cxr_edge_train.dataset.splits import VALIDATION_FOLDS, SplitCount, assign_splits, split
+from cxr_edge_train.dataset.drawing import VALIDATION_FOLDS
+from cxr_edge_train.dataset.metadata import (
+    left_out_path,
+    read_metadata,
+    read_splits,
+    write_metadata,
+)
+from cxr_edge_train.dataset.near_duplicates import NearDuplicate
+from cxr_edge_train.dataset.separation import separate
+from cxr_edge_train.dataset.splits import SplitCount, assign_splits, split
 
 
 def metadata(*, patients: int, test_patients: int = 0, images: int = 2) -> pd.DataFrame:
@@ -155,8 +165,14 @@ def test_no_patient_of_the_real_set_is_in_two_splits(shared: Path, tmp_path: Pat
     assert (assigned["patient"] != "").all()
 
 
-def written(folder: Path, table: pd.DataFrame) -> str:
-    """A metadata file of a table that has no image files."""
+def pair(first: str, second: str) -> NearDuplicate:
+    return NearDuplicate(first, second, 0.99, False, False)
+
+
+def written(folder: Path, table: pd.DataFrame, *near: NearDuplicate) -> str:
+    """A metadata file of a table that has no image files, and the pairs that cleaning found."""
+    pairs = {"near_duplicates": list(map(asdict, near))}
+    (folder / "m.report.json").write_text(json.dumps(pairs))
     facts = {"width": 9, "height": 9, "mode": "L", "bytes": 9, "jpeg_step": None}
     columns = ["path", "split", "label", "kind", "patient", "md5", *facts]
     write_metadata(folder / "m.csv", table.assign(**facts)[columns].itertuples(index=False))
@@ -174,6 +190,9 @@ def test_split_writes_the_splits_and_counts_them(
     assert result.counts[0] == SplitCount("test", "NORMAL", 4)
     assert [count.split for count in result.counts[::2]] == ["test", "train", "validation"]
     assert sum(count.images for count in result.counts) == len(table)
+    assert (result.left_out_images, result.joined, result.unknown_patients) == ((), (), 0)
+    assert result.left_out_list == tmp_path / "s.left_out.csv"
+    assert result.left_out_list.read_text() == "path,reason\n"
     assigned = assign_splits(read_metadata(Path(path)), seed=3)
     found = read_splits(result.splits, read_metadata(Path(path)))
     assert dict(zip(found["path"], found["split"])) == dict(
@@ -190,6 +209,198 @@ def test_split_warns_of_training_images_that_it_leaves_out(tmp_path: Path) -> No
     assert result.warnings == (
         "2 training images left out, because their patients have test images too",
     )
+    assert result.left_out_images == (
+        ("train/normal-3-0", "patient normal-10000 has test images too"),
+        ("train/normal-3-1", "patient normal-10000 has test images too"),
+    )
+    assert read_left_out(tmp_path / "s.csv") == list(result.left_out_images)
+
+
+def read_left_out(splits: Path) -> list[tuple[str, str]]:
+    table = pd.read_csv(left_out_path(splits), keep_default_na=False)
+    assert list(table.columns) == ["path", "reason"]
+    return list(table.itertuples(index=False, name=None))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_near_duplicates_are_on_one_side_with_their_patients(tmp_path: Path, seed: int) -> None:
+    table = metadata(patients=20)
+    pairs = [pair(f"train/virus-{n}-0", f"train/virus-{n + 1}-1") for n in (0, 1, 2, 7)]
+    path = written(tmp_path, table, *pairs, pair("train/virus-9-0", "train/virus-9-1"))
+    result = split(path, tmp_path / "s.csv", seed=seed)
+    assert result.joined == tuple(pairs)
+    assert (result.left_out, result.warnings) == (0, ())
+    found = read_splits(result.splits, read_metadata(Path(path))).set_index("patient")["split"]
+    assert found[[f"virus-{number}" for number in range(4)]].nunique() == 1
+    assert found[["virus-7", "virus-8"]].nunique() == 1
+
+
+def test_near_duplicate_of_test_leaves_with_all_that_its_patient_has(tmp_path: Path) -> None:
+    table = metadata(patients=14, test_patients=2)
+    pairs = [
+        pair("train/normal-3-1", "test/normal-10000-0"),
+        pair("train/normal-4-0", "train/normal-3-0"),
+    ]
+    path = written(tmp_path, table, *pairs)
+    result = split(path, tmp_path / "s.csv")
+    joined = "near-duplicates join its patient with a patient of test"
+    assert result.left_out_images == (
+        ("train/normal-3-0", joined),
+        ("train/normal-3-1", "near-duplicate of the test image test/normal-10000-0"),
+        ("train/normal-4-0", joined),
+        ("train/normal-4-1", joined),
+    )
+    assert result.warnings == (
+        "1 training images left out, because they are near-duplicates of test images",
+        "3 training images left out, because near-duplicates join their patients with patients of "
+        "test",
+    )
+    assert (result.left_out, result.joined) == (4, ())
+    found = read_splits(result.splits, read_metadata(Path(path)))
+    assert (found["split"] == "test").sum() == (table["split"] == "test").sum()
+
+
+def test_near_duplicates_under_two_labels_leave_and_both_are_listed(tmp_path: Path) -> None:
+    table = metadata(patients=14, test_patients=2)
+    pairs = [
+        pair("train/normal-3-0", "train/virus-5-1"),
+        pair("test/normal-10000-0", "test/virus-10000-0"),
+    ]
+    result = split(written(tmp_path, table, *pairs), tmp_path / "s.csv")
+    assert result.left_out_images == (
+        ("train/normal-3-0", "near-duplicate of train/virus-5-1 under the other label"),
+        ("train/virus-5-1", "near-duplicate of train/normal-3-0 under the other label"),
+    )
+    assert result.warnings == (
+        "2 images left out, because near-duplicates of them have the other label",
+    )
+    assert read_left_out(tmp_path / "s.csv") == list(result.left_out_images)
+
+
+def test_without_a_cleaning_report_split_says_that_near_duplicates_are_unknown(
+    tmp_path: Path,
+) -> None:
+    path = written(tmp_path, metadata(patients=12))
+    before = split(path, tmp_path / "s.csv").splits.read_bytes()
+    (tmp_path / "m.report.json").unlink()
+    result = split(path, tmp_path / "s.csv")
+    [warning] = result.warnings
+    assert "near-duplicates are unknown, since there is no" in warning
+    assert result.splits.read_bytes() == before
+
+
+def test_damaged_cleaning_report_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, metadata(patients=12))
+    (tmp_path / "m.report.json").write_text('{"format": 1}')
+    with pytest.raises(DatasetError, match=r"near-duplicates cannot be read .* clean"):
+        split(path, tmp_path / "s.csv")
+
+
+def test_unknown_patients_are_warned_of(tmp_path: Path) -> None:
+    table = metadata(patients=20)
+    table.loc[:2, "patient"] = ""
+    result = split(written(tmp_path, table), tmp_path / "s.csv")
+    assert result.unknown_patients == 3
+    [warning] = result.warnings
+    assert warning.startswith("the patient of 3 of 120 images is unknown; each of them counts")
+
+
+def sited(table: pd.DataFrame, sites: int) -> pd.DataFrame:
+    """The table with a site of each patient; one of the sites has half of them."""
+    number = table["patient"].str.rpartition("-")[2].astype(int)
+    site = (number // 2 % (sites - 1) + 1).where(number % 2 == 0, 0)
+    return table.assign(site=site.map("site {}".format))
+
+
+def with_column(path: str, table: pd.DataFrame, column: str) -> str:
+    metadata_file = pd.read_csv(path, keep_default_na=False, dtype=str)
+    metadata_file[column] = table[column].to_numpy()
+    metadata_file.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("sites", [3, 5, 12])
+def test_images_of_one_site_are_on_one_side(tmp_path: Path, sites: int, seed: int) -> None:
+    table = sited(metadata(patients=60), sites)
+    path = with_column(written(tmp_path, table), table, "site")
+    result = split(path, tmp_path / "s.csv", seed=seed, group_by="site")
+    found = read_splits(result.splits, read_metadata(Path(path), as_text=["site"]))
+    assert (found.groupby("site")["split"].nunique() == 1).all()
+    assert found["site"].nunique() == sites
+    share = (found["split"] == "validation").mean()
+    assert 0.08 < share < 0.27
+    assert result.left_out == 0
+
+
+def test_too_few_sites_of_a_label_are_named() -> None:
+    table = metadata(patients=20).assign(site="A")
+    table.loc[table["kind"] == "virus", "site"] = "B"
+    with pytest.raises(DatasetError, match=r"NORMAL: 1 group by site .* at least 2 are needed"):
+        assign_splits(table, seed=0, group_by="site")
+
+
+def test_value_of_a_column_joins_as_it_is_written_and_an_empty_one_joins_nothing() -> None:
+    table = metadata(patients=4, images=1).assign(day="")
+    table.loc[[0, 1, 2], "day"] = ["1", "01", " 1 "]
+    groups = separate(table, group_by="day").groups
+    assert groups[0] == groups[2]
+    assert groups.nunique() == len(table) - 1
+
+
+def test_column_is_read_as_it_is_written(tmp_path: Path) -> None:
+    table = metadata(patients=24, images=1)
+    table["day"] = table["patient"].str.rpartition("-")[2].astype(int).map("{:02}".format)
+    table.loc[table["day"] == "07", "day"] = "7"
+    table.loc[table["patient"] == "normal-7", "day"] = "07"
+    path = with_column(written(tmp_path, table), table, "day")
+    separated = separate(read_metadata(Path(path), as_text=["day"]), group_by="day")
+    assert separated.groups.nunique() == 25
+
+
+def test_column_joins_patients_and_near_duplicates() -> None:
+    table = metadata(patients=20).assign(day="")
+    table.loc[table["path"].isin(["train/virus-1-0", "train/virus-2-0"]), "day"] = "monday"
+    near = [pair("train/virus-2-1", "train/virus-3-0")]
+    groups = separate(table, near_duplicates=near, group_by="day").groups
+    of_patient = groups.groupby(table["patient"]).first()
+    assert of_patient[["virus-1", "virus-2", "virus-3"]].nunique() == 1
+    assert groups.nunique() == 60 - 2
+
+
+def test_training_images_of_a_day_of_test_are_left_out(tmp_path: Path) -> None:
+    table = metadata(patients=20, test_patients=2).assign(day="")
+    table.loc[table["path"] == "train/virus-1-0", "day"] = "monday"
+    table.loc[table["path"] == "test/normal-10000-0", "day"] = "monday"
+    path = with_column(written(tmp_path, table), table, "day")
+    result = split(path, tmp_path / "s.csv", group_by="day")
+    assert result.left_out_images == (
+        ("train/virus-1-0", "test has images of day monday too"),
+        ("train/virus-1-1", "near-duplicates or day join its patient with a patient of test"),
+    )
+
+
+def test_site_that_test_has_everywhere_leaves_nothing_to_train_on() -> None:
+    table = metadata(patients=20, test_patients=2).assign(site="A")
+    with pytest.raises(DatasetError, match="a near-duplicate or a site with test images"):
+        assign_splits(table, seed=0, group_by="site")
+
+
+def test_column_and_near_duplicates_give_the_same_bytes_again(tmp_path: Path) -> None:
+    table = sited(metadata(patients=30), 8)
+    near = (pair("train/virus-1-0", "train/normal-2-0"), pair("train/virus-4-0", "train/virus-9-0"))
+    path = with_column(written(tmp_path, table, *near), table, "site")
+    once, again = (
+        split(path, tmp_path / name, seed=5, group_by="site").splits.read_bytes()
+        for name in ("a.csv", "b.csv")
+    )
+    assert once == again
+
+
+def test_list_beside_the_splits_replaces_none_of_cleaning(tmp_path: Path) -> None:
+    path = written(tmp_path, metadata(patients=12))
+    with pytest.raises(InvalidRequest, match="would replace what cleaning left out"):
+        split(path, tmp_path / "m.txt")
 
 
 @pytest.mark.parametrize(
@@ -204,6 +415,8 @@ def test_split_warns_of_training_images_that_it_leaves_out(tmp_path: Path) -> No
         (("m.csv", "s.csv", 0.0), "seed must be a whole number"),
         (("m.csv", "s.csv", True), "seed must be a whole number"),
         (("m.csv", "s.csv", None), "seed must be a whole number"),
+        (("m.csv", "s.csv", 0, 5), "group_by must be the name of a column, not 5"),
+        (("m.csv", "s.csv", 0, ""), "no column '' to group by; it has path, split, label, kind"),
     ],
 )
 def test_wrong_argument_of_split_is_refused(
@@ -212,8 +425,8 @@ def test_wrong_argument_of_split_is_refused(
     monkeypatch.chdir(tmp_path)
     written(tmp_path, metadata(patients=12))
     with pytest.raises(InvalidRequest, match=said):
-        split(*arguments[:2], **dict(zip(["seed"], arguments[2:])))
-    assert [path.name for path in tmp_path.iterdir()] == ["m.csv"]
+        split(*arguments[:2], **dict(zip(["seed", "group_by"], arguments[2:])))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.csv", "m.report.json"]
 
 
 def test_largest_seed_is_taken(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from cxr_edge_train.evaluation.bundle_subject import BundleSubject
 from cxr_edge_train.evaluation.evaluation import (
     Evaluation,
     correct_by_kind,
-    log_test_reading,
     summarise,
 )
 from cxr_edge_train.evaluation.predictions import prediction_table
+from cxr_edge_train.evaluation.reading_log import log_test_reading
 from cxr_edge_train.evaluation.run_subject import RunSubject
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 

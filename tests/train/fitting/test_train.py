@@ -11,6 +11,7 @@ from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train import architectures
 from cxr_edge_train.dataset.acquisition_weights import table_weights
 from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.dataset.patients import UnknownPatients
 from cxr_edge_train.fitting import training
 from cxr_edge_train.fitting.events import FitStart, RunStart
 from cxr_edge_train.fitting.train import train
@@ -64,6 +65,26 @@ def test_run_knows_its_folder_and_warns_of_chance_and_of_images_in_no_split(
     assert left_out == "3 images of the metadata are in no split"
     assert chance.startswith("on validation this model is not clearly better than chance: ")
     assert capfd.readouterr().out == ""
+
+
+def test_unknown_patients_of_a_training_are_warned_of_and_recorded(
+    tiny: None, trained: Any, tmp_path: Path
+) -> None:
+    table = pd.read_csv(trained.metadata, keep_default_na=False, dtype=str)
+    table.loc[table["split"] == "test", "patient"] = ""
+    table.loc[table.index[table["split"] == "train"][:3], "patient"] = ""
+    table.to_csv(tmp_path / "m.csv", index=False)
+    run = train(
+        tmp_path / "m.csv",
+        trained.splits,
+        architecture="tiny",
+        weights=None,
+        recipe=SMALL,
+        root=trained.root,
+        output=tmp_path / "run",
+    )
+    assert read_run(run.folder).unknown_patients == UnknownPatients(3, of=1200)
+    assert any("patient of 3 of 1200 images is unknown; each" in text for text in run.warnings)
 
 
 def test_balance_of_domains_and_lowest_sensitivity_reach_the_fit_and_the_operating_point(

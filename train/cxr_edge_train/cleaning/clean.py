@@ -13,7 +13,6 @@ from cxr_edge_train.cleaning.inventory import KEPT, Inventory
 from cxr_edge_train.cleaning.report import (
     CleaningReport,
     check_report_output,
-    report_path,
     write_cleaning_report,
 )
 from cxr_edge_train.cleaning.scan_index import ScanIndex
@@ -22,10 +21,11 @@ from cxr_edge_train.dataset.layout import FOLDERS, LABELS, find_files
 from cxr_edge_train.dataset.metadata import (
     check_metadata_output,
     left_out_path,
+    report_path,
     write_left_out,
     write_metadata,
 )
-from cxr_edge_train.dataset.patients import compile_patient_pattern
+from cxr_edge_train.dataset.patients import UnknownPatients, compile_patient_pattern
 from cxr_edge_train.progress import ProgressFactory, no_progress
 
 
@@ -156,13 +156,10 @@ def clean(
 
 
 def _warnings(index_failure: str, unknown_patients: int, kept: int) -> tuple[str, ...]:
-    warnings = [index_failure] if index_failure else []
-    if unknown_patients:
-        warnings.append(
-            f"the patient of {unknown_patients} of {kept} images is unknown; each of them counts "
-            "as a patient of its own, so images of one person may fall on both sides of a split"
-        )
-    return tuple(warnings)
+    return (
+        *([index_failure] if index_failure else []),
+        *UnknownPatients(unknown_patients, of=kept).warnings,
+    )
 
 
 def take_inventory(

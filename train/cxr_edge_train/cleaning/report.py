@@ -13,6 +13,7 @@ from cxr_edge_runtime.typed_json import TypedJsonError, from_json, parse_json
 from cxr_edge_train.cleaning.checks import registry
 from cxr_edge_train.cleaning.checks.check import Summary
 from cxr_edge_train.cleaning.inventory import FlowRow
+from cxr_edge_train.dataset.metadata import report_path
 
 FORMAT = 1
 
@@ -38,11 +39,6 @@ class CleaningReport:
         """Convert the report to the content of the file."""
         content = asdict(self)
         return {"format": FORMAT, "flow": content["flow"], **content["findings"]}
-
-
-def report_path(metadata: Path) -> Path:
-    """Name the report of a metadata file, for example ``clean_metadata.report.json``."""
-    return metadata.with_suffix(".report.json")
 
 
 def check_report_output(metadata: Path) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.arguments import optional_path
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_runtime.files import text_output
-from cxr_edge_runtime.outputs import begins_with, check_file
+from cxr_edge_runtime.outputs import begins_with, check_file, is_stdout
 from cxr_edge_train.dataset.layout import FOLDERS, LABELS
 from cxr_edge_train.dataset.patients import KINDS
 
@@ -71,6 +71,11 @@ def left_out_path(metadata: Path) -> Path:
     return metadata.with_suffix(".left_out.csv")
 
 
+def report_path(metadata: Path) -> Path:
+    """Name the cleaning report of a metadata file, for example ``clean_metadata.report.json``."""
+    return metadata.with_suffix(".report.json")
+
+
 def check_metadata_output(path: Path) -> None:
     """Check that ``clean_metadata.csv`` and the list of left-out files may be written.
 
@@ -91,6 +96,9 @@ def check_splits_output(path: Path) -> None:
     """
     ours = begins_with(_header(SPLIT_COLUMNS))
     check_file(path, "a splits file of cxr-edge split", ours=ours, stdout=True)
+    if not is_stdout(path):
+        left_out = begins_with(_header(LeftOut._fields))
+        check_file(left_out_path(path), "a list of left-out images", ours=left_out)
 
 
 def write_metadata(path: Path, records: Iterable[ImageRecord]) -> None:
@@ -103,19 +111,24 @@ def write_left_out(path: Path, files: Iterable[LeftOut]) -> None:
     _write_csv(path, LeftOut._fields, files)
 
 
-def read_metadata(path: Path) -> pd.DataFrame:
+def read_metadata(path: Path, *, as_text: Sequence[str] = ()) -> pd.DataFrame:
     """Read ``clean_metadata.csv``.
 
+    Args:
+        path: the file to read.
+        as_text: columns whose values stay as they are written, so that ``01`` is not ``1``.
+
     Returns:
-        The columns of :class:`ImageRecord`. ``jpeg_step`` is NaN where the field is empty, and
-        everywhere where the file was written before the column was added.
+        The columns of :class:`ImageRecord`, and any others that the user has added. ``jpeg_step``
+        is NaN where the field is empty, and everywhere where the file was written before the
+        column was added.
 
     Raises:
         DatasetError: the file is missing, is not CSV, lacks a column, lists an image twice, or has
             an unknown label, split or kind, or a size that is not a positive number.
     """
     needed = [column for column in METADATA_COLUMNS if column != _ADDED_COLUMN]
-    table = read_table(path, needed, made_by="cxr-edge clean")
+    table = read_table(path, needed, made_by="cxr-edge clean", as_text=as_text)
     if _ADDED_COLUMN not in table.columns:
         table[_ADDED_COLUMN] = float("nan")
     check_values(path, table, "label", LABELS)
@@ -160,6 +173,9 @@ def write_splits(path: Path, splits: pd.DataFrame) -> None:
 def read_splits(path: Path, metadata: pd.DataFrame) -> pd.DataFrame:
     """Read ``splits.csv`` and join it to the metadata it was made from.
 
+    What the metadata calls test must be test in the splits, or be in no split. The splits may call
+    further images test: that hides more of them from training, never fewer.
+
     Args:
         path: the file to read.
         metadata: as :func:`read_metadata` returns it.
@@ -170,8 +186,8 @@ def read_splits(path: Path, metadata: pd.DataFrame) -> pd.DataFrame:
         domain, is kept; see :mod:`cxr_edge_train.dataset.acquisition_weights`.
 
     Raises:
-        DatasetError: the file is missing or damaged, belongs to other metadata, or puts a patient
-            into two splits.
+        DatasetError: the file is missing or damaged, belongs to other metadata, calls a test image
+            of the metadata something else, or puts a patient into two splits.
     """
     splits = read_table(path, SPLIT_COLUMNS, made_by="cxr-edge split")
     check_values(path, splits, "split", SPLITS)
@@ -184,6 +200,7 @@ def read_splits(path: Path, metadata: pd.DataFrame) -> pd.DataFrame:
             f"{path}: {len(splits) - len(joined)} images are not in the metadata; "
             "make the splits again with cxr-edge split"
         )
+    _check_test_stays_test(path, joined, metadata)
     known = joined[joined["patient"] != ""]
     shared = known.groupby("patient")["split"].nunique() > 1
     if shared.any():
@@ -192,6 +209,32 @@ def read_splits(path: Path, metadata: pd.DataFrame) -> pd.DataFrame:
             "make the splits again with cxr-edge split"
         )
     return joined
+
+
+def _check_test_stays_test(path: Path, joined: pd.DataFrame, metadata: pd.DataFrame) -> None:
+    """Otherwise training would learn from test images, or they would be measured without a log."""
+    tested = joined["path"].isin(metadata.loc[metadata["split"] == "test", "path"])
+    renamed = joined[tested & (joined["split"] != "test")]
+    if len(renamed):
+        first = renamed.iloc[0]
+        raise DatasetError(
+            f"{path}: {first['path']} is test in the metadata and {first['split']} here "
+            f"(in all {_images(len(renamed))}); test stays test, so make the splits again with "
+            "cxr-edge split"
+        )
+
+
+def _images(number: int) -> str:
+    return f"{number} image{'' if number == 1 else 's'}"
+
+
+def digest_of_test(table: pd.DataFrame) -> str:
+    """Compute the digest of the test images alone; see :func:`dataset_digest`.
+
+    Args:
+        table: as :func:`read_splits` returns it.
+    """
+    return dataset_digest(table[table["split"] == "test"])
 
 
 def without_test(table: pd.DataFrame) -> pd.DataFrame:
@@ -211,13 +254,16 @@ def dataset_digest(rows: pd.DataFrame) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def read_table(path: Path, columns: Sequence[str], *, made_by: str) -> pd.DataFrame:
+def read_table(
+    path: Path, columns: Sequence[str], *, made_by: str, as_text: Sequence[str] = ()
+) -> pd.DataFrame:
     """Read a CSV file with one film per row; empty fields are empty text.
 
     Args:
         path: the file to read.
         columns: the columns that it must have; the values of the first must differ.
         made_by: what makes such a file, for the advice in messages.
+        as_text: columns that are read as text, whatever they look like.
 
     Returns:
         All columns and rows of the file.
@@ -232,7 +278,7 @@ def read_table(path: Path, columns: Sequence[str], *, made_by: str) -> pd.DataFr
             path,
             keep_default_na=False,
             na_values={_ADDED_COLUMN: [""]},
-            dtype={"patient": str, "md5": str, DOMAIN_COLUMN: str},
+            dtype=dict.fromkeys(("patient", "md5", DOMAIN_COLUMN, *as_text), str),
         )
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such file; make it with {made_by}") from None

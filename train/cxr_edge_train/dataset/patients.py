@@ -29,6 +29,34 @@ class Identity:
     kind: str
 
 
+@dataclass(frozen=True, slots=True)
+class UnknownPatients:
+    """How many images of a data set have no known patient.
+
+    Attributes:
+        images: number of images whose patient is unknown.
+        of: number of all images.
+    """
+
+    images: int
+    of: int
+
+    @classmethod
+    def among(cls, table: pd.DataFrame) -> "UnknownPatients":
+        """Count the rows of a table with the column ``patient``."""
+        return cls(int((table["patient"] == "").sum()), of=len(table))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One sentence for the user, or none where all patients are known."""
+        if not self.images:
+            return ()
+        return (
+            f"the patient of {self.images} of {self.of} images is unknown; each of them counts "
+            "as a patient of its own, so images of one person may fall on both sides of a split",
+        )
+
+
 def patient_groups(table: pd.DataFrame) -> "pd.Series[str]":
     """Name the group of each row: its patient, or the image itself where the patient is unknown.
 

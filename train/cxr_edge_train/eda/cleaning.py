@@ -11,11 +11,8 @@ import seaborn
 from cxr_edge_train.cleaning.checks import registry
 from cxr_edge_train.cleaning.checks.check import Check, IntervalPlot
 from cxr_edge_train.cleaning.inventory import FlowRow
-from cxr_edge_train.cleaning.report import (
-    CleaningReport,
-    read_cleaning_report,
-    report_path,
-)
+from cxr_edge_train.cleaning.report import CleaningReport, read_cleaning_report
+from cxr_edge_train.dataset.metadata import report_path
 from cxr_edge_train.reporting.figures import NEUTRAL, new_figure, save_figure
 from cxr_edge_train.reporting.page import Picture, Section, Table
 

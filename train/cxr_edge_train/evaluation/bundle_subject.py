@@ -45,6 +45,7 @@ class BundleSubject:
             manifest.bias,
             manifest.prevalence,
         )
+        self.test_digest = ""  # no manifest has it
         self.gives_maps = "cam" in manifest.outputs
         self._engine = open_engine(bundle, threads=threads)
 

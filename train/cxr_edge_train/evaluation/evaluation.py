@@ -1,9 +1,6 @@
 """All metrics of a model on a split, with one schema for a Keras model and a bundle."""
 
-import json
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -126,18 +123,3 @@ def correct_by_kind(predictions: pd.DataFrame) -> dict[str, Interval]:
         for kind in KINDS
         if (of_kind := predictions["kind"] == kind).any()
     }
-
-
-def log_test_reading(log: Path, evaluation: Evaluation, digest: str) -> None:
-    """Append one JSON line to the log: every reading of test labels is recorded.
-
-    Args:
-        log: the file to append to.
-        evaluation: what was found.
-        digest: digest of the test images.
-    """
-    today = datetime.now(UTC).strftime("%Y-%m-%d")
-    entry = {"date": today, "test_digest": digest, **evaluation.as_dict()}
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry, sort_keys=True) + "\n")

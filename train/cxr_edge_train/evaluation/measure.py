@@ -1,13 +1,24 @@
 """A model measured on one split of a data set; the only place that reads test labels."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_train.dataset.metadata import dataset_digest, read_metadata, read_splits, without_test
-from cxr_edge_train.evaluation.evaluation import Evaluation, log_test_reading, summarise
+from cxr_edge_train.dataset.metadata import (
+    dataset_digest,
+    digest_of_test,
+    read_metadata,
+    read_splits,
+    without_test,
+)
+from cxr_edge_train.dataset.patients import UnknownPatients
+from cxr_edge_train.evaluation.evaluation import Evaluation, summarise
 from cxr_edge_train.evaluation.output import check_output, write_evaluation
 from cxr_edge_train.evaluation.predictions import predict
+from cxr_edge_train.evaluation.reading_log import check_log, log_test_reading
 from cxr_edge_train.evaluation.subject import Subject
 from cxr_edge_train.progress import ProgressFactory, no_progress
 
@@ -25,8 +36,8 @@ def check_request(split: str, *, log: Path | None, output: Path | None) -> None:
 
     Raises:
         InvalidRequest: the split is not one of :data:`SPLITS`, test is to be read without a log
-            or another split with one, the log is a folder, or the output holds something else or
-            cannot be written.
+            or another split with one, the log cannot keep readings or holds something else, or
+            the output holds something else or cannot be written.
     """
     if split not in SPLITS:
         raise InvalidRequest(f"split must be {' or '.join(SPLITS)}, not {split!r}")
@@ -36,8 +47,8 @@ def check_request(split: str, *, log: Path | None, output: Path | None) -> None:
         raise InvalidRequest(
             f"a log records readings of test, but {split} is measured; leave it out or measure test"
         )
-    if log is not None and log.is_dir():
-        raise InvalidRequest(f"{log}: is a folder; name the file that records readings of test")
+    if log is not None:
+        check_log(log)
     if output:
         check_output(output)
 
@@ -67,26 +78,40 @@ def measure(
 
     Raises:
         InvalidRequest: see :func:`check_request`.
-        DatasetError: metadata, splits or images are missing, damaged or changed.
+        DatasetError: metadata, splits or images are missing, damaged or changed, or the splits call
+            a test image of the metadata something else.
         ImageError: an image cannot be read or decoded.
         EngineError: the model computed no number.
         RunError: the history of the run is damaged.
     """
     check_request(split, log=log, output=output)
-    table = read_splits(splits, read_metadata(metadata))
+    cleaned = read_metadata(metadata)
+    table = read_splits(splits, cleaned)
     rows = table[table["split"] == split].reset_index(drop=True)
     predictions = predict(subject, rows, root=root, progress=progress)
-    evaluation = summarise(subject, predictions, split=split)
-    if dataset_digest(without_test(table)) != subject.identity.training_digest:
-        evaluation = replace(
-            evaluation,
-            warnings=(
-                "this model was trained on other images or splits; it may have learned from some "
-                f"of these {split} images",
-            ),
-        )
+    evaluation = replace(
+        summarise(subject, predictions, split=split),
+        warnings=tuple(_warnings(subject, cleaned, table, split=split)),
+    )
     if split == "test" and log is not None:
         log_test_reading(log, evaluation, dataset_digest(rows))
     if output:
         write_evaluation(output, evaluation, predictions, subject, rows, root=root)
     return evaluation
+
+
+def _warnings(
+    subject: Subject, metadata: pd.DataFrame, table: pd.DataFrame, *, split: str
+) -> Iterator[str]:
+    if dataset_digest(without_test(table)) != subject.identity.training_digest:
+        yield (
+            "this model was trained on other images or splits; it may have learned from some of "
+            f"these {split} images"
+        )
+    if split == "test":
+        if subject.test_digest not in ("", digest_of_test(table)):
+            yield "the test images are not those that were there when the run was made"
+        missing = ((metadata["split"] == "test") & ~metadata["path"].isin(table["path"])).sum()
+        if missing:
+            yield f"{missing} test images of the metadata are in no split and were not measured"
+    yield from UnknownPatients.among(table).warnings

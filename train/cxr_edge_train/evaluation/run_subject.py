@@ -33,6 +33,7 @@ class RunSubject:
         self.run_folder: Path | None = None if run.imported_sha256 else folder
         self.preprocess = run.preprocess
         self.operating_point = run.operating_point
+        self.test_digest = run.test_digest
         self._model = load_model(folder)
         self.gives_maps = "cam" in self._model.output
 

@@ -43,6 +43,8 @@ class Subject(Protocol):
         run_folder: folder with its history; None for a bundle and for an imported model.
         preprocess: how grey pixels become its input.
         operating_point: its temperature and threshold.
+        test_digest: digest of the test images that were there when it was made; empty when that is
+            not known.
         gives_maps: whether the model has the ``cam`` output.
     """
 
@@ -50,6 +52,7 @@ class Subject(Protocol):
     run_folder: Path | None
     preprocess: PreprocessSpec
     operating_point: OperatingPoint
+    test_digest: str
     gives_maps: bool
 
     def logits(self, images: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:

@@ -11,10 +11,10 @@ from cxr_edge_runtime.native_output import stderr_silenced
 from cxr_edge_train.architectures import build
 from cxr_edge_train.architectures.freezing import freeze
 from cxr_edge_train.dataset.acquisition_weights import table_weights
+from cxr_edge_train.dataset.drawing import MIN_PATIENTS
 from cxr_edge_train.dataset.layout import LABELS
-from cxr_edge_train.dataset.metadata import without_test
+from cxr_edge_train.dataset.metadata import digest_of_test, without_test
 from cxr_edge_train.dataset.patients import patient_groups
-from cxr_edge_train.dataset.splits import MIN_PATIENTS
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 from cxr_edge_train.fitting.fingerprint import RunFingerprint
 from cxr_edge_train.recipe import Recipe
@@ -33,6 +33,7 @@ class TrainingTask:
         root: folder that the paths in the table are relative to.
         min_sensitivity: the lowest sensitivity that the operating point may have on validation.
         fingerprint: by which an unfinished run of the same task is recognized.
+        test_digest: digest of the test images, of which nothing else is used.
     """
 
     table: pd.DataFrame
@@ -43,6 +44,7 @@ class TrainingTask:
     root: Path
     min_sensitivity: float
     fingerprint: RunFingerprint
+    test_digest: str
 
     @classmethod
     def of(
@@ -59,7 +61,7 @@ class TrainingTask:
         """Put a task together.
 
         Args:
-            table: the images with their splits; test images are dropped.
+            table: the images with their splits; of test images the digest alone is kept.
             architecture: name of the architecture.
             weights: ``imagenet``, a file, or None for random weights.
             recipe: the recipe as the user wrote it.
@@ -67,11 +69,22 @@ class TrainingTask:
             root: folder that the paths in the table are relative to.
             min_sensitivity: the lowest sensitivity that the operating point may have.
         """
+        test_digest = digest_of_test(table)
         table, recipe = without_test(table), recipe_for(weights, recipe)
         fingerprint = RunFingerprint.of(
             table, architecture=architecture, weights=weights, recipe=recipe, seed=seed
         )
-        return cls(table, architecture, weights, recipe, seed, root, min_sensitivity, fingerprint)
+        return cls(
+            table,
+            architecture,
+            weights,
+            recipe,
+            seed,
+            root,
+            min_sensitivity,
+            fingerprint,
+            test_digest,
+        )
 
     def rows(self, split: str) -> pd.DataFrame:
         """The images of ``train`` or ``validation``."""

@@ -121,5 +121,7 @@ def _warnings(run: Run, left_out: int) -> tuple[str, ...]:
     warnings = []
     if left_out:
         warnings.append(f"{left_out} images of the metadata are in no split")
+    if run.unknown_patients is not None:
+        warnings.extend(run.unknown_patients.warnings)
     warnings += soundness_warnings(run.metrics["validation"], run.operating_point)
     return tuple(warnings)

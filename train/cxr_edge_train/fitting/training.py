@@ -13,6 +13,7 @@ from cxr_edge_train.backend.devices import computing, description
 from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.dataset.acquisition_weights import table_weights
 from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.dataset.patients import UnknownPatients
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.evaluation.figures import FIGURES, write_figures, write_learning_curves
 from cxr_edge_train.evaluation.metrics import evaluate_fitted
@@ -167,6 +168,8 @@ def _train(
         seconds=round(seconds_of_all_fits(output, fit.teachers), 1),
         devices=description(fit),
         weights_sha256=fingerprint.weights_sha256,
+        test_digest=task.test_digest,
+        unknown_patients=UnknownPatients.among(task.table),
     )
 
 

@@ -1,8 +1,8 @@
 from cxr_edge_train.cleaning.checks.duplicates import leave_out_duplicates
 from cxr_edge_train.cleaning.checks.leaks import Leaks, find_leaks
-from cxr_edge_train.cleaning.checks.near_duplicates import NearDuplicate
 from cxr_edge_train.cleaning.inventory import Inventory
 from cxr_edge_train.cleaning.scanning import ScannedFile
+from cxr_edge_train.dataset.near_duplicates import NearDuplicate
 from synthetic import scanned_file
 
 
@@ -74,7 +74,7 @@ def test_near_duplicates_leak_across_splits_only() -> None:
     )  # fmt: skip
     assert leaks.verdict == "leak"
     assert leaks.near == (("train/a", "test/c"),)
-    assert "only reported" in leaks.words
+    assert "cxr-edge split leaves out training images that are near-duplicates" in leaks.words
 
 
 def test_without_a_test_folder_nothing_can_leak() -> None:

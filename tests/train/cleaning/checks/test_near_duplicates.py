@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -19,6 +20,7 @@ from cxr_edge_train.cleaning.checks.near_duplicates import (
     similar_pairs,
 )
 from cxr_edge_train.cleaning.inventory import Inventory
+from cxr_edge_train.dataset.separation import separate
 from synthetic import scanned_file
 
 Grey = NDArray[np.uint8]
@@ -126,14 +128,44 @@ def test_small_blocks_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(whole) == 3 * 3 + 4 * 1
 
 
-def test_listing_stops_but_leaks_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_the_limit_only_pairs_that_change_a_split_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(near_duplicates, "MAX_PAIRS", 4)
     film = thumbnail(encoded(blobs(0)))
     films = [(f"train/{number}", "NORMAL", film) for number in range(30)]
     with inventory_of(*films, ("test/x", "NORMAL", film)) as inventory:
         found = find_near_duplicates(inventory)
-    assert len(found) == 4
+    assert sorted(pair.first for pair in found) == sorted(path for path, _, _ in films)
     assert all(pair.across_splits for pair in found)
+
+
+def test_limit_of_the_listing_changes_no_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Copies of five pictures, some of them under another label, and of two pictures some in test.
+    draw = np.random.default_rng(0)
+    pictures, pneumonia = draw.integers(0, 5, 50), draw.random(50) < 0.2
+    films = [
+        (
+            f"{'test' if number > 40 and picture < 2 else 'train'}/{number}",
+            "PNEUMONIA" if pneumonia[number] else "NORMAL",
+            thumbnail(encoded(blobs(picture))),
+        )
+        for number, picture in enumerate(pictures.tolist())
+    ]
+    table = pd.DataFrame(films, columns=["path", "label", "pixels"])
+    table["split"] = table["path"].str.split("/").str[0]
+    table["patient"] = ""
+    separations = []
+    for limit in (10_000, 0):
+        monkeypatch.setattr(near_duplicates, "MAX_PAIRS", limit)
+        with inventory_of(*films) as inventory:
+            found = find_near_duplicates(inventory)
+        separations.append((len(found), separate(table, near_duplicates=found)))
+    (many, whole), (few, short) = separations
+    assert few < 2 * len(films) < many
+    assert 0 < len(whole.left_out) < len(films)
+    assert short.groups.equals(whole.groups)
+    assert [path for path, _ in short.left_out] == [path for path, _ in whole.left_out]
 
 
 @pytest.fixture(scope="module")

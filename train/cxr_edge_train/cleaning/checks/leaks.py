@@ -6,8 +6,8 @@ from typing import Literal
 
 from cxr_edge_train.cleaning.checks.check import Check, CheckContext, Summary
 from cxr_edge_train.cleaning.checks.near_duplicates import CHECK as NEAR_DUPLICATES
-from cxr_edge_train.cleaning.checks.near_duplicates import NearDuplicate
 from cxr_edge_train.cleaning.inventory import Inventory
+from cxr_edge_train.dataset.near_duplicates import NearDuplicate
 
 # `val` joins train later, so what those two share is not a leak.
 _PATIENTS = """
@@ -88,8 +88,8 @@ def _text(
         text += " cxr-edge split drops the training images of patients who have test images."
     if near:
         text += (
-            " Near-duplicates are only reported: remove one of each pair, unless its patient is "
-            "known and shared."
+            " cxr-edge split leaves out training images that are near-duplicates of test images, "
+            "and the other images of their patients."
         )
     return text + doubt
 

@@ -31,13 +31,16 @@ from numpy.typing import NDArray
 from cxr_edge_train.cleaning.checks.check import Check, CheckContext, Summary
 from cxr_edge_train.cleaning.inventory import Inventory
 from cxr_edge_train.cleaning.reading import THUMBNAIL_SIDE
+from cxr_edge_train.dataset.groups import Groups
+from cxr_edge_train.dataset.near_duplicates import NEAR_DUPLICATES, NearDuplicate
 from cxr_edge_train.progress import ProgressFactory, no_progress
 
 # Both limits lie in the gaps of the table above.
 MAX_BITS = 32
 MIN_CORRELATION = 0.985
-# Listing stops here, films of test against the others first. A folder with more has a cause of its
-# own, such as frames of a video, that ten thousand examples show.
+# Beyond so many, films of test against the others first, a pair is listed only where it changes
+# what a split does. A folder with more has a cause of its own, such as frames of a video, that ten
+# thousand examples show.
 MAX_PAIRS = 10_000
 
 # Grid of the hash: 16 rows of 17 cells give 16 x 16 differences between neighbours.
@@ -45,27 +48,6 @@ _ROWS, _CELLS = 16, 17
 _BITS = _ROWS * (_CELLS - 1)
 # Images compared with as many at once: 16 MB of products.
 _BLOCK = 2048
-
-
-@dataclass(frozen=True, slots=True)
-class NearDuplicate:
-    """Two files of different bytes that show the same picture.
-
-    The field names are the keys of the report.
-
-    Attributes:
-        first: path as in the metadata.
-        second: path as in the metadata.
-        correlation: see :func:`shift_tolerant_correlation`; 0 to 1.
-        across_splits: one is in test, the other in train or val.
-        across_labels: their labels differ.
-    """
-
-    first: str
-    second: str
-    correlation: float
-    across_splits: bool
-    across_labels: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +71,8 @@ def find_near_duplicates(
         progress: makes the progress bar over blocks of images.
 
     Returns:
-        At most :data:`MAX_PAIRS` pairs, ordered by path.
+        The pairs, ordered by path. Of more than :data:`MAX_PAIRS` those are left out that change
+        nothing in :func:`cxr_edge_train.dataset.splits.assign_splits`.
     """
     images = inventory.connection.execute(
         "SELECT path, split = 'test', label, pixels "
@@ -115,9 +98,30 @@ def find_near_duplicates(
             in_test[pair.first] != in_test[pair.second],
             labels[pair.first] != labels[pair.second],
         )
-        for pair in itertools.islice(found, MAX_PAIRS)
+        for pair in found
     )
-    return tuple(sorted(near, key=lambda pair: (pair.first, pair.second)))
+    effects = _Effects()
+    listed: list[NearDuplicate] = []
+    for pair in near:
+        if effects.add(pair) or len(listed) < MAX_PAIRS:
+            listed.append(pair)
+    return tuple(sorted(listed, key=lambda pair: (pair.first, pair.second)))
+
+
+class _Effects:
+    """What the pairs do in a split: the groups they make, and the films whose label they doubt."""
+
+    def __init__(self) -> None:
+        self._groups = Groups()
+        self._doubted: set[str] = set()
+
+    def add(self, pair: NearDuplicate) -> bool:
+        """Add a pair, and say whether it changes anything."""
+        films = {pair.first, pair.second}
+        doubts = pair.across_labels and not films <= self._doubted
+        if doubts:
+            self._doubted |= films
+        return self._groups.join(pair.first, pair.second) or doubts
 
 
 def difference_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -228,7 +232,7 @@ def _run(context: CheckContext) -> tuple[NearDuplicate, ...]:
 
 def _summarise(pairs: tuple[NearDuplicate, ...]) -> Summary:
     return Summary(
-        f"{len(pairs)} pairs{' (no more are listed)' * (len(pairs) == MAX_PAIRS)}, "
+        f"{len(pairs)} pairs{' or more' * (len(pairs) >= MAX_PAIRS)}, "
         f"{sum(pair.across_splits for pair in pairs)} across splits, "
         f"{sum(pair.across_labels for pair in pairs)} across labels",
         columns=("first", "second", "correlation", "across splits", "across labels"),
@@ -246,10 +250,11 @@ def _summarise(pairs: tuple[NearDuplicate, ...]) -> Summary:
 
 
 CHECK = Check(
-    "near_duplicates",
+    NEAR_DUPLICATES,
     tuple[NearDuplicate, ...],
     _run,
     _summarise,
     explanation="Near-duplicates are files of different bytes that show the same picture, such as "
-    "a film that was saved twice or resized. They are reported and stay in the metadata.",
+    "a film that was saved twice or resized. They stay in the metadata. cxr-edge split puts those "
+    "of one label on one side, and leaves out those of test images and those under two labels.",
 )
