@@ -119,9 +119,11 @@ def split(
     table = read_metadata(metadata, as_text=() if group_by is None else (group_by,))
     left_out_list = None if is_stdout(output) else left_out_path(output)
     check_apart(output, metadata)
-    if left_out_list is not None:
-        # Beside the metadata it would replace what cleaning left out.
-        check_apart(left_out_list, left_out_path(metadata))
+    if left_out_list and left_out_list.resolve() == left_out_path(metadata).resolve():
+        raise InvalidRequest(
+            f"{output}: {left_out_list.name} beside it would replace what cleaning left out; choose "
+            "another output"
+        )
     near_duplicates = read_near_duplicates(metadata)
     separation = separate(table, near_duplicates=near_duplicates or (), group_by=group_by)
     assigned = draw_validation(table, separation, seed=seed, group_by=group_by)
