@@ -187,7 +187,7 @@ def test_seconds_are_those_of_all_fits(
 )
 def test_history_that_does_not_tell_the_seconds_is_damaged(tmp_path: Path, history: str) -> None:
     (tmp_path / "history.csv").write_text(history)
-    with pytest.raises(RunError, match=r"history\.csv: damaged .*; train again"):
+    with pytest.raises(RunError, match=r"history\.csv: damaged .*; make it again"):
         seconds_of_all_fits(tmp_path, 0)
 
 
