@@ -54,7 +54,7 @@ def compare(
     ] = None,
     root: options.Root = None,
 ) -> None:
-    """Train several architectures or recipes and choose one by its recall.
+    """Train several networks and choose one by its recall.
 
     The choice is made on validation: highest recall where specificity is high enough; among those
     that do not differ by McNemar's test, the highest AUC, then the smallest. No test label is read.

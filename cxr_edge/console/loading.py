@@ -1,6 +1,7 @@
 """Loading Keras and its backend, which takes seconds, with a line that says so."""
 
 import os
+from importlib.util import find_spec
 
 from cxr_edge.console.terminal import say
 from cxr_edge.process.keras_backend import load_quietly
@@ -15,5 +16,6 @@ def load_keras(backend: str | None = None) -> None:
         backend: the one that is needed, whatever the user's environment says.
     """
     chosen = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
-    say(f"loading {_NAMES.get(chosen, 'Keras')}")
+    if find_spec("keras") is not None:  # else nothing is waited for
+        say(f"loading {_NAMES.get(chosen, 'Keras')}")
     load_quietly(backend)
