@@ -1,9 +1,12 @@
 """What ``convert`` shows while it works: its own stages, and nothing of the libraries it uses."""
 
+import fcntl
 import io
 import os
 import re
+import struct
 import sys
+import termios
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -74,6 +77,8 @@ def test_every_stage_is_one_line_in_a_file(convert: Callable[[Any], None], tmp_p
 
 def test_terminal_shows_one_bar_at_a_time_and_no_other(convert: Callable[[Any], None]) -> None:
     master, slave = os.openpty()
+    # A terminal has a size; the quantizer's bars are not drawn on one without.
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
     shown = io.BytesIO()
 
     def read() -> None:

@@ -88,18 +88,15 @@ def tidy(folder: Path) -> None:
     history = folder / HISTORY
     if history.exists():
         lines = history.read_bytes().splitlines(keepends=True)
-        if progress.epochs and not (
-            len(lines) > progress.epochs and lines[0].startswith(b"epoch,")
-        ):
-            raise RunError(f"{history}: damaged; remove {folder} and train again")
-        if (
-            progress.epochs
-            and set(lines[0].decode(errors="replace").strip().split(",")) != _COLUMNS
-        ):
-            raise RunError(
-                f"{history}: an earlier version of cxr-edge began this training and measured its "
-                f"epochs otherwise; finish it with that version, or remove {folder} and train again"
-            )
+        if progress.epochs:
+            if len(lines) <= progress.epochs or not lines[0].startswith(b"epoch,"):
+                raise RunError(f"{history}: damaged; remove {folder} and train again")
+            if set(lines[0].decode(errors="replace").strip().split(",")) != _COLUMNS:
+                raise RunError(
+                    f"{history}: an earlier version of cxr-edge began this training and measured "
+                    f"its epochs otherwise; finish it with that version, or remove {folder} and "
+                    "train again"
+                )
         # The first line names the columns. Shortening a file works on a full disk, too.
         os.truncate(history, sum(map(len, lines[: progress.epochs + 1])) if progress.epochs else 0)
 
