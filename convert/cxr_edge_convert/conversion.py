@@ -1,6 +1,7 @@
 """From a float model to verified bundles: the order in which the pieces are called."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import onnxruntime
@@ -23,7 +24,7 @@ from cxr_edge_convert.verification import Verification, engine_outputs, verify
 from cxr_edge_runtime.bundle.manifest import Calibration, InputEntry
 from cxr_edge_runtime.engines import Engine, Outputs, open_model
 from cxr_edge_runtime.engines.onnx import OnnxEngine
-from cxr_edge_train.progress import ProgressFactory, no_progress
+from cxr_edge_train.progress import ProgressFactory, as_stage, no_progress
 from cxr_edge_train.recipe import Calibration as Method
 
 
@@ -102,12 +103,18 @@ def make_variants(
         if quantized
         else []
     )
-    builder = ArtifactBuilder.of(source, not_films=settings.not_films, seed=settings.seed)
+    builder = as_stage(
+        progress,
+        "building the input gate",
+        lambda: ArtifactBuilder.of(source, not_films=settings.not_films, seed=settings.seed),
+    )
     variants: list[Variant] = []
     for format in dict.fromkeys(scheme.format for scheme in settings.schemes):
-        float32_bytes = float32_model(source.model, format)
-        work = _Work(source, settings, float32_bytes, chosen, progress, settings.accuracy_control)
         first, *rest = (scheme for scheme in settings.schemes if scheme.format == format)
+        float32_bytes = as_stage(
+            progress, f"converting {first.name}", partial(float32_model, source.model, format)
+        )
+        work = _Work(source, settings, float32_bytes, chosen, progress, settings.accuracy_control)
         [float32] = work.variants(first)
         if not float32.verification.passed:
             # Blocks in float cannot help where float32 itself misses a limit.
@@ -137,15 +144,19 @@ class _Work:
         if scheme.quantization == FLOAT32:
             return [self._verified(scheme, self.float32)]
         if scheme.quantization != INT8:
-            return [self._verified(scheme, smaller_model(self.float32, scheme))]
+            smaller = as_stage(
+                self._progress(scheme), "quantizing", lambda: smaller_model(self.float32, scheme)
+            )
+            return [self._verified(scheme, smaller)]
         return self._int8(scheme)
 
     def _int8(self, scheme: Scheme) -> list[Variant]:
         quantizer = Quantizer.of(self.float32, scheme)
-        watched = self._progress(scheme)("calibrating")(
-            self.calibration_sets, len(self.calibration_sets)
+        progress = self._progress(scheme)
+        (ranges, model), *others = (
+            self._calibrated(quantizer, images, progress if first else _again(progress))
+            for first, images in zip([True, False], self.calibration_sets)
         )
-        (ranges, model), *others = (self._calibrated(quantizer, images) for images in watched)
         [calibration_set, *other_sets] = self.calibration_sets
         int8 = replace(
             self._verified(scheme, model),
@@ -155,15 +166,20 @@ class _Work:
                 seed=self.settings.seed,
                 digest=calibration_set.digest,
             ),
-            tensor_errors=quantizer.errors(model, calibration_set.pixels),
+            tensor_errors=as_stage(
+                progress,
+                "comparing tensors",
+                lambda: quantizer.errors(model, calibration_set.pixels),
+            ),
         )
         if others:
             [(other_ranges, other_model)] = others
             [other_set] = other_sets
+            outputs = self._outputs(scheme, other_model, _again(progress))
             compared = stability(
                 self.source.validation,
                 (ranges, int8.logits),
-                (other_ranges, _logits(self._outputs(scheme, other_model))),
+                (other_ranges, _logits(outputs)),
                 images=len(other_set.pixels),
                 limits=self.settings.limits,
             )
@@ -183,9 +199,13 @@ class _Work:
         origin = "training images" if folder is None else "images of a folder"
         return f"{ranges} over all {origin}, biases corrected over {min(images, COMPARED)} of them"
 
-    def _calibrated(self, quantizer: Quantizer, images: CalibrationSet) -> tuple[Ranges, bytes]:
-        ranges = quantizer.ranges(images.pixels, self._method)
-        return ranges, quantizer.model(ranges, images.pixels)
+    def _calibrated(
+        self, quantizer: Quantizer, images: CalibrationSet, progress: ProgressFactory
+    ) -> tuple[Ranges, bytes]:
+        ranges = as_stage(
+            progress, "calibrating", lambda: quantizer.ranges(images.pixels, self._method)
+        )
+        return ranges, quantizer.model(ranges, images.pixels, progress=progress)
 
     def _mixed(self, rejected: Variant, quantizer: Quantizer, ranges: Ranges) -> Variant:
         scheme = replace(rejected.scheme, name=f"{rejected.scheme.name}{MIXED_SUFFIX}")
@@ -205,7 +225,7 @@ class _Work:
         )
 
     def _verified(self, scheme: Scheme, model: bytes) -> Variant:
-        outputs = self._outputs(scheme, model)
+        outputs = self._outputs(scheme, model, self._progress(scheme))
         logits, embeddings = _logits(outputs), outputs.get("embedding")
         baseline, floor = self.source.validation, self.settings.refit_sensitivity
         verification = verify(
@@ -244,12 +264,16 @@ class _Work:
         )
         return verify(self.source.validation, _logits(outputs), self.settings.limits)
 
-    def _outputs(self, scheme: Scheme, model: bytes) -> Outputs:
+    def _outputs(self, scheme: Scheme, model: bytes, progress: ProgressFactory) -> Outputs:
         engine = _engine(self.source, scheme, model)
-        return engine_outputs(engine, self.source.validation_pixels, self._progress(scheme))
+        return engine_outputs(engine, self.source.validation_pixels, progress)
 
     def _progress(self, scheme: Scheme) -> ProgressFactory:
         return lambda stage: self.progress(f"{scheme.name}: {stage}")
+
+
+def _again(progress: ProgressFactory) -> ProgressFactory:
+    return lambda stage: progress(f"{stage} with other images")
 
 
 def _engine(source: Source, scheme: Scheme, model: bytes) -> Engine:

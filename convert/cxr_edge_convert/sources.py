@@ -19,7 +19,7 @@ from cxr_edge_train.dataset.metadata import images_root
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.evaluation.run_subject import load_model
 from cxr_edge_train.evaluation.soundness import has_reversed_labels
-from cxr_edge_train.progress import ProgressFactory
+from cxr_edge_train.progress import ProgressFactory, as_stage
 from cxr_edge_train.recipe import Calibration, read_recipe
 from cxr_edge_train.runs import model_sha256, read_dataset, read_predictions, read_run
 
@@ -96,7 +96,7 @@ def run_source(
         root: the folder that the paths of its images are relative to; the one it was made with if
             None.
         cache_dir: the folder that keeps decoded pixels.
-        progress: shows how many images were read.
+        progress: shows how far each stage has come.
 
     Raises:
         InvalidRequest: the labels of the model are reversed.
@@ -110,9 +110,11 @@ def run_source(
     images = Images(run.preprocess, images_root(root, default=Path(run.root)), cache_dir, progress)
     validation = table[table["split"] == "validation"].reset_index(drop=True)
     recorded = read_predictions(folder, validation)
-    model = load_model(folder)
+    model = as_stage(progress, "loading the model", lambda: load_model(folder))
     pixels = images.pixels(validation)
-    logits = predict_logits(model, pixels).astype(np.float64)
+    logits = as_stage(
+        progress, "running the float model", lambda: predict_logits(model, pixels)
+    ).astype(np.float64)
     drift = float(np.abs(logits - recorded).max())
     if not drift < _MAX_DRIFT:
         raise RunError(

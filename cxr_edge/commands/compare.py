@@ -7,8 +7,8 @@ import typer
 
 import cxr_edge
 from cxr_edge.console import options
-from cxr_edge.console.terminal import progress_bar, say
-from cxr_edge.process.keras_backend import load_quietly
+from cxr_edge.console.loading import load_keras
+from cxr_edge.console.terminal import Stages, say
 from cxr_edge_train.defaults import MIN_SPECIFICITY
 
 
@@ -31,8 +31,8 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="[NAME=]FILE",
-            help="Recipe of one architecture or of all others.  [default: the default of every "
-            "hyper-parameter]",
+            help="Recipe of one architecture or of all others; given several times, each is "
+            "trained and compared.  [default: the default of every hyper-parameter]",
         ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make.")] = Path(
@@ -54,15 +54,15 @@ def compare(
     ] = None,
     root: options.Root = None,
 ) -> None:
-    """Train several architectures and choose one by its recall.
+    """Train several networks and choose one by its recall.
 
     The choice is made on validation: highest recall where specificity is high enough; among those
     that do not differ by McNemar's test, the highest AUC, then the smallest. No test label is read.
     The same command resumes a comparison that was interrupted. Research use only. Not a medical
     device.
     """
-    load_quietly()
-    from cxr_edge.console.by_architecture import by_architecture
+    load_keras()
+    from cxr_edge.console.by_architecture import by_architecture, several_by_architecture
     from cxr_edge.console.training_progress import print_start_of_compared, training_callbacks
 
     names = [name.strip() for name in architectures.split(",") if name.strip()]
@@ -71,7 +71,7 @@ def compare(
         splits,
         architectures=names or None,
         weights=by_architecture(weights or []),
-        recipe=by_architecture(recipe or []),
+        recipe=several_by_architecture(recipe or []),
         output=output,
         root=root,
         seed=seed,
@@ -79,13 +79,15 @@ def compare(
         test_log=test_log,
         on_start=print_start_of_compared,
         callbacks=training_callbacks(),
-        progress=progress_bar,
+        progress=Stages(),
     )
+    width = max(len(candidate.name) for candidate in comparison.candidates)
     for candidate in comparison.candidates:
         mark = "*" if candidate is comparison.choice.winner else " "
         typer.echo(
-            f"{mark} {candidate.name:<12} recall {candidate.recall} at specificity "
-            f"{candidate.specificity.value:.3f}  AUC {candidate.metrics.auc}"
+            f"{mark} {candidate.name:<{width}} recall {candidate.recall} at specificity "
+            f"{candidate.specificity.value:.3f}  correct {candidate.correct.sum()} of "
+            f"{len(candidate.correct)}  AUC {candidate.metrics.auc}"
         )
     typer.echo(comparison.choice.reason)
     typer.echo(comparison.notice)

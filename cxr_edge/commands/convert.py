@@ -9,8 +9,8 @@ import typer
 import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.conversion_table import print_variants, require_limits
-from cxr_edge.console.terminal import progress_bar
-from cxr_edge.process.keras_backend import load_quietly
+from cxr_edge.console.loading import load_keras
+from cxr_edge.console.terminal import Stages
 from cxr_edge_convert.limits import (
     CALIBRATION_IMAGES,
     DEFAULT_LIMITS,
@@ -145,7 +145,7 @@ def convert(
     limits allow goes to OUTPUT/rejected and the exit code is 4. OUTPUT/report.html says what
     each costs. A model that was trained elsewhere is imported first, with cxr-edge import.
     """
-    load_quietly("tensorflow")
+    load_keras("tensorflow")
     report = cxr_edge.convert(
         run,
         output,
@@ -166,7 +166,7 @@ def convert(
         overwrite=overwrite,
         root=root,
         seed=seed,
-        progress=progress_bar,
+        progress=Stages(),
     )
     print_variants(report)
     typer.echo(report.notice)

@@ -8,8 +8,8 @@ import typer
 
 import cxr_edge
 from cxr_edge.console import options
-from cxr_edge.console.terminal import print_metrics, progress_bar, say
-from cxr_edge.process.keras_backend import load_quietly
+from cxr_edge.console.loading import load_keras
+from cxr_edge.console.terminal import Stages, print_metrics, say
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 
 
@@ -55,7 +55,7 @@ def import_(
     """
     from cxr_edge_runtime.bundle.manifest import NOTICE
 
-    load_quietly("tensorflow")
+    load_keras("tensorflow")
     run = cxr_edge.import_keras_model(
         model,
         metadata,
@@ -65,7 +65,7 @@ def import_(
         scaling=scaling,
         root=root,
         min_sensitivity=min_sensitivity,
-        progress=progress_bar,
+        progress=Stages(),
     )
     print_metrics("validation", run.metrics["validation"], NOTICE)
     for warning in run.warnings:

@@ -8,8 +8,8 @@ import typer
 
 import cxr_edge
 from cxr_edge.console import options
-from cxr_edge.console.terminal import print_metrics, progress_bar, say
-from cxr_edge.process.keras_backend import load_quietly
+from cxr_edge.console.loading import load_keras
+from cxr_edge.console.terminal import Stages, print_metrics, say
 from cxr_edge_runtime.errors import ExtraMissing
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 
@@ -56,8 +56,12 @@ def train(
     if tensorboard and find_spec("tensorboard") is None:
         # Keras writes its files without it, but nothing could show them.
         raise ExtraMissing.of("tensorboard", needed_by="--tensorboard", extra="tensorboard")
-    load_quietly()
-    from cxr_edge.console.training_progress import print_start, training_callbacks
+    load_keras()
+    from cxr_edge.console.training_progress import (
+        print_best_epochs,
+        print_start,
+        training_callbacks,
+    )
 
     run = cxr_edge.train(
         metadata,
@@ -71,8 +75,9 @@ def train(
         min_sensitivity=min_sensitivity,
         on_start=print_start,
         callbacks=training_callbacks(tensorboard=tensorboard),
-        progress=progress_bar,
+        progress=Stages(),
     )
+    print_best_epochs(run)
     print_metrics("validation", run.metrics["validation"], run.notice)
     for warning in run.warnings:
         say(f"warning: {warning}")

@@ -15,9 +15,14 @@ def by_architecture(given: Sequence[str]) -> dict[str, str]:
     Args:
         given: the values of an option.
     """
-    values: dict[str, str] = {}
+    return {name: values[-1] for name, values in several_by_architecture(given).items()}
+
+
+def several_by_architecture(given: Sequence[str]) -> dict[str, list[str]]:
+    """Read the same, where all values for one architecture count, in their order."""
+    found: dict[str, list[str]] = {}
     for text in given:
         name, _, value = text.partition("=")
         known = bool(value) and name in architectures.ARCHITECTURES
-        values[name if known else OTHERS] = value if known else text
-    return values
+        found.setdefault(name if known else OTHERS, []).append(value if known else text)
+    return found

@@ -45,3 +45,35 @@ def progress_bar(label: str) -> "Progress":
             yield from bar
 
     return watch
+
+
+class Stages:
+    """Progress of work that goes through many stages, each of which can last.
+
+    On a terminal a stage that is counted has a bar, and one that is not a line. Elsewhere every
+    stage is a line, so that a log says what was waited for. A stage within another one is not
+    shown: two bars would overwrite each other.
+    """
+
+    def __init__(self) -> None:
+        """Begin outside any stage."""
+        self._inside = False
+
+    def __call__(self, label: str) -> "Progress":
+        """A function that passes the items of a stage through and shows it."""
+
+        def watch(items: Iterable[T], total: int) -> Iterator[T]:
+            if self._inside:
+                yield from items
+                return
+            self._inside = True
+            try:
+                if total > 1 and sys.stderr.isatty():
+                    yield from progress_bar(label)(items, total)
+                else:
+                    say(label)
+                    yield from items
+            finally:
+                self._inside = False
+
+        return watch

@@ -1,4 +1,4 @@
-"""What training shows on standard error: the run it begins, a progress bar, a line per epoch."""
+"""What training shows: the run it begins, a progress bar, a line per epoch, and the best epochs."""
 
 import sys
 from typing import Any
@@ -8,6 +8,19 @@ import typer
 
 from cxr_edge.console.terminal import say
 from cxr_edge_train.fitting.events import CallbackFactory, FitStart, RunStart
+from cxr_edge_train.kept_epoch import kept_epoch
+from cxr_edge_train.recipe import read_recipe
+from cxr_edge_train.runs import Run, read_history
+
+# What the line of an epoch says, by its name in the log of Keras.
+_SHOWN = {
+    "loss": "loss",
+    "val_loss": "val loss",
+    "val_auc": "val AUC",
+    "val_sensitivity": "recall",
+    "val_specificity": "specificity",
+    "val_accuracy": "accuracy",
+}
 
 
 def print_start(start: RunStart) -> None:
@@ -18,11 +31,38 @@ def print_start(start: RunStart) -> None:
 
 
 def print_start_of_compared(start: RunStart) -> None:
-    """Say which architecture of a comparison is next."""
+    """Say which candidate of a comparison is next; its folder has its name."""
     if start.finished:
-        say(f"{start.architecture}: trained already")
+        say(f"{start.folder.name}: trained already")
     else:
-        say(f"{start.architecture}: training, run {start.folder}")
+        say(f"{start.folder.name}: training, run {start.folder}")
+
+
+def print_best_epochs(run: Run) -> None:
+    """Print which epoch has the best validation accuracy, and which one the run has kept."""
+    history = read_history(run.folder)
+    kept = kept_epoch(history, read_recipe(run.folder / "recipe.toml").fit)
+    row = history["val_accuracy"].idxmax()
+    line = f"best validation accuracy {history.at[row, 'val_accuracy']:.2%}, epoch "
+    line += str(history.at[row, "epoch"] + 1)
+    if kept is not None:
+        measured = history.set_index("epoch").loc[kept]
+        line += (
+            f"; epoch {kept + 1} is kept, with accuracy {measured['val_accuracy']:.2%} and AUC "
+            f"{measured['val_auc']:.3f}"
+        )
+    typer.echo(f"{line} (at probability 0.5)")
+
+
+def duration(seconds: float) -> str:
+    """A time in words, ``2 min 26 s``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def training_callbacks(*, tensorboard: bool = False) -> CallbackFactory:
@@ -48,7 +88,7 @@ class TrainingProgress(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         self._epochs = settings.head_epochs + settings.epochs
         self._which = ""
         if number < settings.teachers:
-            self._which = f"teacher {number + 1}/{settings.teachers}, "
+            self._which = f"teacher {number + 1} of {settings.teachers}, "
         elif settings.teachers:
             self._epochs = settings.epochs
             self._which = "student, "
@@ -59,7 +99,7 @@ class TrainingProgress(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         if sys.stderr.isatty():
             self._bar = typer.progressbar(
                 length=self.params["steps"],
-                label=f"{self._which}epoch {epoch + 1}/{self._epochs}",
+                label=self._name(epoch),
                 file=sys.stderr,
             )
             self._bar.__enter__()
@@ -70,9 +110,15 @@ class TrainingProgress(keras.callbacks.Callback):  # type: ignore[misc]  # keras
             self._bar.update(1)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Close the bar and print the losses of the epoch."""
+        """Close the bar and print what the epoch was measured by."""
         if self._bar is not None:
             self._bar.__exit__(None, None, None)
             self._bar = None
-        losses = ", ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
-        say(f"{self._which}epoch {epoch + 1}/{self._epochs}: {losses}")
+        measured = logs or {}
+        parts = [f"{_SHOWN[name]} {measured[name]:.3f}" for name in _SHOWN if name in measured]
+        if "seconds" in measured:
+            parts.append(duration(measured["seconds"]))
+        say("  ".join([self._name(epoch), *parts]))
+
+    def _name(self, epoch: int) -> str:
+        return f"{self._which}epoch {epoch + 1} of {self._epochs}"

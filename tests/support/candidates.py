@@ -34,9 +34,11 @@ def candidate(name: str, *, wrong: list[int], auc: float = 0.9, parameters: int 
     metrics = evaluate(probabilities, ROWS, threshold=0.5)
     recall = wilson_interval(int(right[LABELS == 1].sum()), 100)
     return Candidate(
+        name=name,
         run=replace(RUN, folder=Path(name), architecture=name),
         parameters=parameters,
         history=pd.DataFrame({"epoch": [0, 1], "loss": [1.0, 0.5], "val_loss": [0.9, 0.6]}),
+        kept_epoch=1,
         labels=LABELS,
         probabilities=probabilities,
         metrics=replace(metrics, auc=replace(metrics.auc, value=auc)),

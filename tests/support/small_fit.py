@@ -48,12 +48,13 @@ def films() -> tuple[np.ndarray, np.ndarray]:
 def run(folder: Path, callbacks: Any = ()) -> keras.Model:
     """Fit in a folder, or go on there.
 
-    Half of the validation labels are wrong, so that validation soon gets worse: what stands in
-    the snapshot, the best epoch and the patience, decides how it ends.
+    A third of the validation labels is wrong, so that validation gets worse in the end: what
+    stands in the snapshot, the best epoch and the patience, decides how it ends. The best AUC
+    comes twice, the second time with a higher loss.
     """
     pixels, labels = films()
     wrong = labels[:27].copy()
-    wrong[::2] = 1 - wrong[::2]
+    wrong[1::3] = 1 - wrong[1::3]
     with computing(RECIPE.fit):
         return fit(
             tiny_model(),

@@ -23,5 +23,20 @@ def no_progress(label: str) -> Progress:
     return _pass_through
 
 
+def as_stage(progress: ProgressFactory, label: str, work: Callable[[], T]) -> T:
+    """Do work that cannot be counted as a stage of its own, which has one item.
+
+    Args:
+        progress: shows the stage.
+        label: its label, such as ``converting float32``.
+        work: does it.
+
+    Returns:
+        What the work returns.
+    """
+    [result] = progress(label)((do() for do in (work,)), 1)
+    return result
+
+
 def _pass_through(items: Iterable[T], total: int, /) -> Iterable[T]:
     return items

@@ -104,9 +104,12 @@ class Fit:
             of the splits) has the same share in both labels, and weight validation films in the
             same way where temperature and threshold are chosen, see
             :mod:`cxr_edge_train.dataset.acquisition_weights`.
-        keep: which epoch is kept: the ``best`` by validation loss or the ``last``. Where validation
-            is too similar to training, its best epoch is not the best elsewhere.
-        patience: with ``best``, number of epochs without a better loss before fine-tuning stops.
+        keep: which epoch of fine-tuning is kept: the ``best``, with the highest AUC on validation
+            (of equal ones that with the lower loss), the one with the lowest validation ``loss``,
+            or the ``last``. Where validation is too similar to training, its best epoch is not the
+            best elsewhere.
+        patience: with ``best`` and ``loss``, number of epochs without a better one before
+            fine-tuning stops.
         teachers: number of models that are fitted first, each with the next seed; the model is then
             fitted to their mean prediction instead of the labels, see
             :mod:`cxr_edge_train.fitting.distillation`. 0 fits to the labels.
@@ -124,7 +127,7 @@ class Fit:
     weight_average: Annotated[float, Bounds(minimum=0, maximum=0.99999)] = 0.0
     label_smoothing: Annotated[float, Bounds(minimum=0, maximum=0.5)] = 0.05
     look_balance: bool = False
-    keep: Literal["best", "last"] = "best"
+    keep: Literal["best", "loss", "last"] = "best"
     patience: Annotated[int, Bounds(minimum=1, maximum=1000)] = 4
     teachers: Annotated[int, Bounds(minimum=0, maximum=100)] = 0
     precision: Literal["float32", "mixed"] = "mixed"

@@ -7,8 +7,8 @@
     ├── run.json          what was trained, with which settings, and how good it is
     ├── recipe.toml       every hyper-parameter, including defaults
     ├── dataset.csv       the training and validation images; no test image is listed
-    ├── history.csv       losses by epoch; teachers have theirs in teacher-1/ and so on;
-    │                     an imported model has none
+    ├── history.csv       loss and validation metrics by epoch; teachers have theirs in
+    │                     teacher-1/ and so on; an imported model has none
     ├── predictions.csv   logit, probability and decision of each validation image
     └── figures/          plots: learning curves, and those of an evaluation on validation
 """
@@ -38,6 +38,8 @@ RUN = "run.json"
 # Only a folder whose run is not finished has it.
 UNFINISHED = "unfinished.json"
 HISTORY = "history.csv"
+# What it says of validation, see ValidationMetrics; runs of before version 0.2 have the loss alone.
+EPOCH_METRICS = ("val_loss", "val_accuracy", "val_auc", "val_sensitivity", "val_specificity")
 # What run.json says of the operating point, by the field it is of; all of it is of validation.
 _POINT_KEYS = {
     "temperature": "temperature", "bias": "bias", "prevalence": "prevalence",
@@ -221,16 +223,19 @@ def read_predictions(folder: Path, validation: pd.DataFrame) -> NDArray[np.float
 
 
 def read_history(folder: Path) -> pd.DataFrame:
-    """Read the history: per epoch, ``epoch`` from 0, ``loss``, ``val_loss`` and ``seconds``.
+    """Read the history: per epoch, ``epoch`` from 0, ``loss``, ``seconds`` and what was measured.
+
+    The latter are :data:`EPOCH_METRICS`, of which earlier versions wrote only ``val_loss``.
 
     Raises:
         RunError: ``history.csv`` is missing or damaged.
     """
     file = folder / HISTORY
     try:
-        return pd.read_csv(file).astype(
+        history = pd.read_csv(file).astype(
             {"epoch": int, "loss": float, "val_loss": float, "seconds": float}
         )
+        return history.astype({name: float for name in EPOCH_METRICS if name in history})
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{file}: damaged ({error}); make it again") from error
 

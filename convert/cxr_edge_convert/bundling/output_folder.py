@@ -19,7 +19,7 @@ from cxr_edge_runtime.device.inference_timing import Timing, measure
 from cxr_edge_runtime.errors import InvalidRequest, ReportError
 from cxr_edge_runtime.outputs import check_folder
 from cxr_edge_train.evaluation.run_subject import activation_maps
-from cxr_edge_train.progress import ProgressFactory, no_progress
+from cxr_edge_train.progress import ProgressFactory, as_stage, no_progress
 
 # Of the engine, as the report times it.
 _THREADS = (1, 2)
@@ -105,13 +105,23 @@ def write_all(
             files[variant.scheme.name] = (entry.bytes, entry.sha256)
             timings[variant.scheme.name] = measure(folder, threads=_THREADS)
         report = conversion_report(source, settings, variants, files=files, timings=timings)
-        write_report(staging, report, prediction_columns(source, variants))
-        draw_changed_predictions(
-            staging,
-            report,
-            source.validation.table,
-            source.validation_pixels,
-            partial(activation_maps, source.model) if "cam" in source.outputs else None,
+        as_stage(
+            progress,
+            "writing the report",
+            lambda: _write_report(staging, report, source, variants),
         )
-        render(staging)
     return report
+
+
+def _write_report(
+    folder: Path, report: ConversionReport, source: Source, variants: Sequence[Variant]
+) -> None:
+    write_report(folder, report, prediction_columns(source, variants))
+    draw_changed_predictions(
+        folder,
+        report,
+        source.validation.table,
+        source.validation_pixels,
+        partial(activation_maps, source.model) if "cam" in source.outputs else None,
+    )
+    render(folder)

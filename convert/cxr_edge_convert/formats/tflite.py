@@ -14,7 +14,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.tools import flatbuffer_utils
-from ai_edge_quantizer import algorithm_manager, qtyping, quantizer, recipe, recipe_manager
+from ai_edge_quantizer import (
+    algorithm_manager,
+    model_modifier,
+    qtyping,
+    quantizer,
+    recipe,
+    recipe_manager,
+)
 from numpy.typing import NDArray
 
 from cxr_edge_convert.formats.graph import Ranges, output_operators
@@ -140,13 +147,25 @@ def _add_constant(content: Any, name: str) -> int:
     return len(content.subgraphs[0].tensors) - 1
 
 
+class _SilentQuantizer(quantizer.Quantizer):  # type: ignore[misc]  # it is not typed
+    """A quantizer without progress bars.
+
+    ``quantize`` passes ``enable_progress_bar`` to the first of its two stages only (0.9 and 0.10),
+    and the second draws a bar for every model of a hundred tensors or more.
+    """
+
+    def _get_quantized_model(self, quant_params: Any, serialize_to_path: Any = None) -> Any:
+        modifier = model_modifier.ModelModifier(self._float_model)
+        return modifier.modify_model(quant_params, serialize_to_path, enable_progress_bar=False)
+
+
 def _quantized(
     float32: bytes,
     how: qtyping.ModelQuantizationRecipe,
     ranges: Any = None,
     in_float: Collection[str] = (),
 ) -> bytes:
-    engine = quantizer.Quantizer(float32)
+    engine = _SilentQuantizer(float32)
     engine.load_quantization_recipe(how)
     for name in in_float:
         # An operator is found by the names of its outputs, each followed by a semicolon.

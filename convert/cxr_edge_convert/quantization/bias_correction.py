@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_convert.formats.graph import Probe, axes_within_a_channel
+from cxr_edge_train.progress import ProgressFactory, no_progress
 
 # Operator -> what is taken from its bias, a number a channel.
 Corrections = dict[str, NDArray[np.float32]]
@@ -18,6 +19,7 @@ def bias_corrections(
     pixels: NDArray[np.uint8],
     *,
     channel_axis: int,
+    progress: ProgressFactory = no_progress,
 ) -> Corrections:
     """Correct one operator after the other, each with those before it corrected already.
 
@@ -34,10 +36,11 @@ def bias_corrections(
             :func:`cxr_edge_convert.formats.graph.blocks`.
         pixels: calibration images ``[N, H, W, 1] uint8``.
         channel_axis: of tensors with four axes; the last one of others.
+        progress: shows how many operators were corrected.
     """
     wanted = _channel_means(float_probe, pixels, channel_axis)
     corrections: Corrections = {}
-    for block in blocks:
+    for block in progress("quantizing")(blocks, len(blocks)):
         found = _channel_means(int8_probe(corrections), pixels, channel_axis)
         # What the INT8 model fuses into the operator is compared in its place.
         seen = next((name for name in block if name in found), None)

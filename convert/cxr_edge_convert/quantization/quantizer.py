@@ -12,6 +12,7 @@ from cxr_edge_convert.quantization.bias_correction import bias_corrections
 from cxr_edge_convert.quantization.ranges import activation_ranges
 from cxr_edge_convert.quantization.tensor_errors import TensorError, tensor_errors
 from cxr_edge_convert.variants import ONNX, Scheme
+from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.recipe import Calibration
 
 # Calibration images whose tensors are compared with float's: more change means and rankings no
@@ -54,7 +55,11 @@ class Quantizer:
         return activation_ranges(self.probe, pixels, scaling=scaling, calibration=calibration)
 
     def model(
-        self, ranges: Ranges, pixels: NDArray[np.uint8], in_float: Collection[str] = ()
+        self,
+        ranges: Ranges,
+        pixels: NDArray[np.uint8],
+        in_float: Collection[str] = (),
+        progress: ProgressFactory = no_progress,
     ) -> bytes:
         """INT8 with corrected biases; what stays in float needs no correction.
 
@@ -62,6 +67,7 @@ class Quantizer:
             ranges: from :meth:`ranges`.
             pixels: the images they were found on; the first :data:`COMPARED` correct the biases.
             in_float: names of operators that stay in float, besides the head.
+            progress: shows how many operators were corrected.
         """
 
         def made(corrections: Mapping[str, NDArray[np.float32]]) -> bytes:
@@ -76,6 +82,7 @@ class Quantizer:
             [block for block in self.blocks if block[0] in corrected],
             pixels[:COMPARED],
             channel_axis=self._channel_axis,
+            progress=progress,
         )
         return made(corrections)
 

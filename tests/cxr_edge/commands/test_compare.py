@@ -1,6 +1,7 @@
 import csv
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ def test_comparison_trains_chooses_and_shows_test_figures_from_the_log(
     assert NOTICE in outcome.out
     chosen = [line for line in outcome.out.splitlines() if line.startswith("* ")]
     assert len(chosen) == 1
+    assert re.search(r"recall .* at specificity \d\.\d{3}  correct \d+ of 200  AUC", chosen[0])
+    assert outcome.err.splitlines()[0] == "loading TensorFlow"
     assert "for tiny's metrics on test, once: cxr-edge evaluate" in outcome.err
     rows = list(csv.DictReader((output / "comparison.csv").read_text().splitlines()))
     assert [row["architecture"] for row in rows] == ["tiny", "twin"]
@@ -96,3 +99,16 @@ def test_weights_that_do_not_fit_are_found_before_training(
     assert outcome.code == 2
     assert "weights gone.h5: no such file" in outcome.err
     assert not (tmp_path / "out").exists()
+
+
+def test_two_recipes_of_one_architecture_are_two_candidates(
+    cxr_edge: Any, two_architectures: None, arguments: list[object], tmp_path: Path
+) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text((tmp_path / "recipe.toml").read_text() + "learning_rate = 0.003\n")
+    outcome = cxr_edge(*arguments, "--recipe", other, "--architectures", "tiny")
+    assert outcome.code == 0, outcome.err
+    shown = [line[2:].split()[0] for line in outcome.out.splitlines()[:2]]
+    assert shown == ["tiny-recipe", "tiny-other"]
+    for name in shown:
+        assert f"{name}: training, run {tmp_path / 'out' / 'runs' / name}" in outcome.err

@@ -1,6 +1,8 @@
 """The whole pipeline through the command line: clean, split, train, convert, evaluate, classify."""
 
+import csv
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from cxr_edge.console.training_progress import TrainingProgress
 from cxr_edge_runtime.bundle.manifest import NOTICE
@@ -82,7 +85,8 @@ def test_train_on_a_bare_folder_needs_metadata_first(cxr_edge: Any, tmp_path: Pa
     outcome = cxr_edge("train", tmp_path / "clean_metadata.csv")
     assert outcome.code == 1
     assert "no such file; make it with cxr-edge clean" in outcome.err
-    assert outcome.err.count("\n") == 1
+    assert outcome.err.count("\n") == 2
+    assert outcome.err.startswith("loading TensorFlow\n")
 
 
 def test_metadata_without_a_column_is_one_line(cxr_edge: Any, trained: Any, tmp_path: Path) -> None:
@@ -105,6 +109,18 @@ def test_unknown_architecture_is_wrong_usage(cxr_edge: Any, trained: Any, tmp_pa
     assert not (tmp_path / "cache").exists()
 
 
+def tensorboard_values(folder: Path) -> dict[tuple[str, str], list[float]]:
+    """What TensorBoard would show, by split and name."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for file in sorted(folder.rglob("events.out.tfevents.*")):
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                if value.tag.startswith("epoch_"):
+                    scalar = float(tf.make_ndarray(value.tensor))
+                    found.setdefault((file.parent.name, value.tag), []).append(scalar)
+    return found
+
+
 def test_train_convert_evaluate_classify(
     cxr_edge: Any, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,8 +136,18 @@ def test_train_convert_evaluate_classify(
     assert list((run / "tensorboard").rglob("events.out.tfevents.*"))
     assert "validation auc" in outcome.out
     assert NOTICE in outcome.out
-    assert outcome.err.splitlines()[0] == f"run: {run}, on cpu:0, float32"
-    assert [line[:9] for line in outcome.err.splitlines()[1:]] == ["epoch 1/2", "epoch 2/2"]
+    first, second, *lines = outcome.err.splitlines()
+    assert (first, second) == ("loading TensorFlow", f"run: {run}, on cpu:0, float32")
+    assert lines[:2] == ["reading images"] * 2
+    assert [line.partition("  ")[0] for line in lines[2:]] == ["epoch 1 of 2", "epoch 2 of 2"]
+    assert re.match(
+        r"best validation accuracy \d+\.\d\d%, epoch [12]; epoch [12] is kept", outcome.out
+    )
+    values = tensorboard_values(run / "tensorboard")
+    rows = list(csv.DictReader((run / "history.csv").read_text().splitlines()))
+    for name in ("loss", "accuracy", "auc", "sensitivity", "specificity"):
+        written = [float(row[f"val_{name}"]) for row in rows]
+        assert values["validation", f"epoch_{name}"] == pytest.approx(written, rel=1e-6)
 
     bundles = tmp_path / "bundles"
     outcome = cxr_edge(
@@ -180,9 +206,9 @@ def test_student_is_trained_and_goes_on_where_its_teacher_was_killed(
 
     outcome = cxr_edge(*command, "--recipe", recipe)
     assert outcome.code == 0, outcome.err
-    assert [line.partition(":")[0] for line in outcome.err.splitlines()[1:]] == [
-        "resuming after 1 epochs", "teacher 1/1, epoch 2/2", "student, epoch 1/2",
-        "student, epoch 2/2",
+    assert [line.partition("  ")[0] for line in outcome.err.splitlines()[2:]] == [
+        "resuming after 1 epochs",
+        "teacher 1 of 1, epoch 2 of 2", "student, epoch 1 of 2", "student, epoch 2 of 2",
     ]  # fmt: skip
     assert {path.name for path in (run / "teacher-1").iterdir()} == {"history.csv"}
     assert {path.name for path in (run / "tensorboard").iterdir()} == {"fit-1", "fit-2"}

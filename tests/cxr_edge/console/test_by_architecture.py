@@ -1,6 +1,6 @@
 import pytest
 
-from cxr_edge.console.by_architecture import by_architecture
+from cxr_edge.console.by_architecture import by_architecture, several_by_architecture
 from cxr_edge_train import architectures
 
 
@@ -21,3 +21,14 @@ def test_value_is_for_the_architecture_before_the_first_equals_sign_or_for_all_o
 ) -> None:
     monkeypatch.setattr(architectures, "ARCHITECTURES", {"vgg16": None, "pure_cnn": None})
     assert by_architecture(given) == values
+
+
+def test_all_values_for_one_architecture_can_count_in_their_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(architectures, "ARCHITECTURES", {"vgg16": None})
+    given = ["a.toml", "vgg16=c.toml", "b.toml", "vgg16=d.toml"]
+    assert several_by_architecture(given) == {
+        "*": ["a.toml", "b.toml"],
+        "vgg16": ["c.toml", "d.toml"],
+    }

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from cxr_edge.console.terminal import printable, progress_bar
+from cxr_edge.console.terminal import Stages, printable, progress_bar
 
 
 def test_control_characters_and_broken_bytes_are_not_printed() -> None:
@@ -16,16 +16,44 @@ def test_no_bar_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr() == ("", "")
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def test_bar_on_a_terminal_goes_to_standard_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     assert list(progress_bar("reading")(iter("abc"), 3)) == ["a", "b", "c"]
     assert "reading" in terminal.getvalue()
     assert "100%" in terminal.getvalue()
     assert capsys.readouterr().out == ""
+
+
+def nested(stages: Stages) -> None:
+    """A stage of two items, the first of which has a stage within; then one without a count."""
+    for item in stages("outer")(iter("ab"), 2):
+        if item == "a":
+            assert list(stages("inner")(iter("xyz"), 3)) == ["x", "y", "z"]
+    for _ in stages("ended early")(iter("ab"), 2):
+        break
+    assert list(stages("uncounted")(iter("a"), 1)) == ["a"]
+
+
+def test_stage_is_one_line_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    nested(Stages())
+    assert capsys.readouterr().err == "outer\nended early\nuncounted\n"
+
+
+def test_stage_on_a_terminal_is_one_bar_or_a_line_where_nothing_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    nested(Stages())
+    shown = terminal.getvalue()
+    assert "inner" not in shown
+    assert "outer  [" in shown
+    assert shown.endswith("uncounted\n")

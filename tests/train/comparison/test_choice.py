@@ -16,7 +16,7 @@ def test_highest_recall_wins_where_the_others_differ() -> None:
     assert choice.finalists == (good,)
     assert choice.p_values["bad"] < 0.05
     assert "good has the highest validation recall, 0.990" in choice.reason
-    assert "Every other architecture's decisions differ" in choice.reason
+    assert "Every other candidate's decisions differ" in choice.reason
 
 
 def test_rival_that_does_not_differ_wins_by_auc() -> None:

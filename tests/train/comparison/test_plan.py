@@ -9,6 +9,7 @@ from cxr_edge_train import architectures
 from cxr_edge_train.comparison import plan as comparison_plan
 from cxr_edge_train.comparison.plan import PlannedRun, plan
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits
+from cxr_edge_train.recipe import Fit, Recipe
 from tiny_model import TINY
 
 TWO = {"tiny": TINY, "pure_cnn": replace(TINY, pretrained=False)}
@@ -56,6 +57,44 @@ def test_recipe_for_one(trained: Any, tmp_path: Path) -> None:
     assert (made[1].task.recipe.fit.head_epochs, made[1].task.recipe.fit.fine_tune_from) == (0, "")
     assert made[0].folder == tmp_path / "out" / "runs" / "tiny"
     assert not made[0].finished
+
+
+def recipe_file(folder: Path, name: str, *, epochs: int) -> Path:
+    folder.mkdir(exist_ok=True)
+    file = folder / name
+    file.write_text(f"[fit]\nepochs = {epochs}\n")
+    return file
+
+
+def test_several_recipes_of_an_architecture_are_candidates_called_after_their_files(
+    trained: Any, tmp_path: Path
+) -> None:
+    a, b = (recipe_file(tmp_path, f"{name}.toml", epochs=n) for n, name in ((3, "a"), (4, "b")))
+    output = tmp_path / "out"
+    made = make(trained, output, recipe=[a, b])
+    assert [(planned.name, planned.task.recipe.fit.epochs) for planned in made] == [
+        ("tiny-a", 3), ("tiny-b", 4), ("pure_cnn-a", 3), ("pure_cnn-b", 4),
+    ]  # fmt: skip
+    assert [planned.task.architecture for planned in made] == ["tiny"] * 2 + ["pure_cnn"] * 2
+    assert made[1].folder == output / "runs" / "tiny-b"
+    mixed = make(trained, output, recipe={"tiny": [str(a), b], "*": [b]})
+    assert [planned.name for planned in mixed] == ["tiny-a", "tiny-b", "pure_cnn"]
+    numbered = make(
+        trained, output, architectures=["tiny"], recipe=[None, Recipe(fit=Fit(epochs=3))]
+    )
+    assert [planned.name for planned in numbered] == ["tiny-1", "tiny-2"]
+
+
+def test_recipes_that_cannot_be_told_apart_are_refused(trained: Any, tmp_path: Path) -> None:
+    one, other = (recipe_file(tmp_path / str(n), "a.toml", epochs=n) for n in (3, 4))
+    with pytest.raises(InvalidRequest, match="two candidates are called tiny-a; give the recipes"):
+        make(trained, tmp_path / "out", recipe=[one, other])
+    same = recipe_file(tmp_path, "b.toml", epochs=3)
+    same.write_text(same.read_text() + '[calibration]\nmethod = "percentile"\n')
+    with pytest.raises(InvalidRequest, match="tiny-a and tiny-b would be trained by the same rec"):
+        make(trained, tmp_path / "out", recipe=[one, same])
+    with pytest.raises(InvalidRequest, match="no recipe is given for tiny"):
+        make(trained, tmp_path / "out", recipe=[])
 
 
 def test_name_outside_the_comparison_is_refused(trained: Any, tmp_path: Path) -> None:

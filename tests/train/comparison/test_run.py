@@ -1,6 +1,10 @@
+import csv
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from cxr_edge import compare
@@ -8,7 +12,7 @@ from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train import architectures
 from cxr_edge_train.comparison import plan as comparison_plan
 from cxr_edge_train.fitting.events import RunStart
-from cxr_edge_train.recipe import Fit, Model, Recipe
+from cxr_edge_train.recipe import Fit, Model, Recipe, recipe_as_toml
 from tiny_model import TINY
 
 RECIPE = Recipe(Model(image_size=32), fit=Fit(batch_size=100, head_epochs=0, epochs=1))
@@ -37,6 +41,73 @@ def test_finished_runs_are_not_trained_again_and_nothing_is_printed(
     assert both.unread == both.choice.finalists
     assert both.log == tmp_path / "out" / "test-log.jsonl"
     assert capfd.readouterr().out == ""
+
+
+def test_two_recipes_of_one_architecture_are_compared_and_resumed(
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (architectures, comparison_plan):
+        monkeypatch.setattr(module, "ARCHITECTURES", {"tiny": TINY})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    files = []
+    for name, rate in (("slow", 1e-4), ("fast", 3e-3)):
+        files.append(tmp_path / f"{name}.toml")
+        recipe = replace(RECIPE, fit=replace(RECIPE.fit, learning_rate=rate))
+        files[-1].write_text(recipe_as_toml(recipe))
+
+    class Killed(Exception):
+        pass
+
+    starts: list[tuple[str, bool]] = []
+
+    def kill_the_second(start: RunStart) -> None:
+        starts.append((start.folder.name, start.finished))
+        if starts == [("tiny-slow", False), ("tiny-fast", False)]:
+            raise Killed
+
+    arguments: dict[str, Any] = {
+        "metadata": trained.metadata, "splits": trained.splits, "weights": "none",
+        "architectures": ["tiny"], "recipe": files, "output": tmp_path / "out",
+        "on_start": kill_the_second,
+    }  # fmt: skip
+    with pytest.raises(Killed):
+        compare(**arguments)
+    found = compare(**arguments)
+    assert starts[2:] == [("tiny-slow", True), ("tiny-fast", False)]
+    slow, fast = found.candidates
+    assert (slow.name, slow.run.architecture) == ("tiny-slow", "tiny")
+    assert list(found.choice.p_values) == ["tiny-slow", "tiny-fast"]
+    assert fast.run.folder == tmp_path / "out" / "runs" / "tiny-fast"
+    rows = list(csv.DictReader((tmp_path / "out" / "comparison.csv").read_text().splitlines()))
+    assert [(row["architecture"], row["candidate"]) for row in rows] == [
+        ("tiny", "tiny-slow"), ("tiny", "tiny-fast"),
+    ]  # fmt: skip
+    for row, candidate in zip(rows, found.candidates):
+        assert int(row["correct_at_floor"]) == candidate.correct.sum()
+        assert int(row["validation_images"]) == len(candidate.labels)
+        assert row["kept_epoch"] == "1"
+    page = (tmp_path / "out" / "comparison.md").read_text()
+    assert f"{fast.correct.sum()} of {len(fast.labels)}" in page
+    accuracy = fast.metrics.accuracy
+    assert f"{round(accuracy.value * accuracy.n)} of {accuracy.n}" in page
+
+
+def test_run_of_an_earlier_version_is_still_compared(
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (architectures, comparison_plan):
+        monkeypatch.setattr(module, "ARCHITECTURES", {"tiny": TINY})
+    run = tmp_path / "out" / "runs" / "tiny"
+    shutil.copytree(trained.run, run)
+    history = pd.read_csv(run / "history.csv")[["epoch", "loss", "seconds", "val_loss"]]
+    history.to_csv(run / "history.csv", index=False)
+    found = compare(
+        trained.metadata, trained.splits, architectures=["tiny"], weights="none",
+        recipe=run / "recipe.toml", output=tmp_path / "out",
+    )  # fmt: skip
+    kept = found.candidates[0].kept_epoch
+    assert kept == history.loc[history["epoch"] >= 0, "val_loss"].idxmin()
+    assert found.page.exists()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from cxr_edge_train.evaluation.learning_curves import draw_learning_curves
 from cxr_edge_train.evaluation.metrics import Confusion, Metrics, evaluate
 from cxr_edge_train.evaluation.predictions import prediction_table
 from cxr_edge_train.evaluation.worst_errors import draw_worst_errors, shown_name, worst_errors
+from cxr_edge_train.recipe import Fit
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 N = 40
@@ -126,26 +127,52 @@ def test_names_in_titles_are_short_and_have_glyphs() -> None:
     assert shown_name("肺.png") == "\\u80ba.png"
 
 
-def test_learning_curves_mark_the_lowest_validation_loss_after_the_head() -> None:
-    history = pd.DataFrame(
-        {
-            "epoch": [0, 1, 2, 3],
-            "loss": [0.9, 0.5, 0.4, 0.3],
-            "val_loss": [0.1, 0.6, 0.2, float("nan")],
-            "learning_rate": [1e-3] * 4,
-        }
-    )
-    [axes] = draw_learning_curves(history, head_epochs=1).axes
-    labels = [line.get_label() for line in axes.lines]
-    assert "lowest: epoch 3, 0.200" in labels
-    assert labels[:2] == ["train (augmented)", "validation"]
+HISTORY = pd.DataFrame(
+    {
+        "epoch": [0, 1, 2, 3],
+        "loss": [0.9, 0.5, 0.4, 0.3],
+        "val_loss": [0.1, 0.6, 0.2, float("nan")],
+        "val_auc": [0.99, 0.90, 0.80, float("nan")],
+        "val_sensitivity": [0.9, 0.91, 0.92, float("nan")],
+        "val_specificity": [0.8, 0.81, 0.82, float("nan")],
+        "val_accuracy": [0.85, 0.86, 0.87, float("nan")],
+    }
+)
+
+
+def labels_of(axes: Any) -> list[str]:
+    return [str(line.get_label()) for line in axes.lines if line.get_label()[0] != "_"]
+
+
+def test_learning_curves_show_both_losses_the_metrics_and_the_kept_epoch() -> None:
+    losses, metrics = draw_learning_curves(HISTORY, Fit(head_epochs=1)).axes
+    assert labels_of(losses) == ["train (augmented)", "validation", "kept: epoch 2"]
+    assert losses.get_ylabel() == "loss, both labels weighted alike"
+    assert labels_of(metrics) == [
+        "AUC", "sensitivity", "specificity", "accuracy", "kept: epoch 2",
+    ]  # fmt: skip
+    np.testing.assert_array_equal(metrics.lines[0].get_xdata(), [1, 2, 3, 4])
+    np.testing.assert_array_equal(metrics.lines[3].get_ydata()[:3], [0.85, 0.86, 0.87])
+
+
+def test_learning_curves_of_a_student_say_what_it_was_fitted_to() -> None:
+    losses, _ = draw_learning_curves(HISTORY, Fit(head_epochs=1, teachers=2)).axes
+    assert labels_of(losses)[0] == "train (augmented, to teachers' predictions)"
+    assert labels_of(losses)[-1] == "kept: epoch 1"  # its head was trained already
+
+
+def test_learning_curves_of_an_earlier_version_have_the_losses_alone() -> None:
+    earlier = HISTORY[["epoch", "loss", "val_loss"]]
+    [axes] = draw_learning_curves(earlier, Fit(head_epochs=1)).axes
+    assert labels_of(axes) == ["train (augmented)", "validation", "kept: epoch 3"]
+    assert axes.get_ylabel() == "loss"  # that of validation was not weighted then
 
 
 def test_learning_curves_of_a_validation_loss_that_never_was_a_number_mark_none() -> None:
     losses = [float("nan")] * 2
     history = pd.DataFrame({"epoch": [0, 1], "loss": [0.9, 0.5], "val_loss": losses})
-    [axes] = draw_learning_curves(history, head_epochs=0).axes
-    assert not [line for line in axes.lines if str(line.get_label()).startswith("lowest")]
+    [axes] = draw_learning_curves(history, Fit(head_epochs=0)).axes
+    assert labels_of(axes) == ["train (augmented)", "validation"]
 
 
 @pytest.mark.parametrize("content", [None, "", "epoch,loss\n0,1\n", "epoch,loss,val_loss\n0,x,y\n"])

@@ -3,7 +3,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from cxr_edge_train.fitting.batches import TrainingBatches, ValidationBatches
+from cxr_edge_train.fitting.batches import TrainingBatches
 from cxr_edge_train.recipe import Augmentation
 from synthetic import noisy_gradient
 
@@ -83,21 +83,6 @@ def test_mixup_mixes_images_targets_and_weights_alike() -> None:
         assert weight == pytest.approx(by_class[round(float(target))], abs=1e-4)
     means = (batch[0]["image"].mean() for batch in (plain, mixed))
     assert next(means) == pytest.approx(next(means), rel=1e-4)
-
-
-def test_validation_batches_have_one_size_and_the_mean_of_the_images() -> None:
-    made = ValidationBatches(PIXELS, LABELS, batch_size=8)
-    values = np.arange(22.0)
-    total = 0.0
-    for index in range(len(made)):
-        images, targets, weights = made[index]
-        assert images["image"].shape == (8, 32, 32, 1)
-        places = [
-            int(np.flatnonzero((image == PIXELS).all((1, 2, 3)))[0]) for image in images["image"]
-        ]
-        np.testing.assert_array_equal(targets["logit"][:, 0], LABELS[places])
-        total += float((values[places] * weights["logit"]).mean())  # as Keras' loss does
-    assert total / len(made) == pytest.approx(values.mean())
 
 
 def test_looks_come_from_films_of_both_labels_alike() -> None:

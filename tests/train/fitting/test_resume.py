@@ -13,7 +13,7 @@ from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.fitting.snapshots import read_progress
 
-HEAD, BEST, LATER = 2, 5, 7  # epochs: in the head phase, the best one, of worse ones after it
+HEAD, BEST, LATER = 2, 7, 9  # epochs: in the head phase, the best one, of worse ones after it
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,10 @@ def test_the_fit_has_what_a_restart_can_lose(whole: tuple[Path, keras.Model]) ->
     assert progress.stopped
     assert progress.best_epoch == BEST
     assert progress.epochs == BEST + small_fit.RECIPE.fit.patience > LATER
+    best, tie = (small_fit.history(folder)[epoch - 1] for epoch in (BEST, BEST + 1))
+    assert best["val_auc"] == tie["val_auc"]
+    assert progress.best == (-float(best["val_auc"]), float(best["val_loss"]))
+    assert best["val_loss"] < tie["val_loss"]
     assert [row["epoch"] for row in small_fit.history(folder)] == [
         str(n) for n in range(progress.epochs)
     ]
@@ -153,3 +157,16 @@ def test_damaged_history_is_found_before_the_first_epoch(tmp_path: Path, text: s
     (tmp_path / "history.csv").write_text(text)
     with pytest.raises(RunError, match=r"history\.csv: damaged; remove .* and train again"):
         small_fit.run(tmp_path)
+
+
+def test_training_that_an_earlier_version_began_is_refused_in_one_line(
+    whole: tuple[Path, keras.Model], tmp_path: Path
+) -> None:
+    progress = {"epochs": 1, "stopped": False, "best": 0.5, "best_epoch": 1, "wait": 0}
+    np.savez(tmp_path / "snapshot.npz", progress=json.dumps(progress))
+    (tmp_path / "history.csv").write_text("epoch,loss,seconds,val_loss\n0,0.5,1.0,0.5\n")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(RunError, match="an earlier version of cxr-edge began this training") as e:
+        small_fit.run(tmp_path)
+    assert "\n" not in str(e.value)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -1,4 +1,4 @@
-"""Architectures compared on the same validation images, and the choice of one of them."""
+"""Candidates compared on the same validation images, and the choice of one of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.defaults import MIN_SPECIFICITY
 from cxr_edge_train.evaluation.metrics import Metrics, count_decisions, evaluate
+from cxr_edge_train.kept_epoch import kept_epoch
+from cxr_edge_train.recipe import read_recipe
 from cxr_edge_train.runs import (
     HISTORY,
     Run,
@@ -24,19 +26,21 @@ from cxr_edge_train.statistics.intervals import Interval
 from cxr_edge_train.statistics.mcnemar import exact_mcnemar
 from cxr_edge_train.statistics.operating_point import threshold_for_specificity
 
-# Architectures that differ from the leader with a p-value below this are not finalists.
+# Candidates that differ from the leader with a p-value below this are not finalists.
 SIGNIFICANCE = 0.05
 
 
 # eq=False: of two arrays, == is an array, not an answer.
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """One trained architecture.
+    """One trained architecture, by one recipe.
 
     Attributes:
+        name: its name in the comparison, that of the architecture unless that has several recipes.
         run: its finished run.
         parameters: number of parameters of the network.
         history: ``history.csv``, one row per epoch.
+        kept_epoch: the epoch whose model was kept, counted from 0.
         labels: ``[N]`` of 1 (PNEUMONIA) and 0, of the validation images.
         probabilities: ``[N]`` probability of PNEUMONIA of the same images.
         metrics: metrics on validation at the run's own operating point.
@@ -46,9 +50,11 @@ class Candidate:
         images_per_second: training images per second of wall time, over all epochs.
     """
 
+    name: str
     run: Run
     parameters: int
     history: pd.DataFrame
+    kept_epoch: int | None
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     metrics: Metrics
@@ -58,11 +64,6 @@ class Candidate:
     images_per_second: float
 
     @property
-    def name(self) -> str:
-        """Name of the architecture."""
-        return self.run.architecture
-
-    @property
     def megabytes(self) -> float:
         """Size of the weights as float32, in units of 10^6 bytes."""
         return self.parameters * 4 / 1e6
@@ -70,7 +71,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which architecture is chosen, and why.
+    """Which candidate is chosen, and why.
 
     Attributes:
         winner: the candidate that is chosen.
@@ -88,7 +89,11 @@ class Choice:
 
 
 def read_candidate(
-    folder: Path, *, parameters: int, min_specificity: float = MIN_SPECIFICITY
+    folder: Path,
+    *,
+    parameters: int,
+    min_specificity: float = MIN_SPECIFICITY,
+    name: str | None = None,
 ) -> Candidate:
     """Read a finished run; nothing is computed on test images.
 
@@ -96,6 +101,7 @@ def read_candidate(
         folder: folder of the run.
         parameters: number of parameters of its network.
         min_specificity: recall is compared where specificity is at least this.
+        name: its name in the comparison; that of the architecture if None.
 
     Raises:
         RunError: the run is unfinished or damaged.
@@ -113,9 +119,11 @@ def read_candidate(
     epochs = sum(len(read_history(file.parent)) for file in folder.rglob(HISTORY))
     trained = int((table["split"] == "train").sum()) * epochs
     return Candidate(
+        name=name or run.architecture,
         run=run,
         parameters=parameters,
         history=history,
+        kept_epoch=kept_epoch(history, read_recipe(folder / "recipe.toml").fit),
         labels=labels,
         probabilities=probabilities,
         metrics=evaluate(probabilities, validation, threshold=run.operating_point.threshold),
@@ -166,7 +174,7 @@ def _reason(
     if only_one:
         return text + "It was compared with no other."
     if not others:
-        return text + "Every other architecture's decisions differ from it (exact McNemar's test)."
+        return text + "Every other candidate's decisions differ from it (exact McNemar's test)."
     text += (
         f"By the exact McNemar's test {_listed(others)} "
         f"{'does' if len(others) == 1 else 'do'} not differ from it (p at least "

@@ -1,4 +1,4 @@
-"""Plots of a comparison: recall, size, ROC and learning curves of several architectures."""
+"""Plots of a comparison: recall, size, ROC and learning curves of several candidates."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 
 
 def draw_recall(candidates: Sequence[Candidate]) -> Figure:
-    """Draw recall at the required specificity with its interval, one line per architecture."""
+    """Draw recall at the required specificity with its interval, one line per candidate."""
     figure = new_figure(height=1.2 + 0.45 * len(candidates))
     axes = figure.subplots()
     for place, candidate in enumerate(reversed(candidates)):
@@ -90,7 +90,7 @@ def draw_roc(candidates: Sequence[Candidate]) -> Figure:
 
 
 def draw_learning(candidates: Sequence[Candidate]) -> Figure:
-    """Draw validation loss by epoch, with the best epoch of each candidate marked."""
+    """Draw validation loss by epoch, with the epoch that each candidate keeps marked."""
     figure = new_figure()
     axes = figure.subplots()
     for candidate in candidates:
@@ -98,9 +98,8 @@ def draw_learning(candidates: Sequence[Candidate]) -> Figure:
         losses = candidate.history["val_loss"].to_numpy(float)
         colour = _colour(candidates, candidate)
         axes.plot(epochs, losses, color=colour, label=candidate.name)
-        if np.isfinite(losses).any():
-            best = int(np.nanargmin(losses))
-            axes.plot(epochs[best], losses[best], "o", color=colour)
+        for kept in np.flatnonzero(epochs - 1 == candidate.kept_epoch):
+            axes.plot(epochs[kept], losses[kept], "o", color=colour)
     axes.set(xlabel="epoch", ylabel="validation loss", title="Learning", ylim=(0, None))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)

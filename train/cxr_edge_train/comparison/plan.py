@@ -21,19 +21,23 @@ T = TypeVar("T")
 OTHERS = "*"
 Weights = str | Path | None
 RecipeSource = str | Path | Recipe | None
+# One recipe, or several that are compared.
+Recipes = RecipeSource | Sequence[RecipeSource]
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """One architecture of a comparison.
+    """One candidate of a comparison: an architecture with a recipe.
 
     Attributes:
+        name: of the architecture; where it is trained by several recipes, with the recipe's name.
         task: what it is trained from.
         folder: folder of its run.
         finished: the run exists already.
         parameters: number of parameters of the network.
     """
 
+    name: str
     task: TrainingTask
     folder: Path
     finished: bool
@@ -45,7 +49,7 @@ def plan(
     architectures: Sequence[str] | None,
     *,
     weights: Weights | Mapping[str, Weights],
-    recipe: RecipeSource | Mapping[str, RecipeSource],
+    recipe: Recipes | Mapping[str, Recipes],
     seed: int,
     root: Path,
     output: Path,
@@ -62,8 +66,9 @@ def plan(
         output: folder of the comparison; runs lie in ``runs/NAME``.
 
     Raises:
-        InvalidRequest: the names are no list, one is unknown or given twice, weights do not fit, or
-            a finished run was trained from something else.
+        InvalidRequest: the names are no list, one is unknown or given twice, weights do not fit,
+            two recipes of an architecture have one name or one content, or a finished run was
+            trained from something else.
     """
     architectures = _names(architectures)
     # What is said of all others is not meant for networks without pretrained weights.
@@ -76,20 +81,54 @@ def plan(
     check_folder(output, "a comparison", ours=_is_comparison)
     recipe_of = _by_name("a recipe", _named(recipe), architectures, None)
     runs = []
-    for name in architectures:
-        start = starting_weights(weights_of[name])
-        chosen = as_recipe(recipe_of[name])
-        # Finds unknown names and weights that do not fit, before hours of training.
-        parameters = int(build(name, chosen.model, weights=start).count_params())
-        task = TrainingTask.of(
-            table, architecture=name, weights=start, recipe=chosen, seed=seed, root=root
-        )
-        folder = output / "runs" / name
-        finished = (folder / RUN).exists()
-        if finished:
-            _check_same(task, folder)
-        runs.append(PlannedRun(task, folder, finished, parameters))
+    for architecture in architectures:
+        start = starting_weights(weights_of[architecture])
+        tasks: dict[str, TrainingTask] = {}
+        for name, chosen in _named_recipes(architecture, recipe_of[architecture]):
+            # Finds unknown names and weights that do not fit, before hours of training.
+            parameters = int(build(architecture, chosen.model, weights=start).count_params())
+            task = TrainingTask.of(
+                table, architecture=architecture, weights=start, recipe=chosen, seed=seed, root=root
+            )
+            _check_different(name, task, tasks)
+            tasks[name] = task
+            folder = output / "runs" / name
+            finished = (folder / RUN).exists()
+            if finished:
+                _check_same(task, folder)
+            runs.append(PlannedRun(name, task, folder, finished, parameters))
     return runs
+
+
+def _named_recipes(architecture: str, given: Recipes) -> list[tuple[str, Recipe]]:
+    """The candidates of an architecture, by name."""
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        return [(architecture, as_recipe(given))]
+    if not given:
+        raise InvalidRequest(f"no recipe is given for {architecture}")
+    if len(given) == 1:
+        return [(architecture, as_recipe(given[0]))]
+    return [
+        (f"{architecture}-{_name_of(source, number)}", as_recipe(source))
+        for number, source in enumerate(given, start=1)
+    ]
+
+
+def _name_of(recipe: RecipeSource, number: int) -> str:
+    """A recipe's file name without its ending, or its place among several."""
+    return Path(recipe).stem if isinstance(recipe, str | Path) else str(number)
+
+
+def _check_different(name: str, task: TrainingTask, others: Mapping[str, TrainingTask]) -> None:
+    """Two runs that are the same would be one candidate twice."""
+    if name in others:
+        raise InvalidRequest(
+            f"two candidates are called {name}; give the recipes' files different names"
+        )
+    for other, there in others.items():
+        # How a model is converted is no part of what it learned.
+        if replace(there.recipe, calibration=task.recipe.calibration) == task.recipe:
+            raise InvalidRequest(f"{other} and {name} would be trained by the same recipe")
 
 
 def _names(architectures: Sequence[str] | None) -> list[str]:

@@ -8,7 +8,7 @@ from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.statistics.intervals import Interval
 
 Metrics = Mapping[str, Interval]
-# The metrics by name of each architecture whose model was measured on test images.
+# The metrics by name of each candidate whose model was measured on test images.
 Readings = Mapping[str, Metrics]
 
 
@@ -17,10 +17,10 @@ def read_test_log(log: Path, models: Mapping[str, str]) -> dict[str, Metrics]:
 
     Args:
         log: one JSON object per line; the file may be missing.
-        models: architecture by the SHA-256 of its ``model.keras``.
+        models: a candidate's name by the SHA-256 of its ``model.keras``.
 
     Returns:
-        The metrics by name, of each architecture whose model was measured.
+        The metrics by name, of each candidate whose model was measured.
 
     Raises:
         DatasetError: the log is damaged, a model was measured more than once, or two were measured

@@ -5,7 +5,7 @@
     DIR/
     ├── comparison.csv  comparison.md  comparison.html
     ├── figures/        recall.png  size.png  roc.png  learning.png
-    ├── runs/           one finished run per architecture
+    ├── runs/           one finished run per candidate
     └── winner/         model.keras and MODEL_CARD.md
 """
 
@@ -42,7 +42,7 @@ def write_comparison(
         output: the folder; made where it is missing.
         candidates: in the order in which they are shown.
         choice: from :func:`cxr_edge_train.comparison.choice.choose`.
-        readings: metrics on test of finalists by architecture; may be empty.
+        readings: metrics on test of finalists by candidate; may be empty.
     """
     write_table(output / "comparison.csv", csv_table(candidates, choice))
     sections = _sections(candidates, choice, readings, _draw(output / "figures", candidates))
@@ -69,8 +69,8 @@ def _draw(folder: Path, candidates: Sequence[Candidate]) -> list[Picture]:
         ),
         Picture(
             save_figure(draw_learning(candidates), folder / "learning.png"),
-            "Validation loss by epoch: a network whose curve still falls at its end would gain by "
-            "more epochs.",
+            "Validation loss by epoch, both labels weighted alike; a dot marks the epoch that was "
+            "kept. A network whose curve still falls at its end would gain by more epochs.",
         ),
     ]
 

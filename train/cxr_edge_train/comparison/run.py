@@ -1,4 +1,4 @@
-"""``cxr_edge.compare``: several architectures trained on the same images, one of them chosen."""
+"""``cxr_edge.compare``: architectures and recipes trained on the same images, one is chosen."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from cxr_edge_runtime.arguments import as_path, check_callables, check_share, optional_path
 from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_train.comparison.choice import Candidate, Choice, choose, read_candidate
-from cxr_edge_train.comparison.plan import RecipeSource, Weights, plan
+from cxr_edge_train.comparison.plan import Recipes, Weights, plan
 from cxr_edge_train.comparison.readings import Readings, read_test_log
 from cxr_edge_train.comparison.report import PAGE, write_comparison
 from cxr_edge_train.dataset.metadata import images_root, read_metadata, read_splits
@@ -21,15 +21,16 @@ from cxr_edge_train.runs import model_sha256
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Architectures that were compared, and the one that was chosen.
+    """Candidates that were compared, and the one that was chosen.
 
     Attributes:
         page: ``comparison.html``; the table as CSV and Markdown, the plots, the runs and the
             winner's model lie beside it.
-        candidates: the trained architectures in the order in which they were named.
+        candidates: the trained architectures in the order in which they were named, each by its
+            recipes in their order.
         choice: which one is chosen, and why.
         log: the file in which readings of test labels are looked for.
-        readings: metrics on test of those finalists that the log has, by architecture.
+        readings: metrics on test of those finalists that the log has, by candidate.
     """
 
     page: Path
@@ -55,7 +56,7 @@ def compare(
     *,
     architectures: Sequence[str] | None = None,
     weights: Weights | Mapping[str, Weights] = "imagenet",
-    recipe: RecipeSource | Mapping[str, RecipeSource] = None,
+    recipe: Recipes | Mapping[str, Recipes] = None,
     output: str | Path = "comparison",
     root: str | Path | None = None,
     seed: int = 0,
@@ -65,9 +66,9 @@ def compare(
     callbacks: CallbackFactory = no_callbacks,
     progress: ProgressFactory = no_progress,
 ) -> Comparison:
-    """Train several architectures and choose one by its recall on validation.
+    """Train several architectures or recipes and choose one by its recall on validation.
 
-    The highest recall at a threshold with the required specificity leads; among the architectures
+    The highest recall at a threshold with the required specificity leads; among the candidates
     that do not differ from the leader by McNemar's test, the highest AUC wins, then the fewest
     parameters. No test label is read: metrics on test come from the log of
     :func:`cxr_edge.evaluate`. The same call resumes a comparison that was interrupted.
@@ -79,7 +80,11 @@ def compare(
         weights: what the weights start from, as for :func:`cxr_edge.train`. A mapping gives them
             by architecture, its entry ``"*"`` for all others. ``pure_cnn`` always starts from
             random ones.
-        recipe: the recipe, as for :func:`cxr_edge.train`, or a mapping like that of the weights.
+        recipe: the recipe, as for :func:`cxr_edge.train`; a list of recipes, by each of which an
+            architecture is trained; or a mapping like that of the weights, whose values are either.
+            By several recipes an architecture gives several candidates, which are called after it
+            and the files (``mobilenetv2-a`` for ``a.toml``), or their numbers from 1 where a
+            recipe is no file.
         output: folder of the comparison.
         root: folder that the paths in the metadata are relative to; None for the folder of the
             metadata.
@@ -87,7 +92,7 @@ def compare(
         min_specificity: recall is compared at the threshold where specificity is at least this,
             above 0 and at most 1.
         test_log: the log of :func:`cxr_edge.evaluate`; None for ``test-log.jsonl`` in the output.
-        on_start: called before each architecture is trained.
+        on_start: called before each candidate is trained.
         callbacks: gives additional Keras callbacks for each fit.
         progress: makes the progress bar over the images that are decoded.
 
@@ -96,7 +101,8 @@ def compare(
 
     Raises:
         InvalidRequest: an argument is of the wrong type or out of range, an architecture is
-            unknown, or the output holds something else.
+            unknown, two recipes of one have the same name or content, or the output holds something
+            else.
         DatasetError: metadata, splits, images or the test log are missing, damaged or too few.
         RunError: the loss was no longer a number, or a run is damaged.
 
@@ -139,7 +145,10 @@ def compare(
             )
         candidates.append(
             read_candidate(
-                planned.folder, parameters=planned.parameters, min_specificity=min_specificity
+                planned.folder,
+                parameters=planned.parameters,
+                min_specificity=min_specificity,
+                name=planned.name,
             )
         )
     choice = choose(candidates)

@@ -121,8 +121,8 @@ def split(
     check_apart(output, metadata)
     if left_out_list and left_out_list.resolve() == left_out_path(metadata).resolve():
         raise InvalidRequest(
-            f"{output}: {left_out_list.name} beside it would replace what cleaning left out; choose "
-            "another output"
+            f"{output}: {left_out_list.name} beside it would replace what cleaning left out; "
+            "choose another output"
         )
     near_duplicates = read_near_duplicates(metadata)
     separation = separate(table, near_duplicates=near_duplicates or (), group_by=group_by)

@@ -72,14 +72,12 @@ def write_learning_curves(run: Path, folder: Path) -> None:
     """Plot the ``history.csv`` of a run.
 
     Args:
-        run: folder of the run; its recipe says when the head alone was trained.
+        run: folder of the run; its recipe says which epoch was kept.
         folder: folder for ``learning_curves.png``.
 
     Raises:
         RunError: ``history.csv`` is missing or damaged.
     """
     settings = read_recipe(run / "recipe.toml").fit
-    # A student of teachers begins with a trained head.
-    head_epochs = 0 if settings.teachers else settings.head_epochs
-    figure = draw_learning_curves(read_history(run), head_epochs=head_epochs)
+    figure = draw_learning_curves(read_history(run), settings)
     save_figure(figure, folder / "learning_curves.png")

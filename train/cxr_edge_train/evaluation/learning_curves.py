@@ -1,56 +1,73 @@
-"""The plot of the loss on training and validation images by epoch."""
+"""The plots of a fit by epoch: the loss on both splits, and the metrics on validation."""
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cxr_edge_train.reporting.figures import NEUTRAL, SPLIT_COLOURS, new_figure
+from cxr_edge_train.kept_epoch import epochs_of_the_head, kept_epoch
+from cxr_edge_train.recipe import Fit
+from cxr_edge_train.reporting.figures import LABEL_COLOURS, NEUTRAL, SPLIT_COLOURS, new_figure
+
+_METRICS = {
+    "val_auc": ("AUC", "black"),
+    "val_sensitivity": ("sensitivity", LABEL_COLOURS["PNEUMONIA"]),
+    "val_specificity": ("specificity", LABEL_COLOURS["NORMAL"]),
+    "val_accuracy": ("accuracy", SPLIT_COLOURS["validation"]),
+}
 
 
-def draw_learning_curves(history: pd.DataFrame, *, head_epochs: int) -> Figure:
-    """Draw both losses, the end of the head's training, and the lowest validation loss after it.
+def draw_learning_curves(history: pd.DataFrame, settings: Fit) -> Figure:
+    """Draw both losses, below them the validation metrics, and the epoch that was kept.
 
     Args:
-        history: ``history.csv``, rows with ``epoch`` from 0, ``loss`` and ``val_loss``.
-        head_epochs: number of epochs with the backbone frozen.
+        history: ``history.csv``, rows with ``epoch`` from 0, ``loss`` and ``val_loss``. Where it
+            has no other metrics, as in runs of before version 0.2, only the losses are drawn.
+        settings: the section ``[fit]`` of the run's recipe.
     """
-    figure = new_figure()
-    axes = figure.subplots()
+    measured = "val_auc" in history
+    figure = new_figure(height=7.0 if measured else 4.5)
+    panels = list(figure.subplots(2 if measured else 1, sharex=True, squeeze=False)[:, 0])
     epochs = history["epoch"] + 1
-    for column, split in (("loss", "train"), ("val_loss", "validation")):
-        axes.plot(
-            epochs,
-            history[column],
-            color=SPLIT_COLOURS[split],
-            marker=".",
-            label=f"{split}{' (augmented)' if split == 'train' else ''}",
-        )
+    _draw_losses(panels[0], epochs, history, settings)
+    if measured:
+        for name, (label, colour) in _METRICS.items():
+            panels[1].plot(epochs, history[name], color=colour, marker=".", label=label)
+        panels[1].set(ylabel="validation, at probability 0.5", ylim=(None, 1.01))
+    kept, head_epochs = kept_epoch(history, settings), epochs_of_the_head(settings)
+    for axes in panels:
+        if head_epochs:
+            axes.axvline(head_epochs + 0.5, color=NEUTRAL, linestyle=":", linewidth=1)
+        if kept is not None:
+            axes.axvline(
+                kept + 1, color="black", linewidth=0.8, alpha=0.6, label=f"kept: epoch {kept + 1}"
+            )
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
     if head_epochs:
-        axes.axvline(head_epochs + 0.5, color=NEUTRAL, linestyle=":", linewidth=1)
-        axes.annotate(
+        panels[0].annotate(
             " all layers from here",
             (head_epochs + 0.5, 1),
             xycoords=("data", "axes fraction"),
             va="top",
             color=NEUTRAL,
         )
-    tuned = history.loc[history["epoch"] >= head_epochs, "val_loss"]
-    if tuned.notna().any():
-        lowest = tuned.idxmin()
+    panels[-1].set_xlabel("epoch")
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def _draw_losses(axes: Axes, epochs: pd.Series, history: pd.DataFrame, settings: Fit) -> None:
+    # What an earlier version wrote as the validation loss was not weighted.
+    balanced = "loss, both labels weighted alike" if "val_auc" in history else "loss"
+    target = ", to teachers' predictions" if settings.teachers else ""
+    for column, split, note in (
+        ("loss", "train", f" (augmented{target})"),
+        ("val_loss", "validation", ""),
+    ):
         axes.plot(
-            epochs[lowest],
-            tuned[lowest],
-            marker="o",
-            markersize=9,
-            markerfacecolor="none",
-            color="black",
-            linestyle="none",
-            label=f"lowest: epoch {epochs[lowest]}, {tuned[lowest]:.3f}",
+            epochs, history[column], color=SPLIT_COLOURS[split], marker=".", label=f"{split}{note}"
         )
-    axes.set(title="Learning curves", xlabel="epoch", ylabel="loss")
+    axes.set(title="Learning curves", ylabel=balanced)
     axes.margins(y=0.12)
     axes.set_ylim(bottom=0)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    return figure

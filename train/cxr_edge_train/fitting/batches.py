@@ -15,6 +15,8 @@ from cxr_edge_train.recipe import Augmentation
 
 Named = dict[str, NDArray[np.float32]]
 Batch = tuple[Named, Named, Named]
+# Pixels ``[N, H, W, 1] uint8`` and labels ``[N]`` of 0 and 1 of a split.
+Images = tuple[NDArray[np.uint8], NDArray[np.integer]]
 # From images [B, H, W, 1] of 0 to 255 to their targets [B, 1], probabilities of 0 to 1.
 SoftTargets = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -23,6 +25,12 @@ SoftTargets = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 _ORDER, _MIXING = 2**32 - 2, 2**32 - 1
 # Threads that augment a batch; Pillow lets go of the interpreter lock.
 _THREADS = min(8, available_cores())
+
+
+def class_weights(labels: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Weights ``[N]`` of mean 1 under which both labels count alike in a loss."""
+    weights: NDArray[np.float32] = compute_sample_weight("balanced", labels).astype(np.float32)
+    return weights
 
 
 class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is not typed
@@ -68,7 +76,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         self._sampling_weights = sampling_weights
         self._soft_targets = soft_targets
         self._of_label = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-        self._weights = compute_sample_weight("balanced", labels).astype(np.float32)
+        self._weights = class_weights(labels)
         self.begin_epoch(0)
 
     def __len__(self) -> int:
@@ -154,37 +162,3 @@ def _times_before(images: NDArray[np.integer]) -> NDArray[np.integer]:
     times = np.empty_like(order)
     times[order] = np.arange(len(images)) - starts
     return times
-
-
-class ValidationBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is not typed
-    """Images and targets of the validation split, never augmented, in batches of one size.
-
-    The last batch is filled up with images of weight 0, so that every batch can be shared by
-    several devices and nothing is compiled twice. The others weigh a little more instead, so that
-    Keras' mean over the batches is the mean over the images.
-    """
-
-    def __init__(
-        self, pixels: NDArray[np.uint8], labels: NDArray[np.integer], *, batch_size: int
-    ) -> None:
-        """Take ``pixels [N, H, W, 1] uint8`` and ``labels [N]`` of 0 and 1."""
-        super().__init__(workers=1, use_multiprocessing=False)
-        self._pixels = pixels
-        self._labels = labels
-        self._batch_size = batch_size
-
-    def __len__(self) -> int:
-        """The number of batches, including the one that is filled up."""
-        return -(-len(self._labels) // self._batch_size)
-
-    def __getitem__(self, index: int) -> Batch:
-        """One batch: images float32 ``[B, H, W, 1]``, targets ``[B, 1]``, weights ``[B]``."""
-        count = len(self._labels)
-        wanted = np.arange(index * self._batch_size, (index + 1) * self._batch_size)
-        chosen = wanted % count
-        weight = len(self) * self._batch_size / count
-        return (
-            {"image": self._pixels[chosen].astype(np.float32)},
-            {"logit": self._labels[chosen, np.newaxis].astype(np.float32)},
-            {"logit": np.where(wanted < count, weight, 0).astype(np.float32)},
-        )

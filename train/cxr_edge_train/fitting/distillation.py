@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from cxr_edge_train.fitting.batches import SoftTargets
-from cxr_edge_train.fitting.fit import Images, fit
+from cxr_edge_train.fitting.batches import Images, SoftTargets
+from cxr_edge_train.fitting.fit import fit
 from cxr_edge_train.fitting.snapshots import discard, has_snapshot, read_progress
 from cxr_edge_train.recipe import Fit, Recipe
 from cxr_edge_train.runs import read_history
@@ -40,6 +40,7 @@ def fit_or_distil(
     seed: int,
     output: Path,
     sampling_weights: NDArray[np.float64] | None = None,
+    validation_weights: NDArray[np.float64] | None = None,
     callbacks: Callbacks = lambda number: (),
 ) -> keras.Model:
     """Fit a model to the labels; where the recipe has teachers, fit them and then a student.
@@ -52,6 +53,7 @@ def fit_or_distil(
         seed: seed of the first fit. Each later one has the next seed; the student is the last.
         output: folder of the run. Fits that were interrupted there are resumed.
         sampling_weights: how often each training image comes in an epoch, in all fits.
+        validation_weights: how much each validation image counts in the loss, in all fits.
         callbacks: gives additional Keras callbacks for each fit, by its number from 0.
 
     Returns:
@@ -79,6 +81,7 @@ def fit_or_distil(
             seed=seed + number,
             output=folder,
             sampling_weights=sampling_weights,
+            validation_weights=validation_weights,
             soft_targets=soft_targets,
             callbacks=callbacks(number),
         )

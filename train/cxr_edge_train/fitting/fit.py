@@ -12,17 +12,15 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.architectures.freezing import freeze
 from cxr_edge_train.backend.devices import check_batch, compute_in_float32
-from cxr_edge_train.backend.keras_models import PREDICT_BATCH, load_keras
-from cxr_edge_train.fitting.batches import SoftTargets, TrainingBatches, ValidationBatches
-from cxr_edge_train.fitting.callbacks import EPOCHS_LEFT, EpochsLeft, Seconds
+from cxr_edge_train.backend.keras_models import load_keras
+from cxr_edge_train.fitting.batches import Images, SoftTargets, TrainingBatches
+from cxr_edge_train.fitting.callbacks import Seconds, ValidationMetrics
 from cxr_edge_train.fitting.optimizers import compile_model, fine_tuning_optimizer
-from cxr_edge_train.fitting.snapshots import BEST, Snapshot, read_progress, tidy
+from cxr_edge_train.fitting.snapshots import Keeper, Snapshot, read_progress, tidy
 from cxr_edge_train.recipe import Recipe
 from cxr_edge_train.runs import HISTORY
 
 _ADVICE = "lower learning_rate in the recipe's [fit] and train into another folder"
-
-Images = tuple[NDArray[np.uint8], NDArray[np.integer]]
 
 
 def fit(
@@ -34,6 +32,7 @@ def fit(
     seed: int,
     output: Path,
     sampling_weights: NDArray[np.float64] | None = None,
+    validation_weights: NDArray[np.float64] | None = None,
     soft_targets: SoftTargets | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> keras.Model:
@@ -52,7 +51,9 @@ def fit(
         output: folder of the fit.
         sampling_weights: how often each training image comes in an epoch, see
             :class:`cxr_edge_train.fitting.batches.TrainingBatches`.
-        soft_targets: the targets in place of the labels, see there too.
+        validation_weights: how much each validation image counts in the validation loss, see
+            :class:`cxr_edge_train.fitting.callbacks.ValidationMetrics`.
+        soft_targets: the targets in place of the labels, see ``TrainingBatches``.
         callbacks: additional Keras callbacks, such as a progress bar.
 
     Returns:
@@ -73,10 +74,10 @@ def fit(
             model,
             recipe,
             train,
-            validation,
             seed,
             output,
             sampling_weights,
+            ValidationMetrics(validation, recipe.fit, weights=validation_weights),
             soft_targets,
             callbacks,
         )
@@ -103,10 +104,10 @@ class _Fit:
     model: keras.Model
     recipe: Recipe
     train: Images
-    validation: Images
     seed: int
     output: Path
     sampling_weights: NDArray[np.float64] | None
+    measuring: ValidationMetrics
     soft_targets: SoftTargets | None
     callbacks: Sequence[keras.callbacks.Callback]
 
@@ -115,7 +116,8 @@ class _Fit:
         settings = self.recipe.fit
         freeze(self.model, before=None)
         compile_model(self.model, keras.optimizers.Adam(settings.head_learning_rate), settings)
-        self._run([Snapshot(self.output, first_epoch=0)], last_epoch=settings.head_epochs)
+        snapshot = Snapshot(self.output, first_epoch=0)
+        self._run(None, [snapshot], last_epoch=settings.head_epochs)
 
     def fine_tune(self) -> None:
         """Train the network from the chosen block on and keep the epoch that the recipe names."""
@@ -124,40 +126,22 @@ class _Fit:
         steps = max(1, len(self.train[1]) // settings.batch_size)
         optimizer = fine_tuning_optimizer(settings, steps_per_epoch=steps)
         compile_model(self.model, optimizer, settings)
-        last = settings.keep == "last"
-        checkpoint = keras.callbacks.ModelCheckpoint(
-            _literal(self.output) / BEST,
-            # Where the last epoch is kept, each one is better than all before.
-            monitor=EPOCHS_LEFT if last else "val_loss",
-            mode="min",
-            save_best_only=True,
-            # Infinity at first: without it the first epoch is best even when its loss is NaN.
-            initial_value_threshold=read_progress(self.output).best,
-        )
-        stopping = (
-            None
-            if last
-            else keras.callbacks.EarlyStopping(monitor="val_loss", patience=settings.patience)
-        )
         averaging = (
             keras.callbacks.SwapEMAWeights(swap_on_epoch=True) if settings.weight_average else None
         )
+        keeper = Keeper(self.output, settings)
         snapshot = Snapshot(
-            self.output,
-            first_epoch=settings.head_epochs,
-            checkpoint=checkpoint,
-            stopping=stopping,
-            averaging=averaging,
+            self.output, first_epoch=settings.head_epochs, keeper=keeper, averaging=averaging
         )
-        # The average must be in its place when the checkpoint is written.
-        countdown = EpochsLeft() if last else None
-        order = [averaging, countdown, checkpoint, stopping, snapshot]
-        self._run(
-            [callback for callback in order if callback is not None],
-            last_epoch=settings.head_epochs + settings.epochs,
-        )
+        self._run(averaging, [keeper, snapshot], last_epoch=settings.head_epochs + settings.epochs)
 
-    def _run(self, callbacks: Sequence[keras.callbacks.Callback], *, last_epoch: int) -> None:
+    def _run(
+        self,
+        averaging: keras.callbacks.SwapEMAWeights | None,
+        callbacks: Sequence[keras.callbacks.Callback],
+        *,
+        last_epoch: int,
+    ) -> None:
         """Run the remaining epochs of a phase."""
         progress = read_progress(self.output)
         if progress.stopped or progress.epochs >= last_epoch:
@@ -174,7 +158,6 @@ class _Fit:
         try:
             history = self.model.fit(
                 batches,
-                validation_data=ValidationBatches(*self.validation, batch_size=PREDICT_BATCH),
                 initial_epoch=progress.epochs,
                 epochs=last_epoch,
                 # The batches shuffle by themselves; Keras would draw from a state that no restart
@@ -184,6 +167,9 @@ class _Fit:
                     keras.callbacks.LambdaCallback(
                         on_epoch_begin=lambda epoch, logs: batches.begin_epoch(epoch)
                     ),
+                    # The average must be in its place when the epoch is measured and saved.
+                    *([averaging] if averaging else []),
+                    self.measuring,
                     Seconds(),
                     logger,
                     keras.callbacks.TerminateOnNaN(),
@@ -202,8 +188,3 @@ class _Fit:
             raise RunError(
                 f"{self.output}: the loss was no longer a number in epoch {epoch}; {_ADVICE}{kept}"
             )
-
-
-def _literal(folder: Path) -> Path:
-    """A folder's name with braces doubled, since ModelCheckpoint formats the path it is given."""
-    return Path(str(folder).replace("{", "{{").replace("}", "}}"))

@@ -10,14 +10,20 @@ from cxr_edge_train.recipe import Fit
 
 def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer, settings: Fit) -> None:
     """Compile a model for the loss on ``logit``, and build the optimizer's state."""
-    loss = keras.losses.BinaryCrossentropy(
-        from_logits=True, label_smoothing=settings.label_smoothing
-    )
     # TensorFlow's XLA on a processor was measured 7 times slower for these networks.
     slow = keras.backend.backend() == "tensorflow" and not has_accelerator()
-    model.compile(optimizer, loss={"logit": loss}, jit_compile=False if slow else "auto")
+    model.compile(
+        optimizer, loss={"logit": loss_on_logit(settings)}, jit_compile=False if slow else "auto"
+    )
     if not model.optimizer.built:  # or there would be nothing yet to put a snapshot's state into
         model.optimizer.build(model.trainable_variables)
+
+
+def loss_on_logit(settings: Fit) -> keras.losses.Loss:
+    """The loss of logits ``[N, 1]`` against targets of 0 to 1, smoothed as the recipe says."""
+    return keras.losses.BinaryCrossentropy(
+        from_logits=True, label_smoothing=settings.label_smoothing
+    )
 
 
 def fine_tuning_optimizer(settings: Fit, *, steps_per_epoch: int) -> keras.optimizers.Optimizer:

@@ -1,9 +1,10 @@
 """Snapshots of an unfinished fit, written after every epoch, so that a killed fit is resumed.
 
 Keras' own callbacks cannot do this: after a restart ``ModelCheckpoint`` has forgotten the best
-value and overwrites the best model, and ``EarlyStopping`` counts from the beginning. Here one file,
-written atomically, holds everything that the next epoch depends on. The best model lies beside it,
-named by its epoch; one that the snapshot does not know belongs to an epoch that will be repeated.
+value and overwrites the best model, ``EarlyStopping`` counts from the beginning, and neither breaks
+ties. Here one file, written atomically, holds everything that the next epoch depends on. The best
+model lies beside it, named by its epoch; one that the snapshot does not know belongs to an epoch
+that will be repeated.
 """
 
 import json
@@ -21,12 +22,15 @@ import numpy as np
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import remove_temporaries, replacing
 from cxr_edge_train.backend.keras_models import DAMAGED
-from cxr_edge_train.runs import HISTORY
+from cxr_edge_train.kept_epoch import LAST, rank
+from cxr_edge_train.recipe import Fit
+from cxr_edge_train.runs import EPOCH_METRICS, HISTORY
 
 SNAPSHOT = "snapshot.npz"
-# As ModelCheckpoint fills it in, the first epoch being 1.
+# The first epoch is 1.
 BEST = "best-{epoch:04d}.keras"
 _BEST_FILES = "best-[0-9][0-9][0-9][0-9].keras"
+_COLUMNS = {"epoch", "loss", "seconds", *EPOCH_METRICS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +40,14 @@ class FitProgress:
     Attributes:
         epochs: number of finished epochs, over both phases.
         stopped: early stopping has ended the fit.
-        best: lowest value so far of what decides which epoch is kept: the validation loss, or the
-            number of epochs that remain.
-        best_epoch: the epoch with that value, counted from 1; 0 before there is one.
-        wait: number of epochs since then, as early stopping counts them.
+        best: the lowest place so far, see :func:`cxr_edge_train.kept_epoch.rank`.
+        best_epoch: the epoch with that place, counted from 1; 0 before there is one.
+        wait: number of epochs since then.
     """
 
     epochs: int = 0
     stopped: bool = False
-    best: float = math.inf
+    best: tuple[float, ...] = ()
     best_epoch: int = 0
     wait: int = 0
 
@@ -67,7 +70,10 @@ def read_progress(folder: Path) -> FitProgress:
     if not has_snapshot(folder):
         return FitProgress()
     with _arrays(folder) as arrays:
-        return FitProgress(**json.loads(str(arrays["progress"])))
+        content = dict(json.loads(str(arrays["progress"])))
+        best = content.pop("best", [])
+        # Snapshots of before version 0.2 have a single number.
+        return FitProgress(**content, best=tuple(best) if isinstance(best, list) else (best,))
 
 
 def tidy(folder: Path) -> None:
@@ -82,10 +88,15 @@ def tidy(folder: Path) -> None:
     history = folder / HISTORY
     if history.exists():
         lines = history.read_bytes().splitlines(keepends=True)
-        if progress.epochs and not (
-            len(lines) > progress.epochs and lines[0].startswith(b"epoch,")
-        ):
-            raise RunError(f"{history}: damaged; remove {folder} and train again")
+        if progress.epochs:
+            if len(lines) <= progress.epochs or not lines[0].startswith(b"epoch,"):
+                raise RunError(f"{history}: damaged; remove {folder} and train again")
+            if set(lines[0].decode(errors="replace").strip().split(",")) != _COLUMNS:
+                raise RunError(
+                    f"{history}: an earlier version of cxr-edge began this training and measured "
+                    f"its epochs otherwise; finish it with that version, or remove {folder} and "
+                    "train again"
+                )
         # The first line names the columns. Shortening a file works on a full disk, too.
         os.truncate(history, sum(map(len, lines[: progress.epochs + 1])) if progress.epochs else 0)
 
@@ -102,6 +113,38 @@ def _keep_best(folder: Path, best: Path | None) -> None:
             file.unlink()
 
 
+class Keeper(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not typed
+    """Saves the model of the best epoch so far, and ends the fit after epochs without a better one.
+
+    Attributes:
+        progress: the best epoch, its place and the number of epochs since then.
+    """
+
+    def __init__(self, folder: Path, settings: Fit) -> None:
+        """Go on where the snapshot in the folder of a fit ends.
+
+        Args:
+            folder: folder of the fit.
+            settings: the section ``[fit]`` of the recipe.
+        """
+        super().__init__()
+        self.progress = read_progress(folder)
+        self._folder = folder
+        self._settings = settings
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Save the model if the epoch is better than all before."""
+        settings, before = self._settings, self.progress
+        place = rank(settings.keep, epoch, logs or {})
+        if place is not None and (not before.best_epoch or place < before.best):
+            self.model.save(self._folder / BEST.format(epoch=epoch + 1))
+            self.progress = replace(before, best=place, best_epoch=epoch + 1, wait=0)
+            return
+        self.progress = replace(before, wait=before.wait + 1)
+        if settings.keep != LAST and self.progress.wait >= settings.patience:
+            self.model.stop_training = True
+
+
 class Snapshot(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not typed
     """Restores a snapshot when training begins, and writes one after each epoch.
 
@@ -113,8 +156,7 @@ class Snapshot(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not 
         folder: Path,
         *,
         first_epoch: int,
-        checkpoint: keras.callbacks.ModelCheckpoint | None = None,
-        stopping: keras.callbacks.EarlyStopping | None = None,
+        keeper: Keeper | None = None,
         averaging: keras.callbacks.SwapEMAWeights | None = None,
     ) -> None:
         """Take the phase's first epoch and those callbacks whose state belongs to the fit.
@@ -122,15 +164,13 @@ class Snapshot(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not 
         Args:
             folder: folder of the fit.
             first_epoch: first epoch of this phase; an earlier snapshot has another optimizer.
-            checkpoint: the callback that keeps the best model.
-            stopping: the callback that counts the epochs without a better one.
+            keeper: the callback that keeps the best model.
             averaging: the callback that swaps weights with their average between epochs.
         """
         super().__init__()
         self._folder = folder
         self._first_epoch = first_epoch
-        self._checkpoint = checkpoint
-        self._stopping = stopping
+        self._keeper = keeper
         self._averaging = averaging
         self._progress = read_progress(folder)
 
@@ -144,19 +184,13 @@ class Snapshot(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not 
             # The snapshot was taken while the average was in the model's place.
             self._averaging.on_epoch_end(-1)
         _assign(self._folder, model=self.model.variables, optimizer=self.model.optimizer.variables)
-        if self._stopping is not None:
-            self._stopping.wait = self._progress.wait
-            self._stopping.best = self._progress.best
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Write the snapshot, then remove the best model that it has replaced."""
         if not math.isfinite((logs or {})["loss"]):
             return  # nothing worth resuming from; the previous snapshot stays
-        progress = replace(self._progress, epochs=epoch + 1, stopped=self.model.stop_training)
-        if self._checkpoint is not None and self._checkpoint.best < progress.best:
-            progress = replace(progress, best=float(self._checkpoint.best), best_epoch=epoch + 1)
-        if self._stopping is not None:
-            progress = replace(progress, wait=self._stopping.wait)
+        kept = self._keeper.progress if self._keeper else self._progress
+        progress = replace(kept, epochs=epoch + 1, stopped=self.model.stop_training)
         _write(
             self._folder,
             progress,

@@ -123,6 +123,7 @@ def _train(
         for rows in (train, validation)
     )
     labels = positives(validation)
+    weights = table_weights(validation, balance=fit.look_balance)
     model = fit_or_distil(
         task.untrained_model,
         task.recipe,
@@ -131,6 +132,7 @@ def _train(
         seed=task.seed,
         output=output,
         sampling_weights=table_weights(train, balance=fit.look_balance),
+        validation_weights=weights,
         callbacks=lambda number: callbacks(FitStart(output, fit, number)),
     )
     logits = predict_logits(model, validation_pixels)
@@ -138,7 +140,7 @@ def _train(
         logits,
         labels,
         min_sensitivity=task.min_sensitivity,
-        weights=table_weights(validation, balance=fit.look_balance),
+        weights=weights,
     )
     metrics = evaluate_fitted(logits, validation, point)
     predictions = prediction_table(validation, logits, point)
