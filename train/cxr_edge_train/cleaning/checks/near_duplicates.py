@@ -22,7 +22,7 @@ A crop or a shift by 3 pixels or more is found in part only, and a mirrored or t
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 
 from cxr_edge_train.cleaning.checks.check import Check, CheckContext, Summary
 from cxr_edge_train.cleaning.inventory import Inventory
+from cxr_edge_train.cleaning.pair_listing import PairListing
 from cxr_edge_train.cleaning.reading import THUMBNAIL_SIDE
-from cxr_edge_train.dataset.groups import Groups
 from cxr_edge_train.dataset.near_duplicates import NEAR_DUPLICATES, NearDuplicate
 from cxr_edge_train.progress import ProgressFactory, no_progress
 
@@ -89,7 +89,10 @@ def find_near_duplicates(
         pixels += thumbnail
     thumbnails = np.frombuffer(pixels, np.uint8).reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
     blocks = list(_block_pairs(len(paths) - sum(in_test), len(paths)))
-    found = similar_pairs(thumbnails, progress("comparing images")(blocks, len(blocks)))
+    listing = PairListing(np.array(labels), np.array(in_test, bool), limit=MAX_PAIRS)
+    found = similar_pairs(
+        thumbnails, progress("comparing images")(blocks, len(blocks)), only=listing.only_changing
+    )
     near = (
         NearDuplicate(
             paths[pair.first],
@@ -99,29 +102,9 @@ def find_near_duplicates(
             labels[pair.first] != labels[pair.second],
         )
         for pair in found
+        if listing.add(pair.first, pair.second)
     )
-    effects = _Effects()
-    listed: list[NearDuplicate] = []
-    for pair in near:
-        if effects.add(pair) or len(listed) < MAX_PAIRS:
-            listed.append(pair)
-    return tuple(sorted(listed, key=lambda pair: (pair.first, pair.second)))
-
-
-class _Effects:
-    """What the pairs do in a split: the groups they make, and the films whose label they doubt."""
-
-    def __init__(self) -> None:
-        self._groups = Groups()
-        self._doubted: set[str] = set()
-
-    def add(self, pair: NearDuplicate) -> bool:
-        """Add a pair, and say whether it changes anything."""
-        films = {pair.first, pair.second}
-        doubts = pair.across_labels and not films <= self._doubted
-        if doubts:
-            self._doubted |= films
-        return self._groups.join(pair.first, pair.second) or doubts
+    return tuple(sorted(near, key=lambda pair: (pair.first, pair.second)))
 
 
 def difference_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -152,14 +135,22 @@ def difference_hash(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return bits
 
 
+def _all(first: int, others: NDArray[np.intp]) -> NDArray[np.intp]:
+    return others
+
+
 def similar_pairs(
-    thumbnails: NDArray[np.uint8], blocks: Iterable[tuple[slice, slice]]
+    thumbnails: NDArray[np.uint8],
+    blocks: Iterable[tuple[slice, slice]],
+    *,
+    only: Callable[[int, NDArray[np.intp]], NDArray[np.intp]] = _all,
 ) -> Iterator[_Pair]:
     """Find the pairs ``first < second`` that are within both limits.
 
     Args:
         thumbnails: ``[N, 32, 32]``.
         blocks: pairs of ranges of images to compare with each other.
+        only: given an image and those whose hashes are close, says which of them are wanted.
 
     Yields:
         Indices of the two thumbnails, and their correlation.
@@ -173,7 +164,9 @@ def similar_pairs(
             close = np.triu(close, 1)
         for row in np.flatnonzero(close.any(axis=1)):
             first = rows.start + int(row)
-            others = columns.start + np.flatnonzero(close[row])
+            others = only(first, columns.start + np.flatnonzero(close[row]))
+            if not len(others):
+                continue
             correlations = shift_tolerant_correlation(thumbnails[first], thumbnails[others])
             for chosen in np.flatnonzero(correlations >= MIN_CORRELATION):
                 yield _Pair(first, int(others[chosen]), float(correlations[chosen]))
