@@ -221,7 +221,7 @@ def test_input_and_output_that_make_no_sense_are_one_line(
         (tmp_path / "list", "out", f"{tmp_path / 'list'}: names no film"),
         (film, "out", f"{film}: is a film; name a folder, a list or a Parquet table"),
         (film.parent, "films", "holds something else than results of score, such as a.png"),
-        (film.parent, "list", f"{tmp_path / 'list'}: File exists"),
+        (film.parent, "list", f"{tmp_path / 'list'}: is a file, not a folder"),
     ):
         outcome = cxr_edge("score", source, "-o", tmp_path / output)
         assert outcome.code in (1, 2)
