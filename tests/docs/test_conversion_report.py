@@ -24,8 +24,8 @@ SCHEMA = jsonschema_rs.Draft202012Validator(
     json.loads((DOCS / "reference" / "report.schema.json").read_text(encoding="utf-8"))
 )
 PAGE = DOCS / "conversion-report.md"
-# Names that come from elsewhere: metrics, versions of packages, the fields of an interval.
-_NOT_FIELDS = ("metrics", "versions", "preprocess")
+# Names that come from elsewhere: metrics, versions of packages, categories of images.
+_NOT_FIELDS = ("metrics", "versions", "preprocess", "non_films")
 
 
 def fields(content: Any) -> set[str]:

@@ -68,17 +68,22 @@ def test_shipped_bundle_satisfies_the_schema(name: str) -> None:
     VALIDATOR.validate(manifest_of(cxr_edge_models.path(name)))
 
 
-def test_golden_bundles_satisfy_the_schema_those_of_version_1_once_they_are_read() -> None:
-    VALIDATOR.validate(manifest_of(GOLDEN / "bundle-v2"))
-    first = (GOLDEN / "bundle-v1" / "bundle.json").read_bytes()
-    assert not VALIDATOR.is_valid(json.loads(first))
-    VALIDATOR.validate(json.loads(parse_manifest(first).to_json()))
+@pytest.mark.parametrize("version", ["bundle-v1", "bundle-v2"])
+def test_golden_bundle_of_an_earlier_version_satisfies_the_schema_once_it_is_read(
+    version: str,
+) -> None:
+    content = (GOLDEN / version / "bundle.json").read_bytes()
+    assert not VALIDATOR.is_valid(json.loads(content))
+    VALIDATOR.validate(json.loads(parse_manifest(content).to_json()))
 
 
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("schema_version", 3),
+        ("schema_version", 4),
+        ("bias", None),
+        ("prevalence", 0),
+        ("verification.loss.agreement", 2),
         ("name", "a\x1b"),
         ("labels", ["NORMAL"]),
         ("labels", ["FLU", "FLU"]),

@@ -8,8 +8,9 @@ import numpy as np
 from cxr_edge_runtime.bundle import Bundle, describe_files, write_bundle
 from cxr_edge_runtime.bundle.archive import write_archive
 from cxr_edge_runtime.bundle.manifest import SELFTEST_FILE
-from cxr_edge_runtime.device.selftest import GoldenInputs, probability
+from cxr_edge_runtime.device.selftest import GoldenInputs, logit_of
 from cxr_edge_runtime.engines import open_engine
+from cxr_edge_runtime.probability import probability_of
 from synthetic import noisy_gradient
 
 
@@ -18,7 +19,7 @@ def make_bundle(golden: Path, folder: Path, *, version: str, shift: float = 0.0)
     bundle = Bundle.load(golden)
     engine = open_engine(bundle)
     inputs = np.stack([noisy_gradient((32, 32), seed) for seed in range(2)])
-    answers = [probability(engine, image, bundle.manifest.temperature) + shift for image in inputs]
+    answers = [probability_of(logit_of(engine, image), bundle.manifest) + shift for image in inputs]
     selftest = GoldenInputs(inputs, np.array(answers, np.float32), "tests").to_bytes()
     contents = {name: bundle.read(name) for name in bundle.manifest.files}
     contents[SELFTEST_FILE] = selftest

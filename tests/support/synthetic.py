@@ -57,7 +57,8 @@ def draw_dataset(folder: Path, *, patients: int, test_patients: int = 0) -> Path
 
 def _blotched(pixels: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
     blotches = np.random.default_rng(seed).integers(-40, 41, (8, 8)).repeat(8, 0).repeat(8, 1)
-    return np.clip(pixels + blotches, 0, 255).astype(np.uint8)
+    # Darker than the square, so that a model of few steps tells both apart, too.
+    return np.clip(pixels + blotches, 0, 200).astype(np.uint8)
 
 
 def _save(pixels: NDArray[np.uint8], path: Path) -> None:

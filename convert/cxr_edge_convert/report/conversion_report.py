@@ -8,7 +8,7 @@ from cxr_edge_convert.quantization.accuracy_control import MixedPrecisionResult
 from cxr_edge_convert.quantization.stability import Stability
 from cxr_edge_convert.quantization.tensor_errors import TensorError
 from cxr_edge_convert.refitting import Refit
-from cxr_edge_convert.variants import FORMATS, MIXED_SUFFIX, QUANTIZATIONS, TARGETS
+from cxr_edge_convert.variants import FORMATS, MIXED_SUFFIX, QUANTIZATIONS, TARGETS, TFLITE
 from cxr_edge_convert.verification import Verification
 from cxr_edge_runtime import typed_json
 from cxr_edge_runtime.bundle.manifest import Calibration
@@ -176,9 +176,9 @@ class ConversionReport:
 
     @property
     def recommended(self) -> VariantReport | None:
-        """The smallest variant that passed, the faster of equal ones; None where none did."""
+        """The smallest variant that passed, of TFLite where there is one; None where none did."""
         passed = [variant for variant in self.variants if variant.passed]
-        return min(passed, key=lambda v: (v.bytes, v.timings[0].p50_ms), default=None)
+        return min(passed, key=lambda v: (v.format != TFLITE, v.bytes), default=None)
 
     def as_dict(self) -> dict[str, Any]:
         """The content of ``report.json``."""
