@@ -83,7 +83,7 @@ def test_golden_bundle_of_an_earlier_version_satisfies_the_schema_once_it_is_rea
         ("schema_version", 4),
         ("bias", None),
         ("prevalence", 0),
-        ("verification.loss.agreement", 2),
+        ("verification.looser", "none"),
         ("name", "a\x1b"),
         ("labels", ["NORMAL"]),
         ("labels", ["FLU", "FLU"]),

@@ -47,23 +47,14 @@ DIGESTS = {"test": "7e57", "external_adult": "ad017"}
 def bundle(tiny_source: Any, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     from cxr_edge_convert.bundling.packaging import package
     from cxr_edge_convert.conversion import make_variants
+    from cxr_edge_convert.limits import Limits
     from cxr_edge_convert.settings import ConversionSettings
     from cxr_edge_convert.variants import wanted_schemes
 
     folder = tmp_path_factory.mktemp("publish") / "float32"
     schemes = wanted_schemes(formats=["tflite"], quantizations=[], target="x86")
     [variant] = make_variants(tiny_source, ConversionSettings(tuple(schemes)))
-    package(
-        folder,
-        variant.model,
-        tiny_source,
-        variant.scheme,
-        metrics=variant.verification.metrics,
-        failures=[],
-        refit=None,
-        calibration=None,
-        artifacts=variant.artifacts,
-    )
+    package(folder, variant, tiny_source, Limits())
     sha256 = Bundle.load(folder).manifest.files["model.tflite"].sha256
     report = {"variants": [{"sha256": sha256, "verification": VERIFICATION}]}
     (folder.parent / "report.json").write_text(json.dumps(report))
