@@ -11,6 +11,7 @@ import pytest
 from cxr_edge import Bundle, evaluate
 from cxr_edge_runtime.errors import BundleNotFound, InvalidRequest, RunError
 from cxr_edge_train.dataset.metadata import dataset_digest, read_metadata, read_splits
+from cxr_edge_train.runs import read_run
 
 
 def test_bundle_is_measured_by_folder_and_as_an_object_and_nothing_is_printed(
@@ -190,3 +191,11 @@ def test_bundle_is_measured_without_keras(trained: Any, golden_bundle: Path) -> 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr
+
+
+def test_run_measured_on_its_own_validation_images_gives_the_metrics_it_recorded(
+    trained: Any,
+) -> None:
+    evaluation = evaluate(trained.run, trained.metadata, trained.splits)
+    recorded = read_run(trained.run).metrics["validation"]
+    assert evaluation.metrics.by_name() == recorded

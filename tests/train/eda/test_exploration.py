@@ -28,7 +28,7 @@ def run(metadata: Path, output: Path, **choices: Any) -> Exploration:
 
 
 def samples(html: str) -> list[str]:
-    return re.findall(r"<td>(data/[^<]*)</td>", html)
+    return re.findall(r"<td[^>]*>(data/[^<]*)</td>", html)
 
 
 def write_report(metadata: Path) -> None:
@@ -67,7 +67,7 @@ def test_no_test_image_is_read_or_shown(
     html = run(metadata, tmp_path / "eda").page.read_text()
     assert "data/test" not in html
     assert "no pixel of test was read" in html
-    assert "<td>3 of 8</td><td>3</td>" in html  # how many were sampled
+    assert re.search(r">3 of 8</td><td[^>]*>3</td>", html)  # how many were sampled
 
 
 def test_same_inputs_give_the_same_bytes_and_another_seed_other_samples(

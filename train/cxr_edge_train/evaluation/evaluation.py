@@ -8,7 +8,13 @@ import pandas as pd
 from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.dataset.patients import KINDS
-from cxr_edge_train.evaluation.metrics import Confusion, Metrics, count_decisions, evaluate
+from cxr_edge_train.evaluation.metrics import (
+    Confusion,
+    Metrics,
+    count_decisions,
+    evaluate,
+    evaluate_fitted,
+)
 from cxr_edge_train.evaluation.subject import ModelIdentity, Subject
 from cxr_edge_train.statistics.intervals import Interval, wilson_interval
 from cxr_edge_train.statistics.operating_point import OperatingPoint
@@ -84,27 +90,36 @@ class Evaluation:
         }
 
 
-def summarise(subject: Subject, predictions: pd.DataFrame, *, split: str) -> Evaluation:
+def summarise(
+    subject: Subject, predictions: pd.DataFrame, *, split: str, fitted: bool = False
+) -> Evaluation:
     """Compute all metrics.
 
     Args:
         subject: the model that predicted.
         predictions: its predictions, from :func:`cxr_edge_train.evaluation.predictions.predict`.
         split: ``validation`` or ``test``.
+        fitted: whether the operating point was fitted on these very images, so that the error of
+            calibration must be cross-fitted.
 
     Raises:
         DatasetError: the images have only one label.
     """
     probability = predictions["probability"].to_numpy(float)
-    threshold = subject.operating_point.threshold
-    metrics = evaluate(probability, predictions, threshold=threshold)
+    point = subject.operating_point
+    threshold = point.threshold
+    metrics = (
+        evaluate_fitted(predictions["logit"].to_numpy(float), predictions, point)
+        if fitted
+        else evaluate(probability, predictions, threshold=threshold)
+    )
     confusion = count_decisions(probability, positives(predictions), threshold=threshold)
     return Evaluation(
         model=subject.identity,
         split=split,
         n=confusion.n,
         correct=confusion.correct,
-        operating_point=subject.operating_point,
+        operating_point=point,
         metrics=metrics,
         confusion=confusion,
         by_kind=correct_by_kind(predictions),

@@ -89,8 +89,9 @@ def measure(
     table = read_splits(splits, cleaned)
     rows = table[table["split"] == split].reset_index(drop=True)
     predictions = predict(subject, rows, root=root, progress=progress)
+    is_own = dataset_digest(without_test(table)) == subject.identity.training_digest
     evaluation = replace(
-        summarise(subject, predictions, split=split),
+        summarise(subject, predictions, split=split, fitted=is_own and split == "validation"),
         warnings=tuple(_warnings(subject, cleaned, table, split=split)),
     )
     if split == "test" and log is not None:
