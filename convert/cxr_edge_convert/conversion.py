@@ -246,7 +246,11 @@ class _Work:
         if floor is not None:
             own = refit(baseline, logits, min_sensitivity=floor)
             failures += refit_failures(baseline, logits, own, self.settings.limits)
-        verification = replace(verification, failures=tuple(failures))
+        verification = replace(
+            verification,
+            failures=tuple(failures),
+            warnings=(*self.source.warnings, *verification.warnings),
+        )
         return Variant(scheme, model, logits, embeddings, verification, default_session, own)
 
     def _default_session(self, scheme: Scheme, model: bytes) -> Verification | None:

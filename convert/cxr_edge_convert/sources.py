@@ -16,6 +16,7 @@ from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.dataset.acquisition_weights import table_weights
 from cxr_edge_train.dataset.metadata import images_root
+from cxr_edge_train.dataset.patients import UnknownPatients
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.evaluation.run_subject import load_model
 from cxr_edge_train.evaluation.soundness import has_reversed_labels
@@ -84,6 +85,11 @@ class Source:
     def outputs(self) -> tuple[str, ...]:
         """The outputs of the contract that the model has, in the contract's order."""
         return tuple(name for name in OUTPUTS if name in self.model.output)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user must know of its images, one sentence each."""
+        return UnknownPatients.among(pd.concat([self.train, self.validation.table])).warnings
 
 
 def run_source(

@@ -214,3 +214,11 @@ def test_operating_point_fitted_anew_must_keep_the_limits(source: Source) -> Non
     assert lost > 0.01
     [failure] = float32.verification.failures
     assert failure.startswith(f"fitted anew, recall fell by {lost:.3f}, limit 0.01: ")
+
+
+def test_images_whose_patient_is_unknown_are_a_warning_of_every_variant(source: Source) -> None:
+    unknown = replace(source, train=source.train.assign(patient=""))
+    [float32] = make_variants(unknown, ConversionSettings(schemes(), LOOSE))
+    [warning] = [words for words in float32.warnings if "patient" in words]
+    of = len(source.train) + len(source.validation.table)
+    assert warning.startswith(f"the patient of {len(source.train)} of {of} images is unknown")

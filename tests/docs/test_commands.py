@@ -65,6 +65,8 @@ TINY = {
     name: replace(known, backbone=tiny_backbone)
     for name, known in architectures.ARCHITECTURES.items()
 }
+# Pages whose commands build on each other; those of the others are run one by one.
+FOLLOWED = ("docs/guides/keras-model.md",)
 FILMS = ("film.jpeg", "other.png", "a.jpeg", "b.jpeg")
 FOLDERS = ("films", "folder", "archive", "not-films")
 OUTPUTS = ("-o", "--output")
@@ -278,6 +280,22 @@ def lay_out(sandbox: Path, folder: Path, words: Sequence[str]) -> None:
         # What is fitted is not measured here: a quarter of the films will do.
         head, *rows = splits.read_text().splitlines(keepends=True)
         splits.write_text(head + "".join(rows[::4]))
+
+
+@pytest.mark.parametrize("page", FOLLOWED)
+def test_page_can_be_followed_word_for_word_in_one_folder(
+    page: str, sandbox: Path, small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
+    commands = [command for command in commands_of(ROOT / page) if not reason(command)]
+    # What the page makes itself is not there before.
+    lay_out(sandbox, tmp_path, [word for command in commands for word in filled_in(command)])
+    for command in commands:
+        capfd.readouterr()
+        code = run(*filled_in(command))
+        assert code == 0, f"{command.line}: {capfd.readouterr().err}"
 
 
 EXAMPLES = re.findall(
