@@ -8,7 +8,7 @@ from cxr_edge_runtime.arguments import as_path, check_callables, optional_path
 from cxr_edge_runtime.bundle import MANIFEST, Bundle
 from cxr_edge_runtime.classifier import as_threads
 from cxr_edge_runtime.errors import RunError
-from cxr_edge_runtime.outputs import check_apart
+from cxr_edge_runtime.files.outputs import check_apart
 from cxr_edge_train.dataset.metadata import images_root
 from cxr_edge_train.evaluation.bundle_subject import BundleSubject
 from cxr_edge_train.evaluation.evaluation import Evaluation

@@ -20,7 +20,7 @@ from cxr_edge_runtime.arguments import (
     optional_path,
 )
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_runtime.outputs import check_apart
+from cxr_edge_runtime.files.outputs import check_apart
 from cxr_edge_train.dataset.sampling import as_seed
 from cxr_edge_train.defaults import MIN_SENSITIVITY, default_cache_dir
 from cxr_edge_train.progress import ProgressFactory, no_progress

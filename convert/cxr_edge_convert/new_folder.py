@@ -12,7 +12,7 @@ def appearing_at_once(output: Path) -> Iterator[Path]:
     """Give a folder to fill, which becomes ``output`` when the block ends well.
 
     When the block raises, nothing is left of the new folder, and what was at ``output`` is as it
-    was. See :func:`cxr_edge_runtime.outputs.check_folder` for what may be there.
+    was. See :func:`cxr_edge_runtime.files.outputs.check_folder` for what may be there.
 
     Raises:
         OSError: the disk is full, or the folder cannot be made or written.

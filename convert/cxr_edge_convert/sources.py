@@ -19,10 +19,10 @@ from cxr_edge_train.dataset.metadata import images_root
 from cxr_edge_train.dataset.patients import UnknownPatients
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.evaluation.run_subject import load_model
-from cxr_edge_train.evaluation.soundness import has_reversed_labels
 from cxr_edge_train.progress import ProgressFactory, as_stage
 from cxr_edge_train.recipe import Calibration, read_recipe
 from cxr_edge_train.runs import model_sha256, read_dataset, read_predictions, read_run
+from cxr_edge_train.statistics.soundness import has_reversed_labels
 
 # Kernels of another device round otherwise, by far less.
 _MAX_DRIFT = 0.1

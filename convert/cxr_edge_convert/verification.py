@@ -12,10 +12,10 @@ from cxr_edge_runtime.engines import Engine, Outputs
 from cxr_edge_runtime.errors import EngineError
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.evaluation.metrics import Metrics, evaluate_fitted
-from cxr_edge_train.evaluation.soundness import soundness_warnings
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.statistics.mcnemar import exact_mcnemar
 from cxr_edge_train.statistics.operating_point import OperatingPoint
+from cxr_edge_train.statistics.soundness import soundness_warnings
 
 # The difference of two shares of images is off by less than this in floating point, and a share
 # itself moves by far more.

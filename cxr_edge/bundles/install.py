@@ -21,7 +21,7 @@ from cxr_edge_runtime.bundle.archive import Archive, SignatureCheck, open_archiv
 from cxr_edge_runtime.bundle.manifest import Manifest
 from cxr_edge_runtime.device.selftest import require_golden_inputs
 from cxr_edge_runtime.errors import BundleError, InstallationError, LimitMissed
-from cxr_edge_runtime.outputs import check_folder
+from cxr_edge_runtime.files.outputs import check_folder
 
 
 @dataclass(frozen=True, slots=True)

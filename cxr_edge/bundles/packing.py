@@ -10,7 +10,7 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.archive import ARCHIVE_SUFFIX, is_archive, write_archive
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files import file_sha256, replacing
-from cxr_edge_runtime.outputs import check_file
+from cxr_edge_runtime.files.outputs import check_file
 
 # Rights of others to read a private key.
 _READABLE_BY_OTHERS = 0o044

@@ -15,7 +15,7 @@ from cxr_edge.console.terminal import say
 from cxr_edge.process import exit_codes
 from cxr_edge.process.memory import fix_mmap_threshold
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_runtime.outputs import is_stdout
+from cxr_edge_runtime.files.outputs import is_stdout
 
 
 def classify(

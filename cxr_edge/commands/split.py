@@ -8,7 +8,7 @@ import typer
 import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.terminal import say
-from cxr_edge_runtime.outputs import is_stdout
+from cxr_edge_runtime.files.outputs import is_stdout
 
 
 def split(

@@ -8,9 +8,9 @@ import typer
 
 from cxr_edge.console.terminal import say
 from cxr_edge_train.fitting.events import CallbackFactory, FitStart, RunStart
-from cxr_edge_train.kept_epoch import kept_epoch
 from cxr_edge_train.recipe import read_recipe
 from cxr_edge_train.runs import Run, read_history
+from cxr_edge_train.statistics.kept_epoch import kept_epoch
 
 # What the line of an epoch says, by its name in the log of Keras.
 _SHOWN = {

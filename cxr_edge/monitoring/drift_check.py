@@ -13,7 +13,7 @@ from cxr_edge_runtime.arguments import as_path, optional_path
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.reference import PredictionDistribution, VerifiedPredictions
 from cxr_edge_runtime.errors import InvalidRequest, LogError
-from cxr_edge_runtime.outputs import check_file
+from cxr_edge_runtime.files.outputs import check_file
 
 # What predictions are compared with.
 BUNDLE, EARLIER = "bundle", "earlier"

@@ -19,8 +19,8 @@ from pathlib import Path
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
 from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest, LogError
+from cxr_edge_runtime.files.outputs import begins_with, check_file
 from cxr_edge_runtime.images import SUFFIXES
-from cxr_edge_runtime.outputs import begins_with, check_file
 from cxr_edge_runtime.probability import probability_of
 
 # "CXRL"; with the number of the schema it tells a log from any other database.

@@ -25,7 +25,7 @@ from cxr_edge.scoring.listing import absolute, one_line
 from cxr_edge.writers.csv_file import CSV_COLUMNS, ResultRow
 from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
 from cxr_edge_runtime.files import remove_temporaries, write_bytes
-from cxr_edge_runtime.outputs import check_folder
+from cxr_edge_runtime.files.outputs import check_folder
 
 _SUFFIX = ".parquet"
 # Begins the name of the file that shows which run may write.

@@ -13,8 +13,8 @@ from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files import text_output
+from cxr_edge_runtime.files.outputs import begins_with, check_file
 from cxr_edge_runtime.images import SUFFIXES
-from cxr_edge_runtime.outputs import begins_with, check_file
 from cxr_edge_runtime.result_json import ImageProblem, image_result
 
 

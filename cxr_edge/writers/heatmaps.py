@@ -8,8 +8,8 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
 from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
 from cxr_edge_runtime.files import replacing
+from cxr_edge_runtime.files.outputs import begins_with, check_file, check_folder
 from cxr_edge_runtime.images import HEATMAP_SUFFIX, GreyImage
-from cxr_edge_runtime.outputs import begins_with, check_file, check_folder
 
 # Of zlib: a picture is written in a third of the time and is a tenth larger.
 _COMPRESSION = 1
@@ -50,7 +50,7 @@ class HeatmapWriter:
         """
         if prediction.activation_map is None or prediction.probability is None:
             return None
-        from cxr_edge_runtime.heatmap import draw_heatmap
+        from cxr_edge_runtime.images.heatmap import draw_heatmap
 
         manifest = self._bundle.manifest
         captions = (

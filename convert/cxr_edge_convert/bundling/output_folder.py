@@ -17,7 +17,7 @@ from cxr_edge_convert.sources import Source
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.device.inference_timing import Timing, measure
 from cxr_edge_runtime.errors import InvalidRequest, ReportError
-from cxr_edge_runtime.outputs import check_folder
+from cxr_edge_runtime.files.outputs import check_folder
 from cxr_edge_train.evaluation.run_subject import activation_maps
 from cxr_edge_train.progress import ProgressFactory, as_stage, no_progress
 

@@ -15,7 +15,7 @@ from cxr_edge_convert.new_folder import appearing_at_once
 from cxr_edge_runtime.arguments import as_path, check_callables, check_share
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_runtime.files import file_sha256, write_text
-from cxr_edge_runtime.outputs import check_folder
+from cxr_edge_runtime.files.outputs import check_folder
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.dataset.layout import LABELS
@@ -35,10 +35,10 @@ from cxr_edge_train.evaluation.figures import FIGURES, write_figures
 from cxr_edge_train.evaluation.metrics import evaluate_fitted
 from cxr_edge_train.evaluation.predictions import prediction_table
 from cxr_edge_train.evaluation.run_subject import activation_maps
-from cxr_edge_train.evaluation.soundness import has_reversed_labels, soundness_warnings
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.runs import Run, write_run, write_table
 from cxr_edge_train.statistics.operating_point import fit_operating_point
+from cxr_edge_train.statistics.soundness import has_reversed_labels, soundness_warnings
 
 # What a run, and later a bundle, says of where the weights come from.
 UNKNOWN_WEIGHTS = "unknown: trained outside cxr-edge, perhaps on these validation images"

@@ -13,7 +13,7 @@ from cxr_edge_convert.report.storage import PREDICTIONS, REPORT, read_report
 from cxr_edge_runtime.arguments import as_path
 from cxr_edge_runtime.errors import ReportError
 from cxr_edge_runtime.files import write_text
-from cxr_edge_runtime.outputs import begins_with, check_file
+from cxr_edge_runtime.files.outputs import begins_with, check_file
 from cxr_edge_train.reporting.figures import save_figure
 from cxr_edge_train.reporting.markdown import markdown_page
 from cxr_edge_train.reporting.page import Picture, write_page

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cxr_edge_runtime.arguments import as_path, check_callables, optional_path
 from cxr_edge_runtime.errors import DatasetError
-from cxr_edge_runtime.outputs import check_apart
+from cxr_edge_runtime.files.outputs import check_apart
 from cxr_edge_train.cleaning.checks.check import Summary
 from cxr_edge_train.cleaning.checks.registry import EXCLUSIONS, run_checks
 from cxr_edge_train.cleaning.inventory import KEPT, Inventory

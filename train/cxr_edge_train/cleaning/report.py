@@ -8,7 +8,7 @@ from typing import Any
 
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files import write_text
-from cxr_edge_runtime.outputs import begins_with, check_file
+from cxr_edge_runtime.files.outputs import begins_with, check_file
 from cxr_edge_runtime.typed_json import TypedJsonError, from_json, parse_json
 from cxr_edge_train.cleaning.checks import registry
 from cxr_edge_train.cleaning.checks.check import Summary

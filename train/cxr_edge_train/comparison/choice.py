@@ -12,7 +12,6 @@ from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.defaults import MIN_SPECIFICITY
 from cxr_edge_train.evaluation.metrics import Metrics, count_decisions, evaluate
-from cxr_edge_train.kept_epoch import kept_epoch
 from cxr_edge_train.recipe import read_recipe
 from cxr_edge_train.runs import (
     HISTORY,
@@ -23,6 +22,7 @@ from cxr_edge_train.runs import (
     read_run,
 )
 from cxr_edge_train.statistics.intervals import Interval
+from cxr_edge_train.statistics.kept_epoch import kept_epoch
 from cxr_edge_train.statistics.mcnemar import exact_mcnemar
 from cxr_edge_train.statistics.operating_point import threshold_for_specificity
 

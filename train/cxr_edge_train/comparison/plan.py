@@ -8,7 +8,7 @@ from typing import TypeVar
 import pandas as pd
 
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_runtime.outputs import check_folder
+from cxr_edge_runtime.files.outputs import check_folder
 from cxr_edge_train.architectures import ARCHITECTURES, build
 from cxr_edge_train.fitting.task import TrainingTask
 from cxr_edge_train.fitting.train import starting_weights

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.arguments import optional_path
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_runtime.files import text_output
-from cxr_edge_runtime.outputs import begins_with, check_file, is_stdout
+from cxr_edge_runtime.files.outputs import begins_with, check_file, is_stdout
 from cxr_edge_train.dataset.layout import FOLDERS, LABELS
 from cxr_edge_train.dataset.patients import KINDS
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from cxr_edge_runtime.arguments import as_path
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_runtime.outputs import check_apart, is_stdout
+from cxr_edge_runtime.files.outputs import check_apart, is_stdout
 from cxr_edge_train.dataset.drawing import draw_validation
 from cxr_edge_train.dataset.metadata import (
     LeftOut,

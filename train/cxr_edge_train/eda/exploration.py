@@ -8,7 +8,7 @@ import pandas as pd
 from cxr_edge_runtime.arguments import as_path, check_callables
 from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_runtime.errors import DatasetError
-from cxr_edge_runtime.outputs import begins_with, check_folder
+from cxr_edge_runtime.files.outputs import begins_with, check_folder
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import dataset_digest, images_root, read_metadata
 from cxr_edge_train.dataset.patients import patient_groups

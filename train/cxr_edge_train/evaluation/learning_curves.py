@@ -5,9 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cxr_edge_train.kept_epoch import epochs_of_the_head, kept_epoch
 from cxr_edge_train.recipe import Fit
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, NEUTRAL, SPLIT_COLOURS, new_figure
+from cxr_edge_train.statistics.kept_epoch import epochs_of_the_head, kept_epoch
 
 _METRICS = {
     "val_auc": ("AUC", "black"),

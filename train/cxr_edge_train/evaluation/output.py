@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.files import write_text
-from cxr_edge_runtime.outputs import begins_with, check_folder
+from cxr_edge_runtime.files.outputs import begins_with, check_folder
 from cxr_edge_train.evaluation.evaluation import Evaluation
 from cxr_edge_train.evaluation.figures import FIGURES, write_figures, write_learning_curves
 from cxr_edge_train.evaluation.predictions import model_input

@@ -5,7 +5,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cxr_edge_runtime.outputs import check_file
+from cxr_edge_runtime.files.outputs import check_file
 from cxr_edge_train.evaluation.evaluation import Evaluation
 
 # Every version wrote these, and `compare` needs them.

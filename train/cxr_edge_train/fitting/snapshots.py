@@ -22,9 +22,9 @@ import numpy as np
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import remove_temporaries, replacing
 from cxr_edge_train.backend.keras_models import DAMAGED
-from cxr_edge_train.kept_epoch import LAST, rank
 from cxr_edge_train.recipe import Fit
 from cxr_edge_train.runs import EPOCH_METRICS, HISTORY
+from cxr_edge_train.statistics.kept_epoch import LAST, rank
 
 SNAPSHOT = "snapshot.npz"
 # The first epoch is 1.
@@ -40,7 +40,7 @@ class FitProgress:
     Attributes:
         epochs: number of finished epochs, over both phases.
         stopped: early stopping has ended the fit.
-        best: the lowest place so far, see :func:`cxr_edge_train.kept_epoch.rank`.
+        best: the lowest place so far, see :func:`cxr_edge_train.statistics.kept_epoch.rank`.
         best_epoch: the epoch with that place, counted from 1; 0 before there is one.
         wait: number of epochs since then.
     """

@@ -7,7 +7,6 @@ from cxr_edge_runtime.arguments import as_path, check_callables, check_share, op
 from cxr_edge_train.dataset.metadata import images_root, read_metadata, read_splits
 from cxr_edge_train.dataset.sampling import as_seed
 from cxr_edge_train.defaults import MIN_SENSITIVITY, default_cache_dir
-from cxr_edge_train.evaluation.soundness import soundness_warnings
 from cxr_edge_train.fitting.events import CallbackFactory, OnStart, ignore_start, no_callbacks
 from cxr_edge_train.fitting.task import TrainingTask
 from cxr_edge_train.fitting.training import train_run
@@ -15,6 +14,7 @@ from cxr_edge_train.fitting.unfinished import check_output, folder_for
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.recipe import Recipe, as_recipe
 from cxr_edge_train.runs import Run
+from cxr_edge_train.statistics.soundness import soundness_warnings
 
 
 def train(

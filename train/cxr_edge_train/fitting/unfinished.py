@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from cxr_edge_runtime.errors import InvalidRequest, RunError
 from cxr_edge_runtime.files import remove_temporaries, write_text
-from cxr_edge_runtime.outputs import check_folder
+from cxr_edge_runtime.files.outputs import check_folder
 from cxr_edge_runtime.typed_json import TypedJsonError, from_json, parse_json
 from cxr_edge_train.fitting.distillation import is_begun
 from cxr_edge_train.fitting.fingerprint import RunFingerprint

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_runtime.outputs import is_stdout
+from cxr_edge_runtime.files.outputs import is_stdout
 
 # A dot, the stem, a dash, eight characters of tempfile's, the suffix.
 _TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.[^.]*)?")
@@ -21,7 +21,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``, and rename it to ``path`` when the block succeeds.
 
     When the block raises, the temporary file is removed and ``path`` is unchanged. Whether what is
-    there may be replaced was checked before: see :mod:`cxr_edge_runtime.outputs`.
+    there may be replaced was checked before: see :mod:`cxr_edge_runtime.files.outputs`.
 
     Raises:
         OSError: the folder cannot be created or written to.
@@ -83,7 +83,8 @@ def write_text(path: Path, text: str) -> None:
 def text_output(path: Path) -> Iterator[TextIO]:
     """Open a UTF-8 file that is there, in whole, only when the block has ended well.
 
-    Standard output, see :func:`cxr_edge_runtime.outputs.is_stdout`, is written to as it comes.
+    Standard output is written to as it comes, see
+    :func:`cxr_edge_runtime.files.outputs.is_stdout`.
 
     Raises:
         OSError: the file cannot be written.

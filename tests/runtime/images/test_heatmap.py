@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxr_edge_runtime.heatmap import draw_heatmap
+from cxr_edge_runtime.images.heatmap import draw_heatmap
 
 CAPTIONS = ("PNEUMONIA, probability of PNEUMONIA 0.98; input gate: accepted", "A notice. " * 5)
 

@@ -6,8 +6,8 @@ import pytest
 
 from cxr_edge_runtime.bundle.manifest import Interval
 from cxr_edge_train.evaluation.metrics import evaluate
-from cxr_edge_train.evaluation.soundness import has_reversed_labels, soundness_warnings
 from cxr_edge_train.statistics.operating_point import OperatingPoint
+from cxr_edge_train.statistics.soundness import has_reversed_labels, soundness_warnings
 
 N = 40
 TABLE = pd.DataFrame(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_runtime.outputs import (
+from cxr_edge_runtime.files.outputs import (
     begins_with,
     check_apart,
     check_file,

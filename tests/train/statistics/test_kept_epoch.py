@@ -3,8 +3,8 @@ import math
 import pandas as pd
 import pytest
 
-from cxr_edge_train.kept_epoch import kept_epoch, rank
 from cxr_edge_train.recipe import Fit
+from cxr_edge_train.statistics.kept_epoch import kept_epoch, rank
 
 HISTORY = pd.DataFrame(
     {
