@@ -9,7 +9,7 @@ import typer
 import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.loading import load_keras
-from cxr_edge.console.terminal import Stages, print_metrics, say
+from cxr_edge.console.terminal import Stages, print_metrics, print_operating_point, say
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 
 
@@ -70,8 +70,5 @@ def import_(
     print_metrics("validation", run.metrics["validation"], NOTICE)
     for warning in run.warnings:
         say(f"warning: {warning}")
-    point = run.operating_point
-    typer.echo(
-        f"threshold {point.threshold:.4f} ({point.rule}), temperature {point.temperature:.3f}"
-    )
+    print_operating_point(run.operating_point)
     typer.echo(f"wrote {output}; convert it with cxr-edge convert {output}")

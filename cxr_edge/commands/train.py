@@ -9,7 +9,7 @@ import typer
 import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.loading import load_keras
-from cxr_edge.console.terminal import Stages, print_metrics, say
+from cxr_edge.console.terminal import Stages, print_metrics, print_operating_point, say
 from cxr_edge_runtime.errors import ExtraMissing
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 
@@ -81,8 +81,5 @@ def train(
     print_metrics("validation", run.metrics["validation"], run.notice)
     for warning in run.warnings:
         say(f"warning: {warning}")
-    point = run.operating_point
-    typer.echo(
-        f"threshold {point.threshold:.4f} ({point.rule}), temperature {point.temperature:.3f}"
-    )
+    print_operating_point(run.operating_point)
     typer.echo(f"wrote {run.folder}")

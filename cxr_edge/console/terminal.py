@@ -9,6 +9,7 @@ import typer
 if TYPE_CHECKING:
     from cxr_edge_runtime.bundle.manifest import Interval
     from cxr_edge_train.progress import Progress
+    from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 T = TypeVar("T")
 
@@ -32,6 +33,15 @@ def print_metrics(split: str, metrics: Mapping[str, "Interval"], notice: str) ->
     for name, metric in metrics.items():
         typer.echo(f"{split} {name:<{width}} {metric}  n = {metric.n}")
     typer.echo(notice)
+
+
+def print_operating_point(point: "OperatingPoint") -> None:
+    """Print the threshold with its rule, and what makes a probability of a logit."""
+    stands_for = "" if point.prevalence is None else f" at a prevalence of {point.prevalence:.1%}"
+    typer.echo(
+        f"threshold {point.threshold:.4f} ({point.rule}), temperature {point.temperature:.3f}, "
+        f"bias {point.bias:.3f}{stands_for}"
+    )
 
 
 def progress_bar(label: str) -> "Progress":
