@@ -12,7 +12,7 @@ import typer
 from cxr_edge.console.terminal import say
 from cxr_edge.process import exit_codes
 from cxr_edge_runtime.engines import ENGINES
-from cxr_edge_runtime.errors import CxrEdgeError, ExtraMissing
+from cxr_edge_runtime.errors import BundleRejected, CxrEdgeError, ExtraMissing
 
 # Every command is the function of its name in the module of its name; each with the extra that it
 # needs. The order is that of the help.
@@ -113,7 +113,8 @@ def main() -> None:
     try:
         _app(sys.argv[1:])(prog_name="cxr-edge")
     except CxrEdgeError as error:
-        say(f"cxr-edge: {error}")
+        way_out = " with --allow-rejected" if isinstance(error, BundleRejected) else ""
+        say(f"cxr-edge: {error}{way_out}")
         sys.exit(exit_codes.of_error(error))
     except OSError as error:
         # A full disk or a folder without rights can meet any write.

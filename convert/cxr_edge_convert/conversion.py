@@ -26,6 +26,7 @@ from cxr_edge_runtime.engines import Engine, Outputs, open_model
 from cxr_edge_runtime.engines.onnx import OnnxEngine
 from cxr_edge_train.progress import ProgressFactory, as_stage, no_progress
 from cxr_edge_train.recipe import Calibration as Method
+from cxr_edge_train.statistics.soundness import soundness_warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,14 +243,16 @@ class _Work:
                 for words in default_session.failures
                 if words not in failures
             ]
-        own = None
+        own, warnings = None, verification.warnings
         if floor is not None:
             own = refit(baseline, logits, min_sensitivity=floor)
-            failures += refit_failures(baseline, logits, own, self.settings.limits)
+            failures += refit_failures(own, self.settings.limits)
+            # Those of the point that the bundle has.
+            warnings = soundness_warnings(own.metrics.by_name(), own.operating_point)
         verification = replace(
             verification,
             failures=tuple(failures),
-            warnings=(*self.source.warnings, *verification.warnings),
+            warnings=(*self.source.warnings, *warnings),
         )
         return Variant(scheme, model, logits, embeddings, verification, default_session, own)
 

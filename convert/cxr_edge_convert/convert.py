@@ -77,7 +77,7 @@ def convert(
         not_films: a folder with images that are no chest X-rays, to measure the input gate.
         accuracy_control: whether to keep blocks in float where INT8 misses a limit.
         limits: the most that a variant may lose.
-        refit: whether to fit temperature and threshold to each variant after its verdict.
+        refit: whether to fit temperature, bias and threshold to each variant after its verdict.
         min_sensitivity: the lowest sensitivity of a threshold that is fitted so.
         overwrite: whether an earlier conversion in ``output`` may be replaced. Nothing else is.
         root: the folder that the paths of the run's images are relative to; the one it was made

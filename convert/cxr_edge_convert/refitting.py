@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_convert.limits import Limits
-from cxr_edge_convert.verification import FloatBaseline, decision_failures, lost_images
+from cxr_edge_convert.verification import (
+    FloatBaseline,
+    LostImages,
+    decision_failures,
+    drop_bound,
+    lost_images,
+)
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.evaluation.metrics import Metrics, evaluate_fitted
 from cxr_edge_train.statistics.operating_point import OperatingPoint, fit_operating_point
@@ -14,7 +20,7 @@ from cxr_edge_train.statistics.operating_point import OperatingPoint, fit_operat
 
 @dataclass(frozen=True, slots=True)
 class Refit:
-    """Temperature and threshold fitted anew on the variant's own validation logits.
+    """Temperature, bias and threshold fitted anew on the variant's own validation logits.
 
     Attributes:
         temperature: the probability is ``sigmoid((logit + bias) / temperature)``.
@@ -23,6 +29,10 @@ class Refit:
         threshold: an image is called PNEUMONIA where its probability is at least this.
         rule: how the threshold was chosen, in words.
         metrics: how good the variant is there.
+        recall_lost: the pneumonias that the float model finds, at its own point, and the variant
+            does not.
+        recall_drop_bound: see :class:`cxr_edge_convert.verification.Verification`.
+        specificity_lost: the same of the normal images.
     """
 
     temperature: float
@@ -31,6 +41,9 @@ class Refit:
     threshold: float
     rule: str
     metrics: Metrics
+    recall_lost: LostImages
+    recall_drop_bound: float
+    specificity_lost: LostImages
 
     @property
     def operating_point(self) -> OperatingPoint:
@@ -43,7 +56,7 @@ class Refit:
 def refit(
     baseline: FloatBaseline, logits: NDArray[np.floating], *, min_sensitivity: float
 ) -> Refit:
-    """Fit temperature and threshold on a variant's own logits, after its verdict.
+    """Fit temperature, bias and threshold on a variant's own logits, after its verdict.
 
     Args:
         baseline: the float model, whose images are used.
@@ -53,6 +66,10 @@ def refit(
     labels, weights = positives(baseline.table), baseline.weights
     point = fit_operating_point(logits, labels, min_sensitivity=min_sensitivity, weights=weights)
     assert point.prevalence is not None  # every fit has one
+    truth = labels.astype(bool)
+    was = baseline.probabilities(baseline.logits) >= baseline.threshold
+    now = point.probabilities(logits) >= point.threshold
+    recall_lost, specificity_lost = lost_images(truth, was, now)
     return Refit(
         point.temperature,
         point.bias,
@@ -60,17 +77,16 @@ def refit(
         point.threshold,
         point.rule,
         evaluate_fitted(logits, baseline.table, point),
+        recall_lost,
+        drop_bound(was[truth], now[truth]),
+        specificity_lost,
     )
 
 
-def refit_failures(
-    baseline: FloatBaseline, logits: NDArray[np.floating], own: Refit, limits: Limits
-) -> list[str]:
+def refit_failures(own: Refit, limits: Limits) -> list[str]:
     """What a variant loses at its own operating point beyond the limits, in words.
 
     A threshold fitted anew must not undo what the verdict proved.
     """
-    was = baseline.probabilities(baseline.logits) >= baseline.threshold
-    now = own.operating_point.probabilities(logits) >= own.threshold
-    lost = lost_images(positives(baseline.table).astype(bool), was, now)
-    return [f"fitted anew, {words}" for words in decision_failures(*lost, limits)]
+    failures = decision_failures(own.recall_lost, own.specificity_lost, limits)
+    return [f"fitted anew, {words}" for words in failures]

@@ -33,7 +33,7 @@ class FloatBaseline:
         logits: ``[N]`` of Keras.
         operating_point: its temperature and threshold, at which every variant is verified.
         metrics: how good the float model is.
-        weights: ``[N]``, how much each image counts where temperature and threshold are fitted;
+        weights: ``[N]``, how much each image counts where the threshold is chosen;
             None where all count alike.
     """
 

@@ -16,7 +16,7 @@ from cxr_edge.bundles.folder import LOCK, BundleFolder, sync
 from cxr_edge.bundles.full_disk import full_disk_explained
 from cxr_edge.bundles.lookup import CURRENT, check_accepted, installed_bundles
 from cxr_edge.bundles.smoke_test import run_smoke_test
-from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle import MANIFEST, Bundle
 from cxr_edge_runtime.bundle.archive import Archive, SignatureCheck, open_archive
 from cxr_edge_runtime.bundle.manifest import Manifest
 from cxr_edge_runtime.device.selftest import require_golden_inputs
@@ -131,7 +131,10 @@ def _output(folder: Path | None) -> Path:
 
 
 def _has_bundles(folder: Path) -> bool:
-    return (folder / LOCK).exists() or (folder / CURRENT).is_symlink()
+    # The lock alone is what an install leaves that was stopped before it had made anything.
+    bundles = any(folder.glob(f"[0-9]*/{MANIFEST}"))
+    only_lock = {path.name for path in folder.iterdir()} <= {LOCK}
+    return bundles or only_lock or (folder / CURRENT).is_symlink()
 
 
 def _if_same(current: Bundle | None, opened: Archive) -> Bundle | None:

@@ -21,15 +21,20 @@ def verification_lines(manifest: "Manifest") -> list[str]:
         return []
     limits, loss = record.limits, record.loss
     drops = (
-        ("recall", loss.recall_drop, limits.recall_drop),
-        ("specificity", loss.specificity_drop, limits.specificity_drop),
-        ("AUC", loss.auc_drop, limits.auc_drop),
+        ("recall", loss.recall_drop, loss.recall_lost, loss.recall_images, limits.recall_drop),
+        (
+            "specificity", loss.specificity_drop, loss.specificity_lost, loss.specificity_images,
+            limits.specificity_drop,
+        ),
+    )  # fmt: skip
+    lost = ", ".join(
+        f"{name} {drop:.4f} ({images} of {n} images, limit {limit:g})"
+        for name, drop, images, n, limit in drops
     )
-    lost = ", ".join(f"{name} {drop:.4f} (limit {limit:g})" for name, drop, limit in drops)
     return [
-        f"lost       {lost} against float; agreement {loss.agreement:.4f} "
-        f"(limit {limits.agreement:g}); recall drop below {loss.recall_drop_bound:.4f} with 95% "
-        "confidence",
+        f"lost       {lost}, AUC {loss.auc_drop:.4f} (limit {limits.auc_drop:g}) against float; "
+        f"agreement {loss.agreement:.4f} (limit {limits.agreement:g}); recall drop not shown to be "
+        f"less than {loss.recall_drop_bound:.4f} (one-sided, 95%)",
         *(f"looser     {words}" for words in record.looser),
         *(f"rejected   {words}" for words in record.failures),
         *(f"warning    {words}" for words in record.warnings),

@@ -111,9 +111,7 @@ def convert(
     ] = DEFAULT_LIMITS.min_agreement,
     refit: Annotated[
         bool,
-        typer.Option(
-            "--refit", help="After the verdict fit threshold and temperature to each variant."
-        ),
+        typer.Option("--refit", help="After the verdict fit the operating point to each variant."),
     ] = False,
     min_sensitivity: Annotated[
         float,
@@ -142,8 +140,9 @@ def convert(
 
     Each is checked on validation with the engine that will run it. Float32 is always made, for
     comparison. A variant that passes is written to OUTPUT/VARIANT. One that loses more than the
-    limits allow goes to OUTPUT/rejected and the exit code is 4. OUTPUT/report.html says what
-    each costs. A model that was trained elsewhere is imported first, with cxr-edge import.
+    limits allow goes to OUTPUT/rejected; unless blocks in float help, the exit code is 4.
+    OUTPUT/report.html says what each costs. A model that was trained elsewhere is imported first,
+    with cxr-edge import.
     """
     load_keras("tensorflow")
     report = cxr_edge.convert(

@@ -39,12 +39,13 @@ def verify(
     typer.echo(f"{verified.digest}  bundle.json")
     for name, entry in manifest.files.items():
         typer.echo(f"{entry.sha256}  {name}")
-    typer.echo(
-        f"OK: {manifest.name} {manifest.version} is intact and loads in {verified.engine}. To "
-        "compare outputs on this device, run cxr-edge selftest"
-    )
     for line in verification_lines(manifest):
         typer.echo(line)
+    accepted = "OK" if not manifest.is_rejected else "REJECTED when it was converted"
+    typer.echo(
+        f"{accepted}: {manifest.name} {manifest.version} is intact and loads in "
+        f"{verified.engine}. To compare outputs on this device, run cxr-edge selftest"
+    )
     if key is not None:
         typer.echo(f"signed: with the private key of {key}")
     elif verified.is_signed:

@@ -50,6 +50,7 @@ def make_app(
     threads: int,
     token: str | None = None,
     own_hosts_only: bool = False,
+    prevalence: float | None = None,
     most_seconds: float = MOST_SECONDS,
     log: PredictionRecorder | None = None,
 ) -> ASGIApp:
@@ -61,6 +62,7 @@ def make_app(
         threads: how many workers there are.
         token: that the API requires; None requires none.
         own_hosts_only: see :class:`cxr_edge.serving.security.Guard`.
+        prevalence: the one that the workers move probabilities to; None for the bundle's.
         most_seconds: seconds that a request may take.
         log: takes a row per film that was classified; None logs nothing.
     """
@@ -68,7 +70,7 @@ def make_app(
     classify = Classify(workers, admission, most_seconds, log)
 
     async def model(request: Request) -> Response:
-        return JSONResponse(asdict(ModelDescription.of(bundle)))
+        return JSONResponse(asdict(ModelDescription.of(bundle, prevalence=prevalence)))
 
     async def health(request: Request) -> Response:
         return JSONResponse(asdict(Health()))

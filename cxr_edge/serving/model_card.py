@@ -7,6 +7,7 @@ from markdown_it import MarkdownIt
 
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import CARD_FILE, NOTICE
+from cxr_edge_runtime.probability import at_prevalence
 from cxr_edge_runtime.result_json import Share
 
 
@@ -41,17 +42,20 @@ class ModelDescription:
     notice: str
 
     @classmethod
-    def of(cls, bundle: Bundle) -> "ModelDescription":
-        """That of a bundle."""
+    def of(cls, bundle: Bundle, *, prevalence: float | None = None) -> "ModelDescription":
+        """That of a bundle, at a prevalence where one was asked for."""
         manifest = bundle.manifest
+        threshold = manifest.threshold.value
+        if prevalence is not None and manifest.prevalence is not None:
+            threshold = at_prevalence(threshold, stated=manifest.prevalence, wanted=prevalence)
         return cls(
             name=manifest.name,
             version=manifest.version,
             sha256=bundle.digest,
             labels=manifest.labels,
             positive_label=manifest.positive_label,
-            threshold=manifest.threshold.value,
-            prevalence=manifest.prevalence,
+            threshold=threshold,
+            prevalence=manifest.prevalence if prevalence is None else prevalence,
             input_gate=manifest.gate is not None,
             activation_map="cam" in manifest.outputs,
             intended_use=manifest.intended_use,

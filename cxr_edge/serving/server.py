@@ -125,6 +125,7 @@ def application(
                 lambda: Classifier(bundle, engine=engine, prevalence=prevalence), threads=threads
             ),
             threads=threads,
+            prevalence=prevalence,
             token=token,
             own_hosts_only=own_hosts_only,
             log=None if opened is None else PredictionRecorder(opened, on_log_error),

@@ -13,7 +13,7 @@ from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files import text_output
-from cxr_edge_runtime.files.outputs import begins_with, check_file
+from cxr_edge_runtime.files.outputs import check_file, has_first_line
 from cxr_edge_runtime.images import SUFFIXES
 from cxr_edge_runtime.result_json import ImageProblem, image_result
 
@@ -76,7 +76,10 @@ class ResultRow:
 
 
 CSV_COLUMNS = tuple(field.name for field in fields(ResultRow))
-_IS_RESULTS = begins_with(",".join(CSV_COLUMNS).encode())
+# Also those of before there was a prevalence.
+_IS_RESULTS = has_first_line(
+    ",".join(CSV_COLUMNS), ",".join(name for name in CSV_COLUMNS if name != "prevalence")
+)
 
 
 def check_output(path: Path) -> None:

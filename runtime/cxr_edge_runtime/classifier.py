@@ -138,9 +138,12 @@ class Classifier:
         negative = next(name for name in manifest.labels if name != manifest.positive_label)
         is_positive = probability >= threshold
         probability, threshold = self._moved(probability), self._moved(threshold)
-        if not is_positive:
-            # Rounding may have brought both together.
-            probability = min(probability, math.nextafter(threshold, -1))
+        # Rounding may have changed which one is larger.
+        probability = (
+            max(probability, threshold)
+            if is_positive
+            else min(probability, math.nextafter(threshold, -1))
+        )
         gate = self._judge(film, model_input, outputs)
         predicted = force or gate.verdict != REJECTED
         return Prediction(

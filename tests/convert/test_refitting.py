@@ -28,7 +28,7 @@ def test_auc_which_no_threshold_changes_is_judged_once() -> None:
     own = refit(reference(), ranked, min_sensitivity=0.5)
     limits = Limits(max_recall_drop=1.0, max_specificity_drop=1.0)
     assert reference().metrics.auc.value - own.metrics.auc.value > limits.max_auc_drop
-    assert refit_failures(reference(), ranked, own, limits) == []
+    assert refit_failures(own, limits) == []
 
 
 def test_weights_of_the_films_count_in_an_operating_point_fitted_anew() -> None:

@@ -102,7 +102,7 @@ class Fit:
         label_smoothing: targets become ``label * (1 - s) + s / 2``.
         look_balance: sample the films of an epoch so that each acquisition domain (column ``look``
             of the splits) has the same share in both labels, and weight validation films in the
-            same way where temperature and threshold are chosen, see
+            same way in the validation loss and where the threshold is chosen, see
             :mod:`cxr_edge_train.dataset.acquisition_weights`.
         keep: which epoch of fine-tuning is kept: the ``best``, with the highest AUC on validation
             (of equal ones that with the lower loss), the one with the lowest validation ``loss``,

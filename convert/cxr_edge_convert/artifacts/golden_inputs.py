@@ -52,8 +52,12 @@ def golden_inputs(
         np.array([logit_of(engine, image) for image in inputs])
     )
     chosen = [int(probabilities.argmin()), int(probabilities.argmax())]
-    for side in (threshold - probabilities, probabilities - threshold):
-        safe = np.flatnonzero(side >= _NEAR)
+    for side, room in (
+        (threshold - probabilities, threshold),
+        (probabilities - threshold, 1 - threshold),
+    ):
+        # Towards 0 and 1 a probability moves by less.
+        safe = np.flatnonzero(side >= min(_NEAR, room / 2))
         if len(safe):
             chosen.append(int(safe[side[safe].argmin()]))
     kept = sorted(set(chosen))

@@ -9,6 +9,7 @@ from cxr_edge_convert.bundling.model_card import model_card
 from cxr_edge_convert.conversion import Variant
 from cxr_edge_convert.formats import onnx
 from cxr_edge_convert.limits import Limits
+from cxr_edge_convert.refitting import Refit
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import ONNX
 from cxr_edge_convert.verification import Verification
@@ -94,6 +95,7 @@ def package(target: Path, variant: Variant, source: Source, limits: Limits) -> N
 
 def verification_record(variant: Variant, limits: Limits) -> VerificationRecord:
     """What a bundle says of how its model was verified."""
+    other = variant.default_session
     return VerificationRecord(
         limits=AccuracyLimits(
             limits.max_recall_drop,
@@ -102,21 +104,27 @@ def verification_record(variant: Variant, limits: Limits) -> VerificationRecord:
             limits.min_agreement,
         ),
         looser=limits.looser,
-        loss=_loss(variant.verification),
-        default_session=_loss(variant.default_session) if variant.default_session else None,
+        loss=_loss(variant.verification, variant.refit or variant.verification),
+        default_session=_loss(other, other) if other else None,
         failures=variant.verification.failures,
         warnings=variant.warnings,
         processor=processor_instructions(),
     )
 
 
-def _loss(verification: Verification) -> AccuracyLoss:
+def _loss(verification: Verification, at_point: Verification | Refit) -> AccuracyLoss:
+    """What is lost, at the float model's operating point or the variant's own."""
+    recall, specificity = at_point.recall_lost, at_point.specificity_lost
     return AccuracyLoss(
-        verification.recall_drop,
-        verification.recall_drop_bound,
-        verification.specificity_drop,
-        verification.auc_drop,
-        verification.agreement,
+        recall_drop=recall.share,
+        recall_lost=recall.net,
+        recall_images=recall.n,
+        recall_drop_bound=at_point.recall_drop_bound,
+        specificity_drop=specificity.share,
+        specificity_lost=specificity.net,
+        specificity_images=specificity.n,
+        auc_drop=verification.auc_drop,
+        agreement=verification.agreement,
     )
 
 

@@ -48,11 +48,14 @@ def recommendation(report: ConversionReport) -> str:
     speed = f"{time:.1f}x faster" if time >= _FASTER else f"{1 / time:.1f}x slower" if (
         time <= 1 / _FASTER
     ) else ""  # fmt: skip
-    lost = best.verification.recall_lost
+    measured = (best.verification, *([best.default_session] if best.default_session else []))
+    lost = max((verification.recall_lost for verification in measured), key=lambda lost: lost.net)
     loss = f"loses {lost.net} of {lost.n} pneumonias" if lost.net >= 0 else (
         f"finds {-lost.net} more of {lost.n} pneumonias"
     )  # fmt: skip
-    return f"{best.name}: {', '.join(filter(None, (size, speed, loss)))}; recommended."
+    doubts = best.warnings or report.limits.looser
+    advice = "recommended, with the warnings below" if doubts else "recommended"
+    return f"{best.name}: {', '.join(filter(None, (size, speed, loss)))}; {advice}."
 
 
 def report_sections(
@@ -172,20 +175,23 @@ def _refit_section(variants: Sequence[VariantReport]) -> Section:
         if own := variant.refit:
             verified = metric_cells(variant.verification.metrics)[:2]
             rows += [
-                [variant.name, "as verified", "float's", "float's", *verified],
+                [variant.name, "as verified", "float's", "float's", "float's", *verified],
                 [
                     variant.name,
                     "fitted anew",
                     f"{own.threshold:.4f}",
                     f"{own.temperature:.4f}",
+                    f"{own.bias:.4f}",
                     *metric_cells(own.metrics)[:2],
                 ],
             ]
-    columns = ["variant", "operating point", "threshold", "temperature", "recall", "specificity"]
+    columns = [
+        "variant", "operating point", "threshold", "temperature", "bias", "recall", "specificity",
+    ]  # fmt: skip
     return Section(
         "Operating points fitted anew",
         [
-            "After the verdict, threshold and temperature were fitted to each variant's own "
+            "After the verdict, threshold, temperature and bias were fitted to each variant's own "
             "validation logits, and its bundle has these. They were chosen on the images that "
             "measure them, so the metrics are slightly too good."
         ],

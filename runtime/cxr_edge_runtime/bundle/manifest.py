@@ -44,6 +44,7 @@ REJECTED_SUFFIX, LOOSE_SUFFIX = "-rejected", "-loose-limits"
 
 Text = Annotated[str, PRINTABLE]
 Share = Annotated[float, Bounds(minimum=0, maximum=1)]
+Count = Annotated[int, Bounds(minimum=0)]
 Difference = Annotated[float, Bounds(minimum=-1, maximum=1)]
 Prevalence = Annotated[float, Bounds(minimum=MIN_PREVALENCE, maximum=MAX_PREVALENCE)]
 # Without any folder, so that no bundle reaches outside its own.
@@ -195,15 +196,23 @@ class AccuracyLoss:
 
     Attributes:
         recall_drop: the drop in recall of the positive label; below 0 where it gained.
+        recall_lost: the same in images, of ``recall_images``.
+        recall_images: the number of images of the positive label.
         recall_drop_bound: it is shown, with 95% confidence, to lose less recall than this.
         specificity_drop: the drop in specificity.
+        specificity_lost: the same in images, of ``specificity_images``.
+        specificity_images: the number of images of the negative label.
         auc_drop: the drop of the area under the ROC curve.
         agreement: the share of images with the prediction of the float model.
     """
 
     recall_drop: Difference
+    recall_lost: int
+    recall_images: Count
     recall_drop_bound: Share
     specificity_drop: Difference
+    specificity_lost: int
+    specificity_images: Count
     auc_drop: Difference
     agreement: Share
 

@@ -16,6 +16,7 @@ from cxr_edge_runtime.errors import InvalidRequest
 # Says whether cxr-edge wrote what is there.
 Recogniser = Callable[[Path], bool]
 
+_LONGEST_LINE = 4096
 _STDOUT = frozenset({"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 # A full disk is no mistake in what was asked for; whoever writes says so.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -27,6 +28,17 @@ def begins_with(beginning: bytes) -> Recogniser:
     def recognises(path: Path) -> bool:
         with path.open("rb") as file:
             return file.read(len(beginning)) == beginning
+
+    return recognises
+
+
+def has_first_line(*lines: str) -> Recogniser:
+    """A recogniser of text files by their whole first line, which may be one of several."""
+    wanted = {line.encode() for line in lines}
+
+    def recognises(path: Path) -> bool:
+        with path.open("rb") as file:
+            return file.readline(_LONGEST_LINE).rstrip(b"\r\n") in wanted
 
     return recognises
 

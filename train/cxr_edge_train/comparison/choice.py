@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.defaults import MIN_SPECIFICITY
-from cxr_edge_train.evaluation.metrics import Metrics, count_decisions, evaluate
+from cxr_edge_train.evaluation.metrics import Metrics, count_decisions, evaluate_fitted
 from cxr_edge_train.recipe import read_recipe
 from cxr_edge_train.runs import (
     HISTORY,
@@ -110,7 +110,8 @@ def read_candidate(
     table = read_dataset(folder)
     validation = table[table["split"] == "validation"]
     labels = positives(validation)
-    probabilities = run.operating_point.probabilities(read_predictions(folder, validation))
+    logits = read_predictions(folder, validation)
+    probabilities = run.operating_point.probabilities(logits)
     threshold = threshold_for_specificity(probabilities, labels, min_specificity=min_specificity)
     called = probabilities >= threshold
     counts = count_decisions(probabilities, labels, threshold=threshold)
@@ -126,7 +127,7 @@ def read_candidate(
         kept_epoch=kept_epoch(history, read_recipe(folder / "recipe.toml").fit),
         labels=labels,
         probabilities=probabilities,
-        metrics=evaluate(probabilities, validation, threshold=run.operating_point.threshold),
+        metrics=evaluate_fitted(logits, validation, run.operating_point),
         recall=counts.sensitivity,
         specificity=counts.specificity,
         correct=called == (labels == 1),

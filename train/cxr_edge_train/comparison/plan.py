@@ -13,7 +13,7 @@ from cxr_edge_train.architectures import ARCHITECTURES, build
 from cxr_edge_train.fitting.task import TrainingTask
 from cxr_edge_train.fitting.train import starting_weights
 from cxr_edge_train.recipe import Recipe, as_recipe, read_recipe
-from cxr_edge_train.runs import RUN, read_run
+from cxr_edge_train.runs import RUN, UNFINISHED, read_run
 
 T = TypeVar("T")
 
@@ -162,7 +162,9 @@ def _by_name(
 
 
 def _is_comparison(folder: Path) -> bool:
-    return (folder / "runs").is_dir() and not (folder / RUN).exists()
+    # Other programs have folders of that name, too.
+    runs = (file for name in (RUN, UNFINISHED) for file in folder.glob(f"runs/*/{name}"))
+    return any(runs) and not (folder / RUN).exists()
 
 
 def _check_same(task: TrainingTask, folder: Path) -> None:

@@ -29,7 +29,7 @@ PAGE = "comparison.html"
 
 _VALIDATION = (
     "All metrics in these tables were measured on the validation images, on which epoch, "
-    "temperature and threshold were chosen; they flatter. Brackets hold 95% intervals."
+    "temperature, bias and threshold were chosen; they flatter. Brackets hold 95% intervals."
 )
 
 
@@ -152,8 +152,8 @@ def _save_winner(folder: Path, choice: Choice, readings: Readings) -> None:
         NOTICE,
         f"A Keras 3 model: input `image`, grey 0–255, {spec.height}x{spec.width}; outputs `logit`, "
         "`cam`, `embedding`. The probability of pneumonia is "
-        f"sigmoid(logit / {point.temperature:.4f}), called PNEUMONIA from {point.threshold:.4f} on "
-        f"({point.rule}, on validation).",
+        f"sigmoid((logit {point.bias:+.4f}) / {point.temperature:.4f}), called PNEUMONIA from "
+        f"{point.threshold:.4f} on ({point.rule}, on validation).",
         f"Weights began with: {run.weights}. Seed {run.seed}. Trained for "
         f"{len(winner.history)} epochs on {run.devices}.",
         "## Why this one",
@@ -161,7 +161,7 @@ def _save_winner(folder: Path, choice: Choice, readings: Readings) -> None:
         "## Metrics",
         markdown_table(metrics_table(list(measured), list(measured.values()))).rstrip(),
         "## Limits",
-        "Validation images chose epoch, temperature and threshold, so these metrics flatter. "
+        "Validation images chose epoch, temperature, bias and threshold, so these metrics flatter. "
         "Nothing is known of patients, hospitals and devices other than those of the data set.",
     ]
     write_text(folder / "MODEL_CARD.md", "\n\n".join(lines) + "\n")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.arguments import optional_path
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_runtime.files import text_output
-from cxr_edge_runtime.files.outputs import begins_with, check_file, is_stdout
+from cxr_edge_runtime.files.outputs import check_file, has_first_line, is_stdout
 from cxr_edge_train.dataset.layout import FOLDERS, LABELS
 from cxr_edge_train.dataset.patients import KINDS
 
@@ -82,9 +82,10 @@ def check_metadata_output(path: Path) -> None:
     Raises:
         InvalidRequest: one would replace something else, or cannot be written there.
     """
-    ours = begins_with(_header(METADATA_COLUMNS[:-1]))  # without the column that was added
+    # Without the column that was added; with one of the user's own it is not replaced.
+    ours = has_first_line(",".join(METADATA_COLUMNS), ",".join(METADATA_COLUMNS[:-1]))
     check_file(path, "a metadata file of cxr-edge clean", ours=ours)
-    left_out = begins_with(_header(LeftOut._fields))
+    left_out = has_first_line(",".join(LeftOut._fields))
     check_file(left_out_path(path), "a list of left-out files", ours=left_out)
 
 
@@ -94,10 +95,10 @@ def check_splits_output(path: Path) -> None:
     Raises:
         InvalidRequest: it would replace something else, or cannot be written there.
     """
-    ours = begins_with(_header(SPLIT_COLUMNS))
+    ours = has_first_line(",".join(SPLIT_COLUMNS))
     check_file(path, "a splits file of cxr-edge split", ours=ours, stdout=True)
     if not is_stdout(path):
-        left_out = begins_with(_header(LeftOut._fields))
+        left_out = has_first_line(",".join(LeftOut._fields))
         check_file(left_out_path(path), "a list of left-out images", ours=left_out)
 
 
@@ -325,10 +326,6 @@ def _check_positive(path: Path, table: pd.DataFrame, column: str) -> None:
             f"{path}: {column} {str(wrong.iloc[0])!r} is not a positive number; "
             "make the file with cxr-edge clean"
         )
-
-
-def _header(columns: Sequence[str]) -> bytes:
-    return ",".join(columns).encode()
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -51,6 +51,9 @@ def check_request(split: str, *, log: Path | None, output: Path | None) -> None:
         check_log(log)
     if output:
         check_output(output)
+    if log is not None and output and log.resolve().is_relative_to(output.resolve()):
+        # Evaluating again replaces what lies there; the log is for good.
+        raise InvalidRequest(f"{log}: lies in {output}, which is written anew; choose another log")
 
 
 def measure(
@@ -90,8 +93,10 @@ def measure(
     rows = table[table["split"] == split].reset_index(drop=True)
     predictions = predict(subject, rows, root=root, progress=progress)
     is_own = dataset_digest(without_test(table)) == subject.identity.training_digest
+    # The point of a bundle was fitted on the logits of the float model, not on these.
+    fitted = is_own and split == "validation" and subject.identity.bundle_sha256 is None
     evaluation = replace(
-        summarise(subject, predictions, split=split, fitted=is_own and split == "validation"),
+        summarise(subject, predictions, split=split, fitted=fitted),
         warnings=tuple(_warnings(subject, cleaned, table, split=split)),
     )
     if split == "test" and log is not None:
