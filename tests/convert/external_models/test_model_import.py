@@ -30,13 +30,20 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def own_model(folder: Path, name: str = "my model (v2)", *, map_free: bool = False) -> Path:
+def own_model(
+    folder: Path, name: str = "my model (v2)", *, map_free: bool = False, sign: int = 1
+) -> Path:
     keras.utils.set_random_seed(3)
     image = keras.Input((32, 32, 1))
     x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(image)
     x = (keras.layers.Flatten if map_free else keras.layers.GlobalAveragePooling2D)()(x)
     file = folder / f"{name}.keras"
-    keras.Model(image, keras.layers.Dense(1, activation="sigmoid")(x)).save(file)
+    model = keras.Model(image, keras.layers.Dense(1, activation="sigmoid")(x))
+    # Brighter images, as those of PNEUMONIA are, have the higher output; with -1 the lower one.
+    model.set_weights([np.abs(weights) for weights in model.get_weights()])
+    dense = model.layers[-1]
+    dense.set_weights([sign * weights for weights in dense.get_weights()])
+    model.save(file)
     return file
 
 
@@ -68,7 +75,7 @@ def test_model_becomes_a_run_that_says_what_is_unknown(trained: Any, tmp_path: P
 
 
 def test_model_of_the_run_gives_the_probabilities_of_the_file(trained: Any, tmp_path: Path) -> None:
-    file = own_model(tmp_path)
+    file = own_model(tmp_path, sign=-1)
     imported(file, trained, tmp_path / "run", labels=("PNEUMONIA", "NORMAL"))
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 1)).astype(np.float32)
     normal = np.asarray(keras.models.load_model(file)(images / 255))
@@ -134,6 +141,8 @@ def test_evaluation_knows_that_there_is_no_history_and_perhaps_no_map(
 
 def test_model_of_cxr_edge_itself_keeps_its_logits(trained: Any, tmp_path: Path) -> None:
     model = tiny_model()
+    cam = model.get_layer("cam")
+    cam.set_weights([-weights for weights in cam.get_weights()])  # its labels are reversed
     model.save(tmp_path / "tiny.keras")
     imported(tmp_path / "tiny.keras", trained, tmp_path / "run", scaling=None)
     source = run_source(tmp_path / "run", root=None, cache_dir=tmp_path, progress=no_progress)

@@ -207,10 +207,10 @@ def test_bundle_of_a_newer_schema_is_refused_in_one_line(
 ) -> None:
     newer = Path(shutil.copytree(golden_bundle, tmp_path / "newer"))
     manifest = newer / "bundle.json"
-    manifest.write_text(manifest.read_text().replace('"schema_version": 2', '"schema_version": 3'))
+    manifest.write_text(manifest.read_text().replace('"schema_version": 2', '"schema_version": 4'))
     outcome = cxr_edge("classify", make_image(), "--bundle", newer)
     assert outcome.code == 1
-    assert "schema version 3, this cxr-edge reads up to 2; update cxr-edge" in outcome.err
+    assert "schema version 4, this cxr-edge reads up to 3; update cxr-edge" in outcome.err
     assert outcome.err.count("\n") == 1
 
 

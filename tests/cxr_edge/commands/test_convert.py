@@ -68,7 +68,7 @@ def test_falling_short_is_exit_4_with_the_report_written(
         "--min-agreement", 1,
     )  # fmt: skip
     assert outcome.code == 4
-    assert "of the predictions agree, the limit is 1" in outcome.err
+    assert "of the predictions agree, limit 1: " in outcome.err
     assert f"See {tmp_path / 'out' / 'rejected'}" in outcome.err
     manifest = Bundle.load(tmp_path / "out" / "rejected" / "int8").manifest
     assert manifest.calibration is not None

@@ -5,7 +5,6 @@ import pytest
 
 from conversion_reports import conversion_report_of, variant_report
 from cxr_edge.console.conversion_table import print_variants, require_limits
-from cxr_edge_convert.quantization.stability import Stability
 from cxr_edge_convert.refitting import Refit
 from cxr_edge_runtime.errors import LimitMissed
 
@@ -13,9 +12,8 @@ from cxr_edge_runtime.errors import LimitMissed
 def test_calibration_with_other_predictions_is_warned_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    unstable = Stability(300, 0.5, "tensor", 0.0, 9, "use more images")
     report = conversion_report_of(
-        variant_report("int8"), variant_report("onnx-int8-x86", stability=unstable)
+        variant_report("int8"), variant_report("onnx-int8-x86", warnings=("use more images",))
     )
     print_variants(report)
     captured = capsys.readouterr()
@@ -23,14 +21,17 @@ def test_calibration_with_other_predictions_is_warned_of(
     assert [line.split()[0] for line in captured.out.splitlines()] == [
         "variant", "int8", "onnx-int8-x86",
     ]  # fmt: skip
-    require_limits(report, tmp_path)
+    require_limits(report, tmp_path, accuracy_control=False)
+    assert capsys.readouterr().out == f"use {tmp_path / 'int8'}\n"
 
 
 def test_line_has_size_and_metrics_and_a_second_one_those_fitted_anew(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     metrics = variant_report("int8", shift=5.0).verification.metrics
-    own = Refit(1.0, 0.9, "a rule", metrics)
+    verification = variant_report("int8", shift=5.0).verification
+    lost = verification.recall_lost, 0.1, verification.specificity_lost
+    own = Refit(1.0, 0.0, 0.5, 0.9, "a rule", metrics, *lost)
     print_variants(conversion_report_of(variant_report("int8", refit=own)))
     heading, line, fitted = capsys.readouterr().out.splitlines()
     assert heading.split() == [
@@ -50,8 +51,22 @@ def test_rejected_variant_is_named_with_its_folder(
     assert [line.split()[-1] for line in captured.out.splitlines()[1:]] == ["passed", "REJECTED"]
     assert captured.err == ""
     with pytest.raises(LimitMissed) as caught:
-        require_limits(report, tmp_path)
-    assert str(caught.value).startswith("float16: specificity fell by 1.0000, the limit is ")
-    assert str(caught.value).endswith(
-        f". See {tmp_path / 'rejected'} and {tmp_path / 'report.html'}"
+        require_limits(report, tmp_path, accuracy_control=False)
+    said = str(caught.value)
+    assert said.startswith("float16: specificity fell by 1.000, limit 0.02: 200 of 200 images, p ")
+    assert said.endswith(
+        ". Try --accuracy-control, or more validation images. "
+        f"See {tmp_path / 'rejected'} and {tmp_path / 'report.html'}"
     )
+    with pytest.raises(LimitMissed, match="Try more validation images"):
+        require_limits(report, tmp_path, accuracy_control=True)
+
+
+def test_rescued_variant_is_no_missed_limit_and_the_last_line_names_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = conversion_report_of(
+        variant_report("int8", shift=5.0), variant_report("int8-mixed", bytes=3_000_000)
+    )
+    require_limits(report, tmp_path, accuracy_control=True)
+    assert capsys.readouterr().out.splitlines()[-1] == f"use {tmp_path / 'int8-mixed'}"

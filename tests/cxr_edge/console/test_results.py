@@ -23,6 +23,7 @@ def prediction() -> Callable[..., Prediction]:
             label=label,
             probability=None if label is None else 0.25,
             threshold=0.4,
+            prevalence=None,
             logit=-1.0,
             gate=Verdict(verdict, why),
             activation_map=None,

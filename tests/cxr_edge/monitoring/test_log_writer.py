@@ -1,5 +1,8 @@
+import math
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
 
 from cxr_edge.monitoring.log_writer import LogWriter
 from cxr_edge.monitoring.prediction_log import PredictionLog
@@ -12,9 +15,10 @@ from logged_films import rows
 
 def prediction(**changed: object) -> Prediction:
     values = {
-        "label": "NORMAL", "probability": 0.25, "threshold": 0.4, "logit": -1.0,
-        "gate": Verdict("accepted", (), 21.5), "activation_map": None, "warnings": (),
-        "timings_ms": {}, "image_sha256": "a" * 64,
+        # The golden bundle has a temperature of 1.5.
+        "label": "NORMAL", "probability": 0.25, "threshold": 0.4, "logit": 1.5 * math.log(1 / 3),
+        "prevalence": None, "gate": Verdict("accepted", (), 21.5), "activation_map": None,
+        "warnings": (), "timings_ms": {}, "image_sha256": "a" * 64,
     }  # fmt: skip
     return Prediction(**(values | changed))  # type: ignore[arg-type]
 
@@ -29,7 +33,7 @@ def test_a_row_has_numbers_and_hashes_and_nothing_else(tmp_path: Path, golden_bu
     assert writer.error is None
     [(image, by, gate, distance, probability, at)] = rows(tmp_path / "log.db")
     assert (image, by, gate) == ("a" * 64, bundle.digest, "accepted")
-    assert (distance, probability) == (21.5, 0.25)
+    assert (distance, probability) == (21.5, pytest.approx(0.25))
     then = datetime.strptime(str(at), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     assert abs((datetime.now(UTC) - then).total_seconds()) < 60
     content = b"".join(path.read_bytes() for path in tmp_path.iterdir())

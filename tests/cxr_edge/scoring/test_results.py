@@ -35,10 +35,11 @@ def test_rows_come_back_typed_and_in_the_order_of_the_columns(
     assert {name for name, kind in kinds.items() if kind == "double"} == {
         "probability",
         "threshold",
+        "prevalence",
     }
     assert {kind for kind in kinds.values() if kind != "double"} == {"string"}
     assert folder.read(["/a.png", "/b.png"], DIGEST) == rows
-    assert list(folder.written(DIGEST)) == ["/a.png", "/b.png"]
+    assert list(folder.written(DIGEST, prevalence=None)) == ["/a.png", "/b.png"]
 
 
 def test_batch_that_is_written_twice_is_one_file_of_the_same_bytes(
@@ -57,7 +58,7 @@ def test_batch_that_is_written_twice_is_one_file_of_the_same_bytes(
 def test_results_of_another_bundle_are_not_mixed(folder: ResultsFolder) -> None:
     folder.write(["/a.png"], DIGEST, [a_row("/a.png")])
     with pytest.raises(InvalidRequest, match="results of another bundle \\(aaaaaaaaaaaa\\)"):
-        list(folder.written("b" * 64))
+        list(folder.written("b" * 64, prevalence=None))
 
 
 @pytest.mark.parametrize("name", ["film.png", "sub", "other.parquet"])
@@ -70,13 +71,13 @@ def test_folder_of_something_else_is_refused(
     else:
         pq.write_table(results_module.pa.table({"x": [1]}), place)
     with pytest.raises(InvalidRequest, match=rf"something else than results.*{name}|{name} holds"):
-        list(folder.written(DIGEST))
+        list(folder.written(DIGEST, prevalence=None))
 
 
 def test_damaged_file_is_named(folder: ResultsFolder, tmp_path: Path) -> None:
     (tmp_path / "results" / "a.parquet").write_bytes(b"")
     with pytest.raises(CxrEdgeError, match=r"results: a\.parquet: "):
-        list(folder.written(DIGEST))
+        list(folder.written(DIGEST, prevalence=None))
 
 
 def test_another_run_in_the_same_folder_is_refused_and_leftovers_go(
@@ -126,7 +127,7 @@ def test_folder_with_signs_of_a_pattern_in_its_name_is_read_again(tmp_path: Path
     with folder.in_use():
         for name in ("/a.png", "/b.png"):
             folder.write([name], DIGEST, [a_row(name)])
-        assert sorted(folder.written(DIGEST)) == ["/a.png", "/b.png"]
+        assert sorted(folder.written(DIGEST, prevalence=None)) == ["/a.png", "/b.png"]
 
 
 def test_full_disk_is_one_line(folder: ResultsFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +144,7 @@ def test_storage_that_is_not_local_takes_files_whole() -> None:
     with folder.in_use() as shown:
         folder.check_shared(shown)
         folder.write(["/a.png"], DIGEST, [a_row("/a.png")])
-        assert list(folder.written(DIGEST)) == ["/a.png"]
+        assert list(folder.written(DIGEST, prevalence=None)) == ["/a.png"]
         assert folder.read(["/a.png"], DIGEST) == [a_row("/a.png")]
 
 
@@ -154,7 +155,7 @@ def test_prefix_of_an_object_store_is_there_only_with_its_first_file(
     monkeypatch.setattr(folder._files, "makedirs", lambda path, exist_ok: None)
     with folder.in_use() as mark:
         folder.check_shared(mark)
-        assert list(folder.written(DIGEST)) == []
+        assert list(folder.written(DIGEST, prevalence=None)) == []
 
 
 def test_unknown_storage_is_one_line() -> None:

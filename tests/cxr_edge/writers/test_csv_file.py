@@ -23,6 +23,7 @@ def written(bundle: Bundle, name: str, label: str | None) -> dict[str, str]:
         label=label,
         probability=None if label is None else 1 / 3,
         threshold=0.4,
+        prevalence=None,
         logit=0.0,
         gate=Verdict("rejected", ("first", "second")),
         activation_map=None,
