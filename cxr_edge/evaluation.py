@@ -1,5 +1,6 @@
 """``cxr_edge.evaluate``: a run or a bundle measured on validation or test images."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from cxr_edge.bundles.lookup import load_bundle
@@ -77,8 +78,9 @@ def evaluate(
     if output is not None:
         folder = subject.path if isinstance(subject, Bundle) else as_path(subject, "subject")
         check_apart(output, folder)
-    return measure(
-        _open(subject, threads=as_threads(threads)),
+    opened = _open(subject, threads=as_threads(threads))
+    evaluation = measure(
+        opened,
         metadata,
         splits,
         split=split,
@@ -87,6 +89,10 @@ def evaluate(
         root=images_root(root, default=metadata.resolve().parent),
         progress=progress,
     )
+    if isinstance(opened, BundleSubject) and opened.is_rejected:
+        rejected = "this model missed a limit of accuracy when it was converted, and was rejected"
+        return replace(evaluation, warnings=(rejected, *evaluation.warnings))
+    return evaluation
 
 
 def _open(subject: str | Path | Bundle, *, threads: int) -> Subject:

@@ -22,7 +22,7 @@ class ConversionSettings:
         calibration_dir: a folder with calibration images; training images are used if None.
         seed: the seed of the choice of calibration images.
         accuracy_control: whether blocks are kept in float where INT8 misses a limit.
-        refit_sensitivity: the lowest sensitivity at which temperature and threshold are fitted
+        refit_sensitivity: the lowest sensitivity at which the operating point is fitted
             anew to each variant after its verdict; None leaves those of the float model.
         not_films: a folder with out-of-distribution images, which measure the input gate.
     """

@@ -89,6 +89,8 @@ def compare(
             f"{candidate.specificity.value:.3f}  correct {candidate.correct.sum()} of "
             f"{len(candidate.correct)}  AUC {candidate.metrics.auc}"
         )
+    for warning in comparison.warnings:
+        say(f"warning: {warning}")
     typer.echo(comparison.choice.reason)
     typer.echo(comparison.notice)
     for finalist in comparison.unread:

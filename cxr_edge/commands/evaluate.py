@@ -9,6 +9,7 @@ import typer
 
 import cxr_edge
 from cxr_edge.console import options
+from cxr_edge.console.loading import load_keras
 from cxr_edge.console.terminal import print_metrics, progress_bar, say
 from cxr_edge_runtime.errors import InvalidRequest
 
@@ -55,6 +56,8 @@ def evaluate(
     """
     if split is Split.TEST and log is None:
         raise InvalidRequest("--split test needs --log FILE: every reading of test is recorded")
+    if (Path(subject) / "run.json").is_file():
+        load_keras()
     evaluation = cxr_edge.evaluate(
         subject,
         metadata,

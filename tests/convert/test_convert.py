@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -115,3 +116,23 @@ def test_output_that_holds_the_run_is_not_overwritten(trained: Any, tmp_path: Pa
     shutil.copytree(trained.run, tmp_path / "out" / "figures" / "run")
     with pytest.raises(InvalidRequest, match=r"holds .*run, which is read"):
         convert(tmp_path / "out" / "figures" / "run", tmp_path / "out", overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["int8/notes.txt", "figures/notes.txt", "notes.txt"])
+def test_conversion_with_a_file_of_somebody_else_anywhere_is_not_overwritten(
+    trained: Any, tmp_path: Path, name: str
+) -> None:
+    output = tmp_path / "out"
+    report = {"schema_version": 2, "variants": [{"folder": "int8"}, {"folder": "rejected/dynamic"}]}
+    for written in (
+        "report.json", "report.html", "int8/bundle.json", "int8/model.tflite", "figures/a.png",
+        "rejected/dynamic/MODEL_CARD.md", name,
+    ):  # fmt: skip
+        (output / written).parent.mkdir(parents=True, exist_ok=True)
+        (output / written).write_text(json.dumps(report))
+    with pytest.raises(InvalidRequest, match=rf"\\({re.escape(name)}\\)"):
+        convert(trained.run, output, limits=LOOSE, overwrite=True)
+    (output / name).unlink()
+    # One of an earlier version, whose report is read no more.
+    convert(trained.run, output, limits=LOOSE, overwrite=True)
+    assert Bundle.load(output / "float32")

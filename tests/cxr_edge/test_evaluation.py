@@ -199,3 +199,16 @@ def test_run_measured_on_its_own_validation_images_gives_the_metrics_it_recorded
     evaluation = evaluate(trained.run, trained.metadata, trained.splits)
     recorded = read_run(trained.run).metrics["validation"]
     assert evaluation.metrics.by_name() == recorded
+
+
+@pytest.mark.parametrize("name", ["evaluation.json", "figures/roc.png", "log.jsonl"])
+def test_log_in_the_folder_that_is_written_anew_is_refused(
+    golden_bundle: Path, trained: Any, tmp_path: Path, name: str
+) -> None:
+    output = tmp_path / "out"
+    with pytest.raises(InvalidRequest, match="which is written anew"):
+        evaluate(
+            golden_bundle, trained.metadata, trained.splits, split="test", log=output / name,
+            output=output,
+        )  # fmt: skip
+    assert not output.exists()

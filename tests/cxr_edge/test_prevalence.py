@@ -85,11 +85,15 @@ def test_server_moves_them_too(bundle: Path, expected: Any) -> None:
         application(Bundle.load(bundle), prevalence=WANTED, **options) as app,
         TestClient(app) as client,
     ):
+        model = client.get("/v1/model").json()
         results = [
             client.post("/v1/classify?force=true", content=film.read_bytes()).json()
             for film in FILMS
         ]
-    same([answer["results"][0] for answer in results], expected)
+    rows = [answer["results"][0] for answer in results]
+    same(rows, expected)
+    # A program may compare with the threshold that the model states.
+    assert (model["prevalence"], model["threshold"]) == (WANTED, rows[0]["threshold"])
 
 
 def test_archive_is_scored_at_one_prevalence(bundle: Path, expected: Any, tmp_path: Path) -> None:

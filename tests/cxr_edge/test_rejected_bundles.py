@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cxr_edge import Bundle, Classifier
+from cxr_edge import Bundle, Classifier, evaluate
 from cxr_edge.bundles.install import install
 from cxr_edge.bundles.lookup import load_accepted_bundle
 from cxr_edge.bundles.packing import pack_bundle
@@ -20,7 +20,7 @@ SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 RECORD = VerificationRecord(
     limits=AccuracyLimits(0.5, 0.02, 0.005, 0.98),
     looser=("recall may drop by 0.5 (default 0.01)",),
-    loss=AccuracyLoss(0.6, 0.7, 0.0, 0.0, 0.5),
+    loss=AccuracyLoss(0.6, 60, 100, 0.7, 0.0, 0, 100, 0.0, 0.5),
     default_session=None,
     failures=("recall fell by 0.600, limit 0.5: 60 of 100 images, p 1e-18",),
     warnings=("the temperature lies on its bound",),
@@ -122,7 +122,14 @@ def test_limits_losses_and_reasons_are_shown(cxr_edge: Any, rejected: Path, comm
     outcome = cxr_edge(command, rejected)
     assert outcome.code == 0, outcome.err
     lines = {" ".join(line.split()) for line in outcome.out.splitlines()}
-    assert any(line.startswith("lost recall 0.6000 (limit 0.5), ") for line in lines)
+    assert any(
+        line.startswith("lost recall 0.6000 (60 of 100 images, limit 0.5), ") for line in lines
+    )
     assert "looser recall may drop by 0.5 (default 0.01)" in lines
     assert "rejected recall fell by 0.600, limit 0.5: 60 of 100 images, p 1e-18" in lines
     assert "warning the temperature lies on its bound" in lines
+
+
+def test_evaluation_of_a_rejected_bundle_says_so(rejected: Path, trained: Any) -> None:
+    evaluation = evaluate(rejected, trained.metadata, trained.splits)
+    assert "was rejected" in evaluation.warnings[0]

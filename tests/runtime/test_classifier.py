@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cxr_edge_runtime import classifier as classifier_module
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import EngineError, InvalidRequest
 from cxr_edge_runtime.images import load_grey
+from cxr_edge_runtime.probability import at_prevalence
 from synthetic import noisy_gradient
 
 
@@ -136,3 +138,22 @@ def test_rejected_model_says_so_with_every_prediction(
     rejected = with_prevalence(classifier, name="tiny-int8-rejected")
     [warning, *_] = Classifier(rejected).classify(make_image()).warnings
     assert "was rejected" in warning
+
+
+def test_rounding_brings_no_positive_film_below_the_threshold(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch, make_image: Callable[..., Path]
+) -> None:
+    # Of two neighbouring numbers, Bayes' rule may give the larger one the smaller result.
+    threshold, probability = 0.44505873211451163, 0.4450587321145117
+    stated, wanted = 0.9240867753766532, 0.99
+    moved = [at_prevalence(p, stated=stated, wanted=wanted) for p in (threshold, probability)]
+    assert moved[0] > moved[1]
+    monkeypatch.setattr(classifier_module, "probability_of", lambda logit, manifest: probability)
+    bundle = with_prevalence(
+        classifier, threshold=replace(classifier.bundle.manifest.threshold, value=threshold)
+    )
+    bundle = replace(bundle, manifest=replace(bundle.manifest, prevalence=stated))
+    prediction = Classifier(bundle, prevalence=wanted).classify(make_image())
+    assert prediction.label == "PNEUMONIA"
+    assert prediction.probability is not None
+    assert prediction.probability >= prediction.threshold

@@ -126,7 +126,7 @@ class ArtifactBuilder:
             engine: the variant.
             logits: ``[N]`` it gives for validation images.
             embeddings: ``[N, C]`` it gives for validation images, where it gives any.
-            operating_point: the temperature and the threshold of its bundle.
+            operating_point: the temperature, the bias and the threshold of its bundle.
 
         Raises:
             EngineError: the engine failed.

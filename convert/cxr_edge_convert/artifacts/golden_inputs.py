@@ -37,7 +37,7 @@ def golden_inputs(
     Args:
         engine: the variant.
         means: from :func:`label_means`.
-        operating_point: the temperature and the threshold of the bundle.
+        operating_point: the temperature, the bias and the threshold of the bundle.
 
     Returns:
         The inputs with the lowest and the highest probability, and on each side of the threshold

@@ -1,5 +1,6 @@
 """Bundles and report of a conversion on disk: all of it or nothing."""
 
+import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -11,12 +12,12 @@ from cxr_edge_convert.report.changed_predictions import FIGURES, draw_changed_pr
 from cxr_edge_convert.report.content import conversion_report, prediction_columns, variant_folder
 from cxr_edge_convert.report.conversion_report import ConversionReport
 from cxr_edge_convert.report.rendering import REPORT_FILES, render
-from cxr_edge_convert.report.storage import read_report, write_report
+from cxr_edge_convert.report.storage import REPORT, write_report
 from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import Source
-from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle import BUNDLE_FILES, Bundle
 from cxr_edge_runtime.device.inference_timing import Timing, measure
-from cxr_edge_runtime.errors import InvalidRequest, ReportError
+from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files.outputs import check_folder
 from cxr_edge_train.evaluation.run_subject import activation_maps
 from cxr_edge_train.progress import ProgressFactory, as_stage, no_progress
@@ -49,22 +50,29 @@ def check_output(output: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) 
             )
         return True
 
-    check_folder(output, "a conversion", ours=may_go, anew=True)
-    place = output.resolve()
-    for path in inputs:
-        if path.resolve().is_relative_to(place):
+    for path in inputs if overwrite else ():
+        if path.resolve().is_relative_to(output.resolve()):
             raise InvalidRequest(f"{output}: holds {path}, which is read; choose another folder")
+    check_folder(output, "a conversion", ours=may_go, anew=True)
 
 
 def _not_of_a_conversion(folder: Path) -> str:
-    """The first thing in a folder that no conversion wrote, in words; empty if there is none."""
+    """The first thing in a folder that no conversion wrote, in words; empty if there is none.
+
+    Conversions of earlier versions count, too: what is replaced need not be understood.
+    """
     try:
-        report, _ = read_report(folder)
-    except ReportError as error:
-        return f"it has no report of one: {error}"
-    bundles = {Path(variant.folder).parts[0] for variant in report.variants}
-    ours = {*REPORT_FILES, FIGURES, *bundles}
-    return next((path.name for path in sorted(folder.iterdir()) if path.name not in ours), "")
+        report = json.loads((folder / REPORT).read_bytes())
+        bundles = {str(variant["folder"]) for variant in report["variants"]}
+    except (OSError, ValueError, LookupError, TypeError):
+        return f"it has no {REPORT} of one"
+    ours = {*REPORT_FILES, *(f"{bundle}/{name}" for bundle in bundles for name in BUNDLE_FILES)}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        is_picture = name.parts[0] == FIGURES and path.suffix == ".png"
+        if not path.is_dir() and name.as_posix() not in ours and not is_picture:
+            return name.as_posix()
+    return ""
 
 
 def write_all(

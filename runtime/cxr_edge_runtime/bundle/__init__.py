@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cxr_edge_runtime.arguments import as_path
-from cxr_edge_runtime.bundle.manifest import FileEntry, Manifest
+from cxr_edge_runtime.bundle.manifest import (
+    CARD_FILE,
+    CONTRACT_INPUTS,
+    GATE_FILE,
+    REFERENCE_FILE,
+    SELFTEST_FILE,
+    FileEntry,
+    Manifest,
+)
 from cxr_edge_runtime.bundle.manifest_reading import parse_manifest
 from cxr_edge_runtime.errors import BundleCorrupted, BundleInvalid, BundleNotFound
 from cxr_edge_runtime.files import write_bytes
@@ -15,6 +23,11 @@ MANIFEST = "bundle.json"
 CHECKSUM = "bundle.json.sha256"
 # Ed25519, over the manifest, which holds the SHA-256 of all else; there where a bundle is signed.
 SIGNATURE, SIGNATURE_BYTES = "bundle.json.sig", 64
+# All names that a file of a bundle may have.
+BUNDLE_FILES = (
+    MANIFEST, CHECKSUM, SIGNATURE, CARD_FILE, GATE_FILE, SELFTEST_FILE, REFERENCE_FILE,
+    *(f"model.{format}" for format in CONTRACT_INPUTS),
+)  # fmt: skip
 
 MAX_MANIFEST_BYTES = 1_000_000
 

@@ -496,3 +496,14 @@ def test_real_smoke_test_finds_a_device_that_computes_something_else(
     with pytest.raises(LimitMissed, match=r"nothing was changed: \d of 2 golden inputs differ"):
         install(make_archive(other, tmp_path / "a.cxr.zip"), folder, check=None)
     assert (in_use(folder), left(folder)) == ("1", [".lock", "0001", "current"])
+
+
+def test_folder_with_a_lock_and_films_is_no_folder_of_bundles(
+    archives: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "mine" / "0001").mkdir(parents=True)
+    (tmp_path / "mine" / ".lock").touch()
+    (tmp_path / "mine" / "0001" / "film.dcm").touch()
+    with pytest.raises(InvalidRequest, match="is not a folder of installed bundles"):
+        install(archives["1"], tmp_path / "mine", check=None)
+    assert (tmp_path / "mine" / "0001" / "film.dcm").exists()

@@ -130,3 +130,10 @@ def test_architectures_that_are_no_list_of_names_are_refused(
 def test_all_architectures_are_compared_where_none_is_named(trained: Any, tmp_path: Path) -> None:
     made = make(trained, tmp_path, architectures=None)
     assert [planned.task.architecture for planned in made] == ["tiny", "pure_cnn"]
+
+
+def test_folder_of_another_program_is_no_comparison(trained: Any, tmp_path: Path) -> None:
+    (tmp_path / "runs" / "events").mkdir(parents=True)
+    (tmp_path / "comparison.csv").write_text("mine\n")
+    with pytest.raises(InvalidRequest, match="already exists and is not a comparison"):
+        make(trained, tmp_path)

@@ -439,3 +439,12 @@ def test_missing_metadata_is_named(tmp_path: Path) -> None:
         split(str(tmp_path / "absent.csv"), tmp_path / "s.csv")
     with pytest.raises(DatasetError, match="cannot be read as CSV"):
         split(tmp_path, tmp_path / "s.csv")
+
+
+def test_splits_with_a_column_of_the_users_own_are_not_replaced(tmp_path: Path) -> None:
+    path = written(tmp_path, metadata(patients=12))
+    first = split(path, tmp_path / "s.csv")
+    header, _, rest = first.splits.read_text().partition("\n")
+    (tmp_path / "s.csv").write_text(f"{header},look\n{rest}")
+    with pytest.raises(InvalidRequest, match="is not a splits file of cxr-edge split"):
+        split(path, tmp_path / "s.csv")

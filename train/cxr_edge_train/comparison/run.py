@@ -17,6 +17,7 @@ from cxr_edge_train.fitting.events import CallbackFactory, OnStart, ignore_start
 from cxr_edge_train.fitting.training import start_of, train_run
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.runs import model_sha256
+from cxr_edge_train.statistics.soundness import soundness_warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,17 @@ class Comparison:
     def notice(self) -> str:
         """That this is research software, to be shown beside every result."""
         return NOTICE
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know of the candidates, one sentence each."""
+        return tuple(
+            f"{candidate.name}: {warning}"
+            for candidate in self.candidates
+            for warning in soundness_warnings(
+                candidate.metrics.by_name(), candidate.run.operating_point
+            )
+        )
 
     @property
     def unread(self) -> tuple[Candidate, ...]:

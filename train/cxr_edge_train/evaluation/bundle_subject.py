@@ -46,6 +46,7 @@ class BundleSubject:
             manifest.prevalence,
         )
         self.test_digest = ""  # no manifest has it
+        self.is_rejected = manifest.is_rejected
         self.gives_maps = "cam" in manifest.outputs
         self._engine = open_engine(bundle, threads=threads)
 

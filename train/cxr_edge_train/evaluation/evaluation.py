@@ -32,7 +32,7 @@ class Evaluation:
         split: ``validation`` or ``test``.
         n: number of images.
         correct: number of images whose decision is correct.
-        operating_point: temperature and threshold, frozen with the model.
+        operating_point: temperature, bias and threshold, frozen with the model.
         metrics: the metrics with their intervals.
         confusion: number of decisions by label.
         by_kind: share of correct decisions among the images of each kind, with Wilson's interval.

@@ -42,7 +42,7 @@ class Subject(Protocol):
         identity: which model it is.
         run_folder: folder with its history; None for a bundle and for an imported model.
         preprocess: how grey pixels become its input.
-        operating_point: its temperature and threshold.
+        operating_point: its temperature, bias and threshold.
         test_digest: digest of the test images that were there when it was made; empty when that is
             not known.
         gives_maps: whether the model has the ``cam`` output.

@@ -32,7 +32,7 @@ def train(
     callbacks: CallbackFactory = no_callbacks,
     progress: ProgressFactory = no_progress,
 ) -> Run:
-    """Train a classifier of chest X-rays; temperature and threshold are chosen on validation.
+    """Train a classifier of chest X-rays; the operating point is chosen on validation.
 
     Test images are not read. The same call resumes a training that was interrupted.
 
