@@ -150,7 +150,6 @@ def test_existing_output_is_refused_or_replaced_as_a_whole(
 ) -> None:
     output = tmp_path / "out"
     write_all(output, source, SETTINGS, variants)
-    (output / "int8" / "extra").touch()
     with pytest.raises(InvalidRequest, match=r"exists already; name another folder, or overwrite"):
         check_output(output, overwrite=False)
     write_all(output, source, SETTINGS, variants[:1], overwrite=True)

@@ -268,9 +268,15 @@ def test_folder_in_the_place_of_the_link_is_not_touched(
 ) -> None:
     (folder / "current").mkdir(parents=True)
     (folder / ".lock").touch()
-    with pytest.raises(InstallationError, match="is not a link that install made; move it away"):
+    with pytest.raises(InvalidRequest, match="is not a folder of installed bundles"):
         put(archives["1"], folder)
     assert left(folder) == [".lock", "current"]
+    # Also where there are bundles beside it.
+    (folder / "0001").mkdir()
+    (folder / "0001" / "bundle.json").touch()
+    with pytest.raises(InstallationError, match="is not a link that install made; move it away"):
+        put(archives["1"], folder)
+    assert left(folder) == [".lock", "0001", "current"]
 
 
 @pytest.mark.parametrize("name", ["0001", "film.jpeg"])
