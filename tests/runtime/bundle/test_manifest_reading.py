@@ -27,8 +27,9 @@ VERIFICATION = {
     "limits": {"recall_drop": 0.01, "specificity_drop": 0.02, "auc_drop": 0.005, "agreement": 0.98},
     "looser": [],
     "loss": {
-        "recall_drop": -0.001, "recall_drop_bound": 0.004, "specificity_drop": 0.0,
-        "auc_drop": 0.0001, "agreement": 0.99,
+        "recall_drop": -0.001, "recall_lost": -1, "recall_images": 1000,
+        "recall_drop_bound": 0.004, "specificity_drop": 0.0, "specificity_lost": 0,
+        "specificity_images": 200, "auc_drop": 0.0001, "agreement": 0.99,
     },
     "default_session": None,
     "failures": [],
