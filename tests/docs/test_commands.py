@@ -66,7 +66,7 @@ TINY = {
     for name, known in architectures.ARCHITECTURES.items()
 }
 # Pages whose commands build on each other; those of the others are run one by one.
-FOLLOWED = ("docs/guides/keras-model.md",)
+FOLLOWED = ("docs/tutorial.md", "docs/guides/keras-model.md")
 FILMS = ("film.jpeg", "other.png", "a.jpeg", "b.jpeg")
 FOLDERS = ("films", "folder", "archive", "not-films")
 OUTPUTS = ("-o", "--output")
