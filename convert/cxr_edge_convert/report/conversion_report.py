@@ -20,8 +20,8 @@ from cxr_edge_train.statistics.operating_point import OperatingPoint
 REPORT_SCHEMA_VERSION = 3
 
 # Optional keys: a precision that cannot be computed is left out, and reports that were written
-# before there was a gate do not have one. They are read as None.
-OPTIONAL_KEYS = ("precision", "gate")
+# before there was a gate do not have one: both are read as None. `waited` was not measured before.
+OPTIONAL_KEYS = ("precision", "gate", "waited")
 
 _Version = Annotated[int, typed_json.Bounds(const=REPORT_SCHEMA_VERSION)]
 _Format = Annotated[str, typed_json.Bounds(choices=FORMATS)]

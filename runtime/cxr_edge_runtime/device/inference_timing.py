@@ -37,6 +37,9 @@ class Timing:
         p99_ms: 99th percentile of the same; rough, since there may be only 20 inferences.
         peak_memory_mb: the peak of the whole process, interpreter and numpy included, in units of
             2**20 bytes.
+        waited: share of these inferences' time in which the thread that asked for them did not run:
+            another program had the processor or, with several threads, it waited for the others. 0
+            where an earlier version measured.
     """
 
     threads: int
@@ -46,6 +49,7 @@ class Timing:
     p95_ms: float
     p99_ms: float
     peak_memory_mb: float
+    waited: float = 0.0
 
 
 def measure(bundle: Path, *, threads: Sequence[int], engine: str | None = None) -> list[Timing]:
@@ -85,13 +89,14 @@ def _measure_here(folder: Path, threads: int, engine_name: str | None) -> dict[s
     for _ in range(_WARM_UP):
         engine.run(image)
     seconds: list[float] = []
-    begun = time.perf_counter()
+    begun, ran = time.perf_counter(), time.thread_time()
     while len(seconds) < _LEAST or (
         len(seconds) < _MOST and time.perf_counter() - begun < _ENOUGH_S
     ):
         before = time.perf_counter()
         engine.run(image)
         seconds.append(time.perf_counter() - before)
+    ran, took = time.thread_time() - ran, time.perf_counter() - begun
     p50, p95, p99 = (round(float(s) * 1000, 3) for s in np.percentile(seconds, [50, 95, 99]))
     return asdict(
         Timing(
@@ -102,6 +107,7 @@ def _measure_here(folder: Path, threads: int, engine_name: str | None) -> dict[s
             p95_ms=p95,
             p99_ms=p99,
             peak_memory_mb=round(peak_memory_mb(), 1),
+            waited=round(max(0.0, 1 - ran / took), 3),
         )
     )
 

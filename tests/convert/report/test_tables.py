@@ -1,7 +1,13 @@
 from dataclasses import replace
 
 from conversion_reports import TIMING, conversion_report_of, variant_report, verification_of
-from cxr_edge_convert.report.tables import cost_table, difference_table, metric_cells, quality_table
+from cxr_edge_convert.report.tables import (
+    cost_table,
+    difference_table,
+    is_disturbed,
+    metric_cells,
+    quality_table,
+)
 from cxr_edge_convert.verification import ChangedPrediction, LostImages
 from cxr_edge_runtime.bundle.manifest import Interval
 
@@ -108,3 +114,10 @@ def test_times_that_other_work_disturbed_are_marked() -> None:
     cells = dict(zip(cost_table(report).columns, cost_table(report).rows[1], strict=True))
     assert "busy" not in cells["ms, 1 thread"]
     assert cells["ms, 2 threads"] == "4.12 / 10.00 (busy)"
+
+
+def test_steady_other_work_is_told_by_the_time_that_a_single_thread_did_not_run() -> None:
+    assert not is_disturbed(replace(TIMING, threads=1, waited=0.04))
+    assert is_disturbed(replace(TIMING, threads=1, waited=0.06))
+    # Of two threads one waits for the other.
+    assert not is_disturbed(replace(TIMING, threads=2, waited=0.5))
