@@ -61,7 +61,15 @@ def require_limits(report: "ConversionReport", output: Path, *, accuracy_control
             for variant in report.missed
         )
         folder = output / Path(report.missed[0].folder).parent
-        more = "more validation images"
-        if not accuracy_control and any(v.quantization == "int8" for v in report.missed):
-            more = f"--accuracy-control, or {more}"
-        raise LimitMissed(f"{reasons}. Try {more}. See {folder} and {output / 'report.html'}")
+        see = f"See {folder} and {output / 'report.html'}"
+        raise LimitMissed(f"{reasons}. {_next_step(report, accuracy_control)}{see}")
+
+
+def _next_step(report: "ConversionReport", accuracy_control: bool) -> str:
+    """What may help, as a sentence; nothing where the conversion itself is wrong."""
+    lost = {v.quantization for v in report.missed if v.verification.lost_too_much}
+    if "float32" in lost:
+        return ""
+    # Blocks in float do not help where there were only too few images.
+    control = "--accuracy-control, or " if "int8" in lost and not accuracy_control else ""
+    return f"Try {control}more validation images. "

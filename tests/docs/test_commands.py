@@ -1,7 +1,9 @@
-"""Every command line of README.md and docs/ is run, in a folder where its files exist.
+"""Every page of README.md and docs/ is followed word for word, its commands in one folder.
 
-The networks are tiny and the recipes short: what is tested is that a command can be typed as it
-stands. What cannot be run here stands in :data:`NOT_RUN` with the reason; its options are checked.
+At the start the folder has what the reader brings: what a command reads before a command above it
+has made it. The networks are tiny and the recipes short: what is tested is that the commands can be
+typed as they stand. What cannot be run here stands in :data:`NOT_RUN` with the reason; its options
+are checked.
 """
 
 import itertools
@@ -9,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,10 +33,9 @@ from cxr_edge_runtime.device import throughput as benchmarking
 from cxr_edge_runtime.device.inference_timing import Timing
 from cxr_edge_train import architectures
 from cxr_edge_train.comparison import plan as comparison_plan
-from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.fitting import task
 from documented_commands import PAGES, ROOT, Command, all_commands, blocks, commands_of
-from synthetic import noisy_gradient
+from synthetic import draw_dataset, noisy_gradient
 from tiny_model import tiny_backbone
 
 # A pattern of the line, and why it is not run.
@@ -65,8 +66,6 @@ TINY = {
     name: replace(known, backbone=tiny_backbone)
     for name, known in architectures.ARCHITECTURES.items()
 }
-# Pages whose commands build on each other; those of the others are run one by one.
-FOLLOWED = ("docs/tutorial.md", "docs/guides/keras-model.md")
 FILMS = ("film.jpeg", "other.png", "a.jpeg", "b.jpeg")
 FOLDERS = ("films", "folder", "archive", "not-films")
 OUTPUTS = ("-o", "--output")
@@ -107,9 +106,8 @@ def make_sandbox(folder: Path, pipeline: Any) -> None:
             film(Path(name, f"{place}.jpeg"), place)
     for place in range(60):
         blot(Path("our-films", f"{place}.png"), place)
-    for place, parts in enumerate(itertools.product(("train", "test"), LABELS, range(4))):
-        split, label, patient = parts
-        blot(Path("my-films", split, label, f"{split}{patient}_1.png"), 100 + place)
+    for path in sorted(draw_dataset(Path("my-films"), patients=300, test_patients=10).rglob("*.*")):
+        path.rename(path.with_stem(path.stem.replace("_", "-") + "_1"))
     Path("film.dcm").write_bytes(dicom_files.written())
     Path("recipe.toml").write_text("[fit]\nepochs = 1\n")
     Path("evening.toml").write_text("[model]\nimage_size = 160\n[fit]\nepochs = 4\n")
@@ -122,8 +120,9 @@ def make_sandbox(folder: Path, pipeline: Any) -> None:
     own = ("--metadata", "clean_metadata.csv", "--splits", "splits.csv", "--scaling", "0-1")
     assert run("import", "own.keras", *own, "-o", "own-run") == 0
     assert run("convert", "run", "--int8", "--format", "both", "-o", "bundles") == 0
-    for bundle, archive in (("tiny", "tiny.cxr.zip"), ("bundles/int8", "int8.cxr.zip")):
-        assert run("pack", bundle, "--sign", "key.pem", "-o", archive) == 0
+    shutil.copytree("bundles/int8", "my-bundle")
+    # What a device has before another bundle comes, and one that the page on exit codes names.
+    assert run("pack", "mobilenetv2-int8", "--sign", "key.pem", "-o", "other.cxr.zip") == 0
 
 
 def film(path: Path, seed: int) -> None:
@@ -229,73 +228,64 @@ def filled_in(command: Command) -> tuple[str, ...]:
     return tuple(PLACEHOLDERS.get(pair, pair[1]) for pair in pairs)
 
 
-def to_run() -> list[Command]:
-    """Those that can be run; of those that differ in what the output is called one."""
-    found: dict[tuple[str, ...], Command] = {}
-    for command in COMMANDS:
-        pairs = itertools.pairwise(("", *filled_in(command)))
-        alike = tuple("…" if before in OUTPUTS else word for before, word in pairs)
-        if not reason(command):
-            found.setdefault(alike, command)
-    return list(found.values())
+def runnable(page: Path) -> list[Command]:
+    """The commands of a page that are run here; of the same line once is enough."""
+    commands = [command for command in commands_of(page) if not reason(command)]
+    return list({command.line: command for command in commands}.values())
 
 
-RUN = to_run()
+FOLLOWED = [page for page in PAGES if runnable(page)]
 
 
-@pytest.mark.parametrize("command", RUN, ids=names)
-def test_command_of_a_page_does_what_it_is_shown_for(
-    command: Command, sandbox: Path, small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    monkeypatch.chdir(tmp_path)
-    words = filled_in(command)
-    lay_out(sandbox, tmp_path, words)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
-    if "--rollback" in words:
-        for archive in ("tiny.cxr.zip", "int8.cxr.zip"):
-            assert run("install", archive, "--key", "key.pub.pem") == 0
-    if words[0] == "compare":
-        named = {word.partition("=")[0] for word in words} & set(TINY)
-        compared = {name: TINY[name] for name in named or list(TINY)[:2]}
-        for module in (architectures, comparison_plan):
-            monkeypatch.setattr(module, "ARCHITECTURES", compared)
-    capfd.readouterr()
-    code = run(*words)
-    assert code == 0, f"{command.line}: {capfd.readouterr().err}"
-
-
-def lay_out(sandbox: Path, folder: Path, words: Sequence[str]) -> None:
-    """What a command may read and write: folders as links, files as copies, no output."""
-    written = {Path(after) for word, after in itertools.pairwise(words) if word in OUTPUTS}
-    for entry in sandbox.iterdir():
-        if Path(entry.name) in written or entry.name == "data-home":
-            continue
-        if entry.is_dir():
-            (folder / entry.name).symlink_to(entry)
-        else:
-            shutil.copy(entry, folder)
-    splits = folder / "splits.csv"
-    if words[0] in ("compare", "train") and splits.exists():
-        # What is fitted is not measured here: a quarter of the films will do.
-        head, *rows = splits.read_text().splitlines(keepends=True)
-        splits.write_text(head + "".join(rows[::4]))
-
-
-@pytest.mark.parametrize("page", FOLLOWED)
+@pytest.mark.parametrize("page", FOLLOWED, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_page_can_be_followed_word_for_word_in_one_folder(
-    page: str, sandbox: Path, small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    page: Path, sandbox: Path, small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
-    commands = [command for command in commands_of(ROOT / page) if not reason(command)]
-    # What the page makes itself is not there before.
-    lay_out(sandbox, tmp_path, [word for command in commands for word in filled_in(command)])
-    for command in commands:
+    lines = [filled_in(command) for command in runnable(page)]
+    lay_out(sandbox, tmp_path, made_here(lines))
+    if any("--rollback" in words for words in lines):
+        # A device that has a bundle to go back to.
+        assert run("install", str(sandbox / "other.cxr.zip"), "--key", "key.pub.pem") == 0
+    for words in lines:
+        if words[0] == "compare":
+            compare_few(monkeypatch, words)
         capfd.readouterr()
-        code = run(*filled_in(command))
-        assert code == 0, f"{command.line}: {capfd.readouterr().err}"
+        code = run(*words)
+        assert code == 0, f"cxr-edge {' '.join(words)}: {capfd.readouterr().err}"
+
+
+def made_here(lines: Sequence[Sequence[str]]) -> set[str]:
+    """The outputs that a page makes before it reads them."""
+    made: set[str] = set()
+    read: set[str] = set()
+    for words in lines:
+        pairs = list(itertools.pairwise(words))
+        written = {word for before, word in pairs if before in OUTPUTS}
+        read |= {Path(word).parts[0] for before, word in pairs if word and before not in OUTPUTS}
+        made |= {word for word in written if Path(word).parts[0] not in read}
+    return made
+
+
+def lay_out(sandbox: Path, folder: Path, without: Collection[str]) -> None:
+    """Copies of what the pages name."""
+    for entry in sandbox.iterdir():
+        if entry.name in without or entry.name == "data-home":
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.copytree(entry, folder / entry.name)
+        else:
+            shutil.copy(entry, folder, follow_symlinks=False)
+
+
+def compare_few(monkeypatch: pytest.MonkeyPatch, words: Sequence[str]) -> None:
+    """Let ``compare`` have the architectures that its options name, or two."""
+    named = {word.partition("=")[0] for word in words} & set(TINY)
+    compared = {name: TINY[name] for name in named or list(TINY)[:2]}
+    for module in (architectures, comparison_plan):
+        monkeypatch.setattr(module, "ARCHITECTURES", compared)
 
 
 EXAMPLES = re.findall(
@@ -311,7 +301,7 @@ def test_example_of_the_page_on_exit_codes_ends_as_it_says(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data-home"))
-    lay_out(sandbox, tmp_path, line.split())
+    lay_out(sandbox, tmp_path, without=())
     assert run(*line.split()) == int(code)
 
 
@@ -326,7 +316,7 @@ def test_all_commands_were_found() -> None:
         shown = re.findall(r"^(?:\$ )?(cxr-edge [a-z]+)", text, re.MULTILINE)
         found = [" ".join(["cxr-edge", *command.words[:1]]) for command in commands_of(page)]
         assert set(shown) <= set(found), page.name
-    assert len(RUN) > 30
+    assert sum(len(runnable(page)) for page in PAGES) > 60
 
 
 _HELP: dict[str, set[str]] = {}

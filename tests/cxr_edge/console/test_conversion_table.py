@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from conversion_reports import conversion_report_of, variant_report
+from conversion_reports import conversion_report_of, variant_report, verification_of
 from cxr_edge.console.conversion_table import print_variants, require_limits
 from cxr_edge_convert.refitting import Refit
+from cxr_edge_convert.verification import LostImages
 from cxr_edge_runtime.errors import LimitMissed
 
 
@@ -60,6 +61,20 @@ def test_rejected_variant_is_named_with_its_folder(
     )
     with pytest.raises(LimitMissed, match="Try more validation images"):
         require_limits(report, tmp_path, accuracy_control=True)
+
+
+def test_next_step_is_one_that_can_help(tmp_path: Path) -> None:
+    few = LostImages(net=0, n=50, p=1.0)
+    unchecked = replace(verification_of(), recall_lost=few, failures=("too few images",))
+    report = conversion_report_of(variant_report("int8", passed=False, verification=unchecked))
+    with pytest.raises(LimitMissed, match=r"too few images\. Try more validation images\."):
+        require_limits(report, tmp_path, accuracy_control=False)
+    # Where the graph is wrong no option helps.
+    wrong = variant_report("float32", shift=5.0, quantization="float32")
+    report = conversion_report_of(wrong, variant_report("int8", shift=5.0))
+    with pytest.raises(LimitMissed) as caught:
+        require_limits(report, tmp_path, accuracy_control=False)
+    assert "Try" not in str(caught.value)
 
 
 def test_rescued_variant_is_no_missed_limit_and_the_last_line_names_it(
