@@ -3,15 +3,17 @@
 import math
 import time
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_edge_runtime.activation_map import activation_map
 from cxr_edge_runtime.arguments import as_whole_number, check_flags
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.bundle.manifest import GATE_FILE
+from cxr_edge_runtime.bundle.manifest import GATE_FILE, REFERENCE_FILE
 from cxr_edge_runtime.engines import Engine, Outputs, open_engine
-from cxr_edge_runtime.errors import EngineError, InvalidRequest
+from cxr_edge_runtime.errors import BundleInvalid, EngineError, InvalidRequest
 from cxr_edge_runtime.gate import NOT_CHECKED, REJECTED, Gate, Verdict, objections
 from cxr_edge_runtime.images import GreyImage, ImageSource, image_warnings, load_grey
 from cxr_edge_runtime.preprocess import preprocess
@@ -35,8 +37,10 @@ class Prediction:
             None where the bundle does not say.
         logit: the model's raw output.
         gate: whether the image is a usable frontal chest X-ray at all.
-        activation_map: ``[h, w] float32``, what each part of the image adds to the logit, which is
-            the map's mean; None where the model gives none.
+        activation_map: ``[h, w] float32``, what each part of the image adds to the decision,
+            compared with normal films; its mean is at least 0 where the label is the positive one.
+            See :func:`cxr_edge_runtime.activation_map.activation_map`. None where it was not asked
+            for, or the model gives none.
         warnings: what is suspicious about the image, as text for the user.
         timings_ms: milliseconds of ``decode``, ``preprocess`` and ``invoke``.
         image_sha256: of the image's file, where it was asked for; see
@@ -56,7 +60,7 @@ class Prediction:
 
 
 class Classifier:
-    """A bundle ready to classify; not to be shared between threads."""
+    """A bundle ready to classify; threads may share it, and classify one after the other."""
 
     def __init__(
         self,
@@ -102,6 +106,7 @@ class Classifier:
         name: str | None = None,
         force: bool = False,
         hashed: bool = False,
+        mapped: bool = True,
     ) -> Prediction:
         """Classify one image.
 
@@ -111,16 +116,17 @@ class Classifier:
             name: what error messages call the image; by default its path.
             force: predict also where the gate rejects the image.
             hashed: give the SHA-256 of the image's file with the prediction.
+            mapped: give the activation map with the prediction.
 
         Returns:
             The prediction, without label and probability where the gate rejected the image.
 
         Raises:
-            InvalidRequest: ``force`` or ``hashed`` is neither True nor False.
+            InvalidRequest: ``force``, ``hashed`` or ``mapped`` is neither True nor False.
             ImageError: the image cannot be used; the subclass says why.
             EngineError: the engine failed or computed no number.
         """
-        check_flags(force=force, hashed=hashed)
+        check_flags(force=force, hashed=hashed, mapped=mapped)
         film = load_grey(image, name=name, hashed=hashed)
         manifest = self.bundle.manifest
         started = time.perf_counter()
@@ -153,7 +159,7 @@ class Classifier:
             prevalence=manifest.prevalence if self.prevalence is None else self.prevalence,
             logit=logit,
             gate=gate,
-            activation_map=outputs["cam"][0, :, :, 0] if "cam" in outputs else None,
+            activation_map=self._map(outputs, logit) if mapped and "cam" in outputs else None,
             warnings=(*self._model_warnings, *film.warnings, *image_warnings(film.pixels)),
             timings_ms={
                 "decode": film.decode_ms,
@@ -162,6 +168,23 @@ class Classifier:
             },
             image_sha256=film.sha256,
         )
+
+    @cached_property
+    def _normal_map(self) -> NDArray[np.float32] | None:
+        # Only for maps: reading it takes as long as the gate.
+        from cxr_edge_runtime.bundle.reference import VerifiedPredictions
+
+        if REFERENCE_FILE not in self.bundle.manifest.files:
+            return None
+        return VerifiedPredictions.of_bundle(self.bundle).normal_map
+
+    def _map(self, outputs: Outputs, logit: float) -> NDArray[np.float32]:
+        cam, normal = outputs["cam"][0, :, :, 0], self._normal_map
+        if normal is not None and normal.shape != cam.shape:
+            raise BundleInvalid(
+                f"{REFERENCE_FILE}: its map has {normal.shape} cells, the model's {cam.shape}"
+            )
+        return activation_map(cam, logit, normal, self.bundle.manifest)
 
     def _moved(self, probability: float) -> float:
         """A probability of the bundle at the prevalence that was asked for."""

@@ -135,7 +135,8 @@ class ArtifactBuilder:
         predicted = operating_point.probabilities(logits)
         if self.gate is None or embeddings is None:
             nothing = np.zeros(len(predicted), dtype=np.bool_)
-            return BundleArtifacts(golden, self._reference(predicted, None, nothing))
+            reference = self._reference(engine, predicted, None, nothing)
+            return BundleArtifacts(golden, reference)
         films = self.source.validation_pixels
         gate, counts = with_limits(
             self.gate,
@@ -145,24 +146,34 @@ class ArtifactBuilder:
             out_of_distribution=self.out_of_distribution,
         )
         rejected = np.array(verdicts(gate, engine, films, embeddings)) == REJECTED
-        reference = self._reference(predicted, gate.distance(embeddings), rejected)
+        reference = self._reference(engine, predicted, gate.distance(embeddings), rejected)
         return BundleArtifacts(golden, reference, gate, counts)
 
     def _reference(
         self,
+        engine: Engine,
         predicted: NDArray[np.float64],
         distances: NDArray[np.float32] | None,
         rejected: NDArray[np.bool_],
     ) -> VerifiedPredictions:
         positive = positives(self.source.validation.table) == 1
         nothing = np.empty(0)
-        return VerifiedPredictions(
-            *(
-                PredictionDistribution.of(
-                    predicted[of_label],
-                    nothing if distances is None else distances[of_label],
-                    rejected[of_label],
-                )
-                for of_label in (~positive, positive)
+        by_label = (
+            PredictionDistribution.of(
+                predicted[of_label],
+                nothing if distances is None else distances[of_label],
+                rejected[of_label],
             )
+            for of_label in (~positive, positive)
         )
+        normal = self.source.validation_pixels[~positive]
+        has_map = "cam" in self.source.outputs and len(normal)
+        return VerifiedPredictions(*by_label, _mean_map(engine, normal) if has_map else None)
+
+
+def _mean_map(engine: Engine, films: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The mean of the output ``cam`` over films ``[N, H, W, 1] uint8``."""
+    total = sum(
+        engine.run(film[np.newaxis])["cam"][0, :, :, 0].astype(np.float64) for film in films
+    )
+    return np.asarray(total / len(films), dtype=np.float32)

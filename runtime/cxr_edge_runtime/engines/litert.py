@@ -1,5 +1,6 @@
 """TFLite models through LiteRT (``ai-edge-litert``), or its predecessor ``tflite-runtime``."""
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ _MAGIC = b"TFL3"
 
 
 class LiteRtEngine:
-    """A TFLite model in an interpreter of its own; not to be shared between threads."""
+    """A TFLite model in an interpreter of its own, which runs one image at a time."""
 
     def __init__(
         self,
@@ -56,12 +57,15 @@ class LiteRtEngine:
             ) from error
         self._interpreter = interpreter  # the runner does not keep it alive
         self._entry = entry
+        # The interpreter has one set of tensors: another thread would overwrite them.
+        self._lock = threading.Lock()
         self._check_contract(outputs)
 
     def run(self, image: NDArray[np.uint8]) -> Outputs:
         """See :class:`cxr_edge_runtime.engines.interface.Engine`."""
         try:
-            outputs: Outputs = self._runner(image=to_stored(image, self._entry))
+            with self._lock:
+                outputs: Outputs = self._runner(image=to_stored(image, self._entry))
         except (ValueError, RuntimeError) as error:
             raise EngineError(f"{self.name} cannot run the model ({error})") from error
         return outputs
