@@ -121,7 +121,7 @@ def classify_files(
     with interruption(on_signal) as interrupted, ExitStack() as files:
         found = expand_as_it_comes(images, recursive=recursive, stdin=stdin)
         inputs = interrupted.until(claimed(found))
-        # The second line of standard input may come an hour after the first.
+        # A second line may come an hour after the first; whether one will, nobody knows.
         streamed = stdin is not None and any(map(is_stdin, images))
         first = [] if streamed else list(islice(inputs, 2))
         several = streamed or len(first) > 1
