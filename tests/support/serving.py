@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,15 @@ class Server:
     process: subprocess.Popen[str]
     address: str
     said: list[str]
+
+    def takes_connections(self) -> bool:
+        """Whether the server still listens."""
+        host, port = self.address.removeprefix("http://").split(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=60).close()
+        except ConnectionError:
+            return False
+        return True
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal; the exit code."""
