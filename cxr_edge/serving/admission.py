@@ -8,6 +8,10 @@ from collections import Counter
 
 from cxr_edge.serving.problems import busy
 
+# Of all bytes, the share that bodies of one client may hold, and its bodies with what is sent to
+# it. The difference is for one response, so that of several one always comes to its end.
+_BODIES, _ALL = 1 / 2, 3 / 4
+
 
 class _Places:
     """A number of places, of which a client may have as many as it leaves free."""
@@ -44,17 +48,16 @@ class Admission:
     clients would hold them all.
     """
 
-    def __init__(self, *, uploads: int, requests: int, n_bytes: int, client_bytes: int) -> None:
+    def __init__(self, *, uploads: int, requests: int, n_bytes: int) -> None:
         """Set what there may be at most.
 
         Args:
             uploads: requests whose body is arriving.
             requests: requests whose body has arrived and whose response has not been received.
-            n_bytes: bytes that all of them hold.
-            client_bytes: bytes that those of one client hold.
+            n_bytes: bytes that all of them hold; bodies of one client hold half of them.
         """
         self._uploads, self._requests = _Places(uploads), _Places(requests)
-        self._bytes, self._client_bytes = n_bytes, client_bytes
+        self._all_bytes = self._bytes = n_bytes
         self._bytes_of: Counter[str] = Counter()
 
     def acquire(self, client: str) -> "Lease":
@@ -72,8 +75,8 @@ class Admission:
         self._uploads.take(client)
         return Lease(self, client)
 
-    def _take(self, client: str, n_bytes: int) -> None:
-        if n_bytes > min(self._bytes, self._client_bytes - self._bytes_of[client]):
+    def _take(self, client: str, n_bytes: int, share: float) -> None:
+        if n_bytes > min(self._bytes, share * self._all_bytes - self._bytes_of[client]):
             raise busy()
         self._bytes -= n_bytes
         self._bytes_of[client] += n_bytes
@@ -104,13 +107,17 @@ class Lease:
         self._place.give_back(self._client)
         self._place = self._admission._requests
 
-    def reserve(self, n_bytes: int) -> None:
+    def reserve(self, n_bytes: int, *, response: bool = False) -> None:
         """Reserve more bytes.
+
+        Args:
+            n_bytes: how many.
+            response: they are of the response, not of the body.
 
         Raises:
             ProblemResponse: others, or other requests of the client, hold too much.
         """
-        self._admission._take(self._client, n_bytes)
+        self._admission._take(self._client, n_bytes, _ALL if response else _BODIES)
         self._held += n_bytes
 
     def release(self) -> None:

@@ -33,8 +33,6 @@ WAITING = 32
 MOST_UPLOADS = MOST_CONNECTIONS // 2
 # Two of the largest films at once, with what they are decoded to, are what 512 MB can hold.
 MOST_BYTES_HELD = 2 * MOST_BYTES
-# One of the largest films, with the picture of 30 million pixels that is made of it.
-MOST_BYTES_OF_A_CLIENT = MOST_BYTES_HELD * 3 // 4
 # Reading, waiting and classifying together; one film may take the runtime's minute.
 MOST_SECONDS = 120.0
 
@@ -78,7 +76,6 @@ def make_app(
         uploads=MOST_UPLOADS,
         requests=threads * (1 + WAITING),
         n_bytes=MOST_BYTES_HELD,
-        client_bytes=MOST_BYTES_OF_A_CLIENT,
     )
     classify = Classify(workers, admission, most_seconds, log)
     # Nothing is read later: an update of the bundle, or of this program, removes its files.

@@ -68,7 +68,7 @@ class Classify:
                         partial(film_response, film=film, options=options, log=self._log)
                     )
                     results.append(await _unless_gone(work, receive))
-                    lease.reserve(len(results[-1].get("picture", "")))
+                    lease.reserve(len(results[-1].get("picture", "")), response=True)
                 failed = all("error" in result for result in results)
                 response = JSONResponse({"results": results}, 422 if failed else 200)
                 # The lease lasts until the response is received: until then it fills memory, too.

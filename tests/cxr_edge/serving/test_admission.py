@@ -1,11 +1,14 @@
 import pytest
 
 from cxr_edge.serving.admission import Admission, Lease
+from cxr_edge.serving.app import MOST_BYTES_HELD
 from cxr_edge.serving.problems import ProblemResponse
+from cxr_edge.serving.uploads import MOST_BYTES
+from cxr_edge_runtime.images.decoding_limits import MAX_PIXELS
 
 
-def made(*, uploads: int = 99, requests: int = 99, n_bytes: int = 99, share: int = 99) -> Admission:
-    return Admission(uploads=uploads, requests=requests, n_bytes=n_bytes, client_bytes=share)
+def made(*, uploads: int = 99, requests: int = 99, n_bytes: int = 99) -> Admission:
+    return Admission(uploads=uploads, requests=requests, n_bytes=n_bytes)
 
 
 def arrived(admission: Admission, client: str) -> Lease:
@@ -71,25 +74,35 @@ def test_request_is_refused_before_its_body_where_no_worker_will_be_free() -> No
 
 def test_bytes_are_shared_and_come_back() -> None:
     admission = made(n_bytes=10)
-    one, other = admission.acquire("a"), admission.acquire("b")
-    one.reserve(4)
+    one, other, third = (admission.acquire(client) for client in "abc")
+    one.reserve(3)
     one.reserve(2)
     other.reserve(4)
     with pytest.raises(ProblemResponse, match="try again"):
-        other.reserve(1)
+        third.reserve(2)
     one.release()
-    other.reserve(6)
+    third.reserve(5)
+    other.reserve(1)
     other.release()
-    admission.acquire("c").reserve(10)
+    admission.acquire("a").reserve(5)
 
 
-def test_bytes_of_a_client_have_a_limit_of_their_own() -> None:
-    admission = made(n_bytes=10, share=6)
+def test_bodies_of_a_client_hold_half_and_leave_room_for_a_response() -> None:
+    admission = made(n_bytes=20)
     one, two = admission.acquire("a"), admission.acquire("a")
-    one.reserve(3)
-    two.reserve(3)
+    one.reserve(6)
+    two.reserve(4)
     with pytest.raises(ProblemResponse):
         two.reserve(1)
-    admission.acquire("b").reserve(4)
+    one.reserve(5, response=True)
+    with pytest.raises(ProblemResponse):
+        two.reserve(1, response=True)
+    admission.acquire("b").reserve(5)
     one.release()
-    two.reserve(3)
+    two.reserve(5, response=True)
+
+
+def test_largest_body_and_its_picture_fit_into_the_share_of_a_client() -> None:
+    lease = made(n_bytes=MOST_BYTES_HELD).acquire("a")
+    lease.reserve(MOST_BYTES)
+    lease.reserve(MAX_PIXELS * 4 // 3, response=True)  # in base64

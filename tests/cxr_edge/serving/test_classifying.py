@@ -49,7 +49,7 @@ def test_picture_is_for_one_film(serve: Serve) -> None:
 
 
 def one_place() -> Admission:
-    return Admission(uploads=9, requests=1, n_bytes=10_000_000, client_bytes=10_000_000)
+    return Admission(uploads=9, requests=1, n_bytes=10_000_000)
 
 
 def request(query: bytes = b"") -> tuple[Any, asyncio.Event, Any]:
