@@ -212,7 +212,7 @@ def test_client_takes_no_place_of_one_that_has_fewer() -> None:
         for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
             for _ in range(8):
                 wires.connect(address)
-        await wires.settle()
+                await wires.passes(0.01)
 
         def count(address: str) -> int:
             return sum(connection._address == address for connection in wires.connections)
