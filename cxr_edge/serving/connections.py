@@ -32,9 +32,6 @@ class Connection(H11Protocol):
         """Take the connection, if one can be had for this client."""
         self._heard = self._idle_since = self.clock()
         self._head_began: float | None = self._heard
-        # The request at the last check, what has come since, and how much was to be sent.
-        self._checked: Any = None
-        self._received = self._unsent = 0
         self._timer: asyncio.TimerHandle | None = None
         self.transport = transport
         self._address = str((transport.get_extra_info("peername") or ("",))[0])
@@ -42,7 +39,7 @@ class Connection(H11Protocol):
             transport.abort()
             return
         super().connection_made(transport)
-        self._timer = self.loop.call_later(self.period_s, self.check)
+        self._begin_period()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop checking it."""
@@ -60,6 +57,8 @@ class Connection(H11Protocol):
         super().data_received(data)
         if self.cycle is not before:
             self._head_began = None
+            if self.cycle.more_body and not self.transport.is_closing():
+                self._begin_period()  # a body's first one begins with it
 
     def on_response_complete(self) -> None:
         """Note that from now on the client may be silent."""
@@ -89,7 +88,15 @@ class Connection(H11Protocol):
             # The system may still be sending the end of the response, which abort() would lose.
             self.transport.close()
             return
-        self._checked, self._received, self._unsent = self.cycle, 0, unsent
+        self._begin_period()
+
+    def _begin_period(self) -> None:
+        # The request now, what has come since, and how much is to be sent.
+        self._checked: Any = self.cycle
+        self._received = 0
+        self._unsent = self.transport.get_write_buffer_size()
+        if self._timer is not None:
+            self._timer.cancel()
         self._timer = self.loop.call_later(self.period_s, self.check)
 
     def _has_place(self) -> bool:

@@ -90,6 +90,7 @@ class Wires:
             first.call()
             await self.settle()
         self._now = end
+        await self.settle()
 
     # What a connection asks of its loop.
 

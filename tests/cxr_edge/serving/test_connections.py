@@ -120,6 +120,21 @@ def test_steady_upload_is_not_cut_and_one_by_drops_is() -> None:
     played(scene)
 
 
+def test_slow_upload_ends_with_the_first_period_of_its_body() -> None:
+    async def scene(wires: Wires) -> None:
+        client = wires.connect()
+        await wires.passes(PERIOD_S / 2)
+        await wires.send(client, UPLOAD)
+        for _ in range(int(PERIOD_S)):
+            assert not client.ended
+            await wires.passes(1)
+            if not client.ended:
+                await wires.send(client, b"x")
+        assert client.ended
+
+    played(scene)
+
+
 def test_short_upload_may_come_slowly_and_then_wait_for_its_response() -> None:
     async def scene(wires: Wires) -> None:
         client = wires.connect()
