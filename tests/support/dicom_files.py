@@ -41,8 +41,8 @@ def written(
     return file.getvalue()
 
 
-def jpeg(samples: np.ndarray) -> bytes:
+def jpeg(samples: np.ndarray, **options: Any) -> bytes:
     """A frame of the best quality."""
     file = io.BytesIO()
-    Image.fromarray(samples).save(file, "JPEG", quality=100)
+    Image.fromarray(samples).save(file, "JPEG", **{"quality": 100} | options)
     return file.getvalue()

@@ -36,6 +36,9 @@ _SECOND_FRAME = tuple(
     for fill in (b"", b"\0")
     for start in (_JPEG_START + b"\xff", _J2K_START)
 )
+_JPEG_SCAN = b"\xff\xda"
+# As of other JPEGs: each scan visits every pixel.
+_MAX_SCANS = 100
 # JPEG writers make some ten before the one with the size.
 _MAX_SEGMENTS = 1000
 # Writers that put the file format's boxes before the code need a hundred bytes for them.
@@ -152,12 +155,17 @@ def _fragments(dataset: Dataset) -> list[memoryview]:
     # Of RLE each fragment is a frame of its own (PS3.5, A.4.2).
     if starts > 1 or (dataset.syntax == RLE and len(fragments) > 1):
         raise SeveralFrames
-    element_bytes = dataset.content
-    if dataset.syntax != RLE and any(
-        element_bytes.find(second, element.start, element.end) >= 0 for second in _SECOND_FRAME
-    ):
-        raise SeveralFrames
+    if dataset.syntax != RLE:
+        _search(dataset.content, element.start, element.end)
     return fragments
+
+
+def _search(content: bytes, start: int, end: int) -> None:
+    """Refuse frames by markers that no code has inside."""
+    if any(content.find(second, start, end) >= 0 for second in _SECOND_FRAME):
+        raise SeveralFrames
+    if content.count(_JPEG_SCAN, start, end) > _MAX_SCANS:
+        raise UnsupportedFrame(f"a JPEG of more than {_MAX_SCANS} scans")
 
 
 def _jpeg_size(frame: memoryview, syntax: str) -> tuple[int, int, int]:
