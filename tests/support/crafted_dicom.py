@@ -1,7 +1,7 @@
 """DICOM files as somebody makes them who has read the code, written byte by byte."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -213,3 +213,18 @@ COSTLY: dict[str, Callable[[int], bytes]] = {
     "JPEG 2000 levels": lambda n: _tiles(4400, 100, layers=65535, levels=32),
     "RLE runs": _runs,
 }
+
+
+def seeds() -> Iterator[bytes]:
+    """Small ones of each kind, for mutation."""
+    for make in COSTLY.values():
+        yield make(2048)
+    item = element(LUT_DESCRIPTOR, b"\0\1\0\0\x08\0") + element(LUT_DATA, bytes(range(256)))
+    luts = {tag: sequence(tag, [item]) for tag in (MODALITY_LUT, VOI_LUT)}
+    wide = noisy_gradient((80, 64), seed=0).astype(np.uint16) << 4
+    for syntax in (IMPLICIT, EXPLICIT, BIG_ENDIAN):
+        yield film(wide, syntax=syntax, stored=12, high=15, padding=0, padding_limit=9)
+        yield film(wide, syntax=syntax, signed=1, slope="1", intercept="0", center="9", width="99")
+    yield film(raw=luts)
+    frame = jpeg(noisy_gradient((80, 64), seed=0))
+    yield film(syntax=JPEG_BASELINE, pixels=fragments(frame[:99], frame[99:], offsets=bytes(4)))

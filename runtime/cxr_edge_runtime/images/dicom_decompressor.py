@@ -105,35 +105,37 @@ def _decode_rle(n_bytes: int, n_samples: int, sample_bytes: int, out: BinaryIO) 
     n_parts, *starts = struct.unpack_from("<16I", frame)
     if n_parts != sample_bytes:
         return FAILED
-    ends = [*starts[1:n_parts], len(frame)]
     samples = bytearray(n_samples * sample_bytes)
+    ends = [*starts[1:n_parts], n_bytes]
     for part, (start, end) in enumerate(zip(starts, ends, strict=False)):
-        decoded = _without_runs(memoryview(frame)[start:end], n_samples)
+        decoded, ended = _without_runs(frame, start, n_samples)
+        if ended > end:
+            return FAILED
         samples[sample_bytes - 1 - part :: sample_bytes] = decoded
     out.write(bytes([sample_bytes]))
     out.write(samples)
     return 0
 
 
-def _without_runs(part: memoryview, length: int) -> bytearray:
-    """PackBits; what is too much is left out.
+def _without_runs(frame: bytes, at: int, length: int) -> tuple[bytearray, int]:
+    """PackBits from a position on, and where they end; what is too much is left out.
 
     Raises:
-        IndexError: it is not enough.
+        IndexError: the frame ends before.
     """
     decoded = bytearray()
-    at = 0
     while len(decoded) < length:
-        count = part[at]
+        count = frame[at]
         if count < 128:
-            decoded += part[at + 1 : at + 2 + count]
-            at += 2 + count
+            at += count + 2
+            decoded += frame[at - count - 1 : at]
         else:
             if count > 128:
-                decoded += bytes(part[at + 1 : at + 2]) * (257 - count)
-            at += 2 if count > 128 else 1
+                decoded += frame[at + 1 : at + 2] * (257 - count)
+                at += 1
+            at += 1
     del decoded[length:]
-    return decoded
+    return decoded, at
 
 
 if __name__ == "__main__":

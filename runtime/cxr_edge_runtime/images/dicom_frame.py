@@ -45,7 +45,8 @@ _MAX_SEGMENTS = 1000
 _MAX_BOXES_BYTES = 4096
 # Start of frame (ITU-T T.81, table B.1) of codes that are lossy, of all, and of JPEG-LS.
 _LOSSY = frozenset({0xC0, 0xC1, 0xC2})
-_FRAMES = (frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}) | {0xF7}
+_JPEG_LS_FRAME = 0xF7
+_FRAMES = (frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}) | {_JPEG_LS_FRAME}
 # Markers without a length.
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _FILL = 0xFF
@@ -121,10 +122,11 @@ def compressed_samples(dataset: Dataset, shape: FrameShape, name: str) -> Sample
     if dataset.syntax == RLE:
         precision = shape.allocated
     else:
-        if dataset.syntax in _JPEG_2000:
-            rows, columns, precision = _jpeg_2000_size(frame)
-        else:
-            rows, columns, precision = _jpeg_size(frame, dataset.syntax)
+        size = _jpeg_2000_size if dataset.syntax in _JPEG_2000 else _jpeg_size
+        try:
+            rows, columns, precision = size(frame)
+        except struct.error:
+            raise DamagedDicom("its compressed frame has no header") from None
         if (rows, columns) != (shape.rows, shape.columns):
             raise DamagedDicom("its frame is of another size")
     # gdcm makes samples as wide as these two codes say, and is told so; of the others it knows.
@@ -168,7 +170,7 @@ def _search(content: bytes, start: int, end: int) -> None:
         raise UnsupportedFrame(f"a JPEG of more than {_MAX_SCANS} scans")
 
 
-def _jpeg_size(frame: memoryview, syntax: str) -> tuple[int, int, int]:
+def _jpeg_size(frame: memoryview) -> tuple[int, int, int]:
     """Rows, columns and bits of a sample, of JPEG and JPEG-LS."""
     at = 0
     for _ in range(_MAX_SEGMENTS):
@@ -181,7 +183,7 @@ def _jpeg_size(frame: memoryview, syntax: str) -> tuple[int, int, int]:
                 raise DamagedDicom("grey, but its frame is of several channels")
             if marker in _LOSSY and precision > 8:
                 raise UnsupportedFrame("lossy JPEG of more than 8 bits")
-            if syntax in _JPEG_LS and precision < 8:
+            if marker == _JPEG_LS_FRAME and precision < 8:
                 raise UnsupportedFrame("JPEG-LS of fewer than 8 bits")
             return rows, columns, precision
         if marker == _FILL:
