@@ -180,6 +180,15 @@ COSTLY: dict[str, Callable[[int], bytes]] = {
     "character sets": lambda n: film(
         raw={SPECIFIC_CHARACTER_SET: _long(SPECIFIC_CHARACTER_SET, n)}
     ),
+    "character sets of items": lambda n: film(
+        raw={
+            FRAME_GROUPS: sequence(
+                FRAME_GROUPS,
+                [_long(SPECIFIC_CHARACTER_SET, 60_000)] * (n // 60_000),
+                undefined=True,
+            )
+        }
+    ),
     "empty LUTs": lambda n: film(raw={VOI_LUT: sequence(VOI_LUT, [b""] * (n // 8))}),
     "empty LUTs that end": lambda n: film(
         raw={VOI_LUT: sequence(VOI_LUT, [b""] * (n // 16), undefined=True)}

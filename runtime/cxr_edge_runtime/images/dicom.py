@@ -4,12 +4,13 @@ Nothing of a file but its pixels leaves it, and what :mod:`.dicom_film` says of 
 the value of an element, which might name a patient.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.errors import ImageError, UnreadableImage, UnsupportedImage
+from cxr_edge_runtime.errors import ImageError, UnreadableImage, UnsupportedImage, how_to_install
 from cxr_edge_runtime.images.decoding_limits import too_large_for_memory
 
 # Where the standard puts its four letters (PS3.10, section 7.1).
@@ -60,7 +61,14 @@ def decode_dicom(content: bytes, *, name: str) -> DicomFilm:
     from cxr_edge_runtime.images.dicom_frame import SeveralFrames, UnsupportedFrame
 
     try:
-        return DicomFilm(*read_film(content, name))
+        with warnings.catch_warnings():
+            # pydicom warns of values that break the standard, with the values.
+            warnings.simplefilter("ignore")
+            return DicomFilm(*read_film(content, name))
+    except ModuleNotFoundError as error:
+        raise UnsupportedImage(
+            f"{name}: is a DICOM file; to read it run: {how_to_install('dicom')}"
+        ) from error
     except ImageError:
         raise
     except SeveralFrames:

@@ -21,7 +21,6 @@ from cxr_edge_runtime.images.dicom_frame import (
     COMPRESSED,
     FRAME_OFFSETS,
     NATIVE,
-    PIXEL_DATA,
     SeveralFrames,
     UnsupportedFrame,
     compressed_samples,
@@ -29,19 +28,19 @@ from cxr_edge_runtime.images.dicom_frame import (
 )
 from cxr_edge_runtime.images.dicom_greys import PHOTOMETRIC, to_greys
 
-_MODALITY = Tag(0x00080060, "Modality", b"CS")
-_BODY_PART = Tag(0x00180015, "BodyPartExamined", b"CS")
-_VIEW = Tag(0x00185101, "ViewPosition", b"CS")
-_CHANNELS = Tag(0x00280002, "SamplesPerPixel", b"US")
-_FRAMES = Tag(0x00280008, "NumberOfFrames", b"IS")
-_ROWS = Tag(0x00280010, "Rows", b"US")
-_COLUMNS = Tag(0x00280011, "Columns", b"US")
-_ALLOCATED = Tag(0x00280100, "BitsAllocated", b"US")
-_STORED = Tag(0x00280101, "BitsStored", b"US")
-_SIGNED = Tag(0x00280103, "PixelRepresentation", b"US")
+_MODALITY = Tag(0x00080060, "Modality", "CS")
+_BODY_PART = Tag(0x00180015, "BodyPartExamined", "CS")
+_VIEW = Tag(0x00185101, "ViewPosition", "CS")
+_CHANNELS = Tag(0x00280002, "SamplesPerPixel", "US")
+_FRAMES = Tag(0x00280008, "NumberOfFrames", "IS")
+_ROWS = Tag(0x00280010, "Rows", "US")
+_COLUMNS = Tag(0x00280011, "Columns", "US")
+_ALLOCATED = Tag(0x00280100, "BitsAllocated", "US")
+_STORED = Tag(0x00280101, "BitsStored", "US")
+_SIGNED = Tag(0x00280103, "PixelRepresentation", "US")
 _TAGS = (
     _MODALITY, _BODY_PART, _VIEW, _CHANNELS, _FRAMES, _ROWS, _COLUMNS, _ALLOCATED, _STORED, _SIGNED,
-    FRAME_OFFSETS, PIXEL_DATA, *dicom_greys.TAGS,
+    FRAME_OFFSETS, *dicom_greys.TAGS,
 )  # fmt: skip
 
 # Computed and digital radiography, and radiography without saying which.
@@ -80,9 +79,9 @@ def read_film(
         SeveralFrames: it has more than one frame.
         UnsupportedFrame: its frame is compressed in a way that is not known here.
     """
-    syntax, at = read_header(content)
+    syntax, at = read_header(content, name)
     _check_syntax(syntax, name)
-    dataset = read_elements(content, at, syntax, _TAGS)
+    dataset = read_elements(content, at, syntax, _TAGS, name)
     _check(dataset, name)
     shape = FrameShape(
         dataset.whole(_ROWS),
@@ -120,7 +119,7 @@ def _check_syntax(syntax: str, name: str) -> None:
 
 def _check(dataset: Dataset, name: str) -> None:
     """Refuse what is not one grey frame, before anything is decoded."""
-    if not dataset.has(PIXEL_DATA):
+    if dataset.pixels is None:
         raise UnsupportedImage(f"{name}: a DICOM file without an image")
     frames = dataset.numbers(_FRAMES)
     if len(frames) > 1 or any(number > 1 for number in frames):

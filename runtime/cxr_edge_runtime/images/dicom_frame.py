@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_edge_runtime.images.decoding_limits import MeteredBytes
 from cxr_edge_runtime.images.dicom_decompression import FrameShape, decompressed
 from cxr_edge_runtime.images.dicom_elements import DamagedDicom, Dataset, Tag
 
-PIXEL_DATA = Tag(0x7FE00010, "PixelData", b"OW")
-FRAME_OFFSETS = Tag(0x7FE00001, "ExtendedOffsetTable", b"OV")
+FRAME_OFFSETS = Tag(0x7FE00001, "ExtendedOffsetTable", "OV")
 
 # Implicit VR, explicit VR, and the same big endian, which was retired.
 NATIVE = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"})
@@ -39,6 +39,8 @@ _SECOND_FRAME = tuple(
 _JPEG_SCAN = b"\xff\xda"
 # As of other JPEGs: each scan visits every pixel.
 _MAX_SCANS = 100
+# Fragments are read in two steps each; films have one or some hundred.
+_MAX_READS = 100_000
 # JPEG writers make some ten before the one with the size.
 _MAX_SEGMENTS = 1000
 # Writers that put the file format's boxes before the code need a hundred bytes for them.
@@ -81,25 +83,25 @@ def native_samples(dataset: Dataset, shape: FrameShape) -> Samples:
         DamagedDicom: there are fewer than the shape asks for.
         SeveralFrames: there are twice as many or more.
     """
-    element = dataset.get(PIXEL_DATA)
-    assert element is not None
-    if element.undefined:
+    pixels = dataset.pixels
+    assert pixels is not None
+    if pixels.undefined:
         raise DamagedDicom("its pixels are compressed, its transfer syntax says they are not")
     count = shape.rows * shape.columns
-    n_bytes, there = count * shape.allocated // 8, element.end - element.start
+    n_bytes, there = count * shape.allocated // 8, len(pixels.value)
     if there < n_bytes:
         raise DamagedDicom("it has fewer pixels than rows and columns ask for")
     if there >= 2 * n_bytes:
         raise SeveralFrames
     order = ">" if dataset.big_endian else "<"
     if shape.allocated == 16:
-        cells = np.frombuffer(dataset.content, f"{order}u2", count, element.start)
-    elif dataset.big_endian and element.vr == b"OW" and there % 2 == 0:
+        cells = np.frombuffer(pixels.value, f"{order}u2", count)
+    elif dataset.big_endian and pixels.vr == "OW" and there % 2 == 0:
         # Pairs of samples are one number each.
-        pairs = np.frombuffer(dataset.content, ">u2", there // 2, element.start)
+        pairs = np.frombuffer(pixels.value, ">u2", there // 2)
         cells = pairs.astype("<u2").view(np.uint8)[:count]
     else:
-        cells = np.frombuffer(dataset.content, np.uint8, count, element.start)
+        cells = np.frombuffer(pixels.value, np.uint8, count)
     return Samples(cells.reshape(shape.rows, shape.columns), shape.allocated)
 
 
@@ -117,7 +119,7 @@ def compressed_samples(dataset: Dataset, shape: FrameShape, name: str) -> Sample
         UnsupportedFrame: it is compressed in a way that gdcm does not know.
         ImageError: as :func:`cxr_edge_runtime.images.dicom_decompression.decompressed`.
     """
-    fragments = _fragments(dataset)
+    fragments = _fragments(dataset, name)
     frame = fragments[0] if len(fragments) == 1 else memoryview(b"".join(fragments))
     if dataset.syntax == RLE:
         precision = shape.allocated
@@ -140,16 +142,27 @@ def compressed_samples(dataset: Dataset, shape: FrameShape, name: str) -> Sample
     return Samples(cells, min(precision, 8 * cells.itemsize))
 
 
-def _fragments(dataset: Dataset) -> list[memoryview]:
+def _fragments(dataset: Dataset, name: str) -> list[memoryview]:
     """The parts of the one frame; none of them is copied."""
-    element = dataset.get(PIXEL_DATA)
-    assert element is not None
-    if not element.undefined:
+    from pydicom.encaps import parse_fragments
+
+    pixels = dataset.pixels
+    assert pixels is not None
+    if not pixels.undefined:
         raise DamagedDicom("its pixels are not compressed, its transfer syntax says they are")
+    content = memoryview(dataset.content)
+    file = MeteredBytes(dataset.content, name, max_reads=_MAX_READS)
+    file.seek(pixels.start)
+    items = []
+    for at in parse_fragments(file)[1]:
+        end = at + 8 + int.from_bytes(content[at + 4 : at + 8], "little")
+        if end > len(content):
+            raise DamagedDicom("it is cut off")
+        items.append(content[at + 8 : end])
     # The first item says where frames start, four bytes each; so does, in eight, another element.
-    offsets, *fragments = dataset.items(element)
+    offsets, *fragments = items or [content[:0]]
     long_offsets = dataset.get(FRAME_OFFSETS)
-    if len(offsets) > 4 or (long_offsets and long_offsets.end - long_offsets.start > 8):
+    if len(offsets) > 4 or (long_offsets and len(long_offsets.value) > 8):
         raise SeveralFrames
     if not fragments:
         raise DamagedDicom("it has no frame")
@@ -158,7 +171,7 @@ def _fragments(dataset: Dataset) -> list[memoryview]:
     if starts > 1 or (dataset.syntax == RLE and len(fragments) > 1):
         raise SeveralFrames
     if dataset.syntax != RLE:
-        _search(dataset.content, element.start, element.end)
+        _search(dataset.content, pixels.start, len(content))
     return fragments
 
 

@@ -13,19 +13,19 @@ from cxr_edge_runtime.images.dicom_decompression import FrameShape
 from cxr_edge_runtime.images.dicom_elements import DamagedDicom, Dataset, Tag
 from cxr_edge_runtime.images.dicom_frame import Samples
 
-PHOTOMETRIC = Tag(0x00280004, "PhotometricInterpretation", b"CS")
-HIGH_BIT = Tag(0x00280102, "HighBit", b"US")
-_PADDING = Tag(0x00280120, "PixelPaddingValue", b"US")
-_PADDING_LIMIT = Tag(0x00280121, "PixelPaddingRangeLimit", b"US")
-_CENTER = Tag(0x00281050, "WindowCenter", b"DS")
-_WIDTH = Tag(0x00281051, "WindowWidth", b"DS")
-_INTERCEPT = Tag(0x00281052, "RescaleIntercept", b"DS")
-_SLOPE = Tag(0x00281053, "RescaleSlope", b"DS")
-_FUNCTION = Tag(0x00281056, "VOILUTFunction", b"CS")
-_MODALITY_LUT = Tag(0x00283000, "ModalityLUTSequence", b"SQ")
-_VOI_LUT = Tag(0x00283010, "VOILUTSequence", b"SQ")
-_LUT_DESCRIPTOR = Tag(0x00283002, "LUTDescriptor", b"US")
-_LUT_DATA = Tag(0x00283006, "LUTData", b"OW")
+PHOTOMETRIC = Tag(0x00280004, "PhotometricInterpretation", "CS")
+HIGH_BIT = Tag(0x00280102, "HighBit", "US")
+_PADDING = Tag(0x00280120, "PixelPaddingValue", "US")
+_PADDING_LIMIT = Tag(0x00280121, "PixelPaddingRangeLimit", "US")
+_CENTER = Tag(0x00281050, "WindowCenter", "DS")
+_WIDTH = Tag(0x00281051, "WindowWidth", "DS")
+_INTERCEPT = Tag(0x00281052, "RescaleIntercept", "DS")
+_SLOPE = Tag(0x00281053, "RescaleSlope", "DS")
+_FUNCTION = Tag(0x00281056, "VOILUTFunction", "CS")
+_MODALITY_LUT = Tag(0x00283000, "ModalityLUTSequence", "SQ")
+_VOI_LUT = Tag(0x00283010, "VOILUTSequence", "SQ")
+_LUT_DESCRIPTOR = Tag(0x00283002, "LUTDescriptor", "US")
+_LUT_DATA = Tag(0x00283006, "LUTData", "OW")
 # What this module asks for.
 TAGS = (
     PHOTOMETRIC, HIGH_BIT, _PADDING, _PADDING_LIMIT, _CENTER, _WIDTH, _INTERCEPT, _SLOPE, _FUNCTION,
@@ -159,18 +159,17 @@ def _lut(item: Dataset, table: NDArray[Any]) -> tuple[NDArray[np.uint16], int, i
         raise DamagedDicom("its LUT has entries of fewer than 8 or more than 16 bits")
     # What states no value representation is signed where values are; and what states that it is
     # not signed, but begins beyond all values, means the same.
-    is_open = descriptor.vr in (b"", b"UN") and table.min() < 0
+    is_open = descriptor.vr in ("", "UN") and table.min() < 0
     if first > 0x7FFF and (is_open or first > table.max()):
         first -= 0x10000
-    n_bytes = data.end - data.start
-    order = ">" if item.big_endian else "<"
+    n_bytes, order = len(data.value), ">" if item.big_endian else "<"
     if n_bytes >= 2 * count:
-        entries = np.frombuffer(item.content, f"{order}u2", count, data.start)
-    elif bits == 8 and n_bytes >= count and data.vr == b"OB":
-        entries = np.frombuffer(item.content, np.uint8, count, data.start)
+        entries = np.frombuffer(data.value, f"{order}u2", count)
+    elif bits == 8 and n_bytes >= count and data.vr == "OB":
+        entries = np.frombuffer(data.value, np.uint8, count)
     elif bits == 8 and n_bytes >= count + count % 2:
         # Two entries in a word, the first of them in its lower half.
-        words = np.frombuffer(item.content, f"{order}u2", (count + 1) // 2, data.start)
+        words = np.frombuffer(data.value, f"{order}u2", (count + 1) // 2)
         entries = words.astype("<u2").view(np.uint8)[:count]
     else:
         raise DamagedDicom("its LUT is shorter than it says")
