@@ -10,7 +10,6 @@ little endian.
 
 import os
 import resource
-import struct
 import sys
 from typing import BinaryIO
 
@@ -55,7 +54,7 @@ def main(
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     if syntax == _RLE:
-        code = _decode_rle(n_bytes, columns * rows, allocated // 8, out)
+        code = _decode_rle(n_bytes, (columns, rows), allocated, out)
     else:
         try:
             code = _decode(syntax, n_bytes, (columns, rows), (allocated, stored, signed), out)
@@ -99,43 +98,20 @@ def _decode(
     return 0
 
 
-def _decode_rle(n_bytes: int, n_samples: int, sample_bytes: int, out: BinaryIO) -> int:
-    """Decode what PS3.5, annex G calls RLE; of 16 bits the upper bytes come first."""
-    frame = sys.stdin.buffer.read(n_bytes)
-    n_parts, *starts = struct.unpack_from("<16I", frame)
-    if n_parts != sample_bytes:
-        return FAILED
-    samples = bytearray(n_samples * sample_bytes)
-    ends = [*starts[1:n_parts], n_bytes]
-    for part, (start, end) in enumerate(zip(starts, ends, strict=False)):
-        decoded, ended = _without_runs(frame, start, n_samples)
-        if ended > end:
-            return FAILED
-        samples[sample_bytes - 1 - part :: sample_bytes] = decoded
-    out.write(bytes([sample_bytes]))
+def _decode_rle(n_bytes: int, size: tuple[int, int], allocated: int, out: BinaryIO) -> int:
+    """Decode run lengths with pydicom: gdcm takes what is missing of a damaged frame for black."""
+    from pydicom.encaps import encapsulate
+    from pydicom.pixels.decoders.base import get_decoder
+
+    samples, _ = get_decoder(_RLE).as_buffer(
+        encapsulate([sys.stdin.buffer.read(n_bytes)]), index=0, raw=True, rows=size[1],
+        columns=size[0], number_of_frames=1, samples_per_pixel=1, bits_allocated=allocated,
+        bits_stored=allocated, pixel_representation=0, photometric_interpretation="MONOCHROME2",
+        pixel_keyword="PixelData",
+    )  # fmt: skip
+    out.write(bytes([allocated // 8]))
     out.write(samples)
     return 0
-
-
-def _without_runs(frame: bytes, at: int, length: int) -> tuple[bytearray, int]:
-    """PackBits from a position on, and where they end; what is too much is left out.
-
-    Raises:
-        IndexError: the frame ends before.
-    """
-    decoded = bytearray()
-    while len(decoded) < length:
-        count = frame[at]
-        if count < 128:
-            at += count + 2
-            decoded += frame[at - count - 1 : at]
-        else:
-            if count > 128:
-                decoded += frame[at + 1 : at + 2] * (257 - count)
-                at += 1
-            at += 1
-    del decoded[length:]
-    return decoded, at
 
 
 if __name__ == "__main__":
