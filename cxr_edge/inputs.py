@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from cxr_edge.path_lines import Data, lines_as_they_come
 from cxr_edge_runtime.errors import ImageError, ImageNotFound, ImageNotReadable
 from cxr_edge_runtime.images import HEATMAP_SUFFIX, SUFFIXES
 from cxr_edge_runtime.images.dicom import PREAMBLE_BYTES, is_dicom
@@ -35,8 +36,26 @@ def expand(
     Yields:
         Each image's path and None; for what gives no image, its path and the error.
     """
+    for found in expand_as_it_comes(inputs, recursive=recursive, stdin=stdin):
+        if found is not None:
+            yield found
+
+
+def expand_as_it_comes(
+    inputs: Iterable[Path], *, recursive: bool = False, stdin: TextIO | None = None
+) -> Iterator[Input | None]:
+    """Expand as :func:`expand` does, and say when the next image is not there yet.
+
+    Args:
+        inputs: as given.
+        recursive: search the folders in a folder, too.
+        stdin: where ``-`` reads paths from, from its beginning.
+
+    Yields:
+        As :func:`expand`; and None before it waits for another line of ``stdin``.
+    """
     for given in inputs:
-        if str(given) == _STDIN and stdin is not None:
+        if is_stdin(given) and stdin is not None:
             yield from _listed(stdin, recursive)
             continue
         try:
@@ -72,23 +91,30 @@ def existing(inputs: Iterable[Path], *, stdin: TextIO | None = None) -> list[Pat
     return images
 
 
-def _listed(stdin: TextIO, recursive: bool) -> Iterator[Input]:
+def is_stdin(given: Path) -> bool:
+    """Whether an input stands for the paths on standard input."""
+    return str(given) == _STDIN
+
+
+def _listed(stdin: TextIO, recursive: bool) -> Iterator[Input | None]:
     """The images that the lines of standard input name."""
     found = False
-    for line in stdin:
-        name = line.rstrip("\r\n")
-        if "\0" in name:
-            # A film itself would be thousands of lines.
-            yield (
-                Path(_STDIN),
-                ImageNotReadable(
-                    "standard input holds data; - takes the paths of images, one per line"
-                ),
-            )
-            return
-        if name:
-            found = True
-            yield from expand([Path(name)], recursive=recursive)
+    try:
+        for name in lines_as_they_come(stdin):
+            if name is None:
+                yield None
+            elif name:
+                found = True
+                yield from expand([Path(name)], recursive=recursive)
+    except Data:
+        # A film itself would be thousands of lines.
+        yield (
+            Path(_STDIN),
+            ImageNotReadable(
+                "standard input holds data; - takes the paths of images, one per line"
+            ),
+        )
+        return
     if not found:
         yield Path(_STDIN), ImageNotFound("standard input names no image")
 

@@ -1,6 +1,5 @@
 """``cxr-edge classify``."""
 
-import io
 import sys
 import warnings
 from functools import partial
@@ -88,8 +87,6 @@ def classify(
     # For all threads: filters that one thread sets for a while hold for all, and pydicom's
     # warnings quote what is written in a film.
     warnings.simplefilter("ignore")
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="surrogateescape")  # names of files are bytes
     counts = classify_files(
         images,
         bundle,

@@ -15,8 +15,10 @@ from cxr_edge_runtime.device import available_cores
 from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
 from cxr_edge_runtime.native_output import stderr_silenced
 
-# Seconds for a cluster to respond.
-_PATIENCE_S = 10.0
+# Seconds for a cluster to respond, once Ray is imported: on a busy machine that takes any time.
+_PATIENCE_S = 30.0
+# Its first line of output says that Ray is imported. -P: nothing of the current folder is.
+_STATUS = "from ray.scripts.scripts import main; print(flush=True); main()"
 # What passes through it are names and counts. Ray takes no less.
 _OBJECT_STORE_BYTES = 80 * 2**20
 
@@ -38,13 +40,23 @@ def check(address: str) -> None:
         raise InvalidRequest(f"{address}: is no address of a cluster; give HOST:PORT or auto")
     # Where something else listens, or a cluster with another token, joining would wait for minutes
     # and heed no signal.
-    status = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
-    try:
-        subprocess.run(status, check=True, capture_output=True, timeout=_PATIENCE_S)
-    except subprocess.SubprocessError:
-        raise CxrEdgeError(
-            f"{address}: no Ray responds there, or it requires another token"
-        ) from None
+    status = [sys.executable, "-P", "-c", _STATUS, "status", "--address", address]
+    if not _succeeds(status):
+        raise CxrEdgeError(f"{address}: no Ray responds there, or it requires another token")
+
+
+def _succeeds(command: list[str]) -> bool:
+    """Whether a command ends well, within the patience from its first line of output on."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        try:
+            process.stdout.readline()
+            process.communicate(timeout=_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            return False
+        finally:
+            process.kill()
+    return process.returncode == 0
 
 
 @contextlib.contextmanager

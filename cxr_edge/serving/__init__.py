@@ -3,7 +3,8 @@
 ::
 
     problems.py     the response to a request that gets no result
-    admission.py    how many requests and bytes are admitted at once
+    clients.py      who a client is, for what each may take
+    admission.py    how many requests and bytes are admitted at once, of all and of a client
     uploads.py      a request's body as films, in memory, within the limits
     workers.py      threads with an engine each
     film_response.py  from a film to classify's JSON, with a map if asked for
@@ -13,7 +14,7 @@
     app.py          the routes
     middleware.py   the layers around the routes; one reads the rest of a body that was refused
     security.py     token, headers, requests from other sites
-    connections.py  how many there are, and how long one may stall
+    connections.py  how many there are, of all and of a client, and how slow one may be
     server.py       uvicorn around it, its log and its end
     page/           the page: no build step, nothing from elsewhere
 """

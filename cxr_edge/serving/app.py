@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from cxr_edge.monitoring.log_writer import PredictionRecorder
 from cxr_edge.serving.admission import Admission
 from cxr_edge.serving.classifying import Classify
+from cxr_edge.serving.connections import MOST_CONNECTIONS
 from cxr_edge.serving.middleware import DrainRequestBody
 from cxr_edge.serving.model_card import ModelDescription, card_page
 from cxr_edge.serving.openapi import Health, description
@@ -26,8 +27,10 @@ from cxr_edge.serving.uploads import MOST_BYTES
 from cxr_edge.serving.workers import Workers
 from cxr_edge_runtime.bundle import Bundle
 
-# Requests that may wait for each worker, beside the one it is at.
-WAITING = 16
+# Requests that may wait for each worker, beside the one it is at; one client has half of them.
+WAITING = 32
+# Requests whose body is arriving, so that connections are left for everything else.
+MOST_UPLOADS = MOST_CONNECTIONS // 2
 # Two of the largest films at once, with what they are decoded to, are what 512 MB can hold.
 MOST_BYTES_HELD = 2 * MOST_BYTES
 # Reading, waiting and classifying together; one film may take the runtime's minute.
@@ -65,21 +68,32 @@ def make_app(
         prevalence: the one that the workers move probabilities to; None for the bundle's.
         most_seconds: seconds that a request may take.
         log: takes a row per film that was classified; None logs nothing.
+
+    Raises:
+        BundleCorrupted: the model card changed since the bundle was loaded.
     """
-    admission = Admission(requests=threads * (1 + WAITING), n_bytes=MOST_BYTES_HELD)
+    admission = Admission(
+        uploads=MOST_UPLOADS,
+        requests=threads * (1 + WAITING),
+        n_bytes=MOST_BYTES_HELD,
+    )
     classify = Classify(workers, admission, most_seconds, log)
+    # Nothing is read later: an update of the bundle, or of this program, removes its files.
+    model_description = asdict(ModelDescription.of(bundle, prevalence=prevalence))
+    api_description = description(token_needed=token is not None)
+    card_html = card_page(bundle)
 
     async def model(request: Request) -> Response:
-        return JSONResponse(asdict(ModelDescription.of(bundle, prevalence=prevalence)))
+        return JSONResponse(model_description)
 
     async def health(request: Request) -> Response:
         return JSONResponse(asdict(Health()))
 
     async def openapi(request: Request) -> Response:
-        return JSONResponse(description(token_needed=token is not None))
+        return JSONResponse(api_description)
 
     async def card(request: Request) -> Response:
-        return HTMLResponse(card_page(bundle))
+        return HTMLResponse(card_html)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

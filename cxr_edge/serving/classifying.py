@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from cxr_edge.monitoring.log_writer import PredictionRecorder
 from cxr_edge.serving.admission import Admission
+from cxr_edge.serving.clients import client_of
 from cxr_edge.serving.film_response import RequestOptions, film_response
 from cxr_edge.serving.problems import ProblemResponse
 from cxr_edge.serving.uploads import MOST_FILMS, read_films
@@ -41,7 +42,7 @@ class Classify:
         """Admit the request, or refuse it."""
         request = Request(scope, receive)
         options = _options(request)
-        lease = self._admission.acquire()
+        lease = self._admission.acquire(client_of(scope))
         work: Future[dict[str, Any]] | None = None
         begun = False
 
@@ -56,16 +57,18 @@ class Classify:
 
         try:
             async with asyncio.timeout(self._most_seconds):
-                results = []
+                results: list[dict[str, Any]] = []
                 # A picture is larger than its film.
                 most = 1 if options.picture else MOST_FILMS
                 # One after the other: the films of a request wait like those of others.
                 async for film in read_films(request, lease, most=most):
+                    if not results:
+                        lease.body_arrived()
                     work = self._workers.submit(
                         partial(film_response, film=film, options=options, log=self._log)
                     )
                     results.append(await _unless_gone(work, receive))
-                    lease.reserve(len(results[-1].get("picture", "")))
+                    lease.reserve(len(results[-1].get("picture", "")), response=True)
                 failed = all("error" in result for result in results)
                 response = JSONResponse({"results": results}, 422 if failed else 200)
                 # The lease lasts until the response is received: until then it fills memory, too.

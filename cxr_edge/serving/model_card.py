@@ -64,8 +64,20 @@ class ModelDescription:
 
 
 def card_page(bundle: Bundle) -> str:
-    """HTML of a bundle's card; its pictures lie elsewhere and are left out."""
-    text = bundle.read(CARD_FILE).decode("utf-8", "replace")
+    """HTML of a bundle's card, or of what its manifest says where it has no card.
+
+    Pictures of a card lie elsewhere and are left out.
+
+    Raises:
+        BundleCorrupted: the card changed since the bundle was loaded.
+    """
+    manifest = bundle.manifest
+    if CARD_FILE in manifest.files:
+        text = bundle.read(CARD_FILE).decode("utf-8", "replace")
+    else:
+        text = f"# {manifest.name} {manifest.version}\n\nThis bundle has no model card.\n"
+        if manifest.intended_use:
+            text += f"\n## Intended use\n\n{manifest.intended_use}\n"
     if text.startswith("---\n"):  # Hugging Face's front matter
         text = text.partition("\n---\n")[2]
     # The commonmark preset passes HTML through; a card may come from anywhere.

@@ -49,7 +49,8 @@ def busy() -> ProblemResponse:
     return ProblemResponse(
         503,
         "Busy",
-        "as many requests are under way as this device takes; try again in a moment",
+        "as many requests are under way as this device takes, from one client or from all; "
+        "try again in a moment",
         {"Retry-After": str(RETRY_AFTER_S)},
     )
 

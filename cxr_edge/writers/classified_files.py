@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cxr_edge.bundles.lookup import load_accepted_bundle
-from cxr_edge.inputs import Input, expand
+from cxr_edge.inputs import Input, expand_as_it_comes, is_stdin
 from cxr_edge.process.interruption import interruption
 from cxr_edge.writers import Writer
 from cxr_edge_runtime.batch import classify_all
@@ -110,17 +110,21 @@ def classify_files(
         no_heatmap = heatmaps.write(path, film, prediction) if heatmaps is not None else None
         return _Finished(prediction, no_heatmap)
 
-    def claimed(found: Iterable[Input]) -> Iterator[Input]:
-        for path, error in found:
-            if heatmaps is not None:
-                heatmaps.claim(path)
-            yield path, error
+    def claimed(found: Iterable[Input | None]) -> Iterator[Input | None]:
+        for image in found:
+            if heatmaps is not None and image is not None:
+                heatmaps.claim(image[0])
+            yield image
 
+    images = list(images)
     classified = failed = 0
     with interruption(on_signal) as interrupted, ExitStack() as files:
-        inputs = interrupted.until(claimed(expand(images, recursive=recursive, stdin=stdin)))
-        first = list(islice(inputs, 2))
-        several = len(first) > 1
+        found = expand_as_it_comes(images, recursive=recursive, stdin=stdin)
+        inputs = interrupted.until(claimed(found))
+        # A second line may come an hour after the first; whether one will, nobody knows.
+        streamed = stdin is not None and any(map(is_stdin, images))
+        first = [] if streamed else list(islice(inputs, 2))
+        several = streamed or len(first) > 1
         # A single image has the cores to itself; of several each has one.
         workers = (threads or available_cores()) if several else 1
         engine_threads = 1 if several else (threads or 1)

@@ -27,7 +27,8 @@ Result = Prediction | CxrEdgeError
 
 # What a caller makes of a decoded image and its prediction.
 R = TypeVar("R")
-Images = Iterable[tuple[Path, ImageError | None]]
+# None: the next image is not there yet.
+Images = Iterable[tuple[Path, ImageError | None] | None]
 
 
 def classify_image(
@@ -106,7 +107,8 @@ def classify_all(
 
     Args:
         images: paths, each with None, or with the error where it is not an image; taken as results
-            are.
+            are. None in the place of both says that the next image is not there yet: the results
+            of those under way come before it is waited for.
         make_classifier: called before any image is taken, then in each further thread that is
             needed.
         workers: threads; 1 works without any.
@@ -130,8 +132,10 @@ def classify_all(
 
     if workers == 1:
         classifier = make_classifier()
-        for path, error in images:
-            yield path, error or result_of(classifier, path)
+        for image in images:
+            if image is not None:
+                path, error = image
+                yield path, error or result_of(classifier, path)
         return
 
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -153,9 +157,12 @@ def classify_all(
     waiting: deque[tuple[Path, Future[object]]] = deque()
     pool = ThreadPoolExecutor(workers)
     try:
-        for path, error in images:
-            waiting.append((path, pool.submit(work, path, error)))
-            while waiting and (waiting[0][1].done() or len(waiting) >= _AHEAD * workers):
+        for image in images:
+            if image is not None:
+                path, error = image
+                waiting.append((path, pool.submit(work, path, error)))
+            most = 0 if image is None else _AHEAD * workers - 1
+            while waiting and (waiting[0][1].done() or len(waiting) > most):
                 path, future = waiting.popleft()
                 yield path, future.result()
         while waiting:

@@ -96,7 +96,7 @@ def test_results_that_wait_for_a_slow_first_image_are_bounded(workers: int) -> N
     class SlowFirst(_Classifier):
         def classify(self, image: Path, *, force: bool = False) -> tuple[int, bool]:
             if image == NAMES[0]:
-                assert go_on.wait(5)
+                assert go_on.wait(60)
             done.append(image)
             return int(image.stem), force
 
@@ -153,20 +153,25 @@ def test_engines_are_made_for_the_threads_that_work_and_no_more() -> None:
     assert len(made) <= 2
 
 
-def test_answers_do_not_wait_for_images_that_come_slowly() -> None:
-    """A result is there before four images a worker are."""
-    more = threading.Event()
+@pytest.mark.parametrize("workers", [1, 4])
+def test_results_come_before_an_image_that_is_not_there_yet_is_waited_for(workers: int) -> None:
+    given = []
 
-    def images() -> Iterator[tuple[Path, None]]:
-        for name in NAMES[1:4]:
-            yield name, None
-            time.sleep(0.2)
-        assert more.wait(10)
+    def images() -> Iterator[tuple[Path, None] | None]:
+        yield None
+        for count in (1, 3):
+            for name in NAMES[1 : 1 + count]:
+                yield name, None
+            yield None
+            # From here on the next one would be waited for.
+            given.append(len(found))
+        yield NAMES[9], None
 
-    results = classify_all(images(), _Classifier, workers=4)
-    assert next(results)[0] == NAMES[1]
-    more.set()
-    assert len(list(results)) == 2
+    found = []
+    for path, _ in classify_all(images(), _Classifier, workers=workers):
+        found.append(path)
+    assert given == [1, 4]
+    assert found == [NAMES[1], *NAMES[1:4], NAMES[9]]
 
 
 @pytest.mark.parametrize("workers", [1, 3])

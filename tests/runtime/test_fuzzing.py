@@ -1,5 +1,8 @@
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -31,19 +34,49 @@ def test_input_follows_from_seed_and_number() -> None:
     assert fuzzing.mutated(wholes, 1, 5) != fuzzing.mutated(wholes, 2, 5)
 
 
+class _Clock:
+    """Threads' timers, of which only that of the third input runs out: at once."""
+
+    def __init__(self) -> None:
+        self.started: list[float] = []
+
+    def __call__(self, seconds: float, call: Callable[[], None]) -> Any:
+        def start() -> None:
+            self.started.append(seconds)
+            if len(self.started) == 4:  # the first is for the start of the child
+                call()
+
+        return SimpleNamespace(start=start, cancel=lambda: None)
+
+
+def test_input_that_takes_too_long_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clock = _Clock()
+    monkeypatch.setattr(fuzzing.threading, "Timer", clock)
+    findings = _found("import time; time.sleep(600)", monkeypatch, tmp_path)
+    assert findings == {2: "the process ended with -9"}
+    assert clock.started[:4] == [fuzzing.MAX_START_SECONDS, *[fuzzing.MAX_SECONDS] * 3]
+
+
 @pytest.mark.parametrize(
-    ("body", "seconds", "wrong"),
+    ("body", "wrong"),
     [
-        ("raise KeyError('x')", 60, "KeyError: 'x'"),
-        ("import os; os.abort()", 60, "the process ended with -6"),
-        ("import time; time.sleep(600)", 2, "the process ended with -9"),
-        ("fuzzing.held = bytearray(b'x' * 700 * 2**20)", 60, "MB of memory"),
+        ("raise KeyError('x')", "KeyError: 'x'"),
+        ("import os; os.abort()", "the process ended with -6"),
+        ("fuzzing.held = bytearray(b'x' * 700 * 2**20)", "MB of memory"),
     ],
 )
 def test_what_goes_wrong_is_found_and_the_rest_is_tried(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, body: str, seconds: int, wrong: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, body: str, wrong: str
 ) -> None:
-    """Runs the script's own children with a runtime that fails at the third input."""
+    findings = _found(body, monkeypatch, tmp_path)
+    assert list(findings) == [2]
+    assert wrong in findings[2]
+
+
+def _found(body: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[int, str]:
+    """Run the script's own children with a runtime that fails at the third input."""
     script = tmp_path / "broken.py"
     script.write_text(
         f"import sys\nsys.path[:0] = {[*sys.path]!r}\n"
@@ -59,10 +92,7 @@ def test_what_goes_wrong_is_found_and_the_rest_is_tried(
         "fuzzing.main()\n"
     )
     monkeypatch.setattr(fuzzing, "__file__", str(script))
-    monkeypatch.setattr(fuzzing, "MAX_SECONDS", seconds)
-    findings = fuzzing.run(5, seed=0)
-    assert list(findings) == [2]
-    assert wrong in findings[2]
+    return fuzzing.run(5, seed=0)
 
 
 def test_error_of_several_lines_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:

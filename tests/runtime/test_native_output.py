@@ -30,11 +30,11 @@ def test_threads_that_overlap_silence_together(capfd: pytest.CaptureFixture[str]
     def first() -> None:
         with stderr_silenced():
             entered.set()
-            leave.wait(10)
+            leave.wait(60)
 
     thread = threading.Thread(target=first)
     thread.start()
-    assert entered.wait(10)
+    assert entered.wait(60)
     with stderr_silenced():  # would wait for ever, were a lock held
         os.write(2, b"hidden\n")
     os.write(2, b"hidden too\n")

@@ -32,7 +32,8 @@ def written(
     dataset.PixelRepresentation = int(samples.dtype.kind == "i")
     for name, value in tags.items():
         setattr(dataset, name, value)
-    dataset.HighBit = dataset.BitsStored - 1
+    if "HighBit" not in tags:
+        dataset.HighBit = dataset.BitsStored - 1
     if "PixelData" not in tags:
         dataset.PixelData = samples.tobytes()
     dataset["PixelData"].VR = "OW" if dataset.BitsAllocated == 16 else "OB"
@@ -41,8 +42,8 @@ def written(
     return file.getvalue()
 
 
-def jpeg(samples: np.ndarray) -> bytes:
+def jpeg(samples: np.ndarray, **options: Any) -> bytes:
     """A frame of the best quality."""
     file = io.BytesIO()
-    Image.fromarray(samples).save(file, "JPEG", quality=100)
+    Image.fromarray(samples).save(file, "JPEG", **{"quality": 100} | options)
     return file.getvalue()

@@ -25,6 +25,7 @@ from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import ImplicitVRLittleEndian, JPEGBaseline8Bit
 
+import crafted_dicom
 import cxr_edge_models
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.archive import open_archive, write_archive
@@ -103,6 +104,7 @@ def _drawn() -> Iterator[bytes]:
     yield written()
     yield written(syntax=ImplicitVRLittleEndian)
     yield written(film, syntax=JPEGBaseline8Bit, PixelData=encapsulate([jpeg(film)]))
+    yield from crafted_dicom.seeds()
 
 
 def mutated(wholes: list[Seed], seed: int, number: int) -> Seed:

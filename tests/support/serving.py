@@ -1,14 +1,22 @@
 """``cxr-edge serve`` as a process of its own, for tests."""
 
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from usage import PeakMemory, cpu_seconds
 
 ROOT = Path(__file__).resolve().parents[2]
 PHANTOM = ROOT / "data" / "samples" / "phantom_clear_1.jpeg"
@@ -21,6 +29,15 @@ class Server:
     process: subprocess.Popen[str]
     address: str
     said: list[str]
+
+    def takes_connections(self) -> bool:
+        """Whether the server still listens."""
+        host, port = self.address.removeprefix("http://").split(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=60).close()
+        except ConnectionError:
+            return False
+        return True
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal; the exit code."""
@@ -54,3 +71,61 @@ def running_server(*arguments: object, before: str = "", **environment: str) -> 
         process.kill()
         process.wait()
         process.stderr.close()
+
+
+# Of docs/cxr-edge.service, which ends the server beyond this.
+UNIT_MB = 460
+# As the unit has them.
+_UNIT_WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a server made of films.
+
+    Attributes:
+        statuses: of the responses, in the order of the films.
+        results: what each film's response says of it: a result, or an ``error``.
+        peak_mb: the most memory that the server and its children held at once, in MB of 10^6
+            bytes, from before the first film.
+        cpu_seconds: processor time that all films took, children included.
+    """
+
+    statuses: list[int]
+    results: list[dict[str, Any]]
+    peak_mb: float
+    cpu_seconds: float
+
+
+def served(*films: bytes, query: str = "", at_once: int = _UNIT_WORKERS) -> Served:
+    """Send films, each in a request of its own, to a server as docs/cxr-edge.service runs it.
+
+    A server that dies, as the unit's does beyond its memory, fails the test.
+
+    Args:
+        films: contents of files.
+        query: of the requests, such as ``map=true&picture=true``.
+        at_once: requests at once; by default as many as there are workers.
+    """
+    with running_server("--threads", _UNIT_WORKERS) as server, ThreadPoolExecutor(at_once) as pool:
+        pid = server.process.pid
+        before = cpu_seconds(pid)
+
+        def send(film: bytes) -> tuple[int, dict[str, Any]]:
+            request = urllib.request.Request(f"{server.address}/v1/classify?{query}", film)
+            try:
+                with urllib.request.urlopen(request, timeout=300) as response:
+                    return response.status, json.load(response)
+            except urllib.error.HTTPError as error:
+                return error.code, json.load(error)
+
+        with PeakMemory(pid) as peak:
+            answers = list(pool.map(send, films))
+        taken = cpu_seconds(pid) - before
+        assert server.stop() == 0, server.said
+    return Served(
+        [status for status, _ in answers],
+        [body["results"][0] if "results" in body else body for _, body in answers],
+        peak.bytes / 1e6,
+        taken,
+    )

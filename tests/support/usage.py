@@ -77,6 +77,12 @@ class PeakMemory:
             self.bytes = max(self.bytes, resident_bytes(self._pid), _highest_bytes(self._pid))
 
 
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process so far, and of its children that ended."""
+    fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
 def measured(command: Sequence[str | Path], *, content: bytes = b"", timeout: float = 300) -> Usage:
     """Run a command to its end.
 

@@ -46,18 +46,26 @@ class MeteredBytes(io.BytesIO):
     stopped: not libtiff, WebP's and gdcm, which take a file whole and return when they are done.
     """
 
-    def __init__(self, content: bytes, name: str, *, max_reads: int = 2 * MAX_BYTES) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        name: str,
+        *,
+        max_reads: int = 2 * MAX_BYTES,
+        max_bytes: int | None = None,
+    ) -> None:
         """Start the clock.
 
         Args:
             content: the bytes.
             name: what error messages call the image.
             max_reads: how often the decoder may ask, where each time costs memory.
+            max_bytes: how much it may read; by default the whole file twice, and some more.
         """
         super().__init__(content)
         self._name = name
         self._end = time.thread_time() + MAX_SECONDS
-        self._bytes_left = _MAX_PASSES * len(content) + _ROOM_BYTES
+        self._bytes_left = max_bytes or _MAX_PASSES * len(content) + _ROOM_BYTES
         self._reads_left = max_reads
 
     def read(self, size: int | None = -1, /) -> bytes:

@@ -1,11 +1,14 @@
 import os
 import subprocess
 import sys
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
 
+from cxr_edge.scoring import cluster as cluster_module
 from cxr_edge.scoring.cluster import cluster
 from cxr_edge_runtime.errors import CxrEdgeError
 
@@ -24,6 +27,43 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
         monkeypatch.setattr(ray, name, lambda name=name, **options: asked.append((name, options)))
     monkeypatch.setattr(ray, "cluster_resources", dict)
     return asked
+
+
+def succeeds(program: str) -> bool:
+    return cluster_module._succeeds([sys.executable, "-c", program])
+
+
+def test_command_that_fails_says_nothing_or_stalls_does_not_succeed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert succeeds("print('imported'); print('status')")
+    assert not succeeds("print('imported'); raise SystemExit(1)")
+    assert not succeeds("raise SystemExit(1)")
+    monkeypatch.setattr(cluster_module, "_PATIENCE_S", 0.1)
+    assert not succeeds("import time; print('imported', flush=True); time.sleep(600)")
+
+
+def test_clock_of_a_command_starts_with_its_first_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    imported = tmp_path / "imported"
+    program = (
+        "import pathlib, time\n"
+        f"file = pathlib.Path({str(imported)!r})\n"
+        "while not file.exists(): time.sleep(0.01)\n"
+        "print(flush=True)"
+    )
+    waited = []
+
+    class Process(subprocess.Popen):  # type: ignore[type-arg]
+        def communicate(self, *content: Any, timeout: float | None = None) -> Any:
+            waited.append((imported.exists(), timeout))
+            return super().communicate(*content)
+
+    monkeypatch.setattr(subprocess, "Popen", Process)
+    threading.Timer(0.2, imported.touch).start()
+    assert succeeds(program)
+    assert waited == [(True, cluster_module._PATIENCE_S)]
 
 
 def test_cluster_without_a_core_is_refused_and_left(calls: list[tuple[str, Any]]) -> None:

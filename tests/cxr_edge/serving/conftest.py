@@ -12,6 +12,7 @@ from cxr_edge.serving.app import make_app
 from cxr_edge.serving.workers import Workers
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
+from waiting import PATIENCE_S
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +46,7 @@ class Held(Classifier):
 
     def classify(self, *arguments: Any, **options: Any) -> Any:
         self._begun.release()
-        assert self._let_go.wait(30)
+        assert self._let_go.wait(PATIENCE_S)
         return super().classify(*arguments, **options)
 
 

@@ -1,29 +1,108 @@
 import pytest
 
-from cxr_edge.serving.admission import Admission
+from cxr_edge.serving.admission import Admission, Lease
+from cxr_edge.serving.app import MOST_BYTES_HELD
 from cxr_edge.serving.problems import ProblemResponse
+from cxr_edge.serving.uploads import MOST_BYTES
+from cxr_edge_runtime.images.decoding_limits import MAX_PIXELS
 
 
-def test_only_so_many_requests_are_under_way() -> None:
-    admission = Admission(requests=2, n_bytes=10)
-    rooms = [admission.acquire(), admission.acquire()]
-    with pytest.raises(ProblemResponse) as refusal:
-        admission.acquire()
-    assert refusal.value.status == 503
-    assert int(refusal.value.headers["Retry-After"]) >= 1
-    rooms[0].release()
-    admission.acquire()
+def made(*, uploads: int = 99, requests: int = 99, n_bytes: int = 99) -> Admission:
+    return Admission(uploads=uploads, requests=requests, n_bytes=n_bytes)
+
+
+def arrived(admission: Admission, client: str) -> Lease:
+    lease = admission.acquire(client)
+    lease.body_arrived()
+    return lease
+
+
+def all_of(admission: Admission, client: str, *, arrive: bool) -> list[Lease]:
+    """As many leases as a client gets."""
+    leases = []
+    while len(leases) < 100:
+        try:
+            leases.append((arrived if arrive else Admission.acquire)(admission, client))
+        except ProblemResponse as refusal:
+            assert refusal.status == 503
+            assert int(refusal.headers["Retry-After"]) >= 1
+            return leases
+    raise AssertionError("no end")
+
+
+@pytest.mark.parametrize("arrive", [False, True], ids=["uploads", "requests"])
+def test_no_client_gets_all_places_and_the_next_one_always_gets_some(arrive: bool) -> None:
+    admission = made(uploads=40, requests=99) if not arrive else made(requests=40)
+    counts = [len(all_of(admission, client, arrive=arrive)) for client in "abcd"]
+    assert counts == [20, 10, 5, 3]
+    assert not all_of(admission, "a", arrive=arrive)
+
+
+def test_places_come_back() -> None:
+    admission = made(uploads=4, requests=6)
+    for _ in range(3):
+        leases = all_of(admission, "a", arrive=True)
+        assert len(leases) == 3
+        for lease in leases:
+            lease.release()
+    slow = all_of(admission, "a", arrive=False)
+    assert len(slow) == 2
+    for lease in slow:
+        lease.release()
+    assert len(all_of(admission, "b", arrive=False)) == 2
+
+
+def test_uploads_hold_no_place_among_the_requests() -> None:
+    admission = made(uploads=99, requests=2)
+    slow = [admission.acquire("a") for _ in range(40)]
+    quick = arrived(admission, "a")
+    with pytest.raises(ProblemResponse, match="as many requests"):
+        slow[0].body_arrived()
+    slow[0].release()
+    quick.release()
+    slow[1].body_arrived()
+
+
+def test_request_is_refused_before_its_body_where_no_worker_will_be_free() -> None:
+    admission = made(requests=1)
+    lease = arrived(admission, "a")
+    with pytest.raises(ProblemResponse):
+        admission.acquire("b")
+    lease.release()
+    arrived(admission, "b")
 
 
 def test_bytes_are_shared_and_come_back() -> None:
-    admission = Admission(requests=9, n_bytes=10)
-    one, other = admission.acquire(), admission.acquire()
-    one.reserve(4)
+    admission = made(n_bytes=10)
+    one, other, third = (admission.acquire(client) for client in "abc")
+    one.reserve(3)
     one.reserve(2)
     other.reserve(4)
     with pytest.raises(ProblemResponse, match="try again"):
-        other.reserve(1)
+        third.reserve(2)
     one.release()
-    other.reserve(6)
+    third.reserve(5)
+    other.reserve(1)
     other.release()
-    admission.acquire().reserve(10)
+    admission.acquire("a").reserve(5)
+
+
+def test_bodies_of_a_client_hold_half_and_leave_room_for_a_response() -> None:
+    admission = made(n_bytes=20)
+    one, two = admission.acquire("a"), admission.acquire("a")
+    one.reserve(6)
+    two.reserve(4)
+    with pytest.raises(ProblemResponse):
+        two.reserve(1)
+    one.reserve(5, response=True)
+    with pytest.raises(ProblemResponse):
+        two.reserve(1, response=True)
+    admission.acquire("b").reserve(5)
+    one.release()
+    two.reserve(5, response=True)
+
+
+def test_largest_body_and_its_picture_fit_into_the_share_of_a_client() -> None:
+    lease = made(n_bytes=MOST_BYTES_HELD).acquire("a")
+    lease.reserve(MOST_BYTES)
+    lease.reserve(MAX_PIXELS * 4 // 3, response=True)  # in base64

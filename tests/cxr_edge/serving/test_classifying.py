@@ -1,13 +1,12 @@
 import asyncio
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 from starlette.types import Message
 
-from cxr_edge.serving import app
 from cxr_edge.serving.admission import Admission
 from cxr_edge.serving.classifying import Classify
 from cxr_edge.serving.problems import ProblemResponse
@@ -15,6 +14,7 @@ from cxr_edge.serving.workers import Workers
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from serving import PHANTOM
+from waiting import PATIENCE_S
 
 Serve = Callable[..., TestClient]
 
@@ -35,12 +35,9 @@ def test_query_that_is_not_known_is_refused(serve: Serve, query: str) -> None:
 
 
 def test_request_that_takes_too_long_ends(serve: Serve, held: Any) -> None:
-    make, let_go, _ = held
-    client = serve(classifier=make, most_seconds=0.2)
+    client = serve(classifier=held[0], most_seconds=0.2)
     response = client.post("/v1/classify", content=PHANTOM.read_bytes())
     assert (response.status_code, response.json()["error"]["kind"]) == (504, "TooSlow")
-    let_go.set()
-    assert client.post("/v1/classify", content=PHANTOM.read_bytes()).status_code == 200
 
 
 def test_picture_is_for_one_film(serve: Serve) -> None:
@@ -51,38 +48,73 @@ def test_picture_is_for_one_film(serve: Serve) -> None:
     assert result["picture"]
 
 
-def test_room_of_a_request_that_took_too_long_is_free_when_its_film_is_done(
-    serve: Serve, held: Any, monkeypatch: pytest.MonkeyPatch
+def one_place() -> Admission:
+    return Admission(uploads=9, requests=1, n_bytes=10_000_000)
+
+
+def request(query: bytes = b"") -> tuple[Any, asyncio.Event, Any]:
+    """A request with a film: its scope, what ends it when it is set, and how it is received."""
+    gone = asyncio.Event()
+    body = [{"type": "http.request", "body": PHANTOM.read_bytes(), "more_body": False}]
+
+    async def receive() -> Message:
+        if body:
+            return body.pop()
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    scope = {"type": "http", "headers": [], "query_string": query, "method": "POST", "path": "/"}
+    return scope, gone, receive
+
+
+async def no_answer(message: Message) -> None:
+    raise AssertionError("it was answered")
+
+
+@pytest.mark.parametrize("kind", ["TooSlow", "Disconnected"])
+def test_place_of_a_request_that_ended_early_is_free_when_its_film_is_done(
+    held: Any, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make, let_go, _ = held
-    monkeypatch.setattr(app, "WAITING", 0)
-    client = serve(classifier=make, most_seconds=0.2)
-    content = PHANTOM.read_bytes()
-    assert client.post("/v1/classify", content=content).status_code == 504
-    assert client.post("/v1/classify", content=content).status_code == 503  # it is still at it
-    let_go.set()
-    for _ in range(100):
-        last = client.post("/v1/classify", content=content).status_code
-        if last == 200:
-            break
-        time.sleep(0.02)
-    assert last == 200
+    make, let_go, begun = held
+    workers, admission = Workers(make, threads=1), one_place()
+    limit, limits = asyncio.timeout, list[asyncio.Timeout]()
+
+    def timeout(seconds: float) -> asyncio.Timeout:
+        limits.append(limit(None))
+        return limits[-1]
+
+    monkeypatch.setattr(asyncio, "timeout", timeout)
+
+    async def ask() -> None:
+        scope, gone, receive = request()
+        asked = asyncio.create_task(Classify(workers, admission, 60)(scope, receive, no_answer))
+        await asyncio.to_thread(begun.acquire)
+        if kind == "TooSlow":
+            limits[0].reschedule(asyncio.get_running_loop().time())
+        else:
+            gone.set()
+        with pytest.raises(ProblemResponse) as refusal:
+            await asked
+        assert refusal.value.kind == kind
+        with pytest.raises(ProblemResponse, match="as many requests"):
+            admission.acquire("other")  # a worker is still at it
+        let_go.set()
+        while True:
+            await asyncio.sleep(0.01)
+            with suppress(ProblemResponse):
+                admission.acquire("other")
+                return
+
+    asyncio.run(asyncio.wait_for(ask(), PATIENCE_S))
+    workers.close()
 
 
-def test_room_is_held_until_the_answer_is_taken(shipped: Bundle) -> None:
-    workers = Workers(lambda: Classifier(shipped), threads=1)
-    admission = Admission(requests=1, n_bytes=10_000_000)
+def test_place_is_held_until_the_answer_is_taken(shipped: Bundle) -> None:
+    workers, admission = Workers(lambda: Classifier(shipped), threads=1), one_place()
     sent: list[Message] = []
 
     async def ask() -> None:
         taken, waiting = asyncio.Event(), asyncio.Event()
-        body = [{"type": "http.request", "body": PHANTOM.read_bytes(), "more_body": False}]
-
-        async def receive() -> Message:
-            if body:
-                return body.pop()
-            await asyncio.sleep(60)
-            raise AssertionError
 
         async def send(message: Message) -> None:
             # As uvicorn: what comes before is on its way, the client is waited for here.
@@ -92,17 +124,14 @@ def test_room_is_held_until_the_answer_is_taken(shipped: Bundle) -> None:
             sent.append(message)
 
         # With the picture the answer is larger than what is sent without waiting.
-        query = b"picture=true&force=true"
-        scope = {
-            "type": "http", "headers": [], "query_string": query, "method": "POST", "path": "/",
-        }  # fmt: skip
-        asked = asyncio.create_task(Classify(workers, admission, 60)(scope, receive, send))
-        await asyncio.wait_for(waiting.wait(), 30)
+        scope, _, receive = request(b"picture=true&force=true")
+        asked = asyncio.create_task(Classify(workers, admission, PATIENCE_S)(scope, receive, send))
+        await asyncio.wait_for(waiting.wait(), PATIENCE_S)
         with pytest.raises(ProblemResponse, match="as many requests"):
-            admission.acquire()
+            admission.acquire("other")
         taken.set()
         await asked
-        admission.acquire()
+        admission.acquire("other")
 
     asyncio.run(ask())
     assert [message.get("more_body") for message in sent] == [None, True, False]

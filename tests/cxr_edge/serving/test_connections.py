@@ -1,178 +1,242 @@
-"""Connections that stall, on sockets: what no well-behaved client does."""
+"""Connections that stall, with a clock of the tests' own."""
 
-import io
-import json
-import socket
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from serving import PHANTOM, Server, running_server
+from cxr_edge.serving.connections import HEAD_S, LEAST_BYTES, PERIOD_S
+from wires import Wires
 
+GET = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 HEAD = b"POST /v1/classify HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-# The server's limits, made short.
-SETTINGS = (
-    "import cxr_edge.serving.connections as c; "
-    "c.Connection.stalled_s = 0.5; c.Connection.head_s = 2.0; "
-)
-FEW = SETTINGS + "c.Connection.most = 8; "
+UPLOAD = HEAD + b"Content-Length: 81000000\r\n\r\n"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with running_server("--threads", 1, before=SETTINGS) as started:
-        yield started
+async def read_and_respond(scope: Any, receive: Any, send: Any) -> None:
+    while (message := await receive())["type"] != "http.disconnect":
+        if not message["more_body"]:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"done"})
 
 
-def connected(server: Server) -> socket.socket:
-    host, port = server.address.removeprefix("http://").split(":")
-    return socket.create_connection((host, int(port)), timeout=20)
-
-
-def healthy(server: Server) -> bool:
-    with urllib.request.urlopen(f"{server.address}/healthz", timeout=20) as response:
-        return bool(json.load(response)["status"] == "ok")
-
-
-def ended(connection: socket.socket) -> bool:
-    """Whether the server ends a connection."""
-    try:
-        while connection.recv(65536):
-            pass
-    except ConnectionResetError:
+async def never_respond(scope: Any, receive: Any, send: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
         pass
-    return True
+
+
+async def refuse(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 403, "headers": []})
+    await send({"type": "http.response.body", "body": b"no"})
+
+
+async def respond_in_parts(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"first", "more_body": True})
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def played(
+    scene: Callable[[Wires], Awaitable[None]], app: Any = read_and_respond, **limits: object
+) -> None:
+    async def play() -> None:
+        await scene(Wires(app, **limits))
+
+    asyncio.run(play())
 
 
 @pytest.mark.parametrize(
     "sent",
-    [b"", b"POST /v1/classify HT", HEAD, HEAD + b"Content-Length: 81000000\r\n\r\n" + b"x" * 99],
-    ids=["nothing", "half a line", "half a head", "half a body"],
+    [b"", b"POST /v1/classify HT", HEAD, UPLOAD, UPLOAD + b"x" * 99],
+    ids=["nothing", "half a line", "half a head", "a head", "half a body"],
 )
-def test_client_that_says_no_more_is_let_go(server: Server, sent: bytes) -> None:
-    with connected(server) as connection:
-        connection.sendall(sent)
-        assert ended(connection)
-    assert healthy(server)
+def test_client_that_says_no_more_is_let_go(sent: bytes) -> None:
+    async def scene(wires: Wires) -> None:
+        client = wires.connect()
+        await wires.send(client, sent)
+        await wires.passes(PERIOD_S - 1)
+        assert not client.ended
+        await wires.passes(PERIOD_S + 2)
+        assert client.ended
+        assert not wires.connections
+
+    played(scene)
 
 
 @pytest.mark.parametrize(
-    ("first", "then"),
+    ("app", "first", "then"),
     [
-        (b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"G"),
-        (b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b""),
-        (HEAD.replace(b"127.0.0.1", b"evil.example") + b"Content-Length: 9\r\n\r\n", b"x"),
+        (read_and_respond, GET, b"G"),
+        (read_and_respond, GET, b""),
+        (refuse, UPLOAD, b"x"),
     ],
     ids=["begins another", "says no more", "refused with a body to come"],
 )
-def test_client_that_stalls_after_an_answer_is_let_go(
-    server: Server, first: bytes, then: bytes
-) -> None:
-    with connected(server) as connection:
-        connection.sendall(first)
-        time.sleep(0.2)
-        connection.sendall(then)
-        assert ended(connection)
+def test_client_that_stalls_after_a_response_is_let_go(app: Any, first: bytes, then: bytes) -> None:
+    async def scene(wires: Wires) -> None:
+        client = wires.connect()
+        await wires.send(client, first)
+        assert b"HTTP/1.1 " in client.sent
+        await wires.send(client, then)
+        await wires.passes(3 * PERIOD_S)
+        assert client.ended
+
+    played(scene, app)
 
 
-def test_head_that_comes_by_drops_has_an_end(server: Server) -> None:
-    with connected(server) as connection, pytest.raises(ConnectionError):
-        for _ in range(200):
-            connection.sendall(b"G")
-            time.sleep(0.1)
+@pytest.mark.parametrize("before", [b"", GET], ids=["first", "after another"])
+def test_head_that_comes_by_drops_has_an_end(before: bytes) -> None:
+    async def scene(wires: Wires) -> None:
+        client = wires.connect()
+        await wires.send(client, before + b"G")
+        for _ in range(int(HEAD_S + PERIOD_S) + 1):
+            await wires.passes(1)
+            if client.ended:
+                return
+            await wires.send(client, b"E")
+        raise AssertionError("it has none")
+
+    played(scene)
 
 
-def test_steady_upload_and_steady_reader_are_not_cut(server: Server) -> None:
-    film = PHANTOM.read_bytes()
-    part = len(film) // 8 + 1
-    with connected(server) as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        head = HEAD.replace(b"classify ", b"classify?picture=true&force=true ")
-        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(film))
-        for start in range(0, len(film), part):
-            connection.sendall(film[start : start + part])
-            time.sleep(0.2)
-        answer = b""
-        while b"}]}" not in answer[-8:]:
-            received = connection.recv(16384)
-            assert received
-            answer += received
-            time.sleep(0.05)
+def test_steady_upload_is_not_cut_and_one_by_drops_is() -> None:
+    least = LEAST_BYTES / PERIOD_S
+
+    async def scene(wires: Wires) -> None:
+        steady, slow, slowed = (wires.connect(f"192.0.2.{last}") for last in range(3))
+        for client in (steady, slow, slowed):
+            await wires.send(client, UPLOAD)
+        await wires.send(slowed, b"x" * 30_000_000)  # quick at first
+        for _ in range(100):
+            await wires.passes(1)
+            for client, rate in ((steady, 1.2 * least), (slow, 0.8 * least), (slowed, 1)):
+                if not client.ended:
+                    await wires.send(client, b"x" * int(rate))
+        assert [steady.ended, slow.ended, slowed.ended] == [False, True, True]
+        assert len(wires.connections) == 1
+
+    played(scene)
 
 
-def test_client_that_takes_no_answer_is_let_go(server: Server) -> None:
-    # Larger than what the system holds for a connection.
-    noise = np.random.default_rng(0).integers(0, 256, (2600, 2600), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(noise).save(buffer, "PNG", compress_level=0)
-    film = buffer.getvalue()
-    head = HEAD.replace(b"classify ", b"classify?picture=true&force=true ")
-    with connected(server) as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(film) + film)
-        time.sleep(4)
-        # What the system had taken still comes, then nothing more.
-        received = 0
-        while part := connection.recv(65536):
-            received += len(part)
-        assert received < len(film)
+def test_slow_upload_ends_with_the_first_period_of_its_body() -> None:
+    async def scene(wires: Wires) -> None:
+        client = wires.connect()
+        await wires.passes(PERIOD_S / 2)
+        await wires.send(client, UPLOAD)
+        for _ in range(int(PERIOD_S)):
+            assert not client.ended
+            await wires.passes(1)
+            if not client.ended:
+                await wires.send(client, b"x")
+        assert client.ended
+
+    played(scene)
 
 
-def test_damaged_chunk_after_a_refusal_ends_the_connection_quietly(server: Server) -> None:
-    with connected(server) as connection:
-        connection.sendall(
-            b"POST /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-            b"1\r\nx\r\n"
-        )
-        time.sleep(0.2)
-        connection.sendall(b"ZZZZ\r\n")
-        assert ended(connection)
-    assert healthy(server)
+def test_short_upload_may_come_slowly_and_then_wait_for_its_response() -> None:
+    async def scene(wires: Wires) -> None:
+        client = wires.connect()
+        await wires.passes(PERIOD_S - 1)
+        await wires.send(client, HEAD + b"Content-Length: 9\r\n\r\n")
+        for _ in range(9):
+            await wires.passes(1)
+            await wires.send(client, b"x")
+        await wires.passes(100)
+        assert not client.ended
+
+    played(scene, never_respond)
 
 
-def test_only_so_many_connections_are_taken() -> None:
-    with running_server(
-        "--threads", 1, before=FEW.replace("0.5", "60").replace("2.0", "60")
-    ) as server:
-        silent = [connected(server) for _ in range(8)]
-        with pytest.raises((urllib.error.URLError, ConnectionError)):
-            healthy(server)
-        silent.pop().close()
-        for _ in range(50):
-            try:
-                assert healthy(server)
-                break
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.05)
-        else:
-            raise AssertionError("no lease was made")
-        for connection in silent:
-            connection.close()
-        assert server.stop() == 0
+@pytest.mark.parametrize(
+    ("rate", "cut"), [(1.5, False), (0.5, True), (0, True)], ids=["steady", "drops", "nothing"]
+)
+def test_response_must_be_taken(rate: float, cut: bool) -> None:
+    async def scene(wires: Wires) -> None:
+        client = wires.connect()
+        await wires.send(client, GET)
+        client.unsent = 10 * LEAST_BYTES
+        for _ in range(5):
+            await wires.passes(PERIOD_S)
+            client.unsent -= int(rate * LEAST_BYTES)
+        assert client.ended == cut
+
+    played(scene, respond_in_parts)
 
 
-def test_refusal_reaches_a_client_that_sends_all_before_it_reads(server: Server) -> None:
-    with connected(server) as connection:
-        body = b"x" * 90_000_000
-        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body))
-        connection.sendall(body)
-        answer = connection.recv(65536)
-    assert b" 413 " in answer.splitlines()[0]
-    assert b"connection: close" in answer.lower()
+def test_one_client_gets_half_of_the_connections_and_others_the_rest() -> None:
+    async def scene(wires: Wires) -> None:
+        async def busy(address: str) -> bool:
+            client = wires.connect(address)
+            if not client.ended:
+                await wires.send(client, UPLOAD)
+            await wires.settle()
+            return not client.ended
+
+        assert sum([await busy("192.0.2.1") for _ in range(20)]) == 8
+        assert sum([await busy("192.0.2.2") for _ in range(20)]) == 4
+        assert sum([await busy("192.0.2.3") for _ in range(20)]) == 2
+        assert len(wires.connections) == 14
+
+    played(scene, most=16)
 
 
-def test_answer_to_a_body_without_end_ends(server: Server) -> None:
-    with connected(server) as connection:
-        connection.sendall(
-            b"POST /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-        )
-        chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
-        with pytest.raises((ConnectionError, TimeoutError)):
-            for _ in range(400):
-                connection.sendall(chunk)
-    assert healthy(server)
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", GET], ids=["nothing", "half a head", "idle"])
+def test_connections_without_a_request_shut_nobody_out(sent: bytes) -> None:
+    async def scene(wires: Wires) -> None:
+        idle = []
+        for _ in range(40):
+            idle.append(wires.connect())
+            await wires.send(idle[-1], sent)
+            await wires.passes(0.01)
+            for client in idle:
+                if sent and sent != GET and not client.ended:
+                    await wires.send(client, b"x")  # drops keep none of them
+        assert len(wires.connections) == 8
+        assert [client.ended for client in idle] == [True] * 32 + [False] * 8
+        other = wires.connect()
+        await wires.send(other, GET)
+        assert b"200" in other.sent
+
+    played(scene, most=16)
+
+
+def test_requests_under_way_stay_when_others_make_room() -> None:
+    async def scene(wires: Wires) -> None:
+        uploads = [wires.connect() for _ in range(3)]
+        for client in uploads:
+            await wires.send(client, UPLOAD)
+        for _ in range(30):
+            wires.connect()
+        await wires.settle()
+        assert not any(client.ended for client in uploads)
+        assert len(wires.connections) == 4
+        last = wires.connect()
+        await wires.send(last, UPLOAD)
+        refused = wires.connect()
+        await wires.settle()
+        assert refused.ended
+        assert not last.ended
+
+    played(scene, most=8)
+
+
+def test_client_takes_no_place_of_one_that_has_fewer() -> None:
+    async def scene(wires: Wires) -> None:
+        for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
+            for _ in range(8):
+                wires.connect(address)
+                await wires.passes(0.01)
+
+        def count(address: str) -> int:
+            return sum(connection._address == address for connection in wires.connections)
+
+        assert [count(f"192.0.2.{last}") for last in (1, 2, 3)] == [2, 3, 2]
+        for client in [wires.connect("192.0.2.4") for _ in range(4)]:
+            if not client.ended:
+                await wires.send(client, UPLOAD)
+        await wires.settle()
+        assert [count(f"192.0.2.{last}") for last in (1, 2, 3, 4)] == [2, 2, 2, 2]
+
+    played(scene, most=8)

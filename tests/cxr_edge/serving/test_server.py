@@ -2,17 +2,18 @@ import json
 import signal
 import socket
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fuzzing import mutated, seeds
 from serving import PHANTOM, running_server
+from waiting import until
 
 
 def post(address: str, content: bytes, path: str = "/v1/classify", **headers: str) -> Any:
@@ -49,7 +50,7 @@ def test_what_was_taken_is_finished_when_the_server_stops(number: int) -> None:
     def slow() -> Any:
         yield body[:1000]
         half.set()  # the server has begun to read, and is told to stop now
-        gone.wait(30)
+        gone.wait(60)
         yield body[1000:]
 
     gone = threading.Event()
@@ -66,53 +67,67 @@ def test_what_was_taken_is_finished_when_the_server_stops(number: int) -> None:
                 return json.load(response)
 
         answer = clients.submit(send)
-        assert half.wait(30)
-        with urllib.request.urlopen(f"{server.address}/healthz", timeout=30):
+        assert half.wait(60)
+        with urllib.request.urlopen(f"{server.address}/healthz", timeout=60):
             pass  # what was sent before this has been read by now
         server.process.send_signal(number)
-        time.sleep(1)  # far longer than a server that does not wait
+        until(lambda: not server.takes_connections())  # it is ending
         gone.set()
         assert answer.result()["results"][0]["label"]
         server.process.wait(60)
         assert server.process.returncode == 0
 
 
-SLOW = (
-    "import sys, time, cxr_edge_runtime.batch as a; fast = a.load_grey; "
-    "a.load_grey = lambda *x, **y: "
-    "(print('decoding', file=sys.stderr), time.sleep({seconds}), fast(*x, **y))[-1]; "
+# Each film is decoded only when a file is there.
+HELD = (
+    "import os, sys, time, cxr_edge_runtime.batch as a\n"
+    "fast = a.load_grey\n"
+    "def load_grey(*x, **y):\n"
+    "    print('decoding', file=sys.stderr)\n"
+    "    while not os.path.exists(os.environ['LET_GO']): time.sleep(0.01)\n"
+    "    return fast(*x, **y)\n"
+    "a.load_grey = load_grey\n"
 )
 
 
-def test_second_signal_ends_at_once() -> None:
+def test_second_signal_ends_at_once(tmp_path: Path) -> None:
     with (
-        running_server("--threads", 1, before=SLOW.format(seconds=60)) as server,
+        running_server("--threads", 1, before=HELD, LET_GO=str(tmp_path / "x")) as server,
         ThreadPoolExecutor(1) as clients,
     ):
         lost = clients.submit(post, server.address, PHANTOM.read_bytes())
         assert server.process.stderr is not None
         assert server.process.stderr.readline() == "decoding\n"
         server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
+        until(lambda: not server.takes_connections())  # it has seen the first one
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(30) == 128 + signal.SIGTERM
+        assert server.process.wait(60) == 128 + signal.SIGTERM
         with pytest.raises((urllib.error.URLError, ConnectionError)):
             lost.result()
 
 
-def test_film_of_a_client_that_went_away_makes_room() -> None:
+def test_film_of_a_client_that_went_away_makes_room(tmp_path: Path) -> None:
+    let_go = tmp_path / "let go"
     content = PHANTOM.read_bytes()
     head = b"POST /v1/classify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n"
-    with running_server("--threads", 1, before=SLOW.format(seconds=2)) as server:
+    with (
+        running_server("--threads", 1, before=HELD, LET_GO=str(let_go)) as server,
+        ThreadPoolExecutor(1) as clients,
+    ):
+        assert server.process.stderr is not None
         host, port = server.address.removeprefix("http://").split(":")
-        for _ in range(17):  # all that one worker lets wait
+        first = clients.submit(post, server.address, content)
+        assert server.process.stderr.readline() == "decoding\n"
+        for _ in range(50):  # more than one client may have waiting
             with socket.create_connection((host, int(port))) as connection:
                 connection.sendall(head % len(content) + content)
-        time.sleep(0.5)
+            assert "POST /v1/classify" in server.process.stderr.readline()
+        let_go.touch()
+        assert first.result()["results"][0]["label"]
         assert post(server.address, content)["results"][0]["label"]
         server.stop()
-    # One film was under way; those of the others were dropped from the queue.
-    assert server.said.count("decoding") <= 4
+    # The films of those that went away were dropped from the queue.
+    assert server.said.count("decoding") == 1
 
 
 def test_methods_and_errors_leave_no_name_in_the_log() -> None:
@@ -128,7 +143,7 @@ def test_methods_and_errors_leave_no_name_in_the_log() -> None:
     with running_server(before=broken) as server:
         request = urllib.request.Request(f"{server.address}/healthz", method="ANNA")
         for failing in (
-            lambda: urllib.request.urlopen(request, timeout=20),
+            lambda: urllib.request.urlopen(request, timeout=60),
             lambda: post(
                 server.address, form, **{"Content-Type": "multipart/form-data; boundary=x"}
             ),

@@ -15,7 +15,7 @@ class Film:
 
 def test_each_thread_has_a_classifier_of_its_own() -> None:
     made: list[object] = []
-    both = threading.Barrier(2, timeout=30)
+    both = threading.Barrier(2, timeout=60)
 
     def make() -> Any:
         made.append(object())
@@ -37,7 +37,7 @@ def test_each_thread_has_a_classifier_of_its_own() -> None:
 def test_what_is_cancelled_is_let_go_of_although_no_thread_is_free() -> None:
     let_go = threading.Event()
     workers = Workers(lambda: None, threads=1)  # type: ignore[arg-type, return-value]
-    first = workers.submit(lambda _: let_go.wait(30))
+    first = workers.submit(lambda _: let_go.wait(60))
     film = Film()
     seen = weakref.ref(film)
     second = workers.submit(lambda _, film=film: film)  # type: ignore[misc]

@@ -112,7 +112,7 @@ def test_large_images_wait_for_each_other_and_small_ones_pass() -> None:
     def hold() -> None:
         with exclusive_if_large(pixels=LARGE_PIXELS + 1):
             held.set()
-            release.wait(10)
+            release.wait(60)
             order.append("first")
 
     def wait() -> None:
@@ -121,7 +121,7 @@ def test_large_images_wait_for_each_other_and_small_ones_pass() -> None:
 
     first = threading.Thread(target=hold)
     first.start()
-    held.wait(10)
+    held.wait(60)
     second = threading.Thread(target=wait)
     second.start()
     with exclusive_if_large(pixels=LARGE_PIXELS, n_bytes=decoding_limits.LARGE_BYTES):

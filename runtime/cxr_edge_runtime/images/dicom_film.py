@@ -1,0 +1,148 @@
+"""The film in a DICOM file: whether there is one, its greys, and what the elements say of it.
+
+A modality is named in a message only if it is a known one.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr_edge_runtime.errors import UnreadableImage, UnsupportedImage
+from cxr_edge_runtime.images import dicom_greys
+from cxr_edge_runtime.images.decoding_limits import MAX_PIXELS, check_size, exclusive_if_large
+from cxr_edge_runtime.images.dicom_decompression import FrameShape
+from cxr_edge_runtime.images.dicom_elements import (
+    DamagedDicom,
+    Dataset,
+    Tag,
+    read_elements,
+    read_header,
+)
+from cxr_edge_runtime.images.dicom_frame import (
+    COMPRESSED,
+    FRAME_OFFSETS,
+    NATIVE,
+    SeveralFrames,
+    UnsupportedFrame,
+    compressed_samples,
+    native_samples,
+)
+from cxr_edge_runtime.images.dicom_greys import PHOTOMETRIC, to_greys
+
+_MODALITY = Tag(0x00080060, "Modality", "CS")
+_BODY_PART = Tag(0x00180015, "BodyPartExamined", "CS")
+_VIEW = Tag(0x00185101, "ViewPosition", "CS")
+_CHANNELS = Tag(0x00280002, "SamplesPerPixel", "US")
+_FRAMES = Tag(0x00280008, "NumberOfFrames", "IS")
+_ROWS = Tag(0x00280010, "Rows", "US")
+_COLUMNS = Tag(0x00280011, "Columns", "US")
+_ALLOCATED = Tag(0x00280100, "BitsAllocated", "US")
+_STORED = Tag(0x00280101, "BitsStored", "US")
+_SIGNED = Tag(0x00280103, "PixelRepresentation", "US")
+_TAGS = (
+    _MODALITY, _BODY_PART, _VIEW, _CHANNELS, _FRAMES, _ROWS, _COLUMNS, _ALLOCATED, _STORED, _SIGNED,
+    FRAME_OFFSETS, *dicom_greys.TAGS,
+)  # fmt: skip
+
+# Computed and digital radiography, and radiography without saying which.
+_RADIOGRAPHS = frozenset({"CR", "DX", "RG"})
+# Others that may be named in a message; of any other value nobody knows what it contains.
+_OTHER_MODALITIES = frozenset({
+    "CT", "ES", "IO", "MG", "MR", "NM", "OT", "PT", "PX", "RF", "RTIMAGE", "SC", "US", "XA",
+})  # fmt: skip
+_CHEST = ("CHEST", "THORAX", "LUNG")
+# Frontal views by the codes of PS3.3, C.8.7.1.1.1 and C.8.11.5.1.
+_FRONTAL = frozenset({"AP", "PA"})
+# Explicit VR little endian, deflated: a small file of it may fill any memory.
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_HIGH_THROUGHPUT = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (201, 202, 203))
+_MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
+# Beyond the largest flat-panel detectors. Decompressing 30 million samples of 16 bits was measured
+# to take 430 MB, with the child.
+_MAX_COMPRESSED_PIXELS = 20_000_000
+
+
+def read_film(
+    content: bytes, name: str
+) -> tuple[NDArray[np.uint8], tuple[str, ...], tuple[str, ...]]:
+    """Read the film of a DICOM file.
+
+    Args:
+        content: the bytes of the file.
+        name: what error messages call the image.
+
+    Returns:
+        The attributes of :class:`cxr_edge_runtime.images.dicom.DicomFilm`.
+
+    Raises:
+        ImageError: as :func:`cxr_edge_runtime.images.dicom.decode_dicom`.
+        DamagedDicom: the file is damaged.
+        SeveralFrames: it has more than one frame.
+        UnsupportedFrame: its frame is compressed in a way that is not known here.
+    """
+    syntax, at = read_header(content, name)
+    _check_syntax(syntax, name)
+    dataset = read_elements(content, at, syntax, _TAGS, name)
+    _check(dataset, name)
+    shape = FrameShape(
+        dataset.whole(_ROWS),
+        dataset.whole(_COLUMNS),
+        dataset.whole(_ALLOCATED),
+        dataset.whole(_STORED),
+        bool(dataset.whole(_SIGNED)),
+    )
+    if not 1 <= shape.stored <= shape.allocated:
+        raise DamagedDicom("its samples have no bits, or more than there is room for")
+    pixels, is_native = shape.rows * shape.columns, syntax in NATIVE
+    is_limited = not is_native and shape.allocated > 8
+    most = _MAX_COMPRESSED_PIXELS if is_limited else MAX_PIXELS
+    check_size((shape.columns, shape.rows), name, max_pixels=most)
+    # Several frames that are decompressed at once, each in a process of its own, would not fit.
+    with exclusive_if_large(pixels=pixels if is_native else MAX_PIXELS):
+        if is_native:
+            samples = native_samples(dataset, shape)
+        else:
+            samples = compressed_samples(dataset, shape, name)
+        greys, assumed = to_greys(dataset, samples, shape)
+    return greys, assumed, _objections(dataset)
+
+
+def _check_syntax(syntax: str, name: str) -> None:
+    if not syntax:
+        raise DamagedDicom("it states no transfer syntax")
+    if syntax == _DEFLATED:
+        raise UnsupportedImage(f"{name}: a deflated DICOM file; export it uncompressed or as JPEG")
+    if syntax in _HIGH_THROUGHPUT:
+        raise UnsupportedFrame("High-Throughput JPEG 2000")
+    if syntax not in NATIVE | COMPRESSED:
+        raise UnsupportedFrame("a compression that is unknown here")
+
+
+def _check(dataset: Dataset, name: str) -> None:
+    """Refuse what is not one grey frame, before anything is decoded."""
+    if dataset.pixels is None:
+        raise UnsupportedImage(f"{name}: a DICOM file without an image")
+    frames = dataset.numbers(_FRAMES)
+    if len(frames) > 1 or any(number > 1 for number in frames):
+        raise SeveralFrames
+    if dataset.text(PHOTOMETRIC) not in _MONOCHROME:
+        raise UnsupportedImage(f"{name}: a DICOM file in colour; X-rays are stored as MONOCHROME")
+    if dataset.whole(_CHANNELS, 1) not in (0, 1):
+        raise UnreadableImage(f"{name}: damaged DICOM file (grey, but of several channels)")
+    if dataset.whole(_ALLOCATED) not in (8, 16):
+        raise UnsupportedImage(f"{name}: DICOM samples that are not of 8 or 16 bits")
+
+
+def _objections(dataset: Dataset) -> tuple[str, ...]:
+    """What the elements say against a frontal chest X-ray; absent ones say nothing."""
+    modality = dataset.text(_MODALITY)
+    body_part = dataset.text(_BODY_PART)
+    view = dataset.text(_VIEW)
+    found = []
+    if modality and modality not in _RADIOGRAPHS:
+        known = modality in _OTHER_MODALITIES
+        found.append(f"DICOM modality is {f'{modality}, ' if known else ''}not a radiograph")
+    if body_part and not any(word in body_part for word in _CHEST):
+        found.append("DICOM body part is not the chest")
+    if view and view not in _FRONTAL:
+        found.append("DICOM view position is not frontal")
+    return tuple(found)
