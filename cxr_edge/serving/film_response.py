@@ -39,7 +39,7 @@ class RequestOptions:
 
 @dataclass(frozen=True, slots=True)
 class ActivationMap:
-    """How much each part of the film adds to the decision, compared with normal films; row by row."""
+    """What each part of the film adds to the decision, compared with normal films, by rows."""
 
     height: Annotated[int, Bounds(minimum=1)]
     width: Annotated[int, Bounds(minimum=1)]

@@ -17,7 +17,12 @@ from cxr_edge_runtime.errors import BundleInvalid, EngineError, InvalidRequest
 from cxr_edge_runtime.gate import NOT_CHECKED, REJECTED, Gate, Verdict, objections
 from cxr_edge_runtime.images import GreyImage, ImageSource, image_warnings, load_grey
 from cxr_edge_runtime.preprocess import preprocess
-from cxr_edge_runtime.probability import at_prevalence, check_prevalence, probability_of
+from cxr_edge_runtime.probability import (
+    at_prevalence,
+    check_prevalence,
+    probability_of,
+    threshold_logit,
+)
 
 _REJECTED = "this model missed a limit of accuracy when it was converted, and was rejected"
 # No engine gains from more, and thousands end the process.
@@ -172,11 +177,9 @@ class Classifier:
     @cached_property
     def _normal_map(self) -> NDArray[np.float32] | None:
         # Only for maps: reading it takes as long as the gate.
-        from cxr_edge_runtime.bundle.reference import VerifiedPredictions
+        from cxr_edge_runtime.bundle.reference import normal_map
 
-        if REFERENCE_FILE not in self.bundle.manifest.files:
-            return None
-        return VerifiedPredictions.of_bundle(self.bundle).normal_map
+        return normal_map(self.bundle)
 
     def _map(self, outputs: Outputs, logit: float) -> NDArray[np.float32]:
         cam, normal = outputs["cam"][0, :, :, 0], self._normal_map
@@ -184,7 +187,8 @@ class Classifier:
             raise BundleInvalid(
                 f"{REFERENCE_FILE}: its map has {normal.shape} cells, the model's {cam.shape}"
             )
-        return activation_map(cam, logit, normal, self.bundle.manifest)
+        threshold = threshold_logit(self.bundle.manifest)
+        return activation_map(cam, logit=logit, threshold_logit=threshold, normal=normal)
 
     def _moved(self, probability: float) -> float:
         """A probability of the bundle at the prevalence that was asked for."""

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,3 +158,15 @@ def test_rounding_brings_no_positive_film_below_the_threshold(
     assert prediction.label == "PNEUMONIA"
     assert prediction.probability is not None
     assert prediction.probability >= prediction.threshold
+
+
+def test_threads_that_share_a_classifier_get_the_answers_to_their_own_films(
+    classifier: Classifier,
+) -> None:
+    films = [noisy_gradient((80, 64), seed=seed) // (1 + seed % 5) for seed in range(16)]
+    alone = [classifier.classify(film, force=True).logit for film in films]
+    assert len(set(alone)) > 8
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            shared = pool.map(lambda film: classifier.classify(film, force=True).logit, films)
+            assert list(shared) == alone

@@ -156,19 +156,21 @@ class ArtifactBuilder:
         distances: NDArray[np.float32] | None,
         rejected: NDArray[np.bool_],
     ) -> VerifiedPredictions:
-        positive = positives(self.source.validation.table) == 1
+        has_finding = positives(self.source.validation.table) == 1
         nothing = np.empty(0)
-        by_label = (
+        negative, positive = (
             PredictionDistribution.of(
                 predicted[of_label],
                 nothing if distances is None else distances[of_label],
                 rejected[of_label],
             )
-            for of_label in (~positive, positive)
+            for of_label in (~has_finding, has_finding)
         )
-        normal = self.source.validation_pixels[~positive]
+        normal = self.source.validation_pixels[~has_finding]
         has_map = "cam" in self.source.outputs and len(normal)
-        return VerifiedPredictions(*by_label, _mean_map(engine, normal) if has_map else None)
+        return VerifiedPredictions(
+            negative, positive, _mean_map(engine, normal) if has_map else None
+        )
 
 
 def _mean_map(engine: Engine, films: NDArray[np.uint8]) -> NDArray[np.float32]:

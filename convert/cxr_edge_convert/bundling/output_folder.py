@@ -130,6 +130,8 @@ def _write_report(
         report,
         source.validation.table,
         source.validation_pixels,
-        partial(activation_maps, source.model) if "cam" in source.outputs else None,
+        partial(activation_maps, source.model, source.validation.operating_point)
+        if "cam" in source.outputs
+        else None,
     )
     render(folder)

@@ -163,7 +163,7 @@ def _write(
         metrics,
         threshold=point.threshold,
         films=lambda rows: pixels[rows],
-        activation_maps=partial(activation_maps, model) if "cam" in model.output else None,
+        activation_maps=partial(activation_maps, model, point) if "cam" in model.output else None,
     )
     run = Run(
         folder=folder,

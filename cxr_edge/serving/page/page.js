@@ -235,7 +235,7 @@ function card(result, film, picture) {
     const map = result.activation_map;
     part(".map").hidden = part(".legend").hidden = !map;
     slider.setAttribute("aria-label", `Heat map of ${result.file}`);
-    part(".legend").textContent = `orange: for ${positive()}, blue: against`;
+    part(".legend").textContent = `orange: for ${positive()}, blue: against, compared with normal films; the map is coarse`;
     const overlay = map ? coloured(map) : null;
     const draw = () => paint(canvas, film, overlay, slider.value / 100);
     slider.addEventListener("input", draw);

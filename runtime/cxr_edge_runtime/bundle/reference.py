@@ -1,8 +1,8 @@
 """The predictions on many films: in a bundle, those on validation films.
 
-A log of predictions is compared with their distribution. Probabilities and gate distances are sorted
-separately, so nothing can be learned of a single film. The activation map of a film is compared with
-the mean one of the normal films.
+A log of predictions is compared with their distribution. Probabilities and gate distances are
+sorted separately, so nothing can be learned of a single film. The activation map of a film is
+compared with the mean one of the normal films.
 """
 
 from collections.abc import Sequence
@@ -131,10 +131,10 @@ class VerifiedPredictions:
         normal = arrays.get(_NORMAL_MAP)
         if normal is not None and normal.ndim != 2:
             raise BundleInvalid(f"{name}: not a reference ({_NORMAL_MAP} is no map)")
-        return cls(
-            *(_read([arrays[f"{label}_{key}"] for key in _KEYS], name) for label in _LABELS),
-            None if normal is None else normal.astype(np.float32),
+        negative, positive = (
+            _read([arrays[f"{label}_{key}"] for key in _KEYS], name) for label in _LABELS
         )
+        return cls(negative, positive, None if normal is None else normal.astype(np.float32))
 
     @classmethod
     def of_bundle(cls, bundle: Bundle) -> "VerifiedPredictions":
@@ -194,3 +194,14 @@ def _quantiles(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     if not len(values):
         return values
     return np.quantile(values, (np.arange(count) + 0.5) / count).astype(np.float32)
+
+
+def normal_map(bundle: Bundle) -> NDArray[np.float32] | None:
+    """Read the mean map of normal films that a bundle carries; None where it has none.
+
+    Raises:
+        BundleInvalid: its reference is damaged.
+    """
+    if REFERENCE_FILE not in bundle.manifest.files:
+        return None
+    return VerifiedPredictions.of_bundle(bundle).normal_map
