@@ -45,6 +45,7 @@ _UNSURE = 0.06
 _POSSIBLE, _CERTAIN = 1, 2
 # A margin of a scan: what is at least so bright, but for so large a share of a row or column.
 _WHITE, _SPECKS = 224, 0.02
+_UNLIKE = "does not look like a frontal chest X-ray"
 
 # From model input [1, H, W, 1] to its embedding [1, C].
 Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -170,7 +171,7 @@ class Gate:
             model_input: ``[1, H, W, 1] uint8``, the image as the network gets it.
             embedding: ``[1, C] float32`` of that input.
             embed: computes the embedding of another input; it is called only where the image may be
-                a negative, upside down or inside white margins.
+                a negative or upside down.
 
         Returns:
             The verdict with its reasons. Any objection rejects the image.
@@ -186,10 +187,7 @@ class Gate:
         elif (certainty := self._upside_down(small, distance, model_input, embed)) == _CERTAIN:
             reasons.append("upside down: turn it by 180°")
         elif distance > self.limits.rejected:
-            reasons.append(
-                f"does not look like a frontal chest X-ray (distance {distance:.1f}; "
-                f"limit {self.limits.rejected:.1f})"
-            )
+            reasons.append(f"{_UNLIKE} (distance {distance:.1f}; limit {self.limits.rejected:.1f})")
         elif certainty == _POSSIBLE:
             doubts.append("may be upside down")
         if reasons:
@@ -204,18 +202,11 @@ class Gate:
     def _unlike(self, model_input: NDArray[np.uint8], embed: Embed) -> str:
         """Why an image is not like the mean film: white around the film, a negative, or another."""
         inside = without_white_margins(model_input)
-        if (
-            inside is not None
-            and float(thumbnails(inside)[0] @ self.film) >= _MIN_RESEMBLANCE
-            and self._is_film(inside, embed)
-        ):
-            return "white margins: crop the picture to the film"
-        if self._is_film(255 - model_input, embed):
+        if inside is not None and float(thumbnails(inside)[0] @ self.film) >= _MIN_RESEMBLANCE:
+            return f"{_UNLIKE}; crop its white margins and try again"
+        if float(self.distance(embed(255 - model_input))[0]) <= self.limits.rejected:
             return "inverted: bones are dark and air is bright; invert the greys"
-        return "does not look like a frontal chest X-ray"
-
-    def _is_film(self, model_input: NDArray[np.uint8], embed: Embed) -> bool:
-        return float(self.distance(embed(model_input))[0]) <= self.limits.rejected
+        return _UNLIKE
 
     def _upside_down(
         self,
@@ -269,18 +260,14 @@ def thumbnails(model_inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def without_white_margins(model_input: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """Cut white rows and columns off the edges of ``[1, H, W, 1] uint8``, and enlarge the rest.
+    """Cut white rows and columns off the edges of ``[1, H, W, 1] uint8``.
 
     Returns:
-        An array of the same shape; None where there are no white margins, or nothing else.
+        What is left; None where there are no white margins, or nothing else.
     """
-    image = model_input[0, :, :, 0]
-    rows, columns = (np.flatnonzero((image < _WHITE).mean(axis=axis) > _SPECKS) for axis in (1, 0))
+    dark = model_input[0, :, :, 0] < _WHITE
+    rows, columns = (np.flatnonzero(dark.mean(axis=axis) > _SPECKS) for axis in (1, 0))
     if not rows.size or not columns.size:
         return None
-    inside = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    if inside.size == image.size:
-        return None
-    height, width = image.shape
-    enlarged = Image.fromarray(inside).resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(enlarged)[np.newaxis, :, :, np.newaxis]
+    inside = model_input[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return inside if inside.size < model_input.size else None
