@@ -109,7 +109,6 @@ def film_response(
         finish,
         name=film.name,
         force=options.force,
-        hashed=log is not None,
         mapped=options.activation_map,
     )
     if isinstance(result, CxrEdgeError):

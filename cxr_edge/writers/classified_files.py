@@ -136,7 +136,6 @@ def classify_files(
             ),
             workers=workers,
             force=force,
-            hashed=outputs.log is not None,
             mapped=heatmaps is not None,
             finish=finish,
         ):

@@ -14,7 +14,7 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import GATE_FILE, REFERENCE_FILE
 from cxr_edge_runtime.engines import Engine, Outputs, open_engine
 from cxr_edge_runtime.errors import BundleInvalid, EngineError, InvalidRequest
-from cxr_edge_runtime.gate import NOT_CHECKED, REJECTED, Gate, Verdict, objections
+from cxr_edge_runtime.gate import NOT_CHECKED, REJECTED, SUSPICIOUS, Gate, Verdict, objections
 from cxr_edge_runtime.images import GreyImage, ImageSource, image_warnings, load_grey
 from cxr_edge_runtime.preprocess import preprocess
 from cxr_edge_runtime.probability import (
@@ -48,6 +48,8 @@ class Prediction:
             for, or the model gives none.
         warnings: what is suspicious about the image, as text for the user.
         timings_ms: milliseconds of ``decode``, ``preprocess`` and ``invoke``.
+        borderline: whether a change of the film's greys by one level of 256 could turn the answer,
+            as of another decoder; None where the bundle does not say how much that changes.
         image_sha256: of the image's file, where it was asked for; see
             :class:`cxr_edge_runtime.images.GreyImage`.
     """
@@ -61,6 +63,7 @@ class Prediction:
     activation_map: NDArray[np.float32] | None
     warnings: tuple[str, ...]
     timings_ms: dict[str, float]
+    borderline: bool | None = None
     image_sha256: str | None = None
 
 
@@ -171,6 +174,7 @@ class Classifier:
                 "preprocess": (prepared - started) * 1000,
                 "invoke": (invoked - prepared) * 1000,
             },
+            borderline=self._is_borderline(logit, gate),
             image_sha256=film.sha256,
         )
 
@@ -201,15 +205,35 @@ class Classifier:
     def _model_warnings(self) -> tuple[str, ...]:
         return (_REJECTED,) if self.bundle.manifest.is_rejected else ()
 
+    def _is_borderline(self, logit: float, gate: Verdict) -> bool | None:
+        manifest = self.bundle.manifest
+        change, limits = manifest.one_level, manifest.gate
+        if change is None:
+            return None
+        of_label = abs(logit - threshold_logit(manifest)) <= change.logit
+        if limits is None or gate.distance is None or change.distance is None:
+            return of_label
+        return of_label or abs(gate.distance - limits.rejected) <= change.distance
+
     def _judge(self, film: GreyImage, model_input: NDArray[np.uint8], outputs: Outputs) -> Verdict:
+        doubts = self._doubts(film)
         if self._gate is None:
-            return Verdict(NOT_CHECKED)
+            return Verdict(SUSPICIOUS if doubts else NOT_CHECKED, doubts)
         return self._gate.judge(
             objections(film),
+            doubts,
             model_input,
             outputs["embedding"],
             embed=lambda other: self.engine.run(other)["embedding"],
         )
+
+    def _doubts(self, film: GreyImage) -> tuple[str, ...]:
+        """What the file says of its film that the model does not know."""
+        ages, age = self.bundle.manifest.ages, film.age
+        if ages is None or age is None or ages.youngest <= age < ages.oldest + 1:
+            return ()
+        # The age itself is the patient's.
+        return (f"the age in the DICOM file is not one the model was made with ({ages})",)
 
 
 def as_threads(threads: object) -> int:

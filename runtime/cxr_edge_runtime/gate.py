@@ -160,6 +160,7 @@ class Gate:
     def judge(
         self,
         objections: Sequence[str],
+        doubts: Sequence[str],
         model_input: NDArray[np.uint8],
         embedding: NDArray[np.float32],
         embed: Embed,
@@ -168,6 +169,7 @@ class Gate:
 
         Args:
             objections: what its file shows against it; see :func:`objections`.
+            doubts: what else makes it suspicious.
             model_input: ``[1, H, W, 1] uint8``, the image as the network gets it.
             embedding: ``[1, C] float32`` of that input.
             embed: computes the embedding of another input; it is called only where the image may be
@@ -178,7 +180,6 @@ class Gate:
         """
         small = thumbnails(model_input)[0]
         reasons = list(objections)
-        doubts: list[str] = []
         distance = float(self.distance(embedding)[0])
         if small.std() < _MIN_DEVIATION:
             reasons.append("blank image")
@@ -189,14 +190,15 @@ class Gate:
         elif distance > self.limits.rejected:
             reasons.append(f"{_UNLIKE} (distance {distance:.1f}; limit {self.limits.rejected:.1f})")
         elif certainty == _POSSIBLE:
-            doubts.append("may be upside down")
+            doubts = [*doubts, "may be upside down"]
         if reasons:
             return Verdict(REJECTED, tuple(reasons), distance)
         if distance > self.limits.suspicious:
-            doubts.append(
+            unlike = (
                 f"unlike the training films (distance {distance:.1f}; "
                 f"99th percentile {self.limits.suspicious:.1f})"
             )
+            doubts = [*doubts, unlike]
         return Verdict(SUSPICIOUS if doubts else ACCEPTED, tuple(doubts), distance)
 
     def _unlike(self, model_input: NDArray[np.uint8], embed: Embed) -> str:

@@ -67,7 +67,7 @@ def judged(
         asked.append(image)
         return at_distance(min(negative, 5.0))
 
-    found = gate().judge(words, model_input, at_distance(distance), embed)
+    found = gate().judge(words, (), model_input, at_distance(distance), embed)
     assert len(asked) <= 1
     return found.verdict, found.reasons
 
@@ -112,7 +112,9 @@ def test_distance_at_a_limit_is_within_it() -> None:
     exact = float(gate().distance(embedding)[0])
 
     def verdict(limits: GateLimits) -> str:
-        return replace(gate(), limits=limits).judge((), MODEL_INPUT, embedding, _not_asked).verdict
+        return (
+            replace(gate(), limits=limits).judge((), (), MODEL_INPUT, embedding, _not_asked).verdict
+        )
 
     assert verdict(GateLimits(exact, exact)) == ACCEPTED
     assert verdict(GateLimits(exact / 2, exact)) == SUSPICIOUS
@@ -156,7 +158,7 @@ def judged_leaning(slope: float, *, distance: float, turned: float) -> tuple[str
         np.testing.assert_array_equal(image[0], np.rot90(model_input[0], 2))
         return at_distance(turned)
 
-    found = known.judge((), model_input, at_distance(distance), embed)
+    found = known.judge((), (), model_input, at_distance(distance), embed)
     return found.verdict, found.reasons
 
 
@@ -194,7 +196,7 @@ def test_white_margins_are_not_a_negative() -> None:
     # Bright above, as the mean film is below.
     margins = np.where(np.arange(64)[:, np.newaxis] < 30, 250, FILM // 2).astype(np.uint8)
     margins = margins[np.newaxis, :, :, np.newaxis]
-    found = gate().judge((), margins, at_distance(1.0), _not_asked)
+    found = gate().judge((), (), margins, at_distance(1.0), _not_asked)
     assert (found.verdict, found.reasons) == (
         REJECTED,
         ("does not look like a frontal chest X-ray; crop its white margins and try again",),

@@ -46,6 +46,7 @@ Text = Annotated[str, PRINTABLE]
 Share = Annotated[float, Bounds(minimum=0, maximum=1)]
 Count = Annotated[int, Bounds(minimum=0)]
 Difference = Annotated[float, Bounds(minimum=-1, maximum=1)]
+Age = Annotated[float, Bounds(minimum=0, maximum=150)]
 Prevalence = Annotated[float, Bounds(minimum=MIN_PREVALENCE, maximum=MAX_PREVALENCE)]
 # Without any folder, so that no bundle reaches outside its own.
 FileName = Annotated[
@@ -263,6 +264,40 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
+class Ages:
+    """The ages of the people whose films the model was made with, in years.
+
+    Attributes:
+        youngest: the lowest age.
+        oldest: the highest age; in the last year of it, too.
+    """
+
+    youngest: Age
+    oldest: Age
+
+    def __str__(self) -> str:
+        """``1 to 5 years``."""
+        return f"{self.youngest:g} to {self.oldest:g} years"
+
+
+@dataclass(frozen=True, slots=True)
+class OneLevel:
+    """The most that changed where the greys of films changed by one of 256 levels.
+
+    All went up, all went down, or each went up, down or neither at random.
+
+    Attributes:
+        logit: the change of the logit.
+        distance: the change of the gate's distance; None where there is no gate.
+        films: the number of validation films that were changed.
+    """
+
+    logit: Annotated[float, Bounds(minimum=0)]
+    distance: Annotated[float, Bounds(minimum=0)] | None
+    films: Annotated[int, Bounds(minimum=1)]
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The content of ``bundle.json``.
 
@@ -283,7 +318,9 @@ class Manifest:
         bias: see the temperature.
         prevalence: the share of the positive label that the probability stands for; None where it
             is not known.
+        ages: of the people whose films the model was made with; None where they are not known.
         threshold: the frozen operating point.
+        one_level: how much an answer depends on one level of grey; None where it was not measured.
         gate: limits of the input gate, or None where inputs are not checked.
         metrics: the measured metrics, by split and name.
         calibration: of an INT8 model, else None.
@@ -311,7 +348,9 @@ class Manifest:
     temperature: Annotated[float, Bounds(above=0)]
     bias: float
     prevalence: Prevalence | None
+    ages: Ages | None
     threshold: Threshold
+    one_level: OneLevel | None
     gate: GateLimits | None
     metrics: dict[str, dict[str, Interval]]
     calibration: Calibration | None

@@ -16,7 +16,7 @@ from cxr_edge_runtime.typed_json import TypedJsonError, from_json, parse_json
 # The fields that came with a version, and what they are in bundles of earlier ones.
 _ADDED: dict[int, dict[str, Any]] = {
     2: {"outputs": list(OUTPUTS)},
-    3: {"bias": 0.0, "prevalence": None, "verification": None},
+    3: {"bias": 0.0, "prevalence": None, "ages": None, "one_level": None, "verification": None},
 }
 
 
@@ -83,6 +83,10 @@ def _check(manifest: Manifest, name: str) -> None:
         (
             manifest.input.shape == (1, height, width, 1),
             "input.shape must be [1, H, W, 1] of the size that preprocess states",
+        ),
+        (
+            manifest.ages is None or manifest.ages.youngest <= manifest.ages.oldest,
+            "ages.youngest must be at most ages.oldest",
         ),
         *_gate_conditions(manifest),
         *(
