@@ -145,9 +145,16 @@ def _write(
         validation, spec, root=root, cache_dir=default_cache_dir(), progress=progress
     )
     logits, labels = predict_logits(model, pixels), positives(validation)
+    broken = ~np.isfinite(logits)
+    if broken.any():
+        first = validation["path"].iloc[int(broken.argmax())]
+        raise InvalidRequest(
+            f"{file}: gives no number for {broken.sum()} of {len(broken)} validation images, "
+            f"{first} among them; such a model cannot be used"
+        )
     point = fit_operating_point(logits, labels, min_sensitivity=min_sensitivity)
     metrics = evaluate_fitted(logits, validation, point)
-    if has_reversed_labels(metrics.auc):
+    if has_reversed_labels(metrics.by_name()):
         raise InvalidRequest(
             f"{file}: the labels are reversed: on validation its AUC is {metrics.auc}; give them "
             "in the other order"

@@ -324,9 +324,14 @@ class Manifest:
     @property
     def is_rejected(self) -> bool:
         """Whether the model missed a limit when it was converted."""
-        if self.verification is None:  # schema 2 had nothing but the name
-            return self.name.endswith(REJECTED_SUFFIX)
-        return bool(self.verification.failures)
+        if self.name.endswith(REJECTED_SUFFIX):  # schema 2 had nothing but the name
+            return True
+        record = self.verification
+        return record is not None and bool(
+            record.failures
+            or record.loss.agreement < record.limits.agreement
+            or record.loss.auc_drop > record.limits.auc_drop
+        )
 
     def to_json(self) -> str:
         """Return the text of ``bundle.json``, from which an equal manifest is read."""
