@@ -92,6 +92,7 @@ class Samples:
         """For a message, as far as it decides whether Pillow reads the file."""
         said = [f"{self.bits} bits a sample", f"colour model {self.photometric}"]
         said += ["signed"] * self.signed
+        said += [f"compression {self.compression}"] * self.is_compressed
         said += [f"{self.channels} channels"] * (self.channels > 1)
         said += ["big-endian"] * self.big_endian
         return ", ".join(said)
@@ -117,7 +118,7 @@ def check_samples(samples: Samples, name: str) -> None:
     elif samples.compression in _JPEGS and samples.bits > 8:
         what = f"a TIFF with a JPEG of {samples.bits} bits a sample"
     elif not samples.is_compressed and samples.is_planar and not _reads_planes(samples):
-        what = "a TIFF whose channels lie apart"
+        what = "a TIFF stored in planes (PlanarConfiguration 2)"
     elif (
         not samples.is_compressed
         and samples.photometric == _YCBCR

@@ -7,12 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from crafted_images import (
+    EXIF_DIRECTORY,
+    GPS_DIRECTORY,
+    INTEROPERABILITY,
+    LONG,
+    SHORT,
+    SUB_DIRECTORIES,
+    UNDEFINED,
+    plain_tiff,
+    tiff_of_repeated_values,
+    tiff_of_sub_directory,
+)
 from cxr_edge_runtime.errors import CxrEdgeError, UnreadableImage, UnsupportedImage
 from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.images.tiff_header import check_tiff, is_tiff
 from synthetic import noisy_gradient
 
-SHORT, LONG = 3, 4
+PHOTOMETRIC = 262
 STRIP_OFFSETS, STRIP_BYTES, TILE_WIDTH, TILE_LENGTH = 273, 279, 322, 323
 
 
@@ -54,13 +66,80 @@ def test_tag_with_more_values_than_any_film_needs_is_refused() -> None:
 
 
 def test_tile_and_tag_at_their_limits_pass() -> None:
-    check_tiff(directory((TILE_WIDTH, LONG, 1, 30_000), (TILE_LENGTH, LONG, 1, 1000)), "film")
+    black_is_0 = (PHOTOMETRIC, SHORT, 1, 1)
+    check_tiff(
+        directory(black_is_0, (TILE_WIDTH, LONG, 1, 30_000), (TILE_LENGTH, LONG, 1, 1000)), "film"
+    )
     with pytest.raises(UnsupportedImage, match="a tile of more than 30 million"):
         check_tiff(directory((TILE_WIDTH, LONG, 1, 30_000), (TILE_LENGTH, LONG, 1, 1001)), "film")
     other = 700  # a tag that is not looked at
-    check_tiff(directory((other, LONG, 120_000, 8)), "film")
+    check_tiff(directory(black_is_0, (other, LONG, 120_000, 8)), "film")
     with pytest.raises(UnreadableImage, match="TIFF tag 700 has 120001 values"):
         check_tiff(directory((other, LONG, 120_001, 8)), "film")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("tag", [EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY, SUB_DIRECTORIES])
+def test_limits_on_values_hold_in_every_directory(order: str, tag: int) -> None:
+    check_tiff(tiff_of_sub_directory(120_000, order=order, tag=tag), "film")
+    with pytest.raises(UnreadableImage, match="TIFF tag 700 has 120001 values"):
+        check_tiff(tiff_of_sub_directory(120_001, order=order, tag=tag), "film")
+
+
+def test_directory_of_a_directory_is_bounded_too() -> None:
+    nested = tiff_of_sub_directory(120_001, inner=700)
+    # The EXIF directory's only tag becomes the place of a further one, which has the values.
+    place = len(nested)
+    entry = struct.pack("<HHII", 700, SHORT, 120_001, nested.index(struct.pack("<H", 700)) + 16)
+    assert nested.count(entry[:8]) == 1
+    at = nested.index(entry[:8])
+    outer = nested[:at] + struct.pack("<HHII", INTEROPERABILITY, LONG, 1, place) + nested[at + 12 :]
+    further = struct.pack("<H", 1) + nested[at : at + 12] + bytes(4)
+    with pytest.raises(UnreadableImage, match="TIFF tag 700 has 120001 values"):
+        check_tiff(outer + further, "film")
+
+
+def test_values_that_many_tags_share_count_for_each() -> None:
+    check_tiff(tiff_of_repeated_values(tags=2), "film")
+    with pytest.raises(UnreadableImage, match="TIFF tags have 330010 values"):
+        check_tiff(tiff_of_repeated_values(tags=3), "film")
+
+
+def test_directory_of_many_tags_is_refused() -> None:
+    tags = [(1000 + tag, SHORT, 1, 1) for tag in range(1000)]
+    check_tiff(directory((PHOTOMETRIC, SHORT, 1, 1), *tags[:-1]), "film")
+    with pytest.raises(UnreadableImage, match="TIFF: a directory of more than 1000 tags"):
+        check_tiff(directory((PHOTOMETRIC, SHORT, 1, 1), *tags), "film")
+
+
+def test_metadata_beside_the_picture_are_bounded() -> None:
+    tags = [(40_000 + tag, UNDEFINED, 4_999_000, 8) for tag in range(3)]
+    block = directory((PHOTOMETRIC, SHORT, 1, 1), *tags[:2]) + bytes(5_000_000)
+    with pytest.raises(UnsupportedImage, match="a TIFF with more than 10 MB of metadata"):
+        check_tiff(directory(*tags) + bytes(5_000_000), "film")
+    assert 3 * 9_998_000 <= check_tiff(block, "film") < 31_000_000
+
+
+def test_directories_that_lead_to_each_other_are_read_once() -> None:
+    content = plain_tiff(tag34665=8, tag330=8)
+    assert np.array_equal(load_grey(content).pixels, load_grey(plain_tiff()).pixels)
+
+
+def test_directories_without_end_are_refused() -> None:
+    # Each of 120 sub-directories is empty, and stands at its own place.
+    places = struct.pack("<120I", *range(200, 320))
+    head = directory((SUB_DIRECTORIES, LONG, 120, 600), (PHOTOMETRIC, SHORT, 1, 1))
+    with pytest.raises(UnreadableImage, match="more than 100 directories"):
+        check_tiff(head.ljust(600, b"\0") + places, "film")
+
+
+@pytest.mark.parametrize("rows", [1, 300])
+def test_what_libtiff_holds_is_told(rows: int) -> None:
+    upright = tiff(compression="tiff_lzw", tiffinfo={278: rows})
+    turned = tiff(compression="tiff_lzw", tiffinfo={278: rows, 0x0112: 6})
+    found = check_tiff(upright, "film")
+    assert rows * 300 <= found < rows * 300 + 4000
+    assert 120_000 <= check_tiff(turned, "film") - found < 120_100
 
 
 def test_strips_that_overlap_are_refused() -> None:
