@@ -30,6 +30,11 @@ _MAX_DIRECTORIES = 100
 MAX_NUMBERS = 300_000
 
 
+def is_tiff(content: bytes) -> bool:
+    """Return whether the bytes begin as a TIFF does."""
+    return content[:2] in (b"II", b"MM")
+
+
 class Entry(NamedTuple):
     """A tag of a directory.
 
@@ -198,7 +203,7 @@ def check_block(content: bytes, name: str, *, what: str) -> None:
     """
     for _ in range(2):  # as often as Pillow
         content = content.removeprefix(_EXIF)
-    if content[:2] not in (b"II", b"MM"):
+    if not is_tiff(content):
         return
     cost = Cost(len(content))
     try:

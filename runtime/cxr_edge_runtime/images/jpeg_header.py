@@ -2,7 +2,6 @@
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cxr_edge_runtime.errors import UnreadableImage, UnsupportedImage
@@ -52,22 +51,17 @@ class _TooMuchBetween(Exception):
     """More bytes between segments than any program leaves there."""
 
 
-@dataclass
 class _Header:
     """What stands before the picture data."""
 
-    frame: bytes = b""
-    frame_marker: int = 0
-    n_frames: int = 0
-    scan_channels: int = 0
-    n_segments: int = 0
-    n_alone: int = 0
-    end: int = 0
-    complete: bool = False
-    adobe: bool = False
-    exif: list[bytes] = field(default_factory=list)
-    mpf_at: int = 0
-    mpf: bytes = b""
+    def __init__(self) -> None:
+        """Nothing has been read yet."""
+        self.frame, self.frame_marker, self.n_frames = b"", 0, 0
+        self.scan_channels = 0
+        self.n_segments = self.n_alone = self.end = 0
+        self.complete = self.adobe = False
+        self.exif: list[bytes] = []
+        self.mpf, self.mpf_at = b"", 0
 
 
 def is_jpeg(content: bytes) -> bool:

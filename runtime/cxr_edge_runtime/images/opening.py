@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from PIL import Image, UnidentifiedImageError
 
 from cxr_edge_runtime.errors import ImageTooLarge, UnreadableImage
-from cxr_edge_runtime.images.bmp_header import check_bmp, is_bmp
 from cxr_edge_runtime.images.decoding_limits import (
     MAX_PIXELS,
     MAX_WEBP_PIXELS,
@@ -18,12 +17,9 @@ from cxr_edge_runtime.images.decoding_limits import (
     exclusive_if_large,
     too_large_for_memory,
 )
+from cxr_edge_runtime.images.directories import is_tiff
 from cxr_edge_runtime.images.jpeg_header import check_coding, check_jpeg, is_jpeg
 from cxr_edge_runtime.images.orientation import turn_of
-from cxr_edge_runtime.images.png_header import check_png, is_png
-from cxr_edge_runtime.images.tiff_header import check_tiff, is_tiff
-from cxr_edge_runtime.images.tiff_layout import check_known
-from cxr_edge_runtime.images.webp_header import animated, check_webp, is_webp
 from cxr_edge_runtime.native_output import stderr_silenced
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
@@ -68,6 +64,8 @@ def given(image: Image.Image, name: str) -> Iterator[None]:
     advice = "the file must be complete, and the image not closed"
     with _own_errors(name, b"", is_tiff=image.format == "TIFF", advice=advice):
         if image.format == "WEBP" and getattr(image, "is_animated", False):
+            from cxr_edge_runtime.images.webp_header import animated
+
             raise animated(name)
         with _within_limits(image, name):
             if image.format == "TIFF":
@@ -118,6 +116,8 @@ def _own_errors(name: str, content: bytes, *, is_tiff: bool, advice: str) -> Ite
         raise too_large_for_memory(name) from None
     except UnidentifiedImageError:
         if is_tiff:
+            from cxr_edge_runtime.images.tiff_layout import check_known
+
             check_known(content, name)
         raise UnreadableImage(f"{name}: not a JPEG, PNG, TIFF, BMP, WebP or DICOM image") from None
     except _DAMAGE as error:
@@ -147,12 +147,7 @@ def _check_header(content: bytes, name: str) -> int:
     """
     if is_jpeg(content):
         return check_jpeg(content, name)
-    if is_png(content):
-        return check_png(content, name)
-    if is_tiff(content):
-        return check_tiff(content, name)
-    if is_webp(content):
-        return check_webp(content, name)
-    if is_bmp(content):
-        check_bmp(content, name)
-    return 0
+    # Most films are JPEGs, which need not wait for the import of what checks the others.
+    from cxr_edge_runtime.images.headers import check_header
+
+    return check_header(content, name)

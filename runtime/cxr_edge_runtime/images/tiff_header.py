@@ -37,11 +37,6 @@ _MAX_ENTRIES = 1000
 _MAX_VALUE_BYTES = 10_000_000
 
 
-def is_tiff(content: bytes) -> bool:
-    """Return whether the bytes begin as a TIFF does."""
-    return content[:2] in (b"II", b"MM")
-
-
 def check_tiff(content: bytes, name: str) -> int:
     """Refuse a TIFF or BigTIFF by its directories, if decoding it would cost too much or be wrong.
 
