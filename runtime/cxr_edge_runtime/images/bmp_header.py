@@ -11,11 +11,6 @@ _RUN_LENGTHS = frozenset({1, 2})
 _MAX_RUN_PIXELS, _MAX_RUN_BYTES = 10_000_000, 2_000_000
 
 
-def is_bmp(content: bytes) -> bool:
-    """Return whether the bytes begin as a BMP does."""
-    return content.startswith(b"BM")
-
-
 def check_bmp(content: bytes, name: str) -> None:
     """Refuse a BMP that would cost Pillow too much; other damage is left to it.
 

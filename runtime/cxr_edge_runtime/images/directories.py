@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from cxr_edge_runtime.errors import UnreadableImage
+from cxr_edge_runtime.images.signatures import is_tiff
 
 # Bytes of a value by the number of its type, of all types that TIFF and BigTIFF have.
 _SIZES = {
@@ -28,11 +29,6 @@ _EXIF = b"Exif\0\0"
 _MAX_DIRECTORIES = 100
 # Of all directories together: places and lengths of 120,000 strips or tiles, and the rest.
 MAX_NUMBERS = 300_000
-
-
-def is_tiff(content: bytes) -> bool:
-    """Return whether the bytes begin as a TIFF does."""
-    return content[:2] in (b"II", b"MM")
 
 
 class Entry(NamedTuple):

@@ -1,10 +1,10 @@
 """The check of a picture's header, by what it begins with; that of JPEG is in :mod:`.opening`."""
 
-from cxr_edge_runtime.images.bmp_header import check_bmp, is_bmp
-from cxr_edge_runtime.images.directories import is_tiff
-from cxr_edge_runtime.images.png_header import check_png, is_png
+from cxr_edge_runtime.images.bmp_header import check_bmp
+from cxr_edge_runtime.images.png_header import check_png
+from cxr_edge_runtime.images.signatures import is_bmp, is_png, is_tiff, is_webp
 from cxr_edge_runtime.images.tiff_header import check_tiff
-from cxr_edge_runtime.images.webp_header import check_webp, is_webp
+from cxr_edge_runtime.images.webp_header import check_webp
 
 
 def check_header(content: bytes, name: str) -> int:

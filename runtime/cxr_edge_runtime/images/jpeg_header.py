@@ -2,11 +2,8 @@
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from cxr_edge_runtime.errors import UnreadableImage, UnsupportedImage
-from cxr_edge_runtime.images.directories import check_block
-from cxr_edge_runtime.images.jpeg_pictures import check_pictures
 
 # Progressive JPEGs have about ten scans. Each visits every pixel, 11 ms for 30 million, and may be
 # ten bytes, so that a file within the limit on bytes would keep libjpeg busy for a day, thousands
@@ -39,14 +36,6 @@ _WITH_LENGTH = frozenset({*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0
 _ALONE = frozenset({0x00, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)})
 
 
-class _Segment(NamedTuple):
-    """A marker without its FF, where it stands, and its length, 0 where it has none."""
-
-    marker: int
-    at: int
-    length: int
-
-
 class _TooMuchBetween(Exception):
     """More bytes between segments than any program leaves there."""
 
@@ -62,11 +51,6 @@ class _Header:
         self.complete = self.adobe = False
         self.exif: list[bytes] = []
         self.mpf, self.mpf_at = b"", 0
-
-
-def is_jpeg(content: bytes) -> bool:
-    """Return whether the bytes begin as a JPEG does."""
-    return content.startswith(_START)
 
 
 def check_jpeg(content: bytes, name: str) -> int:
@@ -92,10 +76,8 @@ def check_jpeg(content: bytes, name: str) -> int:
         raise UnreadableImage(f"{name}: damaged image (a JPEG with several frame headers)")
     if len(header.exif) > _MAX_EXIF_BLOCKS:
         raise UnreadableImage(f"{name}: damaged image (more than {_MAX_EXIF_BLOCKS} EXIF blocks)")
-    if header.exif:
-        check_block(b"".join(header.exif), name, what="EXIF")
-    if header.mpf:
-        check_block(header.mpf, name, what="MPF")
+    if header.exif or header.mpf:
+        _check_blocks(header, content, name)
     _check_kind(header, name)
     one_channel = header.frame[5:6] == b"\x01"
     one_scan = (
@@ -110,26 +92,35 @@ def check_jpeg(content: bytes, name: str) -> int:
         raise UnsupportedImage(
             f"{name}: a JPEG of more than {_MAX_SCANS} scans; export it as baseline JPEG or PNG"
         )
-    if header.mpf:
-        check_pictures(content, header.mpf, header.mpf_at, name)
     # Pillow keeps the segments, and EXIF, XMP and profile once more.
     return 2 * header.end + _coefficient_bytes(header)
+
+
+def _check_blocks(header: _Header, content: bytes, name: str) -> None:
+    """Refuse EXIF that costs too much, and several pictures; most films have neither block."""
+    from cxr_edge_runtime.images.directories import check_block
+    from cxr_edge_runtime.images.jpeg_pictures import check_pictures
+
+    check_block(b"".join(header.exif), name, what="EXIF")
+    if header.mpf:
+        check_block(header.mpf, name, what="MPF")
+        check_pictures(content, header.mpf, header.mpf_at, name)
 
 
 def _read(content: bytes, name: str) -> _Header:
     header = _Header()
     try:
-        for segment in _segments(content):
-            header.end = segment.at + 2 + segment.length
+        for marker, at, length in _segments(content):
+            header.end = at + 2 + length
             header.n_segments += 1
-            header.n_alone += not segment.length
+            header.n_alone += not length
             if header.n_segments > _MAX_SEGMENTS or header.end > _MAX_HEADER_BYTES:
                 raise UnsupportedImage(
                     f"{name}: a JPEG with more than {_MAX_SEGMENTS} segments or "
                     f"{_MAX_HEADER_BYTES // 1_000_000} MB before its picture; "
                     "export it without metadata"
                 )
-            _note(header, segment, content)
+            _note(header, marker, content, at + 4)
     except _TooMuchBetween:
         raise UnreadableImage(
             f"{name}: damaged image (more than {_MAX_FILL_BYTES} bytes between JPEG segments)"
@@ -139,11 +130,11 @@ def _read(content: bytes, name: str) -> _Header:
     return header
 
 
-def _note(header: _Header, segment: _Segment, content: bytes) -> None:
-    marker, at = segment.marker, segment.at + 4
+def _note(header: _Header, marker: int, content: bytes, at: int) -> None:
+    """Keep what is asked of a segment whose content begins there and ends where the header does."""
     if marker in _FRAMES or marker == _JPEG_LS:
         header.n_frames += 1
-        header.frame_marker, header.frame = marker, content[at : at + max(0, segment.length - 2)]
+        header.frame_marker, header.frame = marker, content[at : header.end]
     elif marker == _SOS:
         header.complete, header.scan_channels = True, int.from_bytes(content[at : at + 1])
     elif marker == _APP1 and content.startswith(_EXIF, at):
@@ -207,8 +198,11 @@ def _coefficient_bytes(header: _Header) -> int:
     return int(2 * height * width * share)
 
 
-def _segments(content: bytes) -> Iterator[_Segment]:
+def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
     """The segments up to the first scan, found as Pillow and libjpeg find them.
+
+    Returns:
+        Each marker without its FF, where it stands, and its length, 0 where it has none.
 
     Raises:
         struct.error: the file ends.
@@ -228,12 +222,12 @@ def _segments(content: bytes) -> Iterator[_Segment]:
         if marker in _WITH_LENGTH:
             (length,) = struct.unpack_from(">H", content, at + 2)
             length = max(2, length)  # Pillow reads the length itself whatever it says
-            yield _Segment(marker, at, length)
+            yield marker, at, length
             if marker == _SOS:
                 return
             at += 2 + length
         elif marker in _ALONE:
-            yield _Segment(marker, at, 0)
+            yield marker, at, 0
             at += 2
         elif marker == 0xFF:
             at, skipped = at + 1, skipped + 1

@@ -17,9 +17,9 @@ from cxr_edge_runtime.images.decoding_limits import (
     exclusive_if_large,
     too_large_for_memory,
 )
-from cxr_edge_runtime.images.directories import is_tiff
-from cxr_edge_runtime.images.jpeg_header import check_coding, check_jpeg, is_jpeg
+from cxr_edge_runtime.images.jpeg_header import check_coding, check_jpeg
 from cxr_edge_runtime.images.orientation import turn_of
+from cxr_edge_runtime.images.signatures import is_jpeg, is_tiff
 from cxr_edge_runtime.native_output import stderr_silenced
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")

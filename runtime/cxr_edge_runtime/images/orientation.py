@@ -7,8 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxr_edge_runtime.images.directories import check_block
-
 # A camera's EXIF block has at most 64 KB; a larger one is not worth what reading it may cost.
 # ImageMagick writes it into a PNG as text, two characters a byte.
 _MAX_EXIF_BYTES = {"exif": 100_000, "Raw profile type exif": 250_000}
@@ -53,6 +51,8 @@ def turn_of(image: Image.Image) -> Image.Transpose | None:
             return None
     exif: Any = image.info.get("exif")
     if isinstance(exif, bytes):
+        from cxr_edge_runtime.images.directories import check_block
+
         check_block(exif, "", what="EXIF")
     orientation = image.getexif().get(_ORIENTATION)
     return _UPRIGHT.get(orientation) if isinstance(orientation, int) else None

@@ -5,7 +5,8 @@ import struct
 
 from cxr_edge_runtime.errors import UnreadableImage, UnsupportedImage
 
-_START = b"\x89PNG\r\n\x1a\n"
+# Where the first chunk begins.
+_FIRST_CHUNK = 8
 # As Pillow tells a chunk from damage.
 _NAME = re.compile(rb"\w\w\w\w")
 _PICTURE = frozenset({b"IDAT", b"fdAT", b"DDAT"})
@@ -18,11 +19,6 @@ _MAX_PACKED = 16
 _MAX_CHUNKS, _MAX_BYTES = 1000, 10_000_000
 # 80 MB in pieces of 8 KB, as most programs write it, are 10,000.
 _MAX_PICTURE_CHUNKS = 100_000
-
-
-def is_png(content: bytes) -> bool:
-    """Return whether the bytes begin as a PNG does."""
-    return content.startswith(_START)
 
 
 def check_png(content: bytes, name: str) -> int:
@@ -40,7 +36,7 @@ def check_png(content: bytes, name: str) -> int:
         UnsupportedImage: there are more than 1000 chunks or 10 MB beside the picture, more than 16
             of packed text, or several pictures.
     """
-    at, pieces, chunks, packed, beside = len(_START), 0, 0, 0, 0
+    at, pieces, chunks, packed, beside = _FIRST_CHUNK, 0, 0, 0, 0
     animations: list[int] = []
     is_first_in_animation = False
     while at + 8 <= len(content):

@@ -15,11 +15,6 @@ _MAX_CHUNKS, _MAX_BYTES = 100, 10_000_000
 _BYTES_A_PIXEL = 17
 
 
-def is_webp(content: bytes) -> bool:
-    """Return whether the bytes begin as a WebP does."""
-    return content.startswith(b"RIFF") and content[8:12] == b"WEBP"
-
-
 def check_webp(content: bytes, name: str) -> int:
     """Refuse a WebP that would cost its decoder too much, or that is animated.
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from crafted_images import bmp_of_runs, bmp_with_alpha
 from cxr_edge_runtime.errors import CxrEdgeError, UnreadableImage, UnsupportedImage
 from cxr_edge_runtime.images import load_grey
-from cxr_edge_runtime.images.bmp_header import check_bmp, is_bmp
+from cxr_edge_runtime.images.bmp_header import check_bmp
+from cxr_edge_runtime.images.signatures import is_bmp
 from synthetic import noisy_gradient
 
 

@@ -17,7 +17,8 @@ from crafted_images import (
 from cxr_edge_runtime.errors import CxrEdgeError, UnreadableImage, UnsupportedImage
 from cxr_edge_runtime.images import jpeg_header, load_grey
 from cxr_edge_runtime.images.inspection import inspect
-from cxr_edge_runtime.images.jpeg_header import check_jpeg, is_jpeg
+from cxr_edge_runtime.images.jpeg_header import check_jpeg
+from cxr_edge_runtime.images.signatures import is_jpeg
 from synthetic import encoded, noisy_gradient
 
 

@@ -9,7 +9,8 @@ from PIL import Image
 from crafted_images import animated_png, chunk, film_png, png_of_packed_text, png_with
 from cxr_edge_runtime.errors import CxrEdgeError, UnreadableImage, UnsupportedImage
 from cxr_edge_runtime.images import load_grey
-from cxr_edge_runtime.images.png_header import check_png, is_png
+from cxr_edge_runtime.images.png_header import check_png
+from cxr_edge_runtime.images.signatures import is_png
 from synthetic import encoded, noisy_gradient
 
 FILM = noisy_gradient((96, 80), seed=0)

@@ -21,7 +21,7 @@ from crafted_images import (
 )
 from cxr_edge_runtime.errors import CxrEdgeError, UnreadableImage, UnsupportedImage
 from cxr_edge_runtime.images import load_grey
-from cxr_edge_runtime.images.directories import is_tiff
+from cxr_edge_runtime.images.signatures import is_tiff
 from cxr_edge_runtime.images.tiff_header import check_tiff
 from synthetic import noisy_gradient
 

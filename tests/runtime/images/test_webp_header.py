@@ -11,7 +11,8 @@ from cxr_edge_runtime.errors import (
     UnreadableImage,
 )
 from cxr_edge_runtime.images import load_grey
-from cxr_edge_runtime.images.webp_header import check_webp, is_webp
+from cxr_edge_runtime.images.signatures import is_webp
+from cxr_edge_runtime.images.webp_header import check_webp
 from synthetic import encoded
 
 
