@@ -4,6 +4,7 @@ Each is as large as the limit on bytes allows unless asked for less; none needs 
 decoder, only its documentation.
 """
 
+import lzma
 import struct
 import zlib
 from collections.abc import Callable, Sequence
@@ -151,6 +152,62 @@ def tiff_of_repeated_values(*, order: str = "<", tags: int = 600) -> bytes:
     return content + directory(inner, order=order) + bytes(220_000)
 
 
+def tiff_of_overlapping_pages(pages: int = 1000, *, tags: int = 65_535) -> bytes:
+    """A film, and pages that begin four bytes after each other and have all tags there may be."""
+    at = 8 + 2 + 12 * 9 + 4
+    first = at + _FILM.size
+    film = tiff_head() + directory(film_tags(at=at), following=first) + _FILM.tobytes()
+    chain = bytearray(4 * pages + 2 + 12 * tags + 4)
+    for page in range(pages):
+        struct.pack_into("<H", chain, 4 * page, tags)
+        following = first + 4 * (page + 1) if page + 1 < pages else 0
+        struct.pack_into("<I", chain, 4 * page + 2 + 12 * tags, following)
+    return film + chain
+
+
+def exif_of_overlapping_directories(directories: int = 99, *, tags: int = 60_000) -> bytes:
+    """An EXIF block whose sub-directories begin four bytes after each other."""
+    places = 8 + 2 + 12 + 4
+    first = places + 4 * directories
+    head = tiff_head() + directory([(SUB_DIRECTORIES, LONG, directories, places)])
+    head += struct.pack(f"<{directories}I", *range(first, first + 4 * directories, 4))
+    return head + struct.pack("<HH", tags, 0) * directories + bytes(12 * tags + 4)
+
+
+def exif_of_one_directory_again_and_again(tags: int = 60_000, places: int = 101) -> bytes:
+    """An EXIF block whose tags all lead back to it, each many times."""
+    values = 8 + 2 + 12 * tags + 4
+    block = tiff_head() + directory([(SUB_DIRECTORIES, LONG, places, values)] * tags)
+    return block + struct.pack("<I", 8) * places
+
+
+def tiff_of_wide_tiles(height: int = 200_000) -> bytes:
+    """A film 64 pixels wide in tiles of 100,000."""
+    number, data = height // 16, zlib.compress(bytes(100_000 * 16), 9)
+    at = 8 + 2 + 12 * 10 + 4
+    start = at + 8 * number
+    values = {256: 64, 257: height, 258: 8, 259: 8, 262: 1, 277: 1, 322: 100_000, 323: 16}
+    tags: list[Tag] = [(tag, LONG, 1, struct.pack("<I", value)) for tag, value in values.items()]
+    tags += [(324, LONG, number, at), (325, LONG, number, at + 4 * number)]
+    places = range(start, start + number * len(data), len(data))
+    lists = struct.pack(f"<{number}I", *places) + struct.pack("<I", len(data)) * number
+    return tiff_head() + directory(tags) + lists + data * number
+
+
+def tiff_of_lzma(channels: int = 4) -> bytes:
+    """A film of 30 million pixels in one strip of LZMA that may look back on all of it."""
+    pixels = np.linspace(0, 250, 5000, dtype=np.uint8).repeat(6000 * channels).tobytes()
+    window = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 256 << 20}]
+    data = lzma.compress(pixels, filters=window)
+    values = {
+        256: 6000, 257: 5000, 259: 34925, 262: 2, 277: channels, 278: 5000, 279: len(data), 338: 2,
+    }  # fmt: skip
+    at = 8 + 2 + 12 * 10 + 4
+    tags: list[Tag] = [(tag, LONG, 1, value) for tag, value in values.items()]
+    tags += [(258, SHORT, channels, at), (273, LONG, 1, at + 2 * channels)]
+    return tiff_head() + directory(sorted(tags)) + struct.pack("<H", 8) * channels + data
+
+
 def exif_bomb(*, tags: int = 8000, order: str = "<", n_bytes: int = 1_000_000) -> bytes:
     """An EXIF block of 1 MB whose tags all state the whole block as their value."""
     values = 8 + 2 + 12 * tags + 4
@@ -206,6 +263,13 @@ def png_of_chunks(
     """A PNG with one chunk again and again."""
     one = chunk(kind, content)
     return png_with(one * (n_bytes // len(one)), **where)
+
+
+def png_with_a_long_piece(n_bytes: int = FULL) -> bytes:
+    """A film of 30 million pixels whose last piece is read whole, though the picture is over."""
+    film = large_film("RGBA", "PNG", compress_level=1)
+    at = film.index(b"IEND") - 4
+    return film[:at] + chunk(b"IDAT", bytes(n_bytes - len(film) - 12)) + film[at:]
 
 
 def png_of_packed_text(texts: int = 60) -> bytes:
@@ -308,9 +372,15 @@ DEAR: dict[str, Callable[[], bytes]] = {
     "interoperability directory": lambda: tiff_of_sub_directory(tag=INTEROPERABILITY),
     "sub-directory": lambda: tiff_of_sub_directory(tag=SUB_DIRECTORIES),
     "repeated values": tiff_of_repeated_values,
+    "overlapping pages": tiff_of_overlapping_pages,
+    "overlapping EXIF directories": lambda: jpeg_of_exif(exif_of_overlapping_directories()),
+    "one EXIF directory": lambda: jpeg_of_exif(exif_of_one_directory_again_and_again()),
+    "wide tiles": tiff_of_wide_tiles,
+    "LZMA": tiff_of_lzma,
     "empty chunks": lambda: png_of_chunks(b"abCd"),
     "empty chunks after the picture": lambda: png_of_chunks(b"abCd", before=b"IEND"),
     "empty pieces of a picture": lambda: png_of_chunks(b"IDAT", before=b"IEND"),
+    "a long piece after the picture": png_with_a_long_piece,
     "packed texts": png_of_packed_text,
     "long texts": lambda: png_of_chunks(b"iTXt", b"k\0\0\0\0\0" + b"a" * 1_000_000),
     "profiles": lambda: png_of_chunks(b"iCCP", b"k\0\0" + zlib.compress(bytes(1_000_000))),

@@ -31,6 +31,8 @@ from crafted_images import (
     bmp_of_runs,
     bmp_with_alpha,
     exif_bomb,
+    exif_of_one_directory_again_and_again,
+    exif_of_overlapping_directories,
     jpeg_of_exif,
     jpeg_of_hidden_scans,
     jpeg_of_pictures,
@@ -39,8 +41,10 @@ from crafted_images import (
     plain_jpeg,
     plain_tiff,
     png_of_packed_text,
+    tiff_of_overlapping_pages,
     tiff_of_pages,
     tiff_of_sub_directory,
+    tiff_of_wide_tiles,
     webp_of_chunks,
 )
 from cxr_edge_runtime.bundle import Bundle
@@ -128,6 +132,8 @@ def _crafted() -> Iterator[bytes]:
     yield jpeg_of_pictures([0x010001, 0])
     yield jpeg_of_hidden_scans(20)
     yield jpeg_of_exif(exif_bomb(tags=20, n_bytes=2000))
+    yield jpeg_of_exif(exif_of_overlapping_directories(9, tags=20))
+    yield jpeg_of_exif(exif_of_one_directory_again_and_again(9, 11))
     yield jpeg_with(jpeg_segment(0xE5) * 30 + b"\xff\xd0\xff\xff")
     for marker in (0xC1, 0xC3, 0xC9, 0xCA):
         yield plain_jpeg(marker)
@@ -136,6 +142,8 @@ def _crafted() -> Iterator[bytes]:
     yield webp_of_chunks(200)
     yield bmp_with_alpha(0)
     yield bmp_of_runs((96, 80))
+    yield tiff_of_overlapping_pages(5, tags=20)
+    yield tiff_of_wide_tiles(160)
     for order in ("<", ">"):
         yield tiff_of_sub_directory(100, order=order)
         yield tiff_of_pages([0, 1, 4], order=order)

@@ -20,13 +20,16 @@ _SIZES = {
 # Types that Pillow keeps as bytes; of all others every value becomes an object of 36 bytes.
 KEPT_AS_BYTES = frozenset({1, 2, 7})
 _LETTERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+WHOLE_NUMBERS = frozenset(_LETTERS)
 
 # Tags whose value is the position of another directory: SubIFDs, EXIF, GPS, interoperability.
 SUB_DIRECTORIES = 330
 _FURTHER = frozenset({SUB_DIRECTORIES, 34665, 34853, 40965})
 _EXIF = b"Exif\0\0"
-# A film's file has at most four.
+# A film's file has at most four; a crafted one's overlap, or lead to the same again and again.
 _MAX_DIRECTORIES = 100
+# Of all directories together, as often as they are read here: they take 30 ms.
+_MAX_ENTRIES = 20_000
 # Of all directories together: places and lengths of 120,000 strips or tiles, and the rest.
 MAX_NUMBERS = 300_000
 
@@ -83,13 +86,15 @@ class Block:
         self._count = self.order + ("Q" if self.big else "H")
         self._entry = self.order + ("HHQ8s" if self.big else "HHI4s")
         (self.first,) = struct.unpack_from(self._offset, content, 8 if self.big else 4)
+        self._entries_left = _MAX_ENTRIES
 
-    def directory(self, at: int, *, max_entries: int = 65_535) -> Directory:
+    def directory(self, at: int, *, max_entries: int = _MAX_ENTRIES) -> Directory:
         """Read the directory that begins at a position.
 
         Raises:
             struct.error: the position lies outside.
-            ValueError: the directory has more than ``max_entries`` tags.
+            ValueError: the directory has more than ``max_entries`` tags, or all that were read
+                have more than 20,000.
         """
         content = self.content
         if at < 0:
@@ -98,8 +103,9 @@ class Block:
         size, inline = struct.calcsize(self._entry), 8 if self.big else 4
         start = at + struct.calcsize(self._count)
         present = min(count, (len(content) - start) // size)
-        if present > max_entries:
-            raise ValueError(f"a directory of more than {max_entries} tags")
+        self._entries_left -= present
+        if present > max_entries or self._entries_left < 0:
+            raise ValueError(f"directories of more than {max_entries} tags")
         entries = []
         for position in range(start, start + present * size, size):
             tag, kind, values, data = struct.unpack_from(self._entry, content, position)
@@ -125,7 +131,7 @@ class Block:
         layout = f"{self.order}{count}{_LETTERS[entry.kind]}"
         return struct.unpack_from(layout, self.content, min(entry.at, len(self.content)))
 
-    def tree(self, at: int, *, max_entries: int = 65_535) -> Iterator[Directory]:
+    def tree(self, at: int, *, max_entries: int = _MAX_ENTRIES) -> Iterator[Directory]:
         """The directory at a position, and those that its tags and theirs lead to.
 
         Raises:
@@ -133,14 +139,15 @@ class Block:
             ValueError: there are too many directories, or tags in one of them.
         """
         yield (first := self.directory(at, max_entries=max_entries))
-        seen, waiting = {at}, [first]
+        seen, waiting, places = {at}, [first], 1
         while waiting:
             for place in self._further(waiting.pop()):
+                places += 1
+                if places > _MAX_DIRECTORIES:
+                    raise ValueError(f"more than {_MAX_DIRECTORIES} directories")
                 if place in seen:
                     continue
                 seen.add(place)
-                if len(seen) > _MAX_DIRECTORIES:
-                    raise ValueError(f"more than {_MAX_DIRECTORIES} directories")
                 try:
                     found = self.directory(place, max_entries=max_entries)
                 except struct.error:

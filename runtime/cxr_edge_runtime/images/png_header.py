@@ -36,12 +36,13 @@ def check_png(content: bytes, name: str) -> int:
         UnsupportedImage: there are more than 1000 chunks or 10 MB beside the picture, more than 16
             of packed text, or several pictures.
     """
-    at, pieces, chunks, packed, beside = _FIRST_CHUNK, 0, 0, 0, 0
+    at, pieces, longest, chunks, packed, beside = _FIRST_CHUNK, 0, 0, 0, 0, 0
     animations: list[int] = []
     is_first_in_animation = False
     while at + 8 <= len(content):
         length, chunk = struct.unpack_from(">I4s", content, at)
         if chunk in _PICTURE:
+            longest = max(longest, length) if pieces else 0
             pieces += 1
             if pieces > _MAX_PICTURE_CHUNKS:
                 raise UnreadableImage(f"{name}: damaged image (a PNG of too many pieces)")
@@ -58,7 +59,8 @@ def check_png(content: bytes, name: str) -> int:
                 )
         at += 12 + length
     _check_pictures(animations, name, is_first_in_animation=is_first_in_animation)
-    return 5 * beside + packed * _UNPACKED_BYTES
+    # Pillow reads the pieces that follow the picture's end as a whole, and joins what it read.
+    return 2 * longest + 5 * beside + packed * _UNPACKED_BYTES
 
 
 def _check_pictures(animations: list[int], name: str, *, is_first_in_animation: bool) -> None:

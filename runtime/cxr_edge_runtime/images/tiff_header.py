@@ -13,6 +13,7 @@ from cxr_edge_runtime.images.decoding_limits import MAX_PIXELS
 from cxr_edge_runtime.images.directories import (
     KEPT_AS_BYTES,
     MAX_NUMBERS,
+    WHOLE_NUMBERS,
     Block,
     Cost,
     Directory,
@@ -27,8 +28,15 @@ _TILE_WIDTH, _TILE_LENGTH, _WIDTH, _LENGTH, _ROWS_PER_STRIP = 322, 323, 256, 257
 _WANTED = frozenset({
     _STRIP_OFFSETS, _STRIP_BYTES, _TILE_OFFSETS, _TILE_BYTES, _TILE_WIDTH, _TILE_LENGTH,
 })  # fmt: skip
+# Tags of the picture's shape, samples, compression, orientation, and rows of a strip.
+_DESCRIBING = frozenset({256, 257, 258, 259, 262, 274, 277, 278, 284, 339, 530})
 # The types that sizes and offsets may have.
 _KINDS = frozenset({3, 4, 16})
+# Of all tiles, with what lies beyond the picture: libtiff decodes them whole, and 29,000 that had
+# 1.6 million pixels each, for a picture 64 wide, would have taken minutes.
+_MAX_TILED_PIXELS = 2 * MAX_PIXELS
+# LZMA and Zstandard keep what they have decoded, as far back as the file says.
+_WITH_WINDOW = frozenset({34925, 50000})
 # 30 million pixels in tiles of 16x16, the smallest there are.
 _MAX_VALUES = 120_000
 # Pillow and libtiff look each tag up; libtiff sorts its list again after each unknown one.
@@ -53,9 +61,9 @@ def check_tiff(content: bytes, name: str) -> int:
         UnreadableImage: a tag occurs twice, has a wrong type or more values than any film needs,
             directories lead to too many others, or strips or tiles overlap, so that the decoder
             would read more bytes than the file has.
-        UnsupportedImage: a tile is larger than any image may be, there is too much metadata, there
-            are several pages, Pillow would read the samples wrongly, or the file is a big-endian
-            BigTIFF, which Pillow takes for a plain TIFF and libtiff does not.
+        UnsupportedImage: the tiles are larger than any image may be, there is too much metadata,
+            there are several pages, Pillow would read the samples wrongly, or the file is a
+            big-endian BigTIFF, which Pillow takes for a plain TIFF and libtiff does not.
     """
     if content[:4] == b"MM\0\x2b":
         raise UnsupportedImage(f"{name}: a big-endian BigTIFF; export a plain TIFF")
@@ -68,10 +76,10 @@ def check_tiff(content: bytes, name: str) -> int:
         return 0
     except ValueError as error:
         raise UnreadableImage(f"{name}: damaged image (TIFF: {error})") from None
-    if _product(found, _TILE_WIDTH, _TILE_LENGTH) > MAX_PIXELS:
+    samples = Samples.of(block, first)
+    if _tiled_pixels(found, samples) > _MAX_TILED_PIXELS:
         raise UnsupportedImage(
-            f"{name}: a TIFF with a tile of more than {MAX_PIXELS // 1_000_000} million pixels; "
-            "export it in strips"
+            f"{name}: a TIFF whose tiles have far more pixels than a film; export it in strips"
         )
     for offsets, lengths in ((_STRIP_OFFSETS, _STRIP_BYTES), (_TILE_OFFSETS, _TILE_BYTES)):
         # Without lengths libtiff would take each strip to reach to the end of the file.
@@ -81,7 +89,6 @@ def check_tiff(content: bytes, name: str) -> int:
         if len(found.get(lengths, ())) > 1 and sum(found[lengths]) > len(content):
             raise UnreadableImage(f"{name}: damaged image (TIFF strips overlap)")
     check_pages(block, name)
-    samples = Samples.of(block, first)
     check_samples(samples, name)
     # Pillow turns the image while its decoder still holds the last piece.
     return 3 * value_bytes + _piece_bytes(block, first, samples) + samples.turned_bytes
@@ -108,21 +115,24 @@ def _check_values(block: Block, name: str) -> int:
     return cost.n_bytes
 
 
-def _product(found: Mapping[int, tuple[int, ...]], *tags: int) -> int:
-    product = 1
-    for tag in tags:
-        product *= found[tag][0] if found.get(tag) else 0
-    return product
+def _tiled_pixels(found: Mapping[int, tuple[int, ...]], samples: Samples) -> int:
+    """How many pixels all tiles have, with what lies beyond the picture."""
+    pixels = 1
+    for side, tag in ((samples.width, _TILE_WIDTH), (samples.height, _TILE_LENGTH)):
+        tile = found[tag][0] if found.get(tag) else 0
+        pixels *= -(-max(1, side) // tile) * tile if tile else 0
+    return pixels
 
 
 def _wanted(block: Block, directory: Directory, name: str) -> dict[int, tuple[int, ...]]:
     """The values of the wanted tags."""
     found: dict[int, tuple[int, ...]] = {}
     for entry in directory.entries:
-        if entry.tag not in _WANTED:
+        if entry.tag not in _WANTED and entry.tag not in _DESCRIBING:
             continue
+        kinds = _KINDS if entry.tag in _WANTED else WHOLE_NUMBERS
         # Of two, and of unusual types, Pillow and libtiff may believe different ones.
-        if entry.tag in found or entry.kind not in _KINDS:
+        if entry.tag in found or entry.kind not in kinds:
             raise UnreadableImage(
                 f"{name}: damaged image (TIFF tag {entry.tag} twice or of a wrong type)"
             )
@@ -147,4 +157,5 @@ def _piece_bytes(block: Block, directory: Directory, samples: Samples) -> int:
     else:
         width = samples.width
         rows = min(samples.height, number(_ROWS_PER_STRIP, samples.height))
-    return width * rows * samples.bytes_a_pixel if samples.is_compressed else 0
+    times = 2 if samples.compression in _WITH_WINDOW else int(samples.is_compressed)
+    return times * width * rows * samples.bytes_a_pixel

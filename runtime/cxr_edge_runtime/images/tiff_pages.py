@@ -30,6 +30,9 @@ def check_pages(block: Block, name: str) -> None:
             page = block.directory(at)
         except struct.error:
             break  # Pillow calls the file one of several pages, but there is nothing to show
+        except ValueError:
+            pages += 1  # more than can be looked at
+            break
         further += 1
         pages += not _belongs_to_another(block, page)
         at = page.following

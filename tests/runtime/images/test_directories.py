@@ -2,7 +2,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crafted_images import LONG, SHORT, UNDEFINED, directory, exif_bomb, tiff_head
+from crafted_images import (
+    LONG,
+    SHORT,
+    UNDEFINED,
+    directory,
+    exif_bomb,
+    exif_of_one_directory_again_and_again,
+    exif_of_overlapping_directories,
+    tiff_head,
+)
 from cxr_edge_runtime.errors import CxrEdgeError, UnreadableImage
 from cxr_edge_runtime.images.directories import Block, check_block
 
@@ -49,6 +58,23 @@ def test_block_of_many_numbers_is_refused() -> None:
     check_block(numbers(300_000), "film", what="EXIF")
     with pytest.raises(UnreadableImage, match="too many values"):
         check_block(numbers(300_001), "film", what="EXIF")
+
+
+def directories_of(content: bytes) -> int:
+    read = Block(content)
+    return len(list(read.tree(read.first)))
+
+
+def test_tags_of_all_directories_are_bounded_together() -> None:
+    assert directories_of(exif_of_overlapping_directories(19, tags=1000)) == 20
+    with pytest.raises(ValueError, match="directories of more than 20000 tags"):
+        directories_of(exif_of_overlapping_directories(20, tags=1000))
+
+
+def test_tags_that_lead_to_one_directory_count_each_time() -> None:
+    assert directories_of(exif_of_one_directory_again_and_again(9, 11)) == 1
+    with pytest.raises(ValueError, match="more than 100 directories"):
+        directories_of(exif_of_one_directory_again_and_again(10, 10))
 
 
 @given(st.binary(max_size=200), st.sampled_from([b"II*\0", b"MM\0*", b"II\x2b\0", b""]))

@@ -43,6 +43,13 @@ def test_picture_in_many_pieces_is_refused() -> None:
         check_png(png_with(chunk(b"IDAT") * 100_000), "film")
 
 
+def test_what_is_read_after_the_picture_is_told() -> None:
+    long = chunk(b"IDAT", bytes(1_000_000))
+    assert check_png(png_with(long, before=b"IEND"), "film") >= 2_000_000
+    # The picture itself is read in small steps.
+    assert check_png(png_with(long), "film") < 20_000
+
+
 @pytest.mark.parametrize(
     ("content", "pictures"),
     [

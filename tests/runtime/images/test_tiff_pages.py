@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crafted_images import plain_tiff, tiff_of_pages
+from crafted_images import plain_tiff, tiff_of_overlapping_pages, tiff_of_pages
 from cxr_edge_runtime.errors import UnsupportedImage
 from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.images.inspection import inspect
@@ -54,3 +54,8 @@ def test_pages_as_pillow_writes_them_are_counted() -> None:
     content = encoded(films[0], "TIFF", save_all=True, append_images=films[1:])
     with pytest.raises(UnsupportedImage, match="a TIFF of 5 pages"):
         load_grey(content)
+
+
+def test_pages_of_too_many_tags_are_not_all_looked_at() -> None:
+    with pytest.raises(UnsupportedImage, match="a TIFF of 21 pages"):
+        load_grey(tiff_of_overlapping_pages(1000, tags=1000))
