@@ -45,7 +45,7 @@ def test_other_films_of_the_call_are_answered(tmp_path: Path) -> None:
         ("CMYK", "JPEG", {}),
         ("RGB", "JPEG", {"progressive": True}),
         ("RGB", "PNG", {"compress_level": 1, "transparency": (1, 2, 3)}),
-        ("RGBA", "TIFF", {"compression": "tiff_lzw"}),
+        ("I;16", "TIFF", {}),
     ],
 )
 def test_film_of_thirty_megapixels_lying_on_its_side_is_answered(
@@ -64,6 +64,7 @@ def test_film_of_thirty_megapixels_lying_on_its_side_is_answered(
     [
         ("CMYK", "JPEG", {"progressive": True}),
         ("RGB", "JPEG", {"progressive": True, "subsampling": 0}),
+        ("RGBA", "TIFF", {"compression": "tiff_lzw"}),
     ],
 )
 def test_film_that_is_too_dear_as_it_is_stored_is_refused_before_it_is_decoded(
