@@ -1,6 +1,7 @@
 """The entry point of ``cxr-edge`` and ``python -m cxr_edge``."""
 
 import gc
+import os
 import sys
 
 # Objects between two looks for garbage cycles; Python's default of 700 is right for a server, but
@@ -14,6 +15,9 @@ _INTERRUPTED = 130
 def main() -> None:
     """Run the command line."""
     gc.set_threshold(_COLLECT_AFTER)
+    # No process that a command starts imports from the folder that the user happens to be in; those
+    # that multiprocessing and Ray start would.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         from cxr_edge.cli import main as run_command_line
         from cxr_edge_runtime.native_output import keep_python_heard
@@ -28,4 +32,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # The script cxr-edge does without; ``python -m`` has the current folder as the first.
+    if not sys.flags.safe_path:
+        del sys.path[0]
     main()
