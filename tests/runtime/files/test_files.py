@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import os
 import stat
@@ -136,3 +137,19 @@ def test_digest_is_that_of_all_bytes(tmp_path: Path) -> None:
     content = b"film" * 1_000_000
     (tmp_path / "file").write_bytes(content)
     assert file_sha256(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_full_disk_names_the_file_that_was_asked_for(tmp_path: Path, number: int) -> None:
+    path = tmp_path / "a.csv"
+    with pytest.raises(OSError) as caught, replacing(path):
+        # Of whatever is copied, too: the system names the source.
+        raise OSError(number, os.strerror(number), "source")
+    assert (caught.value.errno, caught.value.filename) == (number, str(path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_within_are_left_as_they_are(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as caught, replacing(tmp_path / "a.csv"):
+        raise OSError(errno.EACCES, "Permission denied", "film.png")
+    assert caught.value.filename == "film.png"
