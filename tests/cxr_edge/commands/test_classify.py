@@ -17,6 +17,7 @@ import pytest
 from PIL import Image, ImageOps
 
 import cxr_edge_models
+import damaged_models
 from cxr_edge_runtime import images as images_module
 from cxr_edge_runtime.bundle import Bundle, write_bundle
 from cxr_edge_runtime.bundle.manifest import GateLimits
@@ -416,3 +417,15 @@ def test_disk_that_fills_up_costs_the_table_not_the_answers(
         assert list(disk.iterdir()) == []  # no half table, no temporary file
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_damaged_model_with_right_hashes_is_one_line(
+    cxr_edge: Any, make_image: Callable[..., Path], golden_bundle: Path, tmp_path: Path
+) -> None:
+    bundle = Bundle.load(golden_bundle)
+    model = damaged_models.repacked(bundle.model, damaged_models.unknown_tensor)
+    folder = damaged_models.bundle_with(bundle, model, tmp_path / "damaged")
+    outcome = cxr_edge("classify", make_image(), "--bundle", folder)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.startswith("cxr-edge: ai-edge-litert cannot load the model (Invalid tensor")
+    assert outcome.err.count("\n") == 1

@@ -142,7 +142,7 @@ def test_digest_is_that_of_all_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_full_disk_names_the_file_that_was_asked_for(tmp_path: Path, number: int) -> None:
     path = tmp_path / "a.csv"
-    with pytest.raises(OSError) as caught, replacing(path):
+    with pytest.raises(OSError, match=os.strerror(number)) as caught, replacing(path):
         # Of whatever is copied, too: the system names the source.
         raise OSError(number, os.strerror(number), "source")
     assert (caught.value.errno, caught.value.filename) == (number, str(path))
@@ -150,6 +150,6 @@ def test_full_disk_names_the_file_that_was_asked_for(tmp_path: Path, number: int
 
 
 def test_other_errors_within_are_left_as_they_are(tmp_path: Path) -> None:
-    with pytest.raises(OSError) as caught, replacing(tmp_path / "a.csv"):
+    with pytest.raises(OSError, match="denied") as caught, replacing(tmp_path / "a.csv"):
         raise OSError(errno.EACCES, "Permission denied", "film.png")
     assert caught.value.filename == "film.png"
