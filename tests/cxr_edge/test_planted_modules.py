@@ -27,8 +27,8 @@ from cxr_edge.cli import _COMMANDS
 from logged_films import film, logged
 from synthetic import draw_dataset
 
-# Of the user's own choice: they are imported at the start of every Python that has them.
-NOT_PLANTED = {"sitecustomize", "usercustomize"}
+# Imported by every Python that finds them when it starts.
+CUSTOMIZE = ("sitecustomize", "usercustomize")
 # A command that starts processes over and over, since each of them fails, never ends.
 TIMEOUT_S = 180
 MODULE = """import os
@@ -91,7 +91,7 @@ def script(folder: Path) -> Path:
 def names_to_plant() -> frozenset[str]:
     """Every name that Python or an installed package has."""
     packages = (name.partition(".")[0] for name in packages_distributions())
-    names = {"cxr_edge", "cxr_edge_runtime", *packages, *sys.stdlib_module_names} - NOT_PLANTED
+    names = {"cxr_edge", "cxr_edge_runtime", *packages, *sys.stdlib_module_names, *CUSTOMIZE}
     return frozenset(filter(str.isidentifier, names))
 
 

@@ -90,6 +90,16 @@ def remove_temporaries(folder: Path, *, older_than_s: float = 0.0) -> None:
                 path.unlink(missing_ok=True)
 
 
+def left_temporaries(path: Path) -> list[Path]:
+    """What processes that write a file, or were killed while they did, have written of it so far.
+
+    Args:
+        path: the file as given to :func:`replacing`.
+    """
+    name = re.compile(rf"\.{re.escape(path.stem)}-[a-z0-9_]{{8}}{re.escape(path.suffix)}")
+    return sorted(file for file in path.parent.glob(".*") if name.fullmatch(file.name))
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically; see :func:`replacing`."""
     with replacing(path) as temporary:

@@ -9,6 +9,7 @@ import pytest
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files import (
     file_sha256,
+    left_temporaries,
     remove_temporaries,
     replacing,
     text_output,
@@ -113,6 +114,16 @@ def test_only_temporaries_of_a_killed_process_are_removed(tmp_path: Path) -> Non
     remove_temporaries(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(others)
     remove_temporaries(tmp_path / "missing")
+
+
+def test_what_is_written_so_far_is_found_by_the_name_asked_for(tmp_path: Path) -> None:
+    for name in (".a-b-12345678.csv", ".x-12345678.csv", "a-12345678.csv", ".a[1]-12345678.csv"):
+        (tmp_path / name).touch()
+    with replacing(tmp_path / "a.csv") as temporary:
+        assert left_temporaries(tmp_path / "a.csv") == [temporary]
+    assert left_temporaries(tmp_path / "a.csv") == []
+    assert left_temporaries(tmp_path / "a[1].csv") == [tmp_path / ".a[1]-12345678.csv"]
+    assert left_temporaries(tmp_path / "missing" / "a.csv") == []
 
 
 def test_temporary_that_another_process_renames_meanwhile_is_passed_over(
