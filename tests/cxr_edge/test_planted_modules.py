@@ -30,12 +30,12 @@ from synthetic import draw_dataset
 # Imported by every Python that finds them when it starts.
 CUSTOMIZE = ("sitecustomize", "usercustomize")
 # A command that starts processes over and over, since each of them fails, never ends.
-TIMEOUT_S = 180
+TIMEOUT_S = 300
 MODULE = """import os
 with open(os.environ["PLANTED_MARKER"], "a") as file:
     file.write(f"{__name__}\\n")
 """
-PATHS = ("PYTHONPATH", "PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR", "LANG")
+PATHS = ("PYTHONPATH", "PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "RAY_AUTH_MODE")
 
 
 @dataclass(frozen=True)
@@ -181,6 +181,25 @@ def test_score_and_its_workers_import_nothing_planted(place: Place) -> None:
 
 def test_score_asks_a_cluster_without_importing_anything_planted(place: Place) -> None:
     place.run("score films -o scores --address 127.0.0.1:1", code=1)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_workers_of_a_cluster_import_nothing_planted(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("PLANTED_MARKER", str(place.marker))
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    try:
+        place.run(f"score films -o scores --address {made.address}")
+    finally:
+        made.shutdown()
+    assert (place.folder / "scores").exists()
 
 
 def test_python_m_imports_nothing_planted(place: Place) -> None:
