@@ -1,6 +1,5 @@
 """What a conversion starts from: the model of a run, its images and its operating point."""
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxr_edge_convert.formats.scratch import scratch_folder
 from cxr_edge_convert.verification import FloatBaseline
 from cxr_edge_runtime.bundle.manifest import OUTPUTS, Training
 from cxr_edge_runtime.errors import InvalidRequest, RunError
@@ -167,7 +167,7 @@ def run_source(
 
 def keras_bytes(model: keras.Model) -> int:
     """The size of a model as ``.keras`` without optimizer, which no device needs."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.keras"
+    with scratch_folder() as folder:
+        file = folder / "model.keras"
         model.save(file)
         return file.stat().st_size

@@ -14,7 +14,7 @@ from cxr_edge_convert.external_models.contract import check_request, contract_mo
 from cxr_edge_convert.new_folder import appearing_at_once
 from cxr_edge_runtime.arguments import as_path, check_callables, check_share
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
-from cxr_edge_runtime.files import file_sha256, write_text
+from cxr_edge_runtime.files import file_sha256, full_disk_named, write_text
 from cxr_edge_runtime.files.outputs import check_folder
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.backend.keras_models import predict_logits
@@ -160,7 +160,8 @@ def _write(
             "in the other order"
         )
     predictions = prediction_table(validation, logits, point)
-    model.save(folder / "model.keras")
+    with full_disk_named(folder):
+        model.save(folder / "model.keras")
     write_text(folder / "recipe.toml", "")  # no hyper-parameter is known
     write_table(folder / "dataset.csv", table)
     write_table(folder / "predictions.csv", predictions)
