@@ -1,6 +1,7 @@
 """The entry point of ``cxr-edge`` and ``python -m cxr_edge``."""
 
 import gc
+import os
 import sys
 
 # Objects between two looks for garbage cycles; Python's default of 700 is right for a server, but
@@ -14,6 +15,10 @@ _INTERRUPTED = 130
 def main() -> None:
     """Run the command line."""
     gc.set_threshold(_COLLECT_AFTER)
+    _open_closed_streams()
+    # No process that a command starts imports from the folder that the user happens to be in; those
+    # that multiprocessing and Ray start would.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         from cxr_edge.cli import main as run_command_line
         from cxr_edge_runtime.native_output import keep_python_heard
@@ -27,5 +32,26 @@ def main() -> None:
         gc.freeze()  # the process ends: no last look over everything
 
 
+def _open_closed_streams() -> None:
+    """Open the standard streams that are closed, as after ``2>&-``, on nothing.
+
+    The next file that is opened would get the number: what a library prints to standard error would
+    be written into a CSV file or a log.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest number
+        if getattr(sys, name) is None:
+            stream = open(  # noqa: SIM115  # open as long as the process
+                number, "w" if number else "r", encoding="utf-8", closefd=False
+            )
+            setattr(sys, name, stream)
+
+
 if __name__ == "__main__":
+    # The script cxr-edge does without; ``python -m`` has the current folder as the first.
+    if not sys.flags.safe_path:
+        del sys.path[0]
     main()

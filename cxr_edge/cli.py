@@ -4,7 +4,9 @@ import functools
 import importlib
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from keyword import iskeyword
+from traceback import walk_tb
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +14,7 @@ import typer
 from cxr_edge.console.terminal import say
 from cxr_edge.process import exit_codes
 from cxr_edge_runtime.engines import ENGINES
-from cxr_edge_runtime.errors import BundleRejected, CxrEdgeError, ExtraMissing
+from cxr_edge_runtime.errors import BundleRejected, CxrEdgeError, ExtraMissing, InvalidRequest
 
 # Every command is the function of its name in the module of its name; each with the extra that it
 # needs. The order is that of the help.
@@ -111,6 +113,7 @@ def _app(arguments: list[str]) -> typer.Typer:
 def main() -> None:
     """Run the command line; what the user did wrong ends in one line and the error's exit code."""
     try:
+        _check_none_empty(sys.argv[1:])
         _app(sys.argv[1:])(prog_name="cxr-edge")
     except CxrEdgeError as error:
         way_out = " with --allow-rejected" if isinstance(error, BundleRejected) else ""
@@ -118,6 +121,32 @@ def main() -> None:
         sys.exit(exit_codes.of_error(error))
     except OSError as error:
         # A full disk or a folder without rights can meet any write.
-        known = error.filename is not None and error.strerror is not None
-        say(f"cxr-edge: {error.filename}: {error.strerror}" if known else f"cxr-edge: {error}")
+        say(f"cxr-edge: {_explained(error)}")
         sys.exit(exit_codes.COULD_NOT)
+
+
+def _explained(error: OSError) -> str:
+    """Why something could not be read or written, and what it was."""
+    if error.strerror is None:
+        return str(error)
+    place = error.filename
+    if place is None:
+        *_, (frame, _) = walk_tb(error.__traceback__)
+        # Messages to standard error raise nothing, see :func:`cxr_edge.console.terminal.say`.
+        place = "standard output" if frame.f_code is typer.echo.__code__ else None
+    return error.strerror if place is None else f"{place}: {error.strerror}"
+
+
+def _check_none_empty(words: list[str]) -> None:
+    """Refuse an empty argument: as a path it would name the current folder.
+
+    Raises:
+        InvalidRequest: there is one.
+    """
+    for before, word in pairwise(["cxr-edge", *words]):
+        option, given, value = word.partition("=")
+        if not word or (option.startswith("--") and given and not value):
+            where = f"after {before}" if not word else f"of {option}"
+            raise InvalidRequest(
+                f"the argument {where} is empty; is a variable of the shell not set?"
+            )

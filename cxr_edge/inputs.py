@@ -60,9 +60,8 @@ def expand_as_it_comes(
             continue
         try:
             is_folder = given.is_dir()
-            # Path.glob takes no pattern with a root.
             pattern = "" if os.path.lexists(given) else str(given)
-            matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
+            matches = sorted(_matching(pattern))
         except PermissionError:
             yield given, ImageNotReadable(f"{given}: {_NO_PERMISSION}")
             continue
@@ -94,6 +93,36 @@ def existing(inputs: Iterable[Path], *, stdin: TextIO | None = None) -> list[Pat
 def is_stdin(given: Path) -> bool:
     """Whether an input stands for the paths on standard input."""
     return str(given) == _STDIN
+
+
+def _matching(pattern: str) -> set[str]:
+    """What matches a pattern, in which ``**`` stands for any folders that are not hidden.
+
+    Links are followed, but no folder is searched twice: where two links lead to a folder above
+    them, glob's own search for ``**`` takes for ever.
+    """
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        return set(glob.glob(pattern))  # noqa: PTH207  # Path.glob takes no pattern with a root
+    at = parts.index("**")
+    top, below = str(Path(*parts[:at])), parts[at:]
+    while below[:1] == ("**",):
+        below = below[1:]
+    matches: set[str] = set()
+    searched: set[str] = set()
+    for start in sorted(glob.glob(top)):  # noqa: PTH207
+        for here, folders, names in os.walk(start, followlinks=True):
+            if (place := os.path.realpath(here)) in searched:
+                folders.clear()
+                continue
+            searched.add(place)
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            if below:
+                matches |= _matching(str(Path(glob.escape(here), *below)))
+            else:
+                shown = (name for name in names if not name.startswith("."))
+                matches |= {here, *(str(Path(here, name)) for name in shown)}
+    return matches
 
 
 def _listed(stdin: TextIO, recursive: bool) -> Iterator[Input | None]:

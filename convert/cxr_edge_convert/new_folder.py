@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cxr_edge_runtime.errors import InvalidRequest
+
 
 @contextmanager
 def appearing_at_once(output: Path) -> Iterator[Path]:
@@ -16,20 +18,40 @@ def appearing_at_once(output: Path) -> Iterator[Path]:
 
     Raises:
         OSError: the disk is full, or the folder cannot be made or written.
+        InvalidRequest: another process wrote it within the block; its folder stays.
     """
     place = output.resolve()
     place.parent.mkdir(parents=True, exist_ok=True)
+    before = _identity(place)
     staging = _beside(place)
     try:
         staging.chmod(0o755)
         yield staging
-        _put_in_place(staging, place)
+        try:
+            if _identity(place) != before:
+                raise FileExistsError
+            _put_in_place(staging, place)
+        except OSError as error:
+            # Between the two lines the other one may have been there, too.
+            if _identity(place) == before:
+                raise
+            raise InvalidRequest(
+                f"{output}: another process has written it meanwhile; choose another output"
+            ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
 def _beside(output: Path) -> Path:
     return Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}-"))
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        found = folder.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_ctime_ns
 
 
 def _put_in_place(staging: Path, output: Path) -> None:

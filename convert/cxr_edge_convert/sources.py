@@ -1,6 +1,5 @@
 """What a conversion starts from: the model of a run, its images and its operating point."""
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,13 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxr_edge_convert.formats.scratch import scratch_folder
 from cxr_edge_convert.verification import FloatBaseline
 from cxr_edge_runtime.bundle.manifest import OUTPUTS, Training
 from cxr_edge_runtime.errors import InvalidRequest, RunError
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.dataset.acquisition_weights import table_weights
-from cxr_edge_train.dataset.metadata import images_root
+from cxr_edge_train.dataset.metadata import dataset_digest, images_root
 from cxr_edge_train.dataset.patients import UnknownPatients
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.evaluation.run_subject import load_model
@@ -111,6 +111,11 @@ def run_source(
     """
     run = read_run(folder)
     table = read_dataset(folder)
+    if dataset_digest(table) != run.dataset_digest:
+        raise RunError(
+            f"{folder}: dataset.csv changed since the run was made, so it is not what its model "
+            "was measured on; make the run again"
+        )
     recipe_file = folder / "recipe.toml"
     recipe = read_recipe(recipe_file)
     images = Images(run.preprocess, images_root(root, default=Path(run.root)), cache_dir, progress)
@@ -133,7 +138,7 @@ def run_source(
         run.operating_point,
         weights=table_weights(validation, balance=recipe.fit.look_balance),
     )
-    if has_reversed_labels(validated.metrics.auc):
+    if has_reversed_labels(validated.metrics.by_name()):
         raise InvalidRequest(
             f"{folder}: the labels of its model are reversed: on validation its AUC is "
             f"{validated.metrics.auc}; import or train it again with labels in the right order"
@@ -162,7 +167,7 @@ def run_source(
 
 def keras_bytes(model: keras.Model) -> int:
     """The size of a model as ``.keras`` without optimizer, which no device needs."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.keras"
+    with scratch_folder() as folder:
+        file = folder / "model.keras"
         model.save(file)
         return file.stat().st_size

@@ -8,10 +8,17 @@ if TYPE_CHECKING:
 
 
 def notice_of(bundle: "Bundle") -> str:
-    """The notice of a bundle, with the name and version of its model."""
+    """The notice of a bundle, with its model and of whose films that was made."""
     manifest = bundle.manifest
     model = f"{manifest.name} {manifest.version} ({bundle.digest[:12]})"
-    return f"{manifest.notice} Model: {model}"
+    return f"{manifest.notice} Model: {model}, {made_with(manifest)}"
+
+
+def made_with(manifest: "Manifest") -> str:
+    """Of whose films a model was made, in words."""
+    if manifest.ages is None:
+        return "made with films of people whose ages it does not state"
+    return f"made with films of people of {manifest.ages}"
 
 
 def verification_lines(manifest: "Manifest") -> list[str]:

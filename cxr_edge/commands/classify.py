@@ -14,6 +14,7 @@ from cxr_edge.console.terminal import say
 from cxr_edge.process import exit_codes
 from cxr_edge.process.memory import fix_mmap_threshold
 from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.files import left_temporaries
 from cxr_edge_runtime.files.outputs import is_stdout
 
 
@@ -83,6 +84,8 @@ def classify(
 
     if as_json and is_stdout(csv):
         raise InvalidRequest("--json and --csv would both write to standard output; choose one")
+    for rows in left_temporaries(csv) if csv else ():
+        say(f"cxr-edge: {rows}: the rows of a call that was killed, or that still writes {csv}")
     fix_mmap_threshold()
     # For all threads: filters that one thread sets for a while hold for all, and pydicom's
     # warnings quote what is written in a film.

@@ -33,7 +33,7 @@ def info(
 
 
 def _print_bundle(bundle: "Bundle") -> None:
-    from cxr_edge.bundles.notice import verification_lines
+    from cxr_edge.bundles.notice import made_with, verification_lines
     from cxr_edge_runtime.bundle.manifest import CARD_FILE
 
     manifest = bundle.manifest
@@ -50,6 +50,7 @@ def _print_bundle(bundle: "Bundle") -> None:
         f"decision   {manifest.positive_label} from {manifest.threshold.value:.4f} on "
         f"({manifest.threshold.rule}, on {manifest.threshold.chosen_on})"
     )
+    typer.echo(f"ages       {made_with(manifest)}")
     if manifest.prevalence is not None:
         typer.echo(f"prevalence {manifest.prevalence:.4f}, which the probability stands for")
     for split, metrics in manifest.metrics.items():

@@ -1,6 +1,7 @@
 """``cxr-edge serve``."""
 
 import os
+import stat
 import sys
 import warnings
 from pathlib import Path
@@ -120,6 +121,8 @@ def read_token(file: Path | None) -> str | None:
     if file is not None:
         try:
             token, where = file.read_text(encoding="utf-8").strip(), f"--token-file {file}"
+            if file.stat().st_mode & stat.S_IROTH:
+                say(f"warning: {file}: everybody on this device can read the token; chmod o-r it")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "is no text"
             raise InvalidRequest(f"--token-file {file}: {reason}") from None

@@ -53,8 +53,10 @@ def require_limits(report: "ConversionReport", output: Path, *, accuracy_control
         LimitMissed: a variant missed a limit, and none with blocks in float replaces it.
     """
     best = report.recommended
-    if best:
+    if best and not report.limits.looser:
         typer.echo(f"use {output / best.folder}")
+    elif best:
+        typer.echo(f"{output / best.folder} passed limits that are looser than the defaults")
     if report.missed:
         reasons = "; ".join(
             f"{variant.name}: {', '.join(variant.verification.failures)}"

@@ -1,5 +1,6 @@
 """What a person sees: messages and bars on standard error, figures on standard output."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
@@ -15,8 +16,15 @@ T = TypeVar("T")
 
 
 def say(message: str) -> None:
-    """Write a line to standard error, control characters replaced."""
-    typer.echo(printable(message), err=True)
+    """Write a line to standard error, control characters replaced.
+
+    Where nobody can hear it, as on a full disk, the work and its exit code are the same.
+    """
+    try:
+        typer.echo(printable(message), err=True)
+    except OSError:
+        # What is left in its buffer would fail once more at the end, and change the exit code.
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123  # a name, not a path
 
 
 def printable(text: str) -> str:

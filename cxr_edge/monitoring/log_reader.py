@@ -12,6 +12,13 @@ from cxr_edge_runtime.bundle.reference import PredictionDistribution
 from cxr_edge_runtime.errors import LogError
 from cxr_edge_runtime.gate import REJECTED
 
+# SQLite keeps text where the column says REAL, and numbers that are none in 32 bits.
+_ODD = (
+    "SELECT EXISTS (SELECT 1 FROM films WHERE typeof(probability) NOT IN ('real', 'null') OR "
+    "typeof(distance) NOT IN ('real', 'null') OR abs(probability) > 1e30 OR abs(distance) > 1e30 "
+    "OR (probability IS NULL AND gate <> ?))"
+)
+
 
 def read_distribution(
     path: Path, *, bundle: str, since: str | None = None, before: str | None = None
@@ -33,20 +40,21 @@ def read_distribution(
     try:
         with contextlib.closing(sqlite3.connect(_read_only(path), uri=True)) as log:
             check_is_log(log, path)
-            rows = np.array(
-                log.execute(
-                    "SELECT gate = ?, probability, distance FROM films WHERE rowid IN (SELECT "
-                    "max(rowid) FROM films WHERE bundle_sha256 = ? AND at >= ? AND at < ? GROUP BY "
-                    "image_sha256)",
-                    (REJECTED, bundle, since or "", before or "9"),
-                ).fetchall(),
-                dtype=np.float32,
-            ).reshape(-1, 3)
-            if not len(rows):
+            found = log.execute(
+                "SELECT gate = ?, probability, distance FROM films WHERE rowid IN (SELECT "
+                "max(rowid) FROM films WHERE bundle_sha256 = ? AND at >= ? AND at < ? GROUP BY "
+                "image_sha256)",
+                (REJECTED, bundle, since or "", before or "9"),
+            ).fetchall()
+            if not found:
                 raise LogError(f"{path}: {_nothing_of(log, bundle)}")
+            (is_odd,) = log.execute(_ODD, (REJECTED,)).fetchone()
+            if is_odd:
+                raise LogError(f"{path}: cannot be read as a log (a film's number is none)")
     except sqlite3.Error as error:
         reason = why_unusable(error, path)
         raise LogError(f"{path}: cannot be read as a log ({reason})") from error
+    rows = np.array(found, dtype=np.float32)
     rejected, probabilities, distances = rows[:, 0] == 1, rows[:, 1], rows[:, 2]
     if np.isnan(distances).any():  # no gate, so that nothing was measured
         distances = distances[:0]
@@ -64,7 +72,7 @@ def _read_only(path: Path) -> str:
 
 def _nothing_of(log: sqlite3.Connection, bundle: str) -> str:
     digests = [
-        digest[:12]
+        str(digest)[:12]
         for (digest,) in log.execute("SELECT DISTINCT bundle_sha256 FROM films ORDER BY 1")
     ]
     if not digests:

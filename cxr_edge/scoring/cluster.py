@@ -109,7 +109,8 @@ def _silence() -> Iterator[None]:
 @contextlib.contextmanager
 def _environment(*, is_own: bool) -> Iterator[None]:
     """Within, the environment has what Ray looks for; what the user has set stays."""
-    wanted = {"RAY_USAGE_STATS_ENABLED": "0"}
+    # Safe path: what lies in the current folder is not to be imported by Ray's other processes.
+    wanted = {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONSAFEPATH": "1"}
     if is_own:
         # Ray listens to the network even when it is alone; without a token anybody could run code.
         wanted |= {"RAY_AUTH_MODE": "token"}
@@ -139,7 +140,13 @@ def _read_environment_again() -> None:
 
 def _connect(address: str | None, workers: int) -> None:
     import ray
+    from ray.job_config import JobConfig
 
+    job = JobConfig()
+    # Ray has workers import from the driver's current folder and from that of its script, where
+    # anybody may have put a pandas.py beside the films. It has no public way to leave them out but
+    # a working directory, which would be sent to every node and change what relative paths name.
+    job._runtime_env_has_working_dir = lambda: True
     quiet = {"logging_level": logging.CRITICAL, "log_to_driver": False}
     own = {
         "address": "local",
@@ -150,9 +157,10 @@ def _connect(address: str | None, workers: int) -> None:
     # Ray sets a handler of its own.
     before = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(**(own if address is None else {"address": address}), **quiet)
+        where = own if address is None else {"address": address}
+        ray.init(**where, **quiet, job_config=job)
     except Exception as error:
-        where = "Ray does not start" if address is None else f"{address}: no Ray there"
-        raise CxrEdgeError(f"{where} ({one_line(error)})") from error
+        failed = "Ray does not start" if address is None else f"{address}: no Ray there"
+        raise CxrEdgeError(f"{failed} ({one_line(error)})") from error
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -26,6 +26,7 @@ from cxr_edge_runtime.errors import (
     ImageNotFound,
     ImageNotReadable,
 )
+from cxr_edge_runtime.files import full_disk_named
 from cxr_edge_runtime.gate import REJECTED
 
 # So many films that cannot be fetched one after the other are no accident of theirs: credentials
@@ -128,7 +129,7 @@ class Worker:
             self._classifier = _classifier(job)
             self._results = ResultsFolder(job.output)
             self._results.check_shared(job.mark)
-        except CxrEdgeError as error:
+        except (CxrEdgeError, OSError) as error:  # no room for the bundle, above all
             self._stop = str(error)
 
     def __call__(self, table: pa.Table) -> pa.Table:
@@ -182,7 +183,7 @@ def unpacked(table: pa.Table) -> Any:
 
 
 def _classifier(job: Job) -> Classifier:
-    with TemporaryDirectory(prefix="cxr-edge-") as folder:
+    with TemporaryDirectory(prefix="cxr-edge-") as folder, full_disk_named(Path(folder)):
         for name, content in job.bundle.items():
             Path(folder, name).write_bytes(content)
         return Classifier(Bundle.load(Path(folder)), engine=job.engine, prevalence=job.prevalence)

@@ -5,6 +5,7 @@ from html import escape
 
 from markdown_it import MarkdownIt
 
+from cxr_edge.bundles.notice import made_with
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import CARD_FILE, NOTICE
 from cxr_edge_runtime.probability import at_prevalence
@@ -25,6 +26,7 @@ class ModelDescription:
         prevalence: the share of positive images that both stand for; null where it is not known.
         input_gate: whether images that are no chest X-rays are rejected.
         activation_map: whether the model gives a map.
+        made_with: of whose films the model was made, as text.
         intended_use: what the model is for.
         notice: what a result may not be used for.
     """
@@ -38,6 +40,7 @@ class ModelDescription:
     prevalence: Share | None
     input_gate: bool
     activation_map: bool
+    made_with: str
     intended_use: str
     notice: str
 
@@ -58,6 +61,7 @@ class ModelDescription:
             prevalence=manifest.prevalence if prevalence is None else prevalence,
             input_gate=manifest.gate is not None,
             activation_map="cam" in manifest.outputs,
+            made_with=made_with(manifest),
             intended_use=manifest.intended_use,
             notice=NOTICE,
         )

@@ -1,5 +1,6 @@
 """A request's body as films: only in memory, and refused while it is being read."""
 
+import io
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
@@ -53,7 +54,11 @@ async def read_films(request: Request, lease: Lease, *, most: int) -> AsyncItera
     """
     chunks = _within_limits(request, lease)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _MULTIPART:
-        content = b"".join([chunk async for chunk in chunks])
+        body = io.BytesIO()
+        async for chunk in chunks:
+            body.write(chunk)
+        content = body.getvalue()  # the same bytes; to join chunks would hold them twice
+        del body
         if not content:
             raise ProblemResponse(400, "NoFilm", "the body is empty; send a film")
         yield Film(_UNNAMED, content)

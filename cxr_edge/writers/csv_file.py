@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -97,6 +98,11 @@ _IS_RESULTS = has_first_line(
     )
 )
 
+# What spreadsheets take for the beginning of a formula, also in the width of Chinese characters.
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+# But for the end of a line, which quotes make a part of the text.
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
 
 def check_output(path: Path) -> None:
     """Check that results may be written into a file.
@@ -108,6 +114,15 @@ def check_output(path: Path) -> None:
     if path.suffix.lower() in SUFFIXES:
         raise InvalidRequest(f"{path}: is an image's name; name a CSV file")
     check_file(path, "a CSV file of classify", ours=_IS_RESULTS, stdout=True)
+
+
+def _cell(text: str) -> str:
+    """Text as neither a terminal nor a spreadsheet obeys it, which run what begins like a formula.
+
+    The names of files are another's choice, and messages begin with them.
+    """
+    shown = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown
 
 
 def name_in_row(name: str) -> str:
@@ -129,11 +144,13 @@ class CsvWriter:
         """Write one result; nothing more once that failed."""
         if self._error:
             return
-        row = asdict(ResultRow.of(str(image), result, self._bundle))
+        name = str(image)
+        if name.startswith(_FORMULA):
+            name = f"./{name}"  # still its path
         # csv writes None as nothing.
         written = {
-            name: f"{value:.6f}" if isinstance(value, float) else value
-            for name, value in row.items()
+            column: f"{value:.6f}" if isinstance(value, float) else value and _cell(value)
+            for column, value in asdict(ResultRow.of(name, result, self._bundle)).items()
         }
         try:
             self._rows.writerow(written)

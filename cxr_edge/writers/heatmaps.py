@@ -72,7 +72,7 @@ class HeatmapWriter:
             with replacing(target) as temporary:
                 picture.save(temporary, compress_level=_COMPRESSION)
         except OSError as error:
-            return error.strerror or str(error)
+            return f"{error.filename}: {error.strerror}" if error.filename else str(error)
         except CxrEdgeError as error:
             return str(error)
         return None

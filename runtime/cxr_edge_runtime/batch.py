@@ -59,7 +59,9 @@ def classify_image(
         film = load_grey(image, name=name, hashed=True)
         prediction = classifier.classify(film, force=force, mapped=mapped)
     except (ImageError, EngineError) as error:
-        return error
+        # Tracebacks hold the file's bytes, which a server would keep until garbage is collected.
+        error.__cause__ = error.__context__ = None
+        return error.with_traceback(None)
     return finish(film, prediction)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 # not held in between, so it cannot be part of a deadlock.
 _lock = threading.Lock()
 _threads = 0
-_saved = -1
+_saved = _CLOSED = -1
 
 
 @contextlib.contextmanager
@@ -44,8 +44,13 @@ def _redirect() -> None:
     global _threads, _saved
     with _lock:
         if _threads == 0:
-            sys.stderr.flush()
-            _saved = os.dup(2)
+            _flush_stderr()
+            try:
+                _saved = os.dup(2)
+            except OSError:
+                _saved = _CLOSED
+                _threads += 1
+                return
             with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  # a name, not a path
                 os.dup2(nowhere.fileno(), 2)
         _threads += 1
@@ -56,6 +61,13 @@ def _restore() -> None:
     with _lock:
         _threads -= 1
         if _threads == 0:
-            sys.stderr.flush()
-            os.dup2(_saved, 2)
-            os.close(_saved)
+            _flush_stderr()
+            if _saved != _CLOSED:
+                os.dup2(_saved, 2)
+                os.close(_saved)
+
+
+def _flush_stderr() -> None:
+    # None where the process was started without; on a full disk it fails.
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.flush()

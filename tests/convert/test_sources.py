@@ -54,6 +54,20 @@ def test_model_that_threshold_was_not_chosen_for_is_refused(run: Path, trained: 
         source_of(run, trained)
 
 
+@pytest.mark.parametrize("change", ["a row less", "another label"])
+def test_run_whose_images_are_others_now_is_refused(run: Path, trained: Any, change: str) -> None:
+    """With fewer images of validation a model passed that was rejected on all."""
+    lines = (run / "dataset.csv").read_text().splitlines(keepends=True)
+    last = lines.pop()
+    if change == "another label":
+        labels = ("NORMAL", "PNEUMONIA")
+        old, new = labels if f",{labels[0]}," in last else labels[::-1]
+        lines.append(last.replace(f",{old},", f",{new},"))
+    (run / "dataset.csv").write_text("".join(lines))
+    with pytest.raises(RunError, match=r"dataset\.csv changed since the run was made"):
+        source_of(run, trained)
+
+
 def test_run_of_another_preprocess_version_is_refused(run: Path, trained: Any) -> None:
     values = json.loads((run / "run.json").read_text())
     values["preprocess"]["version"] = 99

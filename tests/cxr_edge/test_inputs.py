@@ -48,6 +48,26 @@ def test_patterns_the_shell_left_alone_are_matched(tmp_path: Path) -> None:
     assert list(expand([tmp_path / "*.bmp"])) == [(tmp_path / "*.bmp", None)]
 
 
+def test_pattern_of_any_folders_finds_each_film_once_where_links_go_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/b/1.png", "a/b/c/2.png", "3.png", "elsewhere/4.png", ".hidden/5.png"):
+        (tmp_path / "films" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "films" / name).touch()
+    (tmp_path / "films/elsewhere").rename(tmp_path / "elsewhere")
+    (tmp_path / "films/z").symlink_to(tmp_path / "elsewhere")
+    for number in range(8):  # glob.glob would search 8^40 folders
+        (tmp_path / "films/a" / f"loop{number}").symlink_to(tmp_path / "films")
+    found = ["3.png", "a/b/1.png", "a/b/c/2.png", "z/4.png"]
+    for pattern in ("**/*.png", "**/**/*.png"):
+        paths = [path for path, _ in expand([tmp_path / "films" / pattern])]
+        assert paths == [tmp_path / "films" / name for name in found]
+    monkeypatch.chdir(tmp_path / "films")
+    assert [str(path) for path, _ in expand([Path("**/*.png")])] == found
+    assert [path.name for path, _ in expand([Path("a/**/c/?.png")])] == ["2.png"]
+    assert {path.name for path, _ in expand([Path("a/b/**")])} == {"1.png", "2.png"}
+
+
 def test_dash_reads_paths_from_standard_input(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.png").touch()

@@ -54,6 +54,25 @@ def test_rejected_bundle_of_an_earlier_version_is_known_by_its_name(
         Classifier(tmp_path / "old")
 
 
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("tiny-rejected", {"failures": ()}),
+        ("tiny", {"failures": (), "loss": replace(RECORD.loss, agreement=0.1)}),
+        ("tiny", {"failures": (), "loss": replace(RECORD.loss, auc_drop=0.9)}),
+    ],
+)
+def test_record_that_contradicts_itself_is_rejected(
+    rejected: Path, tmp_path: Path, name: str, changed: dict[str, Any]
+) -> None:
+    bundle = Bundle.load(rejected)
+    contents = {file: bundle.read(file) for file in bundle.manifest.files}
+    manifest = replace(bundle.manifest, name=name, verification=replace(RECORD, **changed))
+    write_bundle(tmp_path / "edited", manifest, contents)
+    with pytest.raises(BundleRejected):
+        Classifier(tmp_path / "edited")
+
+
 def test_every_prediction_of_an_allowed_one_says_so(rejected: Path) -> None:
     classifier = Classifier(rejected, allow_rejected=True)
     film = next(SAMPLES.glob("*.jpeg"))

@@ -127,3 +127,14 @@ def test_security_names_commands_that_exist_and_a_private_way() -> None:
 def test_links_lead_somewhere(text: str) -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", text):
         assert (ROOT / link).exists(), link
+
+
+def test_actions_are_pinned_or_security_says_that_they_are_not() -> None:
+    used = [
+        action.split("@")
+        for file in (ROOT / ".github" / "workflows").iterdir()
+        for action in re.findall(r"uses: (\S+)", file.read_text(encoding="utf-8"))
+    ]
+    assert used
+    by_tag = {name for name, version in used if not re.fullmatch("[0-9a-f]{40}", version)}
+    assert by_tag == set(re.findall(r"`(actions/[^`]+)`", SECURITY))

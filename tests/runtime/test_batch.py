@@ -2,12 +2,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from cxr_edge_runtime import batch
-from cxr_edge_runtime.batch import classify_all
+from cxr_edge_runtime.batch import classify_all, classify_image, prediction_alone
 from cxr_edge_runtime.errors import EngineError, ImageNotFound, UnreadableImage
+from cxr_edge_runtime.images import GreyImage
 
 NAMES = [Path(f"{number}.png") for number in range(50)]
 
@@ -190,3 +192,18 @@ def test_closing_early_ends_the_threads() -> None:
     assert threading.active_count() > before
     results.close()
     assert threading.active_count() == before
+
+
+def test_error_that_is_a_result_does_not_keep_the_bytes_of_its_image(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def damaged(content: bytes, **_: object) -> GreyImage:
+        try:
+            raise ValueError(f"a decoder met {len(content)} bytes")
+        except ValueError as error:
+            raise UnreadableImage("film: damaged") from error
+
+    monkeypatch.setattr(batch, "load_grey", damaged)
+    result = classify_image(Mock(), b"film", prediction_alone)
+    assert isinstance(result, UnreadableImage)
+    assert (result.__traceback__, result.__cause__, result.__context__) == (None, None, None)

@@ -27,6 +27,27 @@ from pydicom.uid import ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 import crafted_dicom
 import cxr_edge_models
+from crafted_images import (
+    animated_png,
+    bmp_of_runs,
+    bmp_with_alpha,
+    exif_bomb,
+    exif_of_one_directory_again_and_again,
+    exif_of_overlapping_directories,
+    jpeg_of_exif,
+    jpeg_of_hidden_scans,
+    jpeg_of_pictures,
+    jpeg_segment,
+    jpeg_with,
+    plain_jpeg,
+    plain_tiff,
+    png_of_packed_text,
+    tiff_of_overlapping_pages,
+    tiff_of_pages,
+    tiff_of_sub_directory,
+    tiff_of_wide_tiles,
+    webp_of_chunks,
+)
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.archive import open_archive, write_archive
 from cxr_edge_runtime.bundle.manifest import GateLimits
@@ -100,11 +121,36 @@ def _drawn() -> Iterator[bytes]:
         file = io.BytesIO()
         image.save(file, format_, **options)
         yield file.getvalue()
+    yield from _crafted()
     film = np.asarray(grey)
     yield written()
     yield written(syntax=ImplicitVRLittleEndian)
     yield written(film, syntax=JPEGBaseline8Bit, PixelData=encapsulate([jpeg(film)]))
     yield from crafted_dicom.seeds()
+
+
+def _crafted() -> Iterator[bytes]:
+    """Small pictures of odd kinds, whose checks lie a few bytes from the decoders' own."""
+    yield jpeg_of_pictures([0x010001, 0])
+    yield jpeg_of_hidden_scans(20)
+    yield jpeg_of_exif(exif_bomb(tags=20, n_bytes=2000))
+    yield jpeg_of_exif(exif_of_overlapping_directories(9, tags=20))
+    yield jpeg_of_exif(exif_of_one_directory_again_and_again(9, 11))
+    yield jpeg_with(jpeg_segment(0xE5) * 30 + b"\xff\xd0\xff\xff")
+    for marker in (0xC1, 0xC3, 0xC9, 0xCA):
+        yield plain_jpeg(marker)
+    yield animated_png(2)
+    yield png_of_packed_text(3)
+    yield webp_of_chunks(200)
+    yield bmp_with_alpha(0)
+    yield bmp_of_runs((96, 80))
+    yield tiff_of_overlapping_pages(5, tags=20)
+    yield tiff_of_wide_tiles(160)
+    for order in ("<", ">"):
+        yield tiff_of_sub_directory(100, order=order)
+        yield tiff_of_pages([0, 1, 4], order=order)
+        yield plain_tiff(order=order, tag339=2)
+        yield plain_tiff(order=order, tag284=2)
 
 
 def mutated(wholes: list[Seed], seed: int, number: int) -> Seed:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,6 +77,12 @@ def running_server(*arguments: object, before: str = "", **environment: str) -> 
 UNIT_MB = 460
 # As the unit has them.
 _UNIT_WORKERS = 2
+_UNIT = (ROOT / "docs" / "cxr-edge.service").read_text()
+_UNIT_ENVIRONMENT = dict(
+    setting.split("=")
+    for line in re.findall(r"^Environment=(.*)$", _UNIT, re.MULTILINE)
+    for setting in line.split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +103,32 @@ class Served:
     cpu_seconds: float
 
 
-def served(*films: bytes, query: str = "", at_once: int = _UNIT_WORKERS) -> Served:
-    """Send films, each in a request of its own, to a server as docs/cxr-edge.service runs it.
+def served(
+    *films: bytes | Callable[[], bytes], query: str = "", at_once: int = _UNIT_WORKERS
+) -> Served:
+    """Send films, each from a client of its own, to a server as docs/cxr-edge.service runs it.
 
     A server that dies, as the unit's does beyond its memory, fails the test.
 
     Args:
-        films: contents of files.
+        films: contents of files, or what makes them, so that few are there at once.
         query: of the requests, such as ``map=true&picture=true``.
         at_once: requests at once; by default as many as there are workers.
     """
-    with running_server("--threads", _UNIT_WORKERS) as server, ThreadPoolExecutor(at_once) as pool:
+    with (
+        running_server("--threads", _UNIT_WORKERS, **_UNIT_ENVIRONMENT) as server,
+        ThreadPoolExecutor(at_once) as pool,
+    ):
         pid = server.process.pid
         before = cpu_seconds(pid)
 
-        def send(film: bytes) -> tuple[int, dict[str, Any]]:
-            request = urllib.request.Request(f"{server.address}/v1/classify?{query}", film)
+        def send(client: int, film: bytes | Callable[[], bytes]) -> tuple[int, dict[str, Any]]:
+            film = film() if callable(film) else film
+            request = urllib.request.Request(
+                f"{server.address}/v1/classify?{query}",
+                film,
+                {"X-Forwarded-For": f"192.0.2.{client}"},
+            )
             try:
                 with urllib.request.urlopen(request, timeout=300) as response:
                     return response.status, json.load(response)
@@ -120,7 +136,7 @@ def served(*films: bytes, query: str = "", at_once: int = _UNIT_WORKERS) -> Serv
                 return error.code, json.load(error)
 
         with PeakMemory(pid) as peak:
-            answers = list(pool.map(send, films))
+            answers = list(pool.map(send, range(len(films)), films))
         taken = cpu_seconds(pid) - before
         assert server.stop() == 0, server.said
     return Served(

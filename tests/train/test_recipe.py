@@ -37,6 +37,9 @@ def test_written_recipe_reads_back_the_same() -> None:
         ("fit = 3", "fit must be a section"),
         ("[fit", "not valid TOML"),
         ("fit = " + "[" * 5000, "not valid TOML"),
+        ("fit = " + "[" * 300 + "]" * 300, "fit must be a section"),
+        ("fit.epochs" + ".a" * 5000 + " = 1", "fit.epochs must be an integer"),
+        ("[fit]\nepochs = " + "9" * 5000, "not valid TOML"),
     ],
 )
 def test_slip_is_named(text: str, message: str) -> None:

@@ -188,7 +188,7 @@ def parse_recipe(text: str, *, name: str = "recipe") -> Recipe:
     """Parse a recipe's TOML text; see :func:`read_recipe`."""
     try:
         sections = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: a number of 5,000 digits, too
         raise InvalidRequest(f"{name}: not valid TOML ({error})") from None
     return _checked(sections, name=name)
 

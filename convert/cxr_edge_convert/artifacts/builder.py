@@ -19,12 +19,18 @@ from cxr_edge_convert.artifacts.gate_fitting import (
     with_limits,
 )
 from cxr_edge_convert.artifacts.golden_inputs import golden_inputs, label_means
+from cxr_edge_convert.artifacts.one_level import one_level
 from cxr_edge_convert.artifacts.out_of_distribution import (
     OutOfDistributionImages,
     read_out_of_distribution,
 )
 from cxr_edge_convert.sources import Source
-from cxr_edge_runtime.bundle.manifest import GATE_FILE, REFERENCE_FILE, SELFTEST_FILE
+from cxr_edge_runtime.bundle.manifest import (
+    GATE_FILE,
+    REFERENCE_FILE,
+    SELFTEST_FILE,
+    OneLevel,
+)
 from cxr_edge_runtime.bundle.reference import PredictionDistribution, VerifiedPredictions
 from cxr_edge_runtime.device.selftest import GoldenInputs
 from cxr_edge_runtime.engines import Engine
@@ -42,12 +48,14 @@ class BundleArtifacts:
         golden: the inputs that a device is tested with.
         reference: the predictions on validation images, which a log of predictions is compared
             with.
+        one_level: how much an answer depends on one level of grey.
         gate: the input gate; None where the model gives no embedding.
         gate_counts: how many images the gate rejects.
     """
 
     golden: GoldenInputs
     reference: VerifiedPredictions
+    one_level: OneLevel
     gate: Gate | None = None
     gate_counts: GateCounts | None = None
 
@@ -133,11 +141,11 @@ class ArtifactBuilder:
         """
         golden = golden_inputs(engine, self.means, operating_point)
         predicted = operating_point.probabilities(logits)
+        films = self.source.validation_pixels
         if self.gate is None or embeddings is None:
             nothing = np.zeros(len(predicted), dtype=np.bool_)
             reference = self._reference(engine, predicted, None, nothing)
-            return BundleArtifacts(golden, reference)
-        films = self.source.validation_pixels
+            return BundleArtifacts(golden, reference, one_level(engine, None, films))
         gate, counts = with_limits(
             self.gate,
             engine,
@@ -147,7 +155,7 @@ class ArtifactBuilder:
         )
         rejected = np.array(verdicts(gate, engine, films, embeddings)) == REJECTED
         reference = self._reference(engine, predicted, gate.distance(embeddings), rejected)
-        return BundleArtifacts(golden, reference, gate, counts)
+        return BundleArtifacts(golden, reference, one_level(engine, gate, films), gate, counts)
 
     def _reference(
         self,

@@ -12,6 +12,7 @@ from cxr_edge_runtime.bundle.manifest import OUTPUTS
 from cxr_edge_runtime.errors import ConversionError, InvalidRequest
 from cxr_edge_train.architectures.input_layers import GREY_TO_RGB, RESCALING
 from cxr_edge_train.backend.devices import compute_in_float32
+from cxr_edge_train.backend.keras_models import why_not_loaded
 from cxr_edge_train.dataset.layout import LABELS
 
 # What grey 0-255 was turned into while a model was trained: factor and offset.
@@ -142,10 +143,9 @@ def _load(file: Path) -> keras.Model:
     try:
         model = keras.models.load_model(file, compile=False)
     except Exception as error:  # whatever a damaged or unusual file makes Keras raise
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise InvalidRequest(
-            f"{file}: Keras {keras.__version__} cannot load it ({reason}); save it again with "
-            "model.save('name.keras'), without custom layers"
+            f"{file}: Keras {keras.__version__} cannot load it ({why_not_loaded(error)}); save it "
+            "again with model.save('name.keras'), without custom layers"
         ) from error
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
         raise ConversionError(f"{file}: must be a functional or sequential Keras model")

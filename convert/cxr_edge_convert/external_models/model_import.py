@@ -14,7 +14,7 @@ from cxr_edge_convert.external_models.contract import check_request, contract_mo
 from cxr_edge_convert.new_folder import appearing_at_once
 from cxr_edge_runtime.arguments import as_path, check_callables, check_share
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
-from cxr_edge_runtime.files import file_sha256, write_text
+from cxr_edge_runtime.files import file_sha256, full_disk_named, write_text
 from cxr_edge_runtime.files.outputs import check_folder
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.backend.keras_models import predict_logits
@@ -145,15 +145,23 @@ def _write(
         validation, spec, root=root, cache_dir=default_cache_dir(), progress=progress
     )
     logits, labels = predict_logits(model, pixels), positives(validation)
+    broken = ~np.isfinite(logits)
+    if broken.any():
+        first = validation["path"].iloc[int(broken.argmax())]
+        raise InvalidRequest(
+            f"{file}: gives no number for {broken.sum()} of {len(broken)} validation images, "
+            f"{first} among them; such a model cannot be used"
+        )
     point = fit_operating_point(logits, labels, min_sensitivity=min_sensitivity)
     metrics = evaluate_fitted(logits, validation, point)
-    if has_reversed_labels(metrics.auc):
+    if has_reversed_labels(metrics.by_name()):
         raise InvalidRequest(
             f"{file}: the labels are reversed: on validation its AUC is {metrics.auc}; give them "
             "in the other order"
         )
     predictions = prediction_table(validation, logits, point)
-    model.save(folder / "model.keras")
+    with full_disk_named(folder):
+        model.save(folder / "model.keras")
     write_text(folder / "recipe.toml", "")  # no hyper-parameter is known
     write_table(folder / "dataset.csv", table)
     write_table(folder / "predictions.csv", predictions)

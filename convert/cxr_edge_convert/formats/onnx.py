@@ -3,10 +3,8 @@
 The one module that knows either of them.
 """
 
-import tempfile
 import warnings
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -21,6 +19,7 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from cxr_edge_convert.formats.graph import Ranges, output_operators, scaling_tensors
 from cxr_edge_convert.formats.onnx_graph import WEIGHTED, operators
 from cxr_edge_convert.formats.onnx_names import name_canonically
+from cxr_edge_convert.formats.scratch import scratch_folder
 from cxr_edge_runtime.errors import ConversionError
 from cxr_edge_runtime.native_output import stderr_silenced
 
@@ -53,10 +52,10 @@ def to_float32(model: keras.Model) -> bytes:
     shape = (1, *model.inputs[0].shape[1:])
     image = keras.InputSpec(shape=shape, dtype="float32", name="image")
     model({"image": np.zeros(shape, dtype=np.float32)})  # exporting needs a model that was called
-    with tempfile.TemporaryDirectory() as folder, stderr_silenced(), warnings.catch_warnings():
+    with scratch_folder() as folder, stderr_silenced(), warnings.catch_warnings():
         # tf2onnx looks whether numpy still has an old name.
         warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
-        file = Path(folder) / "model.onnx"
+        file = folder / "model.onnx"
         try:
             model.export(
                 file,
@@ -198,8 +197,8 @@ def _without_unused(graph: onnx.GraphProto) -> None:
 
 def _folded(model: onnx.ModelProto) -> onnx.ModelProto:
     """The graph with constants computed and batch normalisation folded into convolutions."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "folded.onnx"
+    with scratch_folder() as folder:
+        file = folder / "folded.onnx"
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # it warns that the file is made for this machine's level
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC

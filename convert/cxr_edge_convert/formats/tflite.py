@@ -4,7 +4,6 @@ The one module that knows either of them.
 """
 
 import re
-import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -25,6 +24,7 @@ from ai_edge_quantizer import (
 from numpy.typing import NDArray
 
 from cxr_edge_convert.formats.graph import Ranges, output_operators
+from cxr_edge_convert.formats.scratch import scratch_folder
 from cxr_edge_convert.formats.tflite_graph import BIAS_INPUT, TfliteProbe, kinds_by_code
 from cxr_edge_runtime.errors import ConversionError
 from cxr_edge_runtime.native_output import stderr_silenced
@@ -52,7 +52,7 @@ def to_float32(model: keras.Model) -> bytes:
         outputs: dict[str, tf.Tensor] = model({"image": image}, training=False)
         return outputs
 
-    with tempfile.TemporaryDirectory() as folder, stderr_silenced():
+    with scratch_folder() as folder, stderr_silenced():
         # Of the ways to TFLite this one freezes Keras 3 variables and keeps the signature's names.
         archive = keras.export.ExportArchive()
         archive.track(model)
@@ -61,8 +61,10 @@ def to_float32(model: keras.Model) -> bytes:
             serve,
             input_signature=[tf.TensorSpec(shape, tf.float32, name="image")],
         )
-        archive.write_out(folder, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
+        archive.write_out(str(folder), verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            str(folder), signature_keys=[_SIGNATURE]
+        )
         try:
             return bytes(converter.convert())
         except Exception as error:  # its error class is private

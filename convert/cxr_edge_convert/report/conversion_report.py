@@ -131,6 +131,17 @@ class VariantReport:
     gate: GateReport | None
     timings: tuple[Timing, Timing]
 
+    @property
+    def at_point(self) -> Verification | Refit:
+        """The comparison with the float model at the operating point of the variant's bundle."""
+        return self.refit or self.verification
+
+    @property
+    def tells_apart(self) -> bool:
+        """False of a model that gives all validation images of a label the other one."""
+        metrics = self.at_point.metrics
+        return min(metrics.sensitivity.value, metrics.specificity.value) > 0
+
 
 @dataclass(frozen=True, slots=True)
 class ConversionReport:
@@ -176,8 +187,11 @@ class ConversionReport:
 
     @property
     def recommended(self) -> VariantReport | None:
-        """The smallest variant that passed, of TFLite where there is one; None where none did."""
-        passed = [variant for variant in self.variants if variant.passed]
+        """The smallest variant that passed, of TFLite where there is one; None where none did.
+
+        A model that gives one label to every image is never recommended.
+        """
+        passed = [variant for variant in self.variants if variant.passed and variant.tells_apart]
         return min(passed, key=lambda v: (v.format != TFLITE, v.bytes), default=None)
 
     def as_dict(self) -> dict[str, Any]:

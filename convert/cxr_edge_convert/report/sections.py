@@ -48,14 +48,20 @@ def recommendation(report: ConversionReport) -> str:
     speed = f"{time:.1f}x faster" if time >= _FASTER else f"{1 / time:.1f}x slower" if (
         time <= 1 / _FASTER
     ) else ""  # fmt: skip
-    measured = (best.verification, *([best.default_session] if best.default_session else []))
+    measured = (best.at_point, *([best.default_session] if best.default_session else []))
     lost = max((verification.recall_lost for verification in measured), key=lambda lost: lost.net)
     loss = f"loses {lost.net} of {lost.n} pneumonias" if lost.net >= 0 else (
         f"finds {-lost.net} more of {lost.n} pneumonias"
     )  # fmt: skip
-    doubts = best.warnings or report.limits.looser
-    advice = "recommended, with the warnings below" if doubts else "recommended"
-    return f"{best.name}: {', '.join(filter(None, (size, speed, loss)))}; {advice}."
+    alarms = max((each.specificity_lost for each in measured), key=lambda lost: lost.net)
+    more = f"calls {alarms.net} more of {alarms.n} normals pneumonia" if alarms.net > 0 else ""
+    if report.limits.looser:
+        advice = "within limits that are looser than the defaults, so not recommended"
+    elif best.warnings:
+        advice = "recommended, with the warnings below"
+    else:
+        advice = "recommended"
+    return f"{best.name}: {', '.join(filter(None, (size, speed, loss, more)))}; {advice}."
 
 
 def report_sections(

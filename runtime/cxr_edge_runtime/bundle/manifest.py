@@ -46,7 +46,8 @@ Text = Annotated[str, PRINTABLE]
 Share = Annotated[float, Bounds(minimum=0, maximum=1)]
 Count = Annotated[int, Bounds(minimum=0)]
 Difference = Annotated[float, Bounds(minimum=-1, maximum=1)]
-Age = Annotated[float, Bounds(minimum=0, maximum=150)]
+MAX_AGE = 150
+Age = Annotated[float, Bounds(minimum=0, maximum=MAX_AGE)]
 Prevalence = Annotated[float, Bounds(minimum=MIN_PREVALENCE, maximum=MAX_PREVALENCE)]
 # Without any folder, so that no bundle reaches outside its own.
 FileName = Annotated[
@@ -363,9 +364,14 @@ class Manifest:
     @property
     def is_rejected(self) -> bool:
         """Whether the model missed a limit when it was converted."""
-        if self.verification is None:  # schema 2 had nothing but the name
-            return self.name.endswith(REJECTED_SUFFIX)
-        return bool(self.verification.failures)
+        if self.name.endswith(REJECTED_SUFFIX):  # schema 2 had nothing but the name
+            return True
+        record = self.verification
+        return record is not None and bool(
+            record.failures
+            or record.loss.agreement < record.limits.agreement
+            or record.loss.auc_drop > record.limits.auc_drop
+        )
 
     def to_json(self) -> str:
         """Return the text of ``bundle.json``, from which an equal manifest is read."""

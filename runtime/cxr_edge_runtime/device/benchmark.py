@@ -17,6 +17,7 @@ from cxr_edge_runtime.device.throughput import (
     measure_throughput,
 )
 from cxr_edge_runtime.engines import open_engine
+from cxr_edge_runtime.files import full_disk_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def run_benchmark(bundle: Bundle, films: Sequence[Path], *, engine: str | None =
     opened = open_engine(bundle, engine=engine)
     cores = available_cores()
     before = device_state()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, full_disk_named(Path(folder)):
         measured = list(films)
         if not measured:
             measured = [Path(folder) / "drawn.jpeg"]

@@ -72,7 +72,8 @@ def measure(bundle: Path, *, threads: Sequence[int], engine: str | None = None) 
             text=True,
         )
         if done.returncode:
-            raise EngineError(f"{bundle}: cannot be measured ({done.stderr.strip()[-300:]})")
+            said = done.stderr.strip()[-300:] or f"the process ended with {done.returncode}"
+            raise EngineError(f"{bundle}: cannot be measured ({said})")
         timings.append(from_json(Timing, parse_json(done.stdout)))
     return timings
 

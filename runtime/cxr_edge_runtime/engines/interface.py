@@ -65,6 +65,10 @@ def check_names(
     shape = outputs["logit"][0]
     if shape != (1, 1):
         raise EngineError(f"the model's logit has shape {list(shape)}, not [1, 1]")
+    if "cam" in outputs:
+        cam = outputs["cam"][0]
+        if len(cam) != 4 or cam[0] != 1 or cam[3] != 1:
+            raise EngineError(f"the model's cam has shape {list(cam)}, not [1, h, w, 1]")
 
 
 def check_input(

@@ -45,21 +45,23 @@ class LiteRtEngine:
         if model[4:8] != _MAGIC:
             raise EngineError("the model is not a TFLite file")
         self.name = name
+        # The interpreter has one set of tensors: another thread would overwrite them.
+        self._lock = threading.Lock()
         try:
             with stderr_silenced():
                 interpreter = module.Interpreter(model_content=model, num_threads=threads)
                 interpreter.allocate_tensors()
             self._runner = interpreter.get_signature_runner()
-        except (ValueError, RuntimeError) as error:
+            self._interpreter = interpreter  # the runner does not keep it alive
+            self._entry = entry
+            self._check_contract(outputs)
+        # Of a damaged graph some tensors are looked up only when they are asked for.
+        except (ValueError, RuntimeError, LookupError, TypeError) as error:
+            said = " ".join(str(error).split())  # some have several lines
             raise EngineError(
-                f"{self.name} cannot load the model ({error}); choose another engine, or convert "
+                f"{self.name} cannot load the model ({said}); choose another engine, or convert "
                 "the model again"
             ) from error
-        self._interpreter = interpreter  # the runner does not keep it alive
-        self._entry = entry
-        # The interpreter has one set of tensors: another thread would overwrite them.
-        self._lock = threading.Lock()
-        self._check_contract(outputs)
 
     def run(self, image: NDArray[np.uint8]) -> Outputs:
         """See :class:`cxr_edge_runtime.engines.interface.Engine`."""
@@ -67,7 +69,8 @@ class LiteRtEngine:
             with self._lock:
                 outputs: Outputs = self._runner(image=to_stored(image, self._entry))
         except (ValueError, RuntimeError) as error:
-            raise EngineError(f"{self.name} cannot run the model ({error})") from error
+            said = " ".join(str(error).split())
+            raise EngineError(f"{self.name} cannot run the model ({said})") from error
         return outputs
 
     @property

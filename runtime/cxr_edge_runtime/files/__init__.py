@@ -1,5 +1,6 @@
 """Writing files so that they are either complete or absent."""
 
+import errno
 import hashlib
 import os
 import re
@@ -12,6 +13,8 @@ from typing import TextIO
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files.outputs import is_stdout
 
+# A full disk, a quota, and a file larger than the system lets it become.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # A dot, the stem, a dash, eight characters of tempfile's, the suffix.
 _TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}(\.[^.]*)?")
 
@@ -42,13 +45,32 @@ def replacing(path: Path) -> Iterator[Path]:
     os.close(descriptor)
     temporary = Path(name)
     try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        with full_disk_named(path):
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def full_disk_named(path: Path) -> Iterator[None]:
+    """Have the error of a full disk name what was being written; the system names nothing.
+
+    Args:
+        path: all that is written within the block, as the user knows it.
+
+    Raises:
+        OSError: that of the block, with the path where there was no room.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def remove_temporaries(folder: Path, *, older_than_s: float = 0.0) -> None:
@@ -66,6 +88,16 @@ def remove_temporaries(folder: Path, *, older_than_s: float = 0.0) -> None:
         with suppress(FileNotFoundError):  # in a shared folder others rename and remove theirs
             if path.is_file() and path.stat().st_mtime <= newest:
                 path.unlink(missing_ok=True)
+
+
+def left_temporaries(path: Path) -> list[Path]:
+    """What processes that write a file, or were killed while they did, have written of it so far.
+
+    Args:
+        path: the file as given to :func:`replacing`.
+    """
+    name = re.compile(rf"\.{re.escape(path.stem)}-[a-z0-9_]{{8}}{re.escape(path.suffix)}")
+    return sorted(file for file in path.parent.glob(".*") if name.fullmatch(file.name))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -93,7 +125,10 @@ def text_output(path: Path) -> Iterator[TextIO]:
     if is_stdout(path):
         # A copy of the descriptor: to open the path anew would begin at the start of a file that
         # the shell redirected to, and to close the descriptor itself would end standard output.
-        with os.fdopen(os.dup(1), "w", encoding="utf-8", newline="") as file:
+        with (
+            full_disk_named(path),
+            os.fdopen(os.dup(1), "w", encoding="utf-8", newline="") as file,
+        ):
             yield file
         return
     with (

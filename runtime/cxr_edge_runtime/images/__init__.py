@@ -16,7 +16,7 @@ from cxr_edge_runtime.errors import ImageNotFound, ImageNotReadable, Unsupported
 from cxr_edge_runtime.images import decoding_limits
 from cxr_edge_runtime.images.dicom import decode_dicom, is_dicom
 from cxr_edge_runtime.images.grey import is_coloured, tiff_samples, to_grey
-from cxr_edge_runtime.images.opening import given, opened, turned_upright
+from cxr_edge_runtime.images.opening import decode, given, opened
 
 SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
 # Pictures with an activation map are no films.
@@ -106,8 +106,9 @@ def load_grey(image: ImageSource, *, name: str | None = None, hashed: bool = Fal
 
     Colour is turned to luma (ITU-R 601, as Pillow does), transparency is laid over black, samples
     of 9 to 16 bits are scaled by their full range (not the range that occurs), EXIF rotation is
-    applied. A Pillow image is converted as a file of its mode. Of several frames in a file the
-    first is taken, of a Pillow image the frame that it stands at; an animated WebP is refused.
+    applied. A Pillow image is converted as a file of its mode. A file of several pages or pictures
+    is refused, unless the others are marked as smaller copies of the first: the previews of a
+    camera's JPEG, or the levels of a TIFF. Of a Pillow image the frame that it stands at is taken.
 
     Args:
         image: the path of a JPEG, PNG, TIFF, BMP, WebP or DICOM file; the bytes of such a file,
@@ -124,13 +125,14 @@ def load_grey(image: ImageSource, *, name: str | None = None, hashed: bool = Fal
         ImageNotFound: there is no such file.
         ImageNotReadable: it is no regular file, or reading is not permitted or failed.
         UnreadableImage: not an image of these formats, or damaged.
-        UnsupportedImage: of a kind that is not taken, such as samples of more than 16 bits or in
-            floating point, LAB colours, or an animated WebP; DICOM that is no single grey frame
-            or needs a package that is not installed; an array that is not ``[H, W] uint8``; or
-            no image at all.
-        ImageTooLarge: more than :data:`decoding_limits.MAX_PIXELS` pixels or
-            :data:`decoding_limits.MAX_BYTES` bytes, checked before decoding; or the memory of this
-            device is not enough.
+        UnsupportedImage: of a kind that is not taken, such as samples of more than 16 bits, signed
+            ones or such in floating point, LAB colours, several pages or pictures, or far too much
+            metadata; DICOM that is no single grey frame or needs a package that is not installed;
+            an array that is not ``[H, W] uint8``; or no image at all.
+        ImageTooLarge: more than :data:`decoding_limits.MAX_PIXELS` pixels,
+            :data:`decoding_limits.MAX_BYTES` bytes, or :data:`decoding_limits.MAX_MEMORY` bytes of
+            memory to decode it, checked before decoding; or the memory of this device is not
+            enough.
         ImageTooSmall: a side shorter than :data:`decoding_limits.MIN_SIDE` pixels.
         ImageTooSlow: decoding took more than :data:`decoding_limits.MAX_SECONDS`.
 
@@ -206,9 +208,9 @@ def _without_file(image: object, name: str, hashed: bool) -> GreyImage:
 
 def _from_pillow(image: Image.Image, name: str) -> GreyImage:
     format_, mode = image.format or "", image.mode
-    upright, _ = turned_upright(image)
-    objections = ("it is in colour",) if is_coloured(upright) else ()
-    pixels = to_grey(upright, name, **tiff_samples(image))
+    turn = decode(image)
+    objections = ("it is in colour",) if is_coloured(image) else ()
+    pixels = to_grey(image, name, turn=turn, **tiff_samples(image))
     return GreyImage(pixels, format_, mode, objections=objections)
 
 

@@ -1,4 +1,4 @@
-"""From a decoded image of any mode to 8-bit grey pixels."""
+"""From a decoded image of any mode to 8-bit grey pixels, upright."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
 from cxr_edge_runtime.errors import UnsupportedImage
+from cxr_edge_runtime.images.decoding_limits import LARGE_PIXELS
+from cxr_edge_runtime.images.orientation import QUARTER_TURNS, as_stored
 
 # Modes that Pillow can turn to grey; of others, such as LAB, no light and dark is known.
 _CONVERTIBLE = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
@@ -15,20 +17,36 @@ _GREY_MODES = frozenset({"1", "L", "LA"})
 # Mean difference of the largest and the smallest channel: 0 for films stored as RGB, a few for
 # tinted scans; of photographs most have more.
 _MAX_COLOUR = 15
+_COLOUR_SIDE = 64
 # TIFF tags: bits of a sample, and what the lowest sample means.
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _MIN_IS_WHITE = 258, 262, 0
-# Rows that are read at once, to keep temporary arrays small.
-_ROWS = 32
+# Rows that are converted at once, to keep temporary arrays small.
+_ROWS = 64
 
 
 def is_coloured(image: Image.Image) -> bool:
     """Return whether a decoded image shows colours; one stored as RGB may show none."""
     if image.mode in _GREY_MODES or image.mode not in _CONVERTIBLE:
         return False
-    small = image.convert("RGB") if image.mode in ("P", "PA") else image
-    small = small.resize((64, 64), Image.Resampling.BOX).convert("RGB")
-    channels = np.asarray(small).astype(np.int16)
-    return float((channels.max(axis=2) - channels.min(axis=2)).mean()) > _MAX_COLOUR
+    # A large one row by row, since Pillow would copy all of it to shrink it.
+    rows = 1 if image.width * image.height > LARGE_PIXELS else _COLOUR_SIDE
+    differences = [_difference(image, row, row + rows) for row in range(0, _COLOUR_SIDE, rows)]
+    return float(np.mean(differences)) > _MAX_COLOUR
+
+
+def _difference(image: Image.Image, first: int, last: int) -> float:
+    """Mean difference of the channels in some rows of a small copy."""
+    top, bottom = (row * image.height / _COLOUR_SIDE for row in (first, last))
+    start, end = int(top), min(image.height, int(np.ceil(bottom)))
+    part = image if last - first == _COLOUR_SIDE else image.crop((0, start, image.width, end))
+    part = part.convert("RGB") if part.mode in ("P", "PA") else part
+    small = part.resize(
+        (_COLOUR_SIDE, last - first),
+        Image.Resampling.BOX,
+        box=(0, top - start, image.width, bottom - start),
+    )
+    channels = np.asarray(small.convert("RGB")).astype(np.int16)
+    return float((channels.max(axis=2) - channels.min(axis=2)).mean())
 
 
 def tiff_samples(image: Image.Image) -> dict[str, Any]:
@@ -49,48 +67,70 @@ def tiff_samples(image: Image.Image) -> dict[str, Any]:
 
 
 def to_grey(
-    image: Image.Image, name: str, *, bits: int = 16, min_is_white: bool = False
+    image: Image.Image,
+    name: str,
+    *,
+    turn: Image.Transpose | None = None,
+    bits: int = 16,
+    min_is_white: bool = False,
 ) -> NDArray[np.uint8]:
     """Convert a decoded image of any mode to 8-bit grey.
+
+    It is converted some rows at a time, and each is stored at its upright place: of a large film
+    in colour there is no memory for a second copy.
 
     Args:
         image: the decoded image.
         name: what error messages call the image.
+        turn: what makes it upright.
         bits: bits of a sample, for modes of 16 bits.
         min_is_white: whether the lowest sample is white, for modes of 16 bits.
 
     Returns:
-        ``[H, W] uint8``, 0 is black.
+        ``[H, W] uint8``, upright, 0 is black.
 
     Raises:
         UnsupportedImage: the samples have more than 16 bits or are floating point, or the colour
             mode has no known brightness.
     """
+    convert = _conversion(image, name, bits, min_is_white=min_is_white)
+    size = (image.width, image.height) if turn in QUARTER_TURNS else (image.height, image.width)
+    upright = np.empty(size, dtype=np.uint8)
+    stored = as_stored(upright, turn)
+    for top in range(0, image.height, _ROWS):
+        bottom = min(top + _ROWS, image.height)
+        stored[top:bottom] = convert(image.crop((0, top, image.width, bottom)))
+    return upright
+
+
+def _conversion(
+    image: Image.Image, name: str, bits: int, *, min_is_white: bool
+) -> Callable[[Image.Image], NDArray[Any]]:
+    """What turns some rows of an image to grey."""
     # Pillow knows big-endian 16 bit as a mode of its own; numpy reads either byte order.
     if image.mode == "I" or image.mode.startswith("I;16"):
-        return _read_rows(image, _full_range(name, bits, min_is_white=min_is_white))
+        to_grey = _full_range(name, bits, min_is_white=min_is_white)
+        return lambda rows: to_grey(np.asarray(rows))
     if image.mode == "F":
         raise UnsupportedImage(f"{name}: floating-point samples; export 8 or 16 bits")
     if image.mode not in _CONVERTIBLE:
         raise UnsupportedImage(f"{name}: colour mode {image.mode}; export grey or RGB")
-    if image.has_transparency_data:
-        if image.mode not in ("RGBA", "LA"):
-            image = image.convert("RGBA")
-        image = ImageChops.multiply(image.convert("L"), image.getchannel("A"))
-    if image.mode != "L":
-        image = image.convert("L")
-    return _read_rows(image, lambda samples: samples)
+    if image.has_transparency_data and not _is_alpha_unused(image):
+        return _over_black
+    return lambda rows: np.asarray(rows if rows.mode == "L" else rows.convert("L"))
 
 
-def _read_rows(
-    image: Image.Image, to_grey: Callable[[NDArray[Any]], NDArray[Any]]
-) -> NDArray[np.uint8]:
-    """Read an image some rows at a time; numpy's own way would hold it three times in memory."""
-    grey = np.empty((image.height, image.width), dtype=np.uint8)
-    for top in range(0, image.height, _ROWS):
-        bottom = min(top + _ROWS, image.height)
-        grey[top:bottom] = to_grey(np.asarray(image.crop((0, top, image.width, bottom))))
-    return grey
+def _is_alpha_unused(image: Image.Image) -> bool:
+    """Whether it is a BMP whose fourth byte is 0 everywhere, as many programs write it."""
+    return (
+        image.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getbbox() is None
+    )
+
+
+def _over_black(rows: Image.Image) -> NDArray[Any]:
+    if rows.mode not in ("RGBA", "LA"):
+        rows = rows.convert("RGBA")
+    return np.asarray(ImageChops.multiply(rows.convert("L"), rows.getchannel("A")))
 
 
 def _full_range(

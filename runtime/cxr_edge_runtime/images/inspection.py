@@ -10,7 +10,8 @@ from PIL import Image
 from cxr_edge_runtime.errors import UnsupportedImage
 from cxr_edge_runtime.images.dicom import is_dicom
 from cxr_edge_runtime.images.grey import tiff_samples, to_grey
-from cxr_edge_runtime.images.opening import QUARTER_TURNS, opened, turned_upright
+from cxr_edge_runtime.images.opening import decode, opened
+from cxr_edge_runtime.images.orientation import QUARTER_TURNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,11 @@ def inspect(content: bytes, *, name: str = "image", side: int) -> Inspection:
         stored, mode, jpeg_step = image.size, image.mode, _jpeg_step(image)
         # Twice the side at least, so that cells are means of what the film shows.
         image.draft("L", (2 * side, 2 * side))
-        upright, turn = turned_upright(image)
-        if upright.mode != "L" or upright.has_transparency_data:  # else it is grey as it is
-            upright = Image.fromarray(to_grey(upright, name, **tiff_samples(image)))
+        turn = decode(image)
+        upright: Image.Image = image
+        # Else it is grey and upright as it is.
+        if turn is not None or image.mode != "L" or image.has_transparency_data:
+            upright = Image.fromarray(to_grey(image, name, turn=turn, **tiff_samples(image)))
         thumbnail = upright.resize((side, side), Image.Resampling.BOX)
     width, height = stored[::-1] if turn in QUARTER_TURNS else stored
     return Inspection(width, height, mode, jpeg_step, np.asarray(thumbnail))

@@ -7,17 +7,19 @@ from collections.abc import Iterator
 
 from PIL import Image, UnidentifiedImageError
 
-from cxr_edge_runtime.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
+from cxr_edge_runtime.errors import ImageTooLarge, UnreadableImage
 from cxr_edge_runtime.images.decoding_limits import (
     MAX_PIXELS,
     MAX_WEBP_PIXELS,
     MeteredBytes,
+    check_memory,
     check_size,
     exclusive_if_large,
     too_large_for_memory,
 )
-from cxr_edge_runtime.images.jpeg_header import check_jpeg, is_jpeg
-from cxr_edge_runtime.images.tiff_header import check_tiff, is_tiff
+from cxr_edge_runtime.images.jpeg_header import check_coding, check_jpeg
+from cxr_edge_runtime.images.orientation import turn_of
+from cxr_edge_runtime.images.signatures import is_jpeg, is_tiff
 from cxr_edge_runtime.native_output import stderr_silenced
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
@@ -26,22 +28,6 @@ _DAMAGE = (
     OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, OverflowError,
     struct.error,
 )  # fmt: skip
-# A camera's EXIF block has at most 64 KB; a larger one is not worth what reading it may cost.
-_MAX_EXIF_BYTES = 100_000
-# Flag of an extended WebP; its decoder makes a list of the frames, and there may be millions.
-_WEBP_ANIMATED = 2
-# EXIF tag, and what makes the stored image upright for each of its values.
-_ORIENTATION = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-QUARTER_TURNS = frozenset({_UPRIGHT[5], _UPRIGHT[6], _UPRIGHT[7], _UPRIGHT[8]})
 
 
 @contextlib.contextmanager
@@ -55,11 +41,11 @@ def opened(content: bytes, name: str) -> Iterator[Image.Image]:
     Raises:
         ImageError: as :func:`cxr_edge_runtime.images.load_grey`.
     """
-    _check_header(content, name)
+    further = len(content) + _check_header(content, name)
     with (
-        _own_errors(name, is_tiff=is_tiff(content), advice="copy or export it again"),
+        _own_errors(name, content, is_tiff=is_tiff(content), advice="copy or export it again"),
         Image.open(MeteredBytes(content, name), formats=_FORMATS) as image,
-        _within_limits(image, name),
+        _within_limits(image, name, further=further),
     ):
         yield image
 
@@ -76,9 +62,11 @@ def given(image: Image.Image, name: str) -> Iterator[None]:
         ImageError: as :func:`cxr_edge_runtime.images.load_grey`.
     """
     advice = "the file must be complete, and the image not closed"
-    with _own_errors(name, is_tiff=image.format == "TIFF", advice=advice):
+    with _own_errors(name, b"", is_tiff=image.format == "TIFF", advice=advice):
         if image.format == "WEBP" and getattr(image, "is_animated", False):
-            raise _animated(name)
+            from cxr_edge_runtime.images.webp_header import animated
+
+            raise animated(name)
         with _within_limits(image, name):
             if image.format == "TIFF":
                 _load_unmapped(image)
@@ -100,17 +88,18 @@ def _load_unmapped(image: Image.Image) -> None:
 
 
 @contextlib.contextmanager
-def _within_limits(image: Image.Image, name: str) -> Iterator[None]:
+def _within_limits(image: Image.Image, name: str, *, further: int = 0) -> Iterator[None]:
     """Within, an image of an allowed size is decoded, a large one with no other at once."""
     check_size(
         image.size, name, max_pixels=MAX_WEBP_PIXELS if image.format == "WEBP" else MAX_PIXELS
     )
+    check_memory(image.size, image.mode, name, further=further)
     with exclusive_if_large(pixels=image.width * image.height):
         yield
 
 
 @contextlib.contextmanager
-def _own_errors(name: str, *, is_tiff: bool, advice: str) -> Iterator[None]:
+def _own_errors(name: str, content: bytes, *, is_tiff: bool, advice: str) -> Iterator[None]:
     """Within, what Pillow raises becomes our error, and what it warns of is hidden."""
     # libtiff writes its own complaints to the terminal.
     silenced = stderr_silenced() if is_tiff else contextlib.nullcontext()
@@ -126,36 +115,39 @@ def _own_errors(name: str, *, is_tiff: bool, advice: str) -> Iterator[None]:
     except MemoryError:
         raise too_large_for_memory(name) from None
     except UnidentifiedImageError:
+        if is_tiff:
+            from cxr_edge_runtime.images.tiff_layout import check_known
+
+            check_known(content, name)
         raise UnreadableImage(f"{name}: not a JPEG, PNG, TIFF, BMP, WebP or DICOM image") from None
     except _DAMAGE as error:
+        if is_jpeg(content):
+            check_coding(content, name)
         raise UnreadableImage(f"{name}: damaged image ({error}); {advice}") from error
 
 
-def turned_upright(image: Image.Image) -> tuple[Image.Image, Image.Transpose | None]:
-    """The decoded image as it should be seen, and how it was turned for that.
+def decode(image: Image.Image) -> Image.Transpose | None:
+    """Decode an image, and return what makes it upright.
 
     Raises:
         OSError: or what else Pillow raises on damaged data; :func:`opened` makes it our error.
     """
     image.load()
     try:
-        usable = len(image.info.get("exif", b"")) <= _MAX_EXIF_BYTES
-        orientation = image.getexif().get(_ORIENTATION) if usable else None
-    except _DAMAGE:  # damaged metadata does not make a film unusable
-        orientation = None
-    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
-    return (image if turn is None else image.transpose(turn)), turn
+        return turn_of(image)
+    except (*_DAMAGE, UnreadableImage):  # damaged metadata does not make a film unusable
+        return None
 
 
-def _check_header(content: bytes, name: str) -> None:
-    """Refuse what would cost much as soon as Pillow opens it."""
-    if is_tiff(content):
-        check_tiff(content, name)
+def _check_header(content: bytes, name: str) -> int:
+    """Refuse what would cost much as soon as Pillow opens it.
+
+    Returns:
+        How many bytes the decoder will hold besides the file and the pixels.
+    """
     if is_jpeg(content):
-        check_jpeg(content, name)
-    if content[12:16] == b"VP8X" and any(flags & _WEBP_ANIMATED for flags in content[20:21]):
-        raise _animated(name)
+        return check_jpeg(content, name)
+    # Most films are JPEGs, which need not wait for the import of what checks the others.
+    from cxr_edge_runtime.images.headers import check_header
 
-
-def _animated(name: str) -> UnsupportedImage:
-    return UnsupportedImage(f"{name}: an animated WebP; export one frame")
+    return check_header(content, name)

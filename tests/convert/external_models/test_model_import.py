@@ -17,6 +17,8 @@ from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.sources import run_source
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import ConversionError, CxrEdgeError, DatasetError, InvalidRequest
+from cxr_edge_train.backend.keras_models import predict_logits
+from cxr_edge_train.dataset.metadata import dataset_digest
 from cxr_edge_train.evaluation.run_subject import RunSubject
 from cxr_edge_train.progress import no_progress
 from cxr_edge_train.runs import Run, read_run
@@ -102,11 +104,29 @@ def test_reversed_labels_are_refused_and_right_ones_taken(trained: Any, tmp_path
     assert not (tmp_path / "reversed").exists()
 
 
+def test_model_that_gives_no_number_for_an_image_is_one_clear_line(
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_one_nan(model: keras.Model, pixels: np.ndarray) -> np.ndarray:
+        return np.where(np.arange(len(pixels)) == 1, np.nan, predict_logits(model, pixels))
+
+    monkeypatch.setattr(model_import, "predict_logits", with_one_nan)
+    with pytest.raises(
+        InvalidRequest, match=r"gives no number for 1 of \d+ validation images, data/.* among them"
+    ):
+        imported(trained.run / "model.keras", trained, tmp_path / "run", scaling=None)
+    assert not (tmp_path / "run").exists()
+
+
 def test_run_whose_labels_are_reversed_is_not_converted(trained: Any, tmp_path: Path) -> None:
     run = Path(shutil.copytree(trained.run, tmp_path / "run"))
     table = pd.read_csv(run / "dataset.csv", keep_default_na=False)
     other = {"NORMAL": "PNEUMONIA", "PNEUMONIA": "NORMAL"}
-    table.assign(label=table["label"].map(other)).to_csv(run / "dataset.csv", index=False)
+    table["label"] = table["label"].map(other)
+    table.to_csv(run / "dataset.csv", index=False)
+    values = json.loads((run / "run.json").read_text())
+    values["dataset_digest"] = dataset_digest(table)
+    (run / "run.json").write_text(json.dumps(values))
     with pytest.raises(InvalidRequest, match="the labels of its model are reversed"):
         convert(run, tmp_path / "out", limits=LOOSE)
     assert not (tmp_path / "out").exists()

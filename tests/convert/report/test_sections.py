@@ -1,6 +1,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from conversion_reports import conversion_report_of, variant_report
 from cxr_edge_convert.conversion import Variant
 from cxr_edge_convert.limits import Limits
@@ -113,6 +115,29 @@ def test_first_line_is_for_somebody_who_knows_no_models() -> None:
     assert report_sections(report, PICTURES, Path("nowhere"))[0].paragraphs[0] == (
         recommendation(report)
     )
+
+
+def test_first_line_counts_normals_too_and_recommends_no_looser_limits() -> None:
+    int8 = variant_report("int8")
+    lost = replace(
+        int8.verification,
+        recall_lost=LostImages(-7, 150, 1.0),
+        specificity_lost=LostImages(35, 50, 1.0),
+    )
+    report = conversion_report_of(replace(int8, verification=lost))
+    words = "finds 7 more of 150 pneumonias, calls 35 more of 50 normals pneumonia; recommended"
+    assert words in recommendation(report)
+    loose = replace(report, limits=Limits(max_recall_drop=0.5))
+    assert "looser than the defaults, so not recommended" in recommendation(loose)
+
+
+@pytest.mark.parametrize("name", ["sensitivity", "specificity"])
+def test_model_that_gives_one_label_to_everything_is_not_recommended(name: str) -> None:
+    int8 = variant_report("int8")
+    metrics = int8.verification.metrics
+    nothing = replace(metrics, **{name: replace(getattr(metrics, name), value=0.0)})
+    all_alike = replace(int8, verification=replace(int8.verification, metrics=nothing))
+    assert conversion_report_of(all_alike).recommended is None
 
 
 def test_times_beside_other_work_recommend_nothing() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 import cxr_edge.bundles.smoke_test
 import cxr_edge_models
+import damaged_models
 from cxr_edge.bundles.smoke_test import run_smoke_test
 from cxr_edge_runtime.errors import InstallationError, LimitMissed
 from installable import make_bundle
@@ -25,6 +26,15 @@ def test_device_that_computes_something_else_misses_the_limit(
 def test_bundle_that_cannot_be_loaded_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InstallationError, match="no bundle here"):
         run_smoke_test(tmp_path)
+
+
+def test_model_made_to_crash_the_engine_is_survived(golden_bundle: Path, tmp_path: Path) -> None:
+    bundle = make_bundle(golden_bundle, tmp_path / "b", version="1")
+    model = damaged_models.repacked(bundle.model, damaged_models.missing_operand)
+    crashes = damaged_models.bundle_with(bundle, model, tmp_path / "crashes")
+    # A signal or a message, as what lies in the memory that the engine reads beyond the tensors.
+    with pytest.raises(InstallationError, match=r"signal|cannot load the model"):
+        run_smoke_test(crashes)
 
 
 @pytest.mark.parametrize(

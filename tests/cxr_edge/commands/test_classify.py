@@ -17,6 +17,7 @@ import pytest
 from PIL import Image, ImageOps
 
 import cxr_edge_models
+import damaged_models
 from cxr_edge_runtime import images as images_module
 from cxr_edge_runtime.bundle import Bundle, write_bundle
 from cxr_edge_runtime.bundle.manifest import GateLimits
@@ -369,6 +370,34 @@ def test_signal_ends_a_batch_with_what_is_done_written(
     assert 1 <= len(rows) <= 20
 
 
+def test_rows_of_a_killed_call_are_found(
+    cxr_edge: Any, make_image: Callable[..., Path], golden_bundle: Path, tmp_path: Path
+) -> None:
+    image, table = make_image(), tmp_path / "table.csv"
+    line = ["classify", "-", "--csv", table, "--json", "--threads", "2", "--bundle", golden_bundle]
+    with subprocess.Popen(
+        [sys.executable, "-m", "cxr_edge", *line],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"{image}\n" * 20)
+        process.stdin.flush()
+        for _ in range(2):  # a row is written when its answer was printed
+            process.stdout.readline()
+        process.kill()
+    assert not table.exists()
+    [left] = tmp_path.glob(".table-????????.csv")
+    with left.open(newline="") as file:
+        assert next(csv.DictReader(file))["file"] == str(image)
+    outcome = cxr_edge("classify", image, "--csv", table, "--bundle", golden_bundle)
+    assert outcome.err.startswith(f"cxr-edge: {left}: the rows of a call that was killed, or that")
+    assert table.exists()
+    assert left.exists()
+
+
 def test_reader_that_stops_early_is_no_traceback(
     make_image: Callable[..., Path], golden_bundle: Path
 ) -> None:
@@ -416,3 +445,15 @@ def test_disk_that_fills_up_costs_the_table_not_the_answers(
         assert list(disk.iterdir()) == []  # no half table, no temporary file
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_damaged_model_with_right_hashes_is_one_line(
+    cxr_edge: Any, make_image: Callable[..., Path], golden_bundle: Path, tmp_path: Path
+) -> None:
+    bundle = Bundle.load(golden_bundle)
+    model = damaged_models.repacked(bundle.model, damaged_models.unknown_tensor)
+    folder = damaged_models.bundle_with(bundle, model, tmp_path / "damaged")
+    outcome = cxr_edge("classify", make_image(), "--bundle", folder)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.startswith("cxr-edge: ai-edge-litert cannot load the model (Invalid tensor")
+    assert outcome.err.count("\n") == 1

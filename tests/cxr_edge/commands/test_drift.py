@@ -184,3 +184,14 @@ def test_bundle_without_a_reference_is_one_line(
     outcome = cxr_edge("drift", tmp_path / "log.db", "--bundle", golden_bundle)
     assert outcome.code == 1
     assert "has no reference (reference.npz)" in outcome.err
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999", "-1", "-0.1"])
+@pytest.mark.parametrize("limit", ["psi", "ks", "rejected"])
+def test_limit_that_nothing_would_exceed_is_wrong_usage(
+    cxr_edge: Any, log: Films, limit: str, value: str
+) -> None:
+    outcome = cxr_edge("drift", log(1), "--bundle", "tiny", f"--max-{limit}", value)
+    assert outcome.code == 2
+    assert limit in outcome.err
+    assert "Traceback" not in outcome.err

@@ -45,6 +45,18 @@ def test_weak_token_is_refused(tmp_path: Path, content: str) -> None:
     assert content not in str(error.value) or not content
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o604])
+def test_token_that_everybody_can_read_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: int
+) -> None:
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    file.chmod(mode)
+    assert read_token(file) == TOKEN
+    said = f"warning: {file}: everybody on this device can read the token; chmod o-r it\n"
+    assert capsys.readouterr().err == (said if mode & 4 else "")
+
+
 def test_token_comes_from_the_file_before_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

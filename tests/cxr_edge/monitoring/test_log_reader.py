@@ -1,4 +1,6 @@
+import contextlib
 import os
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -49,6 +51,18 @@ def test_log_without_such_films_says_which_it_has(tmp_path: Path) -> None:
         read_distribution(logged(tmp_path / "empty.db"), bundle=BUNDLE)
     with pytest.raises(LogError, match="no such log"):
         read_distribution(tmp_path / "nowhere.db", bundle=BUNDLE)
+
+
+@pytest.mark.parametrize("value", ["'high'", "'nan'", "x'00'", "9e999", "1e300", "NULL"])
+def test_text_where_a_number_belongs_is_one_line(tmp_path: Path, value: str) -> None:
+    path = logged(tmp_path / "log.db", film(1), film(2))
+    with contextlib.closing(sqlite3.connect(path)) as log, log:
+        log.execute(f"UPDATE films SET probability = {value} WHERE rowid = 2")
+        log.execute("UPDATE films SET bundle_sha256 = x'00' WHERE rowid = 1")
+    with pytest.raises(LogError, match=r"cannot be read as a log \(a film's number is none\)$"):
+        read_distribution(path, bundle=BUNDLE)
+    with pytest.raises(LogError, match="holds no film that bundle cccccccccccc"):
+        read_distribution(path, bundle="c" * 64)
 
 
 def test_bundle_without_a_gate_logs_no_distance(tmp_path: Path) -> None:

@@ -56,6 +56,36 @@ def test_names_come_back_as_they_were(bundle: Bundle, name: str) -> None:
     assert written(bundle, name, "NORMAL")["file"] == name
 
 
+@pytest.mark.parametrize("sign", list("=+-@\n＝＠"))
+def test_name_that_a_spreadsheet_would_run_is_a_path_all_the_same(
+    bundle: Bundle, sign: str
+) -> None:
+    name = f"{sign}cmd|' C calc'!A0.png"
+    assert written(bundle, name, "NORMAL")["file"] == f"./{name}"
+    assert written(bundle, f"films/{name}", "NORMAL")["file"] == f"films/{name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("\x1b[31m.png", "\\x1b[31m.png"),
+        ("a\x9b2J\x7f.png", "a\\x9b2J\\x7f.png"),
+        ("\t=", "./\\x09="),
+    ],
+)
+def test_name_that_a_terminal_would_obey_is_shown(bundle: Bundle, name: str, shown: str) -> None:
+    assert written(bundle, name, "NORMAL")["file"] == shown
+
+
+def test_message_that_begins_with_a_name_is_no_formula(bundle: Bundle) -> None:
+    file = io.StringIO()
+    CsvWriter(file, bundle, Path("t.csv")).write(
+        Path("=1.png"), UnreadableImage("=1.png: damaged \x1b")
+    )
+    [row] = csv.DictReader(io.StringIO(file.getvalue()))
+    assert (row["file"], row["error"][:18]) == ("./=1.png", "'=1.png: damaged \\")
+
+
 def test_bytes_that_are_not_utf8_become_escapes(bundle: Bundle) -> None:
     assert written(bundle, "film \udcff.png", "NORMAL")["file"] == "film \\xff.png"
 

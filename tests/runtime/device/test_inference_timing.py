@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+import damaged_models
+from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.device.inference_timing import measure
 from cxr_edge_runtime.errors import EngineError
 
@@ -33,3 +35,11 @@ def test_what_lies_in_the_current_folder_is_not_imported(
     monkeypatch.chdir(tmp_path)
     [timing] = measure(golden_bundle, threads=[1])
     assert timing.p50_ms > 0
+
+
+def test_process_that_crashes_is_said(golden_bundle: Path, tmp_path: Path) -> None:
+    bundle = Bundle.load(golden_bundle)
+    model = damaged_models.repacked(bundle.model, damaged_models.missing_operand)
+    crashes = damaged_models.bundle_with(bundle, model, tmp_path / "crashes")
+    with pytest.raises(EngineError, match=r"cannot be measured \(.+\)$"):
+        measure(crashes, threads=[1])

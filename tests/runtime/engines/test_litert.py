@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import interpreter
 
+import damaged_models
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import OUTPUTS, InputEntry
 from cxr_edge_runtime.engines import open_engine, open_model
@@ -60,6 +61,22 @@ def test_what_is_no_model_is_refused(content: bytes) -> None:
 def test_truncated_model_is_refused(bundle: Bundle) -> None:
     with pytest.raises(EngineError):
         open_model(bundle.model[: len(bundle.model) // 2], "tflite", INT8, OUTPUTS)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damaged_models.unknown_tensor,
+        damaged_models.many_unknown_tensors,
+        damaged_models.no_signature,
+        damaged_models.unset_outputs,
+    ],
+)
+def test_whole_file_of_a_damaged_graph_is_one_line(bundle: Bundle, damage: Any) -> None:
+    model = damaged_models.repacked(bundle.model, damage)
+    with pytest.raises(EngineError, match=r"^ai-edge-litert cannot (load|run) the .*") as caught:
+        open_model(model, "tflite", INT8, OUTPUTS).run(np.zeros(INT8.shape, np.uint8))
+    assert "\n" not in str(caught.value)
 
 
 def test_input_other_than_stated_is_refused(bundle: Bundle) -> None:
@@ -142,6 +159,13 @@ def test_logit_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
     check_names({"image"}, {"logit": ((1, 1), "float32")}, ("logit",))
     with pytest.raises(EngineError, match="the model's logit has shape"):
         check_names({"image"}, {"logit": (shape, "float32")}, ("logit",))
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (1, 4, 4), (2, 4, 4, 1), (1, 4, 4, 3)])
+def test_activation_map_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    outputs = {"logit": ((1, 1), "float32"), "cam": (shape, "float32")}
+    with pytest.raises(EngineError, match=r"the model's cam has shape .*, not \[1, h, w, 1\]"):
+        check_names({"image"}, outputs, ("logit", "cam"))
 
 
 def test_grey_is_stored_with_the_zero_point() -> None:

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import os
 import stat
@@ -8,6 +9,7 @@ import pytest
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files import (
     file_sha256,
+    left_temporaries,
     remove_temporaries,
     replacing,
     text_output,
@@ -114,6 +116,16 @@ def test_only_temporaries_of_a_killed_process_are_removed(tmp_path: Path) -> Non
     remove_temporaries(tmp_path / "missing")
 
 
+def test_what_is_written_so_far_is_found_by_the_name_asked_for(tmp_path: Path) -> None:
+    for name in (".a-b-12345678.csv", ".x-12345678.csv", "a-12345678.csv", ".a[1]-12345678.csv"):
+        (tmp_path / name).touch()
+    with replacing(tmp_path / "a.csv") as temporary:
+        assert left_temporaries(tmp_path / "a.csv") == [temporary]
+    assert left_temporaries(tmp_path / "a.csv") == []
+    assert left_temporaries(tmp_path / "a[1].csv") == [tmp_path / ".a[1]-12345678.csv"]
+    assert left_temporaries(tmp_path / "missing" / "a.csv") == []
+
+
 def test_temporary_that_another_process_renames_meanwhile_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,3 +148,19 @@ def test_digest_is_that_of_all_bytes(tmp_path: Path) -> None:
     content = b"film" * 1_000_000
     (tmp_path / "file").write_bytes(content)
     assert file_sha256(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_full_disk_names_the_file_that_was_asked_for(tmp_path: Path, number: int) -> None:
+    path = tmp_path / "a.csv"
+    with pytest.raises(OSError, match=os.strerror(number)) as caught, replacing(path):
+        # Of whatever is copied, too: the system names the source.
+        raise OSError(number, os.strerror(number), "source")
+    assert (caught.value.errno, caught.value.filename) == (number, str(path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_within_are_left_as_they_are(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="denied") as caught, replacing(tmp_path / "a.csv"):
+        raise OSError(errno.EACCES, "Permission denied", "film.png")
+    assert caught.value.filename == "film.png"

@@ -85,7 +85,7 @@ def test_pillow_image_of_several_frames_gives_the_one_it_stands_at() -> None:
     second = Image.fromarray(255 - GREY)
     content = encoded(Image.fromarray(GREY), "TIFF", save_all=True, append_images=[second])
     image = Image.open(io.BytesIO(content))
-    np.testing.assert_array_equal(load_grey(image).pixels, load_grey(content).pixels)
+    np.testing.assert_array_equal(load_grey(image).pixels, GREY)
     image.seek(1)
     np.testing.assert_array_equal(load_grey(image).pixels, 255 - GREY)
 

@@ -11,7 +11,9 @@ from PIL import Image, ImageOps
 from cxr_edge_runtime.errors import ImageError, ImageTooLarge, ImageTooSmall, UnreadableImage
 from cxr_edge_runtime.images import decoding_limits
 from cxr_edge_runtime.images.decoding_limits import MAX_PIXELS, MIN_SIDE
-from cxr_edge_runtime.images.opening import QUARTER_TURNS, opened, turned_upright
+from cxr_edge_runtime.images.grey import to_grey
+from cxr_edge_runtime.images.opening import decode, opened
+from cxr_edge_runtime.images.orientation import QUARTER_TURNS
 from synthetic import encoded, jpeg_with_exif, noisy_gradient
 
 GREY = noisy_gradient((90, 70), seed=1)
@@ -20,8 +22,8 @@ GREY = noisy_gradient((90, 70), seed=1)
 def upright(content: bytes) -> tuple[np.ndarray, Image.Transpose | None]:
     """The pixels as they should be seen, and how they were turned for that."""
     with opened(content, "film") as image:
-        seen, turn = turned_upright(image)
-        return np.asarray(seen), turn
+        turn = decode(image)
+        return to_grey(image, "film", turn=turn), turn
 
 
 def with_orientation(orientation: int) -> bytes:
@@ -102,7 +104,7 @@ def test_exif_larger_than_any_camera_writes_is_not_read(bytes_: int, turned: boo
     with opened(with_orientation(6), "film") as image:
         image.load()
         image.info["exif"] = image.info["exif"].ljust(bytes_, b"\0")
-        _, turn = turned_upright(image)
+        turn = decode(image)
     assert (turn in QUARTER_TURNS) is turned
 
 

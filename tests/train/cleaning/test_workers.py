@@ -69,3 +69,26 @@ def test_script_without_a_main_guard_is_not_run_again(paths: list[str], tmp_path
         text=True,
     )
     assert (done.stdout, done.stderr) == (f"{len(paths)}\n", "")
+
+
+def test_processes_import_nothing_from_the_current_folder(paths: list[str], tmp_path: Path) -> None:
+    """A script of another folder does not; the server that multiprocessing starts would."""
+    script = tmp_path / "program" / "script.py"
+    script.parent.mkdir()
+    script.write_text(
+        "import os, sys\nfrom cxr_edge_train.cleaning.workers import read_batches\n"
+        "batches = [[path] for path in sys.argv[1:]]\n"
+        "print(sum(map(len, read_batches(batches, workers=2))), 'PYTHONSAFEPATH' in os.environ)\n"
+    )
+    for name in ("selectors", "socket", "numpy", "PIL"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'w')\n")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    done = subprocess.run(
+        [sys.executable, script, *paths],
+        env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == f"{len(paths)} False\n", done.stderr
+    assert not (tmp_path / "marker").exists()

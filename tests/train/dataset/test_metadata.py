@@ -1,4 +1,5 @@
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -193,6 +194,20 @@ def test_image_listed_twice_is_named(cleaned: tuple[Path, Path]) -> None:
     lines = metadata.read_text().splitlines()
     metadata.write_text("\n".join([*lines, lines[-1]]) + "\n")
     with pytest.raises(DatasetError, match=r"lists data/test/.* twice"):
+        read_metadata(metadata)
+
+
+@pytest.mark.parametrize("spelling", [str, str.upper, " {}".format])
+def test_image_listed_under_a_second_path_is_named(
+    cleaned: tuple[Path, Path], spelling: Callable[[str], str]
+) -> None:
+    """So a test image was measured as validation, without a log."""
+    metadata, _ = cleaned
+    lines = metadata.read_text().splitlines()
+    path, md5 = (lines[-1].split(",")[column] for column in (0, 5))
+    copy = lines[-1].replace(path, f"./{path}").replace(md5, spelling(md5))
+    metadata.write_text("\n".join([*lines, copy]) + "\n")
+    with pytest.raises(DatasetError, match=rf"\./{path} is the same file as {path}; make the"):
         read_metadata(metadata)
 
 

@@ -29,7 +29,18 @@ def load_keras(file: Path, *, compiled: bool, advice: str) -> keras.Model:
     try:
         return keras.models.load_model(file, compile=compiled)
     except DAMAGED as error:
-        raise RunError(f"{file}: cannot be loaded ({error}); {advice}") from error
+        raise RunError(f"{file}: cannot be loaded ({why_not_loaded(error)}); {advice}") from error
+
+
+def why_not_loaded(error: Exception) -> str:
+    """Why Keras does not load a file, in one line.
+
+    Keras advises to load what it refuses without its safe mode, which would run code of the file.
+    """
+    said = str(error).strip() or repr(error)
+    if "unsafe" in said or "safe_mode" in said:
+        return "it holds Python code, which is not run"
+    return said.splitlines()[0]
 
 
 def predict_logits(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ THUMBNAIL_SIDE = 32
 
 # Files remembered by another reader are read again: increase the first number when this module or
 # the decoder changes what it finds.
-READER = f"2 {MAX_PIXELS} {MAX_BYTES} {MIN_SIDE} {THUMBNAIL_SIDE} {PIL.__version__}"
+READER = f"3 {MAX_PIXELS} {MAX_BYTES} {MIN_SIDE} {THUMBNAIL_SIDE} {PIL.__version__}"
 
 
 class FileFacts(NamedTuple):

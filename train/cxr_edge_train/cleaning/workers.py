@@ -22,6 +22,7 @@ from cxr_edge_train.cleaning.reading import FileFacts, read_facts
 _AHEAD = 3
 # Starting processes takes about as long as reading this many small films.
 _WORTH_STARTING = 64
+_SAFE_PATH = "PYTHONSAFEPATH"
 
 
 def read_batches(
@@ -52,11 +53,12 @@ def read_batches(
             break
     else:
         return
-    pool = _pool(workers)
+    with _start_safely():  # what keeps its locks is a process, too
+        pool = _pool(workers)
     waiting: deque[Future[list[FileFacts]]] = deque()
     try:
         for batch in batches:
-            with _main_hidden():  # a pool starts its processes when work is submitted
+            with _start_safely():  # a pool starts its processes when work is submitted
                 waiting.append(pool.submit(read_facts, batch))
             if len(waiting) > _AHEAD * workers:
                 yield waiting.popleft().result()
@@ -79,19 +81,25 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 
 @contextlib.contextmanager
-def _main_hidden() -> Iterator[None]:
-    """Keep a new process from running the user's script again.
+def _start_safely() -> Iterator[None]:
+    """Keep a new process from running the user's script again, and what is beside the films.
 
     multiprocessing imports the parent's main module in the child, in case the work refers to it:
     a script that cleans a data set without ``if __name__ == "__main__"`` would clean it in every
-    child, too. Ours refers to nothing there.
+    child, too. Ours refers to nothing there. The server that starts the others runs with ``-c``,
+    which has Python import from the current folder first; the variable prevents that.
     """
-    main = sys.modules["__main__"]
+    main, safe_path = sys.modules["__main__"], os.environ.get(_SAFE_PATH)
     sys.modules["__main__"] = ModuleType("__main__")
+    os.environ[_SAFE_PATH] = "1"
     try:
         yield
     finally:
         sys.modules["__main__"] = main
+        if safe_path is None:
+            del os.environ[_SAFE_PATH]
+        else:
+            os.environ[_SAFE_PATH] = safe_path
 
 
 def _follow_parent() -> None:

@@ -125,8 +125,9 @@ def read_metadata(path: Path, *, as_text: Sequence[str] = ()) -> pd.DataFrame:
         column was added.
 
     Raises:
-        DatasetError: the file is missing, is not CSV, lacks a column, lists an image twice, or has
-            an unknown label, split or kind, or a size that is not a positive number.
+        DatasetError: the file is missing, is not CSV, lacks a column, lists an image twice, under
+            one path or by its MD5, or has an unknown label, split or kind, or a size that is not a
+            positive number.
     """
     needed = [column for column in METADATA_COLUMNS if column != _ADDED_COLUMN]
     table = read_table(path, needed, made_by="cxr-edge clean", as_text=as_text)
@@ -137,6 +138,7 @@ def read_metadata(path: Path, *, as_text: Sequence[str] = ()) -> pd.DataFrame:
     check_values(path, table, "kind", KINDS)
     for side in ("width", "height"):
         _check_positive(path, table, side)
+    _check_no_copies(path, table)
     return table
 
 
@@ -316,6 +318,19 @@ def check_values(path: Path, table: pd.DataFrame, column: str, known: Sequence[s
     unknown = sorted(set(map(str, table[column])) - set(known))
     if unknown:
         raise DatasetError(f"{path}: unknown {column} {unknown[0]!r}; known are {', '.join(known)}")
+
+
+def _check_no_copies(path: Path, table: pd.DataFrame) -> None:
+    """Under a second path a test image could be trained on, or be measured without a log."""
+    digests = table["md5"].str.strip().str.lower()
+    copies = digests.duplicated()
+    if copies.any():
+        copy = int(copies.argmax())
+        first = int((digests == digests.iloc[copy]).argmax())
+        raise DatasetError(
+            f"{path}: {table['path'].iloc[copy]} is the same file as {table['path'].iloc[first]}; "
+            "make the file with cxr-edge clean, which keeps one"
+        )
 
 
 def _check_positive(path: Path, table: pd.DataFrame, column: str) -> None:

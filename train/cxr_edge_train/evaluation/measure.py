@@ -114,9 +114,14 @@ def _warnings(
             "this model was trained on other images or splits; it may have learned from some of "
             f"these {split} images"
         )
+    if subject.test_digest not in ("", digest_of_test(table)):
+        yield (
+            "the test images are not those that were there when the run was made, so some of these "
+            f"{split} images may have been test"
+            if split != "test"
+            else "the test images are not those that were there when the run was made"
+        )
     if split == "test":
-        if subject.test_digest not in ("", digest_of_test(table)):
-            yield "the test images are not those that were there when the run was made"
         missing = ((metadata["split"] == "test") & ~metadata["path"].isin(table["path"])).sum()
         if missing:
             yield f"{missing} test images of the metadata are in no split and were not measured"

@@ -5,6 +5,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cxr_edge_runtime.files import full_disk_named
 from cxr_edge_runtime.files.outputs import check_file
 from cxr_edge_train.evaluation.evaluation import Evaluation
 
@@ -45,7 +46,7 @@ def log_test_reading(log: Path, evaluation: Evaluation, digest: str) -> None:
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     entry = {"date": today, "test_digest": digest, **evaluation.as_dict()}
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as file:
+    with full_disk_named(log), log.open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry, sort_keys=True) + "\n")
         file.flush()
         os.fsync(file.fileno())

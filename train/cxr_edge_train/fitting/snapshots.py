@@ -20,7 +20,7 @@ import keras
 import numpy as np
 
 from cxr_edge_runtime.errors import RunError
-from cxr_edge_runtime.files import remove_temporaries, replacing
+from cxr_edge_runtime.files import full_disk_named, remove_temporaries, replacing
 from cxr_edge_train.backend.keras_models import DAMAGED
 from cxr_edge_train.recipe import Fit
 from cxr_edge_train.runs import EPOCH_METRICS, HISTORY
@@ -137,7 +137,9 @@ class Keeper(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not ty
         settings, before = self._settings, self.progress
         place = rank(settings.keep, epoch, logs or {})
         if place is not None and (not before.best_epoch or place < before.best):
-            self.model.save(self._folder / BEST.format(epoch=epoch + 1))
+            file = self._folder / BEST.format(epoch=epoch + 1)
+            with full_disk_named(file):
+                self.model.save(file)
             self.progress = replace(before, best=place, best_epoch=epoch + 1, wait=0)
             return
         self.progress = replace(before, wait=before.wait + 1)

@@ -1,5 +1,6 @@
 """Signs in a model's metrics that something is wrong with it, or with its labels."""
 
+import math
 from collections.abc import Mapping
 
 from cxr_edge_train.statistics.intervals import Interval
@@ -7,13 +8,33 @@ from cxr_edge_train.statistics.operating_point import OperatingPoint
 from cxr_edge_train.statistics.platt_scaling import TEMPERATURES
 
 _CHANCE = 0.5
+# Standard deviations: 95%.
+_BEYOND_CHANCE = 1.96
 # The search for a temperature comes so close to a bound, as a share of it.
 _ON_BOUND = 1e-3
 
 
-def has_reversed_labels(auc: Interval) -> bool:
-    """Whether a model ranks NORMAL above PNEUMONIA beyond chance: its labels are reversed."""
-    return auc.high < _CHANCE
+def has_reversed_labels(metrics: Mapping[str, Interval]) -> bool:
+    """Whether a model ranks NORMAL above PNEUMONIA beyond chance: its labels are reversed.
+
+    Args:
+        metrics: by name, on validation.
+    """
+    return metrics["auc"].high < _CHANCE and _deviation(metrics) < -_BEYOND_CHANCE
+
+
+def _deviation(metrics: Mapping[str, Interval]) -> float:
+    """How far the AUC is from 0.5, in standard deviations of a model that knows nothing.
+
+    By the normal approximation of Mann and Whitney (1947), with half a pair as the correction for
+    continuity. The bootstrap's interval is [1, 1] where all pairs of a few images are in order,
+    which a model that knows nothing gives by chance.
+    """
+    negatives, positives = metrics["specificity"].n, metrics["sensitivity"].n
+    pairs = negatives * positives
+    beyond = (metrics["auc"].value - _CHANCE) * pairs
+    corrected = math.copysign(max(abs(beyond) - 0.5, 0.0), beyond)
+    return corrected / math.sqrt(pairs * (negatives + positives + 1) / 12)
 
 
 def soundness_warnings(metrics: Mapping[str, Interval], point: OperatingPoint) -> tuple[str, ...]:
@@ -24,7 +45,16 @@ def soundness_warnings(metrics: Mapping[str, Interval], point: OperatingPoint) -
         point: the operating point, chosen on validation.
     """
     warnings = []
-    if metrics["auc"].low <= _CHANCE:
+    if metrics["auc"].low > _CHANCE and _deviation(metrics) < _BEYOND_CHANCE:
+        warnings.append(
+            f"validation has too few images, {metrics['specificity'].n} of NORMAL and "
+            f"{metrics['sensitivity'].n} of PNEUMONIA, to tell this model from chance"
+        )
+    elif metrics["auc"].high < _CHANCE:
+        words = f"on validation this model ranks NORMAL above PNEUMONIA (AUC {metrics['auc']})"
+        few = "" if has_reversed_labels(metrics) else ", but of too few images to be beyond chance"
+        warnings.append(words + few)
+    elif metrics["auc"].low <= _CHANCE:
         warnings.append(
             "on validation this model is not clearly better than chance: the interval of its AUC, "
             f"{metrics['auc']}, includes 0.5"
