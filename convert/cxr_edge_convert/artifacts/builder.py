@@ -18,7 +18,7 @@ from cxr_edge_convert.artifacts.gate_fitting import (
     verdicts,
     with_limits,
 )
-from cxr_edge_convert.artifacts.golden_inputs import golden_inputs, label_means
+from cxr_edge_convert.artifacts.golden_films import golden_films, label_means
 from cxr_edge_convert.artifacts.one_level import one_level
 from cxr_edge_convert.artifacts.out_of_distribution import (
     OutOfDistributionImages,
@@ -32,9 +32,10 @@ from cxr_edge_runtime.bundle.manifest import (
     OneLevel,
 )
 from cxr_edge_runtime.bundle.reference import PredictionDistribution, VerifiedPredictions
-from cxr_edge_runtime.device.selftest import GoldenInputs
+from cxr_edge_runtime.device.selftest import GoldenFilms
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.gate import REJECTED, Gate
+from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.dataset.sampling import spread_over_patients
 from cxr_edge_train.statistics.operating_point import OperatingPoint
@@ -45,7 +46,7 @@ class BundleArtifacts:
     """What a variant's bundle carries beside its model.
 
     Attributes:
-        golden: the inputs that a device is tested with.
+        golden: the films that a device is tested with.
         reference: the predictions on validation images, which a log of predictions is compared
             with.
         one_level: how much an answer depends on one level of grey.
@@ -53,7 +54,7 @@ class BundleArtifacts:
         gate_counts: how many images the gate rejects.
     """
 
-    golden: GoldenInputs
+    golden: GoldenFilms
     reference: VerifiedPredictions
     one_level: OneLevel
     gate: Gate | None = None
@@ -75,7 +76,7 @@ class ArtifactBuilder:
 
     Attributes:
         source: the float model.
-        means: the mean training film of each label, see :func:`.golden_inputs.label_means`.
+        means: the mean training film of each label, see :func:`.golden_films.label_means`.
         gate: the gate that knows where films lie; None where the model gives no embedding.
         augmented: other training films than those the gate learned from, made to look different.
             They set its limit.
@@ -139,12 +140,12 @@ class ArtifactBuilder:
         Raises:
             EngineError: the engine failed.
         """
-        golden = golden_inputs(engine, self.means, operating_point)
         predicted = operating_point.probabilities(logits)
         films = self.source.validation_pixels
         if self.gate is None or embeddings is None:
             nothing = np.zeros(len(predicted), dtype=np.bool_)
             reference = self._reference(engine, predicted, None, nothing)
+            golden = golden_films(engine, self.means, operating_point, None, LABELS)
             return BundleArtifacts(golden, reference, one_level(engine, None, films))
         gate, counts = with_limits(
             self.gate,
@@ -153,6 +154,7 @@ class ArtifactBuilder:
             augmented=self.augmented,
             out_of_distribution=self.out_of_distribution,
         )
+        golden = golden_films(engine, self.means, operating_point, gate, LABELS)
         rejected = np.array(verdicts(gate, engine, films, embeddings)) == REJECTED
         reference = self._reference(engine, predicted, gate.distance(embeddings), rejected)
         return BundleArtifacts(golden, reference, one_level(engine, gate, films), gate, counts)
