@@ -31,6 +31,7 @@ BEHAVIOUR = {
     "activation_maps": {
         "cells": [5, 5],
         "box_share_of_area": 0.6,
+        "blob_share_in_box": 0.7,
         "right": {"films": 10, "mean_share_in_box": 0.8},
         "missed": {"films": 3, "mean_share_in_box": 0.5},
     },
