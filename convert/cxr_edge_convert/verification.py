@@ -155,6 +155,16 @@ class Verification:
     warnings: tuple[str, ...]
 
     @property
+    def n(self) -> int:
+        """How many images both were run on."""
+        return self.recall_lost.n + self.specificity_lost.n
+
+    @property
+    def n_changed(self) -> int:
+        """How many of them the two call differently."""
+        return len(self.to_pneumonia) + len(self.to_normal)
+
+    @property
     def passed(self) -> bool:
         """True when no limit was missed."""
         return not self.failures
