@@ -16,6 +16,18 @@ def notice_of(bundle: "Bundle") -> str:
     return f"{manifest.notice} Model: {model}"
 
 
+def rejection(manifest: "Manifest") -> str:
+    """Which limits the model missed when it was converted; empty where it was not rejected."""
+    if not manifest.is_rejected:
+        return ""
+    record = manifest.verification
+    reasons = f" ({'; '.join(record.failures)})" if record else ""
+    return (
+        f"bundle {manifest.name}: its model missed a limit of accuracy when it was converted"
+        f"{reasons}"
+    )
+
+
 def verification_lines(manifest: "Manifest") -> list[str]:
     """How the model was verified, as lines for a terminal; none where the bundle does not say."""
     record = manifest.verification

@@ -10,7 +10,7 @@ import typer
 import cxr_edge
 from cxr_edge.bundles.notice import notice_of
 from cxr_edge.console import options
-from cxr_edge.console.terminal import printable, progress_bar, say
+from cxr_edge.console.terminal import printable, progress_bar, say, say_if_rejected
 from cxr_edge.process import exit_codes
 from cxr_edge.process.interruption import first_signal
 
@@ -80,6 +80,7 @@ def score(
             allow_rejected=allow_rejected,
             progress=_announced_bar,
         )
+    say_if_rejected(result.bundle.manifest)
     if result.to_score:
         typer.echo(
             f"scored: {result.scored}, of which {result.classified} have a prediction, "

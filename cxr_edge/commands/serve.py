@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cxr_edge.console import options
-from cxr_edge.console.terminal import say
+from cxr_edge.console.terminal import say, say_if_rejected
 from cxr_edge.process import exit_codes
 from cxr_edge_runtime.device import available_cores
 from cxr_edge_runtime.errors import InvalidRequest
@@ -69,6 +69,7 @@ def serve(
     # threads that took a sixth of the throughput.
     warnings.simplefilter("ignore")
     loaded = load_accepted_bundle(bundle, allow_rejected=allow_rejected)
+    say_if_rejected(loaded.manifest)
     count = threads or available_cores()
     with (
         listen(host, port) as listening,

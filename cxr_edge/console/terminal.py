@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from cxr_edge.bundles.notice import rejection
+
 if TYPE_CHECKING:
-    from cxr_edge_runtime.bundle.manifest import Interval
+    from cxr_edge_runtime.bundle.manifest import Interval, Manifest
     from cxr_edge_train.progress import Progress
     from cxr_edge_train.statistics.operating_point import OperatingPoint
 
@@ -17,6 +19,12 @@ T = TypeVar("T")
 def say(message: str) -> None:
     """Write a line to standard error, control characters replaced."""
     typer.echo(printable(message), err=True)
+
+
+def say_if_rejected(manifest: "Manifest") -> None:
+    """Write a warning to standard error where the model missed a limit when it was converted."""
+    if words := rejection(manifest):
+        say(f"warning: {words}")
 
 
 def printable(text: str) -> str:
