@@ -11,6 +11,7 @@ import typer
 from cxr_edge.console import options
 from cxr_edge.console.terminal import say, say_if_rejected
 from cxr_edge.process import exit_codes
+from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.device import available_cores
 from cxr_edge_runtime.errors import InvalidRequest
 
@@ -87,7 +88,8 @@ def serve(
         address, bound_port = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         say(f"{loaded.manifest.notice} Model: {loaded.manifest.name} {loaded.manifest.version}")
-        say(f"listening on http://{shown}:{bound_port}/ with {count} workers; Ctrl-C stops")
+        workers = counted(count, "worker")
+        say(f"listening on http://{shown}:{bound_port}/ with {workers}; Ctrl-C stops")
         run(app, listening, write_line=_write_line, end_at_once=_end_at_once)
 
 

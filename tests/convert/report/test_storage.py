@@ -121,6 +121,12 @@ def test_what_is_no_folder_is_one_clear_line(tmp_path: Path, kind: str) -> None:
         render_again(path)
 
 
+def test_path_below_a_file_holds_no_conversion(tmp_path: Path) -> None:
+    (tmp_path / "film.jpeg").write_bytes(b"a film")
+    with pytest.raises(ReportError, match=r"film\.jpeg/x: holds no conversion \(report\.json is"):
+        render_again(tmp_path / "film.jpeg" / "x")
+
+
 def test_link_to_a_conversion_is_taken(written: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(written)
     assert render_again(tmp_path / "link") == REPORT
