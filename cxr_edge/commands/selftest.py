@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from cxr_edge.bundles.notice import rejection
 from cxr_edge.console import options
-from cxr_edge.console.terminal import printable
+from cxr_edge.console.terminal import printable, say_if_rejected
 from cxr_edge_runtime.errors import LimitMissed
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def selftest(
     from cxr_edge_runtime.engines import open_engine
 
     loaded = load_bundle(bundle)
+    say_if_rejected(loaded.manifest)
     opened = open_engine(loaded, threads=threads, engine=engine)
     golden, outcomes = run_selftest(loaded, opened)
     largest = max(abs(outcome.computed - outcome.expected) for outcome in outcomes)
@@ -44,6 +46,7 @@ def selftest(
             "largest_shift": round(largest, 6),
             "inputs": [_as_json(outcome) for outcome in outcomes],
             "bundle": loaded.digest,
+            "rejected": rejection(loaded.manifest) or None,
             "notice": loaded.manifest.notice,
         }
         typer.echo(json.dumps(content))
