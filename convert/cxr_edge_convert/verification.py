@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 
 from cxr_edge_convert.limits import MAX_GRAPH_DIFFERENCE, MIN_POSITIVES, Limits
+from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.engines import Engine, Outputs
 from cxr_edge_runtime.errors import EngineError
 from cxr_edge_train.dataset.metadata import positives
@@ -155,6 +156,16 @@ class Verification:
     warnings: tuple[str, ...]
 
     @property
+    def n(self) -> int:
+        """How many images both were run on."""
+        return self.recall_lost.n + self.specificity_lost.n
+
+    @property
+    def n_changed(self) -> int:
+        """How many of them the two call differently."""
+        return len(self.to_pneumonia) + len(self.to_normal)
+
+    @property
     def passed(self) -> bool:
         """True when no limit was missed."""
         return not self.failures
@@ -197,7 +208,9 @@ def engine_outputs(
     for name, values in outputs.items():
         broken = len(values) - int(np.isfinite(values).all(axis=1).sum())
         if broken:
-            raise EngineError(f"{engine.name} computed no number for {broken} images ({name})")
+            raise EngineError(
+                f"{engine.name} computed no number for {counted(broken, 'image')} ({name})"
+            )
     return outputs
 
 
@@ -231,7 +244,7 @@ def verify(
     failures: list[str] = []
     if truth.sum() < MIN_POSITIVES:
         failures.append(
-            f"recall cannot be checked on {truth.sum()} positive validation images, "
+            f"recall cannot be checked on {counted(truth.sum(), 'positive validation image')}, "
             f"at least {MIN_POSITIVES} are needed"
         )
     if same_computation and not difference < MAX_GRAPH_DIFFERENCE:
@@ -310,8 +323,8 @@ def drop_bound(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> float:
 def decision_failures(recall: LostImages, specificity: LostImages, limits: Limits) -> list[str]:
     """The drops that are larger than the limits allow, in words."""
     return [
-        f"{name} fell by {lost.share:.3f}, limit {limit:g}: {lost.net} of {lost.n} images, "
-        f"p {lost.p:.2g}"
+        f"{name} fell by {lost.share:.3f}, limit {limit:g}: {lost.net} of "
+        f"{counted(lost.n, 'image')}, p {lost.p:.2g}"
         for name, lost, limit in _limited(recall, specificity, limits)
         if not lost.share <= limit + _ROUNDING
     ]
@@ -320,8 +333,8 @@ def decision_failures(recall: LostImages, specificity: LostImages, limits: Limit
 def _too_few(recall: LostImages, specificity: LostImages, limits: Limits) -> list[str]:
     """Which limits a single image exceeds, in words."""
     return [
-        f"one of {lost.n} validation images is more than the limit on {name} allows "
-        f"({1 / lost.n:.3f}, limit {limit:g}); more validation images would measure it"
+        f"one validation image is more than the limit on {name} allows (1 of {lost.n} is "
+        f"{1 / lost.n:.3f}, limit {limit:g}); more validation images would measure it"
         for name, lost, limit in _limited(recall, specificity, limits)
         if lost.n and 1 / lost.n > limit + _ROUNDING
     ]

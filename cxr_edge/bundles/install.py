@@ -101,14 +101,16 @@ def install(
     return Installed(path, opened.manifest, opened.digest, changed=current is None, left=left)
 
 
-def roll_back(folder: Path | None) -> Installed:
+def roll_back(folder: Path | None, *, allow_rejected: bool = False) -> Installed:
     """Switch to the newest bundle before the one in use that is intact.
 
     Args:
         folder: see :func:`install`.
+        allow_rejected: see :func:`cxr_edge.bundles.lookup.load_accepted_bundle`.
 
     Raises:
         InvalidRequest: see :func:`install`.
+        BundleRejected: that bundle's model was rejected; nothing was changed.
         InstallationError: there is none, or an install is at work.
     """
     folder = _output(folder)
@@ -117,6 +119,7 @@ def roll_back(folder: Path | None) -> Installed:
         with bundles.exclusive_lock():
             bundle = bundles.previous()
             if bundle is not None:
+                check_accepted(bundle.manifest, allow_rejected=allow_rejected)
                 bundles.switch(int(bundle.path.name))
                 return Installed(bundle.path, bundle.manifest, bundle.digest, changed=True)
     raise InstallationError(f"{folder}: no bundle to go back to; nothing was changed")

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from cxr_edge_runtime.counting import counted
+
 if TYPE_CHECKING:
     from cxr_edge_runtime.bundle import Bundle
     from cxr_edge_runtime.bundle.manifest import Manifest
@@ -21,6 +23,18 @@ def made_with(manifest: "Manifest") -> str:
     return f"made with films of people of {manifest.ages}"
 
 
+def rejection(manifest: "Manifest") -> str:
+    """Which limits the model missed when it was converted; empty where it was not rejected."""
+    if not manifest.is_rejected:
+        return ""
+    record = manifest.verification
+    reasons = f" ({'; '.join(record.failures)})" if record else ""
+    return (
+        f"bundle {manifest.name}: its model missed a limit of accuracy when it was converted"
+        f"{reasons}"
+    )
+
+
 def verification_lines(manifest: "Manifest") -> list[str]:
     """How the model was verified, as lines for a terminal; none where the bundle does not say."""
     record = manifest.verification
@@ -35,13 +49,14 @@ def verification_lines(manifest: "Manifest") -> list[str]:
         ),
     )  # fmt: skip
     lost = ", ".join(
-        f"{name} {drop:.4f} ({images} of {n} images, limit {limit:g})"
+        f"{name} {drop:.4f} ({images} of {counted(n, 'image')}, limit {limit:g})"
         for name, drop, images, n, limit in drops
     )
     return [
         f"lost       {lost}, AUC {loss.auc_drop:.4f} (limit {limits.auc_drop:g}) against float; "
-        f"agreement {loss.agreement:.4f} (limit {limits.agreement:g}); recall drop not shown to be "
-        f"less than {loss.recall_drop_bound:.4f} (one-sided, 95%)",
+        f"agreement {loss.agreement:.4f} ({loss.changed} of {loss.images} changed, limit "
+        f"{limits.agreement:g}); recall drop not shown to be less than "
+        f"{loss.recall_drop_bound:.4f} (one-sided, 95%)",
         *(f"looser     {words}" for words in record.looser),
         *(f"rejected   {words}" for words in record.failures),
         *(f"warning    {words}" for words in record.warnings),

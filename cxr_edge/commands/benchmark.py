@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cxr_edge.bundles.notice import rejection
 from cxr_edge.console import options
+from cxr_edge.console.terminal import say_if_rejected
 from cxr_edge.process.memory import fix_mmap_threshold
 
 if TYPE_CHECKING:
@@ -39,9 +41,12 @@ def benchmark(
 
     fix_mmap_threshold()
     films = existing(images or [], stdin=sys.stdin)
-    measured = run_benchmark(load_bundle(bundle), films, engine=engine)
+    loaded = load_bundle(bundle)
+    say_if_rejected(loaded.manifest)
+    measured = run_benchmark(loaded, films, engine=engine)
     if as_json:
-        typer.echo(json.dumps(measured.as_json()))
+        rejected = rejection(loaded.manifest) or None
+        typer.echo(json.dumps(measured.as_json() | {"rejected": rejected}))
     else:
         _print(measured)
 

@@ -9,6 +9,7 @@ import typer
 import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.terminal import progress_bar, say
+from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.errors import LimitMissed
 from cxr_edge_train.defaults import default_cache_dir
 
@@ -73,6 +74,6 @@ def _print(result: "cxr_edge.CleaningResult") -> None:
         )
     for label, summary in result.summaries.items():
         typer.echo(f"{label}: {summary}")
-    typer.echo(f"kept {result.kept} images: {result.metadata}")
-    typer.echo(f"left out {result.left_out} files: {result.left_out_list}")
+    typer.echo(f"kept {counted(result.kept, 'image')}: {result.metadata}")
+    typer.echo(f"left out {counted(result.left_out, 'file')}: {result.left_out_list}")
     typer.echo(f"report: {result.report_file}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxr_edge.console import options
+from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ def _print_bundle(bundle: "Bundle") -> None:
             if name in metrics:
                 metric = metrics[name]
                 shown = name.upper() if name == "auc" else name
-                interval = f"[{metric.low:.3f}, {metric.high:.3f}]"
-                typer.echo(f"{split:<10} {shown} {metric.value:.3f} {interval}, {metric.n} images")
+                images = counted(metric.n, "image")
+                typer.echo(f"{split:<10} {shown} {metric}, {images}")
     for line in verification_lines(manifest):
         typer.echo(line)
     for output, text in _MISSING.items():
@@ -68,20 +69,27 @@ def _print_bundle(bundle: "Bundle") -> None:
     if manifest.gate is None:
         typer.echo("missing    no input gate: every image gets a prediction")
     if CARD_FILE in manifest.files:
+        record = manifest.verification
+        said = (*record.looser, *record.failures, *record.warnings) if record else ()
         for limit in _limits(bundle.read(CARD_FILE).decode("utf-8", "replace")):
-            typer.echo(f"limit      {limit}")
+            if not any(_one_line(words) in limit for words in said):
+                typer.echo(f"limit      {limit}")
         typer.echo(f"more       {bundle.path / CARD_FILE}")
     typer.echo(f"use        {manifest.intended_use}")
     typer.echo(manifest.notice)
 
 
 def _limits(card: str) -> list[str]:
-    """The points below the heading of limits in a bundle's card, one line each."""
+    """The points below the heading of limits in a bundle's card, one line each, without bold."""
     from cxr_edge_runtime.bundle.manifest import LIMITS_HEADING
 
     _, _, after = card.partition(f"\n## {LIMITS_HEADING}\n")
     section = after.partition("\n#")[0]
-    return [" ".join(point.split()) for point in f"\n{section}".split("\n- ")[1:]]
+    return [_one_line(point).replace("**", "") for point in f"\n{section}".split("\n- ")[1:]]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _print_list(bundles: "Sequence[Bundle]") -> None:

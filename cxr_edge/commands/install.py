@@ -7,7 +7,7 @@ import typer
 
 from cxr_edge.bundles.signing import signature_check
 from cxr_edge.console import options
-from cxr_edge.console.terminal import say
+from cxr_edge.console.terminal import say, say_if_rejected
 from cxr_edge_runtime.errors import InvalidRequest
 
 
@@ -60,11 +60,12 @@ def install(
     from cxr_edge.bundles import install as installation
 
     if archive is None:
-        done, outcome = installation.roll_back(into), "back to"
+        done, outcome = installation.roll_back(into, allow_rejected=allow_rejected), "back to"
     else:
         check = None if key is None else signature_check(key, str(archive))
         done = installation.install(archive, into, check=check, allow_rejected=allow_rejected)
         outcome = "installed" if done.changed else "unchanged"
+    say_if_rejected(done.manifest)
     for path in done.left:
         say(f"warning: {path}: cannot be removed; it takes up room and does nothing else")
     typer.echo(f"{outcome:<9}  {done.manifest.name} {done.manifest.version}, digest {done.digest}")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cxr_edge.console import options
-from cxr_edge.console.terminal import say
+from cxr_edge.console.terminal import say, say_if_rejected
 
 
 def pack(
@@ -35,6 +35,7 @@ def pack(
     if packed.key_is_exposed:
         say(f"warning: {key}: others can read this private key; run: chmod 600 {key}")
     manifest = packed.bundle.manifest
+    say_if_rejected(manifest)
     typer.echo(f"packed     {manifest.name} {manifest.version}")
     typer.echo(f"digest     {packed.bundle.digest}")
     typer.echo(f"signed     {signed}")

@@ -10,9 +10,10 @@ import typer
 import cxr_edge
 from cxr_edge.bundles.notice import notice_of
 from cxr_edge.console import options
-from cxr_edge.console.terminal import printable, progress_bar, say
+from cxr_edge.console.terminal import printable, progress_bar, say, say_if_rejected
 from cxr_edge.process import exit_codes
 from cxr_edge.process.interruption import first_signal
+from cxr_edge_runtime.counting import counted
 
 if TYPE_CHECKING:
     from cxr_edge_train.progress import Progress
@@ -80,6 +81,7 @@ def score(
             allow_rejected=allow_rejected,
             progress=_announced_bar,
         )
+    say_if_rejected(result.bundle.manifest)
     if result.to_score:
         typer.echo(
             f"scored: {result.scored}, of which {result.classified} have a prediction, "
@@ -91,11 +93,11 @@ def score(
     typer.echo(f"results: {printable(result.results)}")
     typer.echo(f"{notice_of(result.bundle)}.")
     if result.error is not None:
-        say(f"cxr-edge: {result.failed} of the films have an error, such as {result.error}")
+        say(f"cxr-edge: {counted(result.failed, 'film')} with an error, such as {result.error}")
     if result.lost:
         say(
-            f"cxr-edge: {result.lost} films have no row: each worker that scored them ended, as "
-            "Ray's logs tell; a second run tries them again"
+            f"cxr-edge: {counted(result.lost, 'film')} without a row: each worker that scored them "
+            "ended, as Ray's logs tell; a second run tries again"
         )
     if result.lost or result.failed:
         others_done = result.classified + result.rejected > 0
@@ -107,7 +109,7 @@ def _announced_bar(label: str) -> "Progress":
     bar = progress_bar(label)
 
     def watch(items: Iterable[T], total: int) -> Iterable[T]:
-        say(f"{total} films to score")
+        say(f"{counted(total, 'film')} to score")
         return bar(items, total) if total else items
 
     return watch

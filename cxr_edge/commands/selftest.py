@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from cxr_edge.bundles.notice import rejection
 from cxr_edge.console import options
-from cxr_edge.console.terminal import printable
+from cxr_edge.console.terminal import printable, say_if_rejected
 from cxr_edge_runtime.errors import LimitMissed
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def selftest(
     from cxr_edge_runtime.device.selftest import MAX_SHIFT, run_selftest
 
     loaded = load_bundle(bundle)
+    say_if_rejected(loaded.manifest)
     classifier = Classifier(loaded, threads=threads, engine=engine)
     opened = classifier.engine
     golden, outcomes = run_selftest(classifier)
@@ -47,6 +49,7 @@ def selftest(
             "largest_shift": round(largest, 6),
             "films": [_as_json(outcome) for outcome in outcomes],
             "bundle": loaded.digest,
+            "rejected": rejection(loaded.manifest) or None,
             "notice": loaded.manifest.notice,
         }
         typer.echo(json.dumps(content))

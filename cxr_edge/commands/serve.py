@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from cxr_edge.console import options
-from cxr_edge.console.terminal import say
+from cxr_edge.console.terminal import say, say_if_rejected
 from cxr_edge.process import exit_codes
+from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.device import available_cores
 from cxr_edge_runtime.errors import InvalidRequest
 
@@ -70,6 +71,7 @@ def serve(
     # threads that took a sixth of the throughput.
     warnings.simplefilter("ignore")
     loaded = load_accepted_bundle(bundle, allow_rejected=allow_rejected)
+    say_if_rejected(loaded.manifest)
     count = threads or available_cores()
     with (
         listen(host, port) as listening,
@@ -87,7 +89,8 @@ def serve(
         address, bound_port = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         say(f"{loaded.manifest.notice} Model: {loaded.manifest.name} {loaded.manifest.version}")
-        say(f"listening on http://{shown}:{bound_port}/ with {count} workers; Ctrl-C stops")
+        workers = counted(count, "worker")
+        say(f"listening on http://{shown}:{bound_port}/ with {workers}; Ctrl-C stops")
         run(app, listening, write_line=_write_line, end_at_once=_end_at_once)
 
 

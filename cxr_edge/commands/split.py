@@ -8,6 +8,7 @@ import typer
 import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.terminal import say
+from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.files.outputs import is_stdout
 
 
@@ -39,12 +40,12 @@ def split(
     for count in result.counts:
         typer.echo(f"{count.split:<10}  {count.label:<9}  {count.images:>6}", err=splits_on_stdout)
     if result.joined:
-        pairs = len(result.joined)
+        pairs = counted(len(result.joined), "pair")
         typer.echo(
-            f"near-duplicates of different patients on one side: {pairs} pairs",
+            f"near-duplicates of different patients on one side: {pairs}",
             err=splits_on_stdout,
         )
     if result.left_out:
         listed = result.left_out_list or "not listed"
-        typer.echo(f"left out {result.left_out} images: {listed}", err=splits_on_stdout)
+        typer.echo(f"left out {counted(result.left_out, 'image')}: {listed}", err=splits_on_stdout)
     typer.echo(f"wrote {result.splits}", err=splits_on_stdout)

@@ -10,6 +10,7 @@ from cxr_edge_runtime.errors import LimitMissed
 
 if TYPE_CHECKING:
     from cxr_edge_convert.report.conversion_report import ConversionReport
+    from cxr_edge_runtime.bundle.manifest import Interval
 
 
 def print_variants(report: "ConversionReport") -> None:
@@ -18,27 +19,34 @@ def print_variants(report: "ConversionReport") -> None:
     Warnings follow, on standard error.
     """
     width = max(len(variant.name) for variant in report.variants)
-    typer.echo(f"{'variant':<{width}}       bytes  recall  specificity    AUC  agreement  verdict")
+    heading = f"{'recall':>15}  {'specificity':>15}    AUC  {'agreement':>16}  verdict"
+    typer.echo(f"{'variant':<{width}}     bytes  {heading}")
     for variant in report.variants:
         verification = variant.verification
-        metrics = verification.metrics
+        metrics, n = verification.metrics, verification.n
+        agreement = f"{verification.agreement:.4f} ({n - verification.n_changed}/{n})"
         typer.echo(
-            f"{variant.name:<{width}}  {variant.bytes:>10}  "
-            f"{metrics.sensitivity.value:>6.3f}  {metrics.specificity.value:>11.3f}  "
-            f"{metrics.auc.value:.3f}  {verification.agreement:>9.4f}  "
+            f"{variant.name:<{width}}  {variant.bytes:>8}  "
+            f"{_share(metrics.sensitivity):>15}  {_share(metrics.specificity):>15}  "
+            f"{metrics.auc.value:.3f}  {agreement:>16}  "
             f"{'passed' if variant.passed else 'REJECTED'}"
         )
         if variant.refit:
             own = variant.refit.metrics
             typer.echo(
-                f"{'  fitted anew':<{width}}  {'':>10}  {own.sensitivity.value:>6.3f}  "
-                f"{own.specificity.value:>11.3f}"
+                f"{'  fitted anew':<{width}}  {'':>8}  {_share(own.sensitivity):>15}  "
+                f"{_share(own.specificity):>15}"
             )
     for variant in report.variants:
         for warning in variant.warnings:
             say(f"warning: {variant.name}: {warning}")
     for words in report.limits.looser:
         say(f"warning: looser than the defaults: {words}")
+
+
+def _share(metric: "Interval") -> str:
+    """A share with the images it counts, ``0.950 (190/200)``."""
+    return f"{metric.value:.3f} ({round(metric.value * metric.n)}/{metric.n})"
 
 
 def require_limits(report: "ConversionReport", output: Path, *, accuracy_control: bool) -> None:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from cxr_edge_runtime.bundle import Bundle
 
 
+# Enough for neighbouring numbers at the lowest prevalence.
+_MAX_DIGITS = 26
+
+
 class TableWriter:
     """A line per image on standard output; errors, warnings and the gate's reasons on the other."""
 
@@ -38,9 +42,9 @@ class TableWriter:
             typer.echo("label      probability  threshold  gate         file", err=self._err)
             self._begun = True
         label = result.label or "–"
-        probability = "–" if result.probability is None else f"{result.probability:.3f}"
+        probability, threshold = _told_apart(result.probability, result.threshold)
         typer.echo(
-            f"{label:<9}  {probability:>11}  {result.threshold:>9.3f}  "
+            f"{label:<9}  {probability:>11}  {threshold:>9}  "
             f"{result.gate.verdict:<11}  {printable(str(image))}",
             err=self._err,
         )
@@ -49,6 +53,14 @@ class TableWriter:
         """Write the notice, where there was a result."""
         if self._begun:
             typer.echo(f"{notice_of(self._bundle)}.", err=self._err)
+
+
+def _told_apart(probability: float | None, threshold: float) -> tuple[str, str]:
+    """Both with three digits, or as many more as show which one is larger."""
+    if probability is None:
+        return "–", f"{threshold:.3f}"
+    texts = [(f"{probability:.{n}f}", f"{threshold:.{n}f}") for n in range(3, _MAX_DIGITS)]
+    return next((both for both in texts if len(set(both)) > 1), texts[0])
 
 
 class JsonWriter:

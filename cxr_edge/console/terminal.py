@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from cxr_edge.bundles.notice import rejection
+
 if TYPE_CHECKING:
-    from cxr_edge_runtime.bundle.manifest import Interval
+    from cxr_edge_runtime.bundle.manifest import Interval, Manifest
     from cxr_edge_train.progress import Progress
     from cxr_edge_train.statistics.operating_point import OperatingPoint
 
@@ -25,6 +27,12 @@ def say(message: str) -> None:
     except OSError:
         # What is left in its buffer would fail once more at the end, and change the exit code.
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123  # a name, not a path
+
+
+def say_if_rejected(manifest: "Manifest") -> None:
+    """Write a warning to standard error where the model missed a limit when it was converted."""
+    if words := rejection(manifest):
+        say(f"warning: {words}")
 
 
 def printable(text: str) -> str:

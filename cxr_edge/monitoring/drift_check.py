@@ -12,6 +12,7 @@ from cxr_edge.monitoring.prediction_log import timestamp
 from cxr_edge_runtime.arguments import as_path, optional_path
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.reference import PredictionDistribution, VerifiedPredictions
+from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.errors import InvalidRequest, LogError
 from cxr_edge_runtime.files.outputs import check_file
 
@@ -105,8 +106,7 @@ def check_drift(
     loaded = load_bundle(bundle)
     start = None if since is None else timestamp(_as_utc(since))
     predictions = read_distribution(log_file, bundle=loaded.digest, since=start)
-    plural = "" if predictions.films == 1 else "s"
-    _require(predictions.films, f"{log_file}: {predictions.films} film{plural}")
+    _require(predictions.films, f"{log_file}: {counted(predictions.films, 'film')}")
     few = predictions.answered < MIN_FILMS
     positives = None
     if against == EARLIER:

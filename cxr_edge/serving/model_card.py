@@ -27,6 +27,10 @@ class ModelDescription:
         input_gate: whether images that are no chest X-rays are rejected.
         activation_map: whether the model gives a map.
         made_with: of whose films the model was made, as text.
+        rejected: whether the model missed a limit of accuracy when it was converted.
+        failures: the limits that it missed, as text.
+        looser_limits: the limits that are looser than the defaults, as text.
+        warnings: what a user must know of the model, as text.
         intended_use: what the model is for.
         notice: what a result may not be used for.
     """
@@ -41,6 +45,10 @@ class ModelDescription:
     input_gate: bool
     activation_map: bool
     made_with: str
+    rejected: bool
+    failures: tuple[str, ...]
+    looser_limits: tuple[str, ...]
+    warnings: tuple[str, ...]
     intended_use: str
     notice: str
 
@@ -48,7 +56,7 @@ class ModelDescription:
     def of(cls, bundle: Bundle, *, prevalence: float | None = None) -> "ModelDescription":
         """That of a bundle, at a prevalence where one was asked for."""
         manifest = bundle.manifest
-        threshold = manifest.threshold.value
+        threshold, record = manifest.threshold.value, manifest.verification
         if prevalence is not None and manifest.prevalence is not None:
             threshold = at_prevalence(threshold, stated=manifest.prevalence, wanted=prevalence)
         return cls(
@@ -62,6 +70,10 @@ class ModelDescription:
             input_gate=manifest.gate is not None,
             activation_map="cam" in manifest.outputs,
             made_with=made_with(manifest),
+            rejected=manifest.is_rejected,
+            failures=record.failures if record else (),
+            looser_limits=record.looser if record else (),
+            warnings=record.warnings if record else (),
             intended_use=manifest.intended_use,
             notice=NOTICE,
         )

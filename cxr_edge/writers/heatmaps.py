@@ -8,12 +8,15 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
 from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
 from cxr_edge_runtime.files import replacing
-from cxr_edge_runtime.files.outputs import begins_with, check_file, check_folder
+from cxr_edge_runtime.files.outputs import check_file, check_folder
 from cxr_edge_runtime.images import HEATMAP_SUFFIX, GreyImage
 
 # Of zlib: a picture is written in a third of the time and is a tenth larger.
 _COMPRESSION = 1
-_IS_PNG = begins_with(b"\x89PNG\r\n")
+# What a picture says of itself, in the place where Pillow writes it: behind signature and header.
+_SOFTWARE = ("Software", "cxr-edge")
+_CHUNK = b"\x00\x00\x00\x11tEXt" + "\x00".join(_SOFTWARE).encode()
+_CHUNK_AT = 33
 
 
 class HeatmapWriter:
@@ -22,7 +25,7 @@ class HeatmapWriter:
     def __init__(self, folder: Path, bundle: Bundle) -> None:
         """Write into a folder, made where absent.
 
-        Other files may lie there. A picture replaces only a PNG file of the name of a picture.
+        Other files may lie there. A picture replaces only one that this version wrote.
 
         Raises:
             InvalidRequest: the bundle gives no activation map, or the folder is a link or a file,
@@ -50,6 +53,8 @@ class HeatmapWriter:
         """
         if prediction.activation_map is None or prediction.probability is None:
             return None
+        from PIL.PngImagePlugin import PngInfo
+
         from cxr_edge_runtime.images.heatmap import draw_heatmap
 
         manifest = self._bundle.manifest
@@ -62,15 +67,17 @@ class HeatmapWriter:
             target = self._target(path)
             if (other := self._film_of.get(target)) != _absolute(path):
                 raise InvalidRequest(f"its picture would replace that of {other}")
-            check_file(target, "a heat map", ours=_IS_PNG)
+            check_file(target, "a heat map of this version of cxr-edge", ours=_is_heatmap)
             picture = draw_heatmap(
                 film.pixels,
                 prediction.activation_map,
                 captions,
                 positive_label=manifest.positive_label,
             )
+            information = PngInfo()
+            information.add_text(*_SOFTWARE)
             with replacing(target) as temporary:
-                picture.save(temporary, compress_level=_COMPRESSION)
+                picture.save(temporary, compress_level=_COMPRESSION, pnginfo=information)
         except OSError as error:
             return f"{error.filename}: {error.strerror}" if error.filename else str(error)
         except CxrEdgeError as error:
@@ -89,6 +96,11 @@ class HeatmapWriter:
         film, here = _absolute(path), Path.cwd()
         below = film.relative_to(here if film.is_relative_to(here) else film.anchor)
         return self._folder / below.with_name(below.name + HEATMAP_SUFFIX)
+
+
+def _is_heatmap(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(_CHUNK_AT + len(_CHUNK))[_CHUNK_AT:] == _CHUNK
 
 
 def _absolute(path: Path) -> Path:

@@ -147,7 +147,7 @@ def test_engine_that_computes_no_number_is_refused() -> None:
     pixels = np.zeros((3, 1, 1, 1), np.uint8)
     assert engine_outputs(_Broken(), pixels)["logit"].tolist() == [[1.0], [1.0], [1.0]]
     pixels[1] = 1
-    with pytest.raises(EngineError, match=r"broken computed no number for 1 images \(logit\)"):
+    with pytest.raises(EngineError, match=r"broken computed no number for 1 image \(logit\)"):
         engine_outputs(_Broken(), pixels)
 
 
@@ -187,11 +187,19 @@ def test_limit_that_one_image_exceeds_is_a_warning() -> None:
     result = verify(reference(few, logits), logits, Limits())
     assert result.passed
     [warning] = result.warnings
-    assert warning.startswith("one of 40 validation images is more than the limit on specificity")
-    assert "(0.025, limit 0.02)" in warning
+    assert warning.startswith("one validation image is more than the limit on specificity")
+    assert "(1 of 40 is 0.025, limit 0.02)" in warning
 
 
 def test_model_no_better_than_chance_has_a_warning() -> None:
     random = np.random.default_rng(0).normal(0, 1, 2 * N)
     result = verify(reference(logits=random), random, Limits())
     assert any("not clearly better than chance" in warning for warning in result.warnings)
+
+
+def test_one_image_is_singular() -> None:
+    one = pd.concat([TABLE.iloc[:N], TABLE.iloc[N : N + 1]]).reset_index(drop=True)
+    logits = np.where(one["label"] == "PNEUMONIA", 2.0, -2.0)
+    result = verify(reference(one, logits), np.abs(logits), Limits())
+    assert result.failures[0].endswith(": 1 of 1 image, p 1")
+    assert any("(1 of 1 is 1.000, limit 0.02)" in warning for warning in result.warnings)

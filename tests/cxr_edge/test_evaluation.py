@@ -98,7 +98,7 @@ def test_run_measured_on_other_test_images_than_it_was_made_with_says_so(
     )
     assert fewer.warnings == (
         OTHER_TEST,
-        "1 test images of the metadata are in no split and were not measured",
+        "1 test image of the metadata in no split, so not measured",
     )
     assert len(log.read_text().splitlines()) == 3
     on_validation = evaluate(trained.run, metadata, splits, root=trained.root)

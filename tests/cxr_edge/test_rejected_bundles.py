@@ -7,14 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from cxr_edge import Bundle, Classifier, evaluate
-from cxr_edge.bundles.install import install
+from cxr_edge.bundles.install import install, roll_back
 from cxr_edge.bundles.lookup import load_accepted_bundle
 from cxr_edge.bundles.packing import pack_bundle
-from cxr_edge_runtime.bundle import write_bundle
-from cxr_edge_runtime.bundle.manifest import AccuracyLimits, AccuracyLoss, VerificationRecord
+from cxr_edge.scoring.run import ScoreResult
+from cxr_edge.serving import server
+from cxr_edge_convert.bundling.model_card import model_card
+from cxr_edge_runtime.bundle import describe_files, write_bundle
+from cxr_edge_runtime.bundle.manifest import (
+    CARD_FILE,
+    LIMITS_HEADING,
+    AccuracyLimits,
+    AccuracyLoss,
+    VerificationRecord,
+)
+from cxr_edge_runtime.device import throughput
 from cxr_edge_runtime.errors import BundleRejected, LimitMissed
+from installable import make_archive
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 RECORD = VerificationRecord(
@@ -144,6 +156,7 @@ def test_limits_losses_and_reasons_are_shown(cxr_edge: Any, rejected: Path, comm
     assert any(
         line.startswith("lost recall 0.6000 (60 of 100 images, limit 0.5), ") for line in lines
     )
+    assert any("agreement 0.5000 (100 of 200 changed, limit 0.98);" in line for line in lines)
     assert "looser recall may drop by 0.5 (default 0.01)" in lines
     assert "rejected recall fell by 0.600, limit 0.5: 60 of 100 images, p 1e-18" in lines
     assert "warning the temperature lies on its bound" in lines
@@ -152,3 +165,101 @@ def test_limits_losses_and_reasons_are_shown(cxr_edge: Any, rejected: Path, comm
 def test_evaluation_of_a_rejected_bundle_says_so(rejected: Path, trained: Any) -> None:
     evaluation = evaluate(rejected, trained.metadata, trained.splits)
     assert "was rejected" in evaluation.warnings[0]
+
+
+def test_info_shows_each_limit_and_warning_once_and_without_markdown(
+    cxr_edge: Any, rejected: Path, tmp_path: Path
+) -> None:
+    bundle = Bundle.load(rejected)
+    contents = {name: bundle.read(name) for name in bundle.manifest.files}
+    card = model_card(bundle.manifest, {LIMITS_HEADING: "- It is **small**.\n"}).encode()
+    contents[CARD_FILE] = card.replace(b"lies on", b"lies\n  on")  # cards break their lines
+    write_bundle(
+        tmp_path / "carded", replace(bundle.manifest, files=describe_files(contents)), contents
+    )
+    outcome = cxr_edge("info", tmp_path / "carded")
+    assert outcome.code == 0, outcome.err
+    for words in (*RECORD.looser, *RECORD.failures, *RECORD.warnings):
+        assert outcome.out.count(words) == 1, words
+    assert "limit      It is small." in outcome.out.splitlines()
+    assert "limit      It is at best as good on your images" in outcome.out
+
+
+WARNING = (
+    "warning: bundle tiny-rejected: its model missed a limit of accuracy when it was converted "
+    f"({RECORD.failures[0]})"
+)
+
+
+@pytest.fixture
+def archive(rejected: Path, tmp_path: Path) -> Path:
+    return make_archive(Bundle.load(rejected), tmp_path / "one.cxr.zip")
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("command", ["selftest", "benchmark"])
+def test_what_needs_no_permission_says_so(
+    cxr_edge: Any, rejected: Path, monkeypatch: pytest.MonkeyPatch, command: str, as_json: bool
+) -> None:
+    monkeypatch.setattr(throughput, "_ENOUGH_S", 0.0)
+    outcome = cxr_edge(command, "--bundle", rejected, *(["--json"] if as_json else []))
+    assert outcome.code == 0, outcome.err
+    assert outcome.err.splitlines() == [WARNING]
+    if as_json:
+        assert json.loads(outcome.out)["rejected"] == WARNING.removeprefix("warning: ")
+
+
+def test_packing_and_installing_say_so(
+    cxr_edge: Any, rejected: Path, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = cxr_edge("pack", rejected, "-o", "two.cxr.zip", "--allow-rejected")
+    assert (outcome.code, outcome.err.splitlines()) == (0, [WARNING])
+    into = ("--unsigned", "--into", "bundles", "--allow-rejected")
+    outcome = cxr_edge("install", archive, *into)
+    assert (outcome.code, outcome.err.splitlines()) == (0, [WARNING])
+
+
+def test_scoring_says_so(
+    cxr_edge: Any, rejected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scored(*_: Any, **__: Any) -> ScoreResult:
+        return ScoreResult(Bundle.load(rejected), "scores", 1, 1, 1, 0, 0, None)
+
+    monkeypatch.setattr("cxr_edge.score", scored)
+    outcome = cxr_edge("score", "films", "-o", "scores", "--bundle", rejected, "--allow-rejected")
+    assert (outcome.code, outcome.err.splitlines()) == (0, [WARNING])
+
+
+def test_server_says_so_when_it_starts_and_when_asked_for_its_model(
+    cxr_edge: Any, rejected: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(app: Any, listening: Any, **_: Any) -> None:
+        with TestClient(app, base_url="http://localhost") as client:
+            model = client.get("/v1/model").json()
+        assert model["rejected"] is True
+        assert model["failures"] == list(RECORD.failures)
+        assert model["looser_limits"] == list(RECORD.looser)
+        assert model["warnings"] == list(RECORD.warnings)
+
+    monkeypatch.setattr(server, "run", ask)
+    outcome = cxr_edge("serve", "--port", 0, "--bundle", rejected, "--allow-rejected")
+    assert outcome.code == 0, outcome.err
+    assert outcome.err.splitlines()[0] == WARNING
+
+
+def test_going_back_to_one_needs_the_permission_too(
+    cxr_edge: Any, archive: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "bundles"
+    good = make_archive(load_accepted_bundle("tiny"), tmp_path / "good.cxr.zip")
+    for one in (archive, good):
+        install(one, folder, check=None, allow_rejected=True, smoke_test=lambda _: None)
+    with pytest.raises(BundleRejected, match="use one that passed, or allow rejected bundles"):
+        roll_back(folder)
+    outcome = cxr_edge("install", "--rollback", "--into", folder)
+    assert outcome.code == 1
+    assert str((folder / "current").readlink()) == "0002"
+    outcome = cxr_edge("install", "--rollback", "--into", folder, "--allow-rejected")
+    assert (outcome.code, outcome.err.splitlines()) == (0, [WARNING])
+    assert str((folder / "current").readlink()) == "0001"

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from cxr_edge_convert.artifacts.out_of_distribution import OutOfDistributionImages
 from cxr_edge_convert.verification import engine_outputs
 from cxr_edge_runtime.bundle.manifest import GateLimits
+from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.gate import REJECTED, Gate, thumbnails, transformed
 from cxr_edge_train.augmentation import augment
@@ -51,20 +52,29 @@ class GateCounts:
         augmented: the number of training films that were made to look different, by verdict. They
             set the limit.
         non_films: the number of out-of-distribution images by category and verdict.
+        unreadable: how many more could not be read.
     """
 
     validation: dict[str, int]
     augmented: dict[str, int]
     non_films: dict[str, dict[str, int]]
+    unreadable: int = 0
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """One sentence where the gate lets through too many out-of-distribution images."""
+        """A sentence where the gate lets through too many images, and where some were not read."""
+        unread = counted(self.unreadable, "file")
+        unreadable = (
+            (f"the input gate was measured without {unread} that cannot be read",)
+            if self.unreadable
+            else ()
+        )
         n = sum(sum(counts.values()) for counts in self.non_films.values())
         let_through = n - sum(counts.get(REJECTED, 0) for counts in self.non_films.values())
         if let_through <= MAX_LET_THROUGH * n:
-            return ()
+            return unreadable
         return (
+            *unreadable,
             f"the input gate lets through {let_through} of {n} images that are no chest X-rays, "
             f"more than {MAX_LET_THROUGH:.0%}",
         )
@@ -138,6 +148,7 @@ def with_limits(
         validation=_counts(verdicts(gate, engine, *validation)),
         augmented=_counts(verdicts(gate, engine, *changed)),
         non_films=_by_category(gate, engine, out_of_distribution),
+        unreadable=out_of_distribution.unreadable,
     )
 
 

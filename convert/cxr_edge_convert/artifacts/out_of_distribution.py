@@ -21,15 +21,17 @@ class OutOfDistributionImages:
         inputs: ``[N, H, W, 1] uint8``.
         objections: what speaks against each file, see :func:`cxr_edge_runtime.gate.objections`.
         categories: the folder that each image lies in.
+        unreadable: how many more files could not be decoded.
     """
 
     inputs: NDArray[np.uint8]
     objections: Sequence[tuple[str, ...]]
     categories: Sequence[str]
+    unreadable: int = 0
 
 
 def read_out_of_distribution(folder: Path, spec: PreprocessSpec) -> OutOfDistributionImages:
-    """Read the images below a folder; those that cannot be decoded are left out.
+    """Read the images below a folder; those that cannot be decoded are only counted.
 
     Args:
         folder: a folder with images, best with a folder for each category.
@@ -41,16 +43,18 @@ def read_out_of_distribution(folder: Path, spec: PreprocessSpec) -> OutOfDistrib
     if not folder.is_dir():
         raise InvalidRequest(f"{folder}: no such folder")
     inputs, found, categories = [], [], []
+    unreadable = 0
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() not in SUFFIXES:
             continue
         try:
             image = load_grey(path)
         except ImageError:
+            unreadable += 1
             continue
         inputs.append(preprocess(image.pixels, spec)[0])
         found.append(objections(image))
         categories.append(path.relative_to(folder).parent.as_posix())
     if not inputs:
         raise InvalidRequest(f"{folder}: no readable image to measure the input gate with")
-    return OutOfDistributionImages(np.stack(inputs), found, categories)
+    return OutOfDistributionImages(np.stack(inputs), found, categories, unreadable)

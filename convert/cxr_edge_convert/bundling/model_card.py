@@ -203,7 +203,8 @@ def _losses(manifest: Manifest) -> str:
         *(
             f"| {name} | {loss.recall_drop:.4f} ({loss.recall_lost} of {loss.recall_images}) "
             f"| {loss.specificity_drop:.4f} ({loss.specificity_lost} of {loss.specificity_images}) "
-            f"| {loss.auc_drop:.4f} | {loss.agreement:.4f} |"
+            f"| {loss.auc_drop:.4f} "
+            f"| {loss.agreement:.4f} ({loss.changed} of {loss.images} changed) |"
             for name, loss in sessions
         ),
     ]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from cxr_edge_convert.formats.graph import Ranges
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.verification import FloatBaseline
+from cxr_edge_runtime.counting import counted
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.statistics.ranking import Ranking
 
@@ -63,7 +64,11 @@ def stability(
     flips = int(((one >= baseline.threshold) != (other >= baseline.threshold)).sum())
     auc_change = _auc(other, baseline) - _auc(one, baseline)
     allowed = (1 - limits.min_agreement) * len(one)
-    differ = abs(auc_change) > limits.max_auc_drop or flips > allowed
+    changed = []
+    if abs(auc_change) > limits.max_auc_drop:
+        changed.append(f"the AUC by {auc_change:+.4f} (limit {limits.max_auc_drop:g})")
+    if flips > allowed:
+        changed.append(f"{flips} of {counted(len(one), 'prediction')} (limit {allowed:.0f})")
     return Stability(
         images=images,
         range_change=changes[tensor],
@@ -71,9 +76,9 @@ def stability(
         auc_change=auc_change,
         flips=flips,
         warning=(
-            "other calibration images give a model with other predictions; use more calibration "
-            "images or the percentile method"
-            if differ
+            f"other calibration images change {' and '.join(changed)}; use more calibration images "
+            "or the percentile method"
+            if changed
             else ""
         ),
     )

@@ -6,6 +6,7 @@ from cxr_edge_convert.quantization.stability import Stability
 from cxr_edge_convert.report.conversion_report import VariantReport
 from cxr_edge_convert.report.figures import short_name
 from cxr_edge_convert.variants import MIXED_SUFFIX
+from cxr_edge_runtime.counting import counted
 from cxr_edge_train.reporting.page import Picture, Section
 
 
@@ -35,8 +36,8 @@ def _paragraph(variant: VariantReport, variants: Sequence[VariantReport]) -> str
     words = ""
     if calibration := variant.calibration:
         words = (
-            f"{variant.name}: {calibration.count} images, ranges by {calibration.method}, seed "
-            f"{calibration.seed}, digest {calibration.digest[:12]}."
+            f"{variant.name}: {counted(calibration.count, 'image')}, ranges by "
+            f"{calibration.method}, seed {calibration.seed}, digest {calibration.digest[:12]}."
         )
     if variant.stability:
         words += _compared(variant.stability)
@@ -50,8 +51,8 @@ def _paragraph(variant: VariantReport, variants: Sequence[VariantReport]) -> str
 
 def _compared(stability: Stability) -> str:
     return (
-        f" With {stability.images} other images the AUC changes by {stability.auc_change:+.4f} and "
-        f"{stability.flips} predictions change; the range that changes most, of "
+        f" With {stability.images} other images the AUC changes by {stability.auc_change:+.4f}, "
+        f"with {counted(stability.flips, 'changed prediction')}; the range that changes most, of "
         f"{short_name(stability.tensor, '')}, changes by {stability.range_change:.0%}."
     )
 

@@ -1,5 +1,6 @@
 """HTML, Markdown, CSV and plots of a report, made from its JSON and its predictions."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from cxr_edge_convert.report.figures import draw_shift, draw_tensor_errors, draw
 from cxr_edge_convert.report.sections import report_sections
 from cxr_edge_convert.report.storage import PREDICTIONS, REPORT, read_report
 from cxr_edge_runtime.arguments import as_path
-from cxr_edge_runtime.errors import ReportError
+from cxr_edge_runtime.errors import InvalidRequest, ReportError
 from cxr_edge_runtime.files import write_text
 from cxr_edge_runtime.files.outputs import begins_with, check_file
 from cxr_edge_train.reporting.figures import save_figure
@@ -35,9 +36,12 @@ def render_again(folder: str | Path) -> ConversionReport:
 
     Raises:
         ReportError: the folder holds no conversion, or a damaged one.
-        InvalidRequest: a file of the report would replace something else, or cannot be written.
+        InvalidRequest: it is no folder, or a file of the report would replace something else, or
+            cannot be written.
     """
     folder = as_path(folder, "folder")
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise InvalidRequest(f"{folder}: is no folder; name the folder of a conversion")
     try:
         return render(folder)
     except (LookupError, ValueError) as error:  # what types cannot say, as a name that is missing

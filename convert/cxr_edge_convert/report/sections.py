@@ -99,7 +99,6 @@ def _verdict_section(report: ConversionReport) -> Section:
         if output not in report.source.outputs
     ]
     words = [
-        *filter(None, [recommendation(report)]),
         verdict(report),
         f"Limits: recall −{limits.max_recall_drop:g}, specificity "
         f"−{limits.max_specificity_drop:g}, AUC −{limits.max_auc_drop:g}, agreement ≥ "
@@ -111,7 +110,7 @@ def _verdict_section(report: ConversionReport) -> Section:
     if missing:
         words.append(f"The model's graph does not allow everything: {'; '.join(missing)}.")
     alarms = (f"{v.name}: {'; '.join(v.verification.failures)}." for v in report.rejected)
-    return Section("Verdict", words, alarm=" ".join(alarms))
+    return Section("Verdict", words, lead=recommendation(report), alarm=" ".join(alarms))
 
 
 def _variants_section(report: ConversionReport, pictures: Mapping[str, Picture]) -> Section:

@@ -47,7 +47,7 @@ def read_report(folder: Path) -> tuple[ConversionReport, pd.DataFrame]:
             )
         report = ConversionReport.from_dict(content)
         return report, _read_predictions(folder / PREDICTIONS, report)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ReportError(
             f"{folder}: holds no conversion ({Path(error.filename).name} is missing); make one "
             "with cxr-edge convert"

@@ -51,7 +51,7 @@ def difference_table(report: ConversionReport) -> Table:
                 f"{v.recall_drop_bound:.4f}",
                 _drop(v.specificity_lost),
                 f"{v.auc_drop:.4f}",
-                f"{v.agreement:.4f}",
+                f"{v.agreement:.4f} ({v.n_changed} of {v.n} changed)",
                 str(len(v.to_pneumonia)),
                 str(len(v.to_normal)),
                 f"{v.mcnemar_p:.3f}",

@@ -218,6 +218,16 @@ class AccuracyLoss:
     auc_drop: Difference
     agreement: Share
 
+    @property
+    def images(self) -> int:
+        """The number of validation images."""
+        return self.recall_images + self.specificity_images
+
+    @property
+    def changed(self) -> int:
+        """The number of images whose prediction differs from that of the float model."""
+        return round((1 - self.agreement) * self.images)
+
 
 @dataclass(frozen=True, slots=True)
 class VerificationRecord:

@@ -21,6 +21,7 @@ def test_readable_things_keep_their_category(
     things = read_out_of_distribution(tmp_path, SPEC)
     assert things.inputs.shape == (20, 32, 32, 1)
     assert sorted(set(things.categories)) == ["knees", "photos/cats"]
+    assert things.unreadable == 1
 
 
 def test_what_the_files_show_against_a_film_is_kept(tmp_path: Path) -> None:

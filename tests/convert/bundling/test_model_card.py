@@ -5,7 +5,13 @@ import pytest
 
 from cxr_edge_convert.bundling.model_card import CITATION, HEADINGS, START, model_card
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.bundle.manifest import LIMITS_HEADING, GateLimits
+from cxr_edge_runtime.bundle.manifest import (
+    LIMITS_HEADING,
+    AccuracyLimits,
+    AccuracyLoss,
+    GateLimits,
+    VerificationRecord,
+)
 
 
 def test_card_says_what_the_manifest_says(golden_bundle: Path) -> None:
@@ -63,3 +69,14 @@ def test_more_goes_below_its_heading_in_the_order_of_cards(golden_bundle: Path) 
 def test_heading_that_cards_have_not_is_an_error(golden_bundle: Path) -> None:
     with pytest.raises(KeyError):
         model_card(Bundle.load(golden_bundle).manifest, {"Thanks": "To all."})
+
+
+def test_shares_against_the_float_model_have_their_counts(golden_bundle: Path) -> None:
+    limits = AccuracyLimits(0.01, 0.02, 0.005, 0.98)
+    loss = AccuracyLoss(0.01, 1, 100, 0.04, 0.01, 1, 100, 0.0, 0.985)
+    record = VerificationRecord(limits, (), loss, None, (), (), "x86_64")
+    card = model_card(replace(Bundle.load(golden_bundle).manifest, verification=record))
+    assert (
+        "| in cxr-edge | 0.0100 (1 of 100) | 0.0100 (1 of 100) | 0.0000 "
+        "| 0.9850 (3 of 200 changed) |" in card
+    )

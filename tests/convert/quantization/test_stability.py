@@ -38,5 +38,30 @@ def test_decisions_that_change_more_than_a_variants_may_warn() -> None:
 def test_auc_that_changes_warns_either_way() -> None:
     logits = FLOAT.copy()
     logits[:3] = -3.0
-    assert compared(RANGES, logits).auc_change == pytest.approx(-0.015)
-    assert compared(RANGES, logits).warning
+    found = compared(RANGES, logits)
+    assert found.auc_change == pytest.approx(-0.015)
+    assert "change the AUC by -0.0150 (limit 0.005);" in found.warning
+
+
+def test_warning_says_what_changed_alone() -> None:
+    # Normal films that are called PNEUMONIA either way, below the true ones and then above them.
+    below = FLOAT.copy()
+    below[200:210] = 1.0
+    above = below.copy()
+    above[200:210] = 3.0
+    found = stability(
+        reference(logits=below), (RANGES, below), (RANGES, above), images=300, limits=Limits()
+    )
+    assert (found.flips, found.auc_change) == (0, pytest.approx(-0.05))
+    assert found.warning == (
+        "other calibration images change the AUC by -0.0500 (limit 0.005); use more calibration "
+        "images or the percentile method"
+    )
+
+
+def test_warning_of_predictions_counts_them() -> None:
+    logits = FLOAT.copy()
+    logits[:9] = -1.0
+    assert compared(RANGES, logits).warning.startswith(
+        "other calibration images change 9 of 400 predictions (limit 8);"
+    )

@@ -16,7 +16,8 @@ from cxr_edge_convert.variants import Scheme
 from cxr_edge_convert.verification import LostImages, verify
 from cxr_edge_runtime.bundle.manifest import Calibration
 from cxr_edge_runtime.device.inference_timing import Timing
-from cxr_edge_train.reporting.page import Picture, Section
+from cxr_edge_train.reporting.markdown import markdown_page
+from cxr_edge_train.reporting.page import Picture, Section, write_page
 from verified_logits import FLOAT, reference
 
 FLOAT32 = Variant(
@@ -63,7 +64,7 @@ def test_second_calibration_is_compared_in_words(tiny_source: Source) -> None:
     section = quantization(tiny_source, replace(INT8, stability=STABLE))
     assert section.paragraphs == [
         "int8: 300 images, ranges by min-max, seed 0, digest 0123456789ab. With 250 other images "
-        "the AUC changes by +0.0015 and 2 predictions change; the range that changes most, of "
+        "the AUC changes by +0.0015, with 2 changed predictions; the range that changes most, of "
         "block_3, changes by 12%."
     ]
     assert section.alarm == ""
@@ -112,9 +113,7 @@ def test_first_line_is_for_somebody_who_knows_no_models() -> None:
     assert recommendation(report) == (
         "int8: 3.3x smaller than float32, 2.1x faster, loses 1 of 788 pneumonias; recommended."
     )
-    assert report_sections(report, PICTURES, Path("nowhere"))[0].paragraphs[0] == (
-        recommendation(report)
-    )
+    assert report_sections(report, PICTURES, Path("nowhere"))[0].lead == (recommendation(report))
 
 
 def test_first_line_counts_normals_too_and_recommends_no_looser_limits() -> None:
@@ -175,3 +174,17 @@ def test_limits_looser_than_the_defaults_and_warnings_are_in_the_verdict() -> No
     text = " ".join(report_sections(report, PICTURES, Path("nowhere"))[0].paragraphs)
     assert "looser than the defaults: recall may drop by 0.5 (default 0.01)" in text
     assert "Warning, int8: the temperature is odd." in text
+
+
+def test_what_to_use_comes_before_what_was_rejected(tmp_path: Path) -> None:
+    rejected = variant_report("dynamic", shift=5.0, quantization="dynamic")
+    verdict = report_sections(
+        conversion_report_of(variant_report("int8"), rejected), PICTURES, Path("nowhere")
+    )[0]
+    write_page(tmp_path / "page.html", title="T", notice="N", sections=[verdict])
+    for text in (
+        (tmp_path / "page.html").read_text(),
+        markdown_page("T", "N", [verdict], tmp_path),
+    ):
+        assert text.count("recommended.") == 1
+        assert text.index("recommended.") < text.index("dynamic: specificity fell by 1.000")

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from conversion_reports import conversion_report_of, variant_report
+from cxr_edge_convert.report import render_again
 from cxr_edge_convert.report.storage import read_report, write_report
-from cxr_edge_runtime.errors import ReportError
+from cxr_edge_runtime.errors import InvalidRequest, ReportError
 from verified_logits import FLOAT, TABLE
 
 REPORT = conversion_report_of(
@@ -108,3 +109,24 @@ def test_other_version_is_refused(written: Path, version: Any) -> None:
     (written / "report.json").write_text(json.dumps(content))
     with pytest.raises(ReportError, match=f"schema version {version}, this cxr-edge reads 3"):
         read_report(written)
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "broken link", "device"])
+def test_what_is_no_folder_is_one_clear_line(tmp_path: Path, kind: str) -> None:
+    film, link = tmp_path / "film.jpeg", tmp_path / "link"
+    film.write_bytes(b"a film")
+    link.symlink_to(film if kind == "link" else tmp_path / "gone")
+    path = {"file": film, "device": Path("/dev/null")}.get(kind, link)
+    with pytest.raises(InvalidRequest, match=f"^{path}: is no folder; name the folder of a conv"):
+        render_again(path)
+
+
+def test_path_below_a_file_holds_no_conversion(tmp_path: Path) -> None:
+    (tmp_path / "film.jpeg").write_bytes(b"a film")
+    with pytest.raises(ReportError, match=r"film\.jpeg/x: holds no conversion \(report\.json is"):
+        render_again(tmp_path / "film.jpeg" / "x")
+
+
+def test_link_to_a_conversion_is_taken(written: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(written)
+    assert render_again(tmp_path / "link") == REPORT

@@ -79,7 +79,7 @@ def test_differences_count_the_predictions_that_changed_either_way() -> None:
         "not shown below": "0.0312",
         "specificity drop": "-0.0050 (-1 of 200)",
         "AUC drop": "0.0000",
-        "agreement": "0.9925",
+        "agreement": "0.9925 (3 of 400 changed)",
         "to PNEUMONIA": "2",
         "to NORMAL": "1",
         "McNemar's p": "0.250",

@@ -28,7 +28,7 @@ def test_clean_prints_the_flow_the_verdicts_and_where_the_files_are(
     assert lines[7].startswith("shortcuts: not_checked. Not checked: a label has 2 patients")
     assert lines[8:] == [
         f"kept 12 images: {tmp_path / 'm.csv'}",
-        f"left out 1 files: {tmp_path / 'm.left_out.csv'}",
+        f"left out 1 file: {tmp_path / 'm.left_out.csv'}",
         f"report: {tmp_path / 'm.report.json'}",
     ]
     assert outcome.err == ""

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from cxr_edge.console.training_progress import TrainingProgress
 from cxr_edge_runtime.bundle.manifest import NOTICE
+from cxr_edge_runtime.counting import counted
 from cxr_edge_train import architectures
 from cxr_edge_train.comparison.choice import read_candidate
 from synthetic import draw_dataset
@@ -42,9 +43,10 @@ def test_split_says_how_many_training_images_it_leaves_out(
     outcome = cxr_edge("split", tmp_path / "m.csv", "-o", tmp_path / "s.csv")
     assert outcome.code == 0
     assert outcome.err == (
-        f"warning: {images} training images left out, because their patients have test images too\n"
+        f"warning: {counted(images, 'training image')} left out, because test has images of the "
+        "same patient\n"
     )
-    assert f"left out {images} images: {tmp_path / 's.left_out.csv'}\n" in outcome.out
+    assert f"left out {counted(images, 'image')}: {tmp_path / 's.left_out.csv'}\n" in outcome.out
     listed = pd.read_csv(tmp_path / "s.left_out.csv")
     assert set(listed["reason"]) == {f"patient {patient} has test images too"}
 

@@ -78,7 +78,7 @@ def test_rows_are_those_of_classify_in_a_table(
     assert notice.startswith(f"{NOTICE} Model: tiny-int8 1 (")
     begun, failed = outcome.err.splitlines()
     assert begun == "8 films to score"
-    assert failed.startswith("cxr-edge: 2 of the films have an error, such as ")
+    assert failed.startswith("cxr-edge: 2 films with an error, such as ")
     rows = rows_of(tmp_path / "out")
     assert tuple(rows[0]) == CSV_COLUMNS
     with table.open(newline="") as file:
@@ -147,7 +147,7 @@ def test_all_films_with_errors_are_an_error(score: Any, tmp_path: Path) -> None:
     outcome = score(tmp_path / "list.txt")
     assert outcome.code == 1
     assert outcome.err.endswith(
-        "cxr-edge: 2 of the films have an error, such as /absent/a.png: no such file\n"
+        "cxr-edge: 2 films with an error, such as /absent/a.png: no such file\n"
     )
 
 
@@ -167,8 +167,8 @@ def test_films_without_a_row_are_counted(
     outcome = score(tmp_path / "films")
     assert outcome.code == 3
     assert outcome.err.endswith(
-        "cxr-edge: 1 films have no row: each worker that scored them ended, as Ray's logs tell; a "
-        "second run tries them again\n"
+        "cxr-edge: 1 film without a row: each worker that scored them ended, as Ray's logs tell; a "
+        "second run tries again\n"
     )
 
 

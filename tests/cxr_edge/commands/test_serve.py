@@ -117,6 +117,6 @@ def test_own_address_comes_without_a_warning_and_films_go_into_the_log(
     outcome = cxr_edge("serve", "--port", 0, "--threads", 1, "--log", tmp_path / "log.db")
     assert outcome.code == 0, outcome.err
     assert "warning" not in outcome.err
-    assert "with 1 workers; Ctrl-C stops" in outcome.err
+    assert "with 1 worker; Ctrl-C stops" in outcome.err
     assert len(rows(tmp_path / "log.db")) == 1
     assert [path.name for path in tmp_path.glob("log.db*")] == ["log.db"]  # closed

@@ -38,8 +38,11 @@ def test_line_has_size_and_metrics_and_a_second_one_those_fitted_anew(
     assert heading.split() == [
         "variant", "bytes", "recall", "specificity", "AUC", "agreement", "verdict",
     ]  # fmt: skip
-    assert line.split() == ["int8", "2731000", "1.000", "1.000", "1.000", "1.0000", "passed"]
-    assert fitted.split() == ["fitted", "anew", "1.000", "0.000"]
+    assert line.split() == [
+        "int8", "2731000", "1.000", "(200/200)", "1.000", "(200/200)", "1.000", "1.0000",
+        "(400/400)", "passed",
+    ]  # fmt: skip
+    assert fitted.split() == ["fitted", "anew", "1.000", "(200/200)", "0.000", "(0/200)"]
 
 
 def test_rejected_variant_is_named_with_its_folder(
@@ -85,3 +88,10 @@ def test_rescued_variant_is_no_missed_limit_and_the_last_line_names_it(
     )
     require_limits(report, tmp_path, accuracy_control=True)
     assert capsys.readouterr().out.splitlines()[-1] == f"use {tmp_path / 'int8-mixed'}"
+
+
+def test_columns_stand_below_their_headings(capsys: pytest.CaptureFixture[str]) -> None:
+    print_variants(conversion_report_of(variant_report("int8"), variant_report("dynamic")))
+    heading, *rows = capsys.readouterr().out.splitlines()
+    ends = [heading.index(name) + len(name) for name in ("recall", "specificity", "agreement")]
+    assert all(row[end - 1] == ")" and row[end] == " " for row in rows for end in ends)

@@ -1,5 +1,7 @@
 import json
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,7 +76,30 @@ def test_names_cannot_play_with_the_terminal(
 def test_probability_of_nothing_is_no_missing_one(
     bundle: Bundle, prediction: Callable[..., Prediction], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from dataclasses import replace
-
     JsonWriter(bundle).write(Path("a.png"), replace(prediction(), probability=0.0))
     assert json.loads(capsys.readouterr().out)["probability"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("probability", "threshold", "shown"),
+    [
+        (0.25, 0.4, ["0.250", "0.400"]),
+        (0.4, 0.4, ["0.400", "0.400"]),
+        (0.00002, 0.0003, ["0.0000", "0.0003"]),
+        (0.00031, 0.00032, ["0.00031", "0.00032"]),
+        (0.1, math.nextafter(0.1, 1), ["0.10000000000000001", "0.10000000000000002"]),
+        (math.nextafter(1e-7, -1), 1e-7, None),
+    ],
+)
+def test_probability_and_threshold_are_told_apart(
+    bundle: Bundle,
+    prediction: Callable[..., Prediction],
+    capsys: pytest.CaptureFixture[str],
+    probability: float,
+    threshold: float,
+    shown: list[str] | None,
+) -> None:
+    made = replace(prediction(), probability=probability, threshold=threshold)
+    TableWriter(bundle).write(Path("a.png"), made)
+    found = capsys.readouterr().out.splitlines()[1].split()[1:3]
+    assert found == shown if shown else found[0] < found[1]

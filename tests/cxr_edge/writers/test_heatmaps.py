@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from cxr_edge.bundles.lookup import load_bundle
 from cxr_edge.writers.heatmaps import HeatmapWriter
@@ -56,3 +57,28 @@ def test_name_belongs_to_the_first_image_whichever_is_finished_first(
     assert writer.write(inside, film, prediction) == f"its picture would replace that of {outside}"
     assert writer.write(outside, film, prediction) is None
     assert len(list((tmp_path / "maps").rglob("*.png"))) == 1
+
+
+def test_only_a_picture_of_our_own_is_replaced(tmp_path: Path) -> None:
+    image, maps = tmp_path / "film.png", tmp_path / "maps"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300), np.uint8)).save(image)
+    bundle, film = load_bundle("tiny"), load_grey(image)
+    prediction = Classifier(bundle).classify(film, force=True)
+    writer = HeatmapWriter(maps, bundle)
+    writer.claim(image)
+    assert writer.write(image, film, prediction) is None
+    [picture] = maps.rglob("*.png")
+    with Image.open(picture) as written:
+        assert written.info["Software"] == "cxr-edge"
+    assert writer.write(image, film, prediction) is None
+    foreign = PngInfo()
+    foreign.add_text("Software", "cxr-edge of another kind")
+    for info in (PngInfo(), foreign):
+        Image.new("RGB", (9, 9)).save(picture, pnginfo=info)
+        before = picture.read_bytes()
+        refused = writer.write(image, film, prediction)
+        assert refused == (
+            f"{picture}: already exists and is not a heat map of this version of cxr-edge; choose "
+            "another output"
+        )
+        assert picture.read_bytes() == before

@@ -207,7 +207,7 @@ def test_split_warns_of_training_images_that_it_leaves_out(tmp_path: Path) -> No
     result = split(written(tmp_path, table), tmp_path / "s.csv")
     assert result.left_out == 2
     assert result.warnings == (
-        "2 training images left out, because their patients have test images too",
+        "2 training images left out, because test has images of the same patient",
     )
     assert result.left_out_images == (
         ("train/normal-3-0", "patient normal-10000 has test images too"),
@@ -251,9 +251,8 @@ def test_near_duplicate_of_test_leaves_with_all_that_its_patient_has(tmp_path: P
         ("train/normal-4-1", joined),
     )
     assert result.warnings == (
-        "1 training images left out, because they are near-duplicates of test images",
-        "3 training images left out, because near-duplicates join their patients with patients of "
-        "test",
+        "1 training image left out, because of a near-duplicate in test",
+        "3 training images left out, because near-duplicates join a patient with one of test",
     )
     assert (result.left_out, result.joined) == (4, ())
     found = read_splits(result.splits, read_metadata(Path(path)))
@@ -272,7 +271,7 @@ def test_near_duplicates_under_two_labels_leave_and_both_are_listed(tmp_path: Pa
         ("train/virus-5-1", "near-duplicate of train/normal-3-0 under the other label"),
     )
     assert result.warnings == (
-        "2 images left out, because near-duplicates of them have the other label",
+        "2 images left out, because of a near-duplicate under the other label",
     )
     assert read_left_out(tmp_path / "s.csv") == list(result.left_out_images)
 
@@ -382,7 +381,7 @@ def test_training_images_of_a_day_of_test_are_left_out(tmp_path: Path) -> None:
 
 def test_site_that_test_has_everywhere_leaves_nothing_to_train_on() -> None:
     table = metadata(patients=20, test_patients=2).assign(site="A")
-    with pytest.raises(DatasetError, match="a near-duplicate or a site with test images"):
+    with pytest.raises(DatasetError, match="all others share a site with test images"):
         assign_splits(table, seed=0, group_by="site")
 
 
@@ -448,3 +447,39 @@ def test_splits_with_a_column_of_the_users_own_are_not_replaced(tmp_path: Path) 
     (tmp_path / "s.csv").write_text(f"{header},look\n{rest}")
     with pytest.raises(InvalidRequest, match="is not a splits file of cxr-edge split"):
         split(path, tmp_path / "s.csv")
+
+
+def test_column_without_any_value_is_refused() -> None:
+    table = metadata(patients=20).assign(site="  ")
+    with pytest.raises(InvalidRequest, match="column 'site' has no value in any row"):
+        assign_splits(table, seed=0, group_by="site")
+
+
+def test_images_without_a_value_are_counted(tmp_path: Path) -> None:
+    table = sited(metadata(patients=60), 5)
+    table.loc[table.index[[3, 40, 50]], "site"] = ["", " ", ""]
+    path = with_column(written(tmp_path, table), table, "site")
+    [warning] = split(path, tmp_path / "s.csv", group_by="site").warnings
+    assert warning == (
+        "no site is given for 3 of 360 images; each is grouped by its patient alone, so images of "
+        "one site may fall on both sides of the split"
+    )
+
+
+def test_what_leaves_nothing_to_train_on_is_named() -> None:
+    table = metadata(patients=12, test_patients=1).assign(site="A")
+    with pytest.raises(DatasetError) as caught:
+        assign_splits(table, seed=0, group_by="site")
+    assert "pattern" not in str(caught.value)
+    assert "all others share a site with test images; group by another column" in str(caught.value)
+    # Here the patients leave nothing, whatever the column says.
+    alone = table.assign(patient="p", site=table["path"])
+    with pytest.raises(DatasetError, match="share a patient or a near-duplicate with test"):
+        assign_splits(alone, seed=0, group_by="site")
+
+
+def test_one_image_is_singular(tmp_path: Path) -> None:
+    table = metadata(patients=13, test_patients=2)
+    table.loc[table["path"] == "train/normal-3-0", "patient"] = "normal-10000"
+    [warning] = split(written(tmp_path, table), tmp_path / "s.csv").warnings
+    assert warning == "1 training image left out, because test has images of the same patient"

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
+from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.separation import Separation
@@ -42,7 +43,7 @@ def draw_validation(
     table = metadata[~metadata["path"].isin([path for path, _ in separation.left_out])].copy()
     table["split"] = table["split"].replace({"val": "train"})
     pool = table[table["split"] == "train"]
-    _check_labels(metadata, pool, group_by)
+    _check_labels(metadata, pool, separation.people, group_by)
     groups = separation.groups[pool.index]
     by_label = {label: of.nunique() for label, of in groups.groupby(pool["label"])}
     _check_groups(by_label, group_by)
@@ -77,17 +78,22 @@ def _most_suitable(
     return min(folds, key=unsuitable)
 
 
-def _check_labels(metadata: pd.DataFrame, pool: pd.DataFrame, group_by: str | None) -> None:
+def _check_labels(
+    metadata: pd.DataFrame, pool: pd.DataFrame, people: "pd.Series[str]", group_by: str | None
+) -> None:
     for label in LABELS:
         if label not in set(metadata["label"]):
             raise DatasetError(f"the metadata has no {label} images; both labels are needed")
     if pool["label"].nunique() < 2:
-        shared = "a patient or a near-duplicate"
-        if group_by is not None:
-            shared = f"a patient, a near-duplicate or a {group_by}"
+        apart = metadata.loc[~people.isin(people[metadata["split"] == "test"]), "label"]
+        cause = (
+            "a patient or a near-duplicate with test images. Was the patient pattern given to "
+            "cxr-edge clean too general?"
+            if group_by is None or apart.nunique() < 2
+            else f"a {group_by} with test images; group by another column"
+        )
         raise DatasetError(
-            f"no images of both labels are left to train on: all others share {shared} with test "
-            "images. Was the patient pattern given to cxr-edge clean too general?"
+            f"no images of both labels are left to train on: all others share {cause}"
         )
 
 
@@ -98,12 +104,12 @@ def _check_groups(by_label: dict[str, int], group_by: str | None) -> None:
             continue
         if group_by is not None:
             raise DatasetError(
-                f"{label}: {number} group{'' if number == 1 else 's'} by {group_by} for training "
+                f"{label}: {counted(number, 'group')} by {group_by} for training "
                 f"and validation, at least {needed} are needed to split by {group_by}"
             )
         raise DatasetError(
-            f"{label}: {_patients(number)} for training and validation, at least {needed} are "
-            f"needed to split by patient and have {MIN_PATIENTS} in validation"
+            f"{label}: {counted(number, 'patient')} for training and validation, at least "
+            f"{needed} are needed to split by patient and have {MIN_PATIENTS} in validation"
         )
 
 
@@ -118,10 +124,6 @@ def _check_patients(table: pd.DataFrame, patient: "pd.Series[str]") -> None:
             number = patient[rows.index[rows["label"] == label]].nunique()
             if number < MIN_PATIENTS:
                 raise DatasetError(
-                    f"{split}: {_patients(number)} of {label}, at least {MIN_PATIENTS} of each "
-                    f"label are needed to measure on it; {advice[split]}"
+                    f"{split}: {counted(number, 'patient')} of {label}, at least {MIN_PATIENTS} "
+                    f"of each label are needed to measure on it; {advice[split]}"
                 )
-
-
-def _patients(number: int) -> str:
-    return f"{number} patient{'' if number == 1 else 's'}"

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.dataset.groups import Groups
 from cxr_edge_train.dataset.metadata import LeftOut
@@ -24,7 +25,8 @@ class Separation:
             one or more of the people.
         left_out: the training images that can be on no side, with the reason.
         joined: the near-duplicates of different patients that stay and are on one side.
-        warnings: how many images are left out, one sentence for each cause.
+        warnings: how many images are left out, one sentence for each cause, and how many have no
+            value in the column.
     """
 
     people: "pd.Series[str]"
@@ -54,7 +56,7 @@ def separate(
         group_by: name of the column; an empty value joins nothing. None for no column.
 
     Raises:
-        InvalidRequest: there is no such column.
+        InvalidRequest: there is no such column, or it is empty.
     """
     patients = patient_groups(metadata)
     values = None if group_by is None else _values(metadata, group_by)
@@ -80,7 +82,7 @@ def separate(
             for pair in near_duplicates
             if {pair.first, pair.second} <= stay and known[pair.first] != known[pair.second]
         ),
-        warnings=warnings,
+        warnings=(*warnings, *_without_value(values)),
     )
 
 
@@ -91,14 +93,31 @@ def _values(metadata: pd.DataFrame, column: str) -> "pd.Series[str]":
             f"{', '.join(map(str, metadata.columns))}"
         )
     values: pd.Series[str] = metadata[column].astype("string").fillna("").str.strip()
+    if not (values != "").any():
+        raise InvalidRequest(
+            f"the column {column!r} has no value in any row of the metadata; fill it, or group by "
+            "patient alone"
+        )
     return values
 
 
+def _without_value(values: "pd.Series[str] | None") -> Iterator[str]:
+    if values is not None and (empty := int((values == "").sum())):
+        yield (
+            f"no {values.name} is given for {empty} of {len(values)} images; each is grouped by "
+            f"its patient alone, so images of one {values.name} may fall on both sides of the split"
+        )
+
+
 class _Cause(NamedTuple):
-    """Why images are left out: the reason of each, empty where there is none, and the warning."""
+    """Why images are left out: the reason of each, empty where there is none, and the warning.
+
+    The warning is what is left out, and why.
+    """
 
     reasons: "pd.Series[str]"
-    warning: str
+    noun: str
+    why: str
 
 
 def _left_out(
@@ -113,18 +132,18 @@ def _left_out(
     leaves = ~is_test & groups.isin(groups[is_test])
     found = pd.Series("", index=metadata.index)
     warnings = []
-    for reasons, warning in _causes(metadata, patients, values, near_duplicates):
+    for reasons, noun, why in _causes(metadata, patients, values, near_duplicates):
         new = ~is_test & (found == "") & (reasons != "")
         found[new] = reasons[new]
         if new.any():
-            warnings.append(f"{new.sum()} {warning}")
+            warnings.append(f"{counted(new.sum(), noun)} left out, because {why}")
     rest = leaves & (found == "")
     if rest.any():
         by = "near-duplicates" if values is None else f"near-duplicates or {values.name}"
         found[rest] = f"{by} join its patient with a patient of test"
         warnings.append(
-            f"{rest.sum()} training images left out, because {by} join their patients with "
-            "patients of test"
+            f"{counted(rest.sum(), 'training image')} left out, because {by} join a patient with "
+            "one of test"
         )
     return found[found != ""], tuple(warnings)
 
@@ -148,22 +167,26 @@ def _causes(
                 opposite.setdefault(one, other)
     yield _Cause(
         _sentence(path, opposite, "near-duplicate of {} under the other label"),
-        "images left out, because near-duplicates of them have the other label",
+        "image",
+        "of a near-duplicate under the other label",
     )
     yield _Cause(
         _sentence(path, in_test, "near-duplicate of the test image {}"),
-        "training images left out, because they are near-duplicates of test images",
+        "training image",
+        "of a near-duplicate in test",
     )
     shared = patients.isin(patients[is_test]) & (metadata["patient"] != "")
     yield _Cause(
         ("patient " + patients + " has test images too").where(shared, ""),
-        "training images left out, because their patients have test images too",
+        "training image",
+        "test has images of the same patient",
     )
     if values is not None:
         shared = values.isin(values[is_test]) & (values != "")
         yield _Cause(
             (f"test has images of {values.name} " + values + " too").where(shared, ""),
-            f"training images left out, because test has images of the same {values.name}",
+            "training image",
+            f"test has images of the same {values.name}",
         )
 
 

@@ -95,7 +95,8 @@ def split(
         DatasetError: the metadata or the cleaning report is missing or damaged (a missing report is
             a warning), or there are too few patients or groups of a label.
         InvalidRequest: an argument is not a path, the output would replace something else or
-            cannot be written, the seed is out of range, or there is no such column.
+            cannot be written, the seed is out of range, or there is no such column, or no
+            value in it.
 
     Examples:
         >>> from cxr_edge import split
@@ -193,7 +194,7 @@ def assign_splits(
         DatasetError: a split, ``test`` included where there is one, would have fewer than
             :data:`~cxr_edge_train.dataset.drawing.MIN_PATIENTS` patients of a label, or a label has
             too few groups.
-        InvalidRequest: there is no such column.
+        InvalidRequest: there is no such column, or no value in it.
     """
     separation = separate(metadata, near_duplicates=near_duplicates, group_by=group_by)
     return draw_validation(metadata, separation, seed=seed, group_by=group_by)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.dataset.metadata import (
     dataset_digest,
@@ -124,5 +125,5 @@ def _warnings(
     if split == "test":
         missing = ((metadata["split"] == "test") & ~metadata["path"].isin(table["path"])).sum()
         if missing:
-            yield f"{missing} test images of the metadata are in no split and were not measured"
+            yield f"{counted(missing, 'test image')} of the metadata in no split, so not measured"
     yield from UnknownPatients.among(table).warnings

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cxr_edge_runtime.arguments import as_path, check_callables, check_share, optional_path
+from cxr_edge_runtime.counting import counted
 from cxr_edge_train.dataset.metadata import images_root, read_metadata, read_splits
 from cxr_edge_train.dataset.sampling import as_seed
 from cxr_edge_train.defaults import MIN_SENSITIVITY, default_cache_dir
@@ -120,7 +121,7 @@ def starting_weights(weights: str | Path | None) -> str | None:
 def _warnings(run: Run, left_out: int) -> tuple[str, ...]:
     warnings = []
     if left_out:
-        warnings.append(f"{left_out} images of the metadata are in no split")
+        warnings.append(f"{counted(left_out, 'image')} of the metadata in no split")
     if run.unknown_patients is not None:
         warnings.extend(run.unknown_patients.warnings)
     warnings += soundness_warnings(run.metrics["validation"], run.operating_point)

@@ -18,6 +18,7 @@ def markdown_page(title: str, notice: str, sections: Sequence[Section], folder: 
     parts = [f"# {title}", notice]
     for section in sections:
         parts.append(f"## {section.title}")
+        parts += [section.lead] if section.lead else []
         parts += [f"**{section.alarm}**"] if section.alarm else []
         parts += section.paragraphs
         parts += [markdown_table(table).rstrip() for table in section.tables]

@@ -48,13 +48,16 @@ class Section:
     Attributes:
         title: the heading of the section.
         paragraphs: plain text.
-        alarm: what the reader must not overlook, shown first and marked; empty where all is well.
+        lead: the one line that everybody reads, shown first; empty where there is none.
+        alarm: what the reader must not overlook, shown before the paragraphs and marked; empty
+            where all is well.
         tables: shown below the paragraphs.
         pictures: shown below the tables.
     """
 
     title: str
     paragraphs: Sequence[str] = ()
+    lead: str = ""
     alarm: str = ""
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()

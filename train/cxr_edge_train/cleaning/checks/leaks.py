@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from cxr_edge_runtime.counting import counted
 from cxr_edge_train.cleaning.checks.check import Check, CheckContext, Summary
 from cxr_edge_train.cleaning.checks.near_duplicates import CHECK as NEAR_DUPLICATES
 from cxr_edge_train.cleaning.inventory import Inventory
@@ -71,7 +72,7 @@ def _text(
         return "There is no test folder, so nothing can leak into it."
     unknown = inventory.count("md5 IS NOT NULL AND patient = ''")
     doubt = (
-        f" The patient of {unknown} images is unknown, so shared patients may be missed."
+        f" The patient of {counted(unknown, 'image')} is unknown, so shared patients may be missed."
         if unknown
         else ""
     )
@@ -79,8 +80,8 @@ def _text(
         return "Training and test folders share no patient, no file and no near-duplicate." + doubt
     text = (
         "As found, the training and test folders share "
-        f"{_counted(len(patients), 'patient')}, {_counted(len(exact), 'exact duplicate')} and "
-        f"{_counted(len(near), 'near-duplicate')}."
+        f"{counted(len(patients), 'patient')}, {counted(len(exact), 'exact duplicate')} and "
+        f"{counted(len(near), 'near-duplicate')}."
     )
     if exact:
         text += " Of exact duplicates the training copy is left out of the metadata."
@@ -92,10 +93,6 @@ def _text(
             "and the other images of their patients."
         )
     return text + doubt
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _run(context: CheckContext) -> Leaks:
