@@ -15,6 +15,7 @@ from cxr_edge_runtime.gate import (
     SIDE,
     SUSPICIOUS,
     Gate,
+    Verdict,
     objections,
     thumbnails,
     transformed,
@@ -129,6 +130,16 @@ def test_what_the_file_shows_rejects_whatever_the_distance() -> None:
     assert judged(1.0, words=("it is in colour",)) == (REJECTED, ("it is in colour",))
 
 
+def test_doubts_make_a_film_suspicious_and_stand_beside_others() -> None:
+    def found(distance: float) -> Verdict:
+        embedding = at_distance(distance)
+        return gate().judge((), ("of another age",), MODEL_INPUT, embedding, _not_asked)
+
+    assert found(1.0) == Verdict(SUSPICIOUS, ("of another age",), pytest.approx(1.0, abs=0.01))
+    assert [reason[:8] for reason in found(3.0).reasons] == ["of anoth", "unlike t"]
+    assert [reason[:8] for reason in found(5.0).reasons] == ["does not"]
+
+
 def test_blank_image_is_named() -> None:
     blank = np.full_like(MODEL_INPUT, 128)
     assert judged(1.0, model_input=blank) == (REJECTED, ("blank image",))
@@ -204,7 +215,7 @@ def test_white_margins_are_not_a_negative() -> None:
     # What is a negative also within its margins.
     negative = np.where(np.arange(64)[:, np.newaxis] < 10, 250, 200 - FILM // 2).astype(np.uint8)
     found = gate().judge(
-        (), negative[np.newaxis, :, :, np.newaxis], at_distance(1.0), lambda _: at_distance(1.0)
+        (), (), negative[np.newaxis, :, :, np.newaxis], at_distance(1.0), lambda _: at_distance(1.0)
     )
     assert found.reasons[0].startswith("inverted")
 

@@ -41,7 +41,11 @@ VERIFICATION = {
 def version_3(**changes: Any) -> dict[str, Any]:
     """The newest golden manifest with what schema 3 added."""
     content = json.loads((GOLDEN.parents[1] / "bundle-v2" / "bundle.json").read_text())
-    added = {"schema_version": 3, "bias": -0.5, "prevalence": 0.74, "verification": VERIFICATION}
+    added = {
+        "schema_version": 3, "bias": -0.5, "prevalence": 0.74, "verification": VERIFICATION,
+        "ages": {"youngest": 1.0, "oldest": 5.0},
+        "one_level": {"logit": 0.25, "distance": 0.5, "films": 100},
+    }  # fmt: skip
     return content | added | changes
 
 
@@ -56,7 +60,10 @@ def test_golden_manifest_of_version_2_states_no_prevalence_and_no_verification()
     content = (GOLDEN.parents[1] / "bundle-v2" / "bundle.json").read_bytes()
     manifest = parse_manifest(content)
     assert (manifest.bias, manifest.prevalence, manifest.verification) == (0.0, None, None)
-    unknown = {"bias": 0.0, "prevalence": None, "verification": None, "schema_version": 3}
+    unknown = {
+        "bias": 0.0, "prevalence": None, "ages": None, "one_level": None, "verification": None,
+        "schema_version": 3,
+    }  # fmt: skip
     assert json.loads(manifest.to_json()) == json.loads(content) | unknown
 
 
@@ -66,6 +73,10 @@ def test_golden_manifest_of_version_2_states_no_prevalence_and_no_verification()
         ({"bias": None}, "bias must be a number"),
         ({"prevalence": 0}, "prevalence must be at least 0.0001"),
         ({"prevalence": 1}, "prevalence must be at most 0.9999"),
+        ({"ages": {"youngest": 5.0, "oldest": 1.0}}, r"ages\.youngest must be at most ages\.old"),
+        ({"ages": {"youngest": -1.0, "oldest": 1.0}}, r"ages\.youngest must be at least 0"),
+        ({"one_level": {"logit": -1.0, "distance": None, "films": 1}}, r"logit must be at least"),
+        ({"one_level": {"logit": 1.0, "distance": None, "films": 0}}, r"films must be at least"),
         (
             {"verification": VERIFICATION | {"looser": "all"}},
             r"verification\.looser must be a list",
@@ -102,7 +113,7 @@ def test_a_version_cannot_say_what_a_later_one_can() -> None:
         parse_manifest(encoded(values() | {"outputs": ["logit"]}))
     with pytest.raises(BundleInvalid, match="prevalence is not a known field of schema version 2"):
         content = version_3(schema_version=2)
-        del content["bias"], content["verification"]
+        del content["bias"], content["verification"], content["ages"], content["one_level"]
         parse_manifest(encoded(content))
 
 
