@@ -18,6 +18,8 @@ def read_distribution(
 ) -> PredictionDistribution:
     """How a bundle's predictions in a log are distributed; of a film's several the last counts.
 
+    Without the gate distance where an answered film has none.
+
     Args:
         path: the log; it is only read, also while others write to it.
         bundle: digest of the bundle.
@@ -26,7 +28,8 @@ def read_distribution(
         before: only films before.
 
     Raises:
-        LogError: no such log, or no film of this bundle and time in it.
+        LogError: no such log, no film of this bundle and time in it, or a film that no version
+            wrote.
     """
     if not path.is_file():
         raise LogError(f"{path}: no such log; classify, serve and score write one")
@@ -47,8 +50,15 @@ def read_distribution(
     except sqlite3.Error as error:
         reason = why_unusable(error, path)
         raise LogError(f"{path}: cannot be read as a log ({reason})") from error
+    except (TypeError, ValueError):  # SQLite keeps any text in a column of numbers
+        raise LogError(f"{path}: is damaged: a number of a film is none") from None
     rejected, probabilities, distances = rows[:, 0] == 1, rows[:, 1], rows[:, 2]
-    if np.isnan(distances).any():  # no gate, so that nothing was measured
+    answers, measured = probabilities[~rejected], distances[~rejected]
+    if not ((answers >= 0) & (answers <= 1)).all():
+        raise LogError(f"{path}: is damaged: a film has no probability of 0 to 1")
+    if np.isinf(measured).any():
+        raise LogError(f"{path}: is damaged: the gate distance of a film is no number")
+    if np.isnan(measured).any():  # no gate, so that nothing was measured
         distances = distances[:0]
     return PredictionDistribution.of(probabilities, distances, rejected)
 

@@ -1,6 +1,7 @@
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,35 @@ def test_bundle_without_a_gate_logs_no_distance(tmp_path: Path) -> None:
         tmp_path / "log.db", LoggedFilm("a" * 64, BUNDLE, "not_checked", None, 0.5, "2026")
     )
     assert read_distribution(path, bundle=BUNDLE).distances.shape == (0,)
+
+
+def test_rejected_film_without_a_distance_takes_none_from_the_others(tmp_path: Path) -> None:
+    path = logged(
+        tmp_path / "log.db", film(1), film(2),
+        LoggedFilm("a" * 64, BUNDLE, "rejected", None, None, "2026"),
+    )  # fmt: skip
+    found = read_distribution(path, bundle=BUNDLE)
+    assert (found.answered, len(found.distances)) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("distance", "probability", "words"),
+    [
+        (1.0, None, "a film has no probability of 0 to 1"),
+        (1.0, 7.0, "a film has no probability of 0 to 1"),
+        (float("inf"), 0.5, "the gate distance of a film is no number"),
+        (1.0, "much", "a number of a film is none"),
+    ],
+)
+def test_number_that_no_version_wrote_is_our_error(
+    tmp_path: Path, distance: float, probability: Any, words: str
+) -> None:
+    path = logged(
+        tmp_path / "log.db", film(1),
+        LoggedFilm("a" * 64, BUNDLE, "accepted", distance, probability, "2026"),
+    )  # fmt: skip
+    with pytest.raises(LogError, match=f"is damaged: {words}"):
+        read_distribution(path, bundle=BUNDLE)
 
 
 def test_finished_log_is_read_where_nothing_can_be_written(
