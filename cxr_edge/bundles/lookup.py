@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import cxr_edge_models
+from cxr_edge.bundles.notice import own_words
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.archive import ARCHIVE_SUFFIX
 from cxr_edge_runtime.bundle.manifest import Manifest
@@ -105,7 +106,7 @@ def check_accepted(manifest: Manifest, *, allow_rejected: bool) -> None:
     """
     if manifest.is_rejected and not allow_rejected:
         record = manifest.verification
-        reasons = f" ({'; '.join(record.failures)})" if record else ""
+        reasons = f" ({own_words('; '.join(record.failures))})" if record else ""
         raise BundleRejected(
             f"bundle {manifest.name}: its model missed a limit of accuracy when it was converted"
             f"{reasons}; use one that passed, or allow rejected bundles"

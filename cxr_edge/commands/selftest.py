@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from cxr_edge.bundles.notice import quoted
 from cxr_edge.console import options
-from cxr_edge.console.terminal import printable
 from cxr_edge_runtime.errors import LimitMissed
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def selftest(
         }
         typer.echo(json.dumps(content))
     else:
-        typer.echo(f"here       {here}\nmade with  {printable(golden.made_with)}")
+        typer.echo(f"here       {here}\nmade with  {quoted(golden.made_with)}")
         typer.echo("expected  computed")
         for outcome in outcomes:
             typer.echo(
