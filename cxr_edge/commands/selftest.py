@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cxr_edge.bundles.notice import rejection
+from cxr_edge.bundles.notice import quoted, rejection
 from cxr_edge.console import options
 from cxr_edge.console.terminal import printable, say_if_rejected
 from cxr_edge_runtime.errors import LimitMissed
@@ -54,7 +54,7 @@ def selftest(
         }
         typer.echo(json.dumps(content))
     else:
-        typer.echo(f"here       {here}\nmade with  {printable(golden.made_with)}")
+        typer.echo(f"here       {here}\nmade with  {quoted(golden.made_with)}")
         typer.echo("expected                        computed")
         for outcome in outcomes:
             typer.echo(

@@ -111,6 +111,7 @@ def card_page(bundle: Bundle) -> str:
 <p class="notice" role="note">{escape(NOTICE)}</p>
 <main class="card-page">
 <p><a href="./">Back to the films</a></p>
+<p>What follows is the bundle's own text; cxr-edge has not checked it.</p>
 {markdown.render(text)}
 </main>
 </body>

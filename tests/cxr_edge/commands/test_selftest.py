@@ -31,7 +31,7 @@ def test_healthy_device_passes_and_says_what_computed(cxr_edge: Any) -> None:
     assert outcome.code == 0, outcome.err
     lines = outcome.out.splitlines()
     assert lines[0].startswith("here       ai-edge-litert, ")
-    assert lines[1].startswith("made with  ai-edge-litert ")
+    assert lines[1].startswith('made with  "ai-edge-litert ')
     assert [line.split()[-1] for line in lines[3:-1]] == ["passed"] * 12
     assert lines[-1] == "Research use only. Not a medical device."
 
