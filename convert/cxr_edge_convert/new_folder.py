@@ -51,7 +51,8 @@ def _identity(folder: Path) -> tuple[int, int] | None:
         found = folder.stat()
     except FileNotFoundError:
         return None
-    return found.st_ino, found.st_ctime_ns
+    # To rename a folder leaves the time of its content.
+    return found.st_ino, found.st_mtime_ns
 
 
 def _put_in_place(staging: Path, output: Path) -> None:

@@ -105,6 +105,20 @@ def test_run_measured_on_other_test_images_than_it_was_made_with_says_so(
     assert on_validation.warnings == ()
 
 
+def test_validation_that_may_have_been_test_says_so(trained: Any, tmp_path: Path) -> None:
+    """As where metadata and splits were both written anew."""
+    metadata, splits = tmp_path / "m.csv", tmp_path / "s.csv"
+    table = pd.read_csv(trained.metadata, keep_default_na=False)
+    chosen = pd.read_csv(trained.splits, keep_default_na=False)
+    moved = set(table.loc[table["split"] == "test", "path"].head(2))
+    table.loc[table["path"].isin(moved), "split"] = "train"
+    chosen.loc[chosen["path"].isin(moved), "split"] = "validation"
+    table.to_csv(metadata, index=False)
+    chosen.to_csv(splits, index=False)
+    found = evaluate(trained.run, metadata, splits, root=trained.root)
+    assert any("these validation images may have been test" in text for text in found.warnings)
+
+
 def test_run_of_before_the_digest_was_recorded_is_measured_on_test(
     trained: Any, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def conversion_inputs(tmp_path_factory: pytest.TempPathFactory, trained: Any) ->
     (folder / "run").symlink_to(trained.run)
     for file in (trained.metadata, trained.splits):
         shutil.copy(file, folder)
+    keras.utils.set_random_seed(3)
     image = keras.Input((32, 32, 3))
     features = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(image))
     keras.Model(image, keras.layers.Dense(1, "sigmoid")(features)).save(folder / "own.keras")

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
+from changed_runs import write_dataset
 from cxr_edge_convert.convert import convert
 from cxr_edge_convert.external_models import model_import
 from cxr_edge_convert.external_models.model_import import (
@@ -22,7 +23,6 @@ from cxr_edge_convert.sources import run_source
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import ConversionError, CxrEdgeError, DatasetError, InvalidRequest
 from cxr_edge_train.backend.keras_models import predict_logits
-from cxr_edge_train.dataset.metadata import dataset_digest
 from cxr_edge_train.evaluation.run_subject import RunSubject
 from cxr_edge_train.progress import no_progress
 from cxr_edge_train.runs import Run, read_run
@@ -133,11 +133,7 @@ def test_run_whose_labels_are_reversed_is_not_converted(trained: Any, tmp_path: 
     run = Path(shutil.copytree(trained.run, tmp_path / "run"))
     table = pd.read_csv(run / "dataset.csv", keep_default_na=False)
     other = {"NORMAL": "PNEUMONIA", "PNEUMONIA": "NORMAL"}
-    table["label"] = table["label"].map(other)
-    table.to_csv(run / "dataset.csv", index=False)
-    values = json.loads((run / "run.json").read_text())
-    values["dataset_digest"] = dataset_digest(table)
-    (run / "run.json").write_text(json.dumps(values))
+    write_dataset(run, table.assign(label=table["label"].map(other)))
     with pytest.raises(InvalidRequest, match="the labels of its model are reversed"):
         convert(run, tmp_path / "out", limits=LOOSE)
     assert not (tmp_path / "out").exists()

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from changed_runs import write_dataset
 from cxr_edge.bundles.lookup import load_bundle
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import NOTICE
@@ -29,7 +30,7 @@ def test_all_formats_and_schemes_are_written_and_explained(
     for name, size, *_ in rows[::2]:
         manifest = Bundle.load(output / name).manifest
         assert manifest.files[manifest.model.file].bytes == int(size)
-    assert outcome.out.count(" passed") == 6
+    assert outcome.out.count("  passed\n") == 6
     assert NOTICE in outcome.out
     assert all((output / name / "bundle.json").is_file() for name in names)
     page = (output / "report.html").read_text()
@@ -132,7 +133,7 @@ def test_too_few_calibration_images_are_refused_before_anything_is_written(
     run = Path(shutil.copytree(trained.run, tmp_path / "run"))
     table = pd.read_csv(run / "dataset.csv", keep_default_na=False)
     dropped = (table["split"] == "train") & (table["label"] == "PNEUMONIA")
-    table[~dropped].to_csv(run / "dataset.csv", index=False)
+    write_dataset(run, table[~dropped])
     outcome = cxr_edge("convert", run, "-o", tmp_path / "out", "--int8")
     assert outcome.code == 2
     assert "calibration needs images of both labels; there are only NORMAL" in outcome.err

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from changed_runs import write_dataset
 from cxr_edge.console.training_progress import TrainingProgress
 from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_runtime.counting import counted
@@ -244,9 +245,9 @@ def test_too_few_positives_are_refused_with_exit_4(
     cxr_edge: Any, trained: Any, tmp_path: Path
 ) -> None:
     run = Path(shutil.copytree(trained.run, tmp_path / "run"))
-    lines = (run / "dataset.csv").read_text().splitlines(keepends=True)
-    dropped = [line for line in lines if ",validation" in line and "PNEUMONIA" in line][:1]
-    (run / "dataset.csv").write_text("".join(line for line in lines if line not in dropped))
+    table = pd.read_csv(run / "dataset.csv", keep_default_na=False)
+    positives = table[(table["split"] == "validation") & (table["label"] == "PNEUMONIA")]
+    write_dataset(run, table.drop(positives.index[0]))
     outcome = cxr_edge("convert", run, "-o", tmp_path / "out")
     assert outcome.code == 4
     assert "recall cannot be checked on 99 positive validation images" in outcome.err

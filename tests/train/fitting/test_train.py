@@ -63,7 +63,7 @@ def test_run_knows_its_folder_and_warns_of_chance_and_of_images_in_no_split(
     assert [(fit.folder, fit.number, fit.settings.head_epochs) for fit in fits] == [(folder, 0, 0)]
     left_out, chance, *_ = run.warnings
     assert left_out == "3 images of the metadata in no split"
-    assert chance.startswith("on validation this model is not clearly better than chance: ")
+    assert chance.startswith("on validation this model ranks NORMAL above PNEUMONIA")
     assert capfd.readouterr().out == ""
 
 

@@ -110,19 +110,20 @@ def measure(
 def _warnings(
     subject: Subject, metadata: pd.DataFrame, table: pd.DataFrame, *, split: str
 ) -> Iterator[str]:
+    others = subject.test_digest not in ("", digest_of_test(table))
     if dataset_digest(without_test(table)) != subject.identity.training_digest:
         yield (
             "this model was trained on other images or splits; it may have learned from some of "
             f"these {split} images"
         )
-    if subject.test_digest not in ("", digest_of_test(table)):
-        yield (
-            "the test images are not those that were there when the run was made, so some of these "
-            f"{split} images may have been test"
-            if split != "test"
-            else "the test images are not those that were there when the run was made"
-        )
+        if others and split != "test":
+            yield (
+                "the test images are not those that were there when the run was made; some of "
+                f"these {split} images may have been test"
+            )
     if split == "test":
+        if others:
+            yield "the test images are not those that were there when the run was made"
         missing = ((metadata["split"] == "test") & ~metadata["path"].isin(table["path"])).sum()
         if missing:
             yield f"{counted(missing, 'test image')} of the metadata in no split, so not measured"

@@ -48,19 +48,19 @@ class Section:
     Attributes:
         title: the heading of the section.
         paragraphs: plain text.
-        lead: the one line that everybody reads, shown first; empty where there is none.
         alarm: what the reader must not overlook, shown before the paragraphs and marked; empty
             where all is well.
         tables: shown below the paragraphs.
         pictures: shown below the tables.
+        lead: the one line that everybody reads, shown first; empty where there is none.
     """
 
     title: str
     paragraphs: Sequence[str] = ()
-    lead: str = ""
     alarm: str = ""
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
+    lead: str = ""
 
 
 def write_page(path: Path, *, title: str, notice: str, sections: Sequence[Section]) -> None:
