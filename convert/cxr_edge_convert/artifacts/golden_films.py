@@ -9,10 +9,12 @@ import importlib.metadata
 import io
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from cxr_edge_runtime.device.selftest import MAX_SHIFT, Answer, GoldenFilms
 from cxr_edge_runtime.engines import Engine
@@ -30,10 +32,13 @@ _NEAR = 1.2 * MAX_SHIFT
 # On each side of the threshold.
 _FILMS = 5
 # So far from a limit of the gate, as a share of it, a verdict is the same on every device.
-_CLEAR = 0.1
+_CLEAR = 0.06
 # Sides of a file's film, as a multiple of those of the model's input.
 _LARGER = 1.5
 _JPEG_QUALITY = 90
+# A mean is blurred, and a gate knows sharp films: an unsharp mask of this radius, as a share of the
+# longer side, and this strength in percent, makes it accept some.
+_RADIUS, _SHARPER = 1 / 60, 400
 
 
 def label_means(films: NDArray[np.uint8], labels: Sequence[str]) -> NDArray[np.float64]:
@@ -60,80 +65,85 @@ def golden_films(
 
     Returns:
         Five films on each side of the threshold, from the nearest that a healthy device cannot move
-        across it to the farthest; there are fewer where the line does not go so far. And a negative
-        and one that is upside down.
+        across it to the farthest; there are fewer where the line does not go so far. The one that
+        is most like the training films is among them. And a negative and one that is upside down.
     """
 
     spec = PreprocessSpec(*means.shape[1:3])
 
-    def answered(picture: NDArray[np.float64]) -> tuple[bytes, Answer] | None:
-        file = _as_jpeg(picture)
-        answer = _answer(file, engine, operating_point, gate, labels, spec)
-        return (file, answer) if answer else None
+    def answered(picture: NDArray[np.float64]) -> _Golden:
+        return _golden(_as_jpeg(picture), engine, operating_point, gate, labels, spec)
 
     normal, pneumonia = means
     line = [answered(normal + step * (pneumonia - normal)) for step in _STEPS]
-    films = [film for film in line if film]
+    films = [film for film in line if film.is_clear] or line
     threshold = operating_point.threshold
-    away = np.array([answer.probability for _, answer in films]) - threshold
-    chosen: set[int] = set()
+    away = np.array([film.answer.probability for film in films]) - threshold
+    # A gate that rejects everything must not pass.
+    chosen = {min(range(len(films)), key=lambda number: films[number].distance)}
     for side, room in ((-away, threshold), (away, 1 - threshold)):
         # Towards 0 and 1 a probability moves by less.
         safe = np.flatnonzero(side >= min(_NEAR, room / 2))
-        ranked = safe[np.argsort(side[safe], kind="stable")]
-        chosen.update(
-            ranked[np.linspace(0, len(ranked) - 1, _FILMS).round().astype(int)].tolist()
-            if len(ranked)
-            else []
-        )
+        if len(safe):
+            ranked = safe[np.argsort(side[safe], kind="stable")]
+            places = np.linspace(0, len(ranked) - 1, _FILMS).round().astype(int)
+            chosen.update(ranked[places].tolist())
     middle = means.mean(axis=0)
     others = (answered(255 - middle), answered(middle[::-1, ::-1]))
-    kept = [films[number] for number in sorted(chosen)] + [film for film in others if film]
+    kept = [
+        *(films[number] for number in sorted(chosen)),
+        *(film for film in others if film.is_clear),
+    ]
     version = importlib.metadata.version(engine.name)
     return GoldenFilms(
-        tuple(file for file, _ in kept),
-        tuple(answer for _, answer in kept),
+        tuple(film.file for film in kept),
+        tuple(film.answer for film in kept),
         f"{engine.name} {version}, {engine.kernels}, {platform.machine()}",
     )
+
+
+class _Golden(NamedTuple):
+    file: bytes
+    answer: Answer
+    distance: float
+    is_clear: bool
 
 
 def _as_jpeg(picture: NDArray[np.float64]) -> bytes:
     """A file whose film is larger than the model's input, so that it is scaled, too."""
     image = Image.fromarray(np.clip(np.round(picture), 0, 255).astype(np.uint8))
     width, height = (max(round(_LARGER * side), MIN_SIDE) for side in image.size)
+    larger = image.resize((width, height), Image.Resampling.BICUBIC)
+    sharp = larger.filter(ImageFilter.UnsharpMask(_RADIUS * max(width, height), _SHARPER, 0))
     file = io.BytesIO()
-    image.resize((width, height), Image.Resampling.BICUBIC).save(
-        file, "JPEG", quality=_JPEG_QUALITY
-    )
+    sharp.save(file, "JPEG", quality=_JPEG_QUALITY)
     return file.getvalue()
 
 
-def _answer(
+def _golden(
     file: bytes,
     engine: Engine,
     point: OperatingPoint,
     gate: Gate | None,
     labels: tuple[str, str],
     spec: PreprocessSpec,
-) -> Answer | None:
-    """The answer to a film; None where the gate's verdict could be another on another device."""
+) -> _Golden:
+    """A film with its answer, and whether the gate's verdict is the same on every device."""
     film = load_grey(file)
     image = preprocess(film.pixels, spec)
     outputs = engine.run(image)
     [probability] = point.probabilities(outputs["logit"][0])
-    label = labels[int(probability >= point.threshold)]
+    answer = Answer(float(probability), labels[int(probability >= point.threshold)], NOT_CHECKED)
     if gate is None:
-        return Answer(float(probability), label, NOT_CHECKED)
-    verdict = gate.judge(
+        return _Golden(file, answer, 0.0, is_clear=True)
+    found = gate.judge(
         objections(film),
         (),
         image,
         outputs["embedding"],
         embed=lambda other: engine.run(other)["embedding"],
     )
+    assert found.distance is not None
     limits = (gate.limits.suspicious, gate.limits.rejected)
-    if verdict.distance is None or any(
-        abs(verdict.distance / limit - 1) < _CLEAR for limit in limits
-    ):
-        return None
-    return Answer(float(probability), label, verdict.verdict)
+    is_clear = all(abs(found.distance / limit - 1) >= _CLEAR for limit in limits)
+    return _Golden(file, replace(answer, verdict=found.verdict), found.distance, is_clear)
