@@ -36,8 +36,8 @@ _CLEAR = 0.06
 # Sides of a file's film, as a multiple of those of the model's input.
 _LARGER = 1.5
 _JPEG_QUALITY = 90
-# A mean is blurred, and a gate knows sharp films: an unsharp mask of this radius, as a share of the
-# longer side, and this strength in percent, makes it accept some.
+# A mean is blurred, and a gate knows sharp films; so an unsharp mask has this radius, as a share of
+# the longer side, and this strength in percent.
 _RADIUS, _SHARPER = 1 / 60, 400
 
 
@@ -65,22 +65,24 @@ def golden_films(
 
     Returns:
         Five films on each side of the threshold, from the nearest that a healthy device cannot move
-        across it to the farthest; there are fewer where the line does not go so far. The one that
-        is most like the training films is among them. And a negative and one that is upside down.
+        across it to the farthest; there are fewer where the line does not go so far. And a sharp
+        one, which a gate accepts where it accepts any mean, a negative, and one that is upside
+        down.
     """
 
     spec = PreprocessSpec(*means.shape[1:3])
 
-    def answered(picture: NDArray[np.float64]) -> _Golden:
-        return _golden(_as_jpeg(picture), engine, operating_point, gate, labels, spec)
+    def answered(picture: NDArray[np.float64], *, sharp: bool = False) -> _Golden:
+        file = _as_jpeg(picture, sharp=sharp)
+        return _golden(file, engine, operating_point, gate, labels, spec)
 
     normal, pneumonia = means
-    line = [answered(normal + step * (pneumonia - normal)) for step in _STEPS]
+    pictures = [normal + step * (pneumonia - normal) for step in _STEPS]
+    line = [answered(picture) for picture in pictures]
     films = [film for film in line if film.is_clear] or line
     threshold = operating_point.threshold
     away = np.array([film.answer.probability for film in films]) - threshold
-    # A gate that rejects everything must not pass.
-    chosen = {min(range(len(films)), key=lambda number: films[number].distance)}
+    chosen: set[int] = set()
     for side, room in ((-away, threshold), (away, 1 - threshold)):
         # Towards 0 and 1 a probability moves by less.
         safe = np.flatnonzero(side >= min(_NEAR, room / 2))
@@ -89,11 +91,14 @@ def golden_films(
             places = np.linspace(0, len(ranked) - 1, _FILMS).round().astype(int)
             chosen.update(ranked[places].tolist())
     middle = means.mean(axis=0)
-    others = (answered(255 - middle), answered(middle[::-1, ::-1]))
-    kept = [
-        *(films[number] for number in sorted(chosen)),
-        *(film for film in others if film.is_clear),
-    ]
+    sharp = (answered(picture, sharp=True) for picture in pictures)
+    others = (
+        min(sharp, key=lambda film: film.distance),
+        answered(255 - middle),
+        answered(middle[::-1, ::-1]),
+    )
+    kept = [films[number] for number in sorted(chosen)]
+    kept += [film for film in others if film.is_clear]
     version = importlib.metadata.version(engine.name)
     return GoldenFilms(
         tuple(film.file for film in kept),
@@ -109,14 +114,15 @@ class _Golden(NamedTuple):
     is_clear: bool
 
 
-def _as_jpeg(picture: NDArray[np.float64]) -> bytes:
+def _as_jpeg(picture: NDArray[np.float64], *, sharp: bool) -> bytes:
     """A file whose film is larger than the model's input, so that it is scaled, too."""
     image = Image.fromarray(np.clip(np.round(picture), 0, 255).astype(np.uint8))
     width, height = (max(round(_LARGER * side), MIN_SIDE) for side in image.size)
     larger = image.resize((width, height), Image.Resampling.BICUBIC)
-    sharp = larger.filter(ImageFilter.UnsharpMask(_RADIUS * max(width, height), _SHARPER, 0))
+    if sharp:
+        larger = larger.filter(ImageFilter.UnsharpMask(_RADIUS * max(width, height), _SHARPER, 0))
     file = io.BytesIO()
-    sharp.save(file, "JPEG", quality=_JPEG_QUALITY)
+    larger.save(file, "JPEG", quality=_JPEG_QUALITY)
     return file.getvalue()
 
 
