@@ -107,7 +107,8 @@ def check_samples(samples: Samples, name: str) -> None:
 
     Raises:
         UnsupportedImage: samples have more than 16 bits or are signed, channels lie apart in a way
-            that Pillow mixes up, chroma is subsampled without compression, or it is not said whether 0 is black.
+            that Pillow mixes up, chroma is subsampled without compression, or it is
+            not said whether 0 is black.
     """
     if samples.bits > 16:
         # Whatever values occur: one film of a series must not be read and the next refused.
