@@ -10,7 +10,13 @@ import threading
 import time
 from collections.abc import Iterator
 
-from cxr_edge_runtime.errors import ImageTooLarge, ImageTooSlow, ImageTooSmall, UnreadableImage
+from cxr_edge_runtime.errors import (
+    ImageError,
+    ImageTooLarge,
+    ImageTooSlow,
+    ImageTooSmall,
+    UnreadableImage,
+)
 
 # The largest flat-panel chest detectors have about 4300 x 4300 pixels; half as much again is room
 # enough. A process that decodes 30 million pixels was measured to peak at 119 MiB for grey, 179 for
@@ -59,6 +65,7 @@ class MeteredBytes(io.BytesIO):
         *,
         max_reads: int = 2 * MAX_BYTES,
         max_bytes: int | None = None,
+        excess: ImageError | None = None,
     ) -> None:
         """Start the clock.
 
@@ -67,9 +74,13 @@ class MeteredBytes(io.BytesIO):
             name: what error messages call the image.
             max_reads: how often the decoder may ask, where each time costs memory.
             max_bytes: how much it may read; by default the whole file twice, and some more.
+            excess: what is raised beyond either; by default that the image is damaged.
         """
         super().__init__(content)
         self._name = name
+        self._excess = excess or UnreadableImage(
+            f"{name}: damaged image (parts overlap or are too many)"
+        )
         self._end = time.thread_time() + MAX_SECONDS
         self._bytes_left = max_bytes or _MAX_PASSES * len(content) + _ROOM_BYTES
         self._reads_left = max_reads
@@ -79,7 +90,7 @@ class MeteredBytes(io.BytesIO):
 
         Raises:
             ImageTooSlow: :data:`MAX_SECONDS` are over.
-            UnreadableImage: the file makes its decoder read much more than there is.
+            ImageError: ``excess``: the decoder reads more, or more often, than it may.
         """
         content = super().read(size)
         self._bytes_left -= len(content)
@@ -87,7 +98,7 @@ class MeteredBytes(io.BytesIO):
         if len(content) >= _SMALL_BYTES or self._reads_left % _READS_BETWEEN == 0:
             self._ask_clock()
         if self._bytes_left < 0 or self._reads_left < 0:
-            raise UnreadableImage(f"{self._name}: damaged image (parts overlap or are too many)")
+            raise self._excess
         return content
 
     def _ask_clock(self) -> None:
