@@ -8,6 +8,8 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from cxr_edge.serving.clients import client_named
+
 # Below the 1,024 files that a process usually may have open, with room for others.
 MOST_CONNECTIONS = 256
 # Seconds without a byte from a client that has something to say; and the time in which a client
@@ -34,7 +36,7 @@ class Connection(H11Protocol):
         self._head_began: float | None = self._heard
         self._timer: asyncio.TimerHandle | None = None
         self.transport = transport
-        self._address = str((transport.get_extra_info("peername") or ("",))[0])
+        self._client = client_named(str((transport.get_extra_info("peername") or ("",))[0]))
         if not self._has_place():
             transport.abort()
             return
@@ -106,19 +108,19 @@ class Connection(H11Protocol):
         connection that has carried nothing for the longest, of itself or of one that has more.
         """
         others = [other for other in self._others() if not other.transport.is_closing()]
-        count = Counter(other._address for other in others)
-        own = count[self._address]
+        count = Counter(other._client for other in others)
+        own = count[self._client]
         if own < self.most - len(others):
             return True
         idle = [
             other
             for other in others
             if other._is_idle()
-            and (other._address == self._address or count[other._address] > own + 1)
+            and (other._client == self._client or count[other._client] > own + 1)
         ]
         if not idle:
             return False
-        min(idle, key=lambda other: (-count[other._address], other._idle_since)).transport.abort()
+        min(idle, key=lambda other: (-count[other._client], other._idle_since)).transport.abort()
         return True
 
     def _others(self) -> "list[Connection]":

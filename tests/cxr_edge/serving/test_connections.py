@@ -182,6 +182,18 @@ def test_one_client_gets_half_of_the_connections_and_others_the_rest() -> None:
     played(scene, most=16)
 
 
+def test_addresses_of_one_network_are_one_client() -> None:
+    async def scene(wires: Wires) -> None:
+        connected = [wires.connect(f"2001:db8:1:2::{last:x}") for last in range(20)]
+        for client in connected:
+            if not client.ended:
+                await wires.send(client, UPLOAD)
+        assert len(wires.connections) == 8
+        assert not wires.connect("2001:db8:1:3::1").ended
+
+    played(scene, most=16)
+
+
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", GET], ids=["nothing", "half a head", "idle"])
 def test_connections_without_a_request_shut_nobody_out(sent: bytes) -> None:
     async def scene(wires: Wires) -> None:
@@ -230,7 +242,7 @@ def test_client_takes_no_place_of_one_that_has_fewer() -> None:
                 await wires.passes(0.01)
 
         def count(address: str) -> int:
-            return sum(connection._address == address for connection in wires.connections)
+            return sum(connection._client == address for connection in wires.connections)
 
         assert [count(f"192.0.2.{last}") for last in (1, 2, 3)] == [2, 3, 2]
         for client in [wires.connect("192.0.2.4") for _ in range(4)]:
