@@ -89,11 +89,15 @@ class Admission:
 
 
 class Lease:
-    """What one request holds: a place, and bytes."""
+    """What one request holds: a place, and bytes.
+
+    Attributes:
+        client: whose request it is.
+    """
 
     def __init__(self, admission: Admission, client: str) -> None:
         """Hold a place among those whose body is arriving, and no byte."""
-        self._admission, self._client = admission, client
+        self._admission, self.client = admission, client
         self._place = admission._uploads
         self._held = 0
 
@@ -103,8 +107,8 @@ class Lease:
         Raises:
             ProblemResponse: none is free for this client.
         """
-        self._admission._requests.take(self._client)
-        self._place.give_back(self._client)
+        self._admission._requests.take(self.client)
+        self._place.give_back(self.client)
         self._place = self._admission._requests
 
     def reserve(self, n_bytes: int, *, response: bool = False) -> None:
@@ -117,10 +121,10 @@ class Lease:
         Raises:
             ProblemResponse: others, or other requests of the client, hold too much.
         """
-        self._admission._take(self._client, n_bytes, _ALL if response else _BODIES)
+        self._admission._take(self.client, n_bytes, _ALL if response else _BODIES)
         self._held += n_bytes
 
     def release(self) -> None:
         """Return everything. Call it once."""
-        self._place.give_back(self._client)
-        self._admission._give_back(self._client, self._held)
+        self._place.give_back(self.client)
+        self._admission._give_back(self.client, self._held)

@@ -65,7 +65,8 @@ class Classify:
                     if not results:
                         lease.body_arrived()
                     work = self._workers.submit(
-                        partial(film_response, film=film, options=options, log=self._log)
+                        partial(film_response, film=film, options=options, log=self._log),
+                        client=lease.client,
                     )
                     results.append(await _unless_gone(work, receive))
                     lease.reserve(len(results[-1].get("picture", "")), response=True)

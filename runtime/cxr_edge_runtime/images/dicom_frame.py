@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.images.decoding_limits import MeteredBytes
+from cxr_edge_runtime.images.decoding_limits import MeteredBytes, max_scans
 from cxr_edge_runtime.images.dicom_decompression import FrameShape, decompressed
 from cxr_edge_runtime.images.dicom_elements import DamagedDicom, Dataset, Tag
 
@@ -37,8 +37,6 @@ _SECOND_FRAME = tuple(
     for start in (_JPEG_START + b"\xff", _J2K_START)
 )
 _JPEG_SCAN = b"\xff\xda"
-# As of other JPEGs: each scan visits every pixel.
-_MAX_SCANS = 100
 # Fragments are read in two steps each; films have one or some hundred.
 _MAX_READS = 100_000
 # JPEG writers make some ten before the one with the size.
@@ -116,10 +114,10 @@ def compressed_samples(dataset: Dataset, shape: FrameShape, name: str) -> Sample
     Raises:
         DamagedDicom: there is no frame, or one of another size.
         SeveralFrames: there are more than one.
-        UnsupportedFrame: it is compressed in a way that gdcm does not know.
+        UnsupportedFrame: it is compressed in a way that gdcm does not know, or has many scans.
         ImageError: as :func:`cxr_edge_runtime.images.dicom_decompression.decompressed`.
     """
-    fragments = _fragments(dataset, name)
+    fragments = _fragments(dataset, max_scans(shape.rows * shape.columns), name)
     frame = fragments[0] if len(fragments) == 1 else memoryview(b"".join(fragments))
     if dataset.syntax == RLE:
         precision = shape.allocated
@@ -142,7 +140,7 @@ def compressed_samples(dataset: Dataset, shape: FrameShape, name: str) -> Sample
     return Samples(cells, min(precision, 8 * cells.itemsize))
 
 
-def _fragments(dataset: Dataset, name: str) -> list[memoryview]:
+def _fragments(dataset: Dataset, most_scans: int, name: str) -> list[memoryview]:
     """The parts of the one frame; none of them is copied."""
     from pydicom.encaps import parse_fragments
 
@@ -171,16 +169,16 @@ def _fragments(dataset: Dataset, name: str) -> list[memoryview]:
     if starts > 1 or (dataset.syntax == RLE and len(fragments) > 1):
         raise SeveralFrames
     if dataset.syntax != RLE:
-        _search(dataset.content, pixels.start, len(content))
+        _search(dataset.content, pixels.start, most_scans)
     return fragments
 
 
-def _search(content: bytes, start: int, end: int) -> None:
+def _search(content: bytes, start: int, most_scans: int) -> None:
     """Refuse frames by markers that no code has inside."""
-    if any(content.find(second, start, end) >= 0 for second in _SECOND_FRAME):
+    if any(content.find(second, start) >= 0 for second in _SECOND_FRAME):
         raise SeveralFrames
-    if content.count(_JPEG_SCAN, start, end) > _MAX_SCANS:
-        raise UnsupportedFrame(f"a JPEG of more than {_MAX_SCANS} scans")
+    if content.count(_JPEG_SCAN, start) > most_scans:
+        raise UnsupportedFrame(f"a JPEG of more than {most_scans} scans")
 
 
 def _jpeg_size(frame: memoryview) -> tuple[int, int, int]:
