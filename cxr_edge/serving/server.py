@@ -181,6 +181,7 @@ def run(
     """
     options: dict[str, Any] = {
         "http": Connection,
+        "loop": "asyncio",  # whose transports read as little at once as a connection says
         "ws": "none",
         "access_log": False,
         "log_level": logging.ERROR,

@@ -64,9 +64,9 @@ def check_jpeg(content: bytes, name: str) -> int:
     Raises:
         UnreadableImage: the file has more than 16 EXIF blocks, an EXIF block with too many values,
             or more than one frame header.
-        UnsupportedImage: the file has more than 100 scans, or than 33 of 30 million pixels, more than 10 MB or 1000 segments before
-            the picture, samples that have not 8 bits, a coding that is not read, or several
-            pictures.
+        UnsupportedImage: the file has more than 100 scans, or 33 of 30 million pixels, more than
+            10 MB or 1000 segments before the picture, samples that have not 8 bits, a coding that
+            is not read, or several pictures.
     """
     header = _read(content, name)
     # Of two, Pillow and libjpeg believe different ones, and Pillow keeps all.
