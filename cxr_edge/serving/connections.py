@@ -91,6 +91,11 @@ class Connection(H11Protocol):
             if left < 0:
                 self.transport.abort()
 
+    def resume_writing(self) -> None:
+        """Note that the client took what waited for it: a part of a response, which is enough."""
+        self._unsent = 0
+        super().resume_writing()
+
     def on_response_complete(self) -> None:
         """Note that from now on the client may be silent."""
         self._heard = self._idle_since = self.clock()

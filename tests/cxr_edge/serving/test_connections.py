@@ -165,6 +165,21 @@ def test_response_must_be_taken(rate: float, cut: bool) -> None:
     played(scene, respond_in_parts)
 
 
+@pytest.mark.parametrize("takes", [True, False])
+def test_response_that_is_sent_in_parts_is_taken_where_its_parts_are(takes: bool) -> None:
+    async def scene(wires: Wires) -> None:
+        client = wires.connect()
+        await wires.send(client, GET)
+        client.unsent = LEAST_BYTES  # there is always a part that waits
+        for _ in range(5):
+            if takes and not client.ended:
+                client.connection.resume_writing()
+            await wires.passes(PERIOD_S)
+        assert client.ended != takes
+
+    played(scene, respond_in_parts)
+
+
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 ONE, MANY = b"1\r\nx\r\n", b"3e8\r\n" + 1000 * b"x" + b"\r\n"
 
