@@ -111,18 +111,25 @@ class Lease:
         self._place.give_back(self.client)
         self._place = self._admission._requests
 
-    def reserve(self, n_bytes: int, *, response: bool = False) -> None:
-        """Reserve more bytes.
-
-        Args:
-            n_bytes: how many.
-            response: they are of the response, not of the body.
+    def reserve(self, n_bytes: int) -> None:
+        """Reserve more bytes for the body.
 
         Raises:
             ProblemResponse: others, or other requests of the client, hold too much.
         """
-        self._admission._take(self.client, n_bytes, _ALL if response else _BODIES)
+        self._admission._take(self.client, n_bytes, _BODIES)
         self._held += n_bytes
+
+    def change_to_response(self, n_bytes: int) -> None:
+        """Return the bytes of the body, of which nothing is held any more, and reserve these.
+
+        Raises:
+            ProblemResponse: others, or other requests of the client, hold too much.
+        """
+        self._admission._give_back(self.client, self._held)
+        self._held = 0
+        self._admission._take(self.client, n_bytes, _ALL)
+        self._held = n_bytes
 
     def release(self) -> None:
         """Return everything. Call it once."""

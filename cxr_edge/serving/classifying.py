@@ -75,8 +75,8 @@ class Classify:
                         client=lease.client,
                     )
                     results.append(await _unless_gone(work, receive))
-                    lease.reserve(len(results[-1].get("picture", "")), response=True)
-                del film  # the client may take its time
+                del film
+                lease.change_to_response(sum(len(one.get("picture", "")) for one in results))
                 failed = all("error" in result for result in results)
                 response = JSONResponse({"results": results}, 422 if failed else 200)
                 for result in results:
