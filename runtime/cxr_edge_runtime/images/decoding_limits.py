@@ -44,6 +44,12 @@ _ROOM_BYTES = 1_000_000
 # Asking the clock takes a microsecond, which small reads would feel.
 _SMALL_BYTES, _READS_BETWEEN = 1024, 256
 
+# Scans of a JPEG, and pixels that they visit: progressive JPEGs have about ten scans, each visits
+# every pixel, 11 to 25 ms for 30 million, and may be ten bytes, so that a file within the limit on
+# bytes would keep libjpeg busy for a day, thousands of scans between two reads. libtiff has the
+# same limit on scans.
+_MAX_SCANS, _MAX_SCANNED = 100, 1_000_000_000
+
 # Beyond it no other image is decoded at once; see :func:`exclusive_if_large`.
 LARGE_PIXELS = 10_000_000
 LARGE_BYTES = 20_000_000
@@ -159,6 +165,11 @@ def check_memory(size: tuple[int, int], mode: str, name: str, *, further: int) -
             f"decode, the limit is {MAX_MEMORY // 1_000_000}; export it as a grey PNG or baseline "
             "JPEG without metadata, or a smaller copy"
         )
+
+
+def max_scans(pixels: int) -> int:
+    """How many scans a JPEG may have."""
+    return min(_MAX_SCANS, _MAX_SCANNED // max(pixels, 1))
 
 
 def too_large_for_memory(name: str) -> ImageTooLarge:

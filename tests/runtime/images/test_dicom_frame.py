@@ -176,6 +176,8 @@ def test_several_compressed_frames_are_told_however_they_are_stored(content: byt
         (film(GREY, syntax="4711.DOE"), "unknown here"),
         (compressed(FRAME, bytes(1_100_000)), "frame of more bytes than its samples"),
         (compressed(FRAME[:-2] + FRAME[FRAME.rindex(b"\xff\xda"):-2] * 100), "100 scans"),
+        (compressed(FRAME[:-2] + FRAME[FRAME.rindex(b"\xff\xda"):-2] * 33, rows=5000, columns=6000),
+         "33 scans"),
     ],
 )  # fmt: skip
 def test_what_the_decoder_cannot_read_is_told_as_unsupported(content: bytes, what: str) -> None:
