@@ -38,17 +38,12 @@ _SECOND_FRAME = re.compile(
     re.DOTALL,
 )
 _JPEG_SCAN = b"\xff\xda"
-<<<<<<< HEAD
-# As of other JPEGs: each scan visits every pixel.
-_MAX_SCANS = 100
 # What a lossless code may take beyond the samples themselves; a longer frame is filled up.
 _ROOM_BYTES = 1_000_000
 # Of the frame's start, which has its size.
 _HEAD_BYTES = 1_000_000
 # Bytes that a writer of samples may fill up with, where a row has fewer.
 _FILL_BYTES = 512
-=======
->>>>>>> wip-25s
 # Fragments are read in two steps each; films have one or some hundred.
 _MAX_READS = 100_000
 # JPEG writers make some ten before the one with the size.
@@ -126,22 +121,14 @@ def compressed_samples(dataset: Dataset, shape: FrameShape, name: str) -> Sample
     Raises:
         DamagedDicom: there is no frame, or one of another size.
         SeveralFrames: there are more than one.
-<<<<<<< HEAD
-        UnsupportedFrame: it is compressed in a way that gdcm does not know, or takes more bytes
-            than its samples.
-        ImageError: as :func:`cxr_edge_runtime.images.dicom_decompression.decompressed`.
-    """
-    fragments = _fragments(dataset, name)
-    most = shape.rows * shape.columns * shape.allocated // 8 + _ROOM_BYTES
-    if sum(map(len, fragments)) > most:
-        raise UnsupportedFrame("a compressed frame of more bytes than its samples")
-=======
-        UnsupportedFrame: it is compressed in a way that gdcm does not know, or has many scans.
+        UnsupportedFrame: it is compressed in a way that gdcm does not know, has many scans, or
+            takes more bytes than its samples.
         ImageError: as :func:`cxr_edge_runtime.images.dicom_decompression.decompressed`.
     """
     fragments = _fragments(dataset, max_scans(shape.rows * shape.columns), name)
-    frame = fragments[0] if len(fragments) == 1 else memoryview(b"".join(fragments))
->>>>>>> wip-25s
+    most = shape.rows * shape.columns * shape.allocated // 8 + _ROOM_BYTES
+    if sum(map(len, fragments)) > most:
+        raise UnsupportedFrame("a compressed frame of more bytes than its samples")
     if dataset.syntax == RLE:
         precision = shape.allocated
     else:
@@ -192,23 +179,15 @@ def _fragments(dataset: Dataset, most_scans: int, name: str) -> list[memoryview]
     if starts > 1 or (dataset.syntax == RLE and len(fragments) > 1):
         raise SeveralFrames
     if dataset.syntax != RLE:
-<<<<<<< HEAD
-        _search(dataset.content, pixels.start, end)
-=======
-        _search(dataset.content, pixels.start, most_scans)
->>>>>>> wip-25s
+        _search(dataset.content, pixels.start, end, most_scans)
     return fragments
 
 
-def _search(content: bytes, start: int, most_scans: int) -> None:
+def _search(content: bytes, start: int, end: int, most_scans: int) -> None:
     """Refuse frames by markers that no code has inside."""
-<<<<<<< HEAD
     if _SECOND_FRAME.search(content, start, end):
-=======
-    if any(content.find(second, start) >= 0 for second in _SECOND_FRAME):
->>>>>>> wip-25s
         raise SeveralFrames
-    if content.count(_JPEG_SCAN, start) > most_scans:
+    if content.count(_JPEG_SCAN, start, end) > most_scans:
         raise UnsupportedFrame(f"a JPEG of more than {most_scans} scans")
 
 
