@@ -8,6 +8,8 @@ from typing import TextIO
 # Of any path that a system takes; a longer line is no path.
 _LONGEST_LINE = 65_536
 _CHUNK = 65_536
+# Some programs begin a list with it; it belongs to no path.
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 class Data(Exception):
@@ -27,11 +29,13 @@ def lines_as_they_come(text: TextIO) -> Iterator[str | None]:
     Raises:
         Data: there is a NUL byte, or a line as long as no path.
     """
+    mark = _BYTE_ORDER_MARK
     try:
         descriptor, binary = text.fileno(), text.buffer
     except (OSError, AttributeError):  # text in memory: all of it is there
         for line in text:
-            yield _checked(line).rstrip("\r\n")
+            yield _checked(line).rstrip("\r\n").removeprefix(mark)
+            mark = ""
         return
     # What is there, or what comes next; read() would wait for a whole chunk.
     read = getattr(binary, "read1", binary.read)
@@ -44,7 +48,8 @@ def lines_as_they_come(text: TextIO) -> Iterator[str | None]:
         if not chunk:
             lines = [rest]  # at the end a line may have none
         for content in lines:
-            yield _checked(os.fsdecode(content)).rstrip("\r")
+            yield _checked(os.fsdecode(content)).rstrip("\r").removeprefix(mark)
+            mark = ""
         _checked(os.fsdecode(rest))
         if not chunk:
             return

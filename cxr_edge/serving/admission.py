@@ -89,11 +89,15 @@ class Admission:
 
 
 class Lease:
-    """What one request holds: a place, and bytes."""
+    """What one request holds: a place, and bytes.
+
+    Attributes:
+        client: whose request it is.
+    """
 
     def __init__(self, admission: Admission, client: str) -> None:
         """Hold a place among those whose body is arriving, and no byte."""
-        self._admission, self._client = admission, client
+        self._admission, self.client = admission, client
         self._place = admission._uploads
         self._held = 0
 
@@ -103,24 +107,31 @@ class Lease:
         Raises:
             ProblemResponse: none is free for this client.
         """
-        self._admission._requests.take(self._client)
-        self._place.give_back(self._client)
+        self._admission._requests.take(self.client)
+        self._place.give_back(self.client)
         self._place = self._admission._requests
 
-    def reserve(self, n_bytes: int, *, response: bool = False) -> None:
-        """Reserve more bytes.
-
-        Args:
-            n_bytes: how many.
-            response: they are of the response, not of the body.
+    def reserve(self, n_bytes: int) -> None:
+        """Reserve more bytes for the body.
 
         Raises:
             ProblemResponse: others, or other requests of the client, hold too much.
         """
-        self._admission._take(self._client, n_bytes, _ALL if response else _BODIES)
+        self._admission._take(self.client, n_bytes, _BODIES)
         self._held += n_bytes
+
+    def change_to_response(self, n_bytes: int) -> None:
+        """Return the bytes of the body, of which nothing is held any more, and reserve these.
+
+        Raises:
+            ProblemResponse: others, or other requests of the client, hold too much.
+        """
+        self._admission._give_back(self.client, self._held)
+        self._held = 0
+        self._admission._take(self.client, n_bytes, _ALL)
+        self._held = n_bytes
 
     def release(self) -> None:
         """Return everything. Call it once."""
-        self._place.give_back(self._client)
-        self._admission._give_back(self._client, self._held)
+        self._place.give_back(self.client)
+        self._admission._give_back(self.client, self._held)

@@ -21,6 +21,9 @@ from cxr_edge.serving.workers import Workers
 
 # Bytes of a response that fits into what uvicorn sends without waiting for the client.
 _LARGE = 50_000
+# Bytes of a response that are sent before uvicorn waits for the client to take them: more than are
+# taken in a period by a client that is just not too slow; see Connection.resume_writing.
+PART = 128_000
 _YES, _NO = ("1", "true"), ("0", "false")
 
 
@@ -49,9 +52,12 @@ class Classify:
         async def send_noting(message: Message) -> None:
             nonlocal begun
             begun = True
-            if len(message.get("body", b"")) > _LARGE:
+            body = message.get("body", b"")
+            if len(body) > _LARGE:
                 # uvicorn waits for the client before a message, not after: so one more follows.
-                await send({**message, "more_body": True})
+                for at in range(0, len(body), PART):
+                    part = body[at : at + PART]
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
                 message = {"type": "http.response.body", "body": b"", "more_body": False}
             await send(message)
 
@@ -65,12 +71,16 @@ class Classify:
                     if not results:
                         lease.body_arrived()
                     work = self._workers.submit(
-                        partial(film_response, film=film, options=options, log=self._log)
+                        partial(film_response, film=film, options=options, log=self._log),
+                        client=lease.client,
                     )
                     results.append(await _unless_gone(work, receive))
-                    lease.reserve(len(results[-1].get("picture", "")), response=True)
+                del film
+                lease.change_to_response(sum(len(one.get("picture", "")) for one in results))
                 failed = all("error" in result for result in results)
                 response = JSONResponse({"results": results}, 422 if failed else 200)
+                for result in results:
+                    result.clear()  # the work has it, too, and a picture would be held twice
                 # The lease lasts until the response is received: until then it fills memory, too.
                 await response(scope, receive, send_noting)
         except TimeoutError:

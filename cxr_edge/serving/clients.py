@@ -1,4 +1,4 @@
-"""Who a client is, for what each may take: its address."""
+"""Who a client is, for what each may take: its address, or its network where it has many."""
 
 import ipaddress
 
@@ -8,6 +8,8 @@ from starlette.types import Scope
 from cxr_edge.serving.security import is_loopback
 
 _UNKNOWN = "unknown"
+# Bits of an IPv6 address that a client cannot choose: a host has all addresses of such a network.
+_NETWORK_BITS = 64
 
 
 def client_of(scope: Scope) -> str:
@@ -21,15 +23,31 @@ def client_of(scope: Scope) -> str:
         scope: of an HTTP request.
 
     Returns:
-        The address as text; for requests from this device without such a header this device's.
+        It as :func:`client_named`; for requests from this device without such a header this
+        device's.
     """
     address = (scope.get("client") or (_UNKNOWN,))[0]
     if not is_loopback(address):
-        return str(address)
+        return client_named(address)
     named = Headers(scope=scope).getlist("x-forwarded-for")
     # A proxy that adds to what the client sent adds at the end.
     last = named[-1].rpartition(",")[2].strip() if named else ""
+    return client_named(last, otherwise=address)
+
+
+def client_named(address: str, *, otherwise: str | None = None) -> str:
+    """The client that has an address: an IPv4 address, or the /64 network of an IPv6 address.
+
+    Args:
+        address: as text; one of IPv4 may be written as one of IPv6.
+        otherwise: what stands for it where it is no address; by default itself.
+    """
     try:
-        return str(ipaddress.ip_address(last))
+        found = ipaddress.ip_address(address)
     except ValueError:
-        return str(address)
+        return address if otherwise is None else client_named(otherwise)
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(found), _NETWORK_BITS), strict=False))

@@ -8,6 +8,8 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from cxr_edge.serving.clients import client_named
+
 # Below the 1,024 files that a process usually may have open, with room for others.
 MOST_CONNECTIONS = 256
 # Seconds without a byte from a client that has something to say; and the time in which a client
@@ -17,6 +19,12 @@ PERIOD_S = 10.0
 LEAST_BYTES = 100_000
 # Seconds from the first byte of a request's head, of 16 kB at most, to its last.
 HEAD_S = 10.0
+# Of a body in chunks, the bytes that are no content: so many at once, and for each byte of content.
+# Each chunk takes 10 microseconds and has 5 such bytes, so all but the first need about 60 bytes of
+# content; usual ones have 1000 and more.
+MOST_OVERHEAD, OVERHEAD_SHARE = 2000, 1 / 12
+# Bytes that a connection takes before others have their turn.
+_AT_ONCE = 16_384
 
 
 class Connection(H11Protocol):
@@ -33,11 +41,13 @@ class Connection(H11Protocol):
         self._heard = self._idle_since = self.clock()
         self._head_began: float | None = self._heard
         self._timer: asyncio.TimerHandle | None = None
+        self._overhead_left: float = MOST_OVERHEAD
         self.transport = transport
-        self._address = str((transport.get_extra_info("peername") or ("",))[0])
+        self._client = client_named(str((transport.get_extra_info("peername") or ("",))[0]))
         if not self._has_place():
             transport.abort()
             return
+        transport.max_size = _AT_ONCE  # type: ignore[attr-defined]  # of asyncio's own
         super().connection_made(transport)
         self._begin_period()
 
@@ -48,17 +58,43 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Note that the client is not silent, and when a request's head began."""
+        """Note that the client is not silent, and when a request's head began.
+
+        A body in chunks that is mostly not content ends the connection.
+        """
         self._heard = self.clock()
         self._received += len(data)
         before = self.cycle
         if self._head_began is None and (before is None or before.response_complete):
             self._head_began = self._heard
-        super().data_received(data)
+        at = 0
+        while at < len(data) and not self.transport.is_closing():
+            step = max(1, int(self._overhead_left))  # all of it may be overhead
+            self._take(data[at : at + step])
+            at += step
         if self.cycle is not before:
             self._head_began = None
             if self.cycle.more_body and not self.transport.is_closing():
                 self._begin_period()  # a body's first one begins with it
+
+    def _take(self, data: bytes) -> None:
+        cycle: Any = self.cycle
+        n_before = len(cycle.body) if cycle is not None else 0
+        in_body = cycle is not None and cycle.more_body
+        super().data_received(data)
+        if cycle is not self.cycle:
+            self._overhead_left = MOST_OVERHEAD
+        elif in_body and cycle.more_body:
+            n_content = len(cycle.body) - n_before
+            left = self._overhead_left + n_content * (1 + OVERHEAD_SHARE) - len(data)
+            self._overhead_left = min(left, MOST_OVERHEAD)
+            if left < 0:
+                self.transport.abort()
+
+    def resume_writing(self) -> None:
+        """Note that the client took what waited for it: a part of a response, which is enough."""
+        self._unsent = 0
+        super().resume_writing()
 
     def on_response_complete(self) -> None:
         """Note that from now on the client may be silent."""
@@ -106,19 +142,19 @@ class Connection(H11Protocol):
         connection that has carried nothing for the longest, of itself or of one that has more.
         """
         others = [other for other in self._others() if not other.transport.is_closing()]
-        count = Counter(other._address for other in others)
-        own = count[self._address]
+        count = Counter(other._client for other in others)
+        own = count[self._client]
         if own < self.most - len(others):
             return True
         idle = [
             other
             for other in others
             if other._is_idle()
-            and (other._address == self._address or count[other._address] > own + 1)
+            and (other._client == self._client or count[other._client] > own + 1)
         ]
         if not idle:
             return False
-        min(idle, key=lambda other: (-count[other._address], other._idle_since)).transport.abort()
+        min(idle, key=lambda other: (-count[other._client], other._idle_since)).transport.abort()
         return True
 
     def _others(self) -> "list[Connection]":

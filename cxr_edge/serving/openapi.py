@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Annotated, Any
 
-from cxr_edge.serving.film_response import FilmResult
+from cxr_edge.serving.film_response import LONGEST, FilmResult
 from cxr_edge.serving.model_card import ModelDescription
 from cxr_edge.serving.problems import ProblemContent
 from cxr_edge.serving.uploads import MOST_BYTES, MOST_FILMS
@@ -66,7 +66,10 @@ def _classify() -> dict[str, Any]:
     options = {
         "force": "Classify also where the gate rejects the film.",
         "map": "Return the activation map with the result.",
-        "picture": "Return the film as PNG, for browsers that cannot show it; takes one film.",
+        "picture": (
+            f"Return the film as PNG of at most {LONGEST} pixels a side, for browsers that cannot "
+            "show it; takes one film."
+        ),
     }
     return {
         "summary": "Classify one film or several.",

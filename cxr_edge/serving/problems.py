@@ -67,5 +67,7 @@ def too_large(most_bytes: int) -> ProblemResponse:
 def refused(request: Request, error: Exception) -> Response:
     """Exception handler: a problem response, or an internal error that reveals nothing."""
     if isinstance(error, ProblemResponse):
+        # Its frames hold what was read of the body, and the rest may come for a minute.
+        error.__context__ = error.__traceback__ = None
         return error.response()
     return ProblemResponse(500, "InternalError", "the server failed; its log says when").response()

@@ -74,7 +74,8 @@ async def read_films(request: Request, lease: Lease, *, most: int) -> AsyncItera
         if not files:
             raise ProblemResponse(400, "NoFilm", "the form has no file; send films as its files")
         for file in files:
-            content = await file.read()
+            # As above; read() would hold the film twice.
+            content = file.file._file.getvalue()  # type: ignore[attr-defined]
             await file.close()
             yield Film(shown_name(file.filename), content)
     finally:

@@ -66,3 +66,24 @@ def test_data_is_refused_before_its_end(pipe: tuple[io.FileIO, TextIO], content:
         for _ in range(3):
             next(lines)
             writing.write(content[60_000:])
+
+
+@pytest.mark.parametrize("pieces", [[3], [1, 1, 1], [12]])
+def test_byte_order_mark_before_the_first_line_is_no_part_of_it(
+    pipe: tuple[io.FileIO, TextIO], pieces: list[int]
+) -> None:
+    writing, text = pipe
+    content = b"\xef\xbb\xbfa.png\n\xef\xbb\xbfb.png\n"
+    lines = lines_as_they_come(text)
+    for length in pieces:
+        assert next(lines) is None
+        writing.write(content[:length])
+        content = content[length:]
+    writing.write(content)
+    writing.close()
+    expected = ["a.png", "\ufeffb.png", ""]
+    assert [line for line in lines if line is not None] == expected
+
+
+def test_byte_order_mark_in_text_in_memory_is_no_part_of_a_line() -> None:
+    assert list(lines_as_they_come(io.StringIO("\ufeffa\n\ufeffb"))) == ["a", "\ufeffb"]

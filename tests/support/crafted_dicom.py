@@ -4,9 +4,10 @@ import struct
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from PIL import Image
 
 from dicom_files import jpeg
-from synthetic import noisy_gradient
+from synthetic import encoded, noisy_gradient
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -122,6 +123,17 @@ def film(
     return head(syntax) + b"".join(written[tag] for tag in sorted(written))
 
 
+def jpeg_2000_film(side: int, *, noise: int = 256) -> bytes:
+    """A film of 16 bits, some of which are noise, compressed without loss."""
+    samples = np.random.default_rng(0).integers(0, noise, (side, side), dtype=np.uint16)
+    samples += 3 * np.arange(side, dtype=np.uint16)
+    frame = encoded(Image.fromarray(samples), "JPEG2000")
+    frame = frame[frame.index(b"\xff\x4f\xff\x51") :]
+    pixels = fragments(frame + b"\0" * (len(frame) % 2))
+    bits = {"allocated": 16, "stored": 16, "high": 15}
+    return film(syntax=JPEG_2000, pixels=pixels, rows=side, columns=side, **bits)
+
+
 def _long(tag: int, n_bytes: int) -> bytes:
     """An element of many values, as long as that."""
     value = b"1\\" * (n_bytes // 2)
@@ -164,6 +176,15 @@ def _runs(n_bytes: int) -> bytes:
     header = struct.pack("<16I", 1, 64, *[0] * 14)
     frame = header + b"\0\x7f" * (side * side)
     return film(syntax=RLE, pixels=fragments(frame), rows=side, columns=side)
+
+
+def _filled(n_bytes: int) -> bytes:
+    """A JPEG 2000 frame of 16 bits in two parts, nearly all of which fill up."""
+    size = struct.pack(">HIIIIIIIIHBBB", 0, 4000, 4000, 0, 0, 4000, 4000, 0, 0, 1, 15, 1, 1)
+    head_ = b"\xff\x4f\xff\x51" + struct.pack(">H", len(size) + 2) + size
+    half = bytes(n_bytes // 4 * 2)
+    wide = {"rows": 4000, "columns": 4000, "allocated": 16, "stored": 16, "high": 15}
+    return film(syntax=JPEG_2000, pixels=fragments(head_ + half + b"\0", half), **wide)
 
 
 # Files that cost a reader much that believes them, by name: of how many bytes they are is given.
@@ -221,6 +242,7 @@ COSTLY: dict[str, Callable[[int], bytes]] = {
     "JPEG 2000 layers": lambda n: _tiles(4400, 4400, layers=65535, levels=32),
     "JPEG 2000 levels": lambda n: _tiles(4400, 100, layers=65535, levels=32),
     "RLE runs": _runs,
+    "filled frame": _filled,
 }
 
 

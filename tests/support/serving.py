@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,11 @@ _UNIT_ENVIRONMENT = dict(
 )
 
 
+def as_the_unit() -> AbstractContextManager[Server]:
+    """A server as docs/cxr-edge.service runs it."""
+    return running_server("--threads", _UNIT_WORKERS, **_UNIT_ENVIRONMENT)
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """What a server made of films.
@@ -116,7 +121,7 @@ def served(
         at_once: requests at once; by default as many as there are workers.
     """
     with (
-        running_server("--threads", _UNIT_WORKERS, **_UNIT_ENVIRONMENT) as server,
+        as_the_unit() as server,
         ThreadPoolExecutor(at_once) as pool,
     ):
         pid = server.process.pid

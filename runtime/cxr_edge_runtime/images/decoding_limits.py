@@ -10,7 +10,13 @@ import threading
 import time
 from collections.abc import Iterator
 
-from cxr_edge_runtime.errors import ImageTooLarge, ImageTooSlow, ImageTooSmall, UnreadableImage
+from cxr_edge_runtime.errors import (
+    ImageError,
+    ImageTooLarge,
+    ImageTooSlow,
+    ImageTooSmall,
+    UnreadableImage,
+)
 
 # The largest flat-panel chest detectors have about 4300 x 4300 pixels; half as much again is room
 # enough. A process that decodes 30 million pixels was measured to peak at 119 MiB for grey, 179 for
@@ -38,6 +44,12 @@ _ROOM_BYTES = 1_000_000
 # Asking the clock takes a microsecond, which small reads would feel.
 _SMALL_BYTES, _READS_BETWEEN = 1024, 256
 
+# Scans of a JPEG, and pixels that they visit: progressive JPEGs have about ten scans, each visits
+# every pixel, 11 to 25 ms for 30 million, and may be ten bytes, so that a file within the limit on
+# bytes would keep libjpeg busy for a day, thousands of scans between two reads. libtiff has the
+# same limit on scans.
+_MAX_SCANS, _MAX_SCANNED = 100, 1_000_000_000
+
 # Beyond it no other image is decoded at once; see :func:`exclusive_if_large`.
 LARGE_PIXELS = 10_000_000
 LARGE_BYTES = 20_000_000
@@ -59,6 +71,7 @@ class MeteredBytes(io.BytesIO):
         *,
         max_reads: int = 2 * MAX_BYTES,
         max_bytes: int | None = None,
+        excess: ImageError | None = None,
     ) -> None:
         """Start the clock.
 
@@ -67,9 +80,13 @@ class MeteredBytes(io.BytesIO):
             name: what error messages call the image.
             max_reads: how often the decoder may ask, where each time costs memory.
             max_bytes: how much it may read; by default the whole file twice, and some more.
+            excess: what is raised beyond either; by default that the image is damaged.
         """
         super().__init__(content)
         self._name = name
+        self._excess = excess or UnreadableImage(
+            f"{name}: damaged image (parts overlap or are too many)"
+        )
         self._end = time.thread_time() + MAX_SECONDS
         self._bytes_left = max_bytes or _MAX_PASSES * len(content) + _ROOM_BYTES
         self._reads_left = max_reads
@@ -79,7 +96,7 @@ class MeteredBytes(io.BytesIO):
 
         Raises:
             ImageTooSlow: :data:`MAX_SECONDS` are over.
-            UnreadableImage: the file makes its decoder read much more than there is.
+            ImageError: ``excess``: the decoder reads more, or more often, than it may.
         """
         content = super().read(size)
         self._bytes_left -= len(content)
@@ -87,7 +104,7 @@ class MeteredBytes(io.BytesIO):
         if len(content) >= _SMALL_BYTES or self._reads_left % _READS_BETWEEN == 0:
             self._ask_clock()
         if self._bytes_left < 0 or self._reads_left < 0:
-            raise UnreadableImage(f"{self._name}: damaged image (parts overlap or are too many)")
+            raise self._excess
         return content
 
     def _ask_clock(self) -> None:
@@ -148,6 +165,11 @@ def check_memory(size: tuple[int, int], mode: str, name: str, *, further: int) -
             f"decode, the limit is {MAX_MEMORY // 1_000_000}; export it as a grey PNG or baseline "
             "JPEG without metadata, or a smaller copy"
         )
+
+
+def max_scans(pixels: int) -> int:
+    """How many scans a JPEG may have."""
+    return min(_MAX_SCANS, _MAX_SCANNED // max(pixels, 1))
 
 
 def too_large_for_memory(name: str) -> ImageTooLarge:

@@ -56,7 +56,7 @@ def decode_dicom(content: bytes, *, name: str) -> DicomFilm:
         UnsupportedImage: it has several frames or colours, or is compressed in a way that is not
             read here or takes a package that is missing.
         ImageTooLarge: as :func:`cxr_edge_runtime.images.load_grey`, as are the other two limits; or
-            it has more than 20 million pixels, is compressed, and has more than 8 bits a sample.
+            it has more than 16 million pixels, is compressed, and has more than 8 bits a sample.
     """
     from cxr_edge_runtime.images.dicom_elements import DamagedDicom
     from cxr_edge_runtime.images.dicom_film import read_film

@@ -6,10 +6,12 @@ limits on seconds and memory, which gets the frame and nothing else of the file.
 start of the child, 0.1 s on a PC.
 """
 
+import os
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -17,13 +19,22 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.errors import ImageTooSlow, UnreadableImage, UnsupportedImage, how_to_install
+from cxr_edge_runtime.errors import (
+    ImageTooLarge,
+    ImageTooSlow,
+    UnreadableImage,
+    UnsupportedImage,
+    how_to_install,
+)
 from cxr_edge_runtime.images import dicom_decompressor
 from cxr_edge_runtime.images.decoding_limits import MAX_SECONDS
 
-# What the file and the child may take together. JPEG 2000 of 20 million samples of 16 bits asks for
-# 290 MB, and uses 200.
-_MAX_MEMORY = 312_000_000
+# What the file and the child's data may take together; its programs take 18 MB more. A server that
+# holds another film of 80 MB then stays below 460.
+_MAX_MEMORY = 274_000_000
+# What decompressing was measured to ask for, at most: of JPEG 2000. Noise of 8 bits in 16 million
+# samples of 16 makes a frame of 17 MB, and 252 MB are asked for.
+_FIXED_BYTES, _BYTES_A_PIXEL, _TIMES_SAMPLES, _TIMES_FRAME = 45_000_000, 4, 3, 3.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +57,12 @@ class FrameShape:
 
 
 def decompressed(
-    frame: memoryview, syntax: str, shape: FrameShape, *, file_bytes: int, name: str
+    fragments: Sequence[memoryview], syntax: str, shape: FrameShape, *, file_bytes: int, name: str
 ) -> NDArray[Any]:
     """Decompress a frame.
 
     Args:
-        frame: its bytes.
+        fragments: its bytes, in parts.
         syntax: the UID of the transfer syntax that it is compressed by.
         shape: its size and the kind of its samples.
         file_bytes: bytes of the file, which this process holds meanwhile.
@@ -61,14 +72,16 @@ def decompressed(
         ``[H, W] uint8 or uint16``, the samples as they are stored.
 
     Raises:
-        UnreadableImage: the frame is damaged, or takes more memory than any film should.
+        UnreadableImage: the frame is damaged.
+        ImageTooLarge: there is not enough memory.
         UnsupportedImage: gdcm is not installed.
         ImageTooSlow: it took more than
             :data:`cxr_edge_runtime.images.decoding_limits.MAX_SECONDS`.
     """
+    frame_bytes, max_memory = sum(map(len, fragments)), _MAX_MEMORY - file_bytes
     numbers = (
-        len(frame), shape.columns, shape.rows, shape.allocated, shape.stored, int(shape.signed),
-        _MAX_MEMORY - file_bytes, int(MAX_SECONDS) + 1,
+        frame_bytes, shape.columns, shape.rows, shape.allocated, shape.stored, int(shape.signed),
+        max_memory, int(MAX_SECONDS) + 1,
     )  # fmt: skip
     process = subprocess.Popen(
         # -P: what lies in the current folder is not to be imported.
@@ -78,6 +91,8 @@ def decompressed(
         stderr=subprocess.DEVNULL,
         # Without buffers: nothing of the frame is held twice, and nothing is left to be written.
         bufsize=0,
+        # Of RLE: 32 MB for each core but one, that multiply matrices.
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
         # Ctrl-C goes to every process of the terminal; the film under way is finished.
         start_new_session=True,
     )
@@ -92,7 +107,7 @@ def decompressed(
     watch = threading.Timer(MAX_SECONDS, end)
     watch.start()
     try:
-        _send(frame, process.stdin)
+        _send(fragments, process.stdin)
         cells = _cells(process.stdout, shape)
         code = process.wait()
     finally:
@@ -108,17 +123,25 @@ def decompressed(
     if code == dicom_decompressor.NO_DECODER:
         raise UnsupportedImage(f"{name}: a compressed DICOM file; run: {how_to_install('dicom')}")
     if code or cells is None:
+        # Without memory gdcm fails in as many ways as on damage.
+        a_pixel = _BYTES_A_PIXEL + _TIMES_SAMPLES * shape.allocated // 8
+        needed = _FIXED_BYTES + a_pixel * shape.rows * shape.columns + _TIMES_FRAME * frame_bytes
+        if code == dicom_decompressor.NO_MEMORY or needed > max_memory:
+            raise ImageTooLarge(
+                f"{name}: not enough memory to decompress its {frame_bytes // 1_000_000} MB for "
+                f"{shape.columns}x{shape.rows} pixels; export it uncompressed"
+            )
         raise UnreadableImage(
-            f"{name}: damaged DICOM file (its compressed frame, or it takes too much memory); "
-            "export it uncompressed"
+            f"{name}: damaged DICOM file (its compressed frame); export it uncompressed"
         )
     return cells
 
 
-def _send(frame: memoryview, child: IO[bytes]) -> None:
+def _send(fragments: Sequence[memoryview], child: IO[bytes]) -> None:
     try:
-        while frame:
-            frame = frame[child.write(frame) :]
+        for part in fragments:
+            while part:
+                part = part[child.write(part) :]
     except BrokenPipeError:
         pass  # it has ended, and its exit code says why
     child.close()

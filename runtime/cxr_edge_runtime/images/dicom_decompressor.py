@@ -13,7 +13,7 @@ import resource
 import sys
 from typing import BinaryIO
 
-NO_DECODER, FAILED = 3, 1
+NO_MEMORY, NO_DECODER, FAILED = 4, 3, 1
 _RLE = "1.2.840.10008.1.2.5"
 # Characters that are turned to bytes at once.
 _AT_ONCE = 2**20
@@ -115,4 +115,7 @@ def _decode_rle(n_bytes: int, size: tuple[int, int], allocated: int, out: Binary
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], *map(int, sys.argv[2:])))
+    try:
+        sys.exit(main(sys.argv[1], *map(int, sys.argv[2:])))
+    except MemoryError:
+        sys.exit(NO_MEMORY)

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cxr_edge_runtime.errors import UnsupportedImage
 from cxr_edge_runtime.images.decoding_limits import MeteredBytes
 from cxr_edge_runtime.images.dicom import PREAMBLE_BYTES
 
@@ -22,11 +23,14 @@ _MAX_VALUE_BYTES = 4096
 # hundred elements.
 _MAX_READS = 100_000
 # Long values are passed over, but not in sequences of undefined length, where a film may have
-# lookup tables and a small image.
-_MAX_BYTES_READ = 1_000_000
+# lookup tables, a small image, or a megabyte that only its maker can read.
+_MAX_BYTES_READ = 10_000_000
+# pydicom looks up each character set as it finds it: a megabyte of them took 8 seconds.
+_MAX_CHARACTER_SET_BYTES = 20_000
 
 _UNDEFINED = 0xFFFFFFFF
 _ITEM = 0xFFFEE000
+_CHARACTER_SET_HEADS = (b"\x08\0\5\0", b"\0\x08\0\5")
 _CHARACTER_SET, _PIXEL_DATA, _TRANSFER_SYNTAX = 0x00080005, 0x7FE00010, 0x00020010
 _GROUP_OF_HEADER = 2
 _IMPLICIT, _BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
@@ -35,6 +39,38 @@ _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 
 class DamagedDicom(Exception):
     """What is wrong with a file, for a message; it contains no value of an element."""
+
+
+class _MeteredElements(MeteredBytes):
+    """The bytes of a file, for pydicom to find its elements in."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        excess = UnsupportedImage(
+            f"{name}: a DICOM file with too many elements, or too long ones in sequences of "
+            "undefined length; export it without private elements"
+        )
+        super().__init__(
+            content, name, max_reads=_MAX_READS, max_bytes=_MAX_BYTES_READ, excess=excess
+        )
+        self._is_character_set = False
+        self._character_set_bytes_left = _MAX_CHARACTER_SET_BYTES
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As of any file.
+
+        Raises:
+            DamagedDicom: all character sets, of nested items, too, are longer than any.
+            ImageError: as :class:`MeteredBytes`.
+        """
+        content = super().read(size)
+        if self._is_character_set:
+            self._character_set_bytes_left -= len(content)
+            if self._character_set_bytes_left < 0:
+                raise DamagedDicom("its SpecificCharacterSet is longer than any")
+        # pydicom reads an element's tag in 8 bytes, and then its value as a whole.
+        if size == 8:
+            self._is_character_set = content[:4] in _CHARACTER_SET_HEADS
+        return content
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +116,7 @@ class Dataset:
     """
 
     def __init__(
-        self, content: bytes, file: MeteredBytes, syntax: str, found: "pydicom.Dataset"
+        self, content: bytes, file: _MeteredElements, syntax: str, found: "pydicom.Dataset"
     ) -> None:
         """Take what pydicom found; :func:`read_elements` finds it."""
         self.content, self.syntax = content, syntax
@@ -110,6 +146,8 @@ class Dataset:
     def numbers(self, tag: Tag, *, signed: bool = False) -> tuple[float, ...]:
         """Return all values of an element that holds numbers, as text or not; often none.
 
+        Of text, values that are empty are left out.
+
         Args:
             tag: the element.
             signed: whether two bytes are signed, of an element of which the standard leaves it
@@ -128,8 +166,8 @@ class Dataset:
                 order = ">" if self.big_endian else "<"
                 found = struct.unpack(f"{order}{len(value) // size}{_NUMBERS[vr]}", value)
             else:
-                stripped = value.strip(b" \0")
-                found = tuple(map(float, stripped.split(b"\\"))) if stripped else ()
+                parts = (part.strip(b" \0") for part in value.split(b"\\"))
+                found = tuple(float(part) for part in parts if part)
         except (ValueError, struct.error):
             found = (math.nan,)
         if not all(map(math.isfinite, found)):
@@ -196,14 +234,14 @@ def read_header(content: bytes, name: str) -> tuple[str, int]:
         The UID of the transfer syntax, empty if none is stated; and where the elements begin.
 
     Raises:
-        UnreadableImage: it has too many elements.
+        UnsupportedImage: it has too many elements.
     """
     from pydicom.filereader import read_dataset
 
     def is_over(tag: int, _vr: str | None, _length: int) -> bool:
         return tag >> 16 != _GROUP_OF_HEADER
 
-    file = _metered(content, name)
+    file = _MeteredElements(content, name)
     file.seek(PREAMBLE_BYTES)
     # The header is of explicit VR, little endian, whatever follows.
     found = read_dataset(file, False, True, stop_when=is_over, defer_size=_MAX_VALUE_BYTES)
@@ -226,7 +264,7 @@ def read_elements(
 
     Raises:
         DamagedDicom: the character set is longer than any.
-        UnreadableImage: the file has too many elements.
+        UnsupportedImage: the file has too many elements.
     """
     from pydicom.filereader import read_dataset
 
@@ -240,7 +278,7 @@ def read_elements(
             pixels.append(_element(content, vr, file.tell(), length))
         return tag == _PIXEL_DATA
 
-    file = _metered(content, name)
+    file = _MeteredElements(content, name)
     file.seek(at)
     found = read_dataset(
         file, syntax == _IMPLICIT, syntax != _BIG_ENDIAN, stop_when=is_over,
@@ -249,10 +287,6 @@ def read_elements(
     dataset = Dataset(content, file, syntax, found)
     dataset.pixels = pixels[-1] if pixels else None
     return dataset
-
-
-def _metered(content: bytes, name: str) -> MeteredBytes:
-    return MeteredBytes(content, name, max_reads=_MAX_READS, max_bytes=_MAX_BYTES_READ)
 
 
 def _element(content: bytes, vr: str | None, start: int, length: int) -> Element:

@@ -4,6 +4,7 @@ Whatever a file says of the number of its frames, or does not say, their bytes a
 first of several is never taken for the film.
 """
 
+import re
 import struct
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.images.decoding_limits import MeteredBytes
+from cxr_edge_runtime.images.decoding_limits import MeteredBytes, max_scans
 from cxr_edge_runtime.images.dicom_decompression import FrameShape, decompressed
 from cxr_edge_runtime.images.dicom_elements import DamagedDicom, Dataset, Tag
 
@@ -29,16 +30,20 @@ COMPRESSED = _JPEG | _JPEG_LS | _JPEG_2000 | {RLE}
 # Of High-Throughput JPEG 2000, in the capabilities that a frame asks for.
 _HIGH_THROUGHPUT = 0x4000
 _JPEG_START, _J2K_START = b"\xff\xd8", b"\xff\x4f\xff\x51"
-# A frame that ends and another that starts, with or without a byte that fills up. No code has the
-# end inside.
-_SECOND_FRAME = tuple(
-    b"\xff\xd9" + fill + start
-    for fill in (b"", b"\0")
-    for start in (_JPEG_START + b"\xff", _J2K_START)
+# A frame that ends and another that starts, with whatever fills up in between, also where
+# fragments meet. No code has the end inside. No step is taken back, and the fragments are few, so
+# that the search takes time in proportion to the bytes.
+_SECOND_FRAME = re.compile(
+    rb"\xff\xd9[\0\xff]*+(?:\xfe\xff\0\xe0....[\0\xff]*+){0,8}+(?<=\xff)(?:\xd8\xff|\x4f\xff\x51)",
+    re.DOTALL,
 )
 _JPEG_SCAN = b"\xff\xda"
-# As of other JPEGs: each scan visits every pixel.
-_MAX_SCANS = 100
+# What a lossless code may take beyond the samples themselves; a longer frame is filled up.
+_ROOM_BYTES = 1_000_000
+# Of the frame's start, which has its size.
+_HEAD_BYTES = 1_000_000
+# Bytes that a writer of samples may fill up with, where a row has fewer.
+_FILL_BYTES = 512
 # Fragments are read in two steps each; films have one or some hundred.
 _MAX_READS = 100_000
 # JPEG writers make some ten before the one with the size.
@@ -81,7 +86,7 @@ def native_samples(dataset: Dataset, shape: FrameShape) -> Samples:
 
     Raises:
         DamagedDicom: there are fewer than the shape asks for.
-        SeveralFrames: there are twice as many or more.
+        SeveralFrames: there is more than a row more, and more than 512 bytes.
     """
     pixels = dataset.pixels
     assert pixels is not None
@@ -91,7 +96,7 @@ def native_samples(dataset: Dataset, shape: FrameShape) -> Samples:
     n_bytes, there = count * shape.allocated // 8, len(pixels.value)
     if there < n_bytes:
         raise DamagedDicom("it has fewer pixels than rows and columns ask for")
-    if there >= 2 * n_bytes:
+    if there - n_bytes > max(n_bytes // shape.rows, _FILL_BYTES):
         raise SeveralFrames
     order = ">" if dataset.big_endian else "<"
     if shape.allocated == 16:
@@ -116,17 +121,20 @@ def compressed_samples(dataset: Dataset, shape: FrameShape, name: str) -> Sample
     Raises:
         DamagedDicom: there is no frame, or one of another size.
         SeveralFrames: there are more than one.
-        UnsupportedFrame: it is compressed in a way that gdcm does not know.
+        UnsupportedFrame: it is compressed in a way that gdcm does not know, has many scans, or
+            takes more bytes than its samples.
         ImageError: as :func:`cxr_edge_runtime.images.dicom_decompression.decompressed`.
     """
-    fragments = _fragments(dataset, name)
-    frame = fragments[0] if len(fragments) == 1 else memoryview(b"".join(fragments))
+    fragments = _fragments(dataset, max_scans(shape.rows * shape.columns), name)
+    most = shape.rows * shape.columns * shape.allocated // 8 + _ROOM_BYTES
+    if sum(map(len, fragments)) > most:
+        raise UnsupportedFrame("a compressed frame of more bytes than its samples")
     if dataset.syntax == RLE:
         precision = shape.allocated
     else:
         size = _jpeg_2000_size if dataset.syntax in _JPEG_2000 else _jpeg_size
         try:
-            rows, columns, precision = size(frame)
+            rows, columns, precision = size(_head(fragments))
         except struct.error:
             raise DamagedDicom("its compressed frame has no header") from None
         if (rows, columns) != (shape.rows, shape.columns):
@@ -136,13 +144,13 @@ def compressed_samples(dataset: Dataset, shape: FrameShape, name: str) -> Sample
     if dataset.syntax in _JPEG_2000 | _JPEG_LS:
         allocated, stored = 8 if precision <= 8 else 16, precision
     cells = decompressed(
-        frame, dataset.syntax, replace(shape, allocated=allocated, stored=stored),
+        fragments, dataset.syntax, replace(shape, allocated=allocated, stored=stored),
         file_bytes=len(dataset.content), name=name,
     )  # fmt: skip
     return Samples(cells, min(precision, 8 * cells.itemsize))
 
 
-def _fragments(dataset: Dataset, name: str) -> list[memoryview]:
+def _fragments(dataset: Dataset, most_scans: int, name: str) -> list[memoryview]:
     """The parts of the one frame; none of them is copied."""
     from pydicom.encaps import parse_fragments
 
@@ -171,19 +179,27 @@ def _fragments(dataset: Dataset, name: str) -> list[memoryview]:
     if starts > 1 or (dataset.syntax == RLE and len(fragments) > 1):
         raise SeveralFrames
     if dataset.syntax != RLE:
-        _search(dataset.content, pixels.start, len(content))
+        _search(dataset.content, pixels.start, end, most_scans)
     return fragments
 
 
-def _search(content: bytes, start: int, end: int) -> None:
+def _search(content: bytes, start: int, end: int, most_scans: int) -> None:
     """Refuse frames by markers that no code has inside."""
-    if any(content.find(second, start, end) >= 0 for second in _SECOND_FRAME):
+    if _SECOND_FRAME.search(content, start, end):
         raise SeveralFrames
-    if content.count(_JPEG_SCAN, start, end) > _MAX_SCANS:
-        raise UnsupportedFrame(f"a JPEG of more than {_MAX_SCANS} scans")
+    if content.count(_JPEG_SCAN, start, end) > most_scans:
+        raise UnsupportedFrame(f"a JPEG of more than {most_scans} scans")
 
 
-def _jpeg_size(frame: memoryview) -> tuple[int, int, int]:
+def _head(fragments: list[memoryview]) -> bytes:
+    """The start of a frame, which fragments may cut anywhere."""
+    head = bytearray()
+    for part in fragments:
+        head += part[: _HEAD_BYTES - len(head)]
+    return bytes(head)
+
+
+def _jpeg_size(frame: bytes) -> tuple[int, int, int]:
     """Rows, columns and bits of a sample, of JPEG and JPEG-LS."""
     at = 0
     for _ in range(_MAX_SEGMENTS):
@@ -208,9 +224,9 @@ def _jpeg_size(frame: memoryview) -> tuple[int, int, int]:
     raise DamagedDicom("its compressed frame has no header")
 
 
-def _jpeg_2000_size(frame: memoryview) -> tuple[int, int, int]:
+def _jpeg_2000_size(frame: bytes) -> tuple[int, int, int]:
     """Rows, columns and bits of a sample (ISO/IEC 15444-1, A.5.1)."""
-    at = bytes(frame[:_MAX_BOXES_BYTES]).find(_J2K_START)
+    at = frame.find(_J2K_START, 0, _MAX_BOXES_BYTES)
     if at < 0:
         raise DamagedDicom("its compressed frame has no header")
     capabilities, right, bottom, left, top = struct.unpack_from(">H4I", frame, at + 6)

@@ -65,8 +65,8 @@ def to_greys(
     lut = dataset.first_item(_VOI_LUT)
     if lut is not None:
         shown = _through_voi_lut(lut, table)
-    elif dataset.has(_CENTER) and dataset.has(_WIDTH):
-        shown = _through_window(dataset, table)
+    elif (centers := dataset.numbers(_CENTER)) and (widths := dataset.numbers(_WIDTH)):
+        shown = _through_window(dataset, table, centers[0], widths[0])
     else:
         occurs = _occurring(cells)
         occurring = table[occurs]
@@ -176,9 +176,10 @@ def _lut(item: Dataset, table: NDArray[Any]) -> tuple[NDArray[np.uint16], int, i
     return entries.astype(np.uint16), first, bits
 
 
-def _through_window(dataset: Dataset, table: NDArray[Any]) -> NDArray[np.float64]:
+def _through_window(
+    dataset: Dataset, table: NDArray[Any], center: float, width: float
+) -> NDArray[np.float64]:
     """By the first window, as PS3.3, C.11.2.1.2 and C.11.2.1.3 say."""
-    center, width = dataset.numbers(_CENTER)[0], dataset.numbers(_WIDTH)[0]
     function = dataset.text(_FUNCTION) or "LINEAR"
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
         raise DamagedDicom("its VOI LUT function is none of the standard")

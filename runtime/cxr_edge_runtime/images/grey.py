@@ -109,7 +109,9 @@ def _conversion(
     """What turns some rows of an image to grey."""
     # Pillow knows big-endian 16 bit as a mode of its own; numpy reads either byte order.
     if image.mode == "I" or image.mode.startswith("I;16"):
-        to_grey = _full_range(name, bits, min_is_white=min_is_white)
+        # Of a PNG of 16 bits; Pillow leaves it to others.
+        transparent = image.info.get("transparency") if image.format == "PNG" else None
+        to_grey = _full_range(name, bits, min_is_white=min_is_white, transparent=transparent)
         return lambda rows: to_grey(np.asarray(rows))
     if image.mode == "F":
         raise UnsupportedImage(f"{name}: floating-point samples; export 8 or 16 bits")
@@ -134,13 +136,18 @@ def _over_black(rows: Image.Image) -> NDArray[Any]:
 
 
 def _full_range(
-    name: str, bits: int, *, min_is_white: bool
+    name: str, bits: int, *, min_is_white: bool, transparent: int | None
 ) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """Samples of 0 to ``2**bits - 1`` as 0 to 255, rounded; turned round for ``min_is_white``."""
+    """Samples of 0 to ``2**bits - 1`` as 0 to 255, rounded; turned round for ``min_is_white``.
+
+    One value may be transparent, which is black.
+    """
     highest = 2**bits - 1
     scale = np.round(np.arange(highest + 1) * (255 / highest)).astype(np.uint8)
     if min_is_white:
         scale = scale[::-1]
+    if transparent is not None:
+        scale[transparent] = 0
 
     def to_grey(samples: NDArray[Any]) -> NDArray[Any]:
         if samples.min() < 0 or samples.max() > highest:

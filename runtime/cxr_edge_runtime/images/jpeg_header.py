@@ -1,14 +1,12 @@
 """Checks of a JPEG's header, before Pillow and libjpeg trust what it states."""
 
+import math
 import struct
 from collections.abc import Iterator
 
 from cxr_edge_runtime.errors import UnreadableImage, UnsupportedImage
+from cxr_edge_runtime.images.decoding_limits import max_scans
 
-# Progressive JPEGs have about ten scans. Each visits every pixel, 11 ms for 30 million, and may be
-# ten bytes, so that a file within the limit on bytes would keep libjpeg busy for a day, thousands
-# of scans between two reads. libtiff has the same limit.
-_MAX_SCANS = 100
 # Pillow joins the EXIF blocks of a file and makes an object of every number in some of their tags.
 # A camera writes one block, of 64 KB at most.
 _MAX_EXIF_BLOCKS = 16
@@ -66,9 +64,9 @@ def check_jpeg(content: bytes, name: str) -> int:
     Raises:
         UnreadableImage: the file has more than 16 EXIF blocks, an EXIF block with too many values,
             or more than one frame header.
-        UnsupportedImage: the file has more than 100 scans, more than 10 MB or 1000 segments before
-            the picture, samples that have not 8 bits, a coding that is not read, or several
-            pictures.
+        UnsupportedImage: the file has more than 100 scans, or 33 of 30 million pixels, more than
+            10 MB or 1000 segments before the picture, samples that have not 8 bits, a coding that
+            is not read, or several pictures.
     """
     header = _read(content, name)
     # Of two, Pillow and libjpeg believe different ones, and Pillow keeps all.
@@ -88,9 +86,10 @@ def check_jpeg(content: bytes, name: str) -> int:
     )
     # The whole file is searched only where the header gives a reason: it takes 1 ms a megabyte, a
     # quarter of the time that decoding takes. No picture data contain the marker.
-    if not one_scan and content.count(_START_OF_SCAN) > _MAX_SCANS:
+    most = max_scans(math.prod(struct.unpack_from(">HH", header.frame.ljust(5, b"\0"), 1)))
+    if not one_scan and content.count(_START_OF_SCAN) > most:
         raise UnsupportedImage(
-            f"{name}: a JPEG of more than {_MAX_SCANS} scans; export it as baseline JPEG or PNG"
+            f"{name}: a JPEG of more than {most} scans; export it as baseline JPEG or PNG"
         )
     # Pillow keeps the segments, and EXIF, XMP and profile once more.
     return 2 * header.end + _coefficient_bytes(header)

@@ -7,6 +7,9 @@ from cxr_edge_runtime.errors import UnreadableImage, UnsupportedImage
 
 # Where the first chunk begins.
 _FIRST_CHUNK = 8
+# Where the header says bits of a sample and the colour model.
+_DEPTH = slice(24, 26)
+_GREY, _RGB = 0, 2
 # As Pillow tells a chunk from damage.
 _NAME = re.compile(rb"\w\w\w\w")
 _PICTURE = frozenset({b"IDAT", b"fdAT", b"DDAT"})
@@ -34,7 +37,8 @@ def check_png(content: bytes, name: str) -> int:
     Raises:
         UnreadableImage: the picture is in more than 100,000 pieces.
         UnsupportedImage: there are more than 1000 chunks or 10 MB beside the picture, more than 16
-            of packed text, or several pictures.
+            of packed text, several pictures, or one transparent colour in a depth that Pillow
+            compares wrongly.
     """
     at, pieces, longest, chunks, packed, beside = _FIRST_CHUNK, 0, 0, 0, 0, 0
     animations: list[int] = []
@@ -49,6 +53,8 @@ def check_png(content: bytes, name: str) -> int:
         elif chunk == b"IEND" or not _NAME.fullmatch(chunk):
             break
         else:
+            if chunk == b"tRNS":
+                _check_transparency(content, name)
             chunks, packed, beside = chunks + 1, packed + (chunk in _PACKED), beside + length
             if not pieces and chunk == b"acTL":
                 animations.append(int.from_bytes(content[at + 8 : at + 12]))
@@ -61,6 +67,16 @@ def check_png(content: bytes, name: str) -> int:
     _check_pictures(animations, name, is_first_in_animation=is_first_in_animation)
     # Pillow reads the pieces that follow the picture's end as a whole, and joins what it read.
     return 2 * longest + 5 * beside + packed * _UNPACKED_BYTES
+
+
+def _check_transparency(content: bytes, name: str) -> None:
+    # Pillow compares the colour as it is stored with samples that it has made 8 bits of.
+    bits, colour = content[_DEPTH].ljust(2, b"\0")
+    if (colour == _GREY and 1 < bits < 8) or (colour == _RGB and bits > 8):
+        raise UnsupportedImage(
+            f"{name}: a PNG of {bits} bits a sample with a transparent colour; export it without "
+            "transparency"
+        )
 
 
 def _check_pictures(animations: list[int], name: str, *, is_first_in_animation: bool) -> None:

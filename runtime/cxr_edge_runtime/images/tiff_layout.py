@@ -106,10 +106,14 @@ def check_samples(samples: Samples, name: str) -> None:
         name: what error messages call the image.
 
     Raises:
-        UnsupportedImage: samples are signed, channels lie apart in a way that Pillow mixes up,
-            chroma is subsampled without compression, or it is not said whether 0 is black.
+        UnsupportedImage: samples have more than 16 bits or are signed, channels lie apart in a way
+            that Pillow mixes up, chroma is subsampled without compression, or it is
+            not said whether 0 is black.
     """
-    if samples.signed and samples.bits <= 16:
+    if samples.bits > 16:
+        # Whatever values occur: one film of a series must not be read and the next refused.
+        what = f"a TIFF of {samples.bits} bits a sample"
+    elif samples.signed:
         # Pillow wraps those of 8 bits, and of 16 it is unknown whether the range begins at 0.
         what = "a TIFF of signed samples"
     elif samples.photometric is None and samples.compression not in _JPEGS:

@@ -2,9 +2,9 @@ import pytest
 
 from cxr_edge.serving.admission import Admission, Lease
 from cxr_edge.serving.app import MOST_BYTES_HELD
+from cxr_edge.serving.film_response import LONGEST
 from cxr_edge.serving.problems import ProblemResponse
 from cxr_edge.serving.uploads import MOST_BYTES
-from cxr_edge_runtime.images.decoding_limits import MAX_PIXELS
 
 
 def made(*, uploads: int = 99, requests: int = 99, n_bytes: int = 99) -> Admission:
@@ -94,15 +94,22 @@ def test_bodies_of_a_client_hold_half_and_leave_room_for_a_response() -> None:
     two.reserve(4)
     with pytest.raises(ProblemResponse):
         two.reserve(1)
-    one.reserve(5, response=True)
+    one.change_to_response(11)
     with pytest.raises(ProblemResponse):
-        two.reserve(1, response=True)
+        two.change_to_response(5)
     admission.acquire("b").reserve(5)
     one.release()
-    two.reserve(5, response=True)
+    two.change_to_response(15)
 
 
-def test_largest_body_and_its_picture_fit_into_the_share_of_a_client() -> None:
-    lease = made(n_bytes=MOST_BYTES_HELD).acquire("a")
-    lease.reserve(MOST_BYTES)
-    lease.reserve(MAX_PIXELS * 4 // 3, response=True)  # in base64
+def test_picture_takes_the_place_of_its_film() -> None:
+    admission = made(n_bytes=MOST_BYTES_HELD)
+    leases = [admission.acquire(client) for client in "ab"]
+    for lease in leases:
+        lease.reserve(MOST_BYTES)
+    for lease in leases:
+        lease.change_to_response(LONGEST**2 * 4 // 3)  # in base64
+    leases[0].reserve(MOST_BYTES // 2)
+    for lease in leases:
+        lease.release()
+    admission.acquire("a").reserve(MOST_BYTES)

@@ -1,14 +1,18 @@
 import asyncio
+import io
+import json
+from base64 import b64decode
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 from starlette.types import Message
 
 from cxr_edge.serving.admission import Admission
-from cxr_edge.serving.classifying import Classify
+from cxr_edge.serving.classifying import PART, Classify
 from cxr_edge.serving.problems import ProblemResponse
 from cxr_edge.serving.workers import Workers
 from cxr_edge_runtime.bundle import Bundle
@@ -16,6 +20,7 @@ from cxr_edge_runtime.classifier import Classifier
 from serving import PHANTOM
 from waiting import PATIENCE_S
 
+PHANTOM_FILM = PHANTOM.read_bytes()
 Serve = Callable[..., TestClient]
 
 
@@ -48,14 +53,21 @@ def test_picture_is_for_one_film(serve: Serve) -> None:
     assert result["picture"]
 
 
+def noise() -> bytes:
+    """A film whose picture takes several parts of a response."""
+    buffer = io.BytesIO()
+    Image.effect_noise((600, 600), 99).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def one_place() -> Admission:
     return Admission(uploads=9, requests=1, n_bytes=10_000_000)
 
 
-def request(query: bytes = b"") -> tuple[Any, asyncio.Event, Any]:
+def request(query: bytes = b"", *, film: bytes = PHANTOM_FILM) -> tuple[Any, asyncio.Event, Any]:
     """A request with a film: its scope, what ends it when it is set, and how it is received."""
     gone = asyncio.Event()
-    body = [{"type": "http.request", "body": PHANTOM.read_bytes(), "more_body": False}]
+    body = [{"type": "http.request", "body": film, "more_body": False}]
 
     async def receive() -> Message:
         if body:
@@ -124,7 +136,7 @@ def test_place_is_held_until_the_answer_is_taken(shipped: Bundle) -> None:
             sent.append(message)
 
         # With the picture the answer is larger than what is sent without waiting.
-        scope, _, receive = request(b"picture=true&force=true")
+        scope, _, receive = request(b"picture=true&force=true", film=noise())
         asked = asyncio.create_task(Classify(workers, admission, PATIENCE_S)(scope, receive, send))
         await asyncio.wait_for(waiting.wait(), PATIENCE_S)
         with pytest.raises(ProblemResponse, match="as many requests"):
@@ -134,6 +146,14 @@ def test_place_is_held_until_the_answer_is_taken(shipped: Bundle) -> None:
         admission.acquire("other")
 
     asyncio.run(ask())
-    assert [message.get("more_body") for message in sent] == [None, True, False]
-    assert b'"label"' in sent[1]["body"]
+    assert [message.get("more_body") for message in sent] == [
+        None,
+        *[True] * (len(sent) - 2),
+        False,
+    ]
+    parts = [message["body"] for message in sent[1:]]
+    assert max(map(len, parts)) == PART
+    assert not parts[-1]
+    [result] = json.loads(b"".join(parts))["results"]
+    assert b64decode(result["picture"])
     workers.close()

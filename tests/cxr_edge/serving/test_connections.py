@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cxr_edge.serving.connections import HEAD_S, LEAST_BYTES, PERIOD_S
+from cxr_edge.serving.connections import HEAD_S, LEAST_BYTES, MOST_OVERHEAD, PERIOD_S
 from wires import Wires
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -165,6 +165,65 @@ def test_response_must_be_taken(rate: float, cut: bool) -> None:
     played(scene, respond_in_parts)
 
 
+@pytest.mark.parametrize("takes", [True, False])
+def test_response_that_is_sent_in_parts_is_taken_where_its_parts_are(takes: bool) -> None:
+    async def scene(wires: Wires) -> None:
+        client = wires.connect()
+        await wires.send(client, GET)
+        client.unsent = LEAST_BYTES  # there is always a part that waits
+        for _ in range(5):
+            if takes and not client.ended:
+                client.connection.resume_writing()
+            await wires.passes(PERIOD_S)
+        assert client.ended != takes
+
+    played(scene, respond_in_parts)
+
+
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+ONE, MANY = b"1\r\nx\r\n", b"3e8\r\n" + 1000 * b"x" + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "cut"),
+    [
+        (1000 * ONE, True),
+        (1000 * MANY + 1000 * ONE, True),
+        (1000 * (b"1;" + 1000 * b"a" + b"\r\nx\r\n"), True),
+        (b"1\r\nx\r\n0\r\n" + 1000 * b"a: b\r\n", True),
+        (1000 * MANY, False),
+        (1000 * (b"46\r\n" + 70 * b"x" + b"\r\n"), False),
+        (64 * (2 * ONE + MANY) + b"0\r\n\r\n", False),
+    ],
+    ids=["bytes", "bytes after content", "extensions", "trailers", "usual", "lines", "a form"],
+)
+def test_body_in_chunks_that_is_mostly_no_content_is_cut(sent: bytes, cut: bool) -> None:
+    async def scene(wires: Wires) -> None:
+        client = wires.connect()
+        await wires.send(client, CHUNKED + sent)
+        assert client.ended == cut
+
+    played(scene)
+
+
+def test_no_more_is_taken_of_a_body_in_single_bytes_than_may_be_overhead() -> None:
+    received = 0
+
+    async def count(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal received
+        while (message := await receive())["type"] != "http.disconnect":
+            received += len(message["body"])
+
+    async def scene(wires: Wires) -> None:
+        client = wires.connect()
+        assert client.max_size <= 20_000  # others have their turn
+        await wires.send(client, CHUNKED)
+        await wires.send(client, 100_000 * ONE)
+
+    played(scene, count)
+    assert received < 2 * MOST_OVERHEAD / len(ONE)
+
+
 def test_one_client_gets_half_of_the_connections_and_others_the_rest() -> None:
     async def scene(wires: Wires) -> None:
         async def busy(address: str) -> bool:
@@ -178,6 +237,18 @@ def test_one_client_gets_half_of_the_connections_and_others_the_rest() -> None:
         assert sum([await busy("192.0.2.2") for _ in range(20)]) == 4
         assert sum([await busy("192.0.2.3") for _ in range(20)]) == 2
         assert len(wires.connections) == 14
+
+    played(scene, most=16)
+
+
+def test_addresses_of_one_network_are_one_client() -> None:
+    async def scene(wires: Wires) -> None:
+        connected = [wires.connect(f"2001:db8:1:2::{last:x}") for last in range(20)]
+        for client in connected:
+            if not client.ended:
+                await wires.send(client, UPLOAD)
+        assert len(wires.connections) == 8
+        assert not wires.connect("2001:db8:1:3::1").ended
 
     played(scene, most=16)
 
@@ -230,7 +301,7 @@ def test_client_takes_no_place_of_one_that_has_fewer() -> None:
                 await wires.passes(0.01)
 
         def count(address: str) -> int:
-            return sum(connection._address == address for connection in wires.connections)
+            return sum(connection._client == address for connection in wires.connections)
 
         assert [count(f"192.0.2.{last}") for last in (1, 2, 3)] == [2, 3, 2]
         for client in [wires.connect("192.0.2.4") for _ in range(4)]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxr_edge.serving.film_response import RequestOptions, film_response
+from cxr_edge.serving.film_response import LONGEST, RequestOptions, film_response
 from cxr_edge.serving.uploads import Film
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
@@ -72,3 +72,10 @@ def test_picture_is_the_film_as_it_was_decoded(classifier: Classifier) -> None:
     picture = Image.open(io.BytesIO(base64.b64decode(found["picture"])))
     np.testing.assert_array_equal(np.asarray(picture), load_grey(content).pixels)
     json.dumps(found)
+
+
+def test_picture_of_a_large_film_is_smaller(classifier: Classifier) -> None:
+    large = Film("film.dcm", written(noisy_gradient((2 * LONGEST, LONGEST), seed=0)))
+    found = film_response(classifier, large, RequestOptions(force=True, picture=True))
+    with Image.open(io.BytesIO(base64.b64decode(found["picture"]))) as picture:
+        assert sorted(picture.size) == [LONGEST // 2, LONGEST]

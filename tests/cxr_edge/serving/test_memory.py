@@ -1,7 +1,9 @@
 """The server as docs/cxr-edge.service runs it keeps within the unit's memory."""
 
 import io
+import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 
 import numpy as np
@@ -13,7 +15,8 @@ from pydicom.uid import RLELossless
 import crafted_dicom
 import crafted_images
 from dicom_files import written
-from serving import UNIT_MB, served
+from serving import UNIT_MB, as_the_unit, served
+from usage import PeakMemory
 
 # Files that somebody constructed who has read the code, each as large as any that is taken.
 CRAFTED = crafted_images.DEAR | {
@@ -34,9 +37,9 @@ def windowed_film() -> bytes:
 
 
 def compressed_film() -> bytes:
-    """A DICOM film of 19 million samples of 16 bits, in RLE."""
-    rows = np.linspace(0, 4095, 4300).astype(np.uint16)[:, np.newaxis]
-    dataset = pydicom.dcmread(io.BytesIO(written(np.repeat(rows, 4400, axis=1))))
+    """A DICOM film of 16 million samples of 16 bits, in RLE."""
+    rows = np.linspace(0, 4095, 4000).astype(np.uint16)[:, np.newaxis]
+    dataset = pydicom.dcmread(io.BytesIO(written(np.repeat(rows, 4000, axis=1))))
     dataset.compress(RLELossless)
     buffer = io.BytesIO()
     dataset.save_as(buffer)
@@ -76,6 +79,63 @@ def test_two_of_the_dearest_kinds_of_film_at_once_fit_into_the_units_memory(
     assert done.statuses == [200] * 2
     assert done.peak_mb < UNIT_MB
     assert done.cpu_seconds < 2 * 60
+
+
+def noise_film() -> bytes:
+    """A grey JPEG of 30 million pixels, whose PNG in base64 takes 40 MB."""
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (5000, 6000), dtype=np.uint8)
+    Image.fromarray(noise).save(buffer, "JPEG", quality=60)
+    return buffer.getvalue()
+
+
+def test_pictures_that_nobody_takes_fit_into_the_units_memory() -> None:
+    film = noise_film()
+    with as_the_unit() as server, ExitStack() as clients, PeakMemory(server.process.pid) as peak:
+        host, port = server.address.removeprefix("http://").split(":")
+        for client in range(8):
+            connection = clients.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect((host, int(port)))
+            connection.sendall(
+                b"POST /v1/classify?picture=true&force=true HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                b"X-Forwarded-For: 192.0.2.%d\r\nContent-Length: %d\r\n\r\n" % (client, len(film))
+            )
+            connection.sendall(film)
+            assert connection.recv(12) == b"HTTP/1.1 200"
+    assert peak.bytes / 1e6 < UNIT_MB / 2
+
+
+def test_refused_body_is_let_go_of_while_its_rest_comes() -> None:
+    with as_the_unit() as server, ExitStack() as clients, PeakMemory(server.process.pid) as peak:
+        host, port = server.address.removeprefix("http://").split(":")
+        for n_bytes in (50_000_000, *[40_000_000] * 12):
+            connection = clients.enter_context(socket.create_connection((host, int(port))))
+            connection.sendall(
+                b"POST /v1/classify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 80000000\r\n\r\n"
+            )
+            connection.sendall(bytes(n_bytes))
+            if n_bytes == 40_000_000:
+                assert connection.recv(12) == b"HTTP/1.1 503"
+    assert peak.bytes / 1e6 < UNIT_MB / 2
+
+
+@pytest.mark.parametrize(
+    ("make", "status"),
+    [
+        (partial(crafted_dicom.jpeg_2000_film, 4000), 200),
+        (partial(crafted_dicom.COSTLY["filled frame"], 78_000_000), 422),
+    ],
+    ids=["noisy", "filled up"],
+)
+def test_compressed_film_fits_into_the_units_memory_while_a_body_of_80_mb_waits(
+    make: Callable[[], bytes], status: int
+) -> None:
+    longest = partial(crafted_dicom.COSTLY["private pixels"], 79_900_000)
+    done = served(make, longest, query="force=true")
+    assert done.statuses == [status, 200]
+    # 409 and 271 were measured.
+    assert done.peak_mb < UNIT_MB
 
 
 @pytest.mark.parametrize(

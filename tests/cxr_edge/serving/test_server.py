@@ -1,3 +1,4 @@
+import contextlib
 import json
 import signal
 import socket
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from cxr_edge.serving.server import listen
 from fuzzing import mutated, seeds
 from serving import PHANTOM, running_server
 from waiting import until
@@ -193,3 +195,17 @@ def test_mutated_films_are_answered_or_refused_and_nothing_crashes(count: int) -
     # 504: a busy machine may need longer for a film than the server allows.
     assert set(statuses) <= {200, 400, 422, 504}
     assert min(statuses[200], statuses[422]) > count / 20
+
+
+def test_system_holds_little_of_a_response_that_nobody_takes() -> None:
+    with listen("127.0.0.1", 0) as listening, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(listening.getsockname())
+        connection, _ = listening.accept()
+        with connection:
+            connection.setblocking(False)
+            sent = 0
+            with contextlib.suppress(BlockingIOError):
+                while sent < 10_000_000:
+                    sent += connection.send(bytes(100_000))
+    assert sent < 1_000_000

@@ -109,7 +109,7 @@ def test_clients_of_a_proxy_have_a_share_each(server: Server) -> None:
 
 def test_client_that_takes_no_answer_is_let_go() -> None:
     # Larger than what the system holds for a connection.
-    noise = np.random.default_rng(0).integers(0, 256, (2600, 2600), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (2048, 2048), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(noise).save(buffer, "PNG", compress_level=0)
     film = buffer.getvalue()

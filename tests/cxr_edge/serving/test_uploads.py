@@ -1,11 +1,16 @@
+import asyncio
+import tracemalloc
 from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 from cxr_edge.serving import app, classifying, uploads
+from cxr_edge.serving.admission import Admission
 from cxr_edge.serving.uploads import shown_name
 from serving import PHANTOM
 
@@ -84,6 +89,38 @@ def test_no_more_bytes_are_held_than_there_is_room_for(
     assert kind(client.post("/v1/classify", content=chunks(3))) == (503, "Busy")
     for _ in range(3):  # what was held is given back
         assert client.post("/v1/classify", content=b"x" * 2500).status_code == 422
+
+
+@pytest.mark.parametrize("as_form", [False, True], ids=["body", "form"])
+def test_film_is_held_once(as_form: bool) -> None:
+    n_bytes, sent = 20_000_000, 0
+    head = b'--B\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\n'
+
+    async def receive() -> Message:
+        nonlocal sent
+        begin, end = (head, b"\r\n--B--\r\n") if as_form else (b"", b"")
+        body = (begin if not sent else b"") + bytes(50_000)
+        sent += 50_000
+        whole = sent == n_bytes
+        return {
+            "type": "http.request",
+            "body": body + (end if whole else b""),
+            "more_body": not whole,
+        }
+
+    async def read() -> None:
+        headers = [(b"content-type", b"multipart/form-data; boundary=B")] if as_form else []
+        request = Request({"type": "http", "headers": headers}, receive)
+        admission = Admission(uploads=9, requests=9, n_bytes=3 * n_bytes)
+        async for film in uploads.read_films(request, admission.acquire("a"), most=1):
+            assert len(film.content) == n_bytes
+
+    tracemalloc.start()
+    try:
+        asyncio.run(read())
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * n_bytes
+    finally:
+        tracemalloc.stop()
 
 
 def test_films_are_never_written_to_a_disk(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

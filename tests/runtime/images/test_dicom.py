@@ -121,9 +121,9 @@ def test_only_8_bits_that_are_greys_are_taken_as_they_are() -> None:
     assert not dicom.decode_dicom(written(grey), name="film").warnings
 
 
-def test_file_of_too_many_elements_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_of_too_many_elements_is_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dicom_elements, "_MAX_READS", 20)
-    with pytest.raises(UnreadableImage, match=r"film: damaged image .*too many"):
+    with pytest.raises(UnsupportedImage, match="film: a DICOM file with too many elements"):
         dicom.decode_dicom(written(), name="film")
 
 
@@ -171,6 +171,7 @@ def test_what_the_file_says_against_a_chest_film(tags: dict[str, Any], message: 
     [
         ({"NumberOfFrames": 2, "Rows": 40}, "several frames"),
         ({"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}, "in colour"),
+        ({"PhotometricInterpretation": None}, "does not say whether 0 is black or white"),
         ({"BitsAllocated": 32}, "not of 8 or 16 bits"),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import usage
-from crafted_dicom import COSTLY, film
+from crafted_dicom import COSTLY, film, jpeg_2000_film
 
 # Of 512 MB that the smallest device has; and a minute of it.
 MAX_MB, MAX_CPU_SECONDS = 400, 60
@@ -25,6 +25,29 @@ def test_crafted_file_costs_little(name: str, tmp_path: Path) -> None:
     assert len(done.out.splitlines()) == 1
     assert "Traceback" not in done.err
     assert "\\1" not in done.out
+
+
+def test_frame_that_is_filled_up_is_not_decompressed(tmp_path: Path) -> None:
+    path = tmp_path / "crafted.dcm"
+    path.write_bytes(COSTLY["filled frame"](78_000_000))
+    done = usage.classify(path)
+    assert "a compressed frame of more bytes than its samples" in done.err
+    # 174 were measured: the file, and what the command takes for any film.
+    assert done.peak_mb < 230
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("noise", "fits"), [(256, True), (32_768, False)])
+def test_largest_compressed_film_of_16_bits_fits_into_memory_or_is_told_not_to(
+    noise: int, fits: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "film.dcm"
+    path.write_bytes(jpeg_2000_film(4000, noise=noise))
+    done = usage.classify(path, "--force")
+    assert (done.code == 0) == fits
+    assert ("not enough memory to decompress its 32 MB" in done.err) != fits
+    # 329 and 290 were measured.
+    assert done.peak_mb < MAX_MB
 
 
 @pytest.mark.parametrize("has_window", [True, False])

@@ -10,12 +10,19 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.encaps import encapsulate, get_frame
-from pydicom.uid import JPEGBaseline8Bit, RLELossless
+from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
-from cxr_edge_runtime.errors import ImageError, ImageTooSlow, UnreadableImage, UnsupportedImage
+from crafted_dicom import jpeg_2000_film
+from cxr_edge_runtime.errors import (
+    ImageError,
+    ImageTooLarge,
+    ImageTooSlow,
+    UnreadableImage,
+    UnsupportedImage,
+)
 from cxr_edge_runtime.images import decoding_limits, dicom_decompression, load_grey
 from cxr_edge_runtime.images.dicom_decompression import FrameShape, decompressed
-from cxr_edge_runtime.images.dicom_decompressor import NO_DECODER
+from cxr_edge_runtime.images.dicom_decompressor import NO_DECODER, NO_MEMORY
 from dicom_files import RAMP, jpeg, written
 from synthetic import noisy_gradient
 
@@ -30,7 +37,7 @@ def run_length_coded() -> memoryview:
 
 
 def decode(frame: memoryview, shape: FrameShape = SHAPE, syntax: str = RLELossless) -> np.ndarray:
-    return decompressed(frame, syntax, shape, file_bytes=len(frame), name="film")
+    return decompressed([frame], syntax, shape, file_bytes=len(frame), name="film")
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -75,6 +82,29 @@ def test_missing_decoder_is_named_with_the_extra(
     program(f"import sys\nsys.exit({NO_DECODER})\n", monkeypatch, tmp_path)
     with pytest.raises(UnsupportedImage, match=r"pip install .\.\[dicom\]"):
         decode(memoryview(b"x"))
+
+
+def test_child_without_memory_is_no_damage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program(f"import sys\nsys.exit({NO_MEMORY})\n", monkeypatch, tmp_path)
+    with pytest.raises(ImageTooLarge, match=r"not enough memory to decompress .*; export it u"):
+        decode(memoryview(b"x"))
+
+
+def test_python_without_memory_ends_with_the_code_for_it() -> None:
+    child = dicom_decompression.dicom_decompressor.__file__
+    numbers = map(str, (400_000_000, 64, 80, 16, 12, 0, 100_000_000, 60))
+    command = [sys.executable, "-P", child, JPEG2000Lossless, *numbers]
+    done = subprocess.run(command, input=bytes(1000), capture_output=True)
+    assert done.returncode == NO_MEMORY, done.stderr
+
+
+def test_decoder_without_memory_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dicom_decompression, "_MAX_MEMORY", 56_000_000)
+    content = jpeg_2000_film(1500)
+    with pytest.raises(ImageTooLarge, match=r"not enough memory to decompress its 2 MB for 1500x1"):
+        load_grey(content)
+    monkeypatch.setattr(dicom_decompression, "_MAX_MEMORY", 100_000_000)
+    assert load_grey(content).pixels.shape == (1500, 1500)
 
 
 @pytest.mark.parametrize("written_bytes", [0, 1, 5, 80 * 64 + 2])

@@ -1,5 +1,6 @@
 import io
 import struct
+import time
 
 import numpy as np
 import pydicom
@@ -23,6 +24,7 @@ from crafted_dicom import (
     PIXEL_DATA,
     READ,
     SEQUENCE_END,
+    SPECIFIC_CHARACTER_SET,
     UNDEFINED,
     VOI_LUT,
     WIDTH,
@@ -127,6 +129,39 @@ def test_file_in_another_vr_than_it_says_is_read() -> None:
     np.testing.assert_array_equal(load_grey(swapped).pixels, GREY)
     swapped = head(IMPLICIT) + explicit[len(head(EXPLICIT)) :]
     np.testing.assert_array_equal(load_grey(swapped).pixels, GREY)
+
+
+@pytest.mark.parametrize("undefined", [False, True])
+def test_icons_tables_and_private_data_of_usual_size_are_passed_over(undefined: bool) -> None:
+    lut = element(LUT_DESCRIPTOR, b"\0\0\0\0\x10\0") + number(LUT_DATA, 131_072) + bytes(131_072)
+    icon = number(PIXEL_DATA, 1_280_000) + bytes(1_280_000)
+    private = number(0x00091002, 1_200_000) + bytes(1_200_000)
+    raw = {
+        tag: sequence(tag, items, undefined=undefined)
+        for tag, items in ((0x00091001, [private]), (FRAME_GROUPS, [lut] * 8), (0x00880200, [icon]))
+    }
+    np.testing.assert_array_equal(load_grey(film(GREY, raw=raw)).pixels, GREY)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "vr"),
+    [(IMPLICIT, b""), (EXPLICIT, b"CS"), (EXPLICIT, b"UT"), (BIG_ENDIAN, b"CS")],
+)
+@pytest.mark.parametrize("length", [8, 4000])
+def test_character_sets_of_items_are_counted_together(syntax: str, vr: bytes, length: int) -> None:
+    def nested(count: int) -> bytes:
+        order = ">" if syntax == BIG_ENDIAN else "<"
+        head_ = number(SPECIFIC_CHARACTER_SET, length, vr, order)
+        end = [number(tag, 0, b"", order) for tag in (ITEM_END, SEQUENCE_END)]
+        items = number(ITEM, UNDEFINED, b"", order) + head_ + b"ISO\\" * (length // 4) + end[0]
+        start = number(FRAME_GROUPS, UNDEFINED, vr and b"SQ", order)
+        return film(GREY, syntax=syntax, raw={FRAME_GROUPS: start + items * count + end[1]})
+
+    assert load_grey(nested(8000 // length)).pixels.shape == GREY.shape
+    began = time.thread_time()
+    with pytest.raises(UnreadableImage, match="SpecificCharacterSet is longer than any"):
+        load_grey(nested(300_000 // length))
+    assert time.thread_time() - began < 20
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import struct
+import time
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from crafted_dicom import (
     number,
 )
 from cxr_edge_runtime.errors import ImageTooLarge, UnreadableImage, UnsupportedImage
-from cxr_edge_runtime.images import load_grey
+from cxr_edge_runtime.images import dicom_frame, load_grey
 from dicom_files import jpeg
 from synthetic import noisy_gradient
 
@@ -63,22 +64,29 @@ def test_one_frame_is_one_in_every_form(stated: Value | None) -> None:
     np.testing.assert_array_equal(pixels, GREY)
 
 
+def test_number_of_frames_below_0_is_damage() -> None:
+    with pytest.raises(UnreadableImage, match="NumberOfFrames is below 0"):
+        load_grey(film(GREY, frames="-3"))
+
+
 @pytest.mark.parametrize("stated", ["x", "2x", "0x2", "nan", (b"OB", b"\2\0")])
 def test_number_of_frames_that_is_no_number_is_damage(stated: Value) -> None:
     with pytest.raises(UnreadableImage, match="NumberOfFrames is no number"):
         load_grey(film(GREY, syntax=EXPLICIT, frames=stated))
 
 
-@pytest.mark.parametrize("times", [2, 3])
-def test_pixels_of_several_frames_are_several_frames_though_nothing_says_so(times: int) -> None:
-    pixels = element(PIXEL_DATA, (b"OB", GREY.tobytes() * times))
+@pytest.mark.parametrize("further_bytes", [514, GREY.size - 200, GREY.size, 2 * GREY.size])
+def test_pixels_beyond_a_frame_are_a_second_one_though_nothing_says_so(further_bytes: int) -> None:
+    pixels = element(PIXEL_DATA, (b"OB", (GREY.tobytes() * 3)[: GREY.size + further_bytes]))
     with pytest.raises(UnsupportedImage, match="several frames"):
         load_grey(film(GREY, pixels=pixels))
 
 
-def test_bytes_that_are_no_whole_frame_are_left_out() -> None:
-    pixels = element(PIXEL_DATA, (b"OB", GREY.tobytes() + bytes(100)))
-    np.testing.assert_array_equal(load_grey(film(GREY, pixels=pixels)).pixels, GREY)
+@pytest.mark.parametrize(("width", "fill"), [(64, 512), (700, 700)])
+def test_bytes_that_fill_up_are_left_out(width: int, fill: int) -> None:
+    grey = noisy_gradient((width, 80), seed=0)
+    pixels = element(PIXEL_DATA, (b"OB", grey.tobytes() + bytes(fill)))
+    np.testing.assert_array_equal(load_grey(film(grey, pixels=pixels)).pixels, grey)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +135,13 @@ def test_frame_in_several_fragments_is_one() -> None:
         compressed(FRAME[:500], FRAME[500:], FRAME),
         compressed(FRAME + FRAME),
         compressed(FRAME + b"\0" + FRAME),
+        compressed(FRAME + bytes(3) + FRAME),
+        compressed(FRAME + bytes(5000) + b"\xff" + FRAME),
+        compressed(FRAME[:300], FRAME[300:] + bytes(4) + FRAME[:300], FRAME[300:]),
+        compressed(FRAME + bytes(2), bytes(3) + FRAME),
+        compressed(FRAME + bytes(2), bytes(4), b"", bytes(3) + FRAME),
+        compressed(FRAME[:-1], FRAME[-1:] + b"\0\0", FRAME),
+        compressed(jpeg_2000_header() + b"\xff\xd9\0\0" + jpeg_2000_header(), syntax=JPEG_2000),
         compressed(FRAME, offsets=bytes(8)),
         compressed(b"\0" * 64, b"\0" * 64, syntax=RLE),
         compressed(jpeg_2000_header(), jpeg_2000_header(), syntax=JPEG_2000),
@@ -159,7 +174,10 @@ def test_several_compressed_frames_are_told_however_they_are_stored(content: byt
         (compressed(b"x", syntax="1.2.840.10008.1.2.4.102"), "unknown here"),
         (film(GREY, syntax=PRIVATE), "unknown here"),
         (film(GREY, syntax="4711.DOE"), "unknown here"),
+        (compressed(FRAME, bytes(1_100_000)), "frame of more bytes than its samples"),
         (compressed(FRAME[:-2] + FRAME[FRAME.rindex(b"\xff\xda"):-2] * 100), "100 scans"),
+        (compressed(FRAME[:-2] + FRAME[FRAME.rindex(b"\xff\xda"):-2] * 33, rows=5000, columns=6000),
+         "33 scans"),
     ],
 )  # fmt: skip
 def test_what_the_decoder_cannot_read_is_told_as_unsupported(content: bytes, what: str) -> None:
@@ -178,11 +196,28 @@ def test_fill_and_markers_without_a_length_precede_the_size(before: bytes) -> No
 
 
 def test_compressed_films_of_many_bits_have_a_limit_of_their_own() -> None:
-    wide = {"rows": 5000, "columns": 4001, "allocated": 16, "stored": 12, "high": 11}
-    with pytest.raises(ImageTooLarge, match="4001x5000 pixels, the limit is 20 million"):
+    wide = {"rows": 4000, "columns": 4001, "allocated": 16, "stored": 12, "high": 11}
+    with pytest.raises(ImageTooLarge, match="4001x4000 pixels, the limit is 16 million"):
         load_grey(compressed(FRAME, **wide))
     with pytest.raises(UnreadableImage, match="another size"):
-        load_grey(compressed(FRAME, rows=5000, columns=4001))
+        load_grey(compressed(FRAME, rows=4000, columns=4001))
+
+
+def test_bytes_that_fill_up_a_frame_are_left_out() -> None:
+    whole = load_grey(compressed(FRAME)).pixels
+    filled = compressed(FRAME + bytes(400_000), bytes(400_000))
+    np.testing.assert_array_equal(load_grey(filled).pixels, whole)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [b"\xff\xd9", b"\xff", b"\xfe\xff\0\xe0\0\0\xff\xd9", b"\xff\xd9\xfe\xff\0\xe0\xff\xd9\0\0"],
+)
+def test_search_for_a_second_frame_takes_seconds_at_most(between: bytes) -> None:
+    content = between * (16_000_000 // len(between))
+    began = time.thread_time()
+    assert not dicom_frame._SECOND_FRAME.search(content)
+    assert time.thread_time() - began < 20
 
 
 def test_run_lengths_of_16_bits_keep_to_the_stored_bits() -> None:

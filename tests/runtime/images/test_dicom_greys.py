@@ -293,3 +293,19 @@ def test_windows_of_extreme_numbers_are_greys(values: tuple[str, str], function:
 def test_film_of_several_parts_is_looked_up_whole() -> None:
     large = np.tile(ALL, (9, 9))
     np.testing.assert_array_equal(shown(large), np.tile(shown(), (9, 9)))
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+@pytest.mark.parametrize(("center", "width"), [("  ", "  "), (" ", "99"), ("99", "\\"), ("", " ")])
+def test_blank_window_is_none(syntax: str, center: str, width: str) -> None:
+    blank = load_grey(film(ALL, syntax=syntax, center=center, width=width, **TWELVE))
+    plain = load_grey(film(ALL, syntax=syntax, **TWELVE))
+    np.testing.assert_array_equal(blank.pixels, plain.pixels)
+    assert blank.warnings == plain.warnings != ()
+
+
+def test_empty_first_value_of_a_window_is_passed_over() -> None:
+    found = load_grey(film(ALL, center="\\1000", width=" \\2000 ", **TWELVE))
+    first = load_grey(film(ALL, center="1000", width="2000", **TWELVE))
+    np.testing.assert_array_equal(found.pixels, first.pixels)
+    assert found.warnings == ()

@@ -54,6 +54,15 @@ def test_many_scans_are_refused_before_they_are_decoded() -> None:
         load_grey(scans(5000))
 
 
+def test_large_jpeg_may_have_fewer_scans() -> None:
+    def large(count: int) -> bytes:
+        return scans(count).replace(struct.pack(">HH", 80, 96), struct.pack(">HH", 6000, 5000))
+
+    check_jpeg(large(33), "film")
+    with pytest.raises(UnsupportedImage, match="of more than 33 scans; export it as baseline JPEG"):
+        check_jpeg(large(34), "film")
+
+
 @pytest.mark.parametrize(("channels", "refused"), [("RGB", True), ("L", False)])
 def test_baseline_jpeg_has_one_scan_only_if_it_has_one_channel(
     channels: str, refused: bool

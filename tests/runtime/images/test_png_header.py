@@ -1,4 +1,5 @@
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -78,6 +79,54 @@ def test_png_that_only_says_it_is_animated_is_its_picture() -> None:
         np.testing.assert_array_equal(load_grey(content).pixels, FILM)
     late = png_with(chunk(b"acTL", struct.pack(">II", 5, 0)), before=b"IEND")
     np.testing.assert_array_equal(load_grey(late).pixels, FILM)
+
+
+def png(samples: np.ndarray, *, colour: int, depth: int, transparent: bytes) -> bytes:
+    """A PNG of a depth that Pillow does not write; each row of samples is bytes already."""
+    height, n_bytes = samples.shape
+    width = n_bytes * 8 // depth // (3 if colour == 2 else 1)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    rows = b"".join(b"\0" + row.tobytes() for row in samples)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"tRNS", transparent)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND")
+    )
+
+
+@pytest.mark.parametrize("value", [0, 7, 0x1234, 65_535])
+def test_transparent_grey_of_16_bits_is_black(value: int) -> None:
+    samples = np.linspace(0, 65_535, 80 * 96).astype(np.uint16).reshape(80, 96)
+    samples[:9] = value
+    content = png(
+        samples.astype(">u2").view(np.uint8), colour=0, depth=16,
+        transparent=value.to_bytes(2, "big"),
+    )  # fmt: skip
+    expected = np.where(samples == value, 0, np.round(samples / 257))
+    np.testing.assert_array_equal(load_grey(content).pixels, expected)
+
+
+def test_transparent_grey_of_8_bits_is_black() -> None:
+    content = png(FILM, colour=0, depth=8, transparent=b"\0\x50")
+    np.testing.assert_array_equal(load_grey(content).pixels, np.where(FILM == 0x50, 0, FILM))
+
+
+@pytest.mark.parametrize("white", [False, True])
+def test_transparent_grey_of_1_bit_is_black(white: bool) -> None:
+    samples = np.full((80, 12), 0x0F, np.uint8)
+    content = png(samples, colour=0, depth=1, transparent=bytes([0, white]))
+    expected = 255 * (np.unpackbits(samples, axis=1) & (not white))
+    np.testing.assert_array_equal(load_grey(content).pixels, expected)
+
+
+@pytest.mark.parametrize(("colour", "depth"), [(0, 2), (0, 4), (2, 16)])
+def test_transparency_that_pillow_compares_wrongly_is_refused(colour: int, depth: int) -> None:
+    samples = np.zeros((80, 480), np.uint8)
+    content = png(samples, colour=colour, depth=depth, transparent=bytes(6))
+    with pytest.raises(UnsupportedImage, match=f"film: a PNG of {depth} bits a sample with a tra"):
+        load_grey(content, name="film")
 
 
 @given(st.binary(max_size=200))

@@ -30,6 +30,14 @@ def test_signed_samples_are_refused_and_not_wrapped(order: str, bits: int) -> No
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [1, 2, 3])
+def test_more_than_sixteen_bits_are_refused_whatever_values_occur(order: str, kind: int) -> None:
+    samples = FILM.astype(f"{order}u4").tobytes()
+    with pytest.raises(UnsupportedImage, match="film: a TIFF of 32 bits a sample; export 8 or 16"):
+        load_grey(plain_tiff(order=order, samples=samples, bits=32, tag339=kind), name="film")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("bits", BITS)
 @pytest.mark.parametrize("photometric", [0, 1])
 def test_depths_that_are_not_read_are_no_damage(order: str, bits: int, photometric: int) -> None:
