@@ -32,7 +32,7 @@ def test_healthy_device_passes_and_says_what_computed(cxr_edge: Any) -> None:
     lines = outcome.out.splitlines()
     assert lines[0].startswith("here       ai-edge-litert, ")
     assert lines[1].startswith('made with  "ai-edge-litert ')
-    assert [line.split()[-1] for line in lines[3:-1]] == ["passed"] * 12
+    assert [line.split()[-1] for line in lines[3:-1]] == ["passed"] * 13
     assert lines[-1] == "Research use only. Not a medical device."
 
 
@@ -40,7 +40,7 @@ def test_device_that_differs_fails_with_exit_code_4(cxr_edge: Any, other_device:
     outcome = cxr_edge("selftest", "--bundle", other_device)
     assert outcome.code == 4
     assert outcome.out.count("FAILED") == 1
-    assert "1 of 12 golden films differ by more than 0.05" in outcome.err
+    assert "1 of 13 golden films differ by more than 0.05" in outcome.err
     assert "do not use this bundle on this device" in outcome.err
     assert len(outcome.err.splitlines()) == 1
 
@@ -50,7 +50,7 @@ def test_json_has_the_same(cxr_edge: Any, other_device: Path) -> None:
     assert found["passed"] is True
     assert found["engine"] == "ai-edge-litert"
     assert found["kernels"]
-    assert len(found["films"]) == 12
+    assert len(found["films"]) == 13
     assert found["largest_shift"] < 0.05
     assert found["notice"] == "Research use only. Not a medical device."
     outcome = cxr_edge("selftest", "--json", "--bundle", other_device)

@@ -69,7 +69,7 @@ def test_shipped_bundle_passes_here_and_has_films_on_each_side_of_the_threshold(
     assert (away < 0).sum() >= 4
     # Above a threshold of 0.95 there is less room, and a probability moves by less.
     assert 0.02 < away[away > 0].min() < 0.2
-    assert MAX_SHIFT < -away[away < 0].max() < 0.2
+    assert MAX_SHIFT < -away[away < 0].max() < 0.7
     assert {answer.label for answer in golden.answers} == set(shipped.manifest.labels)
     assert {"accepted", "rejected"} <= {answer.verdict for answer in golden.answers}
 
