@@ -78,8 +78,7 @@ def golden_films(
 
     normal, pneumonia = means
     pictures = [normal + step * (pneumonia - normal) for step in _STEPS]
-    line = [answered(picture) for picture in pictures]
-    films = [film for film in line if film.is_clear] or line
+    films = [answered(picture) for picture in pictures]
     threshold = operating_point.threshold
     away = np.array([film.answer.probability for film in films]) - threshold
     chosen: set[int] = set()
@@ -98,7 +97,7 @@ def golden_films(
         answered(middle[::-1, ::-1]),
     )
     kept = [films[number] for number in sorted(chosen)]
-    kept += [film for film in others if film.is_clear]
+    kept += [film for film in others if film.answer.verdict]
     version = importlib.metadata.version(engine.name)
     return GoldenFilms(
         tuple(film.file for film in kept),
@@ -111,7 +110,6 @@ class _Golden(NamedTuple):
     file: bytes
     answer: Answer
     distance: float
-    is_clear: bool
 
 
 def _as_jpeg(picture: NDArray[np.float64], *, sharp: bool) -> bytes:
@@ -134,14 +132,14 @@ def _golden(
     labels: tuple[str, str],
     spec: PreprocessSpec,
 ) -> _Golden:
-    """A film with its answer, and whether the gate's verdict is the same on every device."""
+    """A film with its answer, without a verdict where that could be another on another device."""
     film = load_grey(file)
     image = preprocess(film.pixels, spec)
     outputs = engine.run(image)
     [probability] = point.probabilities(outputs["logit"][0])
     answer = Answer(float(probability), labels[int(probability >= point.threshold)], NOT_CHECKED)
     if gate is None:
-        return _Golden(file, answer, 0.0, is_clear=True)
+        return _Golden(file, answer, 0.0)
     found = gate.judge(
         objections(film),
         (),
@@ -152,4 +150,5 @@ def _golden(
     assert found.distance is not None
     limits = (gate.limits.suspicious, gate.limits.rejected)
     is_clear = all(abs(found.distance / limit - 1) >= _CLEAR for limit in limits)
-    return _Golden(file, replace(answer, verdict=found.verdict), found.distance, is_clear)
+    verdict = found.verdict if is_clear else ""
+    return _Golden(file, replace(answer, verdict=verdict), found.distance)

@@ -69,7 +69,7 @@ def test_shipped_bundle_passes_here_and_has_films_on_each_side_of_the_threshold(
     assert (away < 0).sum() >= 4
     # Above a threshold of 0.95 there is less room, and a probability moves by less.
     assert 0.02 < away[away > 0].min() < 0.2
-    assert MAX_SHIFT < -away[away < 0].max() < 0.7
+    assert MAX_SHIFT < -away[away < 0].max() < 0.3
     assert {answer.label for answer in golden.answers} == set(shipped.manifest.labels)
     assert {"accepted", "rejected"} <= {answer.verdict for answer in golden.answers}
 
@@ -103,7 +103,8 @@ def test_decoder_that_gives_other_greys_fails(
     monkeypatch.setattr(
         classifier_module, "load_grey", lambda *_, **__: GreyImage(FLAT, format="", mode="L")
     )
-    assert not any(outcome.passed for outcome in run_selftest(Classifier(shipped))[1])
+    passed = [outcome.passed for outcome in run_selftest(Classifier(shipped))[1]]
+    assert passed.count(False) > len(passed) // 2
 
 
 ANSWER = Answer(0.5, "NORMAL", "accepted")
@@ -114,6 +115,7 @@ def test_neither_a_large_shift_nor_another_label_or_verdict_passes() -> None:
     assert not Outcome(ANSWER, replace(ANSWER, probability=0.551)).passed
     assert not Outcome(ANSWER, replace(ANSWER, label="PNEUMONIA")).passed
     assert not Outcome(ANSWER, replace(ANSWER, verdict="suspicious")).passed
+    assert Outcome(replace(ANSWER, verdict=""), replace(ANSWER, verdict="suspicious")).passed
 
 
 def test_bundle_without_golden_films_says_what_to_do(golden_bundle: Path) -> None:
@@ -129,7 +131,7 @@ def test_golden_films_are_asked_of_the_manifest_alone(shipped: Bundle, golden_bu
 
 def test_film_that_cannot_be_decoded_here_is_named(shipped: Bundle, tmp_path: Path) -> None:
     golden = GoldenFilms((b"no film",), (ANSWER,), "here").to_bytes()
-    with pytest.raises(EngineError, match="a golden film: not an image"):
+    with pytest.raises(EngineError, match="a golden film: not a JPEG"):
         run_selftest(Classifier(with_golden(shipped, golden, tmp_path / "other")))
 
 
