@@ -64,7 +64,7 @@ def test_every_text_of_a_bundle_is_read_out_as_its_own_words(cxr_edge: Any, tmp_
     }  # fmt: skip
     card = f'# Card\n\n## Bias, risks and limitations\n\n- Fine." {FALSE_SIGNATURE}\x1b[2K\n'
     folder = false_bundle(tmp_path / "bundle", record, card=card)
-    for command, times in (("info", 5), ("verify", 2)):
+    for command, times in (("info", 4), ("verify", 2)):
         outcome = cxr_edge(command, folder)
         assert outcome.code == 0, outcome.err
         told = [line for line in outcome.out.splitlines() if FALSE_SIGNATURE in line]
