@@ -9,7 +9,7 @@ from cxr_edge_runtime.bundle import Bundle
 
 
 class Classifier(classifier.Classifier):
-    """A bundle ready to classify; not to be shared between threads.
+    """A bundle ready to classify; threads may share it, and classify one after the other.
 
     >>> classifier = Classifier("tiny")
     >>> prediction = classifier.classify("film.jpeg")

@@ -16,9 +16,11 @@ from cxr_edge_runtime.arguments import (
     as_path,
     check_callables,
     check_flags,
+    check_number,
     check_share,
     optional_path,
 )
+from cxr_edge_runtime.bundle.manifest import MAX_AGE, Ages
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files.outputs import check_apart
 from cxr_edge_train.dataset.sampling import as_seed
@@ -42,6 +44,7 @@ def convert(
     calibration_images: int = CALIBRATION_IMAGES,
     calibration_dir: str | Path | None = None,
     not_films: str | Path | None = None,
+    ages: tuple[float, float] | None = None,
     accuracy_control: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     refit: bool = False,
@@ -75,6 +78,8 @@ def convert(
         calibration_images: how many images calibrate INT8.
         calibration_dir: a folder with images that calibrate INT8 instead of training images.
         not_films: a folder with images that are no chest X-rays, to measure the input gate.
+        ages: the lowest and the highest age, in years, of the people whose films the model was made
+            with. Each bundle states them, and DICOM films of others are suspicious.
         accuracy_control: whether to keep blocks in float where INT8 misses a limit.
         limits: the most that a variant may lose.
         refit: whether to fit temperature, bias and threshold to each variant after its verdict.
@@ -137,6 +142,7 @@ def convert(
         accuracy_control=accuracy_control,
         refit_sensitivity=min_sensitivity if refit else None,
         not_films=not_films,
+        ages=None if ages is None else _as_ages(ages),
     )
     recipe_file = Path(recipe) if isinstance(recipe, str | Path) else None
     read = [path for path in (run, recipe_file, calibration_dir, not_films) if path]
@@ -146,3 +152,18 @@ def convert(
     source = run_source(run, root=root, cache_dir=default_cache_dir(), progress=progress)
     variants = make_variants(source, settings, progress=progress)
     return write_all(output, source, settings, variants, overwrite=overwrite, progress=progress)
+
+
+def _as_ages(ages: object) -> Ages:
+    """Check ages that a caller gave.
+
+    Raises:
+        InvalidRequest: they are not two ages, the lower one first.
+    """
+    if not isinstance(ages, Sequence) or isinstance(ages, str) or len(ages) != 2:
+        raise InvalidRequest(f"ages must be the lowest and the highest age, not {ages!r}")
+    for age in ages:
+        check_number(age, "an age", minimum=0, maximum=MAX_AGE)
+    if ages[0] > ages[1]:
+        raise InvalidRequest(f"the lowest of the ages comes first, not {ages[0]:g} of {ages}")
+    return Ages(float(ages[0]), float(ages[1]))

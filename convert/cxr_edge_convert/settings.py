@@ -6,6 +6,7 @@ from pathlib import Path
 from cxr_edge_convert.limits import CALIBRATION_IMAGES, MIN_CALIBRATION_IMAGES, Limits
 from cxr_edge_convert.variants import INT8, Scheme
 from cxr_edge_runtime.arguments import as_whole_number
+from cxr_edge_runtime.bundle.manifest import Ages
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.recipe import Calibration
 
@@ -25,6 +26,7 @@ class ConversionSettings:
         refit_sensitivity: the lowest sensitivity at which the operating point is fitted
             anew to each variant after its verdict; None leaves those of the float model.
         not_films: a folder with out-of-distribution images, which measure the input gate.
+        ages: of the people whose films the model was made with; None where they are not known.
     """
 
     schemes: tuple[Scheme, ...]
@@ -36,6 +38,7 @@ class ConversionSettings:
     accuracy_control: bool = False
     refit_sensitivity: float | None = None
     not_films: Path | None = None
+    ages: Ages | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would have no effect.

@@ -19,7 +19,7 @@ from cxr_edge.bundles.smoke_test import run_smoke_test
 from cxr_edge_runtime.bundle import MANIFEST, Bundle
 from cxr_edge_runtime.bundle.archive import Archive, SignatureCheck, open_archive
 from cxr_edge_runtime.bundle.manifest import Manifest
-from cxr_edge_runtime.device.selftest import require_golden_inputs
+from cxr_edge_runtime.device.selftest import require_golden_films
 from cxr_edge_runtime.errors import BundleError, InstallationError, LimitMissed
 from cxr_edge_runtime.files.outputs import check_folder
 
@@ -85,7 +85,7 @@ def install(
             if current is not None:
                 path = current.path
             else:
-                require_golden_inputs(opened.manifest, name=str(archive))
+                require_golden_films(opened.manifest, name=str(archive))
                 _require_space(opened.manifest, folder)
                 new = bundles.new_path(number)
                 try:

@@ -1,5 +1,10 @@
-"""What a bundle says of itself beside every result, and of how its model was verified."""
+"""What the tool says of a bundle beside every result, and how it reads out a bundle's own words.
 
+The notice is the tool's, whatever a bundle holds. What whoever made a bundle wrote is quoted, so
+that it cannot be taken for a line of the tool.
+"""
+
+import json
 from typing import TYPE_CHECKING
 
 from cxr_edge_runtime.counting import counted
@@ -8,12 +13,27 @@ if TYPE_CHECKING:
     from cxr_edge_runtime.bundle import Bundle
     from cxr_edge_runtime.bundle.manifest import Manifest
 
+# Characters that count as letters and show nothing: enough of them begin a new line on a terminal.
+_BLANKS = dict.fromkeys(map(ord, "\u115f\u1160\u2800\u3164\uffa0"), " ")
+
+# As many characters as a line of the manifest may have.
+_LONGEST = 2000
+
 
 def notice_of(bundle: "Bundle") -> str:
-    """The notice of a bundle, with the name and version of its model."""
+    """The tool's notice, with a bundle's model and of whose films that was made."""
+    from cxr_edge_runtime.bundle.manifest import NOTICE
+
     manifest = bundle.manifest
     model = f"{manifest.name} {manifest.version} ({bundle.digest[:12]})"
-    return f"{manifest.notice} Model: {model}"
+    return f"{NOTICE} Model: {model}, {made_with(manifest)}"
+
+
+def made_with(manifest: "Manifest") -> str:
+    """Of whose films a model was made, in words."""
+    if manifest.ages is None:
+        return "made with films of people whose ages it does not state"
+    return f"made with films of people of {manifest.ages}"
 
 
 def rejection(manifest: "Manifest") -> str:
@@ -21,11 +41,25 @@ def rejection(manifest: "Manifest") -> str:
     if not manifest.is_rejected:
         return ""
     record = manifest.verification
-    reasons = f" ({'; '.join(record.failures)})" if record else ""
+    reasons = f" ({own_words('; '.join(record.failures))})" if record else ""
     return (
         f"bundle {manifest.name}: its model missed a limit of accuracy when it was converted"
         f"{reasons}"
     )
+
+
+def quoted(text: str) -> str:
+    """A bundle's text in quotation marks, those within it escaped, on one line of plain spaces."""
+    printable = "".join(sign if sign.isprintable() else " " for sign in text.translate(_BLANKS))
+    line = " ".join(printable.split())
+    if len(line) > _LONGEST:
+        line = f"{line[:_LONGEST]}…"
+    return json.dumps(line, ensure_ascii=False)
+
+
+def own_words(text: str) -> str:
+    """A bundle's text as what the bundle says, not the tool."""
+    return f"the bundle says: {quoted(text)}"
 
 
 def verification_lines(manifest: "Manifest") -> list[str]:
@@ -50,7 +84,7 @@ def verification_lines(manifest: "Manifest") -> list[str]:
         f"agreement {loss.agreement:.4f} ({loss.changed} of {loss.images} changed, limit "
         f"{limits.agreement:g}); recall drop not shown to be less than "
         f"{loss.recall_drop_bound:.4f} (one-sided, 95%)",
-        *(f"looser     {words}" for words in record.looser),
-        *(f"rejected   {words}" for words in record.failures),
-        *(f"warning    {words}" for words in record.warnings),
+        *(f"looser     {own_words(words)}" for words in record.looser),
+        *(f"rejected   {own_words(words)}" for words in record.failures),
+        *(f"warning    {own_words(words)}" for words in record.warnings),
     ]

@@ -16,7 +16,7 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.archive import Archive, open_archive
 from cxr_edge_runtime.bundle.manifest import SELFTEST_FILE, Manifest
 from cxr_edge_runtime.classifier import Classifier
-from cxr_edge_runtime.device.selftest import GoldenInputs
+from cxr_edge_runtime.device.selftest import GoldenFilms
 from cxr_edge_runtime.errors import CxrEdgeError
 from cxr_edge_runtime.images.decoding_limits import MIN_SIDE
 
@@ -83,7 +83,7 @@ def _verified(loaded: Bundle, signature: bytes | None, *, is_archive: bool) -> V
     # Any film: model and gate must fit each other.
     classifier.classify(np.zeros((MIN_SIDE, MIN_SIDE), dtype=np.uint8))
     if SELFTEST_FILE in loaded.manifest.files:
-        GoldenInputs.from_bytes(loaded.read(SELFTEST_FILE))
+        GoldenFilms.from_bytes(loaded.read(SELFTEST_FILE))
     return Verified(
         manifest=loaded.manifest,
         digest=loaded.digest,

@@ -1,5 +1,6 @@
 """``cxr-edge convert``."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -50,6 +51,13 @@ def _refuse_model(given: list[str] | None) -> None:
         )
 
 
+def _ages(text: str) -> tuple[float, float]:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)", text)
+    if not found:
+        raise InvalidRequest(f"--ages {text}: give two ages in years, such as 1-5")
+    return float(found[1]), float(found[2])
+
+
 def convert(
     run: Annotated[
         Path, typer.Argument(metavar="RUN", help="Folder of a run, trained or imported.")
@@ -91,6 +99,14 @@ def convert(
             "--not-films",
             metavar="DIR",
             help="Images that are no chest X-rays, to measure the input gate with.",
+        ),
+    ] = None,
+    ages: Annotated[
+        str | None,
+        typer.Option(
+            "--ages",
+            metavar="FROM-TO",
+            help="Ages of the people on the films, in years, such as 1-5; each bundle states them.",
         ),
     ] = None,
     accuracy_control: Annotated[
@@ -158,6 +174,7 @@ def convert(
         calibration_images=calibration_images,
         calibration_dir=calibration_dir,
         not_films=not_films,
+        ages=None if ages is None else _ages(ages),
         accuracy_control=accuracy_control,
         limits=Limits(max_recall_drop, max_specificity_drop, max_auc_drop, min_agreement),
         refit=refit,

@@ -100,7 +100,7 @@ def drift(
         plot=output,
     )
     if output is not None and check.plot is None:
-        say(f"warning: {output}: not drawn, nearly all films were rejected")
+        say(f"warning: {output}: not drawn; {'; '.join(check.not_compared)}")
     if as_json:
         content = asdict(check.drift) | {
             "against": check.against,
@@ -119,17 +119,27 @@ def drift(
 
 
 def _print(check: "DriftCheck") -> None:
-    drift, reference = check.drift, {"bundle": "verification", "earlier": "earlier"}[check.against]
-    typer.echo(f"{drift.films:,} films of the log, {drift.reference_films:,} of {reference}")
-    typer.echo("                 PSI     KS")
+    drift, positives = check.drift, check.positives
+    reference = (
+        f"{drift.reference_films:,} earlier ones"
+        if check.against == Against.EARLIER
+        else f"a mixture of verification films, as good as {drift.reference_films:,}"
+    )
+    typer.echo(f"{drift.films:,} films of the log, compared with {reference}")
+    if drift.probability is not None:
+        typer.echo("                 PSI     KS")
     for name, shift in (("probability", drift.probability), ("gate distance", drift.distance)):
         if shift is not None:
             typer.echo(f"{name:<13}  {shift.psi:>6.3f}  {shift.ks:>5.3f}")
     typer.echo(f"rejected       {drift.rejected:>6.1%}, {drift.reference_rejected:.1%} before")
-    if check.positives is not None:
+    for sentence in check.not_compared:
+        typer.echo(sentence)
+    for words in drift.within_chance:
+        typer.echo(f"{words}, but no more than chance gives with so few films")
+    if positives is not None:
         typer.echo(
-            f"compared as if {check.positives.fitted:.0%} of the films showed "
+            f"compared as if {positives.fitted:.0%} of the films showed "
             f"{check.bundle.manifest.positive_label}, which fits best; at verification "
-            f"{check.positives.verified:.0%} did"
+            f"{positives.verified:.0%} did"
         )
     typer.echo(f"{notice_of(check.bundle)}.")

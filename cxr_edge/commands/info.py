@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cxr_edge.bundles.notice import made_with, own_words, quoted, verification_lines
 from cxr_edge.console import options
+from cxr_edge.console.terminal import printable
 from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.errors import InvalidRequest
 
@@ -34,23 +36,25 @@ def info(
 
 
 def _print_bundle(bundle: "Bundle") -> None:
-    from cxr_edge.bundles.notice import verification_lines
-    from cxr_edge_runtime.bundle.manifest import CARD_FILE
+    from cxr_edge_runtime.bundle.manifest import CARD_FILE, NOTICE
 
     manifest = bundle.manifest
     entry = manifest.files[manifest.model.file]
     _, height, width, _ = manifest.input.shape
     typer.echo(f"{manifest.name} {manifest.version}, digest {bundle.digest}")
-    typer.echo(f"from       {bundle.path}")
+    typer.echo(f"from       {printable(str(bundle.path))}")
     typer.echo(
         f"model      {manifest.model.format}, {manifest.model.quantization}, "
         f"{entry.bytes:,} bytes, {width}x{height} grey"
     )
-    typer.echo(f"trained    {manifest.training.architecture}, from {manifest.training.weights}")
     typer.echo(
-        f"decision   {manifest.positive_label} from {manifest.threshold.value:.4f} on "
-        f"({manifest.threshold.rule}, on {manifest.threshold.chosen_on})"
+        f"trained    {manifest.training.architecture}, from {quoted(manifest.training.weights)}"
     )
+    typer.echo(
+        f"decision   {manifest.positive_label} from {manifest.threshold.value:.4f} on, chosen on "
+        f"{manifest.threshold.chosen_on}; {own_words(manifest.threshold.rule)}"
+    )
+    typer.echo(f"ages       {made_with(manifest)}")
     if manifest.prevalence is not None:
         typer.echo(f"prevalence {manifest.prevalence:.4f}, which the probability stands for")
     for split, metrics in manifest.metrics.items():
@@ -72,10 +76,10 @@ def _print_bundle(bundle: "Bundle") -> None:
         said = (*record.looser, *record.failures, *record.warnings) if record else ()
         for limit in _limits(bundle.read(CARD_FILE).decode("utf-8", "replace")):
             if not any(_one_line(words) in limit for words in said):
-                typer.echo(f"limit      {limit}")
-        typer.echo(f"more       {bundle.path / CARD_FILE}")
-    typer.echo(f"use        {manifest.intended_use}")
-    typer.echo(manifest.notice)
+                typer.echo(f"limit      {own_words(limit)}")
+        typer.echo(f"more       {printable(str(bundle.path / CARD_FILE))}")
+    typer.echo(f"use        {own_words(manifest.intended_use)}")
+    typer.echo(NOTICE)
 
 
 def _limits(card: str) -> list[str]:

@@ -1,17 +1,18 @@
 """``cxr-edge selftest``."""
 
 import json
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cxr_edge.bundles.notice import rejection
+from cxr_edge.bundles.notice import quoted, rejection
 from cxr_edge.console import options
 from cxr_edge.console.terminal import printable, say_if_rejected
 from cxr_edge_runtime.errors import LimitMissed
 
 if TYPE_CHECKING:
-    from cxr_edge_runtime.device.selftest import Outcome
+    from cxr_edge_runtime.device.selftest import Answer, Outcome
 
 
 def selftest(
@@ -22,19 +23,21 @@ def selftest(
 ) -> None:
     """Compare this device with the one that made the bundle.
 
-    Decisions must be the same and probabilities alike on the inputs that the bundle carries.
+    Labels and the gate's verdicts must be the same, and probabilities alike, of the films that the
+    bundle carries as files.
 
     Exit code 4 when they differ.
     """
     from cxr_edge.bundles.lookup import load_bundle
+    from cxr_edge_runtime.classifier import Classifier
     from cxr_edge_runtime.device.selftest import MAX_SHIFT, run_selftest
-    from cxr_edge_runtime.engines import open_engine
 
     loaded = load_bundle(bundle)
     say_if_rejected(loaded.manifest)
-    opened = open_engine(loaded, threads=threads, engine=engine)
-    golden, outcomes = run_selftest(loaded, opened)
-    largest = max(abs(outcome.computed - outcome.expected) for outcome in outcomes)
+    classifier = Classifier(loaded, threads=threads, engine=engine)
+    opened = classifier.engine
+    golden, outcomes = run_selftest(classifier)
+    largest = max(outcome.shift for outcome in outcomes)
     failed = [outcome for outcome in outcomes if not outcome.passed]
     here = f"{opened.name}, {opened.kernels}"
     if as_json:
@@ -44,32 +47,36 @@ def selftest(
             "kernels": opened.kernels,
             "made_with": golden.made_with,
             "largest_shift": round(largest, 6),
-            "inputs": [_as_json(outcome) for outcome in outcomes],
+            "films": [_as_json(outcome) for outcome in outcomes],
             "bundle": loaded.digest,
             "rejected": rejection(loaded.manifest) or None,
             "notice": loaded.manifest.notice,
         }
         typer.echo(json.dumps(content))
     else:
-        typer.echo(f"here       {here}\nmade with  {printable(golden.made_with)}")
-        typer.echo("expected  computed")
+        typer.echo(f"here       {here}\nmade with  {quoted(golden.made_with)}")
+        typer.echo("expected                        computed")
         for outcome in outcomes:
             typer.echo(
-                f"{outcome.expected:>8.4f}  {outcome.computed:>8.4f}  "
+                f"{_in_words(outcome.expected):<30}  {_in_words(outcome.computed):<30}  "
                 f"{'passed' if outcome.passed else 'FAILED'}"
             )
         typer.echo(loaded.manifest.notice)
     if failed:
         raise LimitMissed(
-            f"{len(failed)} of {len(outcomes)} golden inputs differ by more than {MAX_SHIFT} or "
-            f"in the decision (largest difference {largest:.3f}) with {here}; do not use this "
-            "bundle on this device"
+            f"{len(failed)} of {len(outcomes)} golden films differ by more than {MAX_SHIFT}, in "
+            f"the label or in the verdict (largest difference {largest:.3f}) with {here}; do not "
+            "use this bundle on this device"
         )
 
 
-def _as_json(outcome: "Outcome") -> dict[str, float | bool]:
+def _in_words(answer: "Answer") -> str:
+    return printable(f"{answer.probability:.4f} {answer.label} {answer.verdict}")
+
+
+def _as_json(outcome: "Outcome") -> dict[str, Any]:
+    answers = {"expected": outcome.expected, "computed": outcome.computed}
     return {
-        "expected": round(outcome.expected, 6),
-        "computed": round(outcome.computed, 6),
-        "passed": outcome.passed,
-    }
+        name: asdict(answer) | {"probability": round(answer.probability, 6)}
+        for name, answer in answers.items()
+    } | {"passed": outcome.passed}

@@ -36,6 +36,8 @@ class TableWriter:
             say(f"warning: {image}: {warning}")
         for reason in result.gate.reasons:
             say(f"{result.gate.verdict}: {image}: {reason}")
+        if result.borderline:
+            say(f"borderline: {image}: greys that differ by one level could turn the answer")
         if not self._begun:
             typer.echo("label      probability  threshold  gate         file", err=self._err)
             self._begun = True

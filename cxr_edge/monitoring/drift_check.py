@@ -12,14 +12,13 @@ from cxr_edge.monitoring.prediction_log import timestamp
 from cxr_edge_runtime.arguments import as_path, optional_path
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.reference import PredictionDistribution, VerifiedPredictions
-from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.errors import InvalidRequest, LogError
 from cxr_edge_runtime.files.outputs import check_file
 
 # What predictions are compared with.
 BUNDLE, EARLIER = "bundle", "earlier"
 # What a plot calls the films of the reference.
-REFERENCE_NAMES = {BUNDLE: "verification", EARLIER: "earlier"}
+REFERENCE_NAMES = {BUNDLE: "verification, mixed", EARLIER: "earlier"}
 # Of a plot, by which it is known again.
 _TITLE = "cxr-edge drift"
 # The title stands before the pixels.
@@ -47,10 +46,10 @@ class DriftCheck:
         drift: how far they are from the reference, and which limits that exceeds.
         against: ``bundle`` or ``earlier``, what they were compared with.
         positives: shares of films with the finding; None for ``earlier``, where a changed share
-            counts as drift.
+            counts as drift, and where too few films were answered to compare any.
         bundle: the bundle whose predictions were checked.
-        plot: the file that was drawn; None where none was asked for, or nearly all films were
-            rejected.
+        plot: the file that was drawn; None where none was asked for, or too few films were answered
+            to compare any.
     """
 
     drift: Drift
@@ -58,6 +57,17 @@ class DriftCheck:
     positives: PositiveShares | None
     bundle: Bundle
     plot: Path | None
+
+    @property
+    def not_compared(self) -> tuple[str, ...]:
+        """What was not compared and why, a sentence each."""
+        drift = self.drift
+        if drift.probability is None:
+            why = _missing(drift.answered, drift.films)
+            return (f"probability and gate distance were not compared: {why}",)
+        if drift.distance is None:
+            return ("the gate distance was not compared: not all films have one",)
+        return ()
 
 
 def check_drift(
@@ -90,7 +100,9 @@ def check_drift(
     Raises:
         InvalidRequest: ``against`` is neither or lacks ``since``, or the plot would replace
             something else or cannot be written.
-        LogError: no such log, or fewer than 200 films in it, too few to tell drift from chance.
+        LogError: no such log, or fewer than 100 answered films in it, too few to tell drift from
+            chance. With 100 films or more, of which the gate rejected more than its limit, that is
+            the drift which is found.
         BundleError: the bundle cannot be used.
 
     Examples:
@@ -106,25 +118,22 @@ def check_drift(
     loaded = load_bundle(bundle)
     start = None if since is None else timestamp(_as_utc(since))
     predictions = read_distribution(log_file, bundle=loaded.digest, since=start)
-    _require(predictions.films, f"{log_file}: {counted(predictions.films, 'film')}")
     few = predictions.answered < MIN_FILMS
+    if predictions.films < MIN_FILMS:
+        raise _too_few(f"{log_file}: ", predictions)
     positives = None
     if against == EARLIER:
         reference = read_distribution(log_file, bundle=loaded.digest, before=start)
-        _require(
-            reference.answered,
-            f"{log_file}: {reference.answered} films before {start} that were not rejected",
-        )
+        if reference.answered < MIN_FILMS:
+            raise _too_few(f"{log_file}: before {start} ", reference)
     else:
         verified = VerifiedPredictions.of_bundle(loaded)
         fitted = verified.share if few else fitting_share(verified, predictions)
-        positives = PositiveShares(fitted, verified.share)
+        positives = None if few else PositiveShares(fitted, verified.share)
         reference = verified.mixed(fitted)
     drift = find_drift(reference, predictions, limits)
-    if not drift.missed:
-        _require(
-            predictions.answered, f"{log_file}: {predictions.answered} films that were not rejected"
-        )
+    if few and not drift.missed:
+        raise _too_few(f"{log_file}: ", predictions)
     if plot_file is not None and not few:
         _draw(plot_file, reference, predictions, drift, against, loaded)
     return DriftCheck(drift, against, positives, loaded, None if few else plot_file)
@@ -145,10 +154,21 @@ def _as_utc(time: datetime) -> datetime:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
-def _require(films: int, found: str) -> None:
-    """Refuse so few films that chance alone could look like drift."""
-    if films < MIN_FILMS:
-        raise LogError(f"{found}; at least {MIN_FILMS} are needed to tell drift from chance")
+def _too_few(where: str, found: PredictionDistribution) -> LogError:
+    """So few films that chance alone could look like drift."""
+    return LogError(f"{where}{_missing(found.answered, found.films)}")
+
+
+def _missing(answered: int, films: int) -> str:
+    """How many films there are, and how many more a comparison needs."""
+    missing = MIN_FILMS - answered
+    plural = "" if answered == 1 else "s"
+    # With force a rejected film has a prediction, too, so these are not called answered.
+    which = "" if answered == films else f" that the gate did not reject, of {films:,}"
+    return (
+        f"{answered} film{plural}{which}; at least {MIN_FILMS} are needed to tell drift from "
+        f"chance, {missing} {'is' if missing == 1 else 'are'} missing"
+    )
 
 
 def _check_output(plot: Path) -> None:

@@ -15,8 +15,8 @@ from cxr_edge_runtime.gate import REJECTED
 # SQLite keeps text where the column says REAL, and numbers that are none in 32 bits.
 _ODD = (
     "SELECT EXISTS (SELECT 1 FROM films WHERE typeof(probability) NOT IN ('real', 'null') OR "
-    "typeof(distance) NOT IN ('real', 'null') OR abs(probability) > 1e30 OR abs(distance) > 1e30 "
-    "OR (probability IS NULL AND gate <> ?))"
+    "typeof(distance) NOT IN ('real', 'null') OR probability NOT BETWEEN 0 AND 1 OR "
+    "abs(distance) > 1e30 OR (probability IS NULL AND gate <> ?))"
 )
 
 
@@ -24,6 +24,8 @@ def read_distribution(
     path: Path, *, bundle: str, since: str | None = None, before: str | None = None
 ) -> PredictionDistribution:
     """How a bundle's predictions in a log are distributed; of a film's several the last counts.
+
+    Without the gate distance where an answered film has none.
 
     Args:
         path: the log; it is only read, also while others write to it.
@@ -33,7 +35,8 @@ def read_distribution(
         before: only films before.
 
     Raises:
-        LogError: no such log, or no film of this bundle and time in it.
+        LogError: no such log, no film of this bundle and time in it, or a film that no version
+            wrote.
     """
     if not path.is_file():
         raise LogError(f"{path}: no such log; classify, serve and score write one")
@@ -56,7 +59,8 @@ def read_distribution(
         raise LogError(f"{path}: cannot be read as a log ({reason})") from error
     rows = np.array(found, dtype=np.float32)
     rejected, probabilities, distances = rows[:, 0] == 1, rows[:, 1], rows[:, 2]
-    if np.isnan(distances).any():  # no gate, so that nothing was measured
+    # No gate, so that nothing was measured.
+    if np.isnan(distances[~rejected]).any():
         distances = distances[:0]
     return PredictionDistribution.of(probabilities, distances, rejected)
 

@@ -160,9 +160,7 @@ class Worker:
     def _result(self, name: str, content: bytes | ImageError) -> Result:
         if isinstance(content, ImageError):
             return content
-        return classify_image(
-            self._classifier, content, prediction_alone, name=name, hashed=self._job.logged
-        )
+        return classify_image(self._classifier, content, prediction_alone, name=name)
 
 
 def _require_one(*, fetched: int, names: Sequence[str], error: object) -> None:

@@ -42,7 +42,7 @@ class RequestOptions:
 
 @dataclass(frozen=True, slots=True)
 class ActivationMap:
-    """How much each part of the film adds to the logit, row by row."""
+    """What each part of the film adds to the decision, compared with normal films, by rows."""
 
     height: Annotated[int, Bounds(minimum=1)]
     width: Annotated[int, Bounds(minimum=1)]
@@ -112,7 +112,7 @@ def film_response(
         finish,
         name=film.name,
         force=options.force,
-        hashed=log is not None,
+        mapped=options.activation_map,
     )
     if isinstance(result, CxrEdgeError):
         return as_json(image_result(film.name, result, bundle))

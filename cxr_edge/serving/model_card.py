@@ -5,6 +5,7 @@ from html import escape
 
 from markdown_it import MarkdownIt
 
+from cxr_edge.bundles.notice import made_with
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import CARD_FILE, NOTICE
 from cxr_edge_runtime.probability import at_prevalence
@@ -25,6 +26,7 @@ class ModelDescription:
         prevalence: the share of positive images that both stand for; null where it is not known.
         input_gate: whether images that are no chest X-rays are rejected.
         activation_map: whether the model gives a map.
+        made_with: of whose films the model was made, as text.
         rejected: whether the model missed a limit of accuracy when it was converted.
         failures: the limits that it missed, as text.
         looser_limits: the limits that are looser than the defaults, as text.
@@ -42,6 +44,7 @@ class ModelDescription:
     prevalence: Share | None
     input_gate: bool
     activation_map: bool
+    made_with: str
     rejected: bool
     failures: tuple[str, ...]
     looser_limits: tuple[str, ...]
@@ -66,6 +69,7 @@ class ModelDescription:
             prevalence=manifest.prevalence if prevalence is None else prevalence,
             input_gate=manifest.gate is not None,
             activation_map="cam" in manifest.outputs,
+            made_with=made_with(manifest),
             rejected=manifest.is_rejected,
             failures=record.failures if record else (),
             looser_limits=record.looser if record else (),
@@ -107,6 +111,7 @@ def card_page(bundle: Bundle) -> str:
 <p class="notice" role="note">{escape(NOTICE)}</p>
 <main class="card-page">
 <p><a href="./">Back to the films</a></p>
+<p>What follows is the bundle's own text; cxr-edge has not checked it.</p>
 {markdown.render(text)}
 </main>
 </body>

@@ -136,7 +136,7 @@ def classify_files(
             ),
             workers=workers,
             force=force,
-            hashed=outputs.log is not None,
+            mapped=heatmaps is not None,
             finish=finish,
         ):
             written = result if isinstance(result, CxrEdgeError) else result.prediction

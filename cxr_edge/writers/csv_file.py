@@ -27,12 +27,16 @@ class ResultRow:
         file: the name of the image; bytes that are not UTF-8 are escapes.
         label: see :class:`cxr_edge_runtime.result_json.ImageResult`.
         probability: of the positive label.
+        logit: the model's raw output.
         threshold: the positive label is given at or above this probability.
+        borderline: whether a change of the greys by one level could turn the answer.
         prevalence: the share of positive images that both stand for.
         gate: the verdict of the input gate.
+        distance: how far the image is from the films that the model was trained on.
         reasons: those of the verdict, joined by semicolons.
         warnings: what is suspicious about the image, joined by semicolons.
         error: why there is no result.
+        image_sha256: of the image's file.
         bundle: SHA-256 of the bundle's ``bundle.json``.
         notice: what the result may not be used for.
     """
@@ -40,12 +44,16 @@ class ResultRow:
     file: str
     label: str | None = None
     probability: float | None = None
+    logit: float | None = None
     threshold: float | None = None
+    borderline: bool | None = None
     prevalence: float | None = None
     gate: str | None = None
+    distance: float | None = None
     reasons: str | None = None
     warnings: str | None = None
     error: str | None = None
+    image_sha256: str | None = None
     bundle: str
     notice: str
 
@@ -68,18 +76,26 @@ class ResultRow:
         return row(
             label=said.label,
             probability=said.probability,
+            logit=said.logit,
             threshold=said.threshold,
+            borderline=said.borderline,
             prevalence=said.prevalence,
             gate=said.gate.verdict,
+            distance=said.gate.distance,
             reasons="; ".join(said.gate.reasons),
             warnings="; ".join(said.warnings),
+            image_sha256=said.image_sha256,
         )
 
 
 CSV_COLUMNS = tuple(field.name for field in fields(ResultRow))
-# Also those of before there was a prevalence.
+# Also those of earlier versions.
+_LATER = ({"logit", "borderline", "distance", "image_sha256"}, {"prevalence"})
 _IS_RESULTS = has_first_line(
-    ",".join(CSV_COLUMNS), ",".join(name for name in CSV_COLUMNS if name != "prevalence")
+    *(
+        ",".join(name for name in CSV_COLUMNS if name not in set().union(*_LATER[:count]))
+        for count in range(len(_LATER) + 1)
+    )
 )
 
 # What spreadsheets take for the beginning of a formula, also in the width of Chinese characters.

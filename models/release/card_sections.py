@@ -106,11 +106,11 @@ def _examination(name: str, behaviour: Figures) -> str:
         for kind, words in _DECISIONS.items()
         if kind in maps
     )
-    even = maps["box_share_of_area"]
+    even, blob = maps["box_share_of_area"], maps["blob_share_in_box"]
     least = min(maps[kind]["mean_share_in_box"] for kind in _DECISIONS if kind in maps)
     verdict = (
         "\nNot all shares are clearly above that: this model is not shown to look at the lungs."
-        if least < even + _HARDLY
+        if least < max(even, blob) + _HARDLY
         else ""
     )
     height, width = maps["cells"]
@@ -125,7 +125,8 @@ film shows air where there was an opacity, so a high AUC there means that the ne
 edges and texture more than on brightness; the gate recognizes such films and rejects them.
 
 Of the evidence in the activation map, a box around lungs, heart and spine holds
-{shares}; an even map would have {even:.0%} in it.{verdict}
+{shares}; an even map would have {even:.0%} in it, and a blob in the middle that looks at no film
+{blob:.0%}.{verdict}
 With {height}x{width} cells the map is coarse. Correct decisions were drawn at random; of the wrong
 ones those furthest from the threshold are shown, half of them false alarms where there are so many.
 

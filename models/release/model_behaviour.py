@@ -47,8 +47,8 @@ def share_in_lungs(activation_map: NDArray[np.floating]) -> float:
     """Compute the share of the evidence for a decision that lies inside :data:`LUNGS`.
 
     Args:
-        activation_map: ``[h, w]``, above zero where a cell supports the decision: the ``cam``
-            output for PNEUMONIA, its negative for NORMAL. It is enlarged so that the box can cut
+        activation_map: ``[h, w]``, above zero where a cell supports the decision: the activation
+            map for PNEUMONIA, its negative for NORMAL. It is enlarged so that the box can cut
             cells.
 
     Returns:
@@ -59,6 +59,12 @@ def share_in_lungs(activation_map: NDArray[np.floating]) -> float:
     enlarged = np.asarray(positive.resize((side, side), Image.Resampling.NEAREST))
     left, top, right, bottom = (round(side * edge) for edge in LUNGS)
     return float(enlarged[top:bottom, left:right].sum() / max(enlarged.sum(), 1e-9))
+
+
+def blob(cells: int) -> NDArray[np.floating]:
+    """A map that looks at no film: a round blob in the middle, the baseline for a share."""
+    from_middle = np.linspace(-1, 1, cells)
+    return np.exp(-2 * (from_middle[:, np.newaxis] ** 2 + from_middle**2))
 
 
 def shortcuts(
@@ -151,8 +157,9 @@ def maps(
         output: the folder of the picture; None draws none.
 
     Returns:
-        ``cells`` of a map, ``box_share_of_area``, and for right decisions, false alarms and missed
-        pneumonias the number of ``films`` and their ``mean_share_in_box``.
+        ``cells`` of a map, ``box_share_of_area``, ``blob_share_in_box``, and for right decisions,
+        false alarms and missed pneumonias the number of ``films`` and their
+        ``mean_share_in_box``.
     """
     chosen = shown_rows(positives(rows), probability, subject.operating_point.threshold)
     called = probability[chosen] >= subject.operating_point.threshold
@@ -175,6 +182,7 @@ def maps(
     return {
         "cells": list(activation_maps.shape[1:]),
         "box_share_of_area": round((box_right - left) * (bottom - top), 4),
+        "blob_share_in_box": round(share_in_lungs(blob(activation_maps.shape[1])), 4),
         **{
             name: {"films": int(kind.sum()), "mean_share_in_box": float(shares[kind].mean())}
             for name, kind in kinds.items()

@@ -38,9 +38,11 @@ def classify_image(
     *,
     name: str | None = None,
     force: bool = False,
-    hashed: bool = False,
+    mapped: bool = False,
 ) -> R | CxrEdgeError:
     """Decode an image once, classify it, and pass both to ``finish``.
+
+    The prediction has the SHA-256 of the image's file.
 
     Args:
         classifier: of the calling thread.
@@ -48,14 +50,14 @@ def classify_image(
         finish: called with the decoded image and the prediction; its errors are the caller's.
         name: what error messages call the image; by default its path.
         force: predict also where the gate rejects the image.
-        hashed: give the SHA-256 of the image's file with the prediction.
+        mapped: give the activation map with the prediction.
 
     Returns:
         What ``finish`` returned, or the error of the image or the engine.
     """
     try:
-        film = load_grey(image, name=name, hashed=hashed)
-        prediction = classifier.classify(film, force=force)
+        film = load_grey(image, name=name, hashed=True)
+        prediction = classifier.classify(film, force=force, mapped=mapped)
     except (ImageError, EngineError) as error:
         # Tracebacks hold the file's bytes, which a server would keep until garbage is collected.
         error.__cause__ = error.__context__ = None
@@ -75,7 +77,7 @@ def classify_all(
     *,
     workers: int,
     force: bool = ...,
-    hashed: bool = ...,
+    mapped: bool = ...,
 ) -> Generator[tuple[Path, Result]]: ...
 
 
@@ -86,7 +88,7 @@ def classify_all(
     *,
     workers: int,
     force: bool = ...,
-    hashed: bool = ...,
+    mapped: bool = ...,
     finish: Callable[[Path, GreyImage, Prediction], R],
 ) -> Generator[tuple[Path, R | CxrEdgeError]]: ...
 
@@ -97,7 +99,7 @@ def classify_all(
     *,
     workers: int,
     force: bool = False,
-    hashed: bool = False,
+    mapped: bool = False,
     finish: Callable[[Path, GreyImage, Prediction], object] | None = None,
 ) -> Generator[tuple[Path, object]]:
     """Classify images in turn, several at once.
@@ -110,7 +112,7 @@ def classify_all(
             needed.
         workers: threads; 1 works without any.
         force: see :meth:`Classifier.classify`.
-        hashed: see :meth:`Classifier.classify`.
+        mapped: see :meth:`Classifier.classify`.
         finish: called in the worker with each path, decoded image and prediction.
 
     Yields:
@@ -122,7 +124,7 @@ def classify_all(
 
     def result_of(classifier: Classifier, path: Path) -> object:
         finish_film = prediction_alone if finish is None else partial(finish, path)
-        return classify_image(classifier, path, finish_film, force=force, hashed=hashed)
+        return classify_image(classifier, path, finish_film, force=force, mapped=mapped)
 
     if workers == 1:
         classifier = make_classifier()

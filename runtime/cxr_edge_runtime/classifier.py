@@ -3,19 +3,26 @@
 import math
 import time
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_edge_runtime.activation_map import activation_map
 from cxr_edge_runtime.arguments import as_whole_number, check_flags
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.bundle.manifest import GATE_FILE
+from cxr_edge_runtime.bundle.manifest import GATE_FILE, REFERENCE_FILE
 from cxr_edge_runtime.engines import Engine, Outputs, open_engine
-from cxr_edge_runtime.errors import EngineError, InvalidRequest
-from cxr_edge_runtime.gate import NOT_CHECKED, REJECTED, Gate, Verdict, objections
+from cxr_edge_runtime.errors import BundleInvalid, EngineError, InvalidRequest
+from cxr_edge_runtime.gate import NOT_CHECKED, REJECTED, SUSPICIOUS, Gate, Verdict, objections
 from cxr_edge_runtime.images import GreyImage, ImageSource, image_warnings, load_grey
 from cxr_edge_runtime.preprocess import preprocess
-from cxr_edge_runtime.probability import at_prevalence, check_prevalence, probability_of
+from cxr_edge_runtime.probability import (
+    at_prevalence,
+    check_prevalence,
+    probability_of,
+    threshold_logit,
+)
 
 _REJECTED = "this model missed a limit of accuracy when it was converted, and was rejected"
 # No engine gains from more, and thousands end the process.
@@ -35,10 +42,14 @@ class Prediction:
             None where the bundle does not say.
         logit: the model's raw output.
         gate: whether the image is a usable frontal chest X-ray at all.
-        activation_map: ``[h, w] float32``, what each part of the image adds to the logit, which is
-            the map's mean; None where the model gives none.
+        activation_map: ``[h, w] float32``, what each part of the image adds to the decision,
+            compared with normal films; its mean is at least 0 where the label is the positive one.
+            See :func:`cxr_edge_runtime.activation_map.activation_map`. None where it was not asked
+            for, or the model gives none.
         warnings: what is suspicious about the image, as text for the user.
         timings_ms: milliseconds of ``decode``, ``preprocess`` and ``invoke``.
+        borderline: whether a change of the film's greys by one level of 256 could turn the answer,
+            as of another decoder; None where the bundle does not say how much that changes.
         image_sha256: of the image's file, where it was asked for; see
             :class:`cxr_edge_runtime.images.GreyImage`.
     """
@@ -52,11 +63,12 @@ class Prediction:
     activation_map: NDArray[np.float32] | None
     warnings: tuple[str, ...]
     timings_ms: dict[str, float]
+    borderline: bool | None = None
     image_sha256: str | None = None
 
 
 class Classifier:
-    """A bundle ready to classify; not to be shared between threads."""
+    """A bundle ready to classify; threads may share it, and classify one after the other."""
 
     def __init__(
         self,
@@ -102,6 +114,7 @@ class Classifier:
         name: str | None = None,
         force: bool = False,
         hashed: bool = False,
+        mapped: bool = True,
     ) -> Prediction:
         """Classify one image.
 
@@ -111,16 +124,17 @@ class Classifier:
             name: what error messages call the image; by default its path.
             force: predict also where the gate rejects the image.
             hashed: give the SHA-256 of the image's file with the prediction.
+            mapped: give the activation map with the prediction.
 
         Returns:
             The prediction, without label and probability where the gate rejected the image.
 
         Raises:
-            InvalidRequest: ``force`` or ``hashed`` is neither True nor False.
+            InvalidRequest: ``force``, ``hashed`` or ``mapped`` is neither True nor False.
             ImageError: the image cannot be used; the subclass says why.
             EngineError: the engine failed or computed no number.
         """
-        check_flags(force=force, hashed=hashed)
+        check_flags(force=force, hashed=hashed, mapped=mapped)
         film = load_grey(image, name=name, hashed=hashed)
         manifest = self.bundle.manifest
         started = time.perf_counter()
@@ -153,15 +167,32 @@ class Classifier:
             prevalence=manifest.prevalence if self.prevalence is None else self.prevalence,
             logit=logit,
             gate=gate,
-            activation_map=outputs["cam"][0, :, :, 0] if "cam" in outputs else None,
+            activation_map=self._map(outputs, logit) if mapped and "cam" in outputs else None,
             warnings=(*self._model_warnings, *film.warnings, *image_warnings(film.pixels)),
             timings_ms={
                 "decode": film.decode_ms,
                 "preprocess": (prepared - started) * 1000,
                 "invoke": (invoked - prepared) * 1000,
             },
+            borderline=self._is_borderline(logit, gate),
             image_sha256=film.sha256,
         )
+
+    @cached_property
+    def _normal_map(self) -> NDArray[np.float32] | None:
+        # Only for maps: reading it takes as long as the gate.
+        from cxr_edge_runtime.bundle.reference import normal_map
+
+        return normal_map(self.bundle)
+
+    def _map(self, outputs: Outputs, logit: float) -> NDArray[np.float32]:
+        cam, normal = outputs["cam"][0, :, :, 0], self._normal_map
+        if normal is not None and normal.shape != cam.shape:
+            raise BundleInvalid(
+                f"{REFERENCE_FILE}: its map has {normal.shape} cells, the model's {cam.shape}"
+            )
+        threshold = threshold_logit(self.bundle.manifest)
+        return activation_map(cam, logit=logit, threshold_logit=threshold, normal=normal)
 
     def _moved(self, probability: float) -> float:
         """A probability of the bundle at the prevalence that was asked for."""
@@ -174,15 +205,35 @@ class Classifier:
     def _model_warnings(self) -> tuple[str, ...]:
         return (_REJECTED,) if self.bundle.manifest.is_rejected else ()
 
+    def _is_borderline(self, logit: float, gate: Verdict) -> bool | None:
+        manifest = self.bundle.manifest
+        change, limits = manifest.one_level, manifest.gate
+        if change is None:
+            return None
+        of_label = abs(logit - threshold_logit(manifest)) <= change.logit
+        if limits is None or gate.distance is None or change.distance is None:
+            return of_label
+        return of_label or abs(gate.distance - limits.rejected) <= change.distance
+
     def _judge(self, film: GreyImage, model_input: NDArray[np.uint8], outputs: Outputs) -> Verdict:
+        doubts = self._doubts(film)
         if self._gate is None:
-            return Verdict(NOT_CHECKED)
+            return Verdict(SUSPICIOUS if doubts else NOT_CHECKED, doubts)
         return self._gate.judge(
             objections(film),
+            doubts,
             model_input,
             outputs["embedding"],
             embed=lambda other: self.engine.run(other)["embedding"],
         )
+
+    def _doubts(self, film: GreyImage) -> tuple[str, ...]:
+        """What the file says of its film that the model does not know."""
+        ages, age = self.bundle.manifest.ages, film.age
+        if ages is None or age is None or ages.youngest <= age < ages.oldest + 1:
+            return ()
+        # The age itself is the patient's.
+        return (f"the age in the DICOM file is not one the model was made with ({ages})",)
 
 
 def as_threads(threads: object) -> int:

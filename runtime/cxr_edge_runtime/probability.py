@@ -6,6 +6,8 @@ from cxr_edge_runtime.arguments import MAX_PREVALENCE, MIN_PREVALENCE, check_num
 from cxr_edge_runtime.bundle.manifest import Manifest
 from cxr_edge_runtime.errors import InvalidRequest
 
+_SURE = 1e-12
+
 
 def sigmoid(value: float) -> float:
     """``1 / (1 + exp(-value))`` without overflow."""
@@ -17,6 +19,14 @@ def sigmoid(value: float) -> float:
 def probability_of(logit: float, manifest: Manifest) -> float:
     """The probability of a bundle's positive label, ``sigmoid((logit + bias) / temperature)``."""
     return sigmoid((logit + manifest.bias) / manifest.temperature)
+
+
+def threshold_logit(manifest: Manifest) -> float:
+    """The logit whose probability is the threshold of a bundle."""
+    # Of a threshold that no probability reaches, or every one does, it would be infinite.
+    probability = min(max(manifest.threshold.value, _SURE), 1 - _SURE)
+    odds = math.log(probability / (1 - probability))
+    return manifest.temperature * odds - manifest.bias
 
 
 def at_prevalence(probability: float, *, stated: float, wanted: float) -> float:

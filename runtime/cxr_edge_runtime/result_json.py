@@ -26,6 +26,7 @@ class GateResult:
 
     verdict: Annotated[str, Bounds(choices=(ACCEPTED, SUSPICIOUS, REJECTED, NOT_CHECKED))]
     reasons: tuple[str, ...]
+    distance: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,16 @@ class ImageResult:
         label: one of the bundle's labels; null where the gate rejected the image.
         probability: probability of the positive label, 0 to 1; null where the gate rejected the
             image.
+        logit: the model's raw output; null where the gate rejected the image.
         threshold: the positive label is given at or above this probability.
+        borderline: whether a change of the greys by one level could turn the answer; null where the
+            bundle does not say.
         prevalence: the share of positive images that both stand for; null where it is not known.
-        gate: whether the image is a usable frontal chest X-ray.
+        gate: whether the image is a usable frontal chest X-ray, and how far it is from the films
+            that the model was trained on.
         warnings: what is suspicious about the image.
         timings_ms: milliseconds of the stages.
+        image_sha256: of the image's file; null where it was not asked for.
         bundle: which bundle classified the image.
         notice: what the result may not be used for.
     """
@@ -69,11 +75,14 @@ class ImageResult:
     file: str
     label: str | None
     probability: Share | None
+    logit: float | None
     threshold: Share
+    borderline: bool | None
     prevalence: Share | None
     gate: GateResult
     warnings: tuple[str, ...]
     timings_ms: Timings
+    image_sha256: str | None
     bundle: BundleName
     notice: str
 
@@ -120,11 +129,14 @@ def image_result(file: str, result: Result, bundle: Bundle) -> ImageResult | Ima
         file=file,
         label=result.label,
         probability=result.probability,
+        logit=None if result.label is None else result.logit,
         threshold=result.threshold,
+        borderline=result.borderline,
         prevalence=result.prevalence,
-        gate=GateResult(result.gate.verdict, result.gate.reasons),
+        gate=GateResult(result.gate.verdict, result.gate.reasons, result.gate.distance),
         warnings=result.warnings,
         timings_ms=Timings(**result.timings_ms),
+        image_sha256=result.image_sha256,
         bundle=BundleName(manifest.name, manifest.version, bundle.digest),
         notice=manifest.notice,
     )
@@ -134,8 +146,14 @@ def as_json(result: ImageResult | ImageProblem) -> dict[str, Any]:
     """The JSON object of an image, with the numbers rounded."""
     content = asdict(result)
     if isinstance(result, ImageResult):
-        content["probability"] = result.probability and round(result.probability, 6)
+        content["probability"] = _rounded(result.probability)
+        content["logit"] = _rounded(result.logit)
+        content["gate"]["distance"] = _rounded(result.gate.distance)
         content["timings_ms"] = {
             name: round(value, 3) for name, value in content["timings_ms"].items()
         }
     return content
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

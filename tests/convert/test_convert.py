@@ -12,6 +12,7 @@ from cxr_edge_convert.convert import convert
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.report import render_again
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.manifest import Ages
 from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest, RunError
 
 LOOSE = Limits(1.0, 1.0, 1.0, 0.0)
@@ -33,6 +34,7 @@ def test_report_that_is_returned_is_the_one_that_is_written_and_nothing_is_print
         float16=False,
         limits=LOOSE,
         refit=True,
+        ages=(1, 5.5),
     )
     assert capfd.readouterr() == ("", "")
     assert [variant.name for variant in report.variants] == ["onnx-float32"]
@@ -45,6 +47,8 @@ def test_report_that_is_returned_is_the_one_that_is_written_and_nothing_is_print
     manifest = Bundle.load(output / variant.folder).manifest
     assert manifest.files["model.onnx"].sha256 == variant.sha256
     assert manifest.threshold.value == variant.refit.threshold
+    assert manifest.ages == Ages(1.0, 5.5)
+    assert manifest.one_level is not None
 
 
 def test_missed_limit_is_a_result_not_an_error(
@@ -97,6 +101,11 @@ def test_wrong_arguments_are_one_clear_error(
         ({"recipe": recipe}, InvalidRequest, "are for INT8"),
         ({"calibration_dir": tmp_path, "dynamic": True}, InvalidRequest, "are for INT8"),
         ({"int8": True, "calibration_images": 49}, InvalidRequest, "of at least 50, not 49"),
+        ({"ages": "1-5"}, InvalidRequest, "ages must be the lowest and the highest age, not '1-5'"),
+        ({"ages": (1,)}, InvalidRequest, "ages must be the lowest and the highest age"),
+        ({"ages": (1, float("nan"))}, InvalidRequest, "an age must be a number from 0 to 150"),
+        ({"ages": (-1, 5)}, InvalidRequest, "an age must be a number from 0 to 150, not -1"),
+        ({"ages": (5, 1)}, InvalidRequest, "the lowest of the ages comes first, not 5 of"),
         ({"not_films": tmp_path / "gone"}, InvalidRequest, "gone: no such folder"),
     ]
     for changes, error, message in wrong:

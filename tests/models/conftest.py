@@ -31,6 +31,7 @@ BEHAVIOUR = {
     "activation_maps": {
         "cells": [5, 5],
         "box_share_of_area": 0.6,
+        "blob_share_in_box": 0.7,
         "right": {"films": 10, "mean_share_in_box": 0.8},
         "missed": {"films": 3, "mean_share_in_box": 0.5},
     },
@@ -50,11 +51,12 @@ def bundle(tiny_source: Any, tmp_path_factory: pytest.TempPathFactory) -> Bundle
     from cxr_edge_convert.limits import Limits
     from cxr_edge_convert.settings import ConversionSettings
     from cxr_edge_convert.variants import wanted_schemes
+    from cxr_edge_runtime.bundle.manifest import Ages
 
     folder = tmp_path_factory.mktemp("publish") / "float32"
     schemes = wanted_schemes(formats=["tflite"], quantizations=[], target="x86")
     [variant] = make_variants(tiny_source, ConversionSettings(tuple(schemes)))
-    package(folder, variant, tiny_source, Limits())
+    package(folder, variant, tiny_source, Limits(), Ages(1, 5))
     sha256 = Bundle.load(folder).manifest.files["model.tflite"].sha256
     report = {"variants": [{"sha256": sha256, "verification": VERIFICATION}]}
     (folder.parent / "report.json").write_text(json.dumps(report))

@@ -26,7 +26,7 @@ class _Classifier:
         self._slow = slow
         self._busy = False
 
-    def classify(self, image: Path, *, force: bool = False) -> tuple[int, bool]:
+    def classify(self, image: Path, *, force: bool = False, mapped: bool) -> tuple[int, bool]:
         # An engine belongs to one thread at a time.
         assert not self._busy
         self._busy = True
@@ -96,7 +96,7 @@ def test_results_that_wait_for_a_slow_first_image_are_bounded(workers: int) -> N
     done = []
 
     class SlowFirst(_Classifier):
-        def classify(self, image: Path, *, force: bool = False) -> tuple[int, bool]:
+        def classify(self, image: Path, *, force: bool = False, mapped: bool) -> tuple[int, bool]:
             if image == NAMES[0]:
                 assert go_on.wait(60)
             done.append(image)

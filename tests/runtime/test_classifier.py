@@ -1,18 +1,25 @@
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import cxr_edge_models
 from cxr_edge_runtime import classifier as classifier_module
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.manifest import Ages, GateLimits, OneLevel
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import EngineError, InvalidRequest
+from cxr_edge_runtime.gate import NOT_CHECKED, SUSPICIOUS
 from cxr_edge_runtime.images import load_grey
-from cxr_edge_runtime.probability import at_prevalence
+from cxr_edge_runtime.probability import at_prevalence, threshold_logit
 from synthetic import noisy_gradient
+
+SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 
 
 @pytest.fixture
@@ -157,3 +164,64 @@ def test_rounding_brings_no_positive_film_below_the_threshold(
     assert prediction.label == "PNEUMONIA"
     assert prediction.probability is not None
     assert prediction.probability >= prediction.threshold
+
+
+def test_threads_that_share_a_classifier_get_the_answers_to_their_own_films(
+    classifier: Classifier,
+) -> None:
+    films = [noisy_gradient((80, 64), seed=seed) // (1 + seed % 5) for seed in range(16)]
+    alone = [classifier.classify(film, force=True).logit for film in films]
+    assert len(set(alone)) > 8
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            shared = pool.map(lambda film: classifier.classify(film, force=True).logit, films)
+            assert list(shared) == alone
+
+
+def changed(classifier: Classifier, **changes: Any) -> Classifier:
+    classifier.bundle = replace(
+        classifier.bundle, manifest=replace(classifier.bundle.manifest, **changes)
+    )
+    return classifier
+
+
+@pytest.mark.parametrize(
+    ("age", "is_known"),
+    [(None, True), (0.9, False), (1.0, True), (5.99, True), (6.0, False), (62.0, False)],
+)
+def test_film_of_another_age_than_the_models_is_suspicious(
+    classifier: Classifier, age: float | None, is_known: bool
+) -> None:
+    film = replace(load_grey(noisy_gradient((80, 64), seed=0)), age=age)
+    assert classifier.classify(film).gate.verdict == NOT_CHECKED  # of a bundle that states none
+    found = changed(classifier, ages=Ages(1, 5)).classify(film).gate
+    if is_known:
+        assert found.verdict == NOT_CHECKED
+    else:
+        assert found.verdict == SUSPICIOUS
+        assert found.reasons == (
+            "the age in the DICOM file is not one the model was made with (1 to 5 years)",
+        )
+
+
+def test_film_is_borderline_where_one_level_of_grey_could_turn_its_label(
+    classifier: Classifier,
+) -> None:
+    film = noisy_gradient((80, 64), seed=0)
+    assert classifier.classify(film).borderline is None
+    away = abs(classifier.classify(film).logit - threshold_logit(classifier.bundle.manifest))
+    for factor, expected in ((0.99, False), (1.01, True)):
+        one_level = OneLevel(away * factor, None, 100)
+        assert changed(classifier, one_level=one_level).classify(film).borderline is expected
+
+
+def test_film_is_borderline_where_one_level_of_grey_could_have_the_gate_reject_it() -> None:
+    classifier = Classifier(Bundle.load(cxr_edge_models.path("tiny")))
+    film = SAMPLES / "phantom_clear_1.jpeg"
+    distance = classifier.classify(film).gate.distance
+    assert distance is not None
+    limits = GateLimits(distance / 2, distance + 1)
+    for change, expected in ((0.99, False), (1.01, True)):
+        one_level = OneLevel(0.0, change, 100)
+        changed(classifier, gate=limits, one_level=one_level)
+        assert classifier.classify(film).borderline is expected

@@ -15,9 +15,11 @@ from cxr_edge_runtime.gate import (
     SIDE,
     SUSPICIOUS,
     Gate,
+    Verdict,
     objections,
     thumbnails,
     transformed,
+    without_white_margins,
 )
 from cxr_edge_runtime.images import GreyImage
 
@@ -66,7 +68,7 @@ def judged(
         asked.append(image)
         return at_distance(min(negative, 5.0))
 
-    found = gate().judge(words, model_input, at_distance(distance), embed)
+    found = gate().judge(words, (), model_input, at_distance(distance), embed)
     assert len(asked) <= 1
     return found.verdict, found.reasons
 
@@ -111,7 +113,9 @@ def test_distance_at_a_limit_is_within_it() -> None:
     exact = float(gate().distance(embedding)[0])
 
     def verdict(limits: GateLimits) -> str:
-        return replace(gate(), limits=limits).judge((), MODEL_INPUT, embedding, _not_asked).verdict
+        return (
+            replace(gate(), limits=limits).judge((), (), MODEL_INPUT, embedding, _not_asked).verdict
+        )
 
     assert verdict(GateLimits(exact, exact)) == ACCEPTED
     assert verdict(GateLimits(exact / 2, exact)) == SUSPICIOUS
@@ -119,11 +123,21 @@ def test_distance_at_a_limit_is_within_it() -> None:
 
 
 def _not_asked(_: NDArray[np.uint8]) -> NDArray[np.float32]:
-    raise AssertionError("only a possible negative is computed a second time")
+    raise AssertionError("only what may be another picture of a film is computed a second time")
 
 
 def test_what_the_file_shows_rejects_whatever_the_distance() -> None:
     assert judged(1.0, words=("it is in colour",)) == (REJECTED, ("it is in colour",))
+
+
+def test_doubts_make_a_film_suspicious_and_stand_beside_others() -> None:
+    def found(distance: float) -> Verdict:
+        embedding = at_distance(distance)
+        return gate().judge((), ("of another age",), MODEL_INPUT, embedding, _not_asked)
+
+    assert found(1.0) == Verdict(SUSPICIOUS, ("of another age",), pytest.approx(1.0, abs=0.01))
+    assert [reason[:8] for reason in found(3.0).reasons] == ["of anoth", "unlike t"]
+    assert [reason[:8] for reason in found(5.0).reasons] == ["does not"]
 
 
 def test_blank_image_is_named() -> None:
@@ -137,6 +151,78 @@ def test_film_that_was_exported_too_dark_is_not_blank() -> None:
     assert 1.0 < thumbnails(dark)[0].std() < 1.3
     assert judged(1.0, model_input=dark) == (ACCEPTED, ())
     assert judged(1.0, model_input=dark // 2)[1] == ("blank image",)
+
+
+# A mean film that turned is nearly the same, as of lungs: dark in the middle, brighter below.
+def leaning(slope: float) -> NDArray[np.uint8]:
+    """An input that resembles such a mean film better upright; if below 0, turned."""
+    rows = 100 + 100 * np.abs(np.linspace(-1, 1, 64)) + slope * np.linspace(-1, 1, 64)
+    return np.tile(rows.astype(np.uint8)[:, np.newaxis], (1, 64))[np.newaxis, :, :, np.newaxis]
+
+
+def judged_leaning(slope: float, *, distance: float, turned: float) -> tuple[str, tuple[str, ...]]:
+    film = thumbnails(leaning(20))[0]
+    known = replace(gate(), film=(film / np.linalg.norm(film)).astype(np.float32))
+    model_input = leaning(slope)
+
+    def embed(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        np.testing.assert_array_equal(image[0], np.rot90(model_input[0], 2))
+        return at_distance(turned)
+
+    found = known.judge((), (), model_input, at_distance(distance), embed)
+    return found.verdict, found.reasons
+
+
+UPSIDE_DOWN = (REJECTED, ("upside down: turn it by 180°",))
+PERHAPS = (SUSPICIOUS, ("may be upside down",))
+
+
+@pytest.mark.parametrize(
+    ("slope", "distance", "turned", "expected"),
+    [
+        (20, 1.0, 0.5, (ACCEPTED, ())),  # upright for certain: the distance is not asked
+        (-20, 1.0, 3.0, UPSIDE_DOWN),  # turned for certain, even so
+        (-20, 5.0, 3.0, UPSIDE_DOWN),
+        (-2, 1.0, 0.5, UPSIDE_DOWN),  # hardly, and the distance says the same
+        (-2, 1.0, 1.5, PERHAPS),
+        (2, 1.0, 0.5, PERHAPS),
+        (2, 0.5, 1.0, (ACCEPTED, ())),
+    ],
+)
+def test_film_that_is_upside_down_is_named(
+    slope: float, distance: float, turned: float, expected: tuple[str, tuple[str, ...]]
+) -> None:
+    assert judged_leaning(slope, distance=distance, turned=turned) == expected
+
+
+def test_what_is_no_film_when_it_is_turned_is_not_upside_down() -> None:
+    for slope in (-20, -2):
+        assert judged_leaning(slope, distance=1.0, turned=4.5) == (ACCEPTED, ())
+        verdict, [reason] = judged_leaning(slope, distance=4.5, turned=4.5)
+        assert verdict == REJECTED
+        assert reason.startswith("does not look like a frontal chest X-ray")
+
+
+def test_white_margins_are_not_a_negative() -> None:
+    # Bright above, as the mean film is below.
+    margins = np.where(np.arange(64)[:, np.newaxis] < 30, 250, FILM // 2).astype(np.uint8)
+    margins = margins[np.newaxis, :, :, np.newaxis]
+    found = gate().judge((), (), margins, at_distance(1.0), _not_asked)
+    assert (found.verdict, found.reasons) == (
+        REJECTED,
+        ("does not look like a frontal chest X-ray; crop its white margins and try again",),
+    )
+    # What is a negative also within its margins.
+    negative = np.where(np.arange(64)[:, np.newaxis] < 10, 250, 200 - FILM // 2).astype(np.uint8)
+    found = gate().judge(
+        (), (), negative[np.newaxis, :, :, np.newaxis], at_distance(1.0), lambda _: at_distance(1.0)
+    )
+    assert found.reasons[0].startswith("inverted")
+
+
+def test_page_of_white_has_no_film_inside() -> None:
+    assert without_white_margins(np.full_like(MODEL_INPUT, 255)) is None
+    assert without_white_margins(np.zeros_like(MODEL_INPUT)) is None
 
 
 def test_negative_is_named_only_where_its_inverse_looks_like_a_film() -> None:

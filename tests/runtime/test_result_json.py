@@ -1,6 +1,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import ImageNotFound
@@ -14,10 +16,12 @@ def test_json_of_a_result_has_the_documented_fields(
     prediction = classifier.classify(make_image())
     result = as_json(image_result("a.png", prediction, classifier.bundle))
     assert list(result) == [
-        "schema_version", "file", "label", "probability", "threshold", "prevalence", "gate",
-        "warnings",         "timings_ms", "bundle", "notice",
+        "schema_version", "file", "label", "probability", "logit", "threshold", "borderline",
+        "prevalence", "gate", "warnings", "timings_ms", "image_sha256", "bundle", "notice",
     ]  # fmt: skip
-    assert result["gate"] == {"verdict": "not_checked", "reasons": ()}
+    assert result["gate"] == {"verdict": "not_checked", "reasons": (), "distance": None}
+    assert result["logit"] == pytest.approx(prediction.logit, abs=1e-6)
+    assert result["borderline"] is None
     assert list(result["timings_ms"]) == ["decode", "preprocess", "invoke"]
     assert all(value > 0 for value in result["timings_ms"].values())
     assert result["bundle"]["sha256"] == classifier.bundle.digest

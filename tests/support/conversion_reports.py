@@ -45,7 +45,7 @@ def variant_report(name: str, *, shift: float = 0.0, **changes: Any) -> VariantR
         "default_session": None,
         "warnings": (),
         "refit": None,
-        "calibration": Calibration(300, "min-max", 0, "0123456789abcdef"),
+        "calibration": Calibration(300, "min-max", 0, "0123456789abcdef" * 4),
         "stability": Stability(300, 0.5, "tensor", 0.0, 9, ""),
         "tensor_errors": (),
         "accuracy_control": None,

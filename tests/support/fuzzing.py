@@ -54,7 +54,7 @@ from cxr_edge_runtime.bundle.manifest import GateLimits
 from cxr_edge_runtime.bundle.manifest_reading import parse_manifest
 from cxr_edge_runtime.bundle.reference import VerifiedPredictions
 from cxr_edge_runtime.device.inference_timing import peak_memory_mb
-from cxr_edge_runtime.device.selftest import GoldenInputs
+from cxr_edge_runtime.device.selftest import GoldenFilms
 from cxr_edge_runtime.errors import CxrEdgeError
 from cxr_edge_runtime.gate import Gate
 from cxr_edge_runtime.images import image_warnings, load_grey
@@ -215,7 +215,7 @@ def attempt(kind: str, content: bytes) -> str | None:
         elif kind == "gate":
             Gate.from_bytes(content, GateLimits(1.0, 2.0))
         elif kind == "selftest":
-            GoldenInputs.from_bytes(content)
+            GoldenFilms.from_bytes(content)
         elif kind == "reference":
             VerifiedPredictions.from_bytes(content)
         elif kind == "archive":

@@ -18,17 +18,24 @@ from cxr_edge_convert.artifacts.gate_fitting import (
     verdicts,
     with_limits,
 )
-from cxr_edge_convert.artifacts.golden_inputs import golden_inputs, label_means
+from cxr_edge_convert.artifacts.golden_films import golden_films, label_means
+from cxr_edge_convert.artifacts.one_level import one_level
 from cxr_edge_convert.artifacts.out_of_distribution import (
     OutOfDistributionImages,
     read_out_of_distribution,
 )
 from cxr_edge_convert.sources import Source
-from cxr_edge_runtime.bundle.manifest import GATE_FILE, REFERENCE_FILE, SELFTEST_FILE
+from cxr_edge_runtime.bundle.manifest import (
+    GATE_FILE,
+    REFERENCE_FILE,
+    SELFTEST_FILE,
+    OneLevel,
+)
 from cxr_edge_runtime.bundle.reference import PredictionDistribution, VerifiedPredictions
-from cxr_edge_runtime.device.selftest import GoldenInputs
+from cxr_edge_runtime.device.selftest import GoldenFilms
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.gate import REJECTED, Gate
+from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.dataset.sampling import spread_over_patients
 from cxr_edge_train.statistics.operating_point import OperatingPoint
@@ -39,15 +46,17 @@ class BundleArtifacts:
     """What a variant's bundle carries beside its model.
 
     Attributes:
-        golden: the inputs that a device is tested with.
+        golden: the films that a device is tested with.
         reference: the predictions on validation images, which a log of predictions is compared
             with.
+        one_level: how much an answer depends on one level of grey.
         gate: the input gate; None where the model gives no embedding.
         gate_counts: how many images the gate rejects.
     """
 
-    golden: GoldenInputs
+    golden: GoldenFilms
     reference: VerifiedPredictions
+    one_level: OneLevel
     gate: Gate | None = None
     gate_counts: GateCounts | None = None
 
@@ -67,7 +76,7 @@ class ArtifactBuilder:
 
     Attributes:
         source: the float model.
-        means: the mean training film of each label, see :func:`.golden_inputs.label_means`.
+        means: the mean training film of each label, see :func:`.golden_films.label_means`.
         gate: the gate that knows where films lie; None where the model gives no embedding.
         augmented: other training films than those the gate learned from, made to look different.
             They set its limit.
@@ -131,12 +140,13 @@ class ArtifactBuilder:
         Raises:
             EngineError: the engine failed.
         """
-        golden = golden_inputs(engine, self.means, operating_point)
         predicted = operating_point.probabilities(logits)
+        films = self.source.validation_pixels
         if self.gate is None or embeddings is None:
             nothing = np.zeros(len(predicted), dtype=np.bool_)
-            return BundleArtifacts(golden, self._reference(predicted, None, nothing))
-        films = self.source.validation_pixels
+            reference = self._reference(engine, predicted, None, nothing)
+            golden = golden_films(engine, self.means, operating_point, None, LABELS)
+            return BundleArtifacts(golden, reference, one_level(engine, None, films))
         gate, counts = with_limits(
             self.gate,
             engine,
@@ -144,25 +154,38 @@ class ArtifactBuilder:
             augmented=self.augmented,
             out_of_distribution=self.out_of_distribution,
         )
+        golden = golden_films(engine, self.means, operating_point, gate, LABELS)
         rejected = np.array(verdicts(gate, engine, films, embeddings)) == REJECTED
-        reference = self._reference(predicted, gate.distance(embeddings), rejected)
-        return BundleArtifacts(golden, reference, gate, counts)
+        reference = self._reference(engine, predicted, gate.distance(embeddings), rejected)
+        return BundleArtifacts(golden, reference, one_level(engine, gate, films), gate, counts)
 
     def _reference(
         self,
+        engine: Engine,
         predicted: NDArray[np.float64],
         distances: NDArray[np.float32] | None,
         rejected: NDArray[np.bool_],
     ) -> VerifiedPredictions:
-        positive = positives(self.source.validation.table) == 1
+        has_finding = positives(self.source.validation.table) == 1
         nothing = np.empty(0)
-        return VerifiedPredictions(
-            *(
-                PredictionDistribution.of(
-                    predicted[of_label],
-                    nothing if distances is None else distances[of_label],
-                    rejected[of_label],
-                )
-                for of_label in (~positive, positive)
+        negative, positive = (
+            PredictionDistribution.of(
+                predicted[of_label],
+                nothing if distances is None else distances[of_label],
+                rejected[of_label],
             )
+            for of_label in (~has_finding, has_finding)
         )
+        normal = self.source.validation_pixels[~has_finding]
+        has_map = "cam" in self.source.outputs and len(normal)
+        return VerifiedPredictions(
+            negative, positive, _mean_map(engine, normal) if has_map else None
+        )
+
+
+def _mean_map(engine: Engine, films: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The mean of the output ``cam`` over films ``[N, H, W, 1] uint8``."""
+    total = sum(
+        engine.run(film[np.newaxis])["cam"][0, :, :, 0].astype(np.float64) for film in films
+    )
+    return np.asarray(total / len(films), dtype=np.float32)

@@ -173,7 +173,7 @@ def verdicts(
         return engine.run(image)["embedding"]
 
     return [
-        gate.judge(found, image[np.newaxis], embedding[np.newaxis], embed).verdict
+        gate.judge(found, (), image[np.newaxis], embedding[np.newaxis], embed).verdict
         for image, embedding, found in zip(inputs, embeddings, objections or [()] * len(inputs))
     ]
 

@@ -103,8 +103,18 @@ def _limits(manifest: Manifest) -> str:
 - It is at best as good on your images as on those it was measured on. Measure it on your own before
   you rely on it.
 {gate}{no_map}
+{_ages(manifest)}
 {_prevalence(manifest)}
 {_verified(manifest)}"""
+
+
+def _ages(manifest: Manifest) -> str:
+    if manifest.ages is None:
+        return "- The ages of the people on the films it was made with are not stated."
+    return (
+        f"- It was made with films of people of {manifest.ages}. How good it is on others is not "
+        "known; a DICOM\n  film that states another age is suspicious."
+    )
 
 
 def _prevalence(manifest: Manifest) -> str:

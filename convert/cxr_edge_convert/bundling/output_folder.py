@@ -107,7 +107,7 @@ def write_all(
         files: dict[str, tuple[int, str]] = {}
         for variant in progress("measuring")(variants, len(variants)):
             folder = staging / variant_folder(variant)
-            package(folder, variant, source, settings.limits)
+            package(folder, variant, source, settings.limits, settings.ages)
             manifest = Bundle.load(folder).manifest
             entry = manifest.files[manifest.model.file]
             files[variant.scheme.name] = (entry.bytes, entry.sha256)
@@ -130,6 +130,8 @@ def _write_report(
         report,
         source.validation.table,
         source.validation_pixels,
-        partial(activation_maps, source.model) if "cam" in source.outputs else None,
+        partial(activation_maps, source.model, source.validation.operating_point)
+        if "cam" in source.outputs
+        else None,
     )
     render(folder)

@@ -22,6 +22,7 @@ from cxr_edge_runtime.bundle.manifest import (
     SCHEMA_VERSION,
     AccuracyLimits,
     AccuracyLoss,
+    Ages,
     InputEntry,
     Manifest,
     ModelEntry,
@@ -38,7 +39,9 @@ INTENDED_USE = (
 )
 
 
-def package(target: Path, variant: Variant, source: Source, limits: Limits) -> None:
+def package(
+    target: Path, variant: Variant, source: Source, limits: Limits, ages: Ages | None
+) -> None:
     """Write a bundle.
 
     Its name says when the variant missed a limit, or was held to looser limits than the defaults.
@@ -48,6 +51,7 @@ def package(target: Path, variant: Variant, source: Source, limits: Limits) -> N
         variant: the verified model with what its bundle carries beside it.
         source: the float model that it was made from.
         limits: what it was held to.
+        ages: of the people whose films the model was made with.
     """
     scheme, model, artifacts, refit = (
         variant.scheme, variant.model, variant.artifacts, variant.refit
@@ -75,7 +79,9 @@ def package(target: Path, variant: Variant, source: Source, limits: Limits) -> N
         temperature=point.temperature,
         bias=point.bias,
         prevalence=point.prevalence,
+        ages=ages,
         threshold=Threshold(point.threshold, rule, point.chosen_on),
+        one_level=artifacts.one_level if artifacts else None,
         gate=artifacts.gate.limits if artifacts and artifacts.gate else None,
         metrics={
             "validation": (refit.metrics if refit else variant.verification.metrics).by_name()

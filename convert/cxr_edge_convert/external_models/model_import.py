@@ -41,6 +41,8 @@ from cxr_edge_train.statistics.operating_point import fit_operating_point
 from cxr_edge_train.statistics.soundness import has_reversed_labels, soundness_warnings
 
 # What a run, and later a bundle, says of where the weights come from.
+# A bundle's has twice as many characters, of which some name the variant.
+_LONGEST_NAME = 64
 UNKNOWN_WEIGHTS = "unknown: trained outside cxr-edge, perhaps on these validation images"
 
 
@@ -171,7 +173,7 @@ def _write(
         metrics,
         threshold=point.threshold,
         films=lambda rows: pixels[rows],
-        activation_maps=partial(activation_maps, model) if "cam" in model.output else None,
+        activation_maps=partial(activation_maps, model, point) if "cam" in model.output else None,
     )
     run = Run(
         folder=folder,
@@ -195,4 +197,4 @@ def _write(
 
 def _plain_name(stem: str) -> str:
     """A name for folders and bundles; a file's may hold anything."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-") or "own"
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem)[:_LONGEST_NAME].strip("-") or "own"

@@ -7,15 +7,18 @@ const byId = (id) => document.getElementById(id);
 // that hardly decides stay pale.
 const FOR = [213, 94, 0], AGAINST = [0, 114, 178], FULL = 4;
 const GATE_WORDS = {
-  accepted: "Looks like the films the model knows.",
-  suspicious: "Unlike the films the model knows: take the answer with caution.",
+  accepted: "The input gate found nothing unusual, which does not make the answer right.",
+  suspicious: "Something about this film is unusual: take the answer with caution.",
   rejected: "Not a usable frontal chest X-ray: no answer.",
   not_checked: "This model does not check whether an image is a chest X-ray.",
 };
 const RETRIES = 20;
 // Of a card's film, pixels: sharp on a screen of two pixels a point.
 const LONGEST = 680;
-const CSV = ["file", "label", "probability", "threshold", "prevalence", "gate", "reasons", "warnings", "error", "bundle", "notice"];
+const CSV = [
+  "file", "label", "probability", "logit", "threshold", "borderline", "prevalence", "gate", "distance",
+  "reasons", "warnings", "error", "image_sha256", "bundle", "notice",
+];
 
 let token = sessionStorage.getItem("token");
 let model = null;
@@ -53,7 +56,8 @@ async function askModel() {
     return;
   }
   model = await response.json();
-  byId("model").textContent = `Model ${model.name} ${model.version} (${model.sha256.slice(0, 12)})`;
+  byId("model").textContent = 
+    `Model ${model.name} ${model.version} (${model.sha256.slice(0, 12)}), ${model.made_with}`;
   loggedIn();
 }
 
@@ -235,7 +239,7 @@ function card(result, film, picture) {
     const map = result.activation_map;
     part(".map").hidden = part(".legend").hidden = !map;
     slider.setAttribute("aria-label", `Heat map of ${result.file}`);
-    part(".legend").textContent = `orange: for ${positive()}, blue: against`;
+    part(".legend").textContent = `orange: for ${positive()}, blue: against, compared with normal films; the map is coarse`;
     const overlay = map ? coloured(map) : null;
     const draw = () => paint(canvas, film, overlay, slider.value / 100);
     slider.addEventListener("input", draw);
@@ -270,7 +274,9 @@ function card(result, film, picture) {
   }
   part(".gate").textContent = GATE_WORDS[verdict] || verdict;
   part(".gate").classList.add(verdict);
-  for (const reason of [...result.gate.reasons, ...result.warnings]) {
+  const borderline = result.borderline
+    ? ["borderline: greys that differ by one level could turn the answer"] : [];
+  for (const reason of [...result.gate.reasons, ...borderline, ...result.warnings]) {
     const line = document.createElement("li");
     line.textContent = reason;
     part(".reasons").append(line);
@@ -338,11 +344,15 @@ function csvText() {
       file: row.file,
       label: row.label,
       probability: row.probability,
+      logit: row.logit,
       threshold: row.threshold,
+      borderline: row.borderline,
       prevalence: row.prevalence,
       gate: row.gate.verdict,
+      distance: row.gate.distance,
       reasons: row.gate.reasons.join("; "),
       warnings: row.warnings.join("; "),
+      image_sha256: row.image_sha256,
       bundle: row.bundle.sha256,
       notice: row.notice,
     });

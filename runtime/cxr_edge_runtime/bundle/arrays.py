@@ -21,7 +21,12 @@ def pack_arrays(arrays: Mapping[str, Any]) -> bytes:
 
 
 def unpack_arrays(
-    content: bytes, names: tuple[str, ...], *, file: str, max_bytes: int
+    content: bytes,
+    names: tuple[str, ...],
+    *,
+    file: str,
+    max_bytes: int,
+    optional: tuple[str, ...] = (),
 ) -> dict[str, NDArray[Numbers]]:
     """Read what :func:`pack_arrays` wrote.
 
@@ -30,6 +35,7 @@ def unpack_arrays(
         names: the arrays that must be there; others are ignored.
         file: what error messages call the file.
         max_bytes: the most bytes that it may unpack to.
+        optional: arrays that are read where they are there.
 
     Returns:
         The arrays by name, in the order of ``names``; all values are finite.
@@ -42,7 +48,8 @@ def unpack_arrays(
             size = sum(member.file_size for member in arrays.zip.infolist())
             if size > max_bytes:
                 raise BundleInvalid(f"{file}: unpacks to {size} bytes, the limit is {max_bytes}")
-            found = {name: arrays[name] for name in names}
+            there = tuple(name for name in optional if name in arrays)
+            found = {name: arrays[name] for name in names + there}
     except BundleInvalid:
         raise
     except Exception as error:  # numpy's reader of headers raises kinds that it does not document

@@ -43,13 +43,38 @@ NOTICE = "Research use only. Not a medical device."
 REJECTED_SUFFIX, LOOSE_SUFFIX = "-rejected", "-loose-limits"
 
 Text = Annotated[str, PRINTABLE]
+# What a bundle says is printed among the lines of the tool, of which it must not fake one.
+Line = Annotated[
+    Text,
+    Bounds(pattern=r"[^\x00-\x1f\x7f-\x9f]{0,2000}", must="be one line of at most 2000 characters"),
+]
+Name = Annotated[
+    str,
+    Bounds(
+        pattern=r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}",
+        must="be a name of at most 128 letters, digits and . _ + -",
+    ),
+]
+Label = Annotated[
+    str,
+    Bounds(
+        pattern=r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,31}",
+        must="be a word of at most 32 letters, digits and . _ + -",
+    ),
+]
+License = Annotated[
+    str, Bounds(pattern=r"[A-Za-z0-9][A-Za-z0-9 .+()-]{0,99}", must="be an SPDX name or expression")
+]
+Digest = Annotated[str, Bounds(pattern="[0-9a-f]{64}", must="be a SHA-256, hexadecimal")]
 Share = Annotated[float, Bounds(minimum=0, maximum=1)]
 Count = Annotated[int, Bounds(minimum=0)]
 Difference = Annotated[float, Bounds(minimum=-1, maximum=1)]
+MAX_AGE = 150
+Age = Annotated[float, Bounds(minimum=0, maximum=MAX_AGE)]
 Prevalence = Annotated[float, Bounds(minimum=MIN_PREVALENCE, maximum=MAX_PREVALENCE)]
 # Without any folder, so that no bundle reaches outside its own.
 FileName = Annotated[
-    str, Bounds(pattern="[A-Za-z0-9_-][A-Za-z0-9._-]*", must="be a plain file name")
+    str, Bounds(pattern="[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}", must="be a plain file name")
 ]
 One = Annotated[int, Bounds(const=1)]
 
@@ -63,7 +88,7 @@ class FileEntry:
         bytes: its size.
     """
 
-    sha256: Text
+    sha256: Digest
     bytes: Annotated[int, Bounds(minimum=0, maximum=MAX_FILE_BYTES)]
 
 
@@ -125,8 +150,8 @@ class Threshold:
     """
 
     value: Annotated[float, Bounds(minimum=0, maximum=1)]
-    rule: Text
-    chosen_on: Text
+    rule: Line
+    chosen_on: Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +169,12 @@ class GateLimits:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A metric with its 95% interval over ``n`` images."""
+    """A metric, 0 to 1, with its 95% interval over ``n`` images."""
 
-    value: float
-    low: float
-    high: float
-    n: int
+    value: Share
+    low: Share
+    high: Share
+    n: Count
 
     def __str__(self) -> str:
         """``0.953 [0.938, 0.966]``."""
@@ -167,10 +192,10 @@ class Calibration:
         digest: SHA-256 over the images, hexadecimal.
     """
 
-    count: int
-    method: Text
+    count: Count
+    method: Line
     seed: int
-    digest: Text
+    digest: Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,12 +268,12 @@ class VerificationRecord:
     """
 
     limits: AccuracyLimits
-    looser: tuple[Text, ...]
+    looser: tuple[Line, ...]
     loss: AccuracyLoss
     default_session: AccuracyLoss | None
-    failures: tuple[Text, ...]
-    warnings: tuple[Text, ...]
-    processor: Text
+    failures: tuple[Line, ...]
+    warnings: tuple[Line, ...]
+    processor: Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,12 +289,46 @@ class Training:
         versions: of Python and the packages that matter, by name.
     """
 
-    architecture: Text
-    weights: Text
+    architecture: Name
+    weights: Line
     seed: int
-    dataset_digest: Text
+    dataset_digest: Digest
     recipe: Text
-    versions: dict[str, Text]
+    versions: dict[Name, Name]
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """The ages of the people whose films the model was made with, in years.
+
+    Attributes:
+        youngest: the lowest age.
+        oldest: the highest age; in the last year of it, too.
+    """
+
+    youngest: Age
+    oldest: Age
+
+    def __str__(self) -> str:
+        """``1 to 5 years``."""
+        return f"{self.youngest:g} to {self.oldest:g} years"
+
+
+@dataclass(frozen=True, slots=True)
+class OneLevel:
+    """The most that changed where the greys of films changed by one of 256 levels.
+
+    All went up, all went down, or each went up, down or neither at random.
+
+    Attributes:
+        logit: the change of the logit.
+        distance: the change of the gate's distance; None where there is no gate.
+        films: the number of validation films that were changed.
+    """
+
+    logit: Annotated[float, Bounds(minimum=0)]
+    distance: Annotated[float, Bounds(minimum=0)] | None
+    films: Annotated[int, Bounds(minimum=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,23 +352,25 @@ class Manifest:
         bias: see the temperature.
         prevalence: the share of the positive label that the probability stands for; None where it
             is not known.
+        ages: of the people whose films the model was made with; None where they are not known.
         threshold: the frozen operating point.
+        one_level: how much an answer depends on one level of grey; None where it was not measured.
         gate: limits of the input gate, or None where inputs are not checked.
         metrics: the measured metrics, by split and name.
         calibration: of an INT8 model, else None.
         verification: how the model was verified; None where a bundle does not say.
         training: how the model was trained.
         intended_use: the intended use, as text.
-        notice: shown with every result.
+        notice: :data:`NOTICE`, shown with every result; a bundle cannot have another.
         license: SPDX name of the bundle's licence.
     """
 
     schema_version: Annotated[int, Bounds(const=SCHEMA_VERSION)]
-    name: Text
-    version: Text
-    task: Text
-    labels: Annotated[tuple[Text, ...], Bounds(min_items=2, max_items=2, unique=True)]
-    positive_label: Text
+    name: Name
+    version: Name
+    task: Line
+    labels: Annotated[tuple[Label, ...], Bounds(min_items=2, max_items=2, unique=True)]
+    positive_label: Label
     files: Annotated[dict[FileName, FileEntry], Bounds(max_keys=MAX_FILES)]
     model: ModelEntry
     input: InputEntry
@@ -318,18 +379,20 @@ class Manifest:
         Bounds(contains="logit", unique=True),
     ]
     preprocess: PreprocessSpec
-    temperature: Annotated[float, Bounds(above=0)]
-    bias: float
+    temperature: Annotated[float, Bounds(minimum=0.001, maximum=1000)]
+    bias: Annotated[float, Bounds(minimum=-1e6, maximum=1e6)]
     prevalence: Prevalence | None
+    ages: Ages | None
     threshold: Threshold
+    one_level: OneLevel | None
     gate: GateLimits | None
-    metrics: dict[str, dict[str, Interval]]
+    metrics: dict[Name, dict[Name, Interval]]
     calibration: Calibration | None
     verification: VerificationRecord | None
     training: Training
-    intended_use: Text
-    notice: Text
-    license: Text
+    intended_use: Line
+    notice: Annotated[Text, Bounds(const=NOTICE)]
+    license: License
 
     @property
     def is_rejected(self) -> bool:

@@ -1,5 +1,6 @@
 """The strict reader of ``bundle.json``."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from cxr_edge_runtime.bundle.manifest import (
@@ -8,6 +9,7 @@ from cxr_edge_runtime.bundle.manifest import (
     MAX_BYTES,
     OUTPUTS,
     SCHEMA_VERSION,
+    AccuracyLoss,
     Manifest,
 )
 from cxr_edge_runtime.errors import BundleInvalid, BundleTooNew
@@ -16,7 +18,7 @@ from cxr_edge_runtime.typed_json import TypedJsonError, from_json, parse_json
 # The fields that came with a version, and what they are in bundles of earlier ones.
 _ADDED: dict[int, dict[str, Any]] = {
     2: {"outputs": list(OUTPUTS)},
-    3: {"bias": 0.0, "prevalence": None, "verification": None},
+    3: {"bias": 0.0, "prevalence": None, "ages": None, "one_level": None, "verification": None},
 }
 
 
@@ -71,6 +73,10 @@ def _check(manifest: Manifest, name: str) -> None:
     dtype, zero_point = kinds.get(manifest.model.quantization, (None, None))
     conditions = (
         (manifest.positive_label in manifest.labels, "positive_label must be one of labels"),
+        (
+            len({label.casefold() for label in manifest.labels}) == len(manifest.labels),
+            "labels must differ in more than capital letters",
+        ),
         (manifest.model.file in manifest.files, "model.file must be listed in files"),
         (
             manifest.input.dtype == dtype,
@@ -84,7 +90,12 @@ def _check(manifest: Manifest, name: str) -> None:
             manifest.input.shape == (1, height, width, 1),
             "input.shape must be [1, H, W, 1] of the size that preprocess states",
         ),
+        (
+            manifest.ages is None or manifest.ages.youngest <= manifest.ages.oldest,
+            "ages.youngest must be at most ages.oldest",
+        ),
         *_gate_conditions(manifest),
+        *_measured_conditions(manifest),
         *(
             (
                 file not in manifest.files or manifest.files[file].bytes <= most,
@@ -107,3 +118,28 @@ def _gate_conditions(manifest: Manifest) -> list[tuple[bool, str]]:
         ("embedding" in manifest.outputs, "gate needs the output embedding"),
         (GATE_FILE in manifest.files, f"gate needs {GATE_FILE} in files"),
     ]
+
+
+def _measured_conditions(manifest: Manifest) -> Iterator[tuple[bool, str]]:
+    """What figures cannot be, whatever was measured."""
+    for split, metrics in manifest.metrics.items():
+        for name, metric in metrics.items():
+            yield (
+                metric.low <= metric.value <= metric.high,
+                f"metrics.{split}.{name}: its value must lie in its interval, "
+                f"low to high, not {metric.value:g} in {metric.low:g} to {metric.high:g}",
+            )
+    record = manifest.verification
+    if record is None:
+        return
+    for key in ("loss", "default_session"):
+        loss: AccuracyLoss | None = getattr(record, key)
+        if loss is None:
+            continue
+        for label in ("recall", "specificity"):
+            lost, images = getattr(loss, f"{label}_lost"), getattr(loss, f"{label}_images")
+            yield (
+                abs(lost) <= images,
+                f"verification.{key}.{label}_lost must be at most {label}_images, {images}, "
+                f"not {lost}",
+            )

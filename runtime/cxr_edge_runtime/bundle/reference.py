@@ -1,7 +1,8 @@
-"""The distribution of the predictions on many films: in a bundle, those on validation films.
+"""The predictions on many films: in a bundle, those on validation films.
 
-A log of predictions is compared with them. Probabilities and gate distances are sorted separately,
-so nothing can be learned of a single film.
+A log of predictions is compared with their distribution. Probabilities and gate distances are
+sorted separately, so nothing can be learned of a single film. The activation map of a film is
+compared with the mean one of the normal films.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from cxr_edge_runtime.errors import BundleInvalid
 _MOST_VALUES = 5_000
 _LABELS = ("negative", "positive")
 _KEYS = ("probabilities", "distances", "films", "rejected")
+_NORMAL_MAP = "normal_map"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,13 @@ class VerifiedPredictions:
     Attributes:
         negative: the predictions on films without the finding.
         positive: the predictions on films with the finding.
+        normal_map: ``[h, w] float32``, the mean of the output ``cam`` over the films without the
+            finding; None where the model has no such output, or an earlier version made the bundle.
     """
 
     negative: PredictionDistribution
     positive: PredictionDistribution
+    normal_map: NDArray[np.float32] | None = None
 
     @property
     def share(self) -> float:
@@ -116,8 +121,20 @@ class VerifiedPredictions:
             BundleInvalid: the file is damaged, or has arrays of other names, shapes or values.
         """
         names = tuple(f"{label}_{key}" for label in _LABELS for key in _KEYS)
-        arrays = unpack_arrays(content, names, file=name, max_bytes=MAX_BYTES[REFERENCE_FILE])
-        return cls(*(_read([arrays[f"{label}_{key}"] for key in _KEYS], name) for label in _LABELS))
+        arrays = unpack_arrays(
+            content,
+            names,
+            file=name,
+            max_bytes=MAX_BYTES[REFERENCE_FILE],
+            optional=(_NORMAL_MAP,),
+        )
+        normal = arrays.get(_NORMAL_MAP)
+        if normal is not None and normal.ndim != 2:
+            raise BundleInvalid(f"{name}: not a reference ({_NORMAL_MAP} is no map)")
+        negative, positive = (
+            _read([arrays[f"{label}_{key}"] for key in _KEYS], name) for label in _LABELS
+        )
+        return cls(negative, positive, None if normal is None else normal.astype(np.float32))
 
     @classmethod
     def of_bundle(cls, bundle: Bundle) -> "VerifiedPredictions":
@@ -135,8 +152,10 @@ class VerifiedPredictions:
 
     def to_bytes(self) -> bytes:
         """Return the bytes of ``reference.npz``; equal values give equal bytes."""
+        normal = {} if self.normal_map is None else {_NORMAL_MAP: self.normal_map}
         return pack_arrays(
-            {
+            normal
+            | {
                 f"{label}_{key}": array
                 for label, part in zip(_LABELS, (self.negative, self.positive))
                 for key, array in (
@@ -175,3 +194,14 @@ def _quantiles(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     if not len(values):
         return values
     return np.quantile(values, (np.arange(count) + 0.5) / count).astype(np.float32)
+
+
+def normal_map(bundle: Bundle) -> NDArray[np.float32] | None:
+    """Read the mean map of normal films that a bundle carries; None where it has none.
+
+    Raises:
+        BundleInvalid: its reference is damaged.
+    """
+    if REFERENCE_FILE not in bundle.manifest.files:
+        return None
+    return VerifiedPredictions.of_bundle(bundle).normal_map

@@ -1,22 +1,22 @@
-"""The self-test: does this device compute what the bundle was verified with?
+"""The self-test: does this device give the answers that the bundle was verified with?
 
-A bundle carries golden inputs with the probabilities that the engine gave where the bundle was
-made. INT8 kernels of different processors differ by a few of 256 steps, so a probability may change
-a little, but a decision must not. Each input is the mean of many films, so a bundle contains no
-film of a patient.
+A bundle carries golden films as files, with the answers that were given where it was made. They
+pass through everything that an answer consists of: decoding, preprocessing, the engine, the gate,
+the threshold and the labels. INT8 kernels of different processors differ by a few of 256 steps, so
+a probability may change a little, but a label or a verdict must not. Each film is the mean of many,
+so a bundle contains no film of a patient.
 """
 
+import json
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.arrays import pack_arrays, unpack_arrays
 from cxr_edge_runtime.bundle.manifest import MAX_BYTES, SELFTEST_FILE, Manifest
-from cxr_edge_runtime.engines import Engine
-from cxr_edge_runtime.errors import BundleInvalid
-from cxr_edge_runtime.probability import probability_of
+from cxr_edge_runtime.classifier import Classifier
+from cxr_edge_runtime.errors import BundleInvalid, EngineError, ImageError
 
 # XNNPACK's kernels for three Cortex-A processors, emulated, agreed with those for x86-64 to six
 # digits; LiteRT's plain ones were up to 0.04 away. A wrong kernel gives anything.
@@ -24,21 +24,36 @@ MAX_SHIFT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class GoldenInputs:
-    """Inputs with the probabilities that the engine gave where the bundle was made.
+class Answer:
+    """What is given for a film.
 
     Attributes:
-        inputs: ``[N, H, W] uint8``, model inputs.
-        probabilities: ``[N] float32``, their probabilities of the positive label.
+        probability: of the positive label.
+        label: one of the bundle's labels, also where the gate rejects the film.
+        verdict: that of the gate; empty where it is too near to a limit to be compared.
+    """
+
+    probability: float
+    label: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenFilms:
+    """Films with the answers that were given where the bundle was made.
+
+    Attributes:
+        films: the bytes of image files.
+        answers: one for each film.
         made_with: engine and processor, as text.
     """
 
-    inputs: NDArray[np.uint8]
-    probabilities: NDArray[np.float32]
+    films: tuple[bytes, ...]
+    answers: tuple[Answer, ...]
     made_with: str
 
     @classmethod
-    def from_bytes(cls, content: bytes, *, name: str = SELFTEST_FILE) -> "GoldenInputs":
+    def from_bytes(cls, content: bytes, *, name: str = SELFTEST_FILE) -> "GoldenFilms":
         """Read what :meth:`to_bytes` wrote.
 
         Args:
@@ -46,55 +61,77 @@ class GoldenInputs:
             name: what error messages call the file.
 
         Raises:
-            BundleInvalid: it is not such an archive, or has arrays of other names, types or shapes.
+            BundleInvalid: it is not such an archive, or an earlier version wrote it.
         """
         arrays = unpack_arrays(
             content,
-            ("inputs", "probabilities", "made_with"),
+            ("films", "lengths", "probabilities", "words"),
             file=name,
             max_bytes=MAX_BYTES[SELFTEST_FILE],
         )
-        inputs, probabilities, made_with = arrays.values()
-        if inputs.dtype != np.uint8 or inputs.ndim != 3 or probabilities.shape != inputs.shape[:1]:
-            raise BundleInvalid(f"{name}: not golden inputs (arrays of other types or shapes)")
-        if not len(inputs):
-            raise BundleInvalid(f"{name}: has no golden inputs")
-        words = made_with.astype(np.uint8).tobytes().decode("utf-8", "replace")
-        return cls(inputs.astype(np.uint8), probabilities.astype(np.float32), words)
+        films, lengths, probabilities, words = arrays.values()
+        try:
+            labels, verdicts, made_with = json.loads(words.astype(np.uint8).tobytes())
+            answers = tuple(
+                Answer(float(probability), str(label), str(verdict))
+                for probability, label, verdict in zip(probabilities, labels, verdicts, strict=True)
+            )
+        except (ValueError, TypeError, RecursionError):
+            answers, made_with = (), ""
+        sizes = lengths.tolist() if lengths.shape == probabilities.shape else []
+        ends = [0, *accumulate(int(size) for size in sizes)]
+        if films.dtype != np.uint8 or not answers or ends[-1] != films.size or min(sizes) < 1:
+            raise BundleInvalid(f"{name}: not golden films; convert the model again")
+        whole = films.tobytes()
+        cut = tuple(whole[start:end] for start, end in pairwise(ends))
+        return cls(cut, answers, str(made_with))
 
     def to_bytes(self) -> bytes:
-        """Return the bytes of ``selftest.npz``; equal arrays give equal bytes."""
+        """Return the bytes of ``selftest.npz``; equal values give equal bytes."""
+        labels = [answer.label for answer in self.answers]
+        verdicts = [answer.verdict for answer in self.answers]
+        words = json.dumps([labels, verdicts, self.made_with]).encode()
         return pack_arrays(
             {
-                "inputs": self.inputs,
-                "probabilities": self.probabilities,
-                "made_with": np.frombuffer(self.made_with.encode(), dtype=np.uint8),
+                "films": np.frombuffer(b"".join(self.films), dtype=np.uint8),
+                "lengths": np.array([len(film) for film in self.films], dtype=np.uint32),
+                "probabilities": np.array(
+                    [answer.probability for answer in self.answers], dtype=np.float32
+                ),
+                "words": np.frombuffer(words, dtype=np.uint8),
             }
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result for one golden input on this device.
+    """The result for one golden film on this device.
 
     Attributes:
-        expected: the probability where the bundle was made.
-        computed: the probability on this device.
-        same_decision: whether both are on the same side of the threshold.
+        expected: the answer where the bundle was made.
+        computed: the answer on this device.
     """
 
-    expected: float
-    computed: float
-    same_decision: bool
+    expected: Answer
+    computed: Answer
+
+    @property
+    def shift(self) -> float:
+        """How far the probabilities are apart."""
+        return abs(self.computed.probability - self.expected.probability)
 
     @property
     def passed(self) -> bool:
-        """Whether the decision is the same and the probability close enough."""
-        return self.same_decision and abs(self.computed - self.expected) <= MAX_SHIFT
+        """Whether label and verdict are the same and the probability close enough."""
+        return (
+            self.computed.label == self.expected.label
+            and self.expected.verdict in ("", self.computed.verdict)
+            and self.shift <= MAX_SHIFT
+        )
 
 
-def require_golden_inputs(manifest: Manifest, *, name: str) -> None:
-    """Check that a bundle has golden inputs.
+def require_golden_films(manifest: Manifest, *, name: str) -> None:
+    """Check that a bundle has golden films.
 
     Args:
         manifest: of the bundle.
@@ -105,41 +142,43 @@ def require_golden_inputs(manifest: Manifest, *, name: str) -> None:
     """
     if SELFTEST_FILE not in manifest.files:
         raise BundleInvalid(
-            f"{name}: has no golden inputs ({SELFTEST_FILE}), so this device cannot be "
+            f"{name}: has no golden films ({SELFTEST_FILE}), so this device cannot be "
             "compared; convert the model again with this version"
         )
 
 
-def run_selftest(bundle: Bundle, engine: Engine) -> tuple[GoldenInputs, list[Outcome]]:
-    """Run the golden inputs of a bundle on this device.
+def run_selftest(classifier: Classifier) -> tuple[GoldenFilms, list[Outcome]]:
+    """Classify the golden films of a bundle on this device.
 
     Args:
-        bundle: a loaded bundle.
-        engine: with the bundle's model.
+        classifier: of the bundle, at its own prevalence.
 
     Returns:
-        The golden inputs, and the outcome of each.
+        The golden films, and the outcome of each.
 
     Raises:
         BundleInvalid: the bundle has none, or damaged ones.
-        EngineError: the engine failed.
+        EngineError: the engine failed, or a film could not be decoded.
     """
-    manifest = bundle.manifest
-    require_golden_inputs(manifest, name=str(bundle.path))
-    golden = GoldenInputs.from_bytes(bundle.read(SELFTEST_FILE))
-    shape = (manifest.preprocess.height, manifest.preprocess.width)
-    if golden.inputs.shape[1:] != shape:
-        raise BundleInvalid(f"{SELFTEST_FILE}: inputs of {golden.inputs.shape[1:]}, not {shape}")
+    bundle = classifier.bundle
+    require_golden_films(bundle.manifest, name=str(bundle.path))
+    golden = GoldenFilms.from_bytes(bundle.read(SELFTEST_FILE))
     outcomes = []
-    for image, expected in zip(golden.inputs, golden.probabilities.tolist()):
-        computed = probability_of(logit_of(engine, image), manifest)
-        threshold = manifest.threshold.value
-        outcomes.append(
-            Outcome(expected, computed, (computed >= threshold) == (expected >= threshold))
-        )
+    for film, expected in zip(golden.films, golden.answers):
+        outcomes.append(Outcome(expected, answer_of(classifier, film)))
     return golden, outcomes
 
 
-def logit_of(engine: Engine, image: NDArray[np.uint8]) -> float:
-    """The logit of a model input ``[H, W] uint8``."""
-    return float(engine.run(image[np.newaxis, :, :, np.newaxis])["logit"][0, 0])
+def answer_of(classifier: Classifier, film: bytes) -> Answer:
+    """Classify a golden film.
+
+    Raises:
+        EngineError: the engine failed, or the film could not be decoded.
+    """
+    try:
+        found = classifier.classify(film, force=True, mapped=False, name="a golden film")
+    except ImageError as error:
+        raise EngineError(str(error)) from error
+    assert found.probability is not None
+    assert found.label is not None
+    return Answer(found.probability, found.label, found.gate.verdict)

@@ -1,5 +1,6 @@
 """TFLite models through LiteRT (``ai-edge-litert``), or its predecessor ``tflite-runtime``."""
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ _MAGIC = b"TFL3"
 
 
 class LiteRtEngine:
-    """A TFLite model in an interpreter of its own; not to be shared between threads."""
+    """A TFLite model in an interpreter of its own, which runs one image at a time."""
 
     def __init__(
         self,
@@ -44,6 +45,8 @@ class LiteRtEngine:
         if model[4:8] != _MAGIC:
             raise EngineError("the model is not a TFLite file")
         self.name = name
+        # The interpreter has one set of tensors: another thread would overwrite them.
+        self._lock = threading.Lock()
         try:
             with stderr_silenced():
                 interpreter = module.Interpreter(model_content=model, num_threads=threads)
@@ -63,7 +66,8 @@ class LiteRtEngine:
     def run(self, image: NDArray[np.uint8]) -> Outputs:
         """See :class:`cxr_edge_runtime.engines.interface.Engine`."""
         try:
-            outputs: Outputs = self._runner(image=to_stored(image, self._entry))
+            with self._lock:
+                outputs: Outputs = self._runner(image=to_stored(image, self._entry))
         except (ValueError, RuntimeError) as error:
             said = " ".join(str(error).split())
             raise EngineError(f"{self.name} cannot run the model ({said})") from error

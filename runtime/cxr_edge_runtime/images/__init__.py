@@ -42,6 +42,7 @@ class GreyImage:
             DICOM, which is always grey.
         warnings: what had to be assumed, as text for the user.
         objections: what in the file speaks against a frontal chest X-ray, as text for the user.
+        age: of the patient, in years, from DICOM; None where the file does not say.
         sha256: hexadecimal SHA-256 of the file, or of shape and pixels where there was no file;
             None where it was not asked for.
         decode_ms: milliseconds that reading and decoding took.
@@ -52,6 +53,7 @@ class GreyImage:
     mode: str
     warnings: tuple[str, ...] = ()
     objections: tuple[str, ...] = ()
+    age: float | None = None
     sha256: str | None = None
     decode_ms: float = 0.0
 
@@ -174,7 +176,9 @@ def _decoded(content: bytes, name: str, hashed: bool) -> GreyImage:
     sha256 = hashlib.sha256(content).hexdigest() if hashed else None
     if is_dicom(content):
         film = decode_dicom(content, name=name)
-        return GreyImage(film.pixels, "DICOM", "L", film.warnings, film.objections, sha256)
+        return GreyImage(
+            film.pixels, "DICOM", "L", film.warnings, film.objections, film.age, sha256
+        )
     with opened(content, name) as image:
         return replace(_from_pillow(image, name), sha256=sha256)
 

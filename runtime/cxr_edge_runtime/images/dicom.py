@@ -26,11 +26,13 @@ class DicomFilm:
         pixels: ``[H, W] uint8``, 0 is black.
         warnings: what had to be assumed, in text for the user.
         objections: what its elements say against a frontal chest X-ray, in text for the user.
+        age: of the patient, in years; None where the file does not say.
     """
 
     pixels: NDArray[np.uint8]
     warnings: tuple[str, ...]
     objections: tuple[str, ...]
+    age: float | None
 
 
 def is_dicom(content: bytes) -> bool:

@@ -3,6 +3,9 @@
 A modality is named in a message only if it is a known one.
 """
 
+import re
+from datetime import datetime
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +32,9 @@ from cxr_edge_runtime.images.dicom_frame import (
 from cxr_edge_runtime.images.dicom_greys import PHOTOMETRIC, to_greys
 
 _MODALITY = Tag(0x00080060, "Modality", "CS")
+_STUDY_DATE = Tag(0x00080020, "StudyDate", "DA")
+_BIRTH_DATE = Tag(0x00100030, "PatientBirthDate", "DA")
+_AGE = Tag(0x00101010, "PatientAge", "AS")
 _BODY_PART = Tag(0x00180015, "BodyPartExamined", "CS")
 _VIEW = Tag(0x00185101, "ViewPosition", "CS")
 _CHANNELS = Tag(0x00280002, "SamplesPerPixel", "US")
@@ -40,7 +46,7 @@ _STORED = Tag(0x00280101, "BitsStored", "US")
 _SIGNED = Tag(0x00280103, "PixelRepresentation", "US")
 _TAGS = (
     _MODALITY, _BODY_PART, _VIEW, _CHANNELS, _FRAMES, _ROWS, _COLUMNS, _ALLOCATED, _STORED, _SIGNED,
-    FRAME_OFFSETS, *dicom_greys.TAGS,
+    _AGE, _BIRTH_DATE, _STUDY_DATE, FRAME_OFFSETS, *dicom_greys.TAGS,
 )  # fmt: skip
 
 # Computed and digital radiography, and radiography without saying which.
@@ -55,6 +61,8 @@ _FRONTAL = frozenset({"AP", "PA"})
 # Explicit VR little endian, deflated: a small file of it may fill any memory.
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _HIGH_THROUGHPUT = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (201, 202, 203))
+# Of the units in which an age is stated (PS3.5, 6.2).
+_PER_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
 _MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 # More than 14 x 17 inches at 0.1 mm. Of this many, noisy and lossless, each of the codes fits into
 # the memory that :mod:`.dicom_decompression` allows.
@@ -63,7 +71,7 @@ _MAX_COMPRESSED_PIXELS = 16_000_000
 
 def read_film(
     content: bytes, name: str
-) -> tuple[NDArray[np.uint8], tuple[str, ...], tuple[str, ...]]:
+) -> tuple[NDArray[np.uint8], tuple[str, ...], tuple[str, ...], float | None]:
     """Read the film of a DICOM file.
 
     Args:
@@ -103,7 +111,7 @@ def read_film(
         else:
             samples = compressed_samples(dataset, shape, name)
         greys, assumed = to_greys(dataset, samples, shape)
-    return greys, assumed, _objections(dataset)
+    return greys, assumed, _objections(dataset), _age(dataset)
 
 
 def _check_syntax(syntax: str, name: str) -> None:
@@ -153,3 +161,18 @@ def _objections(dataset: Dataset) -> tuple[str, ...]:
     if view and view not in _FRONTAL:
         found.append("DICOM view position is not frontal")
     return tuple(found)
+
+
+def _age(dataset: Dataset) -> float | None:
+    """The patient's age in years, as it is stated, else from the dates of birth and study."""
+    stated = re.fullmatch(r"(\d{1,3})([DWMY])", dataset.text(_AGE))
+    if stated:
+        return int(stated[1]) / _PER_YEAR[stated[2]]
+    try:
+        born, taken = (
+            datetime.strptime(dataset.text(tag), "%Y%m%d") for tag in (_BIRTH_DATE, _STUDY_DATE)
+        )
+    except ValueError:
+        return None
+    age = (taken - born).days / _PER_YEAR["D"]
+    return age if age >= 0 else None

@@ -15,6 +15,7 @@ _OPACITY = 0.6
 # Contributions to the logit that are shown in full colour at least; maps of a network that hardly
 # decides stay pale.
 _FULL = 4.0
+_LEGEND = "orange: for {}, blue: against, compared with normal films; the map is coarse"
 _LINE, _MARGIN, _TEXT = 20, 6, 14
 
 
@@ -25,13 +26,13 @@ def draw_heatmap(
     *,
     positive_label: str,
 ) -> Image.Image:
-    """Colour a film by what each part adds to the logit: vermilion for, blue against.
+    """Colour a film by what each part adds to the decision: vermilion for, blue against.
 
     Args:
         pixels: ``[H, W] uint8``.
-        activation_map: ``[h, w]`` of the same film; its mean is the logit.
+        activation_map: ``[h, w]`` of the same film; its mean has the sign of the decision.
         captions: paragraphs below the film, each in as many lines as it needs.
-        positive_label: what a high logit means; named below the film.
+        positive_label: what values above 0 speak for; named below the film.
 
     Returns:
         RGB, the longer side of the film 512 to 1024 pixels.
@@ -47,7 +48,7 @@ def draw_heatmap(
         mask = (np.clip(share, 0, 1) * (255 * _OPACITY)).astype(np.uint8)
         coloured.paste(colour, mask=Image.fromarray(mask))
     font = ImageFont.load_default(_TEXT)
-    paragraphs = (*captions, f"orange: for {positive_label}, blue: against")
+    paragraphs = (*captions, _LEGEND.format(positive_label))
     lines = [line for text in paragraphs for line in _wrapped(text, coloured.width, font)]
     whole = Image.new("RGB", (coloured.width, coloured.height + _LINE * len(lines) + _MARGIN))
     whole.paste(coloured)

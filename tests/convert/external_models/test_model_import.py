@@ -13,7 +13,11 @@ from scipy.special import expit
 from changed_runs import write_dataset
 from cxr_edge_convert.convert import convert
 from cxr_edge_convert.external_models import model_import
-from cxr_edge_convert.external_models.model_import import UNKNOWN_WEIGHTS, import_keras_model
+from cxr_edge_convert.external_models.model_import import (
+    UNKNOWN_WEIGHTS,
+    _plain_name,
+    import_keras_model,
+)
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.sources import run_source
 from cxr_edge_runtime.bundle import Bundle
@@ -74,6 +78,13 @@ def test_model_becomes_a_run_that_says_what_is_unknown(trained: Any, tmp_path: P
     assert set(table["split"]) == {"train", "validation"}
     assert (folder / "figures" / "roc.png").exists()
     assert not (folder / "figures" / "learning_curves.png").exists()
+
+
+def test_name_of_a_file_becomes_one_that_a_bundle_can_have() -> None:
+    assert _plain_name("my model, v2 ") == "my-model-v2"
+    assert _plain_name("größe") == "gr-e"
+    assert _plain_name("–") == "own"
+    assert _plain_name("x" * 63 + " " + "y" * 200) == "x" * 63
 
 
 def test_model_of_the_run_gives_the_probabilities_of_the_file(trained: Any, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ FLOAT32 = Variant(
 INT8 = replace(
     FLOAT32,
     scheme=Scheme("int8", "tflite", "int8"),
-    calibration=Calibration(300, "min-max", 0, "0123456789abcdef"),
+    calibration=Calibration(300, "min-max", 0, "0123456789abcdef" * 4),
 )
 PICTURES = dict.fromkeys(
     ("size", "latency", "shift", "errors"), Picture(Path("picture.png"), "A picture.")

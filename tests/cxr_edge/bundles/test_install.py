@@ -337,11 +337,11 @@ def test_damaged_archive_leaves_the_old_one(
     assert (in_use(folder), left(folder)) == ("1", [".lock", "0001", "current"])
 
 
-def test_bundle_without_golden_inputs_cannot_be_installed(
+def test_bundle_without_golden_films_cannot_be_installed(
     golden_bundle: Path, folder: Path, tmp_path: Path
 ) -> None:
     archive = make_archive(Bundle.load(golden_bundle), tmp_path / "a.cxr.zip")
-    with pytest.raises(BundleInvalid, match=r"a\.cxr\.zip: has no golden inputs"):
+    with pytest.raises(BundleInvalid, match=r"a\.cxr\.zip: has no golden films"):
         put(archive, folder)
     assert left(folder) == [".lock"]
 
@@ -499,7 +499,7 @@ def test_real_smoke_test_finds_a_device_that_computes_something_else(
 ) -> None:
     put(archives["1"], folder)
     other = make_bundle(golden_bundle, tmp_path / "b", version="2", shift=0.2)
-    with pytest.raises(LimitMissed, match=r"nothing was changed: \d of 2 golden inputs differ"):
+    with pytest.raises(LimitMissed, match=r"nothing was changed: \d of 2 golden films differ"):
         install(make_archive(other, tmp_path / "a.cxr.zip"), folder, check=None)
     assert (in_use(folder), left(folder)) == ("1", [".lock", "0001", "current"])
 

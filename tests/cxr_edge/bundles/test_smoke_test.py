@@ -19,7 +19,7 @@ def test_device_that_computes_something_else_misses_the_limit(
     golden_bundle: Path, tmp_path: Path
 ) -> None:
     bundle = make_bundle(golden_bundle, tmp_path / "b", version="1", shift=0.2)
-    with pytest.raises(LimitMissed, match=r"^2 of 2 golden inputs differ"):
+    with pytest.raises(LimitMissed, match=r"^2 of 2 golden films differ"):
         run_smoke_test(bundle.path)
 
 

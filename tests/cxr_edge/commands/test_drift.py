@@ -57,7 +57,10 @@ def test_films_like_those_of_verification_are_no_drift_whatever_their_share(
     outcome = cxr_edge("drift", log(share=0.1), "--bundle", "tiny")
     assert (outcome.code, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
-    assert re.fullmatch(r"400 films of the log, [0-9]{3} of verification", lines[0])
+    assert re.fullmatch(
+        "400 films of the log, compared with a mixture of verification films, as good as [0-9]{3}",
+        lines[0],
+    )
     assert lines[1].split() == ["PSI", "KS"]
     assert [line.split()[0] for line in lines[2:5]] == ["probability", "gate", "rejected"]
     assert "of the films showed PNEUMONIA, which fits best; at verification 80% did" in lines[5]
@@ -127,7 +130,7 @@ def test_earlier_films_of_the_log_can_be_the_reference(cxr_edge: Any, log: Films
     assert cxr_edge("drift", path, *since).code == 4
     outcome = cxr_edge("drift", path, *since, "--against", "earlier")
     assert outcome.code == 0
-    assert outcome.out.splitlines()[0] == "400 films of the log, 400 of earlier"
+    assert outcome.out.splitlines()[0] == "400 films of the log, compared with 400 earlier ones"
     assert "fits best" not in outcome.out
     log(share=0.3, day="2026-07-01")
     later = ["--bundle", "tiny", "--since", "2026-07-01", "--against", "earlier"]
@@ -137,25 +140,92 @@ def test_earlier_films_of_the_log_can_be_the_reference(cxr_edge: Any, log: Films
     assert "needs --since" in outcome.err
 
 
-def test_few_films_are_refused_rather_than_called_the_same(cxr_edge: Any, log: Films) -> None:
-    outcome = cxr_edge("drift", log(199), "--bundle", "tiny")
+@pytest.mark.parametrize(
+    ("films", "rejected", "words"),
+    [
+        (1, 0, "1 film; at least 100 are needed to tell drift from chance, 99 are missing"),
+        (99, 0, "99 films; at least 100 are needed to tell drift from chance, 1 is missing"),
+        (
+            80, 80,
+            "0 films that the gate did not reject, of 80; at least 100 are needed to tell drift "
+            "from chance, 100 are missing",
+        ),
+        (
+            101, 2,
+            "99 films that the gate did not reject, of 101; at least 100 are needed to tell drift "
+            "from chance, 1 is missing",
+        ),
+    ],
+)  # fmt: skip
+def test_few_films_are_refused_rather_than_called_the_same(
+    cxr_edge: Any, log: Films, films: int, rejected: int, words: str
+) -> None:
+    path = log(films, rejected=rejected)
+    outcome = cxr_edge("drift", path, "--bundle", "tiny")
     assert (outcome.code, outcome.out) == (1, "")
-    assert "199 films; at least 200 are needed to tell drift from chance" in outcome.err
-    outcome = cxr_edge("drift", log(5, rejected=5), "--bundle", "tiny")
-    assert outcome.code == 1
-    assert "199 films that were not rejected; at least 200 are needed" not in outcome.out
+    assert outcome.err == f"cxr-edge: {path}: {words}\n"
+
+
+def test_from_100_films_that_were_not_rejected_on_all_numbers_are_compared(
+    cxr_edge: Any, log: Films
+) -> None:
+    # As a log of 205 adults, of whom the gate rejects 5.4%.
+    outcome = cxr_edge("drift", log(205, rejected=11, moved=12), "--bundle", "tiny")
+    assert outcome.code == 4
+    lines = outcome.out.splitlines()
+    assert [line.split()[0] for line in lines[1:5]] == ["PSI", "probability", "gate", "rejected"]
+    assert "rejected: 5.4% of the films, more than 5.0%" in outcome.err
+    assert "gate distance: PSI" in outcome.err
+    assert "gate distance: KS" in outcome.err
+    exact = cxr_edge("drift", log(5, rejected=5), "--bundle", "tiny", "--json")
+    assert json.loads(exact.out)["answered"] == 194
 
 
 def test_log_of_rejected_films_is_drift_however_few_are_left(
     cxr_edge: Any, log: Films, tmp_path: Path
 ) -> None:
     figure = tmp_path / "drift.png"
-    outcome = cxr_edge("drift", log(400, rejected=350), "--bundle", "tiny", "-o", figure)
+    path = log(400, rejected=350)
+    outcome = cxr_edge("drift", path, "--bundle", "tiny", "-o", figure)
     assert outcome.code == 4
     assert "rejected: 87.5% of the films, more than 5.0%" in outcome.err
-    assert "PSI" in outcome.out
-    assert "probability" not in outcome.out
+    why = (
+        "probability and gate distance were not compared: 50 films that the gate did not reject, "
+        "of 400; at least 100 are needed to tell drift from chance, 50 are missing"
+    )
+    assert f"warning: {figure}: not drawn; {why}\n" in outcome.err
+    assert f"{why}\n" in outcome.out
+    assert "fits best" not in outcome.out
+    assert "PSI" not in outcome.out
     assert not figure.exists()
+    assert json.loads(cxr_edge("drift", path, "--bundle", "tiny", "--json").out)[
+        "positives"
+    ] is None  # fmt: skip
+
+
+def test_earlier_films_that_are_too_few_are_named(cxr_edge: Any, log: Films) -> None:
+    log(60, day="2026-01-01")
+    path = log(120, day="2026-06-01")
+    since = ["--since", "2026-06-01", "--against", "earlier", "--bundle", "tiny"]
+    outcome = cxr_edge("drift", path, *since)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err == (
+        f"cxr-edge: {path}: before 2026-06-01T00:00:00Z 60 films; at least 100 are needed to tell "
+        "drift from chance, 40 are missing\n"
+    )
+
+
+def test_value_that_chance_gives_with_few_films_is_said_and_is_no_drift(
+    cxr_edge: Any, log: Films
+) -> None:
+    strict = ["--bundle", "tiny", "--max-psi", "0", "--max-ks", "0"]
+    outcome = cxr_edge("drift", log(120), *strict)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert re.search(
+        r"^probability: PSI 0\.\d+ exceeds 0, but no more than chance gives with so few films$",
+        outcome.out, re.MULTILINE,
+    )  # fmt: skip
+    assert cxr_edge("drift", log(80), *strict).code == 4
 
 
 def test_what_is_no_log_is_one_line(cxr_edge: Any, log: Films, tmp_path: Path) -> None:

@@ -8,18 +8,18 @@ import pytest
 import cxr_edge_models
 from cxr_edge_runtime.bundle import Bundle, describe_files, write_bundle
 from cxr_edge_runtime.bundle.manifest import SELFTEST_FILE
-from cxr_edge_runtime.device.selftest import GoldenInputs
+from cxr_edge_runtime.device.selftest import GoldenFilms
 
 
 @pytest.fixture
 def other_device(tmp_path: Path) -> Path:
-    """A bundle with one golden input of which this device computes something else."""
+    """A bundle with one golden film of which this device computes something else."""
     shipped = Bundle.load(cxr_edge_models.path(cxr_edge_models.DEFAULT))
-    golden = GoldenInputs.from_bytes(shipped.read(SELFTEST_FILE))
-    moved = golden.probabilities.copy()
-    moved[-1] = 0.1  # the other decision
+    golden = GoldenFilms.from_bytes(shipped.read(SELFTEST_FILE))
+    *kept, last = golden.answers
+    moved = (*kept, replace(last, probability=last.probability + 0.9))
     contents = {name: shipped.read(name) for name in shipped.manifest.files} | {
-        SELFTEST_FILE: replace(golden, probabilities=moved).to_bytes()
+        SELFTEST_FILE: replace(golden, answers=moved).to_bytes()
     }
     manifest = replace(shipped.manifest, files=describe_files(contents))
     write_bundle(tmp_path / "other", manifest, contents)
@@ -31,8 +31,8 @@ def test_healthy_device_passes_and_says_what_computed(cxr_edge: Any) -> None:
     assert outcome.code == 0, outcome.err
     lines = outcome.out.splitlines()
     assert lines[0].startswith("here       ai-edge-litert, ")
-    assert lines[1].startswith("made with  ai-edge-litert ")
-    assert [line.split()[-1] for line in lines[3:-1]] == ["passed"] * 4
+    assert lines[1].startswith('made with  "ai-edge-litert ')
+    assert [line.split()[-1] for line in lines[3:-1]] == ["passed"] * 13
     assert lines[-1] == "Research use only. Not a medical device."
 
 
@@ -40,7 +40,7 @@ def test_device_that_differs_fails_with_exit_code_4(cxr_edge: Any, other_device:
     outcome = cxr_edge("selftest", "--bundle", other_device)
     assert outcome.code == 4
     assert outcome.out.count("FAILED") == 1
-    assert "1 of 4 golden inputs differ by more than 0.05" in outcome.err
+    assert "1 of 13 golden films differ by more than 0.05" in outcome.err
     assert "do not use this bundle on this device" in outcome.err
     assert len(outcome.err.splitlines()) == 1
 
@@ -50,20 +50,20 @@ def test_json_has_the_same(cxr_edge: Any, other_device: Path) -> None:
     assert found["passed"] is True
     assert found["engine"] == "ai-edge-litert"
     assert found["kernels"]
-    assert len(found["inputs"]) == 4
+    assert len(found["films"]) == 13
     assert found["largest_shift"] < 0.05
     assert found["notice"] == "Research use only. Not a medical device."
     outcome = cxr_edge("selftest", "--json", "--bundle", other_device)
     assert outcome.code == 4
     found = json.loads(outcome.out)
-    assert (found["passed"], found["inputs"][-1]["passed"]) == (False, False)
+    assert (found["passed"], found["films"][-1]["passed"]) == (False, False)
     assert found["largest_shift"] == pytest.approx(0.9, abs=0.05)
 
 
-def test_bundle_without_golden_inputs_is_one_line(cxr_edge: Any, golden_bundle: Path) -> None:
+def test_bundle_without_golden_films_is_one_line(cxr_edge: Any, golden_bundle: Path) -> None:
     outcome = cxr_edge("selftest", "--bundle", golden_bundle)
     assert outcome.code == 1
-    assert "has no golden inputs" in outcome.err
+    assert "has no golden films" in outcome.err
     assert len(outcome.err.splitlines()) == 1
 
 

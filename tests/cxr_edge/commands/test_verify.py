@@ -21,7 +21,7 @@ def test_intact_bundle_is_verified_file_by_file(cxr_edge: Any) -> None:
     assert last.startswith("OK: mobilenetv2-int8 ")
 
 
-def test_bundle_without_golden_inputs_is_intact(cxr_edge: Any, golden_bundle: Path) -> None:
+def test_bundle_without_golden_films_is_intact(cxr_edge: Any, golden_bundle: Path) -> None:
     outcome = cxr_edge("verify", golden_bundle)
     assert outcome.code == 0, outcome.err
     assert "selftest.npz" not in outcome.out

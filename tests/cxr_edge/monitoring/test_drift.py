@@ -64,6 +64,13 @@ def test_two_logs_of_the_fewest_films_pass_a_limit_by_chance_in_fewer_than_3_in_
     assert sum(map(bool, missed)) < 9
 
 
+def test_share_just_above_its_limit_is_shown_with_digits_that_tell_them_apart() -> None:
+    random = np.random.default_rng(0)
+    log = films(random, 10_000, rejected=501)
+    found = find_drift(films(random, VALIDATION), log, DriftLimits(psi=1, ks=1))
+    assert found.missed == ("rejected: 5.01% of the films, more than 5.00%",)
+
+
 def test_moved_answers_are_drift_and_each_limit_is_named() -> None:
     random = np.random.default_rng(0)
     found = find_drift(films(random, VALIDATION), films(random, 500, moved=2), DriftLimits())

@@ -103,7 +103,14 @@ def test_wrong_request_is_our_error(log: Write, options: dict[str, object], reas
         cxr_edge.check_drift(given.pop("log"), **given)
 
 
-@pytest.mark.parametrize(("films", "words"), [(1, "1 film;"), (199, "199 films;")])
+@pytest.mark.parametrize(("films", "words"), [(1, "1 film;"), (99, "99 films;")])
 def test_too_few_films_are_no_evidence(log: Write, films: int, words: str) -> None:
-    with pytest.raises(LogError, match=f"{words} at least 200 are needed"):
+    with pytest.raises(LogError, match=f"{words} at least 100 are needed"):
         cxr_edge.check_drift(log(films), bundle="tiny")
+
+
+def test_hundred_films_are_compared(log: Write) -> None:
+    check = cxr_edge.check_drift(log(100), bundle="tiny")
+    assert check.drift.probability is not None
+    assert check.drift.distance is not None
+    assert check.not_compared == ()

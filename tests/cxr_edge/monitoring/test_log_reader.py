@@ -3,6 +3,7 @@ import os
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,6 +71,29 @@ def test_bundle_without_a_gate_logs_no_distance(tmp_path: Path) -> None:
         tmp_path / "log.db", LoggedFilm("a" * 64, BUNDLE, "not_checked", None, 0.5, "2026")
     )
     assert read_distribution(path, bundle=BUNDLE).distances.shape == (0,)
+
+
+def test_rejected_film_without_a_distance_takes_none_from_the_others(tmp_path: Path) -> None:
+    path = logged(
+        tmp_path / "log.db", film(1), film(2),
+        LoggedFilm("a" * 64, BUNDLE, "rejected", None, None, "2026"),
+    )  # fmt: skip
+    found = read_distribution(path, bundle=BUNDLE)
+    assert (found.answered, len(found.distances)) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("distance", "probability"), [(1.0, None), (1.0, 7.0), (float("inf"), 0.5), (1.0, "much")]
+)
+def test_number_that_no_version_wrote_is_our_error(
+    tmp_path: Path, distance: float, probability: Any
+) -> None:
+    path = logged(
+        tmp_path / "log.db", film(1),
+        LoggedFilm("a" * 64, BUNDLE, "accepted", distance, probability, "2026"),
+    )  # fmt: skip
+    with pytest.raises(LogError, match="cannot be read as a log"):
+        read_distribution(path, bundle=BUNDLE)
 
 
 def test_finished_log_is_read_where_nothing_can_be_written(

@@ -84,6 +84,8 @@ def test_maps_tell_right_decisions_from_both_kinds_of_wrong_ones(tmp_path: Path)
     before = behaviour.predicted(CornerReader(), FILMS)
     found = behaviour.maps(CornerReader(), FILMS, rows, before, tmp_path)
     assert found["cells"] == [5, 5]
+    # What looks at no film gets nearly everything into the box, so it is the baseline.
+    assert 0.8 < found["blob_share_in_box"] < 1
     assert found["right"]["films"] == 10
     assert found["false alarms"]["films"] == 2
     assert found["missed"]["films"] == 3

@@ -23,7 +23,7 @@ def encoded(content: Any) -> bytes:
     return json.dumps(content).encode()
 
 
-VERIFICATION = {
+VERIFICATION: dict[str, Any] = {
     "limits": {"recall_drop": 0.01, "specificity_drop": 0.02, "auc_drop": 0.005, "agreement": 0.98},
     "looser": [],
     "loss": {
@@ -41,7 +41,11 @@ VERIFICATION = {
 def version_3(**changes: Any) -> dict[str, Any]:
     """The newest golden manifest with what schema 3 added."""
     content = json.loads((GOLDEN.parents[1] / "bundle-v2" / "bundle.json").read_text())
-    added = {"schema_version": 3, "bias": -0.5, "prevalence": 0.74, "verification": VERIFICATION}
+    added = {
+        "schema_version": 3, "bias": -0.5, "prevalence": 0.74, "verification": VERIFICATION,
+        "ages": {"youngest": 1.0, "oldest": 5.0},
+        "one_level": {"logit": 0.25, "distance": 0.5, "films": 100},
+    }  # fmt: skip
     return content | added | changes
 
 
@@ -56,7 +60,10 @@ def test_golden_manifest_of_version_2_states_no_prevalence_and_no_verification()
     content = (GOLDEN.parents[1] / "bundle-v2" / "bundle.json").read_bytes()
     manifest = parse_manifest(content)
     assert (manifest.bias, manifest.prevalence, manifest.verification) == (0.0, None, None)
-    unknown = {"bias": 0.0, "prevalence": None, "verification": None, "schema_version": 3}
+    unknown = {
+        "bias": 0.0, "prevalence": None, "ages": None, "one_level": None, "verification": None,
+        "schema_version": 3,
+    }  # fmt: skip
     assert json.loads(manifest.to_json()) == json.loads(content) | unknown
 
 
@@ -64,8 +71,24 @@ def test_golden_manifest_of_version_2_states_no_prevalence_and_no_verification()
     ("changes", "message"),
     [
         ({"bias": None}, "bias must be a number"),
+        ({"bias": 1e9}, "bias must be at most 1000000"),
+        (
+            {"verification": VERIFICATION | {"loss": VERIFICATION["loss"] | {"recall_lost": 1001}}},
+            r"verification\.loss\.recall_lost must be at most recall_images, 1000, not 1001",
+        ),
+        (
+            {
+                "verification": VERIFICATION
+                | {"default_session": VERIFICATION["loss"] | {"specificity_lost": -201}}
+            },
+            r"verification\.default_session\.specificity_lost must be at most",
+        ),
         ({"prevalence": 0}, "prevalence must be at least 0.0001"),
         ({"prevalence": 1}, "prevalence must be at most 0.9999"),
+        ({"ages": {"youngest": 5.0, "oldest": 1.0}}, r"ages\.youngest must be at most ages\.old"),
+        ({"ages": {"youngest": -1.0, "oldest": 1.0}}, r"ages\.youngest must be at least 0"),
+        ({"one_level": {"logit": -1.0, "distance": None, "films": 1}}, r"logit must be at least"),
+        ({"one_level": {"logit": 1.0, "distance": None, "films": 0}}, r"films must be at least"),
         (
             {"verification": VERIFICATION | {"looser": "all"}},
             r"verification\.looser must be a list",
@@ -102,7 +125,7 @@ def test_a_version_cannot_say_what_a_later_one_can() -> None:
         parse_manifest(encoded(values() | {"outputs": ["logit"]}))
     with pytest.raises(BundleInvalid, match="prevalence is not a known field of schema version 2"):
         content = version_3(schema_version=2)
-        del content["bias"], content["verification"]
+        del content["bias"], content["verification"], content["ages"], content["one_level"]
         parse_manifest(encoded(content))
 
 
@@ -149,7 +172,7 @@ def test_gate_needs_the_embedding_that_it_judges() -> None:
     content = values() | {"schema_version": 2, "outputs": ["cam", "logit"]}
     assert parse_manifest(encoded(content)).gate is None
     content["gate"] = {"suspicious": 1.0, "rejected": 2.0}
-    content["files"]["gate.npz"] = {"sha256": "0", "bytes": 200_000}
+    content["files"]["gate.npz"] = {"sha256": "0" * 64, "bytes": 200_000}
     with pytest.raises(BundleInvalid, match="gate needs the output embedding"):
         parse_manifest(encoded(content))
     content["outputs"].append("embedding")
@@ -210,7 +233,8 @@ def test_line_break_in_a_key_stays_out_of_the_message(section: str) -> None:
     ("path", "value", "message"),
     [
         (("temperature",), "1.5", "temperature must be a number, not '1.5'"),
-        (("temperature",), 0, "temperature must be above 0"),
+        (("temperature",), 0, "temperature must be at least 0.001, not 0"),
+        (("temperature",), 1e9, "temperature must be at most 1000, not 1000000000.0"),
         (("temperature",), float("nan"), "temperature must be a finite number"),
         (("threshold", "value"), 1.5, "threshold.value must be at most 1, not 1.5"),
         (("threshold",), [], "threshold must be a JSON object"),
@@ -245,6 +269,31 @@ def test_line_break_in_a_key_stays_out_of_the_message(section: str) -> None:
         (("schema_version",), True, "schema_version must be a positive integer"),
         (("schema_version",), 0, "schema_version must be a positive integer"),
         (("metrics",), [], "metrics must be a JSON object"),
+        (("metrics", "validation", "auc", "value"), 7, "auc.value must be at most 1, not 7"),
+        (("metrics", "validation", "auc", "low"), -0.1, "auc.low must be at least 0, not -0.1"),
+        (("metrics", "validation", "auc", "high"), 9, "auc.high must be at most 1, not 9"),
+        (("metrics", "validation", "auc", "high"), 0.3, "auc: its value must lie in its interval"),
+        (
+            ("metrics", "validation", "auc", "low"),
+            0.55,
+            "auc: its value must lie in its interval, low to high, not 0.5 in 0.55 to 0.6",
+        ),
+        (("metrics", "validation", "auc", "n"), -1, "auc.n must be at least 0, not -1"),
+        (("metrics", "validation", "auc", "n"), 2.5, "auc.n must be an integer, not 2.5"),
+        (("metrics", "sig ned"), {}, r"metrics has a key that must be a name .*not 'sig ned'"),
+        (("metrics", "test"), {"a: b": {}}, r"metrics.test has a key that must be a name"),
+        (("labels",), ["PNEUMONIA", "Pneumonia"], "labels must differ in more than capital"),
+        (("labels",), ["NORMAL", "PNEU MONIA"], r"labels\[1\] must be a word of at most 32"),
+        (("labels",), ["NORMAL", "P" * 33], r"labels\[1\] must be a word of at most 32"),
+        (("name",), "x" * 129, "name must be a name of at most 128"),
+        (("name",), "t\u0456ny", "name must be a name of at most 128"),
+        (("calibration", "count"), -1, "calibration.count must be at least 0"),
+        (("calibration", "digest"), "d", "calibration.digest must be a SHA-256"),
+        (("training", "dataset_digest"), "d" * 65, "dataset_digest must be a SHA-256"),
+        (("training", "versions"), {"python": "3\n"}, "versions.python must be a name"),
+        (("intended_use",), "x" * 2001, "intended_use must be one line of at most 2000 characters"),
+        (("notice",), "Approved for clinical use.", 'notice must be "Research use only. Not a'),
+        (("license",), "", "license must be an SPDX name or expression"),
         (("gate",), {"suspicious": 0, "rejected": 1}, "gate.suspicious must be above 0"),
         (("gate",), {"suspicious": 2, "rejected": 1}, "gate.suspicious must be at most gate.rej"),
         (("gate",), {"suspicious": 1, "rejected": 1}, "gate needs gate.npz in files"),

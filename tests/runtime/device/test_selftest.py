@@ -1,22 +1,29 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import cxr_edge_models
+from cxr_edge_runtime import classifier as classifier_module
 from cxr_edge_runtime.bundle import Bundle, describe_files, write_bundle
 from cxr_edge_runtime.bundle.arrays import pack_arrays
-from cxr_edge_runtime.bundle.manifest import MAX_BYTES, SELFTEST_FILE
+from cxr_edge_runtime.bundle.manifest import MAX_BYTES, SELFTEST_FILE, GateLimits, Threshold
+from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.device.selftest import (
     MAX_SHIFT,
-    GoldenInputs,
+    Answer,
+    GoldenFilms,
     Outcome,
-    require_golden_inputs,
+    require_golden_films,
     run_selftest,
 )
 from cxr_edge_runtime.engines import Outputs, open_engine
-from cxr_edge_runtime.errors import BundleInvalid
+from cxr_edge_runtime.errors import BundleInvalid, EngineError
+from cxr_edge_runtime.images import GreyImage
+
+FLAT = np.tile(np.arange(160, dtype=np.uint8), (160, 1))
 
 
 @pytest.fixture(scope="module")
@@ -37,97 +44,141 @@ class _Shifted:
         return outputs | {"logit": outputs["logit"] + np.float32(self._shift)}
 
 
-def test_shipped_bundle_passes_here_and_has_an_input_on_each_side_near_the_threshold(
+def shifted(bundle: Bundle, shift: float) -> list[Outcome]:
+    classifier = Classifier(bundle)
+    classifier.engine = _Shifted(bundle, shift)
+    return run_selftest(classifier)[1]
+
+
+def with_golden(bundle: Bundle, golden: bytes, folder: Path) -> Bundle:
+    contents = {name: bundle.read(name) for name in bundle.manifest.files}
+    contents[SELFTEST_FILE] = golden
+    write_bundle(folder, replace(bundle.manifest, files=describe_files(contents)), contents)
+    return Bundle.load(folder)
+
+
+def test_shipped_bundle_passes_here_and_has_films_on_each_side_of_the_threshold(
     shipped: Bundle,
 ) -> None:
-    golden, outcomes = run_selftest(shipped, open_engine(shipped))
+    golden, outcomes = run_selftest(Classifier(shipped))
     assert all(outcome.passed for outcome in outcomes)
     assert "ai-edge-litert" in golden.made_with
-    away = golden.probabilities - shipped.manifest.threshold.value
+    away = np.array([answer.probability for answer in golden.answers])
+    away -= shipped.manifest.threshold.value
+    assert (away > 0).sum() >= 4
+    assert (away < 0).sum() >= 4
     # Above a threshold of 0.95 there is less room, and a probability moves by less.
     assert 0.02 < away[away > 0].min() < 0.2
-    assert MAX_SHIFT < -away[away < 0].max() < 0.2
-    assert golden.probabilities.min() < 0.1
-    assert golden.probabilities.max() > 0.9
+    assert MAX_SHIFT < -away[away < 0].max() < 0.3
+    assert {answer.label for answer in golden.answers} == set(shipped.manifest.labels)
+    assert {"accepted", "rejected"} <= {answer.verdict for answer in golden.answers}
 
 
 def test_device_that_computes_something_else_fails(shipped: Bundle) -> None:
-    _, outcomes = run_selftest(shipped, _Shifted(shipped, 0.5))
-    assert not all(outcome.passed for outcome in outcomes)
-    _, outcomes = run_selftest(shipped, _Shifted(shipped, -3.0))
-    assert not all(outcome.same_decision for outcome in outcomes)
-    _, outcomes = run_selftest(shipped, _Shifted(shipped, 0.05))
-    assert all(outcome.passed for outcome in outcomes)
+    assert not all(outcome.passed for outcome in shifted(shipped, 0.5))
+    outcomes = shifted(shipped, -3.0)
+    assert any(outcome.computed.label != outcome.expected.label for outcome in outcomes)
+    assert all(outcome.passed for outcome in shifted(shipped, 0.05))
 
 
-def test_neither_a_large_shift_nor_another_decision_passes() -> None:
-    assert Outcome(expected=0.5, computed=0.549, same_decision=True).passed
-    assert not Outcome(expected=0.5, computed=0.551, same_decision=True).passed
-    assert not Outcome(expected=0.5, computed=0.501, same_decision=False).passed
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"threshold": Threshold(0.5, "another", "validation")},
+        {"labels": ("PNEUMONIA", "NORMAL"), "positive_label": "NORMAL"},
+        {"gate": GateLimits(1.0, 2.0)},
+        {"gate": GateLimits(90.0, 99.0)},
+        {"bias": 2.0},
+    ],
+)
+def test_manifest_that_was_changed_fails(shipped: Bundle, changed: dict[str, Any]) -> None:
+    """Files are as they were, so that no digest tells."""
+    other = replace(shipped, manifest=replace(shipped.manifest, **changed))
+    assert not all(outcome.passed for outcome in run_selftest(Classifier(other))[1])
 
 
-def test_bundle_without_golden_inputs_says_what_to_do(golden_bundle: Path) -> None:
-    bundle = Bundle.load(golden_bundle)
-    with pytest.raises(BundleInvalid, match=r"has no golden inputs .*convert the model again"):
-        run_selftest(bundle, open_engine(bundle))
-
-
-def test_golden_inputs_are_asked_of_the_manifest_alone(
-    shipped: Bundle, golden_bundle: Path
+def test_decoder_that_gives_other_greys_fails(
+    shipped: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    require_golden_inputs(shipped.manifest, name="shipped")
-    with pytest.raises(BundleInvalid, match=r"^old: has no golden inputs \(selftest\.npz\)"):
-        require_golden_inputs(Bundle.load(golden_bundle).manifest, name="old")
-
-
-def test_inputs_of_another_size_are_refused(shipped: Bundle, tmp_path: Path) -> None:
-    golden = GoldenInputs(np.zeros((1, 8, 8), np.uint8), np.zeros(1, np.float32), "")
-    contents = {name: shipped.read(name) for name in shipped.manifest.files}
-    contents[SELFTEST_FILE] = golden.to_bytes()
-    manifest = replace(shipped.manifest, files=describe_files(contents))
-    write_bundle(tmp_path / "other", manifest, contents)
-    other = Bundle.load(tmp_path / "other")
-    with pytest.raises(BundleInvalid, match=r"inputs of \(8, 8\), not \(160, 160\)"):
-        run_selftest(other, open_engine(shipped))
-
-
-def test_golden_inputs_come_back_the_same() -> None:
-    golden = GoldenInputs(
-        np.arange(32, dtype=np.uint8).reshape(2, 4, 4), np.array([0.1, 0.9], np.float32), "é 1.0"
+    monkeypatch.setattr(
+        classifier_module, "load_grey", lambda *_, **__: GreyImage(FLAT, format="", mode="L")
     )
-    again = GoldenInputs.from_bytes(golden.to_bytes())
-    assert again.made_with == "é 1.0"
-    assert np.array_equal(again.inputs, golden.inputs)
-    assert np.array_equal(again.probabilities, golden.probabilities)
+    passed = [outcome.passed for outcome in run_selftest(Classifier(shipped))[1]]
+    assert passed.count(False) > len(passed) // 2
+
+
+ANSWER = Answer(0.5, "NORMAL", "accepted")
+
+
+def test_neither_a_large_shift_nor_another_label_or_verdict_passes() -> None:
+    assert Outcome(ANSWER, replace(ANSWER, probability=0.549)).passed
+    assert not Outcome(ANSWER, replace(ANSWER, probability=0.551)).passed
+    assert not Outcome(ANSWER, replace(ANSWER, label="PNEUMONIA")).passed
+    assert not Outcome(ANSWER, replace(ANSWER, verdict="suspicious")).passed
+    assert Outcome(replace(ANSWER, verdict=""), replace(ANSWER, verdict="suspicious")).passed
+
+
+def test_bundle_without_golden_films_says_what_to_do(golden_bundle: Path) -> None:
+    with pytest.raises(BundleInvalid, match=r"has no golden films .*convert the model again"):
+        run_selftest(Classifier(Bundle.load(golden_bundle)))
+
+
+def test_golden_films_are_asked_of_the_manifest_alone(shipped: Bundle, golden_bundle: Path) -> None:
+    require_golden_films(shipped.manifest, name="shipped")
+    with pytest.raises(BundleInvalid, match=r"^old: has no golden films \(selftest\.npz\)"):
+        require_golden_films(Bundle.load(golden_bundle).manifest, name="old")
+
+
+def test_film_that_cannot_be_decoded_here_is_named(shipped: Bundle, tmp_path: Path) -> None:
+    golden = GoldenFilms((b"no film",), (ANSWER,), "here").to_bytes()
+    with pytest.raises(EngineError, match="a golden film: not a JPEG"):
+        run_selftest(Classifier(with_golden(shipped, golden, tmp_path / "other")))
+
+
+def test_golden_films_come_back_the_same() -> None:
+    golden = GoldenFilms(
+        (b"one", b"another"), (ANSWER, Answer(0.75, "PNEUMONIA", "rejected")), "é 1.0"
+    )
+    again = GoldenFilms.from_bytes(golden.to_bytes())
+    assert again == golden
     assert golden.to_bytes() == again.to_bytes()
+
+
+GOOD = {
+    "films": np.zeros(5, np.uint8),
+    "lengths": np.array([2, 3], np.uint32),
+    "probabilities": np.array([0.25, 0.5], np.float32),
+    "words": np.frombuffer(b'[["A", "B"], ["accepted", "accepted"], "here"]', np.uint8),
+}
 
 
 @pytest.mark.parametrize(
     "arrays",
     [
-        {"inputs": np.zeros((2, 4, 4), np.float32)},
-        {"inputs": np.zeros((4, 4), np.uint8)},
+        {"films": np.zeros(5, np.float32)},
+        {"films": np.zeros(6, np.uint8)},
+        {"lengths": np.array([5], np.uint32)},
+        {"lengths": np.array([0, 5], np.uint32)},
+        {"lengths": np.array([[2, 3]], np.uint32)},
         {"probabilities": np.zeros(3, np.float32)},
+        {"words": np.frombuffer(b"[[], [], 1]", np.uint8)},
+        {"words": np.frombuffer(b"{}", np.uint8)},
+        {"words": np.frombuffer(b"[" * 100_000, np.uint8)},
     ],
 )
-def test_arrays_of_other_types_or_shapes_are_refused(arrays: dict[str, np.ndarray]) -> None:
-    good = {
-        "inputs": np.zeros((2, 4, 4), np.uint8),
-        "probabilities": np.zeros(2, np.float32),
-        "made_with": np.zeros(0, np.uint8),
-    }
-    GoldenInputs.from_bytes(pack_arrays(good))
-    with pytest.raises(BundleInvalid, match="not golden inputs"):
-        GoldenInputs.from_bytes(pack_arrays(good | arrays))
+def test_arrays_that_do_not_fit_each_other_are_refused(arrays: dict[str, np.ndarray]) -> None:
+    GoldenFilms.from_bytes(pack_arrays(GOOD))
+    with pytest.raises(BundleInvalid, match=r"selftest\.npz: not golden films; convert the model"):
+        GoldenFilms.from_bytes(pack_arrays(GOOD | arrays))
+
+
+def test_inputs_of_an_earlier_version_are_refused() -> None:
+    arrays = {"inputs": np.zeros((1, 4, 4), np.uint8), "probabilities": np.zeros(1)}
+    with pytest.raises(BundleInvalid, match=r"selftest\.npz"):
+        GoldenFilms.from_bytes(pack_arrays(arrays))
 
 
 def test_archive_beyond_the_limit_is_refused() -> None:
-    arrays = {"inputs": np.zeros((1, MAX_BYTES[SELFTEST_FILE], 1), np.uint8)}
+    arrays = {"films": np.zeros(MAX_BYTES[SELFTEST_FILE], np.uint8)}
     with pytest.raises(BundleInvalid, match="unpacks to"):
-        GoldenInputs.from_bytes(pack_arrays(arrays))
-
-
-def test_archive_without_inputs_is_refused() -> None:
-    empty = GoldenInputs(np.zeros((0, 4, 4), np.uint8), np.zeros(0, np.float32), "here")
-    with pytest.raises(BundleInvalid, match="no golden inputs"):
-        GoldenInputs.from_bytes(empty.to_bytes())
+        GoldenFilms.from_bytes(pack_arrays(arrays))

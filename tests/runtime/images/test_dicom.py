@@ -275,3 +275,23 @@ def test_8_bits_rescaled_out_of_range_are_stretched_and_the_user_is_told() -> No
     film = load_grey(written(samples, RescaleSlope="10", RescaleIntercept="-400"))
     assert (film.pixels.min(), film.pixels.max()) == (0, 255)
     assert "no window" in film.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("elements", "age"),
+    [
+        ({"PatientAge": "062Y"}, 62),
+        ({"PatientAge": "018M"}, 1.5),
+        ({"PatientAge": "026W"}, 0.5),
+        ({"PatientAge": "003D"}, 3 / 365.25),
+        ({"PatientBirthDate": "20000101", "StudyDate": "20060101"}, 6),
+        ({"PatientAge": "004Y", "PatientBirthDate": "19000101", "StudyDate": "20060101"}, 4),
+        ({"PatientBirthDate": "20060101", "StudyDate": "20000101"}, None),
+        ({"PatientBirthDate": "20060101"}, None),
+        ({"PatientAge": ""}, None),
+        ({}, None),
+    ],
+)
+def test_age_is_that_of_the_patient_in_years(elements: dict[str, str], age: float | None) -> None:
+    found = load_grey(written(**elements)).age
+    assert found == (None if age is None else pytest.approx(age, abs=0.01))

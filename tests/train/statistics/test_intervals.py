@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cxr_edge_train.statistics.intervals import (
     patient_bootstrap,
@@ -66,3 +67,14 @@ def test_draw_without_an_answer_is_drawn_again() -> None:
 
     figures = patient_bootstrap(one_label_missing, np.array(["a", "b"], dtype=object), seed=0)
     assert (figures["auc"].low, figures["auc"].high) == (1.0, 1.0)
+
+
+def test_interval_holds_the_value_that_skewed_samples_leave_out() -> None:
+    def statistics(weights: NDArray[np.int64]) -> dict[str, float]:
+        drawn_whole = bool((weights == 1).all())  # by chance once in billions of samples
+        return {"low": 0.0 if drawn_whole else 0.5, "high": 1.0 if drawn_whole else 0.5}
+
+    patients = np.array([str(number) for number in range(30)], dtype=object)
+    found = patient_bootstrap(statistics, patients, seed=0)
+    assert (found["low"].low, found["low"].high) == (0.0, 0.5)
+    assert (found["high"].low, found["high"].high) == (0.5, 1.0)

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_edge_runtime.activation_map import activation_map
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.reference import normal_map
 from cxr_edge_runtime.engines import open_engine
 from cxr_edge_train.evaluation.subject import ModelIdentity
 from cxr_edge_train.statistics.operating_point import OperatingPoint
@@ -48,6 +50,7 @@ class BundleSubject:
         self.test_digest = ""  # no manifest has it
         self.is_rejected = manifest.is_rejected
         self.gives_maps = "cam" in manifest.outputs
+        self._normal_map = normal_map(bundle)
         self._engine = open_engine(bundle, threads=threads)
 
     def logits(self, images: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:
@@ -56,6 +59,15 @@ class BundleSubject:
 
     def activation_maps(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute activation maps ``[N, h, w]``, one image at a time."""
-        return np.stack(
-            [self._engine.run(image[np.newaxis])["cam"][0, :, :, 0] for image in images]
-        )
+        maps = []
+        for image in images:
+            outputs = self._engine.run(image[np.newaxis])
+            maps.append(
+                activation_map(
+                    outputs["cam"][0, :, :, 0],
+                    logit=float(outputs["logit"][0, 0]),
+                    threshold_logit=self.operating_point.threshold_logit,
+                    normal=self._normal_map,
+                )
+            )
+        return np.stack(maps)

@@ -7,9 +7,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_edge_runtime.activation_map import activation_map
 from cxr_edge_train.backend.keras_models import load_keras, predict_logits
 from cxr_edge_train.evaluation.subject import ModelIdentity
 from cxr_edge_train.runs import model_sha256, read_run
+from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 
 class RunSubject:
@@ -43,7 +45,7 @@ class RunSubject:
 
     def activation_maps(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute activation maps ``[N, h, w]`` in one batch."""
-        return activation_maps(self._model, images)
+        return activation_maps(self._model, self.operating_point, images)
 
 
 def load_model(folder: Path) -> keras.Model:
@@ -55,7 +57,27 @@ def load_model(folder: Path) -> keras.Model:
     return load_keras(folder / "model.keras", compiled=False, advice="make it again")
 
 
-def activation_maps(model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The ``cam`` output ``[N, h, w]`` of a few ``images [N, H, W, 1] uint8``, in one batch."""
+def activation_maps(
+    model: keras.Model, point: OperatingPoint, images: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """Compute activation maps ``[N, h, w]`` of a few images in one batch.
+
+    Only a bundle knows what normal films show, so they are compared with the threshold alone.
+
+    Args:
+        model: with the output ``cam``.
+        point: gives the threshold.
+        images: ``[N, H, W, 1] uint8``.
+    """
     outputs = model.predict_on_batch({"image": images.astype(np.float32)})
-    return np.asarray(outputs["cam"], dtype=np.float32)[..., 0]
+    return np.stack(
+        [
+            activation_map(
+                cam[..., 0],
+                logit=float(logit),
+                threshold_logit=point.threshold_logit,
+                normal=None,
+            )
+            for cam, logit in zip(np.asarray(outputs["cam"]), np.ravel(outputs["logit"]))
+        ]
+    )

@@ -60,5 +60,5 @@ class Subject(Protocol):
         ...
 
     def activation_maps(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Compute the ``cam`` output ``[N, h, w]``, if there is one, of ``images [N, H, W, 1]``."""
+        """Compute activation maps ``[N, h, w]`` of ``images [N, H, W, 1]``, where there are any."""
         ...

@@ -44,12 +44,12 @@ def draw_worst_errors(
     *,
     n_errors: int,
 ) -> Figure:
-    """Draw films with their activation maps, opaque where a region adds much to the logit.
+    """Draw films with their activation maps, opaque where a region adds much to the decision.
 
     Args:
         errors: ``[K]`` rows with ``label``, ``probability`` and ``path``, at least one.
         films: the model's input ``[K, H, W, 1] uint8``.
-        activation_maps: the model's ``cam`` output ``[K, h, w]``; None for a model without.
+        activation_maps: activation maps ``[K, h, w]``; None for a model without.
         n_errors: number of all wrong decisions, including those that are not shown.
     """
     captions = [
@@ -73,7 +73,7 @@ def draw_films(
     Args:
         captions: ``[K]`` captions, at least one.
         films: the model's input ``[K, H, W, 1] uint8``.
-        activation_maps: the model's ``cam`` output ``[K, h, w]``; None for a model without.
+        activation_maps: activation maps ``[K, h, w]``; None for a model without.
         title: title of the plot.
         columns: number of columns of the grid.
     """
@@ -102,7 +102,9 @@ def draw_films(
             interpolation="bilinear",
         )
     bar = figure.colorbar(overlay, ax=list(grid), location="bottom", shrink=0.5, aspect=40)
-    bar.set_label("activation map: towards NORMAL (−) or PNEUMONIA (+); its mean is the logit")
+    bar.set_label(
+        "activation map: towards NORMAL (−) or PNEUMONIA (+); its mean has the decision's sign"
+    )
     return figure
 
 

@@ -153,7 +153,7 @@ def _train(
         metrics,
         threshold=point.threshold,
         films=lambda rows: validation_pixels[rows],
-        activation_maps=partial(activation_maps, model),
+        activation_maps=partial(activation_maps, model, point),
     )
     write_learning_curves(output, output / FIGURES)
     return Run(

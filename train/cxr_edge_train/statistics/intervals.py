@@ -72,7 +72,8 @@ def patient_bootstrap(
         seed: seed of the sampling.
 
     Returns:
-        The value of each statistic for all images, with its interval.
+        The value of each statistic for all images, with its interval, which is widened where
+        skewed samples leave the value out.
     """
     draws: list[list[float]] = []
     for weights in patient_draws(patients, seed=seed):
@@ -86,6 +87,6 @@ def patient_bootstrap(
     n = len(patients)
     measured = statistics(np.ones(n, dtype=np.int64))
     return {
-        name: Interval(value, float(low), float(high), n)
+        name: Interval(value, min(float(low), value), max(float(high), value), n)
         for (name, value), low, high in zip(measured.items(), lows, highs)
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
 from sklearn.metrics import roc_curve
 
 from cxr_edge_runtime.errors import InvalidRequest
@@ -42,6 +43,13 @@ class OperatingPoint:
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
         """The probability ``[N]`` of PNEUMONIA for the logits ``[N]``."""
         return platt_scaling.probabilities(logits, temperature=self.temperature, bias=self.bias)
+
+    @property
+    def threshold_logit(self) -> float:
+        """The logit whose probability is the threshold; finite."""
+        # Of a threshold that no probability reaches, or every one does, it would be infinite.
+        probability = np.clip(self.threshold, 1e-12, 1 - 1e-12)
+        return float(self.temperature * logit(probability) - self.bias)
 
 
 def fit_operating_point(

@@ -1,0 +1,154 @@
+"""Films that tell whether a device gives the answers that were given here.
+
+They lie on the line through the means of the two labels' training films, beyond them too: a mean of
+many films shows no patient, and along that line the probability goes from one side of the threshold
+to the other. One more is a negative and one is upside down, which a gate must reject.
+"""
+
+import importlib.metadata
+import io
+import platform
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from cxr_edge_runtime.device.selftest import MAX_SHIFT, Answer, GoldenFilms
+from cxr_edge_runtime.engines import Engine
+from cxr_edge_runtime.gate import NOT_CHECKED, Gate, objections
+from cxr_edge_runtime.images import load_grey
+from cxr_edge_runtime.images.decoding_limits import MIN_SIDE
+from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
+from cxr_edge_train.statistics.operating_point import OperatingPoint
+
+# Steps along the line: 0 is the mean of normal films, 1 that of pneumonia. Finer ones would come
+# nearer to the threshold, where two versions of an engine were measured to differ by up to 0.12.
+_STEPS = np.linspace(-4, 5, 91)
+# Near the threshold, yet beyond what a healthy device may move a probability by.
+_NEAR = 1.2 * MAX_SHIFT
+# On each side of the threshold.
+_FILMS = 5
+# So far from a limit of the gate, as a share of it, a verdict is the same on every device.
+_CLEAR = 0.06
+# Sides of a file's film, as a multiple of those of the model's input.
+_LARGER = 1.5
+_JPEG_QUALITY = 90
+# A mean is blurred, and a gate knows sharp films; so an unsharp mask has this radius, as a share of
+# the longer side, and this strength in percent.
+_RADIUS, _SHARPER = 1 / 60, 400
+
+
+def label_means(films: NDArray[np.uint8], labels: Sequence[str]) -> NDArray[np.float64]:
+    """The mean film ``[2, H, W]`` of each label, NORMAL first, of films ``[N, H, W, 1] uint8``."""
+    is_positive = np.asarray([label == "PNEUMONIA" for label in labels])
+    return np.stack([films[is_positive == which, :, :, 0].mean(axis=0) for which in (False, True)])
+
+
+def golden_films(
+    engine: Engine,
+    means: NDArray[np.float64],
+    operating_point: OperatingPoint,
+    gate: Gate | None,
+    labels: tuple[str, str],
+) -> GoldenFilms:
+    """Choose films and record the answers to them.
+
+    Args:
+        engine: the variant.
+        means: ``[2, H, W]`` from :func:`label_means`.
+        operating_point: the temperature, the bias and the threshold of the bundle.
+        gate: the gate of the bundle, where it has one.
+        labels: of the bundle, the negative one first.
+
+    Returns:
+        Five films on each side of the threshold, from the nearest that a healthy device cannot move
+        across it to the farthest; there are fewer where the line does not go so far. And a sharp
+        one, which a gate accepts where it accepts any mean, a negative, and one that is upside
+        down.
+    """
+
+    spec = PreprocessSpec(*means.shape[1:3])
+
+    def answered(picture: NDArray[np.float64], *, sharp: bool = False) -> _Golden:
+        file = _as_jpeg(picture, sharp=sharp)
+        return _golden(file, engine, operating_point, gate, labels, spec)
+
+    normal, pneumonia = means
+    pictures = [normal + step * (pneumonia - normal) for step in _STEPS]
+    films = [answered(picture) for picture in pictures]
+    threshold = operating_point.threshold
+    away = np.array([film.answer.probability for film in films]) - threshold
+    chosen: set[int] = set()
+    for side, room in ((-away, threshold), (away, 1 - threshold)):
+        # Towards 0 and 1 a probability moves by less.
+        safe = np.flatnonzero(side >= min(_NEAR, room / 2))
+        if len(safe):
+            ranked = safe[np.argsort(side[safe], kind="stable")]
+            places = np.linspace(0, len(ranked) - 1, _FILMS).round().astype(int)
+            chosen.update(ranked[places].tolist())
+    middle = means.mean(axis=0)
+    sharp = (answered(picture, sharp=True) for picture in pictures)
+    others = (
+        min(sharp, key=lambda film: film.distance),
+        answered(255 - middle),
+        answered(middle[::-1, ::-1]),
+    )
+    kept = [films[number] for number in sorted(chosen)]
+    kept += [film for film in others if film.answer.verdict]
+    version = importlib.metadata.version(engine.name)
+    return GoldenFilms(
+        tuple(film.file for film in kept),
+        tuple(film.answer for film in kept),
+        f"{engine.name} {version}, {engine.kernels}, {platform.machine()}",
+    )
+
+
+class _Golden(NamedTuple):
+    file: bytes
+    answer: Answer
+    distance: float
+
+
+def _as_jpeg(picture: NDArray[np.float64], *, sharp: bool) -> bytes:
+    """A file whose film is larger than the model's input, so that it is scaled, too."""
+    image = Image.fromarray(np.clip(np.round(picture), 0, 255).astype(np.uint8))
+    width, height = (max(round(_LARGER * side), MIN_SIDE) for side in image.size)
+    larger = image.resize((width, height), Image.Resampling.BICUBIC)
+    if sharp:
+        larger = larger.filter(ImageFilter.UnsharpMask(_RADIUS * max(width, height), _SHARPER, 0))
+    file = io.BytesIO()
+    larger.save(file, "JPEG", quality=_JPEG_QUALITY)
+    return file.getvalue()
+
+
+def _golden(
+    file: bytes,
+    engine: Engine,
+    point: OperatingPoint,
+    gate: Gate | None,
+    labels: tuple[str, str],
+    spec: PreprocessSpec,
+) -> _Golden:
+    """A film with its answer, without a verdict where that could be another on another device."""
+    film = load_grey(file)
+    image = preprocess(film.pixels, spec)
+    outputs = engine.run(image)
+    [probability] = point.probabilities(outputs["logit"][0])
+    answer = Answer(float(probability), labels[int(probability >= point.threshold)], NOT_CHECKED)
+    if gate is None:
+        return _Golden(file, answer, 0.0)
+    found = gate.judge(
+        objections(film),
+        (),
+        image,
+        outputs["embedding"],
+        embed=lambda other: engine.run(other)["embedding"],
+    )
+    assert found.distance is not None
+    limits = (gate.limits.suspicious, gate.limits.rejected)
+    is_clear = all(abs(found.distance / limit - 1) >= _CLEAR for limit in limits)
+    verdict = found.verdict if is_clear else ""
+    return _Golden(file, replace(answer, verdict=verdict), found.distance)

@@ -1,0 +1,94 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cxr_edge_convert.artifacts.golden_films import golden_films, label_means
+from cxr_edge_runtime.bundle.manifest import GateLimits
+from cxr_edge_runtime.device.selftest import MAX_SHIFT
+from cxr_edge_runtime.engines import Outputs
+from cxr_edge_runtime.gate import Gate, thumbnails
+from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.statistics.operating_point import OperatingPoint
+
+
+def at(threshold: float) -> OperatingPoint:
+    return OperatingPoint(1.0, threshold, "a rule", "validation")
+
+
+class _Brightness:
+    """An engine whose logit, and first feature, rise with the mean grey."""
+
+    name, kernels = "numpy", "none"
+
+    def __init__(self, slope: float) -> None:
+        self._slope = slope
+
+    def run(self, image: NDArray[np.uint8]) -> Outputs:
+        logit = self._slope * (image.mean() - 128)
+        feature = image.mean() / 128
+        return {
+            "logit": np.array([[logit]], dtype=np.float32),
+            "embedding": np.array([[feature, 1.0]], dtype=np.float32),
+        }
+
+
+def means(normal: float, pneumonia: float) -> NDArray[np.float64]:
+    slope = np.tile(np.linspace(-20, 20, 48)[:, np.newaxis], (1, 48))
+    return np.stack([normal + slope, pneumonia + slope])
+
+
+def gate(limits: GateLimits) -> Gate:
+    film = thumbnails(means(128, 128)[0].astype(np.uint8)[np.newaxis, :, :, np.newaxis])[0]
+    return Gate(
+        mean=np.sqrt(np.array([0.5, 0.5], np.float32)),
+        axes=np.zeros((0, 2), np.float32),
+        variances=np.zeros(0, np.float32),
+        residual=1e-4,
+        film=film / np.linalg.norm(film),
+        limits=limits,
+    )
+
+
+def test_means_are_of_each_label() -> None:
+    films = np.stack([np.full((2, 2, 1), grey, np.uint8) for grey in (10, 20, 200, 100)])
+    found = label_means(films, ["NORMAL", "NORMAL", "PNEUMONIA", "PNEUMONIA"])
+    assert found.shape == (2, 2, 2)
+    assert (found[0] == 15).all()
+    assert (found[1] == 150).all()
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.7])
+def test_films_lie_far_from_and_near_to_the_threshold_on_both_sides(threshold: float) -> None:
+    golden = golden_films(_Brightness(0.1), means(120, 136), at(threshold), None, LABELS)
+    line = golden.answers[:-3]
+    away = np.array([answer.probability for answer in line]) - threshold
+    for side in (away[away > 0], -away[away < 0]):
+        assert len(side) == 5
+        assert MAX_SHIFT < side.min() < 3 * MAX_SHIFT
+    assert [answer.label for answer in line] == [LABELS[int(each >= 0)] for each in away]
+    assert {answer.verdict for answer in golden.answers} == {"not_checked"}
+    assert "numpy" in golden.made_with
+
+
+def test_where_the_line_does_not_cross_the_threshold_there_are_fewer() -> None:
+    golden = golden_films(_Brightness(1.0), means(200, 201), at(0.5), None, LABELS)
+    assert 1 <= len(golden.films) <= 5 + 3
+    assert all(answer.probability > 0.5 for answer in golden.answers[:-3])
+
+
+def test_negative_and_upside_down_are_rejected_and_no_verdict_is_near_a_limit() -> None:
+    known = gate(GateLimits(3.0, 6.0))
+    golden = golden_films(_Brightness(0.1), means(120, 136), at(0.5), known, LABELS)
+    assert [answer.verdict for answer in golden.answers[-2:]] == ["rejected"] * 2
+    assert {"accepted", "rejected"} <= {answer.verdict for answer in golden.answers}
+    for change in (0.95, 1.05):
+        limits = GateLimits(3.0 * change, 6.0 * change)
+        moved = golden_films(
+            _Brightness(0.1), means(120, 136), at(0.5), replace(known, limits=limits), LABELS
+        )
+        verdict_of = dict(zip(moved.films, moved.answers))
+        for film, answer in zip(golden.films, golden.answers):
+            other = verdict_of.get(film, answer).verdict
+            assert "" in (other, answer.verdict) or other == answer.verdict

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cxr_edge_convert.artifacts.one_level import one_level
+from cxr_edge_runtime.engines import Outputs
+
+
+class _Mean:
+    """An engine whose logit is three times the mean grey, with every film it was given."""
+
+    name, kernels = "numpy", "none"
+
+    def __init__(self) -> None:
+        self.given: list[NDArray[np.uint8]] = []
+
+    def run(self, image: NDArray[np.uint8]) -> Outputs:
+        self.given.append(image)
+        return {"logit": np.array([[3 * image.mean()]], dtype=np.float32)}
+
+
+def test_largest_change_is_that_of_all_greys_by_one_level() -> None:
+    films = np.full((7, 4, 4, 1), 100, np.uint8)
+    engine = _Mean()
+    found = one_level(engine, None, films)
+    assert found.logit == pytest.approx(3)
+    assert (found.distance, found.films) == (None, 7)
+    changes = {int(change) for image in engine.given for change in np.unique(image)}
+    assert changes == {99, 100, 101}
+
+
+def test_black_and_white_do_not_wrap() -> None:
+    films = np.array([0, 255], np.uint8).repeat(16).reshape(2, 4, 4, 1)
+    engine = _Mean()
+    assert one_level(engine, None, films).logit == pytest.approx(3)
+    assert {int(grey) for image in engine.given for grey in np.unique(image)} == {0, 1, 254, 255}
+
+
+def test_of_many_films_some_are_measured() -> None:
+    assert one_level(_Mean(), None, np.zeros((980, 2, 2, 1), np.uint8)).films == 98
