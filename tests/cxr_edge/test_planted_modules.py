@@ -179,6 +179,7 @@ def test_score_and_its_workers_import_nothing_planted(place: Place) -> None:
     place.run("score films -o scores --workers 1")
 
 
+@pytest.mark.slow
 def test_score_asks_a_cluster_without_importing_anything_planted(place: Place) -> None:
     place.run("score films -o scores --address 127.0.0.1:1", code=1)
 
@@ -186,6 +187,7 @@ def test_score_asks_a_cluster_without_importing_anything_planted(place: Place) -
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.slow
 def test_workers_of_a_cluster_import_nothing_planted(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +204,7 @@ def test_workers_of_a_cluster_import_nothing_planted(
     assert (place.folder / "scores").exists()
 
 
+@pytest.mark.slow
 def test_python_m_imports_nothing_planted(place: Place) -> None:
     """But for what Python itself imports to find the package, which nobody can prevent."""
     for name in names_to_plant() & {"cxr_edge", *sys.stdlib_module_names}:
