@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cxr_edge_convert.external_models.model_import import import_keras_model
     from cxr_edge_convert.limits import Limits
     from cxr_edge_convert.report.conversion_report import ConversionReport
+    from cxr_edge_runtime.activation_map import activation_map
     from cxr_edge_runtime.bundle import Bundle
     from cxr_edge_runtime.classifier import Prediction
     from cxr_edge_runtime.errors import CxrEdgeError
@@ -56,6 +57,7 @@ __all__ = [
     "Run",
     "ScoreResult",
     "SplitResult",
+    "activation_map",
     "check_drift",
     "clean",
     "compare",
@@ -101,6 +103,7 @@ _HOMES = {
     "Run": _Home("cxr_edge_train.runs", "train"),
     "ScoreResult": _Home("cxr_edge.scoring.run", "ray"),
     "SplitResult": _Home("cxr_edge_train.dataset.splits", "train"),
+    "activation_map": _Home("cxr_edge_runtime.activation_map"),
     "check_drift": _Home("cxr_edge.monitoring.drift_check", "drift"),
     "clean": _Home("cxr_edge_train.cleaning.clean", "train"),
     "compare": _Home("cxr_edge_train.comparison.run", "train", keras=True),

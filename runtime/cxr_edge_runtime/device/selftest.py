@@ -19,8 +19,9 @@ from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import BundleInvalid, EngineError, ImageError
 
 # XNNPACK's kernels for three Cortex-A processors, emulated, agreed with those for x86-64 to six
-# digits; LiteRT's plain ones were up to 0.04 away. A wrong kernel gives anything.
-MAX_SHIFT = 0.05
+# digits; LiteRT's plain ones were up to 0.04 away, tflite-runtime 2.14 0.053. A wrong kernel gives
+# anything.
+MAX_SHIFT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
