@@ -46,6 +46,8 @@ _POSSIBLE, _CERTAIN = 1, 2
 # A margin of a scan: what is at least so bright, but for so large a share of a row or column.
 _WHITE, _SPECKS = 224, 0.02
 _UNLIKE = "does not look like a frontal chest X-ray"
+_UPSIDE_DOWN = "upside down: turn it by 180°"
+_INVERTED = "inverted: bones are dark and air is bright; invert the greys"
 
 # From model input [1, H, W, 1] to its embedding [1, C].
 Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -186,7 +188,7 @@ class Gate:
         elif float(small @ self.film) < _MIN_RESEMBLANCE:
             reasons.append(self._unlike(model_input, embed))
         elif (certainty := self._upside_down(small, distance, model_input, embed)) == _CERTAIN:
-            reasons.append("upside down: turn it by 180°")
+            reasons.append(_UPSIDE_DOWN)
         elif distance > self.limits.rejected:
             reasons.append(f"{_UNLIKE} (distance {distance:.1f}; limit {self.limits.rejected:.1f})")
         elif certainty == _POSSIBLE:
@@ -202,13 +204,19 @@ class Gate:
         return Verdict(SUSPICIOUS if doubts else ACCEPTED, tuple(doubts), distance)
 
     def _unlike(self, model_input: NDArray[np.uint8], embed: Embed) -> str:
-        """Why an image is not like the mean film: white around the film, a negative, or another."""
+        """Why an image is not like the mean film: white around the film, turned, or a negative."""
         inside = without_white_margins(model_input)
-        if inside is not None and float(thumbnails(inside)[0] @ self.film) >= _MIN_RESEMBLANCE:
-            return f"{_UNLIKE}; crop its white margins and try again"
-        if float(self.distance(embed(255 - model_input))[0]) <= self.limits.rejected:
-            return "inverted: bones are dark and air is bright; invert the greys"
-        return _UNLIKE
+        if inside is not None:
+            small = thumbnails(inside)[0]
+            if max(float(small @ self.film), float(small[::-1] @ self.film)) >= _MIN_RESEMBLANCE:
+                return f"{_UNLIKE}; crop its white margins and try again"
+        turned, negative = (
+            float(self.distance(embed(other))[0])
+            for other in (_turned(model_input), 255 - model_input)
+        )
+        if min(turned, negative) > self.limits.rejected:
+            return _UNLIKE
+        return _UPSIDE_DOWN if turned < negative else _INVERTED
 
     def _upside_down(
         self,
@@ -222,7 +230,7 @@ class Gate:
         better = float((small[::-1] - small) @ self.film) / float(np.linalg.norm(small))
         if better <= -_UNSURE:
             return 0
-        turned = float(self.distance(embed(np.ascontiguousarray(model_input[:, ::-1, ::-1])))[0])
+        turned = float(self.distance(embed(_turned(model_input)))[0])
         if turned > self.limits.rejected:
             return 0
         if better >= _UNSURE or (better > 0 and turned < distance):
@@ -273,3 +281,7 @@ def without_white_margins(model_input: NDArray[np.uint8]) -> NDArray[np.uint8] |
         return None
     inside = model_input[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return inside if inside.size < model_input.size else None
+
+
+def _turned(model_input: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(model_input[:, ::-1, ::-1])

@@ -59,17 +59,9 @@ def judged(
     distance: float,
     *,
     model_input: NDArray[np.uint8] = MODEL_INPUT,
-    negative: float = 99.0,
     words: tuple[str, ...] = (),
 ) -> tuple[str, tuple[str, ...]]:
-    asked = []
-
-    def embed(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        asked.append(image)
-        return at_distance(min(negative, 5.0))
-
-    found = gate().judge(words, (), model_input, at_distance(distance), embed)
-    assert len(asked) <= 1
+    found = gate().judge(words, (), model_input, at_distance(distance), _not_asked)
     return found.verdict, found.reasons
 
 
@@ -160,16 +152,20 @@ def leaning(slope: float) -> NDArray[np.uint8]:
     return np.tile(rows.astype(np.uint8)[:, np.newaxis], (1, 64))[np.newaxis, :, :, np.newaxis]
 
 
-def judged_leaning(slope: float, *, distance: float, turned: float) -> tuple[str, tuple[str, ...]]:
+def lung_gate() -> Gate:
+    """A gate whose mean film is nearly the same when it is turned."""
     film = thumbnails(leaning(20))[0]
-    known = replace(gate(), film=(film / np.linalg.norm(film)).astype(np.float32))
+    return replace(gate(), film=(film / np.linalg.norm(film)).astype(np.float32))
+
+
+def judged_leaning(slope: float, *, distance: float, turned: float) -> tuple[str, tuple[str, ...]]:
     model_input = leaning(slope)
 
     def embed(image: NDArray[np.uint8]) -> NDArray[np.float32]:
         np.testing.assert_array_equal(image[0], np.rot90(model_input[0], 2))
         return at_distance(turned)
 
-    found = known.judge((), (), model_input, at_distance(distance), embed)
+    found = lung_gate().judge((), (), model_input, at_distance(distance), embed)
     return found.verdict, found.reasons
 
 
@@ -213,10 +209,9 @@ def test_white_margins_are_not_a_negative() -> None:
         ("does not look like a frontal chest X-ray; crop its white margins and try again",),
     )
     # What is a negative also within its margins.
-    negative = np.where(np.arange(64)[:, np.newaxis] < 10, 250, 200 - FILM // 2).astype(np.uint8)
-    found = gate().judge(
-        (), (), negative[np.newaxis, :, :, np.newaxis], at_distance(1.0), lambda _: at_distance(1.0)
-    )
+    negative = np.where(np.arange(64)[:, np.newaxis] < 10, 250, 255 - leaning(20)[0, :, :, 0])
+    image = negative.astype(np.uint8)[np.newaxis, :, :, np.newaxis]
+    found = lung_gate().judge((), (), image, at_distance(1.0), lambda _: at_distance(1.0))
     assert found.reasons[0].startswith("inverted")
 
 
@@ -225,14 +220,31 @@ def test_page_of_white_has_no_film_inside() -> None:
     assert without_white_margins(np.zeros_like(MODEL_INPUT)) is None
 
 
-def test_negative_is_named_only_where_its_inverse_looks_like_a_film() -> None:
-    verdict, [reason] = judged(1.0, model_input=255 - MODEL_INPUT, negative=1.0)
-    assert (verdict, reason[:8]) == (REJECTED, "inverted")
-    assert "invert the greys" in reason
-    # A film that is merely suspicious once it is inverted is a film.
-    assert judged(1.0, model_input=255 - MODEL_INPUT, negative=3.0)[1] == (reason,)
-    verdict, [reason] = judged(1.0, model_input=255 - MODEL_INPUT, negative=5.0)
-    assert (verdict, reason) == (REJECTED, "does not look like a frontal chest X-ray")
+@pytest.mark.parametrize(
+    ("turned", "negative", "expected"),
+    [
+        (5.0, 1.0, "inverted: bones are dark and air is bright; invert the greys"),
+        # A film that is merely suspicious once it is inverted is a film.
+        (5.0, 3.0, "inverted: bones are dark and air is bright; invert the greys"),
+        (3.0, 1.0, "inverted: bones are dark and air is bright; invert the greys"),
+        (1.0, 3.0, "upside down: turn it by 180°"),
+        (5.0, 5.0, "does not look like a frontal chest X-ray"),
+    ],
+)
+def test_what_is_unlike_a_film_is_named_by_what_makes_it_one(
+    turned: float, negative: float, expected: str
+) -> None:
+    image = 255 - leaning(20)
+    asked = []
+
+    def embed(other: NDArray[np.uint8]) -> NDArray[np.float32]:
+        asked.append(other)
+        return at_distance(turned if len(asked) == 1 else negative)
+
+    found = lung_gate().judge((), (), image, at_distance(1.0), embed)
+    assert (found.verdict, found.reasons) == (REJECTED, (expected,))
+    np.testing.assert_array_equal(asked[0][0], np.rot90(image[0], 2))
+    np.testing.assert_array_equal(asked[1], 255 - image)
 
 
 def test_sides_and_objections_of_the_file() -> None:
