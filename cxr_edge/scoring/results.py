@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,11 +31,9 @@ from cxr_edge_runtime.files.outputs import check_folder
 _SUFFIX = ".parquet"
 # Begins the name of the file that shows which run may write.
 _MARK = ".score-"
+_TYPES: dict[Any, pa.DataType] = {float | None: pa.float64(), bool | None: pa.bool_()}
 _SCHEMA = pa.schema(
-    [
-        (column.name, pa.float64() if column.type == float | None else pa.string())
-        for column in fields(ResultRow)
-    ]
+    [(column.name, _TYPES.get(column.type, pa.string())) for column in fields(ResultRow)]
 )
 _FILES_AT_ONCE = 64
 

@@ -116,6 +116,12 @@ def check_output(path: Path) -> None:
     check_file(path, "a CSV file of classify", ours=_IS_RESULTS, stdout=True)
 
 
+def _as_text(value: str | float | bool) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.6f}" if isinstance(value, float) else _cell(value)
+
+
 def _cell(text: str) -> str:
     """Text as neither a terminal nor a spreadsheet obeys it, which run what begins like a formula.
 
@@ -148,9 +154,9 @@ class CsvWriter:
         if name.startswith(_FORMULA):
             name = f"./{name}"  # still its path
         # csv writes None as nothing.
+        row = asdict(ResultRow.of(name, result, self._bundle))
         written = {
-            column: f"{value:.6f}" if isinstance(value, float) else value and _cell(value)
-            for column, value in asdict(ResultRow.of(name, result, self._bundle)).items()
+            column: None if value is None else _as_text(value) for column, value in row.items()
         }
         try:
             self._rows.writerow(written)

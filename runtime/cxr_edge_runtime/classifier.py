@@ -174,7 +174,7 @@ class Classifier:
                 "preprocess": (prepared - started) * 1000,
                 "invoke": (invoked - prepared) * 1000,
             },
-            borderline=self._is_borderline(logit, gate),
+            borderline=self._is_borderline(logit, gate, predicted=predicted),
             image_sha256=film.sha256,
         )
 
@@ -205,15 +205,18 @@ class Classifier:
     def _model_warnings(self) -> tuple[str, ...]:
         return (_REJECTED,) if self.bundle.manifest.is_rejected else ()
 
-    def _is_borderline(self, logit: float, gate: Verdict) -> bool | None:
+    def _is_borderline(self, logit: float, gate: Verdict, *, predicted: bool) -> bool | None:
         manifest = self.bundle.manifest
         change, limits = manifest.one_level, manifest.gate
         if change is None:
             return None
-        of_label = abs(logit - threshold_logit(manifest)) <= change.logit
+        if predicted and abs(logit - threshold_logit(manifest)) <= change.logit:
+            return True
         if limits is None or gate.distance is None or change.distance is None:
-            return of_label
-        return of_label or abs(gate.distance - limits.rejected) <= change.distance
+            return False
+        # What was rejected for another reason than the distance stays rejected.
+        could_turn = gate.verdict != REJECTED or gate.by_distance
+        return could_turn and abs(gate.distance - limits.rejected) <= change.distance
 
     def _judge(self, film: GreyImage, model_input: NDArray[np.uint8], outputs: Outputs) -> Verdict:
         doubts = self._doubts(film)

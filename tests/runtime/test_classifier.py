@@ -225,3 +225,19 @@ def test_film_is_borderline_where_one_level_of_grey_could_have_the_gate_reject_i
         one_level = OneLevel(0.0, change, 100)
         changed(classifier, gate=limits, one_level=one_level)
         assert classifier.classify(film).borderline is expected
+
+
+def test_image_that_stays_rejected_is_not_borderline() -> None:
+    classifier = Classifier(Bundle.load(cxr_edge_models.path("tiny")))
+    film = load_grey(SAMPLES / "phantom_clear_1.jpeg")
+    distance = classifier.classify(film).gate.distance
+    assert distance is not None
+    # Its logit and its distance are as near to the limits as can be.
+    changed(
+        classifier, gate=GateLimits(distance / 2, distance * 0.999), one_level=OneLevel(99, 1, 100)
+    )
+    assert classifier.classify(film).gate.by_distance
+    assert classifier.classify(film).borderline is True
+    coloured = replace(film, objections=("it is in colour",))
+    assert classifier.classify(coloured).borderline is False
+    assert classifier.classify(coloured, force=True).borderline is True

@@ -19,7 +19,7 @@ from cxr_edge_runtime.gate import (
     objections,
     thumbnails,
     transformed,
-    without_white_margins,
+    without_flat_margins,
 )
 from cxr_edge_runtime.images import GreyImage
 
@@ -199,25 +199,46 @@ def test_what_is_no_film_when_it_is_turned_is_not_upside_down() -> None:
         assert reason.startswith("does not look like a frontal chest X-ray")
 
 
-def test_white_margins_are_not_a_negative() -> None:
-    # Bright above, as the mean film is below.
-    margins = np.where(np.arange(64)[:, np.newaxis] < 30, 250, FILM // 2).astype(np.uint8)
-    margins = margins[np.newaxis, :, :, np.newaxis]
-    found = gate().judge((), (), margins, at_distance(1.0), _not_asked)
-    assert (found.verdict, found.reasons) == (
-        REJECTED,
-        ("does not look like a frontal chest X-ray; crop its white margins and try again",),
+def within(grey: int, *, above: int = 0, around: int = 0, noise: int = 0) -> NDArray[np.uint8]:
+    """The mean film in a picture with margins of this grey."""
+    rows = leaning(20)[0, :, :, 0]
+    picture = np.pad(rows, ((above + around, around), (around, around)), constant_values=grey)
+    changed = picture + np.random.default_rng(0).integers(-noise, noise + 1, picture.shape)
+    return np.clip(changed, 0, 255).astype(np.uint8)[np.newaxis, :, :, np.newaxis]
+
+
+@pytest.mark.parametrize("grey", [0, 90, 200, 255])
+@pytest.mark.parametrize("margins", [{"above": 16}, {"around": 8}, {"around": 8, "noise": 4}])
+def test_margins_make_no_film_a_negative_or_upside_down(grey: int, margins: dict[str, int]) -> None:
+    upright = within(grey, **margins)
+    found = lung_gate().judge((), (), upright, at_distance(1.0), _not_asked)
+    expected = ("bright margins: crop the picture to the film",) if grey > 127 else ()
+    assert found.reasons == expected
+    turned = np.ascontiguousarray(upright[:, ::-1, ::-1])
+    found = lung_gate().judge((), (), turned, at_distance(1.0), lambda _: at_distance(0.5))
+    assert (found.verdict, found.reasons) == UPSIDE_DOWN
+    negative = lung_gate().judge(
+        (), (), 255 - upright, at_distance(1.0), lambda _: at_distance(0.5)
     )
-    # What is a negative also within its margins.
-    negative = np.where(np.arange(64)[:, np.newaxis] < 10, 250, 255 - leaning(20)[0, :, :, 0])
-    image = negative.astype(np.uint8)[np.newaxis, :, :, np.newaxis]
-    found = lung_gate().judge((), (), image, at_distance(1.0), lambda _: at_distance(1.0))
-    assert found.reasons[0].startswith("inverted")
+    assert negative.reasons[0].startswith("inverted")
 
 
-def test_page_of_white_has_no_film_inside() -> None:
-    assert without_white_margins(np.full_like(MODEL_INPUT, 255)) is None
-    assert without_white_margins(np.zeros_like(MODEL_INPUT)) is None
+def test_picture_of_one_grey_has_no_film_inside() -> None:
+    for grey in (0, 128, 255):
+        whole = np.full_like(MODEL_INPUT, grey)
+        found, bright = without_flat_margins(whole)
+        assert found is whole
+        assert bright == 0
+
+
+def test_only_the_distance_makes_a_rejection_one_of_distance() -> None:
+    def by_distance(*objections: str, distance: float = 5.0) -> bool:
+        embedding = at_distance(distance)
+        return gate().judge(objections, (), MODEL_INPUT, embedding, _not_asked).by_distance
+
+    assert by_distance()
+    assert not by_distance("it is in colour")
+    assert not by_distance(distance=3.0)
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ class Interval:
     value: Share
     low: Share
     high: Share
-    n: Count
+    n: Annotated[int, Bounds(minimum=1)]
 
     def __str__(self) -> str:
         """``0.953 [0.938, 0.966]``."""

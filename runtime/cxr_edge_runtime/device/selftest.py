@@ -17,11 +17,13 @@ from cxr_edge_runtime.bundle.arrays import pack_arrays, unpack_arrays
 from cxr_edge_runtime.bundle.manifest import MAX_BYTES, SELFTEST_FILE, Manifest
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import BundleInvalid, EngineError, ImageError
+from cxr_edge_runtime.gate import ACCEPTED, NOT_CHECKED, REJECTED, SUSPICIOUS
 
 # XNNPACK's kernels for three Cortex-A processors, emulated, agreed with those for x86-64 to six
 # digits; LiteRT's plain ones were up to 0.04 away, tflite-runtime 2.14 0.053. A wrong kernel gives
 # anything.
 MAX_SHIFT = 0.1
+_VERDICTS = ("", ACCEPTED, SUSPICIOUS, REJECTED, NOT_CHECKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,15 @@ class GoldenFilms:
             answers, made_with = (), ""
         sizes = lengths.tolist() if lengths.shape == probabilities.shape else []
         ends = [0, *accumulate(int(size) for size in sizes)]
-        if films.dtype != np.uint8 or not answers or ends[-1] != films.size or min(sizes) < 1:
+        is_sound = (
+            films.dtype == np.uint8
+            and len(sizes) == len(answers) > 0
+            and min(sizes) > 0
+            and ends[-1] == films.size
+            and all(0 <= answer.probability <= 1 for answer in answers)
+            and all(answer.verdict in _VERDICTS for answer in answers)
+        )
+        if not is_sound:
             raise BundleInvalid(f"{name}: not golden films; convert the model again")
         whole = films.tobytes()
         cut = tuple(whole[start:end] for start, end in pairwise(ends))
@@ -158,12 +168,15 @@ def run_selftest(classifier: Classifier) -> tuple[GoldenFilms, list[Outcome]]:
         The golden films, and the outcome of each.
 
     Raises:
-        BundleInvalid: the bundle has none, or damaged ones.
+        BundleInvalid: the bundle has none, or damaged ones, or of other labels.
         EngineError: the engine failed, or a film could not be decoded.
     """
     bundle = classifier.bundle
     require_golden_films(bundle.manifest, name=str(bundle.path))
     golden = GoldenFilms.from_bytes(bundle.read(SELFTEST_FILE))
+    labels = bundle.manifest.labels
+    if any(answer.label not in labels for answer in golden.answers):
+        raise BundleInvalid(f"{SELFTEST_FILE}: has labels that are not those of the bundle")
     outcomes = []
     for film, expected in zip(golden.films, golden.answers):
         outcomes.append(Outcome(expected, answer_of(classifier, film)))

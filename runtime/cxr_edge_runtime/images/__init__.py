@@ -42,7 +42,8 @@ class GreyImage:
             DICOM, which is always grey.
         warnings: what had to be assumed, as text for the user.
         objections: what in the file speaks against a frontal chest X-ray, as text for the user.
-        age: of the patient, in years, from DICOM; None where the file does not say.
+        age: of the patient, in years, from DICOM; None where the file does not say, NaN where what
+            it says cannot be understood.
         sha256: hexadecimal SHA-256 of the file, or of shape and pixels where there was no file;
             None where it was not asked for.
         decode_ms: milliseconds that reading and decoding took.

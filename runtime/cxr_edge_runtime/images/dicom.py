@@ -26,7 +26,8 @@ class DicomFilm:
         pixels: ``[H, W] uint8``, 0 is black.
         warnings: what had to be assumed, in text for the user.
         objections: what its elements say against a frontal chest X-ray, in text for the user.
-        age: of the patient, in years; None where the file does not say.
+        age: of the patient, in years; None where the file does not say, NaN where what it says
+            cannot be understood.
     """
 
     pixels: NDArray[np.uint8]

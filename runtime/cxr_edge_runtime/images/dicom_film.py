@@ -3,6 +3,7 @@
 A modality is named in a message only if it is a known one.
 """
 
+import math
 import re
 from datetime import datetime
 
@@ -32,7 +33,13 @@ from cxr_edge_runtime.images.dicom_frame import (
 from cxr_edge_runtime.images.dicom_greys import PHOTOMETRIC, to_greys
 
 _MODALITY = Tag(0x00080060, "Modality", "CS")
-_STUDY_DATE = Tag(0x00080020, "StudyDate", "DA")
+# The first that is there is taken for the day of the film.
+_DATES_TAKEN = (
+    Tag(0x00080022, "AcquisitionDate", "DA"),
+    Tag(0x00080023, "ContentDate", "DA"),
+    Tag(0x00080021, "SeriesDate", "DA"),
+    Tag(0x00080020, "StudyDate", "DA"),
+)
 _BIRTH_DATE = Tag(0x00100030, "PatientBirthDate", "DA")
 _AGE = Tag(0x00101010, "PatientAge", "AS")
 _BODY_PART = Tag(0x00180015, "BodyPartExamined", "CS")
@@ -46,7 +53,7 @@ _STORED = Tag(0x00280101, "BitsStored", "US")
 _SIGNED = Tag(0x00280103, "PixelRepresentation", "US")
 _TAGS = (
     _MODALITY, _BODY_PART, _VIEW, _CHANNELS, _FRAMES, _ROWS, _COLUMNS, _ALLOCATED, _STORED, _SIGNED,
-    _AGE, _BIRTH_DATE, _STUDY_DATE, FRAME_OFFSETS, *dicom_greys.TAGS,
+    _AGE, _BIRTH_DATE, *_DATES_TAKEN, FRAME_OFFSETS, *dicom_greys.TAGS,
 )  # fmt: skip
 
 # Computed and digital radiography, and radiography without saying which.
@@ -164,15 +171,33 @@ def _objections(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _age(dataset: Dataset) -> float | None:
-    """The patient's age in years, as it is stated, else from the dates of birth and study."""
-    stated = re.fullmatch(r"(\d{1,3})([DWMY])", dataset.text(_AGE))
-    if stated:
-        return int(stated[1]) / _PER_YEAR[stated[2]]
+    """The patient's age in years, as it is stated and from dates; NaN where they contradict."""
+    stated, from_dates = _stated_age(dataset.text(_AGE)), _age_from_dates(dataset)
+    if stated is None or from_dates is None:
+        return from_dates if stated is None else stated
+    return stated if abs(stated - from_dates) <= 1 else math.nan
+
+
+def _stated_age(text: str) -> float | None:
+    """An age as PS3.5, 6.2 says, such as ``005Y``, or nearly; NaN of other text."""
+    if not text:
+        return None
+    found = re.fullmatch(r"0*(\d{1,3}) *([DWMY])?(EARS?)?", text)
+    # 365 days, or 52 weeks, are a year.
+    return round(int(found[1]) / _PER_YEAR[found[2] or "Y"], 1) if found else math.nan
+
+
+def _age_from_dates(dataset: Dataset) -> float | None:
+    born = _date(dataset, _BIRTH_DATE)
+    taken = next(filter(None, (_date(dataset, tag) for tag in _DATES_TAKEN)), None)
+    if born is None or taken is None or taken < born:
+        return None
+    had_birthday = (taken.month, taken.day) >= (born.month, born.day)
+    return float(taken.year - born.year - (not had_birthday))
+
+
+def _date(dataset: Dataset, tag: Tag) -> datetime | None:
     try:
-        born, taken = (
-            datetime.strptime(dataset.text(tag), "%Y%m%d") for tag in (_BIRTH_DATE, _STUDY_DATE)
-        )
+        return datetime.strptime(dataset.text(tag).replace(".", ""), "%Y%m%d")
     except ValueError:
         return None
-    age = (taken - born).days / _PER_YEAR["D"]
-    return age if age >= 0 else None

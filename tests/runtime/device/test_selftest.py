@@ -134,6 +134,14 @@ def test_film_that_cannot_be_decoded_here_is_named(shipped: Bundle, tmp_path: Pa
         run_selftest(Classifier(with_golden(shipped, golden, tmp_path / "other")))
 
 
+def test_labels_of_others_are_refused(shipped: Bundle, tmp_path: Path) -> None:
+    """They would be printed as the tool's own words."""
+    answer = replace(ANSWER, label="NORMAL signed: with the private key of the hospital")
+    golden = GoldenFilms((b"no film",), (answer,), "here").to_bytes()
+    with pytest.raises(BundleInvalid, match="has labels that are not those of the bundle"):
+        run_selftest(Classifier(with_golden(shipped, golden, tmp_path / "other")))
+
+
 def test_golden_films_come_back_the_same() -> None:
     golden = GoldenFilms(
         (b"one", b"another"), (ANSWER, Answer(0.75, "PNEUMONIA", "rejected")), "é 1.0"
@@ -157,6 +165,9 @@ GOOD = {
         {"films": np.zeros(5, np.float32)},
         {"films": np.zeros(6, np.uint8)},
         {"lengths": np.array([5], np.uint32)},
+        {"films": np.zeros(0, np.uint8), "lengths": np.zeros((0, 2), np.uint32)},
+        {"probabilities": np.array([0.25, 9.0], np.float32)},
+        {"words": np.frombuffer(b'[["A", "B"], ["accepted", "approved"], "here"]', np.uint8)},
         {"lengths": np.array([0, 5], np.uint32)},
         {"lengths": np.array([[2, 3]], np.uint32)},
         {"probabilities": np.zeros(3, np.float32)},

@@ -1,6 +1,7 @@
 """Files are written with pydicom, so that every rule of the standard has a film of its own."""
 
 import io
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from crafted_dicom import AGE, element, film
 from cxr_edge_runtime.errors import ImageError, ImageTooLarge, UnreadableImage, UnsupportedImage
 from cxr_edge_runtime.images import dicom, dicom_elements, dicom_film, load_grey
 from cxr_edge_runtime.images.inspection import inspect
@@ -283,9 +285,14 @@ def test_8_bits_rescaled_out_of_range_are_stretched_and_the_user_is_told() -> No
         ({"PatientAge": "062Y"}, 62),
         ({"PatientAge": "018M"}, 1.5),
         ({"PatientAge": "026W"}, 0.5),
-        ({"PatientAge": "003D"}, 3 / 365.25),
-        ({"PatientBirthDate": "20000101", "StudyDate": "20060101"}, 6),
-        ({"PatientAge": "004Y", "PatientBirthDate": "19000101", "StudyDate": "20060101"}, 4),
+        ({"PatientAge": "052W"}, 1),
+        ({"PatientAge": "365D"}, 1),
+        # The day of birth itself, and the day before.
+        ({"PatientBirthDate": "20140615", "StudyDate": "20150615"}, 1),
+        ({"PatientBirthDate": "20090102", "StudyDate": "20150101"}, 5),
+        ({"PatientBirthDate": "20000101", "ContentDate": "20060101"}, 6),
+        ({"PatientAge": "004Y", "PatientBirthDate": "20020101", "StudyDate": "20060601"}, 4),
+        ({"PatientAge": "004Y", "PatientBirthDate": "19000101", "StudyDate": "20060101"}, math.nan),
         ({"PatientBirthDate": "20060101", "StudyDate": "20000101"}, None),
         ({"PatientBirthDate": "20060101"}, None),
         ({"PatientAge": ""}, None),
@@ -294,4 +301,14 @@ def test_8_bits_rescaled_out_of_range_are_stretched_and_the_user_is_told() -> No
 )
 def test_age_is_that_of_the_patient_in_years(elements: dict[str, str], age: float | None) -> None:
     found = load_grey(written(**elements)).age
-    assert found == (None if age is None else pytest.approx(age, abs=0.01))
+    assert found == (None if age is None else pytest.approx(age, abs=0.01, nan_ok=True))
+
+
+@pytest.mark.parametrize(
+    ("stated", "age"),
+    [("62", 62), ("062 Y", 62), ("0062Y", 62), ("62 Years", 62), ("062Y\\005Y", math.nan),
+     ("old", math.nan), ("-5Y", math.nan)],
+)  # fmt: skip
+def test_age_that_is_written_otherwise_is_read_or_told(stated: str, age: float) -> None:
+    content = film(noisy_gradient((80, 64), seed=0), raw={AGE: element(AGE, stated)})
+    assert load_grey(content).age == pytest.approx(age, nan_ok=True)
