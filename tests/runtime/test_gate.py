@@ -201,8 +201,9 @@ def test_what_is_no_film_when_it_is_turned_is_not_upside_down() -> None:
 
 def within(grey: int, *, above: int = 0, around: int = 0, noise: int = 0) -> NDArray[np.uint8]:
     """The mean film in a picture with margins of this grey."""
-    rows = leaning(20)[0, :, :, 0]
-    picture = np.pad(rows, ((above + around, around), (around, around)), constant_values=grey)
+    # Something is in every row, as in a film.
+    film = leaning(20)[0, :, :, 0] + 10 * np.resize([-1, 1], 64)
+    picture = np.pad(film, ((above + around, around), (around, around)), constant_values=grey)
     changed = picture + np.random.default_rng(0).integers(-noise, noise + 1, picture.shape)
     return np.clip(changed, 0, 255).astype(np.uint8)[np.newaxis, :, :, np.newaxis]
 
