@@ -14,7 +14,7 @@ DIGEST = "a" * 64
 
 
 def a_row(name: str) -> ResultRow:
-    return ResultRow(file=name, probability=0.25, bundle=DIGEST, notice="")
+    return ResultRow(file=name, probability=0.25, borderline=True, bundle=DIGEST, notice="")
 
 
 @pytest.fixture
@@ -36,8 +36,11 @@ def test_rows_come_back_typed_and_in_the_order_of_the_columns(
         "probability",
         "threshold",
         "prevalence",
+        "logit",
+        "distance",
     }
-    assert {kind for kind in kinds.values() if kind != "double"} == {"string"}
+    assert kinds["borderline"] == "bool"
+    assert {kind for kind in kinds.values() if kind not in ("double", "bool")} == {"string"}
     assert folder.read(["/a.png", "/b.png"], DIGEST) == rows
     assert list(folder.written(DIGEST, prevalence=None)) == ["/a.png", "/b.png"]
 

@@ -16,7 +16,9 @@ def bundle(golden_bundle: Path) -> Bundle:
     return Bundle.load(golden_bundle)
 
 
-def written(bundle: Bundle, name: str, label: str | None) -> dict[str, str]:
+def written(
+    bundle: Bundle, name: str, label: str | None, *, borderline: bool | None = None
+) -> dict[str, str]:
     file = io.StringIO()
     writer = CsvWriter(file, bundle, Path("t.csv"))
     prediction = Prediction(
@@ -29,6 +31,8 @@ def written(bundle: Bundle, name: str, label: str | None) -> dict[str, str]:
         activation_map=None,
         warnings=("low contrast",),
         timings_ms={"decode": 1.0, "preprocess": 2.0, "invoke": 3.0},
+        borderline=borderline,
+        image_sha256="a" * 64,
     )
     writer.write(Path(name), prediction)
     [row] = csv.DictReader(io.StringIO(file.getvalue()))
@@ -44,6 +48,13 @@ def test_row_says_all_that_the_table_says(bundle: Bundle) -> None:
     assert row["warnings"] == "low contrast"
     assert row["bundle"] == bundle.digest
     assert row["notice"] == "Research use only. Not a medical device."
+
+
+@pytest.mark.parametrize(("borderline", "text"), [(True, "true"), (False, "false"), (None, "")])
+def test_borderline_is_a_word(bundle: Bundle, borderline: bool | None, text: str) -> None:
+    row = written(bundle, "a.png", "NORMAL", borderline=borderline)
+    assert row["borderline"] == text
+    assert (row["logit"], row["distance"], row["image_sha256"]) == ("0.000000", "", "a" * 64)
 
 
 def test_rejected_image_has_no_label(bundle: Bundle) -> None:
