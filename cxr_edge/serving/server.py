@@ -121,13 +121,17 @@ def application(
         LogError: the log cannot be opened.
         EngineError: the model cannot be loaded.
     """
+
+    def classifier() -> Classifier:
+        made = Classifier(bundle, engine=engine, prevalence=prevalence)
+        made.read_all()  # an update may remove the bundle's folder
+        return made
+
     opened = None if log is None else PredictionLog(log, patience_s=PATIENCE_S)
     try:
         yield make_app(
             bundle,
-            Workers(
-                lambda: Classifier(bundle, engine=engine, prevalence=prevalence), threads=threads
-            ),
+            Workers(classifier, threads=threads),
             threads=threads,
             prevalence=prevalence,
             token=token,

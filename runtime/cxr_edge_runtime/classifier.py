@@ -178,6 +178,14 @@ class Classifier:
             image_sha256=film.sha256,
         )
 
+    def read_all(self) -> None:
+        """Read what is else read when it is needed first, so that the bundle's folder may go.
+
+        Raises:
+            BundleInvalid: it is damaged.
+        """
+        _ = self._normal_map
+
     @cached_property
     def _normal_map(self) -> NDArray[np.float32] | None:
         # Only for maps: reading it takes as long as the gate.

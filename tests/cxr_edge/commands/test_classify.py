@@ -40,7 +40,10 @@ def test_table_and_notice_on_standard_output(
     assert 0 <= float(probability) <= 1
     assert (threshold, gate, name) == ("0.400", "not_checked", str(image))
     digest = hashlib.sha256((golden_bundle / "bundle.json").read_bytes()).hexdigest()
-    assert notice == f"{NOTICE} Model: tiny-int8 1 ({digest[:12]})."
+    assert notice == (
+        f"{NOTICE} Model: tiny-int8 1 ({digest[:12]}), made with films of people whose ages it "
+        "does not state."
+    )
     assert outcome.err == ""
 
 

@@ -103,7 +103,7 @@ def test_decoder_that_gives_other_greys_fails(
         classifier_module, "load_grey", lambda *_, **__: GreyImage(FLAT, format="", mode="L")
     )
     passed = [outcome.passed for outcome in run_selftest(Classifier(shipped))[1]]
-    assert passed.count(False) > len(passed) // 2
+    assert passed.count(False) >= 4
 
 
 ANSWER = Answer(0.5, "NORMAL", "accepted")
