@@ -121,17 +121,13 @@ def application(
         LogError: the log cannot be opened.
         EngineError: the model cannot be loaded.
     """
-
-    def classifier() -> Classifier:
-        made = Classifier(bundle, engine=engine, prevalence=prevalence)
-        made.read_all()  # an update may remove the bundle's folder
-        return made
-
     opened = None if log is None else PredictionLog(log, patience_s=PATIENCE_S)
     try:
         yield make_app(
             bundle,
-            Workers(classifier, threads=threads),
+            Workers(
+                lambda: Classifier(bundle, engine=engine, prevalence=prevalence), threads=threads
+            ),
             threads=threads,
             prevalence=prevalence,
             token=token,
