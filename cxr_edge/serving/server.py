@@ -125,8 +125,10 @@ def application(
     try:
         yield make_app(
             bundle,
+            # An update may remove the bundle's folder.
             Workers(
-                lambda: Classifier(bundle, engine=engine, prevalence=prevalence), threads=threads
+                lambda: Classifier(bundle, engine=engine, prevalence=prevalence).read_all(),
+                threads=threads,
             ),
             threads=threads,
             prevalence=prevalence,

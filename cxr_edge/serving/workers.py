@@ -25,8 +25,6 @@ class Workers:
             CxrEdgeError: a classifier cannot be made.
         """
         self._free = [make_classifier() for _ in range(threads)]
-        for classifier in self._free:
-            classifier.read_all()  # an update may remove the bundle's folder
         self._own = threading.local()
         self._pool = ThreadPoolExecutor(threads, "worker", initializer=self._begin)
         # What waits, of each client; the first one's turn is next.

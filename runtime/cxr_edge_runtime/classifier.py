@@ -178,13 +178,17 @@ class Classifier:
             image_sha256=film.sha256,
         )
 
-    def read_all(self) -> None:
+    def read_all(self) -> "Classifier":
         """Read what is else read when it is needed first, so that the bundle's folder may go.
 
+        Returns:
+            This classifier.
+
         Raises:
-            BundleInvalid: it is damaged.
+            BundleInvalid: the bundle is damaged.
         """
         _ = self._normal_map
+        return self
 
     @cached_property
     def _normal_map(self) -> NDArray[np.float32] | None:

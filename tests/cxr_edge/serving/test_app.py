@@ -118,7 +118,7 @@ def test_full_queue_is_503_and_those_taken_are_answered(
 def test_everything_is_served_after_the_bundle_is_gone(shipped: Bundle, tmp_path: Path) -> None:
     copied = Path(shutil.copytree(shipped.path, tmp_path / "bundle"))
     bundle = Bundle.load(copied)
-    workers = Workers(lambda: Classifier(bundle), threads=1)
+    workers = Workers(lambda: Classifier(bundle).read_all(), threads=1)
     with TestClient(app.make_app(bundle, workers, threads=1)) as client:
         shutil.rmtree(copied)  # as an update does
         for path in app.PATHS - {"/v1/classify"}:
