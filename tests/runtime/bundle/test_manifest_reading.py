@@ -278,7 +278,7 @@ def test_line_break_in_a_key_stays_out_of_the_message(section: str) -> None:
             0.55,
             "auc: its value must lie in its interval, low to high, not 0.5 in 0.55 to 0.6",
         ),
-        (("metrics", "validation", "auc", "n"), -1, "auc.n must be at least 0, not -1"),
+        (("metrics", "validation", "auc", "n"), -1, "auc.n must be at least 1, not -1"),
         (("metrics", "validation", "auc", "n"), 2.5, "auc.n must be an integer, not 2.5"),
         (("metrics", "sig ned"), {}, r"metrics has a key that must be a name .*not 'sig ned'"),
         (("metrics", "test"), {"a: b": {}}, r"metrics.test has a key that must be a name"),
