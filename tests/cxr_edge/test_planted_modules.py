@@ -146,6 +146,7 @@ def test_commands_of_the_device_import_nothing_planted(place: Place) -> None:
         place.run(line)
 
 
+@pytest.mark.slow
 def test_drift_imports_nothing_planted(place: Place) -> None:
     bundle = load_bundle("tiny").digest
     logged(place.folder / "log.db", *(replace(film(n), bundle_sha256=bundle) for n in range(500)))
@@ -175,6 +176,7 @@ def test_server_imports_nothing_planted(place: Place) -> None:
     assert place.imported == []
 
 
+@pytest.mark.slow
 def test_score_and_its_workers_import_nothing_planted(place: Place) -> None:
     place.run("score films -o scores --workers 1")
 
@@ -212,6 +214,7 @@ def test_python_m_imports_nothing_planted(place: Place) -> None:
     place.run("classify films", start=(sys.executable, "-m", "cxr_edge"))
 
 
+@pytest.mark.slow
 def test_cleaning_and_splitting_import_nothing_planted(place: Place) -> None:
     for line in ("clean data", "split clean_metadata.csv", "eda clean_metadata.csv"):
         place.run(line)

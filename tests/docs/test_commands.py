@@ -234,10 +234,24 @@ def runnable(page: Path) -> list[Command]:
     return list({command.line: command for command in commands}.values())
 
 
-FOLLOWED = [page for page in PAGES if runnable(page)]
+def converts(page: Path) -> bool:
+    """Whether a page trains or converts, which takes most of a minute; .ci/full follows it."""
+    long = ("convert", "train", "compare", "import")
+    return any(command.words[0] in long for command in runnable(page))
 
 
-@pytest.mark.parametrize("page", FOLLOWED, ids=lambda page: page.relative_to(ROOT).as_posix())
+FOLLOWED = [
+    pytest.param(
+        page,
+        id=page.relative_to(ROOT).as_posix(),
+        marks=pytest.mark.slow if converts(page) else (),
+    )
+    for page in PAGES
+    if runnable(page)
+]
+
+
+@pytest.mark.parametrize("page", FOLLOWED)
 def test_page_can_be_followed_word_for_word_in_one_folder(
     page: Path, sandbox: Path, small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],

@@ -62,6 +62,7 @@ def test_two_of_the_largest_grey_films_at_once_fit_into_the_units_memory(query: 
     assert done.cpu_seconds < 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [
@@ -89,6 +90,7 @@ def noise_film() -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 def test_pictures_that_nobody_takes_fit_into_the_units_memory() -> None:
     film = noise_film()
     with as_the_unit() as server, ExitStack() as clients, PeakMemory(server.process.pid) as peak:
@@ -120,6 +122,7 @@ def test_refused_body_is_let_go_of_while_its_rest_comes() -> None:
     assert peak.bytes / 1e6 < UNIT_MB / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "status"),
     [
