@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from cxr_edge.bundles.install import Installed, install
 from cxr_edge_runtime.bundle import Bundle, describe_files, write_bundle
 from cxr_edge_runtime.bundle.archive import write_archive
 from cxr_edge_runtime.bundle.manifest import SELFTEST_FILE
@@ -41,3 +42,13 @@ def make_archive(bundle: Bundle, path: Path, *, signature: bytes | None = None) 
     with path.open("wb") as file:
         write_archive(file, bundle, signature=signature)
     return path
+
+
+def put(archive: Path, folder: Path) -> Installed:
+    """Install an archive without a signature and without trying it."""
+    return install(archive, folder, check=None, smoke_test=lambda bundle: None)
+
+
+def in_use(folder: Path) -> str:
+    """The version of the bundle that is in use."""
+    return Bundle.load(folder / "current").manifest.version
