@@ -23,10 +23,14 @@ def probability_of(logit: float, manifest: Manifest) -> float:
 
 def threshold_logit(manifest: Manifest) -> float:
     """The logit whose probability is the threshold of a bundle."""
+    return logit_of(manifest.threshold.value, temperature=manifest.temperature, bias=manifest.bias)
+
+
+def logit_of(probability: float, *, temperature: float, bias: float) -> float:
+    """The logit of a probability ``sigmoid((logit + bias) / temperature)``; finite."""
     # Of a threshold that no probability reaches, or every one does, it would be infinite.
-    probability = min(max(manifest.threshold.value, _SURE), 1 - _SURE)
-    odds = math.log(probability / (1 - probability))
-    return manifest.temperature * odds - manifest.bias
+    inside = min(max(probability, _SURE), 1 - _SURE)
+    return temperature * math.log(inside / (1 - inside)) - bias
 
 
 def at_prevalence(probability: float, *, stated: float, wanted: float) -> float:

@@ -68,7 +68,6 @@ def golden_films(
         one, which a gate accepts where it accepts any mean, a negative, and one that is upside
         down.
     """
-
     spec = PreprocessSpec(*means.shape[1:3])
 
     def answered(picture: NDArray[np.float64], *, sharp: bool = False) -> _Golden:

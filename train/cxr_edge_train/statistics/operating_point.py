@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
 from sklearn.metrics import roc_curve
 
 from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.probability import logit_of
 from cxr_edge_train.defaults import MIN_SENSITIVITY, MIN_SPECIFICITY
 from cxr_edge_train.statistics import platt_scaling
 
@@ -47,9 +47,7 @@ class OperatingPoint:
     @property
     def threshold_logit(self) -> float:
         """The logit whose probability is the threshold; finite."""
-        # Of a threshold that no probability reaches, or every one does, it would be infinite.
-        probability = np.clip(self.threshold, 1e-12, 1 - 1e-12)
-        return float(self.temperature * logit(probability) - self.bias)
+        return logit_of(self.threshold, temperature=self.temperature, bias=self.bias)
 
 
 def fit_operating_point(
