@@ -125,7 +125,11 @@ def _print(check: "DriftCheck") -> None:
         if check.against == Against.EARLIER
         else f"a mixture of verification films, as good as {drift.reference_films:,}"
     )
-    typer.echo(f"{drift.films:,} films of the log, compared with {reference}")
+    was_compared = drift.probability is not None or drift.distance is not None
+    typer.echo(
+        f"{drift.films:,} films of the log"
+        + (f", compared with {reference}" if was_compared else "")
+    )
     if drift.probability is not None:
         typer.echo("                 PSI     KS")
     for name, shift in (("probability", drift.probability), ("gate distance", drift.distance)):

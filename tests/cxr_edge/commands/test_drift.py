@@ -195,6 +195,7 @@ def test_log_of_rejected_films_is_drift_however_few_are_left(
     )
     assert f"warning: {figure}: not drawn; {why}\n" in outcome.err
     assert f"{why}\n" in outcome.out
+    assert outcome.out.startswith("400 films of the log\n")  # compared with nothing
     assert "fits best" not in outcome.out
     assert "PSI" not in outcome.out
     assert not figure.exists()
