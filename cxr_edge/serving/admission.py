@@ -10,7 +10,7 @@ from cxr_edge.serving.problems import busy
 
 # Of all bytes, the share that bodies of one client may hold, and its bodies with what is sent to
 # it. The difference is for one response, so that of several one always comes to its end.
-_BODIES, _ALL = 1 / 2, 3 / 4
+_BODIES, _ALL = 5 / 8, 3 / 4
 
 
 class _Places:
@@ -54,7 +54,7 @@ class Admission:
         Args:
             uploads: requests whose body is arriving.
             requests: requests whose body has arrived and whose response has not been received.
-            n_bytes: bytes that all of them hold; bodies of one client hold half of them.
+            n_bytes: bytes that all of them hold; bodies of one client hold 5/8 of them.
         """
         self._uploads, self._requests = _Places(uploads), _Places(requests)
         self._all_bytes = self._bytes = n_bytes

@@ -31,8 +31,9 @@ from cxr_edge_runtime.bundle import Bundle
 WAITING = 32
 # Requests whose body is arriving, so that connections are left for everything else.
 MOST_UPLOADS = MOST_CONNECTIONS // 2
-# Two of the largest films at once, with what they are decoded to, are what 512 MB can hold.
-MOST_BYTES_HELD = 2 * MOST_BYTES
+# One of the largest films and one of half its size at once, with what they are decoded to, are what
+# 460 MB can hold.
+MOST_BYTES_HELD = 8 * MOST_BYTES // 5
 # Reading, waiting and classifying together; one film may take the runtime's minute.
 MOST_SECONDS = 120.0
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -113,7 +114,8 @@ def served(
 ) -> Served:
     """Send films, each from a client of its own, to a server as docs/cxr-edge.service runs it.
 
-    A server that dies, as the unit's does beyond its memory, fails the test.
+    A server that dies, as the unit's does beyond its memory, fails the test; one that is busy is
+    asked again when it says so.
 
     Args:
         films: contents of files, or what makes them, so that few are there at once.
@@ -134,11 +136,14 @@ def served(
                 film,
                 {"X-Forwarded-For": f"192.0.2.{client}"},
             )
-            try:
-                with urllib.request.urlopen(request, timeout=300) as response:
-                    return response.status, json.load(response)
-            except urllib.error.HTTPError as error:
-                return error.code, json.load(error)
+            while True:
+                try:
+                    with urllib.request.urlopen(request, timeout=300) as response:
+                        return response.status, json.load(response)
+                except urllib.error.HTTPError as error:
+                    if error.code != 503:
+                        return error.code, json.load(error)
+                    time.sleep(int(error.headers["Retry-After"]))
 
         with PeakMemory(pid) as peak:
             answers = list(pool.map(send, range(len(films)), films))

@@ -83,7 +83,7 @@ class MeteredBytes(io.BytesIO):
             excess: what is raised beyond either; by default that the image is damaged.
         """
         super().__init__(content)
-        self._name = name
+        self._name, self._size = name, len(content)
         self._excess = excess or UnreadableImage(
             f"{name}: damaged image (parts overlap or are too many)"
         )
@@ -98,14 +98,16 @@ class MeteredBytes(io.BytesIO):
             ImageTooSlow: :data:`MAX_SECONDS` are over.
             ImageError: ``excess``: the decoder reads more, or more often, than it may.
         """
-        content = super().read(size)
-        self._bytes_left -= len(content)
+        # Before they are copied: a hundred megabytes in one piece are too many by themselves.
+        left = max(0, self._size - self.tell())
+        n_bytes = left if size is None or size < 0 else min(size, left)
+        self._bytes_left -= n_bytes
         self._reads_left -= 1
-        if len(content) >= _SMALL_BYTES or self._reads_left % _READS_BETWEEN == 0:
+        if n_bytes >= _SMALL_BYTES or self._reads_left % _READS_BETWEEN == 0:
             self._ask_clock()
         if self._bytes_left < 0 or self._reads_left < 0:
             raise self._excess
-        return content
+        return super().read(size)
 
     def _ask_clock(self) -> None:
         if time.thread_time() > self._end:

@@ -73,40 +73,40 @@ def test_request_is_refused_before_its_body_where_no_worker_will_be_free() -> No
 
 
 def test_bytes_are_shared_and_come_back() -> None:
-    admission = made(n_bytes=10)
+    admission = made(n_bytes=16)
     one, other, third = (admission.acquire(client) for client in "abc")
     one.reserve(3)
     one.reserve(2)
-    other.reserve(4)
+    other.reserve(9)
     with pytest.raises(ProblemResponse, match="try again"):
-        third.reserve(2)
+        third.reserve(3)
     one.release()
-    third.reserve(5)
+    third.reserve(6)
     other.reserve(1)
     other.release()
-    admission.acquire("a").reserve(5)
+    admission.acquire("a").reserve(10)
 
 
-def test_bodies_of_a_client_hold_half_and_leave_room_for_a_response() -> None:
-    admission = made(n_bytes=20)
+def test_bodies_of_a_client_hold_five_eighths_and_leave_room_for_a_response() -> None:
+    admission = made(n_bytes=16)
     one, two = admission.acquire("a"), admission.acquire("a")
     one.reserve(6)
     two.reserve(4)
     with pytest.raises(ProblemResponse):
         two.reserve(1)
-    one.change_to_response(11)
+    one.change_to_response(8)
     with pytest.raises(ProblemResponse):
         two.change_to_response(5)
-    admission.acquire("b").reserve(5)
+    admission.acquire("b").reserve(4)
     one.release()
-    two.change_to_response(15)
+    two.change_to_response(12)
 
 
 def test_picture_takes_the_place_of_its_film() -> None:
     admission = made(n_bytes=MOST_BYTES_HELD)
     leases = [admission.acquire(client) for client in "ab"]
-    for lease in leases:
-        lease.reserve(MOST_BYTES)
+    for lease, n_bytes in zip(leases, (MOST_BYTES, MOST_BYTES // 2)):
+        lease.reserve(n_bytes)
     for lease in leases:
         lease.change_to_response(LONGEST**2 * 4 // 3)  # in base64
     leases[0].reserve(MOST_BYTES // 2)

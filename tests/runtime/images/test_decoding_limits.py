@@ -58,6 +58,15 @@ def test_small_reads_ask_the_clock_now_and_then(monkeypatch: pytest.MonkeyPatch)
             file.read(1)
 
 
+def test_what_may_not_be_read_is_not_copied_first() -> None:
+    file = MeteredBytes(b"x" * 100, "film", max_bytes=60)
+    file.read(50)
+    with pytest.raises(UnreadableImage, match="parts overlap or are too many"):
+        file.read()
+    assert file.tell() == 50
+
+
+
 def test_file_that_is_read_again_and_again_is_damaged() -> None:
     file = MeteredBytes(b"x" * 3_000_000, "film")
     file.read()
