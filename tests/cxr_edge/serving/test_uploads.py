@@ -83,7 +83,7 @@ def test_upload_of_unknown_length_is_refused_while_it_is_read(
 def test_no_more_bytes_are_held_than_there_is_room_for(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "MOST_BYTES_HELD", 5000)  # one client has half
+    monkeypatch.setattr(app, "MOST_BYTES_HELD", 4000)  # one client has 5/8
     client = serve()
     assert kind(client.post("/v1/classify", content=b"x" * 3000)) == (503, "Busy")
     assert kind(client.post("/v1/classify", content=chunks(3))) == (503, "Busy")

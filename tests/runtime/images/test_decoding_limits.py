@@ -66,7 +66,6 @@ def test_what_may_not_be_read_is_not_copied_first() -> None:
     assert file.tell() == 50
 
 
-
 def test_file_that_is_read_again_and_again_is_damaged() -> None:
     file = MeteredBytes(b"x" * 3_000_000, "film")
     file.read()
