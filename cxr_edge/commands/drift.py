@@ -104,6 +104,7 @@ def drift(
     if as_json:
         content = asdict(check.drift) | {
             "against": check.against,
+            "not_compared": check.not_compared,
             "positives": check.positives and asdict(check.positives),
             "bundle": check.bundle.digest,
             "notice": check.bundle.manifest.notice,

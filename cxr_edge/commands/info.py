@@ -14,6 +14,8 @@ from cxr_edge_runtime.errors import InvalidRequest
 if TYPE_CHECKING:
     from cxr_edge_runtime.bundle import Bundle
 
+# Characters of a sentence that the card may repeat.
+_LEAST_SAID = 20
 _MISSING = {
     "cam": "no heat map: the model gives no activation map",
     "embedding": "no input gate: the model gives no embedding to tell films from other images",
@@ -48,11 +50,12 @@ def _print_bundle(bundle: "Bundle") -> None:
         f"{entry.bytes:,} bytes, {width}x{height} grey"
     )
     typer.echo(
-        f"trained    {manifest.training.architecture}, from {quoted(manifest.training.weights)}"
+        f"trained    {quoted(manifest.training.architecture)}, from "
+        f"{quoted(manifest.training.weights)}"
     )
     typer.echo(
         f"decision   {manifest.positive_label} from {manifest.threshold.value:.4f} on, chosen on "
-        f"{manifest.threshold.chosen_on}; {own_words(manifest.threshold.rule)}"
+        f"{quoted(manifest.threshold.chosen_on)}; {own_words(manifest.threshold.rule)}"
     )
     typer.echo(f"ages       {made_with(manifest)}")
     if manifest.prevalence is not None:
@@ -63,7 +66,7 @@ def _print_bundle(bundle: "Bundle") -> None:
                 metric = metrics[name]
                 shown = name.upper() if name == "auc" else name
                 images = counted(metric.n, "image")
-                typer.echo(f"{split:<10} {shown} {metric}, {images}")
+                typer.echo(f"measured   {split}: {shown} {metric}, {images}")
     for line in verification_lines(manifest):
         typer.echo(line)
     for output, text in _MISSING.items():
@@ -73,9 +76,11 @@ def _print_bundle(bundle: "Bundle") -> None:
         typer.echo("missing    no input gate: every image gets a prediction")
     if CARD_FILE in manifest.files:
         record = manifest.verification
-        said = (*record.looser, *record.failures, *record.warnings) if record else ()
+        texts = (*record.looser, *record.failures, *record.warnings) if record else ()
+        # A letter is in every limit.
+        said = [words for words in map(_one_line, texts) if len(words) >= _LEAST_SAID]
         for limit in _limits(bundle.read(CARD_FILE).decode("utf-8", "replace")):
-            if not any(_one_line(words) in limit for words in said):
+            if not any(words in limit for words in said):
                 typer.echo(f"limit      {own_words(limit)}")
         typer.echo(f"more       {printable(str(bundle.path / CARD_FILE))}")
     typer.echo(f"use        {own_words(manifest.intended_use)}")

@@ -14,6 +14,9 @@ from cxr_edge_runtime.errors import LimitMissed
 if TYPE_CHECKING:
     from cxr_edge_runtime.device.selftest import Answer, Outcome
 
+# Of an answer in words.
+_WIDTH = 39
+
 
 def selftest(
     bundle: options.BundleOption = None,
@@ -55,12 +58,11 @@ def selftest(
         typer.echo(json.dumps(content))
     else:
         typer.echo(f"here       {here}\nmade with  {quoted(golden.made_with)}")
-        typer.echo("expected                        computed")
+        typer.echo(f"{'expected':<{_WIDTH}}  computed")
         for outcome in outcomes:
-            typer.echo(
-                f"{_in_words(outcome.expected):<30}  {_in_words(outcome.computed):<30}  "
-                f"{'passed' if outcome.passed else 'FAILED'}"
-            )
+            expected, computed = map(_in_words, (outcome.expected, outcome.computed))
+            passed = "passed" if outcome.passed else "FAILED"
+            typer.echo(f"{expected:<{_WIDTH}}  {computed:<{_WIDTH}}  {passed}")
         typer.echo(loaded.manifest.notice)
     if failed:
         raise LimitMissed(
@@ -71,7 +73,8 @@ def selftest(
 
 
 def _in_words(answer: "Answer") -> str:
-    return printable(f"{answer.probability:.4f} {answer.label} {answer.verdict}")
+    verdict = ", ".join(filter(None, (answer.verdict, answer.orientation)))
+    return printable(f"{answer.probability:.4f} {answer.label} {verdict}")
 
 
 def _as_json(outcome: "Outcome") -> dict[str, Any]:

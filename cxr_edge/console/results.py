@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from cxr_edge_runtime.bundle import Bundle
 
 
-# Enough for neighbouring numbers at the lowest prevalence.
-_MAX_DIGITS = 26
-
-
 class TableWriter:
     """A line per image on standard output; errors, warnings and the gate's reasons on the other."""
 
@@ -57,10 +53,12 @@ class TableWriter:
 
 def _told_apart(probability: float | None, threshold: float) -> tuple[str, str]:
     """Both with three digits, or as many more as show which one is larger."""
+    from cxr_edge_runtime.probability import digits_apart
+
     if probability is None:
         return "–", f"{threshold:.3f}"
-    texts = [(f"{probability:.{n}f}", f"{threshold:.{n}f}") for n in range(3, _MAX_DIGITS)]
-    return next((both for both in texts if len(set(both)) > 1), texts[0])
+    digits = digits_apart(probability, threshold, at_least=3)
+    return f"{probability:.{digits}f}", f"{threshold:.{digits}f}"
 
 
 class JsonWriter:

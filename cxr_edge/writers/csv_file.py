@@ -16,6 +16,7 @@ from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files import text_output
 from cxr_edge_runtime.files.outputs import check_file, has_first_line
 from cxr_edge_runtime.images import SUFFIXES
+from cxr_edge_runtime.probability import digits_apart
 from cxr_edge_runtime.result_json import ImageProblem, image_result
 
 
@@ -88,6 +89,7 @@ class ResultRow:
         )
 
 
+_DIGITS = 6
 CSV_COLUMNS = tuple(field.name for field in fields(ResultRow))
 # Also those of earlier versions.
 _LATER = ({"logit", "borderline", "distance", "image_sha256"}, {"prevalence"})
@@ -119,7 +121,7 @@ def check_output(path: Path) -> None:
 def _as_text(value: str | float | bool) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:.6f}" if isinstance(value, float) else _cell(value)
+    return f"{value:.{_DIGITS}f}" if isinstance(value, float) else _cell(value)
 
 
 def _cell(text: str) -> str:
@@ -154,10 +156,15 @@ class CsvWriter:
         if name.startswith(_FORMULA):
             name = f"./{name}"  # still its path
         # csv writes None as nothing.
-        row = asdict(ResultRow.of(name, result, self._bundle))
+        row = ResultRow.of(name, result, self._bundle)
         written = {
-            column: None if value is None else _as_text(value) for column, value in row.items()
+            column: None if value is None else _as_text(value)
+            for column, value in asdict(row).items()
         }
+        if row.probability is not None and row.threshold is not None:
+            digits = digits_apart(row.probability, row.threshold, at_least=_DIGITS)
+            for column, value in (("probability", row.probability), ("threshold", row.threshold)):
+                written[column] = f"{value:.{digits}f}"
         try:
             self._rows.writerow(written)
             self._file.flush()

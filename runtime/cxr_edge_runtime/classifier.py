@@ -226,6 +226,8 @@ class Classifier:
             return True
         if limits is None or gate.distance is None or change.distance is None:
             return False
+        if gate.from_turning <= change.distance:
+            return True
         # What was rejected for another reason than the distance stays rejected.
         could_turn = gate.verdict != REJECTED or gate.by_distance
         return could_turn and abs(gate.distance - limits.rejected) <= change.distance

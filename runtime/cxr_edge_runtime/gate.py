@@ -13,7 +13,8 @@ are sums of non-negative activations, so their square roots are taken and scaled
 both make the brightness of a film matter less.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,14 +44,22 @@ _MIN_RESEMBLANCE = 0.0
 # too; it errs in one film of 300, and never in the same one.
 _UNSURE = 0.06
 _POSSIBLE, _CERTAIN = 1, 2
+# What greys that differ by one level may change of such a difference.
+_CLOSE = 0.005
 # Standard deviation of the greys in a row or column that shows nothing; a scan's noise is less.
 _FLAT = 4.0
+# Such a row with a line of text: this share of it differs from its median by at most so many greys.
+_PLAIN_SHARE, _PLAIN_GREYS = 0.5, 8
+# Fewer rows or columns than the mean film has are no film.
+_LEAST_INSIDE = 32
 # Margins that are brighter than this grey, and take more than this share of an image.
 _BRIGHT, _MOST_MARGINS = 127.5, 0.1
 
 _UNLIKE = "does not look like a frontal chest X-ray"
 _UPSIDE_DOWN = "upside down: turn it by 180°"
 _INVERTED = "inverted: bones are dark and air is bright; invert the greys"
+# What an image can be rejected for besides what it shows, and how the reason begins.
+ORIENTATIONS = tuple(reason.partition(":")[0] for reason in (_UPSIDE_DOWN, _INVERTED))
 
 # From model input [1, H, W, 1] to its embedding [1, C].
 Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -65,12 +74,21 @@ class Verdict:
         reasons: why the image is suspicious or rejected, in text for the user.
         distance: from the embedding to those of the training films; None where none was computed.
         by_distance: whether the distance alone rejected the image.
+        from_turning: how much the distances need to change for another answer to whether the image
+            is upside down; infinity where they do not matter.
     """
 
     verdict: str
     reasons: tuple[str, ...] = ()
     distance: float | None = None
     by_distance: bool = False
+    from_turning: float = math.inf
+
+    @property
+    def orientation(self) -> str:
+        """One of :data:`ORIENTATIONS` where the image was rejected for that, else empty."""
+        begins = (reason.partition(":")[0] for reason in self.reasons)
+        return next((begin for begin in begins if begin in ORIENTATIONS), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,23 +204,29 @@ class Gate:
             The verdict with its reasons. Any objection rejects the image.
         """
         inside, bright_margins = without_flat_margins(model_input)
-        small = thumbnails(inside)[0]
+        # Text in a margin keeps it, and text at the edge of a film cuts it: where the two differ,
+        # neither of them is sure.
+        crops = thumbnails((inside, without_captions(inside)))
         reasons = list(objections)
-        distance = float(self.distance(embedding)[0])
-        if small.std() < _MIN_DEVIATION:
+        distance, from_turning = float(self.distance(embedding)[0]), math.inf
+        if crops[0].std() < _MIN_DEVIATION:
             reasons.append("blank image")
-        elif float(small @ self.film) < _MIN_RESEMBLANCE:
+        elif (crops @ self.film < _MIN_RESEMBLANCE).all():
             reasons.append(self._unlike(model_input, embed))
-        elif (certainty := self._upside_down(small, distance, model_input, embed)) == _CERTAIN:
-            reasons.append(_UPSIDE_DOWN)
-        elif distance > self.limits.rejected:
-            by_distance = not reasons
-            reasons.append(f"{_UNLIKE} (distance {distance:.1f}; limit {self.limits.rejected:.1f})")
-            return Verdict(REJECTED, tuple(reasons), distance, by_distance)
-        elif certainty == _POSSIBLE:
-            doubts = [*doubts, "may be upside down"]
+        else:
+            certainty, from_turning = self._upside_down(crops, distance, model_input, embed)
+            if certainty == _CERTAIN:
+                reasons.append(_UPSIDE_DOWN)
+            elif distance > self.limits.rejected:
+                by_distance = not reasons
+                reasons.append(
+                    f"{_UNLIKE} (distance {distance:.1f}; limit {self.limits.rejected:.1f})"
+                )
+                return Verdict(REJECTED, tuple(reasons), distance, by_distance, from_turning)
+            elif certainty == _POSSIBLE:
+                doubts = [*doubts, "may be upside down"]
         if reasons:
-            return Verdict(REJECTED, tuple(reasons), distance)
+            return Verdict(REJECTED, tuple(reasons), distance, from_turning=from_turning)
         if bright_margins > _MOST_MARGINS:
             doubts = [*doubts, "bright margins: crop the picture to the film"]
         if distance > self.limits.suspicious:
@@ -211,7 +235,8 @@ class Gate:
                 f"99th percentile {self.limits.suspicious:.1f})"
             )
             doubts = [*doubts, unlike]
-        return Verdict(SUSPICIOUS if doubts else ACCEPTED, tuple(doubts), distance)
+        verdict = SUSPICIOUS if doubts else ACCEPTED
+        return Verdict(verdict, tuple(doubts), distance, from_turning=from_turning)
 
     def _unlike(self, model_input: NDArray[np.uint8], embed: Embed) -> str:
         """Why an image is not like the mean film: turned, a negative, or another."""
@@ -225,22 +250,37 @@ class Gate:
 
     def _upside_down(
         self,
-        small: NDArray[np.float32],
+        crops: NDArray[np.float32],
         distance: float,
         model_input: NDArray[np.uint8],
         embed: Embed,
-    ) -> int:
-        """How sure it is that an image that resembles the mean film, if little, is upside down."""
+    ) -> tuple[int, float]:
+        """How sure it is that an image that resembles the mean film, if little, is upside down.
+
+        Args:
+            crops: ``[2, 32 * 32]``, thumbnails of the image without margins.
+            distance: of the image's embedding.
+            model_input: the whole image.
+            embed: see :meth:`judge`.
+
+        Returns:
+            How sure it is, and how much the distances need to change for that to be otherwise.
+        """
         # The last pixel becomes the first.
-        better = float((small[::-1] - small) @ self.film) / float(np.linalg.norm(small))
-        if better <= -_UNSURE:
-            return 0
+        better = (crops[:, ::-1] - crops) @ self.film / np.linalg.norm(crops, axis=1)
+        is_at_a_limit = np.abs(np.subtract.outer(better, (-_UNSURE, 0, _UNSURE))).min() < _CLOSE
+        if better.max() <= -_UNSURE:
+            return 0, 0.0 if is_at_a_limit else math.inf
         turned = float(self.distance(embed(_turned(model_input)))[0])
-        if turned > self.limits.rejected:
-            return 0
-        if better >= _UNSURE or (better > 0 and turned < distance):
-            return _CERTAIN
-        return _POSSIBLE if better > 0 or turned < distance else 0
+        margin = 0.0 if is_at_a_limit else abs(turned - self.limits.rejected)
+        if turned > self.limits.rejected:  # margins take both far from the training films
+            return _POSSIBLE if better.max() > 0 else 0, margin
+        if better.min() >= _UNSURE:
+            return _CERTAIN, margin
+        margin = min(margin, abs(turned - distance) / 2)  # both may change
+        if better.min() > 0 and turned < distance:
+            return _CERTAIN, margin
+        return _POSSIBLE if better.max() > 0 or turned < distance else 0, margin
 
 
 def objections(film: GreyImage) -> tuple[str, ...]:
@@ -259,8 +299,8 @@ def transformed(embedding: NDArray[np.float32]) -> NDArray[np.float32]:
     return unit
 
 
-def thumbnails(model_inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Squash ``[N, H, W, 1] uint8`` to ``[N, 32 * 32] float32`` and subtract each one's mean."""
+def thumbnails(model_inputs: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """Squash images ``[H, W, 1] uint8`` to ``[N, 32 * 32] float32``, less the mean of each."""
     small = np.stack(
         [
             np.asarray(
@@ -283,19 +323,43 @@ def without_flat_margins(
     look turned, and white all round like a negative.
 
     Returns:
-        What is left, the whole where there is nothing else; and the share of the image that was cut
-        off where that is brighter than half of white, else 0.
+        What is left, ``[h, w, 1]``, the whole where there is nothing else; and the share of the
+        image that was cut off where that is brighter than half of white, else 0.
     """
-    image = model_input[0, :, :, 0].astype(np.float32)
+    whole = model_input[0]
+    image = whole[:, :, 0].astype(np.float32)
     rows, columns = (np.flatnonzero(image.std(axis=axis) > _FLAT) for axis in (1, 0))
     if not rows.size or not columns.size:
-        return model_input, 0.0
-    inside = model_input[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    cut = model_input.size - inside.size
+        return whole, 0.0
+    inside = whole[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    cut = whole.size - inside.size
     if not cut:
-        return model_input, 0.0
+        return whole, 0.0
     brightness = (image.sum() - inside.sum(dtype=np.float64)) / cut
-    return inside, cut / model_input.size if brightness > _BRIGHT else 0.0
+    return inside, cut / whole.size if brightness > _BRIGHT else 0.0
+
+
+def without_captions(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Cut rows, then columns, that are plain but for text off the edges of ``[H, W, 1] uint8``.
+
+    Returns:
+        What is left, ``[h, w, 1]``; the whole where too little would be.
+    """
+    rows = _inside(image[:, :, 0])
+    if rows.stop - rows.start < _LEAST_INSIDE:
+        return image
+    columns = _inside(image[rows, :, 0].T)
+    if columns.stop - columns.start < _LEAST_INSIDE:
+        return image
+    return image[rows, columns]
+
+
+def _inside(lines: NDArray[np.uint8]) -> slice:
+    """From the first line ``[N, L]`` that is not plain to the last; none where all are."""
+    median = np.median(lines, axis=1, keepdims=True)
+    plain = (np.abs(lines - median) <= _PLAIN_GREYS).mean(axis=1) >= _PLAIN_SHARE
+    busy = np.flatnonzero(~plain)
+    return slice(int(busy[0]), int(busy[-1]) + 1) if busy.size else slice(0, 0)
 
 
 def _turned(model_input: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -7,6 +7,8 @@ from cxr_edge_runtime.bundle.manifest import Manifest
 from cxr_edge_runtime.errors import InvalidRequest
 
 _SURE = 1e-12
+# Decimals that tell neighbouring numbers at the lowest prevalence apart.
+_MAX_DIGITS = 26
 
 
 def sigmoid(value: float) -> float:
@@ -66,3 +68,15 @@ def check_prevalence(prevalence: object, manifest: Manifest) -> None:
             f"bundle {manifest.name} does not state the prevalence that its probabilities stand "
             "for, so they cannot be moved to another; convert its model again"
         )
+
+
+def digits_apart(probability: float, threshold: float, *, at_least: int) -> int:
+    """How many decimals show which of two different numbers is larger."""
+    return next(
+        (
+            digits
+            for digits in range(at_least, _MAX_DIGITS)
+            if f"{probability:.{digits}f}" != f"{threshold:.{digits}f}"
+        ),
+        at_least,
+    )

@@ -11,10 +11,12 @@ from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import CxrEdgeError
 from cxr_edge_runtime.gate import ACCEPTED, NOT_CHECKED, REJECTED, SUSPICIOUS
+from cxr_edge_runtime.probability import digits_apart
 from cxr_edge_runtime.typed_json import Bounds
 
 # Raised when a field goes or means something else.
 RESULT_SCHEMA_VERSION = 1
+_DIGITS = 6
 
 Share = Annotated[float, Bounds(minimum=0, maximum=1)]
 SchemaVersion = Annotated[int, Bounds(const=RESULT_SCHEMA_VERSION)]
@@ -146,7 +148,9 @@ def as_json(result: ImageResult | ImageProblem) -> dict[str, Any]:
     """The JSON object of an image, with the numbers rounded."""
     content = asdict(result)
     if isinstance(result, ImageResult):
-        content["probability"] = _rounded(result.probability)
+        if result.probability is not None:
+            digits = digits_apart(result.probability, result.threshold, at_least=_DIGITS)
+            content["probability"] = round(result.probability, digits)
         content["logit"] = _rounded(result.logit)
         content["gate"]["distance"] = _rounded(result.gate.distance)
         content["timings_ms"] = {
@@ -156,4 +160,4 @@ def as_json(result: ImageResult | ImageProblem) -> dict[str, Any]:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 6)
+    return None if value is None else round(value, _DIGITS)

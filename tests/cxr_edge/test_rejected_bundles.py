@@ -39,6 +39,10 @@ RECORD = VerificationRecord(
     warnings=("the temperature lies on its bound",),
     processor="x86_64 avx2",
 )
+# Where agreement and AUC keep their limits.
+LIMITS = AccuracyLimits(0.01, 0.02, 0.005, 0.1)
+NOTHING = AccuracyLoss(0.0, 0, 100, 0.03, 0.0, 0, 100, 0.0, 1.0)
+LESS_SPECIFIC = replace(NOTHING, specificity_drop=0.03, specificity_lost=3)
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +77,12 @@ def test_rejected_bundle_of_an_earlier_version_is_known_by_its_name(
         ("tiny-rejected", {"failures": ()}),
         ("tiny", {"failures": (), "loss": replace(RECORD.loss, agreement=0.1)}),
         ("tiny", {"failures": (), "loss": replace(RECORD.loss, auc_drop=0.9)}),
+        ("tiny", {"failures": (), "loss": RECORD.loss, "limits": LIMITS}),
+        ("tiny", {"failures": (), "loss": LESS_SPECIFIC, "limits": LIMITS}),
+        (
+            "tiny",
+            {"failures": (), "loss": NOTHING, "limits": LIMITS, "default_session": LESS_SPECIFIC},
+        ),
     ],
 )
 def test_record_that_contradicts_itself_is_rejected(

@@ -3,7 +3,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import Ages, GateLimits, OneLevel
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import EngineError, InvalidRequest
-from cxr_edge_runtime.gate import NOT_CHECKED, SUSPICIOUS
+from cxr_edge_runtime.gate import ACCEPTED, NOT_CHECKED, SUSPICIOUS, Gate
 from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.probability import at_prevalence, threshold_logit
 from synthetic import noisy_gradient
@@ -224,6 +225,20 @@ def test_film_is_borderline_where_one_level_of_grey_could_have_the_gate_reject_i
     for change, expected in ((0.99, False), (1.01, True)):
         one_level = OneLevel(0.0, change, 100)
         changed(classifier, gate=limits, one_level=one_level)
+        assert classifier.classify(film).borderline is expected
+
+
+def test_film_is_borderline_where_one_level_of_grey_could_turn_what_is_up() -> None:
+    classifier = Classifier(Bundle.load(cxr_edge_models.path("tiny")))
+    film = SAMPLES / "phantom_clear_1.jpeg"
+    found = classifier.classify(film).gate
+    assert found.distance is not None
+    limits = GateLimits(found.distance + 2, found.distance + 2)
+    changed(classifier, gate=limits, one_level=OneLevel(0.0, 1.0, 100))
+    for from_turning, expected in ((0.99, True), (1.01, False)):
+        judged = replace(found, verdict=ACCEPTED, from_turning=from_turning)
+        fixed = SimpleNamespace(judge=lambda *_, judged=judged, **__: judged)
+        classifier._gate = cast("Gate", fixed)
         assert classifier.classify(film).borderline is expected
 
 

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from cxr_edge_runtime.gate import (
     objections,
     thumbnails,
     transformed,
+    without_captions,
     without_flat_margins,
 )
 from cxr_edge_runtime.images import GreyImage
@@ -191,12 +193,62 @@ def test_film_that_is_upside_down_is_named(
     assert judged_leaning(slope, distance=distance, turned=turned) == expected
 
 
-def test_what_is_no_film_when_it_is_turned_is_not_upside_down() -> None:
+def test_what_is_no_film_when_it_is_turned_is_not_upside_down_for_certain() -> None:
+    # Margins take a turned film so far away; it is not answered without a word.
     for slope in (-20, -2):
-        assert judged_leaning(slope, distance=1.0, turned=4.5) == (ACCEPTED, ())
+        assert judged_leaning(slope, distance=1.0, turned=4.5) == PERHAPS
         verdict, [reason] = judged_leaning(slope, distance=4.5, turned=4.5)
         assert verdict == REJECTED
         assert reason.startswith("does not look like a frontal chest X-ray")
+    assert judged_leaning(2, distance=1.0, turned=4.5) == (ACCEPTED, ())
+
+
+def captioned(*, below: bool) -> NDArray[np.uint8]:
+    """The mean film, as high as the black strip with lines of text that is above or below it."""
+    # Something is in every row and column, as in a film.
+    film = leaning(20)[0, :, :, 0] + 10 * np.resize([-1, 1], (64, 64))
+    strip = np.zeros((64, 64), dtype=np.uint8)
+    strip[4:60:3, 4:30:2] = 255
+    parts = (film, strip) if below else (strip, film)
+    return np.concatenate(parts).astype(np.uint8)[np.newaxis, :, :, np.newaxis]
+
+
+@pytest.mark.parametrize("below", [True, False])
+def test_caption_makes_no_film_upside_down_for_certain(below: bool) -> None:
+    upright = captioned(below=below)
+    for turned in (0.5, 4.5):
+        found = lung_gate().judge(
+            (), (), upright, at_distance(1.0), lambda _, turned=turned: at_distance(turned)
+        )
+        assert found.verdict != REJECTED
+        upside_down = np.ascontiguousarray(upright[:, ::-1, ::-1])
+        found = lung_gate().judge(
+            (), (), upside_down, at_distance(1.0), lambda _, turned=turned: at_distance(turned)
+        )
+        assert found.verdict != ACCEPTED
+
+
+def test_text_is_cut_off_with_the_margin_it_is_in() -> None:
+    assert without_captions(captioned(below=True)[0]).shape == (64, 64, 1)
+
+
+@pytest.mark.parametrize(
+    ("slope", "distance", "turned", "away"),
+    [
+        (20, 1.0, 0.5, math.inf),  # upright for certain
+        (-20, 1.0, 3.0, 1.0),  # turned for certain: the limit, 4.0, alone matters
+        (-20, 1.0, 4.5, 0.5),
+        (2, 1.0, 2.0, 0.5),  # which of the two is nearer: both may change
+        (2, 3.5, 3.8, 0.15),
+    ],
+)
+def test_verdict_says_how_far_the_distances_are_from_turning_it(
+    slope: float, distance: float, turned: float, away: float
+) -> None:
+    found = lung_gate().judge(
+        (), (), leaning(slope), at_distance(distance), lambda _: at_distance(turned)
+    )
+    assert found.from_turning == pytest.approx(away, abs=0.01)
 
 
 def within(grey: int, *, above: int = 0, around: int = 0, noise: int = 0) -> NDArray[np.uint8]:
@@ -228,8 +280,9 @@ def test_picture_of_one_grey_has_no_film_inside() -> None:
     for grey in (0, 128, 255):
         whole = np.full_like(MODEL_INPUT, grey)
         found, bright = without_flat_margins(whole)
-        assert found is whole
+        np.testing.assert_array_equal(found, whole[0])
         assert bright == 0
+        np.testing.assert_array_equal(without_captions(whole[0]), whole[0])
 
 
 def test_only_the_distance_makes_a_rejection_one_of_distance() -> None:

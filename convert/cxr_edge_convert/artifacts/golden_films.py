@@ -2,7 +2,7 @@
 
 They lie on the line through the means of the two labels' training films, beyond them too: a mean of
 many films shows no patient, and along that line the probability goes from one side of the threshold
-to the other. One more is a negative and one is upside down, which a gate must reject.
+to the other. One more is a negative and one is upside down, which a gate must reject and name.
 """
 
 import importlib.metadata
@@ -65,8 +65,7 @@ def golden_films(
     Returns:
         Five films on each side of the threshold, from the nearest that a healthy device cannot move
         across it to the farthest; there are fewer where the line does not go so far. And a sharp
-        one, which a gate accepts where it accepts any mean, a negative, and one that is upside
-        down.
+        one, which a gate accepts where it accepts any mean, its negative, and it upside down.
     """
     spec = PreprocessSpec(*means.shape[1:3])
 
@@ -87,12 +86,10 @@ def golden_films(
             ranked = safe[np.argsort(side[safe], kind="stable")]
             places = np.linspace(0, len(ranked) - 1, _FILMS).round().astype(int)
             chosen.update(ranked[places].tolist())
-    middle = means.mean(axis=0)
-    sharp = (answered(picture, sharp=True) for picture in pictures[::4])
+    sharpest = min(pictures[::4], key=lambda picture: answered(picture, sharp=True).distance)
     others = (
-        min(sharp, key=lambda film: film.distance),
-        answered(255 - middle),
-        answered(middle[::-1, ::-1]),
+        answered(picture, sharp=True)
+        for picture in (sharpest, 255 - sharpest, sharpest[::-1, ::-1])
     )
     kept = [films[number] for number in sorted(chosen)]
     kept += [film for film in others if film.answer.verdict]
@@ -148,5 +145,8 @@ def _golden(
     assert found.distance is not None
     limits = (gate.limits.suspicious, gate.limits.rejected)
     is_clear = all(abs(found.distance / limit - 1) >= _CLEAR for limit in limits)
-    verdict = found.verdict if is_clear else ""
-    return _Golden(file, replace(answer, verdict=verdict), found.distance)
+    is_clear = (is_clear or bool(found.orientation)) and found.from_turning >= _CLEAR * limits[1]
+    answer = replace(
+        answer, verdict=found.verdict if is_clear else "", orientation=found.orientation
+    )
+    return _Golden(file, answer, found.distance)

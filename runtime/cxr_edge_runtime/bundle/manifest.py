@@ -55,6 +55,13 @@ Name = Annotated[
         must="be a name of at most 128 letters, digits and . _ + -",
     ),
 ]
+Version = Annotated[
+    str,
+    Bounds(
+        pattern=r"[0-9][A-Za-z0-9._+-]{0,63}",
+        must="be a version, a digit and at most 63 letters, digits and . _ + -",
+    ),
+]
 Label = Annotated[
     str,
     Bounds(
@@ -69,6 +76,8 @@ Digest = Annotated[str, Bounds(pattern="[0-9a-f]{64}", must="be a SHA-256, hexad
 Share = Annotated[float, Bounds(minimum=0, maximum=1)]
 Count = Annotated[int, Bounds(minimum=0)]
 Difference = Annotated[float, Bounds(minimum=-1, maximum=1)]
+# The difference of two shares of images is off by less than this in floating point.
+_ROUNDING = 1e-9
 MAX_AGE = 150
 Age = Annotated[float, Bounds(minimum=0, maximum=MAX_AGE)]
 Prevalence = Annotated[float, Bounds(minimum=MIN_PREVALENCE, maximum=MAX_PREVALENCE)]
@@ -214,6 +223,15 @@ class AccuracyLimits:
     auc_drop: Share
     agreement: Share
 
+    def missed_by(self, loss: "AccuracyLoss") -> bool:
+        """Whether a model that loses so much misses a limit."""
+        return (
+            loss.recall_drop > self.recall_drop + _ROUNDING
+            or loss.specificity_drop > self.specificity_drop + _ROUNDING
+            or loss.auc_drop > self.auc_drop + _ROUNDING
+            or loss.agreement < self.agreement - _ROUNDING
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class AccuracyLoss:
@@ -311,7 +329,8 @@ class Ages:
 
     def __str__(self) -> str:
         """``1 to 5 years``."""
-        return f"{self.youngest:g} to {self.oldest:g} years"
+        youngest, oldest = (f"{age:.1f}".removesuffix(".0") for age in (self.youngest, self.oldest))
+        return f"{youngest} to {oldest} years"
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +386,7 @@ class Manifest:
 
     schema_version: Annotated[int, Bounds(const=SCHEMA_VERSION)]
     name: Name
-    version: Name
+    version: Version
     task: Line
     labels: Annotated[tuple[Label, ...], Bounds(min_items=2, max_items=2, unique=True)]
     positive_label: Label
@@ -402,8 +421,8 @@ class Manifest:
         record = self.verification
         return record is not None and bool(
             record.failures
-            or record.loss.agreement < record.limits.agreement
-            or record.loss.auc_drop > record.limits.auc_drop
+            or record.limits.missed_by(record.loss)
+            or (record.default_session and record.limits.missed_by(record.default_session))
         )
 
     def to_json(self) -> str:

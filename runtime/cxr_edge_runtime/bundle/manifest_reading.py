@@ -15,6 +15,8 @@ from cxr_edge_runtime.bundle.manifest import (
 from cxr_edge_runtime.errors import BundleInvalid, BundleTooNew
 from cxr_edge_runtime.typed_json import TypedJsonError, from_json, parse_json
 
+# Two shares are the same that differ by no more.
+_SAME_SHARE = 1e-6
 # The fields that came with a version, and what they are in bundles of earlier ones.
 _ADDED: dict[int, dict[str, Any]] = {
     2: {"outputs": list(OUTPUTS)},
@@ -142,4 +144,9 @@ def _measured_conditions(manifest: Manifest) -> Iterator[tuple[bool, str]]:
                 abs(lost) <= images,
                 f"verification.{key}.{label}_lost must be at most {label}_images, {images}, "
                 f"not {lost}",
+            )
+            yield (
+                abs(getattr(loss, f"{label}_drop") - lost / max(1, images)) <= _SAME_SHARE,
+                f"verification.{key}.{label}_drop must be {label}_lost of {label}_images, "
+                f"{lost / max(1, images):g}",
             )

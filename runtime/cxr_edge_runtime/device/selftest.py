@@ -17,12 +17,13 @@ from cxr_edge_runtime.bundle.arrays import pack_arrays, unpack_arrays
 from cxr_edge_runtime.bundle.manifest import MAX_BYTES, SELFTEST_FILE, Manifest
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import BundleInvalid, EngineError, ImageError
-from cxr_edge_runtime.gate import ACCEPTED, NOT_CHECKED, REJECTED, SUSPICIOUS
+from cxr_edge_runtime.gate import ACCEPTED, NOT_CHECKED, ORIENTATIONS, REJECTED, SUSPICIOUS
 
 # XNNPACK's kernels for three Cortex-A processors, emulated, agreed with those for x86-64 to six
 # digits; LiteRT's plain ones were up to 0.04 away, tflite-runtime 2.14 0.053. A wrong kernel gives
 # anything.
 MAX_SHIFT = 0.1
+_ORIENTATIONS = ("", *ORIENTATIONS)
 _VERDICTS = ("", ACCEPTED, SUSPICIOUS, REJECTED, NOT_CHECKED)
 
 
@@ -34,11 +35,14 @@ class Answer:
         probability: of the positive label.
         label: one of the bundle's labels, also where the gate rejects the film.
         verdict: that of the gate; empty where it is too near to a limit to be compared.
+        orientation: ``upside down`` or ``inverted`` where the gate rejects it for that; it is
+            compared where the verdict is.
     """
 
     probability: float
     label: str
     verdict: str
+    orientation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +78,13 @@ class GoldenFilms:
         )
         films, lengths, probabilities, words = arrays.values()
         try:
-            labels, verdicts, made_with = json.loads(words.astype(np.uint8).tobytes())
+            *columns, made_with = json.loads(words.astype(np.uint8).tobytes())
+            labels, verdicts, orientations = columns
             answers = tuple(
-                Answer(float(probability), str(label), str(verdict))
-                for probability, label, verdict in zip(probabilities, labels, verdicts, strict=True)
+                Answer(float(probability), str(label), str(verdict), str(orientation))
+                for probability, label, verdict, orientation in zip(
+                    probabilities, labels, verdicts, orientations, strict=True
+                )
             )
         except (ValueError, TypeError, RecursionError):
             answers, made_with = (), ""
@@ -90,6 +97,7 @@ class GoldenFilms:
             and ends[-1] == films.size
             and all(0 <= answer.probability <= 1 for answer in answers)
             and all(answer.verdict in _VERDICTS for answer in answers)
+            and all(answer.orientation in _ORIENTATIONS for answer in answers)
         )
         if not is_sound:
             raise BundleInvalid(f"{name}: not golden films; convert the model again")
@@ -101,7 +109,8 @@ class GoldenFilms:
         """Return the bytes of ``selftest.npz``; equal values give equal bytes."""
         labels = [answer.label for answer in self.answers]
         verdicts = [answer.verdict for answer in self.answers]
-        words = json.dumps([labels, verdicts, self.made_with]).encode()
+        orientations = [answer.orientation for answer in self.answers]
+        words = json.dumps([labels, verdicts, orientations, self.made_with]).encode()
         return pack_arrays(
             {
                 "films": np.frombuffer(b"".join(self.films), dtype=np.uint8),
@@ -136,7 +145,11 @@ class Outcome:
         """Whether label and verdict are the same and the probability close enough."""
         return (
             self.computed.label == self.expected.label
-            and self.expected.verdict in ("", self.computed.verdict)
+            and (
+                not self.expected.verdict
+                or (self.expected.verdict, self.expected.orientation)
+                == (self.computed.verdict, self.computed.orientation)
+            )
             and self.shift <= MAX_SHIFT
         )
 
@@ -195,4 +208,5 @@ def answer_of(classifier: Classifier, film: bytes) -> Answer:
         raise EngineError(str(error)) from error
     assert found.probability is not None
     assert found.label is not None
-    return Answer(found.probability, found.label, found.gate.verdict)
+    gate = found.gate
+    return Answer(found.probability, found.label, gate.verdict, gate.orientation)

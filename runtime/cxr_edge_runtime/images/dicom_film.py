@@ -35,6 +35,7 @@ from cxr_edge_runtime.images.dicom_greys import PHOTOMETRIC, to_greys
 _MODALITY = Tag(0x00080060, "Modality", "CS")
 # The first that is there is taken for the day of the film.
 _DATES_TAKEN = (
+    Tag(0x0008002A, "AcquisitionDateTime", "DT"),
     Tag(0x00080022, "AcquisitionDate", "DA"),
     Tag(0x00080023, "ContentDate", "DA"),
     Tag(0x00080021, "SeriesDate", "DA"),
@@ -171,11 +172,12 @@ def _objections(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _age(dataset: Dataset) -> float | None:
-    """The patient's age in years, as it is stated and from dates; NaN where they contradict."""
+    """The patient's age in years, from dates or as it is stated; NaN where they contradict."""
     stated, from_dates = _stated_age(dataset.text(_AGE)), _age_from_dates(dataset)
     if stated is None or from_dates is None:
         return from_dates if stated is None else stated
-    return stated if abs(stated - from_dates) <= 1 else math.nan
+    # Dates are exact, and a stated age may be that of the day on which the film was ordered.
+    return from_dates if abs(stated - from_dates) <= 1 else math.nan
 
 
 def _stated_age(text: str) -> float | None:
@@ -188,16 +190,21 @@ def _stated_age(text: str) -> float | None:
 
 
 def _age_from_dates(dataset: Dataset) -> float | None:
+    """From the date of birth to that of the film; NaN where there is a birth and no age follows."""
+    if not dataset.text(_BIRTH_DATE):
+        return None
     born = _date(dataset, _BIRTH_DATE)
     taken = next(filter(None, (_date(dataset, tag) for tag in _DATES_TAKEN)), None)
     if born is None or taken is None or taken < born:
-        return None
+        return math.nan
     had_birthday = (taken.month, taken.day) >= (born.month, born.day)
     return float(taken.year - born.year - (not had_birthday))
 
 
 def _date(dataset: Dataset, tag: Tag) -> datetime | None:
+    """A date, without a time of day that follows; None where there is none, or other text."""
     try:
-        return datetime.strptime(dataset.text(tag).replace(".", ""), "%Y%m%d")
+        text = dataset.text(tag)
+        return datetime.strptime(text[:8] if tag.vr == "DT" else text.replace(".", ""), "%Y%m%d")
     except ValueError:
         return None

@@ -199,9 +199,8 @@ def test_log_of_rejected_films_is_drift_however_few_are_left(
     assert "fits best" not in outcome.out
     assert "PSI" not in outcome.out
     assert not figure.exists()
-    assert json.loads(cxr_edge("drift", path, "--bundle", "tiny", "--json").out)[
-        "positives"
-    ] is None  # fmt: skip
+    as_json = json.loads(cxr_edge("drift", path, "--bundle", "tiny", "--json").out)
+    assert (as_json["positives"], as_json["not_compared"]) == (None, [why])
 
 
 def test_earlier_films_that_are_too_few_are_named(cxr_edge: Any, log: Films) -> None:

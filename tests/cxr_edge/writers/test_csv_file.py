@@ -17,14 +17,19 @@ def bundle(golden_bundle: Path) -> Bundle:
 
 
 def written(
-    bundle: Bundle, name: str, label: str | None, *, borderline: bool | None = None
+    bundle: Bundle,
+    name: str,
+    label: str | None,
+    *,
+    borderline: bool | None = None,
+    numbers: tuple[float, float] = (1 / 3, 0.4),
 ) -> dict[str, str]:
     file = io.StringIO()
     writer = CsvWriter(file, bundle, Path("t.csv"))
     prediction = Prediction(
         label=label,
-        probability=None if label is None else 1 / 3,
-        threshold=0.4,
+        probability=None if label is None else numbers[0],
+        threshold=numbers[1],
         prevalence=None,
         logit=0.0,
         gate=Verdict("rejected", ("first", "second")),
@@ -48,6 +53,11 @@ def test_row_says_all_that_the_table_says(bundle: Bundle) -> None:
     assert row["warnings"] == "low contrast"
     assert row["bundle"] == bundle.digest
     assert row["notice"] == "Research use only. Not a medical device."
+
+
+def test_numbers_show_which_is_larger(bundle: Bundle) -> None:
+    row = written(bundle, "a.png", "NORMAL", numbers=(0.99997799, 0.99997801))
+    assert (row["probability"], row["threshold"]) == ("0.99997799", "0.99997801")
 
 
 @pytest.mark.parametrize(("borderline", "text"), [(True, "true"), (False, "false"), (None, "")])

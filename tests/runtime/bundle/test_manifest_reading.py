@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxr_edge_runtime.bundle.manifest import SCHEMA_VERSION, InputEntry
+from cxr_edge_runtime.bundle.manifest import SCHEMA_VERSION, Ages, InputEntry
 from cxr_edge_runtime.bundle.manifest_reading import parse_manifest
 from cxr_edge_runtime.errors import BundleError, BundleInvalid, BundleTooNew
 
@@ -94,6 +94,11 @@ def test_golden_manifest_of_version_2_states_no_prevalence_and_no_verification()
             r"verification\.looser must be a list",
         ),
         (
+            {"verification": VERIFICATION | {"loss": VERIFICATION["loss"] | {"recall_drop": -0.1}}},
+            r"verification\.loss\.recall_drop must be recall_lost of recall_images, -0\.001",
+        ),
+        ({"version": "signed"}, "version must be a version, a digit and at most 63"),
+        (
             {"verification": VERIFICATION | {"failures": ["\x1b[31m"]}},
             r"verification\.failures\[0\] must be .*print",
         ),
@@ -102,6 +107,11 @@ def test_golden_manifest_of_version_2_states_no_prevalence_and_no_verification()
 def test_what_version_3_added_is_checked(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(BundleInvalid, match=message):
         parse_manifest(encoded(version_3(**changes)))
+
+
+def test_ages_are_told_in_tenths_of_years() -> None:
+    assert str(Ages(1.0, 5.0)) == "1 to 5 years"
+    assert str(Ages(1e-5, 0.5)) == "0 to 0.5 years"
 
 
 def test_rejected_bundle_is_known_by_its_failures_and_before_version_3_by_its_name() -> None:

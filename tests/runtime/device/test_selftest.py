@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import cxr_edge_models
 from cxr_edge_runtime import classifier as classifier_module
@@ -71,6 +72,22 @@ def test_shipped_bundle_passes_here_and_has_films_on_each_side_of_the_threshold(
     assert 0.06 < -away[away < 0].max() < 0.3
     assert {answer.label for answer in golden.answers} == set(shipped.manifest.labels)
     assert {"accepted", "rejected"} <= {answer.verdict for answer in golden.answers}
+    assert [answer.orientation for answer in golden.answers[-3:]] == ["", "inverted", "upside down"]
+
+
+def _film_of(film: NDArray[np.float32], how: str) -> NDArray[np.float32]:
+    turned = film[::-1]
+    return {"turned": turned, "symmetric": film + turned, "negative": -film}[how].copy()
+
+
+@pytest.mark.parametrize("how", ["turned", "symmetric", "negative"])
+@pytest.mark.parametrize("name", ["mobilenetv2-int8", "tiny"])
+def test_gate_that_knows_no_upside_down_fails(name: str, how: str) -> None:
+    classifier = Classifier(Bundle.load(cxr_edge_models.path(name)))
+    gate = classifier._gate
+    assert gate is not None
+    classifier._gate = replace(gate, film=_film_of(gate.film, how))
+    assert not all(outcome.passed for outcome in run_selftest(classifier)[1])
 
 
 def test_device_that_computes_something_else_fails(shipped: Bundle) -> None:
@@ -115,6 +132,7 @@ def test_neither_a_large_shift_nor_another_label_or_verdict_passes() -> None:
     assert not Outcome(ANSWER, replace(ANSWER, label="PNEUMONIA")).passed
     assert not Outcome(ANSWER, replace(ANSWER, verdict="suspicious")).passed
     assert Outcome(replace(ANSWER, verdict=""), replace(ANSWER, verdict="suspicious")).passed
+    assert not Outcome(ANSWER, replace(ANSWER, orientation="inverted")).passed
 
 
 def test_bundle_without_golden_films_says_what_to_do(golden_bundle: Path) -> None:
@@ -155,7 +173,7 @@ GOOD = {
     "films": np.zeros(5, np.uint8),
     "lengths": np.array([2, 3], np.uint32),
     "probabilities": np.array([0.25, 0.5], np.float32),
-    "words": np.frombuffer(b'[["A", "B"], ["accepted", "accepted"], "here"]', np.uint8),
+    "words": np.frombuffer(b'[["A", "B"], ["accepted", "accepted"], ["", ""], "here"]', np.uint8),
 }
 
 
@@ -167,11 +185,20 @@ GOOD = {
         {"lengths": np.array([5], np.uint32)},
         {"films": np.zeros(0, np.uint8), "lengths": np.zeros((0, 2), np.uint32)},
         {"probabilities": np.array([0.25, 9.0], np.float32)},
-        {"words": np.frombuffer(b'[["A", "B"], ["accepted", "approved"], "here"]', np.uint8)},
+        {
+            "words": np.frombuffer(
+                b'[["A", "B"], ["accepted", "approved"], ["", ""], "here"]', np.uint8
+            )
+        },
         {"lengths": np.array([0, 5], np.uint32)},
         {"lengths": np.array([[2, 3]], np.uint32)},
         {"probabilities": np.zeros(3, np.float32)},
-        {"words": np.frombuffer(b"[[], [], 1]", np.uint8)},
+        {"words": np.frombuffer(b"[[], [], [], 1]", np.uint8)},
+        {
+            "words": np.frombuffer(
+                b'[["A", "B"], ["accepted", "accepted"], ["", "fine"], "here"]', np.uint8
+            )
+        },
         {"words": np.frombuffer(b"{}", np.uint8)},
         {"words": np.frombuffer(b"[" * 100_000, np.uint8)},
     ],

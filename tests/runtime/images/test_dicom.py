@@ -3,6 +3,7 @@
 import io
 import math
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -282,25 +283,42 @@ def test_8_bits_rescaled_out_of_range_are_stretched_and_the_user_is_told() -> No
 @pytest.mark.parametrize(
     ("elements", "age"),
     [
-        ({"PatientAge": "062Y"}, 62),
-        ({"PatientAge": "018M"}, 1.5),
-        ({"PatientAge": "026W"}, 0.5),
-        ({"PatientAge": "052W"}, 1),
-        ({"PatientAge": "365D"}, 1),
+        ({"PatientAge": "062Y", "PatientBirthDate": ""}, 62),
+        ({"PatientAge": "018M", "PatientBirthDate": ""}, 1.5),
+        ({"PatientAge": "026W", "PatientBirthDate": ""}, 0.5),
+        ({"PatientAge": "052W", "PatientBirthDate": ""}, 1),
+        ({"PatientAge": "365D", "PatientBirthDate": ""}, 1),
         # The day of birth itself, and the day before.
         ({"PatientBirthDate": "20140615", "StudyDate": "20150615"}, 1),
         ({"PatientBirthDate": "20090102", "StudyDate": "20150101"}, 5),
         ({"PatientBirthDate": "20000101", "ContentDate": "20060101"}, 6),
+        (
+            {
+                "PatientBirthDate": "20000101",
+                "AcquisitionDateTime": "20060101120000.0",
+                "StudyDate": "",
+            },
+            6,
+        ),
+        # What is exact decides, where both are of the same child.
+        ({"PatientAge": "005Y", "PatientBirthDate": "20000101", "StudyDate": "20060601"}, 6),
         ({"PatientAge": "004Y", "PatientBirthDate": "20020101", "StudyDate": "20060601"}, 4),
         ({"PatientAge": "004Y", "PatientBirthDate": "19000101", "StudyDate": "20060101"}, math.nan),
-        ({"PatientBirthDate": "20060101", "StudyDate": "20000101"}, None),
-        ({"PatientBirthDate": "20060101"}, None),
-        ({"PatientAge": ""}, None),
-        ({}, None),
+        # A birth from which no age follows.
+        ({"PatientBirthDate": "20060101", "StudyDate": "20000101"}, math.nan),
+        ({"PatientBirthDate": "19440101", "StudyDate": ""}, math.nan),
+        ({"PatientBirthDate": "1944", "StudyDate": "20060101"}, math.nan),
+        ({"PatientBirthDate": "1944-01-01", "StudyDate": "20060101"}, math.nan),
+        ({"PatientBirthDate": "19440101", "StudyDate": "unknown"}, math.nan),
+        ({"PatientAge": "", "PatientBirthDate": ""}, None),
+        ({"PatientBirthDate": ""}, None),
     ],
 )
 def test_age_is_that_of_the_patient_in_years(elements: dict[str, str], age: float | None) -> None:
-    found = load_grey(written(**elements)).age
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's, of a date that is none
+        content = written(**elements)
+    found = load_grey(content).age
     assert found == (None if age is None else pytest.approx(age, abs=0.01, nan_ok=True))
 
 
