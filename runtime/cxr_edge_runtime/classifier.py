@@ -14,9 +14,10 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import GATE_FILE, REFERENCE_FILE
 from cxr_edge_runtime.engines import Engine, Outputs, open_engine
 from cxr_edge_runtime.errors import BundleInvalid, EngineError, InvalidRequest
-from cxr_edge_runtime.gate import NOT_CHECKED, REJECTED, SUSPICIOUS, Gate, Verdict, objections
+from cxr_edge_runtime.gate import REJECTED, Gate, Verdict, objections, unchecked
 from cxr_edge_runtime.images import GreyImage, ImageSource, image_warnings, load_grey
-from cxr_edge_runtime.preprocess import preprocess
+from cxr_edge_runtime.locator import PreparedFilm, Preprocessor
+from cxr_edge_runtime.preprocess import Box
 from cxr_edge_runtime.probability import (
     at_prevalence,
     check_prevalence,
@@ -52,6 +53,8 @@ class Prediction:
             as of another decoder; None where the bundle does not say how much that changes.
         image_sha256: of the image's file, where it was asked for; see
             :class:`cxr_edge_runtime.images.GreyImage`.
+        box: what the model looked at, the lungs with a margin; None where it was the whole image.
+            The activation map is of this box.
     """
 
     label: str | None
@@ -65,6 +68,7 @@ class Prediction:
     timings_ms: dict[str, float]
     borderline: bool | None = None
     image_sha256: str | None = None
+    box: Box | None = None
 
 
 class Classifier:
@@ -91,7 +95,7 @@ class Classifier:
         Raises:
             InvalidRequest: no bundle, no such number of threads, no engine of that name, or a
                 prevalence that cannot be.
-            EngineError: the model cannot be loaded.
+            EngineError: the model or the lung locator cannot be loaded.
             BundleInvalid: the gate cannot be read.
         """
         if not isinstance(bundle, Bundle):
@@ -104,6 +108,7 @@ class Classifier:
         self.bundle = bundle
         self.prevalence = prevalence
         self.engine: Engine = open_engine(bundle, threads=as_threads(threads), engine=engine)
+        self._prepare = Preprocessor.of(bundle, threads=threads, engine=engine)
         limits = bundle.manifest.gate
         self._gate = Gate.from_bytes(bundle.read(GATE_FILE), limits) if limits else None
 
@@ -138,9 +143,9 @@ class Classifier:
         film = load_grey(image, name=name, hashed=hashed)
         manifest = self.bundle.manifest
         started = time.perf_counter()
-        model_input = preprocess(film.pixels, manifest.preprocess)
-        prepared = time.perf_counter()
-        outputs = self.engine.run(model_input)
+        prepared = self._prepare(film.pixels)
+        ready = time.perf_counter()
+        outputs = self.engine.run(prepared.model_input)
         invoked = time.perf_counter()
         logit = float(outputs["logit"][0, 0])
         for output, values in outputs.items():
@@ -158,7 +163,7 @@ class Classifier:
             if is_positive
             else min(probability, math.nextafter(threshold, -1))
         )
-        gate = self._judge(film, model_input, outputs)
+        gate = self._judge(film, prepared, outputs)
         predicted = force or gate.verdict != REJECTED
         return Prediction(
             label=(manifest.positive_label if is_positive else negative) if predicted else None,
@@ -171,11 +176,12 @@ class Classifier:
             warnings=(*self._model_warnings, *film.warnings, *image_warnings(film.pixels)),
             timings_ms={
                 "decode": film.decode_ms,
-                "preprocess": (prepared - started) * 1000,
-                "invoke": (invoked - prepared) * 1000,
+                "preprocess": (ready - started) * 1000,
+                "invoke": (invoked - ready) * 1000,
             },
             borderline=self._is_borderline(logit, gate, predicted=predicted),
             image_sha256=film.sha256,
+            box=prepared.box,
         )
 
     def read_all(self) -> "Classifier":
@@ -232,14 +238,14 @@ class Classifier:
         could_turn = gate.verdict != REJECTED or gate.by_distance
         return could_turn and abs(gate.distance - limits.rejected) <= change.distance
 
-    def _judge(self, film: GreyImage, model_input: NDArray[np.uint8], outputs: Outputs) -> Verdict:
-        doubts = self._doubts(film)
+    def _judge(self, film: GreyImage, prepared: PreparedFilm, outputs: Outputs) -> Verdict:
+        doubts = (*self._doubts(film), *prepared.doubts)
         if self._gate is None:
-            return Verdict(SUSPICIOUS if doubts else NOT_CHECKED, doubts)
+            return unchecked(prepared.objections, doubts)
         return self._gate.judge(
-            objections(film),
+            (*objections(film), *prepared.objections),
             doubts,
-            model_input,
+            prepared.model_input,
             outputs["embedding"],
             embed=lambda other: self.engine.run(other)["embedding"],
         )

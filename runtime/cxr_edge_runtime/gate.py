@@ -283,6 +283,13 @@ class Gate:
         return _POSSIBLE if better.max() > 0 or turned < distance else 0, margin
 
 
+def unchecked(objections: Sequence[str], doubts: Sequence[str]) -> Verdict:
+    """The verdict where there is no gate: what was found before it alone decides."""
+    if objections:
+        return Verdict(REJECTED, tuple(objections))
+    return Verdict(SUSPICIOUS if doubts else NOT_CHECKED, tuple(doubts))
+
+
 def objections(film: GreyImage) -> tuple[str, ...]:
     """List what the file itself shows against a frontal chest X-ray, in text for the user."""
     height, width = film.pixels.shape

@@ -11,6 +11,7 @@ from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import CxrEdgeError
 from cxr_edge_runtime.gate import ACCEPTED, NOT_CHECKED, REJECTED, SUSPICIOUS
+from cxr_edge_runtime.preprocess import Box
 from cxr_edge_runtime.probability import digits_apart
 from cxr_edge_runtime.typed_json import Bounds
 
@@ -66,6 +67,8 @@ class ImageResult:
         prevalence: the share of positive images that both stand for; null where it is not known.
         gate: whether the image is a usable frontal chest X-ray, and how far it is from the films
             that the model was trained on.
+        box: what the model looked at, the lungs with a margin, each side as a share of the film's
+            width or height from its left or top; null where it was the whole film.
         warnings: what is suspicious about the image.
         timings_ms: milliseconds of the stages.
         image_sha256: of the image's file; null where it was not asked for.
@@ -82,6 +85,7 @@ class ImageResult:
     borderline: bool | None
     prevalence: Share | None
     gate: GateResult
+    box: Box | None
     warnings: tuple[str, ...]
     timings_ms: Timings
     image_sha256: str | None
@@ -136,6 +140,7 @@ def image_result(file: str, result: Result, bundle: Bundle) -> ImageResult | Ima
         borderline=result.borderline,
         prevalence=result.prevalence,
         gate=GateResult(result.gate.verdict, result.gate.reasons, result.gate.distance),
+        box=result.box,
         warnings=result.warnings,
         timings_ms=Timings(**result.timings_ms),
         image_sha256=result.image_sha256,
@@ -153,6 +158,8 @@ def as_json(result: ImageResult | ImageProblem) -> dict[str, Any]:
             content["probability"] = round(result.probability, digits)
         content["logit"] = _rounded(result.logit)
         content["gate"]["distance"] = _rounded(result.gate.distance)
+        if result.box is not None:
+            content["box"] = {side: round(share, _DIGITS) for side, share in content["box"].items()}
         content["timings_ms"] = {
             name: round(value, 3) for name, value in content["timings_ms"].items()
         }

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cxr_edge_models
-from cxr_edge_runtime.bundle.manifest import InputEntry, Manifest, ModelEntry
+from cxr_edge_runtime.bundle.manifest import InputEntry, LocatorEntry, Manifest, ModelEntry
 from cxr_edge_runtime.bundle.manifest_reading import parse_manifest
 from cxr_edge_runtime.errors import BundleError
 from cxr_edge_runtime.preprocess import PreprocessSpec
@@ -53,7 +53,7 @@ def test_page_on_the_bundle_names_every_field() -> None:
     page = (REFERENCE / "bundle-format.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"`([a-z_0-9.]+)`", page))
     # Those of these classes come from their docstrings.
-    for documented in (Manifest, ModelEntry, InputEntry, PreprocessSpec):
+    for documented in (Manifest, ModelEntry, InputEntry, PreprocessSpec, LocatorEntry):
         assert f".{documented.__name__}\n" in page
         listed |= {field.name for field in dataclasses.fields(documented)}
     assert properties(SCHEMA) <= listed

@@ -15,9 +15,12 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import Ages, GateLimits, OneLevel
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import EngineError, InvalidRequest
-from cxr_edge_runtime.gate import ACCEPTED, NOT_CHECKED, SUSPICIOUS, Gate
+from cxr_edge_runtime.gate import ACCEPTED, NOT_CHECKED, REJECTED, SUSPICIOUS, Gate
 from cxr_edge_runtime.images import load_grey
+from cxr_edge_runtime.preprocess import preprocess
 from cxr_edge_runtime.probability import at_prevalence, threshold_logit
+from located_bundle import TWO_LUNGS, drawn_film, located_bundle
+from locators import bundle_with_locator, film_with_lungs, film_without_lungs
 from synthetic import noisy_gradient
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
@@ -179,6 +182,24 @@ def test_threads_that_share_a_classifier_get_the_answers_to_their_own_films(
             assert list(shared) == alone
 
 
+def test_threads_that_share_a_lung_locator_get_the_boxes_of_their_own_films(
+    golden_bundle: Path, tmp_path: Path
+) -> None:
+    classifier = Classifier(Bundle.load(bundle_with_locator(tmp_path / "located", golden_bundle)))
+    films = [film_with_lungs(seed=seed) for seed in range(12)]
+    films += [film_without_lungs((100 + width, 90)) for width in range(4)]
+
+    def answer(film: Any) -> tuple[object, float]:
+        found = classifier.classify(film, force=True)
+        return found.box, found.logit
+
+    alone = [answer(film) for film in films]
+    assert len({box for box, _ in alone}) > 8
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            assert list(pool.map(answer, films)) == alone
+
+
 def changed(classifier: Classifier, **changes: Any) -> Classifier:
     classifier.bundle = replace(
         classifier.bundle, manifest=replace(classifier.bundle.manifest, **changes)
@@ -256,3 +277,68 @@ def test_image_that_stays_rejected_is_not_borderline() -> None:
     coloured = replace(film, objections=("it is in colour",))
     assert classifier.classify(coloured).borderline is False
     assert classifier.classify(coloured, force=True).borderline is True
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["gate", "no gate"])
+def located(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Classifier:
+    folder = tmp_path_factory.mktemp("located") / "tiny"
+    return Classifier(Bundle.load(located_bundle(folder, is_gated=request.param)))
+
+
+def test_classifier_looks_at_the_lungs(located: Classifier) -> None:
+    film = drawn_film(*TWO_LUNGS)
+    prediction = located.classify(film, force=True)
+    assert prediction.box is not None
+    assert prediction.box.in_pixels(256, 256) == pytest.approx((28, 47, 228, 209), abs=1.5)
+    shown = preprocess(film, located.bundle.manifest.preprocess, prediction.box)
+    assert prediction.logit == float(located.engine.run(shown)["logit"][0, 0])
+    assert "no lungs found" not in prediction.gate.reasons
+
+
+def test_film_without_lungs_is_rejected_and_force_uses_the_whole_film(located: Classifier) -> None:
+    film = noisy_gradient((256, 256), seed=0) // 4 + 150  # nothing as dark as lung
+    prediction = located.classify(film)
+    assert prediction.gate.verdict == REJECTED
+    assert "no lungs found" in prediction.gate.reasons
+    assert (prediction.label, prediction.box) == (None, None)
+    forced = located.classify(film, force=True)
+    shown = preprocess(film, located.bundle.manifest.preprocess)
+    assert forced.logit == float(located.engine.run(shown)["logit"][0, 0])
+    assert forced.label
+    assert forced.gate == prediction.gate
+
+
+def test_lungs_that_are_cut_off_are_suspicious(tmp_path: Path) -> None:
+    classifier = Classifier(Bundle.load(located_bundle(tmp_path / "tiny", is_gated=False)))
+    found = classifier.classify(drawn_film((0, 64, 112, 192), TWO_LUNGS[1])).gate
+    assert found.verdict == SUSPICIOUS
+    assert found.reasons == ("lungs cut off at the left edge of the picture",)
+
+
+def test_gate_says_that_lungs_are_cut_off(tmp_path: Path) -> None:
+    # Whatever is dark: the phantom's margins.
+    classifier = Classifier(Bundle.load(located_bundle(tmp_path / "tiny")))
+    found = classifier.classify(SAMPLES / "phantom_clear_1.jpeg").gate
+    assert found.verdict == SUSPICIOUS
+    assert found.reasons == (
+        "only one lung found",
+        *(f"lungs cut off at the {side} edge of the picture" for side in ("left", "top", "right")),
+    )
+
+
+def test_bundle_without_a_locator_looks_at_the_whole_film(
+    classifier: Classifier, make_image: Callable[..., Path]
+) -> None:
+    assert classifier.classify(make_image()).box is None
+
+
+def test_threads_that_share_a_classifier_get_the_boxes_of_their_own_films(
+    located: Classifier,
+) -> None:
+    films = [drawn_film((16 + 8 * n, 64, 112, 192), TWO_LUNGS[1]) for n in range(8)]
+    alone = [located.classify(film, force=True) for film in films]
+    assert len({prediction.box for prediction in alone}) == 8
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(10):
+            shared = pool.map(lambda film: located.classify(film, force=True), films)
+            assert [(p.box, p.logit) for p in shared] == [(p.box, p.logit) for p in alone]

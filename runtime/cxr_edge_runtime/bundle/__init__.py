@@ -26,7 +26,7 @@ SIGNATURE, SIGNATURE_BYTES = "bundle.json.sig", 64
 # All names that a file of a bundle may have.
 BUNDLE_FILES = (
     MANIFEST, CHECKSUM, SIGNATURE, CARD_FILE, GATE_FILE, SELFTEST_FILE, REFERENCE_FILE,
-    *(f"model.{format}" for format in CONTRACT_INPUTS),
+    *(f"{network}.{format}" for network in ("model", "locator") for format in CONTRACT_INPUTS),
 )  # fmt: skip
 
 MAX_MANIFEST_BYTES = 1_000_000

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from cxr_edge_runtime.arguments import MAX_PREVALENCE, MIN_PREVALENCE
-from cxr_edge_runtime.preprocess import PreprocessSpec, Side
+from cxr_edge_runtime.preprocess import LOCATOR_SIDE, PreprocessSpec, Side
 from cxr_edge_runtime.typed_json import PRINTABLE, Bounds
 
 # 1: all three outputs, TFLite in float32 or INT8. 2: says which outputs there are; more kinds.
@@ -24,6 +24,10 @@ CONTRACT_INPUTS = {
 # What a model may give, by name, never by position; a logit it must give.
 OUTPUTS = ("cam", "logit", "embedding")
 
+# Of the lung locator: its input and output, and the rule by which a box follows from its mask.
+LOCATOR_VERSION = 1
+LOCATOR_OUTPUTS = ("mask",)
+
 # The model card, and the heading below which its limitations are listed.
 CARD_FILE = "MODEL_CARD.md"
 LIMITS_HEADING = "Bias, risks and limitations"
@@ -32,9 +36,11 @@ LIMITS_HEADING = "Bias, risks and limitations"
 GATE_FILE, SELFTEST_FILE, REFERENCE_FILE = "gate.npz", "selftest.npz", "reference.npz"
 # The most bytes that each may take; golden inputs: room for five of 1024x1024.
 MAX_BYTES = {GATE_FILE: 200_000, SELFTEST_FILE: 6_000_000, REFERENCE_FILE: 100_000}
+# Twice what our own locator has.
+MAX_LOCATOR_BYTES = 1_000_000
 # VGG16 in float32, the largest model we build, has 59 MB.
 MAX_FILE_BYTES = 200_000_000
-# A bundle has five files.
+# A bundle has six files.
 MAX_FILES = 16
 
 NOTICE = "Research use only. Not a medical device."
@@ -146,6 +152,10 @@ class InputEntry:
         """
         dtype, zero_point = CONTRACT_INPUTS[format][quantization]
         return cls((1, preprocess.height, preprocess.width, 1), dtype, 1.0, zero_point)
+
+
+# Grey values as they are, whatever the quantization of its weights.
+LOCATOR_INPUT = InputEntry((1, LOCATOR_SIDE, LOCATOR_SIDE, 1), "float32", 1.0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +361,26 @@ class OneLevel:
 
 
 @dataclass(frozen=True, slots=True)
+class LocatorEntry:
+    """The lung locator, which has the format of the model.
+
+    Attributes:
+        file: its name in the bundle, ``locator.tflite`` or ``locator.onnx``.
+        version: :data:`LOCATOR_VERSION` of what it takes and gives, and of how a box follows.
+        margin: how many times as wide and high as the lungs the box is that the model is shown.
+    """
+
+    file: FileName
+    version: Annotated[
+        int,
+        Bounds(
+            const=LOCATOR_VERSION, must=f"be {LOCATOR_VERSION}, the only one that this cxr-edge has"
+        ),
+    ]
+    margin: Annotated[float, Bounds(minimum=1, maximum=3)]
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The content of ``bundle.json``.
 
@@ -367,6 +397,7 @@ class Manifest:
         outputs: the outputs that the model has, of ``cam``, ``logit`` and ``embedding``; ``logit``
             always. Without ``cam`` there is no heat map, without ``embedding`` no input gate.
         preprocess: how grey pixels become the input.
+        locator: the lung locator, whose box the model is shown; None where it is the whole film.
         temperature: the probability is ``sigmoid((logit + bias) / temperature)``.
         bias: see the temperature.
         prevalence: the share of the positive label that the probability stands for; None where it
@@ -398,6 +429,7 @@ class Manifest:
         Bounds(contains="logit", unique=True),
     ]
     preprocess: PreprocessSpec
+    locator: LocatorEntry | None
     temperature: Annotated[float, Bounds(minimum=0.001, maximum=1000)]
     bias: Annotated[float, Bounds(minimum=-1e6, maximum=1e6)]
     prevalence: Prevalence | None

@@ -7,12 +7,14 @@ from cxr_edge_runtime.bundle.manifest import (
     CONTRACT_INPUTS,
     GATE_FILE,
     MAX_BYTES,
+    MAX_LOCATOR_BYTES,
     OUTPUTS,
     SCHEMA_VERSION,
     AccuracyLoss,
     Manifest,
 )
 from cxr_edge_runtime.errors import BundleInvalid, BundleTooNew
+from cxr_edge_runtime.preprocess import LUNG_BOX_VERSION
 from cxr_edge_runtime.typed_json import TypedJsonError, from_json, parse_json
 
 # Two shares are the same that differ by no more.
@@ -20,7 +22,14 @@ _SAME_SHARE = 1e-6
 # The fields that came with a version, and what they are in bundles of earlier ones.
 _ADDED: dict[int, dict[str, Any]] = {
     2: {"outputs": list(OUTPUTS)},
-    3: {"bias": 0.0, "prevalence": None, "ages": None, "one_level": None, "verification": None},
+    3: {
+        "bias": 0.0,
+        "prevalence": None,
+        "ages": None,
+        "locator": None,
+        "one_level": None,
+        "verification": None,
+    },
 }
 
 
@@ -96,6 +105,12 @@ def _check(manifest: Manifest, name: str) -> None:
             manifest.ages is None or manifest.ages.youngest <= manifest.ages.oldest,
             "ages.youngest must be at most ages.oldest",
         ),
+        (manifest.preprocess.is_consistent, "preprocess.rule must be that of its version"),
+        (
+            (manifest.preprocess.version == LUNG_BOX_VERSION) == (manifest.locator is not None),
+            f"a locator and preprocess.version {LUNG_BOX_VERSION} need each other",
+        ),
+        *_locator_conditions(manifest),
         *_gate_conditions(manifest),
         *_measured_conditions(manifest),
         *(
@@ -109,6 +124,22 @@ def _check(manifest: Manifest, name: str) -> None:
     for holds, message in conditions:
         if not holds:
             raise BundleInvalid(f"{name}: {message}")
+
+
+def _locator_conditions(manifest: Manifest) -> list[tuple[bool, str]]:
+    locator = manifest.locator
+    if locator is None:
+        return []
+    file = f"locator.{manifest.model.format}"
+    entry = manifest.files.get(file)
+    return [
+        (locator.file == file, f"locator.file must be {file}, of the format of the model"),
+        (entry is not None, f"locator needs {file} in files"),
+        (
+            entry is None or entry.bytes <= MAX_LOCATOR_BYTES,
+            f"{file} may have at most {MAX_LOCATOR_BYTES} bytes",
+        ),
+    ]
 
 
 def _gate_conditions(manifest: Manifest) -> list[tuple[bool, str]]:

@@ -8,6 +8,10 @@ from numpy.typing import NDArray
 
 from cxr_edge_runtime.bundle.manifest import InputEntry
 from cxr_edge_runtime.errors import EngineError
+from cxr_edge_runtime.preprocess import LOCATOR_CELLS
+
+# The shapes of the outputs that have one whatever the model.
+_SHAPES = {"logit": (1, 1), "mask": (1, LOCATOR_CELLS, LOCATOR_CELLS, 1)}
 
 Outputs = dict[str, NDArray[np.float32]]
 
@@ -27,8 +31,9 @@ class Engine(Protocol):
         """Run the model on ``[1, H, W, 1] uint8`` grey values.
 
         Returns:
-            ``logit [1, 1]`` and, where the model gives them, ``cam [1, h, w, 1]`` and
-            ``embedding [1, C]``, all float32.
+            All float32: of a classifier ``logit [1, 1]`` and, where the model gives them,
+            ``cam [1, h, w, 1]`` and ``embedding [1, C]``; of a lung locator
+            ``mask [1, 32, 32, 1]``.
         """
         ...
 
@@ -62,9 +67,10 @@ def check_names(
         )
     if any(dtype != "float32" for _, dtype in outputs.values()):
         raise EngineError("the model's outputs are not all float32")
-    shape = outputs["logit"][0]
-    if shape != (1, 1):
-        raise EngineError(f"the model's logit has shape {list(shape)}, not [1, 1]")
+    for name in _SHAPES.keys() & outputs.keys():
+        shape, expected = outputs[name][0], _SHAPES[name]
+        if shape != expected:
+            raise EngineError(f"the model's {name} has shape {list(shape)}, not {list(expected)}")
     if "cam" in outputs:
         cam = outputs["cam"][0]
         if len(cam) != 4 or cam[0] != 1 or cam[3] != 1:

@@ -16,8 +16,17 @@ from cxr_edge_runtime.bundle import (
     describe_files,
     write_bundle,
 )
+from cxr_edge_runtime.bundle.manifest import LocatorEntry
+from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.engines import open_engine
-from cxr_edge_runtime.errors import BundleCorrupted, BundleError, BundleInvalid, BundleNotFound
+from cxr_edge_runtime.errors import (
+    BundleCorrupted,
+    BundleError,
+    BundleInvalid,
+    BundleNotFound,
+    EngineError,
+)
+from locators import bundle_with_locator
 
 
 @pytest.fixture
@@ -54,6 +63,60 @@ def test_missing_file_is_named(bundle: Path, name: str) -> None:
     (bundle / name).unlink()
     with pytest.raises(BundleCorrupted, match=f"{name}: the file is missing"):
         Bundle.load(bundle)
+
+
+@pytest.fixture
+def located(golden_bundle: Path, tmp_path: Path) -> Path:
+    return bundle_with_locator(tmp_path / "located", golden_bundle)
+
+
+def test_bundle_whose_locator_has_one_flipped_byte_is_refused(located: Path) -> None:
+    path = located / "locator.tflite"
+    whole = path.read_bytes()
+    for position in range(0, len(whole), 20):
+        damaged = bytearray(whole)
+        damaged[position] ^= 0x01
+        path.write_bytes(damaged)
+        with pytest.raises(BundleCorrupted, match=r"locator\.tflite: differs from its recorded"):
+            Bundle.load(located)
+
+
+def test_bundle_whose_locator_is_missing_or_changed_later_is_refused(located: Path) -> None:
+    loaded = Bundle.load(located)
+    (located / "locator.tflite").write_bytes(b"another")
+    with pytest.raises(BundleCorrupted, match=r"locator\.tflite: differs from its recorded"):
+        Classifier(loaded)
+    (located / "locator.tflite").unlink()
+    with pytest.raises(BundleCorrupted, match=r"locator\.tflite: the file is missing"):
+        Bundle.load(located)
+
+
+@pytest.mark.parametrize(
+    ("entry", "file", "message"),
+    [
+        (LocatorEntry("locator.tflite", 2, 1.2), None, "locator.version must be 1, the only one"),
+        (LocatorEntry("locator.onnx", 1, 1.2), "locator.onnx", "must be locator.tflite, of the"),
+        (LocatorEntry("locator.tflite", 1, 1.2), "locator.onnx", "needs locator.tflite in files"),
+        (LocatorEntry("locator.tflite", 1, 0.9), None, "locator.margin must be at least 1"),
+    ],
+)
+def test_locator_of_another_kind_is_refused(
+    golden_bundle: Path, tmp_path: Path, entry: LocatorEntry, file: str | None, message: str
+) -> None:
+    with pytest.raises(BundleInvalid, match=message):
+        bundle_with_locator(tmp_path / "located", golden_bundle, entry=entry, file=file)
+
+
+def test_locator_that_does_not_keep_the_contract_is_refused(
+    located: Path, golden_bundle: Path, tmp_path: Path
+) -> None:
+    loaded = Bundle.load(located)
+    contents = {name: loaded.read(name) for name in loaded.manifest.files}
+    contents["locator.tflite"] = loaded.model  # a classifier
+    manifest = replace(loaded.manifest, files=describe_files(contents))
+    write_bundle(tmp_path / "wrong", manifest, contents)
+    with pytest.raises(EngineError, match="the model's signature is"):
+        Classifier(Bundle.load(tmp_path / "wrong"))
 
 
 def test_file_that_the_bundle_does_not_name_is_not_read(bundle: Path) -> None:

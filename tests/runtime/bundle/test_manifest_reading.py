@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxr_edge_runtime.bundle.manifest import SCHEMA_VERSION, Ages, InputEntry
+from cxr_edge_runtime.bundle.manifest import SCHEMA_VERSION, Ages, InputEntry, LocatorEntry
 from cxr_edge_runtime.bundle.manifest_reading import parse_manifest
 from cxr_edge_runtime.errors import BundleError, BundleInvalid, BundleTooNew
 
@@ -45,8 +45,32 @@ def version_3(**changes: Any) -> dict[str, Any]:
         "schema_version": 3, "bias": -0.5, "prevalence": 0.74, "verification": VERIFICATION,
         "ages": {"youngest": 1.0, "oldest": 5.0},
         "one_level": {"logit": 0.25, "distance": 0.5, "films": 100},
+        "locator": None,
     }  # fmt: skip
     return content | added | changes
+
+
+LOCATOR: dict[str, Any] = {"file": "locator.tflite", "version": 1, "margin": 1.2}
+LUNG_BOX: dict[str, Any] = {
+    "height": 32, "width": 32, "rule": "lung-box-squash-bicubic", "version": 2
+}  # fmt: skip
+
+
+def with_locator(*, n_bytes: int = 1_000_000, **changes: Any) -> dict[str, Any]:
+    """What version 3 says of a bundle with a lung locator."""
+    entry = {"sha256": "0" * 64, "bytes": n_bytes}
+    return {
+        "preprocess": LUNG_BOX,
+        "locator": LOCATOR | changes,
+        "files": version_3()["files"] | {"locator.tflite": entry},
+    }
+
+
+def test_manifest_with_a_locator_reads_and_writes_back_the_same() -> None:
+    content = version_3(**with_locator())
+    manifest = parse_manifest(encoded(content))
+    assert manifest.locator == LocatorEntry("locator.tflite", 1, 1.2)
+    assert json.loads(manifest.to_json()) == content
 
 
 def test_manifest_of_version_3_reads_and_writes_back_the_same() -> None:
@@ -61,8 +85,8 @@ def test_golden_manifest_of_version_2_states_no_prevalence_and_no_verification()
     manifest = parse_manifest(content)
     assert (manifest.bias, manifest.prevalence, manifest.verification) == (0.0, None, None)
     unknown = {
-        "bias": 0.0, "prevalence": None, "ages": None, "one_level": None, "verification": None,
-        "schema_version": 3,
+        "bias": 0.0, "prevalence": None, "ages": None, "one_level": None, "locator": None,
+        "verification": None, "schema_version": 3,
     }  # fmt: skip
     assert json.loads(manifest.to_json()) == json.loads(content) | unknown
 
@@ -97,6 +121,31 @@ def test_golden_manifest_of_version_2_states_no_prevalence_and_no_verification()
             {"verification": VERIFICATION | {"loss": VERIFICATION["loss"] | {"recall_drop": -0.1}}},
             r"verification\.loss\.recall_drop must be recall_lost of recall_images, -0\.001",
         ),
+        ({"locator": LOCATOR}, r"a locator and preprocess\.version 2 need each other"),
+        ({"preprocess": LUNG_BOX}, r"a locator and preprocess\.version 2 need each other"),
+        (
+            {"preprocess": LUNG_BOX | {"rule": "squash-bicubic"}, "locator": LOCATOR},
+            r"preprocess\.rule must be that of its version",
+        ),
+        (
+            with_locator(file="model.tflite"),
+            r"locator\.file must be locator\.tflite, of the format",
+        ),
+        (
+            with_locator(file="locator.onnx"),
+            r"locator\.file must be locator\.tflite, of the format",
+        ),
+        (
+            with_locator(version=2),
+            r"locator\.version must be 1, the only one that this cxr-edge has",
+        ),
+        (with_locator(margin=0.9), r"locator\.margin must be at least 1, not 0\.9"),
+        (with_locator(margin=3.1), r"locator\.margin must be at most 3, not 3\.1"),
+        (
+            {"preprocess": LUNG_BOX, "locator": LOCATOR},
+            r"locator needs locator\.tflite in files",
+        ),
+        (with_locator(n_bytes=1_000_001), r"locator\.tflite may have at most 1000000 bytes"),
         ({"version": "signed"}, "version must be a version, a digit and at most 63"),
         (
             {"verification": VERIFICATION | {"failures": ["\x1b[31m"]}},
@@ -273,7 +322,7 @@ def test_line_break_in_a_key_stays_out_of_the_message(section: str) -> None:
         (
             ("preprocess", "version"),
             99,
-            "preprocess.version must be 1, the only one",
+            "preprocess.version must be 1 or 2",
         ),
         (("preprocess", "height"), 10**6, "preprocess.height must be at most 4096"),
         (("schema_version",), True, "schema_version must be a positive integer"),

@@ -1,11 +1,15 @@
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import damaged_models
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.device import inference_timing
 from cxr_edge_runtime.device.inference_timing import measure
 from cxr_edge_runtime.errors import EngineError
+from locators import bundle_with_locator
 
 
 def test_each_number_of_threads_is_measured_in_a_process_of_its_own(golden_bundle: Path) -> None:
@@ -19,6 +23,21 @@ def test_each_number_of_threads_is_measured_in_a_process_of_its_own(golden_bundl
         assert timing.load_ms > 0
         assert 10 < timing.peak_memory_mb < 250
     del held
+
+
+def test_an_inference_is_that_of_the_locator_and_of_the_model(
+    golden_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow:
+        def lungs(self, pixels: Any) -> None:
+            assert pixels.shape == (128, 128)
+            time.sleep(0.02)
+
+    monkeypatch.setattr(inference_timing, "open_locator", lambda *_, **__: Slow())
+    assert inference_timing._measure_here(golden_bundle, 1, None)["p50_ms"] > 20
+    monkeypatch.undo()
+    [timing] = measure(bundle_with_locator(tmp_path / "located", golden_bundle), threads=[1])
+    assert timing.p50_ms > 0
 
 
 def test_bundle_that_cannot_be_run_is_one_clear_error(tmp_path: Path, golden_bundle: Path) -> None:

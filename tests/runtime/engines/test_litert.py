@@ -168,6 +168,13 @@ def test_activation_map_of_another_shape_is_refused(shape: tuple[int, ...]) -> N
         check_names({"image"}, outputs, ("logit", "cam"))
 
 
+@pytest.mark.parametrize("shape", [(1, 32, 32), (1, 32, 32, 2), (1, 16, 16, 1), (2, 32, 32, 1)])
+def test_lung_mask_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    check_names({"image"}, {"mask": ((1, 32, 32, 1), "float32")}, ("mask",))
+    with pytest.raises(EngineError, match=r"the model's mask has shape .*, not \[1, 32, 32, 1\]"):
+        check_names({"image"}, {"mask": (shape, "float32")}, ("mask",))
+
+
 def test_grey_is_stored_with_the_zero_point() -> None:
     grey = np.array([0, 127, 255], np.uint8)
     assert to_stored(grey, INT8).tolist() == [-128, -1, 127]
