@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cxr_edge_convert.convert import convert
     from cxr_edge_convert.external_models.model_import import import_keras_model
     from cxr_edge_convert.limits import Limits
+    from cxr_edge_convert.locator.train_locator import train_locator
     from cxr_edge_convert.report.conversion_report import ConversionReport
     from cxr_edge_runtime.activation_map import activation_map
     from cxr_edge_runtime.bundle import Bundle
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from cxr_edge_train.eda.exploration import Exploration, eda
     from cxr_edge_train.evaluation.evaluation import Evaluation
     from cxr_edge_train.fitting.train import train
+    from cxr_edge_train.locator.folder import LocatorFolder
     from cxr_edge_train.recipe import Recipe
     from cxr_edge_train.runs import Run
 
@@ -52,6 +54,7 @@ __all__ = [
     "Evaluation",
     "Exploration",
     "Limits",
+    "LocatorFolder",
     "Prediction",
     "Recipe",
     "Run",
@@ -68,6 +71,7 @@ __all__ = [
     "score",
     "split",
     "train",
+    "train_locator",
 ]
 
 
@@ -98,6 +102,7 @@ _HOMES = {
     "Evaluation": _Home("cxr_edge_train.evaluation.evaluation", "train"),
     "Exploration": _Home("cxr_edge_train.eda.exploration", "train"),
     "Limits": _Home("cxr_edge_convert.limits"),
+    "LocatorFolder": _Home("cxr_edge_train.locator.folder"),
     "Prediction": _Home("cxr_edge_runtime.classifier"),
     "Recipe": _Home("cxr_edge_train.recipe"),
     "Run": _Home("cxr_edge_train.runs", "train"),
@@ -116,6 +121,7 @@ _HOMES = {
     "score": _Home("cxr_edge.scoring.run", "ray"),
     "split": _Home("cxr_edge_train.dataset.splits", "train"),
     "train": _Home("cxr_edge_train.fitting.train", "train", keras=True),
+    "train_locator": _Home("cxr_edge_convert.locator.train_locator", "convert", keras=True),
 }
 
 

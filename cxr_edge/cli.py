@@ -32,6 +32,7 @@ _COMMANDS = {
     "split": "train",
     "eda": "train",
     "train": "train",
+    "train-locator": "convert",
     "compare": "train",
     "import": "convert",
     "convert": "convert",
@@ -52,7 +53,7 @@ def _needs(extra: str, command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **kwargs)
         except ModuleNotFoundError as error:
-            needed_by = command.__name__.strip("_")
+            needed_by = command.__name__.strip("_").replace("_", "-")
             raise ExtraMissing.of(error.name, needed_by=needed_by, extra=extra) from error
 
     return run
@@ -103,7 +104,7 @@ def _app(arguments: list[str]) -> typer.Typer:
     named = [name for name in arguments[:1] if name in _COMMANDS]
     for name in named or _COMMANDS:
         # import is a word of Python's own, so module and function are called import_.
-        python_name = f"{name}_" if iskeyword(name) else name
+        python_name = f"{name}_" if iskeyword(name) else name.replace("-", "_")
         command = getattr(importlib.import_module(f"cxr_edge.commands.{python_name}"), python_name)
         extra = _COMMANDS[name]
         app.command(name)(_needs(extra, command) if extra else command)

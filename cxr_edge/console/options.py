@@ -30,6 +30,14 @@ Root = Annotated[
     ),
 ]
 Splits = Annotated[Path, typer.Option("--splits", help="splits.csv, from cxr-edge split.")]
+Weights = Annotated[
+    str,
+    typer.Option(
+        "--weights",
+        metavar="imagenet|none|FILE",
+        help="What the weights of the backbone start from.",
+    ),
+]
 Engine = Annotated[
     str | None,
     typer.Option(

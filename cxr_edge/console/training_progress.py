@@ -20,6 +20,7 @@ _SHOWN = {
     "val_sensitivity": "recall",
     "val_specificity": "specificity",
     "val_accuracy": "accuracy",
+    "val_dice": "val Dice",
 }
 
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_convert.formats import onnx, tflite
+from cxr_edge_convert.formats import onnx, onnx_constants, tflite
 from cxr_edge_convert.formats.graph import Ranges
 from cxr_edge_convert.formats.onnx_graph import OnnxProbe
 from cxr_edge_convert.formats.tflite_graph import TfliteProbe
@@ -34,12 +34,18 @@ def smaller_model(float32: bytes, scheme: Scheme) -> bytes:
     return {FLOAT16: tflite.to_float16, DYNAMIC: tflite.to_dynamic}[scheme.quantization](float32)
 
 
+def weight_only_model(float32: bytes, format: str) -> bytes:
+    """The model with INT8 weights, a step per output channel, which computes in float."""
+    change = onnx_constants.to_weight_only if format == ONNX else tflite.to_weight_only
+    return change(float32)
+
+
 def with_biases(
     float32: bytes, format: str, corrections: Mapping[str, NDArray[np.float32]]
 ) -> bytes:
     """The model with a correction per channel subtracted from the biases of some operators."""
     if format == ONNX:
-        return onnx.with_biases(float32, corrections)
+        return onnx_constants.with_biases(float32, corrections)
     return tflite.with_biases(float32, corrections)
 
 

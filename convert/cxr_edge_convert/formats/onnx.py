@@ -4,7 +4,7 @@ The one module that knows either of them.
 """
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 import keras
@@ -164,35 +164,6 @@ def with_metadata(model: bytes, entries: dict[str, str]) -> bytes:
     content = onnx.load_from_string(model)
     onnx.helper.set_model_props(content, entries)
     return bytes(content.SerializeToString(deterministic=True))
-
-
-def with_biases(float32: bytes, corrections: Mapping[str, NDArray[np.float32]]) -> bytes:
-    """The model with numbers taken from the biases of some operators, a number a channel."""
-    content = onnx.load_from_string(float32)
-    constants = {value.name: value for value in content.graph.initializer}
-    for node in content.graph.node:
-        name = node.output[0]
-        if name in corrections:
-            given = constants[node.input[2]] if len(node.input) > 2 else None
-            before = onnx.numpy_helper.to_array(given) if given else np.float32(0)
-            values = (before - corrections[name]).astype(np.float32)
-            # One of its own: operators may share equal constants.
-            bias = onnx.numpy_helper.from_array(values, f"{name}_corrected_bias")
-            content.graph.initializer.append(bias)
-            node.input[:] = [*node.input[:2], bias.name]
-    _without_unused(content.graph)
-    return bytes(content.SerializeToString(deterministic=True))
-
-
-def _without_unused(graph: onnx.GraphProto) -> None:
-    used = {name for node in graph.node for name in node.input}
-    kept = [
-        onnx.TensorProto.FromString(constant.SerializeToString())
-        for constant in graph.initializer
-        if constant.name in used
-    ]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
 
 
 def _folded(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -86,6 +86,11 @@ def to_dynamic(float32: bytes) -> bytes:
     return _quantized(float32, recipe.dynamic_wi8_afp32())
 
 
+def to_weight_only(float32: bytes) -> bytes:
+    """Store weights in INT8, a step per output channel; they are taken back before computing."""
+    return _quantized(float32, recipe.weight_only_wi8_afp32())
+
+
 def to_int8(float32: bytes, ranges: Ranges, *, in_float: Collection[str] = ()) -> bytes:
     """Quantize weights per channel and activations per tensor to INT8; the head stays in float.
 

@@ -11,7 +11,7 @@ from onnx.numpy_helper import to_array
 import cxr_edge_convert.formats.onnx as convert_onnx
 from calibrated import PIXELS, ranges_over
 from cxr_edge_convert.formats.graph import Ranges, blocks, output_operators
-from cxr_edge_convert.formats.onnx import OPSET, to_float32, to_int8, with_biases, with_metadata
+from cxr_edge_convert.formats.onnx import OPSET, to_float32, to_int8, with_metadata
 from cxr_edge_convert.formats.onnx_graph import OnnxProbe, operators
 from cxr_edge_runtime.bundle.manifest import OUTPUTS, InputEntry
 from cxr_edge_runtime.engines import open_model
@@ -169,22 +169,6 @@ def test_blocks_named_stay_in_float(float32: bytes, ranges: Ranges, int8: bytes)
     assert zero_points(everything) == {}
     np.testing.assert_allclose(logits(everything), logits(float32), atol=1e-5)
     assert len(groups) == 2
-
-
-def test_biases_take_what_is_to_be_corrected(float32: bytes) -> None:
-    probe = OnnxProbe(float32)
-    first, second, head = [o.name for o in probe.operators if o.takes_bias]
-    change = np.linspace(-1, 1, 16).astype(np.float32)
-    # None of them has a bias yet.
-    assert all(len(node.input) == 2 for node in onnx.load_from_string(float32).graph.node
-               if node.op_type == "Conv")  # fmt: skip
-    corrected = with_biases(float32, {second: change})
-    before, after = (OnnxProbe(content)(PIXELS[:1]) for content in (float32, corrected))
-    np.testing.assert_array_equal(after[first], before[first])
-    np.testing.assert_allclose(after[second], before[second] - change[:, None, None], atol=1e-5)
-    assert not np.array_equal(after[head], before[head])
-    twice = OnnxProbe(with_biases(corrected, {second: change}))(PIXELS[:1])
-    np.testing.assert_allclose(twice[second], before[second] - 2 * change[:, None, None], atol=1e-5)
 
 
 def test_metadata_is_kept_in_the_file(int8: bytes) -> None:

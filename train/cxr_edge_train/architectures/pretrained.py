@@ -34,7 +34,7 @@ def from_keras(
     ) -> keras.KerasTensor:
         width = {"alpha": settings.alpha} if has_width else {}
         # Keras' name of a network is ours, with capitals.
-        with _loading_weights(network.__name__.lower(), weights):
+        with loading_weights(network.__name__.lower(), weights):
             layers = network(
                 input_shape=(settings.image_size, settings.image_size, 3),
                 include_top=False,
@@ -51,7 +51,7 @@ def from_keras(
 
 
 @contextmanager
-def _loading_weights(architecture: str, weights: str | None) -> Iterator[None]:
+def loading_weights(architecture: str, weights: str | None) -> Iterator[None]:
     """Turn what Keras raises about weights into one line for the user.
 
     Args:

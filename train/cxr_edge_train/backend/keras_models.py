@@ -49,7 +49,7 @@ def predict_logits(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.
 
 
 def predict_output(model: keras.Model, pixels: NDArray[np.uint8], name: str) -> NDArray[np.float32]:
-    """Compute one output ``[N, C] float32`` of ``pixels [N, H, W, 1] uint8`` in batches."""
+    """Compute one output ``[N, ...] float32`` of ``pixels [N, H, W, 1] uint8`` in batches."""
     values = [
         np.asarray(
             model.predict_on_batch(

@@ -1,6 +1,5 @@
 """Fit a model: first the head, then everything. One epoch is kept; a killed fit is resumed."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,11 @@ from cxr_edge_train.architectures.freezing import freeze
 from cxr_edge_train.backend.devices import check_batch, compute_in_float32
 from cxr_edge_train.backend.keras_models import load_keras
 from cxr_edge_train.fitting.batches import Images, SoftTargets, TrainingBatches
-from cxr_edge_train.fitting.callbacks import Seconds, ValidationMetrics
+from cxr_edge_train.fitting.callbacks import ValidationMetrics
+from cxr_edge_train.fitting.epochs import run_epochs
 from cxr_edge_train.fitting.optimizers import compile_model, fine_tuning_optimizer
 from cxr_edge_train.fitting.snapshots import Keeper, Snapshot, read_progress, tidy
 from cxr_edge_train.recipe import Recipe
-from cxr_edge_train.runs import HISTORY
 
 _ADVICE = "lower learning_rate in the recipe's [fit] and train into another folder"
 
@@ -154,37 +153,13 @@ class _Fit:
             sampling_weights=self.sampling_weights,
             soft_targets=self.soft_targets,
         )
-        logger = keras.callbacks.CSVLogger(self.output / HISTORY, append=True)
-        try:
-            history = self.model.fit(
-                batches,
-                initial_epoch=progress.epochs,
-                epochs=last_epoch,
-                # The batches shuffle by themselves; Keras would draw from a state that no restart
-                # has.
-                shuffle=False,
-                callbacks=[
-                    keras.callbacks.LambdaCallback(
-                        on_epoch_begin=lambda epoch, logs: batches.begin_epoch(epoch)
-                    ),
-                    # The average must be in its place when the epoch is measured and saved.
-                    *([averaging] if averaging else []),
-                    self.measuring,
-                    Seconds(),
-                    logger,
-                    keras.callbacks.TerminateOnNaN(),
-                    *self.callbacks,
-                    *callbacks,
-                ],
-                verbose=0,
-            ).history
-        finally:
-            if logger.csv_file is not None:  # Keras closes it only when all goes well
-                logger.csv_file.close()
-        if not math.isfinite(history["loss"][-1]):
-            epoch = progress.epochs + len(history["loss"])
-            best = read_progress(self.output).best_file(self.output)
-            kept = f". The best model until then is {best}" if best else ""
-            raise RunError(
-                f"{self.output}: the loss was no longer a number in epoch {epoch}; {_ADVICE}{kept}"
-            )
+        run_epochs(
+            self.model,
+            batches,
+            output=self.output,
+            last_epoch=last_epoch,
+            # The average must be in its place when the epoch is measured and saved.
+            measuring=[*([averaging] if averaging else []), self.measuring],
+            callbacks=[*self.callbacks, *callbacks],
+            advice=_ADVICE,
+        )

@@ -1,6 +1,8 @@
 """The loss on the logit, and the optimizers of both phases of fitting."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 
@@ -10,11 +12,16 @@ from cxr_edge_train.recipe import Fit
 
 def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer, settings: Fit) -> None:
     """Compile a model for the loss on ``logit``, and build the optimizer's state."""
+    compile_for(model, optimizer, {"logit": loss_on_logit(settings)})
+
+
+def compile_for(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, losses: Mapping[str, Any]
+) -> None:
+    """Compile a model for losses by the names of its outputs, and build the optimizer's state."""
     # TensorFlow's XLA on a processor was measured 7 times slower for these networks.
     slow = keras.backend.backend() == "tensorflow" and not has_accelerator()
-    model.compile(
-        optimizer, loss={"logit": loss_on_logit(settings)}, jit_compile=False if slow else "auto"
-    )
+    model.compile(optimizer, loss=dict(losses), jit_compile=False if slow else "auto")
     if not model.optimizer.built:  # or there would be nothing yet to put a snapshot's state into
         model.optimizer.build(model.trainable_variables)
 

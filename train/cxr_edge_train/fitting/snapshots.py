@@ -10,7 +10,7 @@ that will be repeated.
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -30,7 +30,6 @@ SNAPSHOT = "snapshot.npz"
 # The first epoch is 1.
 BEST = "best-{epoch:04d}.keras"
 _BEST_FILES = "best-[0-9][0-9][0-9][0-9].keras"
-_COLUMNS = {"epoch", "loss", "seconds", *EPOCH_METRICS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +75,12 @@ def read_progress(folder: Path) -> FitProgress:
         return FitProgress(**content, best=tuple(best) if isinstance(best, list) else (best,))
 
 
-def tidy(folder: Path) -> None:
+def tidy(folder: Path, measured: Sequence[str] = EPOCH_METRICS) -> None:
     """Remove what epochs left that the snapshot does not know, since they will be repeated.
+
+    Args:
+        folder: folder of a fit.
+        measured: what its history says of validation.
 
     Raises:
         RunError: the snapshot or the history is damaged.
@@ -91,7 +94,8 @@ def tidy(folder: Path) -> None:
         if progress.epochs:
             if len(lines) <= progress.epochs or not lines[0].startswith(b"epoch,"):
                 raise RunError(f"{history}: damaged; remove {folder} and train again")
-            if set(lines[0].decode(errors="replace").strip().split(",")) != _COLUMNS:
+            columns = set(lines[0].decode(errors="replace").strip().split(","))
+            if columns != {"epoch", "loss", "seconds", *measured}:
                 raise RunError(
                     f"{history}: an earlier version of cxr-edge began this training and measured "
                     f"its epochs otherwise; finish it with that version, or remove {folder} and "
@@ -99,6 +103,15 @@ def tidy(folder: Path) -> None:
                 )
         # The first line names the columns. Shortening a file works on a full disk, too.
         os.truncate(history, sum(map(len, lines[: progress.epochs + 1])) if progress.epochs else 0)
+
+
+def restore(folder: Path, model: keras.Model) -> None:
+    """Give a model the weights of the last finished epoch.
+
+    Raises:
+        RunError: the snapshot is damaged.
+    """
+    _assign(folder, model=model.variables)
 
 
 def discard(folder: Path) -> None:

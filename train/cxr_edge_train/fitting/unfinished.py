@@ -20,24 +20,29 @@ from cxr_edge_train.runs import RUN, UNFINISHED
 _LOCK = ".lock"
 
 
-def check_output(folder: Path) -> None:
-    """Check that a run may be written into a folder.
+def check_output(folder: Path, record: str = RUN) -> None:
+    """Check that a training may be written into a folder.
+
+    Args:
+        folder: folder of the training.
+        record: name of the file that is written last, by which a finished one is known.
 
     Raises:
-        InvalidRequest: the folder holds a finished run or files that belong to no run, or it cannot
-            be made or written.
+        InvalidRequest: the folder holds a finished training or files that belong to none, or it
+            cannot be made or written.
     """
-    _refuse_finished(folder)
+    _refuse_finished(folder, record)
     check_folder(folder, "a training run", ours=lambda folder: (folder / UNFINISHED).exists())
 
 
 @contextmanager
-def claimed(folder: Path, settings: RunFingerprint) -> Iterator[bool]:
+def claimed(folder: Path, settings: RunFingerprint, record: str = RUN) -> Iterator[bool]:
     """Own a run's folder while fitting; the claim is removed when the block ends without an error.
 
     Args:
         folder: folder of the run; made where it is missing.
         settings: fingerprint of the run.
+        record: see :func:`check_output`.
 
     Yields:
         Whether an earlier process finished this very run and was killed before it tidied up.
@@ -47,7 +52,7 @@ def claimed(folder: Path, settings: RunFingerprint) -> Iterator[bool]:
             fingerprint, or another process trains there.
         RunError: what an earlier process left is damaged.
     """
-    check_output(folder)
+    check_output(folder, record)
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / _LOCK, timeout=0)
     try:
@@ -55,11 +60,11 @@ def claimed(folder: Path, settings: RunFingerprint) -> Iterator[bool]:
     except Timeout:
         raise InvalidRequest(f"{folder}: another process is training into this folder") from None
     try:
-        _refuse_finished(folder)  # by a process that had the lock until now
+        _refuse_finished(folder, record)  # by a process that had the lock until now
         left = _left_settings(folder)
         remove_temporaries(folder)
         # Before its first epoch has ended a run has nothing to lose.
-        if left is None or not (is_begun(folder) or (folder / RUN).exists()):
+        if left is None or not (is_begun(folder) or (folder / record).exists()):
             write_text(folder / UNFINISHED, json.dumps(asdict(settings), indent=2) + "\n")
         elif left != settings:
             one, other = asdict(left), asdict(settings)
@@ -68,7 +73,7 @@ def claimed(folder: Path, settings: RunFingerprint) -> Iterator[bool]:
                 f"{folder}: holds an unfinished run with another {', '.join(changed)}; "
                 "choose another output, or remove the folder"
             )
-        yield (folder / RUN).exists()
+        yield (folder / record).exists()
         (folder / UNFINISHED).unlink()
         (folder / _LOCK).unlink(missing_ok=True)
     finally:
@@ -91,15 +96,16 @@ def folder_for(cache_dir: Path, settings: RunFingerprint) -> Path:
     raise AssertionError  # the numbers do not end
 
 
-def _refuse_finished(folder: Path) -> None:
-    if (folder / RUN).exists() and not (folder / UNFINISHED).exists():
+def _refuse_finished(folder: Path, record: str) -> None:
+    if (folder / record).exists() and not (folder / UNFINISHED).exists():
         raise InvalidRequest(f"{folder}: holds a finished run already; choose another output")
 
 
 def _left_settings(folder: Path) -> RunFingerprint | None:
     file = folder / UNFINISHED
     try:
-        return from_json(RunFingerprint, parse_json(file.read_bytes()))
+        # Before there were locators it had fewer fields.
+        return from_json(RunFingerprint, parse_json(file.read_bytes()), allow_defaults=True)
     except FileNotFoundError:
         return None
     except (OSError, TypedJsonError) as error:

@@ -1,0 +1,1 @@
+"""The lung locator: trained, converted, and compared with what was trained."""

@@ -1,0 +1,1 @@
+"""The lung locator: a small network that outlines the lungs, trained on masks."""
