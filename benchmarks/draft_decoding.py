@@ -21,7 +21,7 @@ from benchmarks.classification import images_below, load_bundle
 from benchmarks.side_by_side import Finding, arguments, run
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.images import load_grey
-from cxr_edge_runtime.preprocess import preprocess
+from cxr_edge_runtime.locator import Preprocessor
 
 # Least size of the decoded image, in sides of the model's input.
 FACTORS = (1, 2, 3)
@@ -36,7 +36,7 @@ def decode_draft(content: bytes, side: int) -> NDArray[np.uint8]:
 
 def benchmark(options: argparse.Namespace) -> Iterator[Finding | str]:
     classifier = Classifier(load_bundle(options.bundle))
-    manifest = classifier.bundle.manifest
+    manifest, prepare = classifier.bundle.manifest, Preprocessor.of(classifier.bundle)
     films = images_below(options.originals)
     contents = [film.read_bytes() for film in films]
 
@@ -63,7 +63,7 @@ def benchmark(options: argparse.Namespace) -> Iterator[Finding | str]:
             begun = time.perf_counter()
             pixels = way(content)
             decoded = time.perf_counter()
-            preprocess(pixels, manifest.preprocess)
+            prepare(pixels)
             prepared = time.perf_counter()
             rows.append((measured(pixels), decoded - begun, prepared - decoded))
         found[name], *times_ = np.array(rows).T

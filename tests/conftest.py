@@ -1,7 +1,7 @@
 """What all tests share: the development images, and small images and bundles made on the spot."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,23 +76,47 @@ def tiny_source(trained: TinyRoad) -> Any:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> TinyRoad:
     """300 patients a label give the 100 validation positives that a checked recall needs."""
-    from cxr_edge_train import architectures
     from cxr_edge_train.cleaning.clean import clean
-    from cxr_edge_train.dataset.metadata import read_metadata, read_splits, write_splits
+    from cxr_edge_train.dataset.metadata import read_metadata, write_splits
     from cxr_edge_train.dataset.splits import assign_splits
-    from cxr_edge_train.fitting.task import TrainingTask
-    from cxr_edge_train.fitting.training import train_run
-    from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe
-    from tiny_model import TINY
 
     root = tmp_path_factory.mktemp("pipeline")
     metadata, splits = root / "clean_metadata.csv", root / "splits.csv"
     clean(draw_dataset(root / "data", patients=300, test_patients=10), metadata)
     write_splits(splits, assign_splits(read_metadata(metadata), seed=0))
+    road = TinyRoad(root, metadata, splits, root / "run", root / "cache")
+    _train(road)
+    return road
+
+
+@pytest.fixture(scope="session")
+def locator(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The folder of a lung locator that takes what is dark for lung."""
+    from locators import make_locator
+
+    return make_locator(tmp_path_factory.mktemp("locator"))
+
+
+@pytest.fixture(scope="session")
+def trained_on_lungs(trained: TinyRoad, locator: Any) -> TinyRoad:
+    """A run from the same images with a lung locator."""
+    road = replace(trained, run=trained.root / "run-on-lungs")
+    _train(road, locator=locator)
+    return road
+
+
+def _train(road: TinyRoad, **more: Any) -> None:
+    from cxr_edge_train import architectures
+    from cxr_edge_train.dataset.metadata import read_metadata, read_splits
+    from cxr_edge_train.fitting.task import TrainingTask
+    from cxr_edge_train.fitting.training import train_run
+    from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe
+    from tiny_model import TINY
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(architectures, "ARCHITECTURES", {"tiny": TINY})
         task = TrainingTask.of(
-            read_splits(splits, read_metadata(metadata)),
+            read_splits(road.splits, read_metadata(road.metadata)),
             architecture="tiny",
             weights=None,
             recipe=Recipe(
@@ -101,7 +125,23 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TinyRoad:
                 Fit(batch_size=20, head_epochs=1, epochs=2, learning_rate=3e-3),
             ),
             seed=0,
-            root=root,
+            root=road.root,
+            **more,
         )
-        train_run(task, output=root / "run", cache_dir=root / "cache")
-    return TinyRoad(root, metadata, splits, root / "run", root / "cache")
+        train_run(task, output=road.run, cache_dir=road.cache)
+
+
+@pytest.fixture(scope="session")
+def small_locator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished lung locator, which takes for lung what is dark."""
+    from small_locator import make_locator
+
+    return make_locator(tmp_path_factory.mktemp("locators") / "locator")
+
+
+@pytest.fixture(scope="session")
+def outlined(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Films with two dark ellipses as lungs and their masks, cleaned and split."""
+    from small_locator import draw_outlined
+
+    return draw_outlined(tmp_path_factory.mktemp("outlined"))

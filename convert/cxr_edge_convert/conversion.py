@@ -260,9 +260,7 @@ class _Work:
         """An ONNX INT8 model as others run it."""
         if scheme.format != ONNX or scheme.quantization != INT8:
             return None
-        entry = InputEntry.of_contract(
-            scheme.format, scheme.quantization, self.source.images.preprocess
-        )
+        entry = InputEntry.of_contract(scheme.format, scheme.quantization, self.source.preprocess)
         engine = OnnxEngine(
             onnxruntime, "onnxruntime", model, entry, self.source.outputs, exact=False
         )
@@ -284,7 +282,7 @@ def _again(progress: ProgressFactory) -> ProgressFactory:
 
 
 def _engine(source: Source, scheme: Scheme, model: bytes) -> Engine:
-    spec = source.images.preprocess
+    spec = source.preprocess
     entry = InputEntry.of_contract(scheme.format, scheme.quantization, spec)
     return open_model(model, scheme.format, entry, source.outputs)
 
@@ -300,6 +298,7 @@ def _with_artifacts(variant: Variant, builder: ArtifactBuilder) -> Variant:
         variant.logits,
         variant.embeddings,
         own.operating_point if own else source.validation.operating_point,
+        source.preprocessor(variant.scheme.format),
     )
     return replace(variant, artifacts=artifacts)
 

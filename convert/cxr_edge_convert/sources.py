@@ -1,5 +1,6 @@
 """What a conversion starts from: the model of a run, its images and its operating point."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,16 @@ from cxr_edge_convert.formats.scratch import scratch_folder
 from cxr_edge_convert.verification import FloatBaseline
 from cxr_edge_runtime.bundle.manifest import OUTPUTS, Training
 from cxr_edge_runtime.errors import InvalidRequest, RunError
+from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.dataset.acquisition_weights import table_weights
 from cxr_edge_train.dataset.metadata import dataset_digest, images_root
 from cxr_edge_train.dataset.patients import UnknownPatients
-from cxr_edge_train.dataset.pixels import load_pixels
+from cxr_edge_train.dataset.pixels import load_pixels, read_unchanged
 from cxr_edge_train.evaluation.run_subject import load_model
+from cxr_edge_train.locator.folder import LocatorFolder
+from cxr_edge_train.locator.of_run import locator_of
 from cxr_edge_train.progress import ProgressFactory, as_stage
 from cxr_edge_train.recipe import Calibration, read_recipe
 from cxr_edge_train.runs import model_sha256, read_dataset, read_predictions, read_run
@@ -33,13 +37,13 @@ class Images:
     """Where the pixels of images are.
 
     Attributes:
-        preprocess: the way from grey pixels to model input.
+        prepare: from a film to model input, as in training.
         root: the folder that paths are relative to.
         cache_dir: the folder that keeps decoded pixels.
         progress: shows how many images were read.
     """
 
-    preprocess: PreprocessSpec
+    prepare: Preprocessor
     root: Path
     cache_dir: Path
     progress: ProgressFactory
@@ -47,8 +51,18 @@ class Images:
     def pixels(self, rows: pd.DataFrame) -> NDArray[np.uint8]:
         """The pixels ``[N, H, W, 1] uint8`` of the rows; see :func:`load_pixels` for errors."""
         return load_pixels(
-            rows, self.preprocess, root=self.root, cache_dir=self.cache_dir, progress=self.progress
+            rows, self.prepare, root=self.root, cache_dir=self.cache_dir, progress=self.progress
         )
+
+    def films(self, rows: pd.DataFrame) -> Iterator[NDArray[np.uint8]]:
+        """The films ``[H, W] uint8`` of the rows, whole and in their own sizes, one at a time.
+
+        Raises:
+            DatasetError: an image is missing or changed since it was cleaned.
+            ImageError: an image cannot be read or decoded.
+        """
+        for path, md5 in zip(rows["path"], rows["md5"]):
+            yield read_unchanged(self.root / path, md5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +81,7 @@ class Source:
         training: what the manifest says of its training.
         calibration: the calibration method of its recipe.
         license: the licence of the weights, as far as it is known.
+        locator: the lung locator, whose box the model is shown; None where it is the whole film.
     """
 
     name: str
@@ -80,6 +95,21 @@ class Source:
     training: Training
     calibration: Calibration
     license: str
+    locator: LocatorFolder | None = None
+
+    @property
+    def preprocess(self) -> PreprocessSpec:
+        """How films become model input."""
+        return self.images.prepare.spec
+
+    def preprocessor(self, format: str) -> Preprocessor:
+        """From a film to model input as in a bundle of a format, whose locator has that format.
+
+        Raises:
+            RunError: the locator's file is missing or was changed.
+            EngineError: the locator cannot be loaded.
+        """
+        return Preprocessor(self.preprocess, self.locator.locator(format) if self.locator else None)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -108,6 +138,7 @@ def run_source(
         InvalidRequest: the labels of the model are reversed.
         RunError: the run is incomplete or damaged.
         DatasetError: an image changed since the run was made.
+        EngineError: its lung locator cannot be loaded or run.
     """
     run = read_run(folder)
     table = read_dataset(folder)
@@ -118,7 +149,9 @@ def run_source(
         )
     recipe_file = folder / "recipe.toml"
     recipe = read_recipe(recipe_file)
-    images = Images(run.preprocess, images_root(root, default=Path(run.root)), cache_dir, progress)
+    locator = locator_of(run)
+    prepare = Preprocessor(run.preprocess, locator.locator() if locator else None)
+    images = Images(prepare, images_root(root, default=Path(run.root)), cache_dir, progress)
     validation = table[table["split"] == "validation"].reset_index(drop=True)
     recorded = read_predictions(folder, validation)
     model = as_stage(progress, "loading the model", lambda: load_model(folder))
@@ -162,6 +195,7 @@ def run_source(
         ),
         calibration=recipe.calibration,
         license="unknown" if run.imported_sha256 else "Apache-2.0",
+        locator=locator,
     )
 
 

@@ -28,6 +28,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.dataset.acquisition_weights import read_domains
 from cxr_edge_train.dataset.metadata import DOMAIN_COLUMN, read_metadata
@@ -84,7 +85,7 @@ def main() -> None:
     seen = domains[domains["by"] == EYE].set_index("file")[DOMAIN_COLUMN]
     films = load_pixels(
         table,
-        PreprocessSpec(),
+        Preprocessor(PreprocessSpec()),
         root=arguments.root or arguments.metadata.parent,
         cache_dir=default_cache_dir(),
     )

@@ -10,6 +10,7 @@ so that it may be published.
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from sklearn.metrics import roc_auc_score
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import CxrEdgeError
 from cxr_edge_runtime.files import write_text
-from cxr_edge_runtime.preprocess import preprocess
+from cxr_edge_runtime.preprocess import WHOLE_FILM, Box, PreprocessSpec, preprocess
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.dataset.pixels import read_unchanged
@@ -34,29 +35,36 @@ from film_changes import CHANGES, LUNGS, Pixels
 
 Probabilities = NDArray[np.float64]
 
+# Sides of the films that are changed, as a multiple of the model's input, where a box is cut out.
+_LARGER = 2
 SHOWN = 10  # right decisions in the picture, and as many wrong ones
 
 
 def predicted(subject: BundleSubject, films: Pixels) -> Probabilities:
-    """Compute the probabilities ``[N]`` of films ``[N, H, W, 1] uint8``."""
-    logits = subject.logits(film[np.newaxis] for film in films)
+    """Compute the probabilities ``[N]`` of whole films ``[N, H, W, 1] uint8``."""
+    logits = subject.logits(subject.prepare(film[:, :, 0]).model_input for film in films)
     return subject.operating_point.probabilities(logits)
 
 
-def share_in_lungs(activation_map: NDArray[np.floating]) -> float:
+def share_in_lungs(activation_map: NDArray[np.floating], seen: Box | None = None) -> float:
     """Compute the share of the evidence for a decision that lies inside :data:`LUNGS`.
 
     Args:
         activation_map: ``[h, w]``, above zero where a cell supports the decision: the activation
             map for PNEUMONIA, its negative for NORMAL. It is enlarged so that the box can cut
             cells.
+        seen: what of the film the map shows; None for all of it.
 
     Returns:
         A share between 0 and 1.
     """
     side = 100
     positive = Image.fromarray(np.maximum(activation_map, 0).astype(np.float32))
-    enlarged = np.asarray(positive.resize((side, side), Image.Resampling.NEAREST))
+    shown = seen or WHOLE_FILM
+    x0, y0, x1, y1 = (round(side * edge) for edge in astuple(shown))
+    enlarged = np.zeros((side, side), dtype=np.float32)
+    resized = positive.resize((x1 - x0, y1 - y0), Image.Resampling.NEAREST)
+    enlarged[y0:y1, x0:x1] = np.asarray(resized)
     left, top, right, bottom = (round(side * edge) for edge in LUNGS)
     return float(enlarged[top:bottom, left:right].sum() / max(enlarged.sum(), 1e-9))
 
@@ -105,11 +113,17 @@ def shortcuts(
     return found
 
 
-def box_alone(side: int) -> Pixels:
-    """Draw the outline of :data:`LUNGS` in white on a black film ``[side, side, 1] uint8``."""
+def box_alone(side: int, seen: Box | None = None) -> Pixels:
+    """Draw the outline of :data:`LUNGS` in white on a black film ``[side, side, 1] uint8``.
+
+    Args:
+        side: of the film.
+        seen: what is shown of the film; None for all of it.
+    """
     film = Image.new("L", (side, side))
     ImageDraw.Draw(film).rectangle([round(side * edge) for edge in LUNGS], outline=255)
-    return np.asarray(film)[..., np.newaxis]
+    shown: Pixels = preprocess(np.asarray(film), PreprocessSpec(side, side), seen or WHOLE_FILM)[0]
+    return shown
 
 
 def shown_rows(
@@ -164,16 +178,24 @@ def maps(
     chosen = shown_rows(positives(rows), probability, subject.operating_point.threshold)
     called = probability[chosen] >= subject.operating_point.threshold
     right = called == (positives(rows)[chosen] == 1)
-    activation_maps = subject.activation_maps(films[chosen])
+    prepared = [subject.prepare(film[:, :, 0]) for film in films[chosen]]
+    activation_maps = subject.activation_maps(
+        np.concatenate([film.model_input for film in prepared])
+    )
     signs = np.where(called, 1, -1)
-    shares = np.array([share_in_lungs(sign * map_) for sign, map_ in zip(signs, activation_maps)])
+    shares = np.array(
+        [
+            share_in_lungs(sign * map_, film.box)
+            for sign, map_, film in zip(signs, activation_maps, prepared)
+        ]
+    )
     if output:
         captions = [
             f"{'right' if right_ else 'wrong'}, label {rows['label'].iloc[row]},\n"
             f"probability {probability[row]:.2f}, {share:.0%} in the box"
             for row, right_, share in zip(chosen, right, shares)
         ]
-        canvas = np.stack([box_alone(films.shape[1])] * len(chosen))
+        canvas = np.stack([box_alone(films.shape[1], film.box) for film in prepared])
         title = f"Where {subject.identity.bundle} looks, validation films; the box holds the lungs"
         figure = draw_films(captions, canvas, activation_maps, title=title, columns=5)
         save_figure(figure, output / "activation_maps.png")
@@ -210,9 +232,12 @@ def measure(bundle: Path, run: Path, root: Path | None, output: Path | None) -> 
     table = read_dataset(run)
     rows = table[table["split"] == "validation"].reset_index(drop=True)
     folder = root or Path(read_run(run).root)
+    spec = subject.prepare.spec
+    if subject.prepare.locator is not None:  # changes come before the box
+        spec = PreprocessSpec(_LARGER * spec.height, _LARGER * spec.width)
     films = np.concatenate(
         [
-            preprocess(read_unchanged(folder / path, md5), subject.preprocess)
+            preprocess(read_unchanged(folder / path, md5), spec)
             for path, md5 in zip(rows["path"], rows["md5"])
         ]
     )

@@ -70,6 +70,7 @@ def conversion_report_of(*variants: VariantReport) -> ConversionReport:
             keras_bytes=10_924_000,
             outputs=("cam", "logit", "embedding"),
             preprocess=PreprocessSpec(32, 32),
+            locator=None,
         ),
         operating_point=OperatingPoint(1.0, 0.5, "a rule", "validation", 0.25, 0.5),
         limits=Limits(),

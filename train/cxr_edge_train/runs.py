@@ -10,6 +10,7 @@
     ├── history.csv       loss and validation metrics by epoch; teachers have theirs in
     │                     teacher-1/ and so on; an imported model has none
     ├── predictions.csv   logit, probability and decision of each validation image
+    ├── locator.*         where films are cut to the lungs: the locator, .json, .tflite and .onnx
     └── figures/          plots: learning curves, and those of an evaluation on validation
 """
 
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import file_sha256, replacing, write_text
-from cxr_edge_runtime.preprocess import PREPROCESS_VERSION, PreprocessSpec
+from cxr_edge_runtime.preprocess import VERSIONS, PreprocessSpec
 from cxr_edge_runtime.typed_json import TypedJsonError, from_json, parse_json
 from cxr_edge_train.dataset.metadata import DOMAIN_COLUMN
 from cxr_edge_train.dataset.patients import UnknownPatients
@@ -74,6 +75,7 @@ class Run:
             recorded.
         unknown_patients: how many of the training and validation images have no known patient;
             None in runs of before it was recorded.
+        locator_sha256: SHA-256 of ``locator.json``; empty where films were shown whole.
         format: :data:`RUN_FORMAT` of the code that wrote it.
         warnings: what the user should know, one sentence each; of a run that was just trained.
     """
@@ -94,6 +96,7 @@ class Run:
     imported_sha256: str = ""
     test_digest: str = ""
     unknown_patients: UnknownPatients | None = None
+    locator_sha256: str = ""
     format: int = RUN_FORMAT
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
@@ -107,7 +110,7 @@ class Run:
         values = asdict(self)
         del values["folder"], values["warnings"]
         point = values.pop("operating_point")
-        for name in ("imported_sha256", "test_digest", "unknown_patients"):
+        for name in ("imported_sha256", "test_digest", "unknown_patients", "locator_sha256"):
             if not values[name]:  # so that a run of before they were recorded is the same file
                 del values[name]
         return values | {name: point[attribute] for name, attribute in _POINT_KEYS.items()}
@@ -154,10 +157,10 @@ def _check_versions(file: Path, content: dict[str, Any]) -> None:
         )
     preprocess = content.get("preprocess")
     version = preprocess.get("version") if isinstance(preprocess, dict) else None
-    if isinstance(version, int) and version != PREPROCESS_VERSION:
+    if isinstance(version, int) and version not in VERSIONS:
         raise RunError(
             f"{file}: made with preprocess version {version}, this cxr-edge has "
-            f"{PREPROCESS_VERSION}; make it again"
+            f"{' and '.join(map(str, VERSIONS))}; make it again"
         )
 
 
@@ -222,10 +225,14 @@ def read_predictions(folder: Path, validation: pd.DataFrame) -> NDArray[np.float
     return logits
 
 
-def read_history(folder: Path) -> pd.DataFrame:
+def read_history(folder: Path, *, measured: str = "val_loss") -> pd.DataFrame:
     """Read the history: per epoch, ``epoch`` from 0, ``loss``, ``seconds`` and what was measured.
 
     The latter are :data:`EPOCH_METRICS`, of which earlier versions wrote only ``val_loss``.
+
+    Args:
+        folder: folder of the fit.
+        measured: what its history must say of validation.
 
     Raises:
         RunError: ``history.csv`` is missing or damaged.
@@ -233,7 +240,7 @@ def read_history(folder: Path) -> pd.DataFrame:
     file = folder / HISTORY
     try:
         history = pd.read_csv(file).astype(
-            {"epoch": int, "loss": float, "val_loss": float, "seconds": float}
+            {"epoch": int, "loss": float, measured: float, "seconds": float}
         )
         return history.astype({name: float for name in EPOCH_METRICS if name in history})
     except (OSError, ValueError, KeyError) as error:

@@ -3,7 +3,8 @@
 The input gate, the inputs that test a device, and the predictions on validation images.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,15 @@ from cxr_edge_convert.artifacts.drawings import drawings
 from cxr_edge_convert.artifacts.gate_fitting import (
     FILMS,
     GateCounts,
+    Remarks,
     augmented_films,
     film_gate,
     verdicts,
     with_limits,
 )
 from cxr_edge_convert.artifacts.golden_films import golden_films, label_means
-from cxr_edge_convert.artifacts.one_level import one_level
+from cxr_edge_convert.artifacts.lungs import LungCounts, remarks_on_validation
+from cxr_edge_convert.artifacts.one_level import one_level, some_of
 from cxr_edge_convert.artifacts.out_of_distribution import (
     OutOfDistributionImages,
     read_out_of_distribution,
@@ -35,6 +38,8 @@ from cxr_edge_runtime.bundle.reference import PredictionDistribution, VerifiedPr
 from cxr_edge_runtime.device.selftest import GoldenFilms
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.gate import REJECTED, Gate
+from cxr_edge_runtime.locator import Preprocessor
+from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.dataset.sampling import spread_over_patients
@@ -52,6 +57,7 @@ class BundleArtifacts:
         one_level: how much an answer depends on one level of grey.
         gate: the input gate; None where the model gives no embedding.
         gate_counts: how many images the gate rejects.
+        without_lungs: in how many images there are no lungs; None where films are shown whole.
     """
 
     golden: GoldenFilms
@@ -59,6 +65,7 @@ class BundleArtifacts:
     one_level: OneLevel
     gate: Gate | None = None
     gate_counts: GateCounts | None = None
+    without_lungs: LungCounts | None = None
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -76,11 +83,13 @@ class ArtifactBuilder:
 
     Attributes:
         source: the float model.
-        means: the mean training film of each label, see :func:`.golden_films.label_means`.
+        means: the mean training film of each label, see :func:`.golden_films.label_means`; of whole
+            films, so that a lung locator has lungs to find.
         gate: the gate that knows where films lie; None where the model gives no embedding.
         augmented: other training films than those the gate learned from, made to look different.
             They set its limit.
         out_of_distribution: images that are no chest X-rays, the user's or drawings.
+        remarks: what the lung locator says of each validation film; None where there is none.
     """
 
     source: Source
@@ -88,6 +97,7 @@ class ArtifactBuilder:
     gate: Gate | None
     augmented: NDArray[np.uint8]
     out_of_distribution: OutOfDistributionImages
+    remarks: list[Remarks] | None = None
 
     @classmethod
     def of(cls, source: Source, *, not_films: Path | None, seed: int) -> "ArtifactBuilder | None":
@@ -102,24 +112,29 @@ class ArtifactBuilder:
             InvalidRequest: ``not_films`` holds too little.
             DatasetError: a training image changed since it was cleaned.
         """
-        spec = source.images.preprocess
+        images, located = source.images, source.locator is not None
         out_of_distribution = (
-            read_out_of_distribution(not_films, spec) if not_films else drawings(spec)
+            read_out_of_distribution(not_films, images.prepare)
+            if not_films
+            else drawings(images.prepare)
         )
         if len(set(source.train["label"])) < 2:
             return None  # an imported model may be measured on images of which none trains
         drawn = spread_over_patients(source.train, seed=seed).head(2 * FILMS)
-        films = source.images.pixels(drawn.reset_index(drop=True))
+        films = images.pixels(drawn)
+        # Of the default size whatever the model's, since the locator takes its own.
+        whole = replace(images, prepare=Preprocessor(PreprocessSpec())) if located else images
         # In turn, so that both halves have films of all patients there are enough films of.
         learned, others = films[::2], films[1::2]
         return cls(
             source,
-            label_means(films, list(drawn["label"])),
+            label_means(whole.pixels(drawn), list(drawn["label"])),
             film_gate(source.model, learned, augmented_films(learned, seed=seed))
             if "embedding" in source.outputs
             else None,
             augmented_films(others, seed=seed + 1),
             out_of_distribution,
+            remarks_on_validation(source),
         )
 
     def build(
@@ -128,6 +143,7 @@ class ArtifactBuilder:
         logits: NDArray[np.float64],
         embeddings: NDArray[np.float32] | None,
         operating_point: OperatingPoint,
+        prepare: Preprocessor,
     ) -> BundleArtifacts:
         """Build what one variant's bundle carries beside its model.
 
@@ -136,28 +152,48 @@ class ArtifactBuilder:
             logits: ``[N]`` it gives for validation images.
             embeddings: ``[N, C]`` it gives for validation images, where it gives any.
             operating_point: the temperature, the bias and the threshold of its bundle.
+            prepare: from a film to model input, as in its bundle.
 
         Raises:
             EngineError: the engine failed.
         """
         predicted = operating_point.probabilities(logits)
-        films = self.source.validation_pixels
+        films, others = self.source.validation_pixels, self.out_of_distribution
+        without_lungs = LungCounts.of(self.remarks, others) if self.remarks else None
         if self.gate is None or embeddings is None:
-            nothing = np.zeros(len(predicted), dtype=np.bool_)
-            reference = self._reference(engine, predicted, None, nothing)
-            golden = golden_films(engine, self.means, operating_point, None, LABELS)
-            return BundleArtifacts(golden, reference, one_level(engine, None, films))
+            remarks = self.remarks or [((), ())] * len(films)
+            refused = np.array([bool(objections) for objections, _ in remarks])
+            return BundleArtifacts(
+                golden_films(engine, self.means, operating_point, None, LABELS, prepare),
+                self._reference(engine, predicted, None, refused),
+                one_level(engine, None, self._some_films(), prepare),
+                without_lungs=without_lungs,
+            )
         gate, counts = with_limits(
             self.gate,
             engine,
             validation=(films, embeddings),
             augmented=self.augmented,
-            out_of_distribution=self.out_of_distribution,
+            out_of_distribution=others,
+            remarks=self.remarks,
         )
-        golden = golden_films(engine, self.means, operating_point, gate, LABELS)
-        rejected = np.array(verdicts(gate, engine, films, embeddings)) == REJECTED
-        reference = self._reference(engine, predicted, gate.distance(embeddings), rejected)
-        return BundleArtifacts(golden, reference, one_level(engine, gate, films), gate, counts)
+        rejected = np.array(verdicts(gate, engine, films, embeddings, self.remarks)) == REJECTED
+        return BundleArtifacts(
+            golden_films(engine, self.means, operating_point, gate, LABELS, prepare),
+            self._reference(engine, predicted, gate.distance(embeddings), rejected),
+            one_level(engine, gate, self._some_films(), prepare),
+            gate,
+            counts,
+            without_lungs,
+        )
+
+    def _some_films(self) -> Iterable[NDArray[np.uint8]]:
+        """The validation films whose greys are changed: whole ones for a lung locator."""
+        films = self.source.validation_pixels
+        some = some_of(len(films))
+        if self.source.locator is None:
+            return films[some, :, :, 0]
+        return self.source.images.films(self.source.validation.table[some])
 
     def _reference(
         self,

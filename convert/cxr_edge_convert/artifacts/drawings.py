@@ -6,30 +6,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_convert.artifacts.out_of_distribution import OutOfDistributionImages
-from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
+from cxr_edge_runtime.locator import Preprocessor
 
 # What the names of the categories begin with.
 DRAWN = "drawing: "
 
 
-def drawings(spec: PreprocessSpec) -> OutOfDistributionImages:
+def drawings(prepare: Preprocessor) -> OutOfDistributionImages:
     """Draw images that are no chest X-rays, to measure a gate where the user has none.
 
     Args:
-        spec: the way from grey pixels to model input.
+        prepare: from a film to model input.
 
     Returns:
         :data:`_OF_EACH_KIND` images of each kind in :data:`_KINDS`, always the same.
     """
-    images, kinds = [], []
+    prepared, kinds = [], []
     for kind, draw in _KINDS.items():
         for number in range(_OF_EACH_KIND):
             field = draw(np.random.default_rng(number))
             span = max(float(np.ptp(field)), np.finfo(np.float64).tiny)
             grey = np.round(255 * (field - field.min()) / span).astype(np.uint8)
-            images.append(preprocess(grey, spec)[0])
+            prepared.append(prepare(grey))
             kinds.append(f"{DRAWN}{kind}")
-    return OutOfDistributionImages(np.stack(images), [()] * len(images), kinds)
+    inputs = np.concatenate([image.model_input for image in prepared])
+    return OutOfDistributionImages(inputs, [image.objections for image in prepared], kinds)
 
 
 def _axes() -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -42,6 +42,9 @@ MAX_LET_THROUGH = 0.05
 _LEAST_VARIANCE = 1e-9
 _NO_LIMITS = GateLimits(float("inf"), float("inf"))
 
+# Of one image: what speaks against it, and what makes it suspicious.
+Remarks = tuple[tuple[str, ...], tuple[str, ...]]
+
 
 @dataclass(frozen=True, slots=True)
 class GateCounts:
@@ -130,6 +133,7 @@ def with_limits(
     validation: tuple[NDArray[np.uint8], NDArray[np.float32]],
     augmented: NDArray[np.uint8],
     out_of_distribution: OutOfDistributionImages,
+    remarks: Sequence[Remarks] | None = None,
 ) -> tuple[Gate, GateCounts]:
     """Set the limits of a variant's gate, and count how many images they reject.
 
@@ -139,13 +143,14 @@ def with_limits(
         validation: films ``[N, H, W, 1] uint8`` and the variant's embeddings ``[N, C]`` of them.
         augmented: films from :func:`augmented_films` that the gate did not learn from.
         out_of_distribution: images that are no chest X-rays.
+        remarks: what the lung locator says of each validation film; nothing if None.
     """
     changed = (augmented, engine_outputs(engine, augmented)["embedding"])
     suspicious = float(np.quantile(gate.distance(validation[1]), _SUSPICIOUS)) or 1.0
     rejected = float(np.quantile(gate.distance(changed[1]), _REJECTED))
     gate = replace(gate, limits=GateLimits(suspicious, max(suspicious, rejected)))
     return gate, GateCounts(
-        validation=_counts(verdicts(gate, engine, *validation)),
+        validation=_counts(verdicts(gate, engine, *validation, remarks)),
         augmented=_counts(verdicts(gate, engine, *changed)),
         non_films=_by_category(gate, engine, out_of_distribution),
         unreadable=out_of_distribution.unreadable,
@@ -157,7 +162,7 @@ def verdicts(
     engine: Engine,
     inputs: NDArray[np.uint8],
     embeddings: NDArray[np.float32],
-    objections: Sequence[tuple[str, ...]] | None = None,
+    remarks: Sequence[Remarks] | None = None,
 ) -> list[str]:
     """The verdict of a gate on each image.
 
@@ -166,15 +171,17 @@ def verdicts(
         engine: the variant whose embeddings it judges.
         inputs: ``[N, H, W, 1] uint8``.
         embeddings: ``[N, C]`` of the inputs.
-        objections: what speaks against each file; nothing if None.
+        remarks: what speaks against each image and what makes it suspicious; nothing if None.
     """
 
     def embed(image: NDArray[np.uint8]) -> NDArray[np.float32]:
         return engine.run(image)["embedding"]
 
     return [
-        gate.judge(found, (), image[np.newaxis], embedding[np.newaxis], embed).verdict
-        for image, embedding, found in zip(inputs, embeddings, objections or [()] * len(inputs))
+        gate.judge(objections, doubts, image[np.newaxis], embedding[np.newaxis], embed).verdict
+        for image, embedding, (objections, doubts) in zip(
+            inputs, embeddings, remarks or [((), ())] * len(inputs)
+        )
     ]
 
 
@@ -182,7 +189,8 @@ def _by_category(
     gate: Gate, engine: Engine, things: OutOfDistributionImages
 ) -> dict[str, dict[str, int]]:
     embeddings = engine_outputs(engine, things.inputs)["embedding"]
-    found = verdicts(gate, engine, things.inputs, embeddings, things.objections)
+    remarks = [(objections, ()) for objections in things.objections]
+    found = verdicts(gate, engine, things.inputs, embeddings, remarks)
     return {
         category: _counts([v for v, c in zip(found, things.categories) if c == category])
         for category in sorted(set(things.categories))

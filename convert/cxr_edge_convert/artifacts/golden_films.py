@@ -18,10 +18,10 @@ from PIL import Image, ImageFilter
 
 from cxr_edge_runtime.device.selftest import Answer, GoldenFilms
 from cxr_edge_runtime.engines import Engine
-from cxr_edge_runtime.gate import NOT_CHECKED, Gate, objections
+from cxr_edge_runtime.gate import Gate, objections, unchecked
 from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.images.decoding_limits import MIN_SIDE
-from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
+from cxr_edge_runtime.locator import PreparedFilm, Preprocessor
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 # Steps along the line: 0 is the mean of normal films, 1 that of pneumonia.
@@ -32,7 +32,7 @@ _NEAR = 0.06
 _FILMS = 5
 # So far from a limit of the gate, as a share of it, a verdict is the same on every device.
 _CLEAR = 0.06
-# Sides of a file's film, as a multiple of those of the model's input.
+# Sides of a file's film, as a multiple of those of the means.
 _LARGER = 1.5
 _JPEG_QUALITY = 90
 # A mean is blurred, and a gate knows sharp films; so an unsharp mask has this radius, as a share of
@@ -52,36 +52,39 @@ def golden_films(
     operating_point: OperatingPoint,
     gate: Gate | None,
     labels: tuple[str, str],
+    prepare: Preprocessor,
 ) -> GoldenFilms:
     """Choose films and record the answers to them.
 
     Args:
         engine: the variant.
-        means: ``[2, H, W]`` from :func:`label_means`.
+        means: ``[2, H, W]`` from :func:`label_means`; of whole films where there is a lung
+            locator.
         operating_point: the temperature, the bias and the threshold of the bundle.
         gate: the gate of the bundle, where it has one.
         labels: of the bundle, the negative one first.
+        prepare: from a film to model input, as in the bundle.
 
     Returns:
         Five films on each side of the threshold, from the nearest that a healthy device cannot move
         across it to the farthest; there are fewer where the line does not go so far. And a sharp
         one, which a gate accepts where it accepts any mean, its negative, and it upside down.
     """
-    spec = PreprocessSpec(*means.shape[1:3])
 
     def answered(picture: NDArray[np.float64], *, sharp: bool = False) -> _Golden:
         file = _as_jpeg(picture, sharp=sharp)
-        return _golden(file, engine, operating_point, gate, labels, spec)
+        return _golden(file, engine, operating_point, gate, labels, prepare)
 
     normal, pneumonia = means
     pictures = [normal + step * (pneumonia - normal) for step in _STEPS]
     films = [answered(picture) for picture in pictures]
     threshold = operating_point.threshold
+    steady = np.array([film.is_steady for film in films])
     away = np.array([film.answer.probability for film in films]) - threshold
     chosen: set[int] = set()
     for side, room in ((-away, threshold), (away, 1 - threshold)):
         # Towards 0 and 1 a probability moves by less.
-        safe = np.flatnonzero(side >= min(_NEAR, room / 2))
+        safe = np.flatnonzero((side >= min(_NEAR, room / 2)) & steady)
         if len(safe):
             ranked = safe[np.argsort(side[safe], kind="stable")]
             places = np.linspace(0, len(ranked) - 1, _FILMS).round().astype(int)
@@ -92,7 +95,7 @@ def golden_films(
         for picture in (sharpest, 255 - sharpest, sharpest[::-1, ::-1])
     )
     kept = [films[number] for number in sorted(chosen)]
-    kept += [film for film in others if film.answer.verdict]
+    kept += [film for film in others if film.answer.verdict and film.is_steady]
     version = importlib.metadata.version(engine.name)
     return GoldenFilms(
         tuple(film.file for film in kept),
@@ -105,6 +108,7 @@ class _Golden(NamedTuple):
     file: bytes
     answer: Answer
     distance: float
+    is_steady: bool
 
 
 def _as_jpeg(picture: NDArray[np.float64], *, sharp: bool) -> bytes:
@@ -125,28 +129,45 @@ def _golden(
     point: OperatingPoint,
     gate: Gate | None,
     labels: tuple[str, str],
-    spec: PreprocessSpec,
+    prepare: Preprocessor,
 ) -> _Golden:
     """A film with its answer, without a verdict where that could be another on another device."""
     film = load_grey(file)
-    image = preprocess(film.pixels, spec)
-    outputs = engine.run(image)
+    prepared = prepare(film.pixels)
+    is_steady = _is_steady(film.pixels, prepared, prepare)
+    outputs = engine.run(prepared.model_input)
     [probability] = point.probabilities(outputs["logit"][0])
-    answer = Answer(float(probability), labels[int(probability >= point.threshold)], NOT_CHECKED)
+    answer = Answer(float(probability), labels[int(probability >= point.threshold)], "")
     if gate is None:
-        return _Golden(file, answer, 0.0)
+        verdict = unchecked(prepared.objections, prepared.doubts).verdict
+        return _Golden(file, replace(answer, verdict=verdict), 0.0, is_steady)
     found = gate.judge(
-        objections(film),
-        (),
-        image,
+        (*objections(film), *prepared.objections),
+        prepared.doubts,
+        prepared.model_input,
         outputs["embedding"],
         embed=lambda other: engine.run(other)["embedding"],
     )
     assert found.distance is not None
     limits = (gate.limits.suspicious, gate.limits.rejected)
     is_clear = all(abs(found.distance / limit - 1) >= _CLEAR for limit in limits)
-    is_clear = (is_clear or bool(found.orientation)) and found.from_turning >= _CLEAR * limits[1]
+    # Whatever the distance, these reject.
+    is_clear = is_clear or bool(found.orientation or prepared.objections)
+    is_clear = is_clear and found.from_turning >= _CLEAR * limits[1]
     answer = replace(
         answer, verdict=found.verdict if is_clear else "", orientation=found.orientation
     )
-    return _Golden(file, answer, found.distance)
+    return _Golden(file, answer, found.distance, is_steady)
+
+
+def _is_steady(film: NDArray[np.uint8], prepared: PreparedFilm, prepare: Preprocessor) -> bool:
+    """Whether a lung locator says the same of a film with each grey one level up or down.
+
+    What it says turns at a number of cells, so another engine could turn it as well.
+    """
+    if prepare.locator is None:
+        return True
+    changed = (np.clip(film.astype(np.int16) + change, 0, 255) for change in (1, -1))
+    others = [prepare(pixels.astype(np.uint8)) for pixels in changed]
+    said = (prepared.objections, prepared.doubts)
+    return all((other.objections, other.doubts) == said for other in others)

@@ -4,12 +4,15 @@ Decoders of one file differ by a level here and there: those of lossy JPEG 2000 
 aarch64 do. So a film whose logit or distance is nearer to a limit than such a change is borderline.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.bundle.manifest import OneLevel
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.gate import Gate
+from cxr_edge_runtime.locator import Preprocessor
 
 # More would take longer than they are worth: the largest of 300 changes is rarely exceeded.
 _FILMS = 100
@@ -17,29 +20,37 @@ _FILMS = 100
 _SEED = 0
 
 
-def one_level(engine: Engine, gate: Gate | None, films: NDArray[np.uint8]) -> OneLevel:
+def some_of(films: int) -> slice:
+    """Which of so many films are changed."""
+    return slice(None, None, -(-films // _FILMS))
+
+
+def one_level(
+    engine: Engine, gate: Gate | None, films: Iterable[NDArray[np.uint8]], prepare: Preprocessor
+) -> OneLevel:
     """Measure the largest changes when greys change by one level.
 
     Args:
         engine: the variant.
         gate: its gate, where it has one.
-        films: validation films ``[N, H, W, 1] uint8``, of which some are taken.
+        films: validation films, each ``[H, W] uint8``; see :func:`some_of`.
+        prepare: from a film to model input. A lung locator may move the box.
 
     Raises:
         EngineError: the engine failed.
     """
     random = np.random.default_rng(_SEED)
-    chosen = films[:: -(-len(films) // _FILMS)]
     logits, distances = [], []
-    for film in chosen:
+    for film in films:
         changes = (0, 1, -1, random.integers(-1, 2, film.shape))
         changed = [np.clip(film.astype(np.int16) + change, 0, 255) for change in changes]
-        outputs = [engine.run(image.astype(np.uint8)[np.newaxis]) for image in changed]
+        inputs = [prepare(pixels.astype(np.uint8)).model_input for pixels in changed]
+        outputs = [engine.run(image) for image in inputs]
         logits.append([float(each["logit"][0, 0]) for each in outputs])
         if gate:
             distances.append([float(gate.distance(each["embedding"])[0]) for each in outputs])
     return OneLevel(
-        _largest_change(logits), _largest_change(distances) if gate else None, len(chosen)
+        _largest_change(logits), _largest_change(distances) if gate else None, len(logits)
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.errors import ImageError, InvalidRequest
 from cxr_edge_runtime.gate import objections
 from cxr_edge_runtime.images import SUFFIXES, load_grey
-from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
+from cxr_edge_runtime.locator import NO_LUNGS, Preprocessor
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class OutOfDistributionImages:
 
     Attributes:
         inputs: ``[N, H, W, 1] uint8``.
-        objections: what speaks against each file, see :func:`cxr_edge_runtime.gate.objections`.
+        objections: what speaks against each file, see :func:`cxr_edge_runtime.gate.objections`, and
+            what the lung locator says of it.
         categories: the folder that each image lies in.
         unreadable: how many more files could not be decoded.
     """
@@ -29,13 +30,18 @@ class OutOfDistributionImages:
     categories: Sequence[str]
     unreadable: int = 0
 
+    @property
+    def without_lungs(self) -> int:
+        """In how many the lung locator finds no lungs."""
+        return sum(NO_LUNGS in found for found in self.objections)
 
-def read_out_of_distribution(folder: Path, spec: PreprocessSpec) -> OutOfDistributionImages:
+
+def read_out_of_distribution(folder: Path, prepare: Preprocessor) -> OutOfDistributionImages:
     """Read the images below a folder; those that cannot be decoded are only counted.
 
     Args:
         folder: a folder with images, best with a folder for each category.
-        spec: the way from grey pixels to model input.
+        prepare: from a film to model input.
 
     Raises:
         InvalidRequest: there is no such folder, or it holds no readable image.
@@ -52,8 +58,9 @@ def read_out_of_distribution(folder: Path, spec: PreprocessSpec) -> OutOfDistrib
         except ImageError:
             unreadable += 1
             continue
-        inputs.append(preprocess(image.pixels, spec)[0])
-        found.append(objections(image))
+        prepared = prepare(image.pixels)
+        inputs.append(prepared.model_input[0])
+        found.append((*objections(image), *prepared.objections))
         categories.append(path.relative_to(folder).parent.as_posix())
     if not inputs:
         raise InvalidRequest(f"{folder}: no readable image to measure the input gate with")

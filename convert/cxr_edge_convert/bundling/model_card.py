@@ -47,7 +47,7 @@ def model_card(manifest: Manifest, more: Mapping[str, str] | None = None) -> str
     """The card of a bundle, as Markdown.
 
     Args:
-        manifest: complete but for ``files``.
+        manifest: complete but for the card among its ``files``.
         more: Markdown by heading of :data:`HEADINGS`, put below what the manifest says there.
 
     Raises:
@@ -224,6 +224,17 @@ def _specifications(manifest: Manifest) -> str:
         f"`{manifest.model.file}` takes `[1, {height}, {width}, {channels}]` "
         f"{manifest.input.dtype} and gives {', '.join(manifest.outputs)}. Before it: grey, "
         f"{manifest.preprocess.rule},\nversion {manifest.preprocess.version} of the rule.\n"
+        f"{_locator(manifest)}"
+    )
+
+
+def _locator(manifest: Manifest) -> str:
+    locator = manifest.locator
+    if locator is None:
+        return ""
+    return (
+        f"`{locator.file}`, {manifest.files[locator.file].bytes:,} bytes, finds the lungs. "
+        f"The model is shown their\nbox, {locator.margin:g} times as wide and high.\n"
     )
 
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
-from cxr_edge_convert.bundling.model_card import model_card
+from cxr_edge_convert.artifacts.lungs import LungCounts
+from cxr_edge_convert.bundling.model_card import EVALUATION, model_card
 from cxr_edge_convert.conversion import Variant
 from cxr_edge_convert.formats import onnx
 from cxr_edge_convert.limits import Limits
@@ -24,6 +25,7 @@ from cxr_edge_runtime.bundle.manifest import (
     AccuracyLoss,
     Ages,
     InputEntry,
+    LocatorEntry,
     Manifest,
     ModelEntry,
     Threshold,
@@ -64,6 +66,11 @@ def package(
         name += LOOSE_SUFFIX
     if failures:
         name += REJECTED_SUFFIX
+    contents = artifacts.files if artifacts else {}
+    locator = None
+    if kept := source.locator:
+        locator = LocatorEntry(f"locator.{scheme.format}", kept.record.version, kept.record.margin)
+        contents[locator.file] = kept.model(scheme.format)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         name=name,
@@ -73,9 +80,10 @@ def package(
         positive_label="PNEUMONIA",
         files={},
         model=ModelEntry(scheme.file, scheme.format, scheme.quantization),
-        input=InputEntry.of_contract(scheme.format, scheme.quantization, source.images.preprocess),
+        input=InputEntry.of_contract(scheme.format, scheme.quantization, source.preprocess),
         outputs=source.outputs,
-        preprocess=source.images.preprocess,
+        preprocess=source.preprocess,
+        locator=locator,
         temperature=point.temperature,
         bias=point.bias,
         prevalence=point.prevalence,
@@ -96,7 +104,17 @@ def package(
     if scheme.format == ONNX:
         # The digests are those of the file that this goes into, so they cannot be in it.
         model = onnx.with_metadata(model, {METADATA_KEY: manifest.to_json()})
-    seal(target, manifest, {manifest.model.file: model} | (artifacts.files if artifacts else {}))
+    more = _lungs(artifacts.without_lungs) if artifacts and artifacts.without_lungs else {}
+    seal(target, manifest, {manifest.model.file: model} | contents, more=more)
+
+
+def _lungs(counts: LungCounts) -> dict[str, str]:
+    """What the card says of films in which there are no lungs."""
+    return {
+        EVALUATION: f"The lung locator finds no lungs in {counts.validation} of "
+        f"{counts.validation_films} validation films, and in {counts.non_films} of "
+        f"{counts.non_film_images}\nimages that are no chest X-rays.\n"
+    }
 
 
 def verification_record(variant: Variant, limits: Limits) -> VerificationRecord:
@@ -150,5 +168,7 @@ def seal(
             replaced.
         more: what the card says beyond the manifest, see :func:`.model_card.model_card`.
     """
-    contents = {**contents, CARD_FILE: model_card(manifest, more).encode()}
+    others = {name: content for name, content in contents.items() if name != CARD_FILE}
+    described = replace(manifest, files=describe_files(others))
+    contents = {**contents, CARD_FILE: model_card(described, more).encode()}
     write_bundle(target, replace(manifest, files=describe_files(contents)), contents)

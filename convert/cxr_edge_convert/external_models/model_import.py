@@ -16,6 +16,7 @@ from cxr_edge_runtime.arguments import as_path, check_callables, check_share
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_runtime.files import file_sha256, full_disk_named, write_text
 from cxr_edge_runtime.files.outputs import check_folder
+from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.dataset.layout import LABELS
@@ -144,7 +145,11 @@ def _write(
     spec = PreprocessSpec(height, width)
     validation = table[table["split"] == "validation"].reset_index(drop=True)
     pixels = load_pixels(
-        validation, spec, root=root, cache_dir=default_cache_dir(), progress=progress
+        validation,
+        Preprocessor(spec),
+        root=root,
+        cache_dir=default_cache_dir(),
+        progress=progress,
     )
     logits, labels = predict_logits(model, pixels), positives(validation)
     broken = ~np.isfinite(logits)

@@ -14,12 +14,13 @@ from cxr_edge_convert.report.conversion_report import (
     ConversionReport,
     FloatReport,
     GateReport,
+    LocatorReport,
     SourceReport,
     VariantReport,
 )
 from cxr_edge_convert.settings import ConversionSettings
 from cxr_edge_convert.sources import Source
-from cxr_edge_convert.variants import FLOAT32
+from cxr_edge_convert.variants import FLOAT32, FORMATS
 from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_runtime.device import processor_instructions
 from cxr_edge_runtime.device.inference_timing import Timing
@@ -73,7 +74,8 @@ def conversion_report(
             model_sha256=source.model_sha256,
             keras_bytes=source.keras_bytes,
             outputs=source.outputs,
-            preprocess=source.images.preprocess,
+            preprocess=source.preprocess,
+            locator=_locator_report(source),
         ),
         operating_point=baseline.operating_point,
         limits=settings.limits,
@@ -135,6 +137,14 @@ def _variant_report(
         gate=_gate_report(variant),
         timings=(one_thread, two_threads),
     )
+
+
+def _locator_report(source: Source) -> LocatorReport | None:
+    locator = source.locator
+    if locator is None:
+        return None
+    sizes = {format: len(locator.model(format)) for format in FORMATS}
+    return LocatorReport(locator.record.margin, sizes)
 
 
 def _gate_report(variant: Variant) -> GateReport | None:

@@ -20,13 +20,27 @@ from cxr_edge_train.statistics.operating_point import OperatingPoint
 REPORT_SCHEMA_VERSION = 3
 
 # Optional keys: a precision that cannot be computed is left out, and reports that were written
-# before there was a gate do not have one: both are read as None. `waited` was not measured before.
-OPTIONAL_KEYS = ("precision", "gate", "waited")
+# before there was a gate or a locator do not have one: they are read as None. `waited` was not
+# measured before.
+OPTIONAL_KEYS = ("precision", "gate", "locator", "waited")
 
 _Version = Annotated[int, typed_json.Bounds(const=REPORT_SCHEMA_VERSION)]
 _Format = Annotated[str, typed_json.Bounds(choices=FORMATS)]
 _Quantization = Annotated[str, typed_json.Bounds(choices=QUANTIZATIONS)]
 _Target = Annotated[str, typed_json.Bounds(choices=TARGETS)]
+
+
+@dataclass(frozen=True, slots=True)
+class LocatorReport:
+    """The lung locator, whose box the model is shown.
+
+    Attributes:
+        margin: how many times as wide and high as the lungs the box is.
+        bytes: the size of its file by format.
+    """
+
+    margin: float
+    bytes: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +57,7 @@ class SourceReport:
         keras_bytes: the size of the model as ``.keras`` without optimizer.
         outputs: the outputs of the model contract that it gives.
         preprocess: the way from grey pixels to its input.
+        locator: the lung locator, where there is one.
     """
 
     name: str
@@ -54,6 +69,7 @@ class SourceReport:
     keras_bytes: int
     outputs: tuple[str, ...]
     preprocess: PreprocessSpec
+    locator: LocatorReport | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +228,7 @@ class ConversionReport:
         try:
             for metrics in _all_metrics(values):
                 metrics.setdefault("precision", None)
+            values["source"].setdefault("locator", None)
             for variant in values["variants"]:
                 variant.setdefault("gate", None)
         except (LookupError, TypeError, AttributeError):

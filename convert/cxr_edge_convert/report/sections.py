@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from cxr_edge_convert.artifacts.drawings import DRAWN
 from cxr_edge_convert.report.changed_predictions import changed_predictions_figure
-from cxr_edge_convert.report.conversion_report import ConversionReport, VariantReport
+from cxr_edge_convert.report.conversion_report import ConversionReport, LocatorReport, VariantReport
 from cxr_edge_convert.report.quantization_section import quantization_section
 from cxr_edge_convert.report.tables import (
     BUSY,
@@ -247,6 +247,16 @@ def _share(counts: Mapping[str, int], verdict: str) -> str:
     return f"{counts.get(verdict, 0)} of {total}" if total else "–"
 
 
+def _locator_words(locator: LocatorReport | None) -> list[str]:
+    if locator is None:
+        return []
+    sizes = " and ".join(f"{size:,} bytes ({format})" for format, size in locator.bytes.items())
+    return [
+        f"The model is shown the box of the lungs, {locator.margin:g} times as wide and high. It "
+        f"is found by a lung locator of {sizes}, whose time is part of each inference."
+    ]
+
+
 def _origin_section(report: ConversionReport) -> Section:
     source = report.source
     rows = [[variant.name, variant.folder, variant.sha256] for variant in report.variants]
@@ -258,6 +268,7 @@ def _origin_section(report: ConversionReport) -> Section:
             f"{source.seed}. Float model SHA-256 {source.model_sha256}, data set "
             f"{source.dataset_digest}.",
             f"{versions}, on {report.machine}.",
+            *_locator_words(source.locator),
         ],
         tables=[Table(["variant", "folder", "SHA-256 of the model"], rows)],
     )

@@ -8,8 +8,12 @@ from cxr_edge_convert.artifacts.golden_films import golden_films, label_means
 from cxr_edge_runtime.bundle.manifest import GateLimits
 from cxr_edge_runtime.engines import Outputs
 from cxr_edge_runtime.gate import Gate, thumbnails
+from cxr_edge_runtime.locator import Lungs, Preprocessor
+from cxr_edge_runtime.preprocess import Box, PreprocessSpec
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.statistics.operating_point import OperatingPoint
+
+PREPARE = Preprocessor(PreprocessSpec(48, 48))
 
 
 def at(threshold: float) -> OperatingPoint:
@@ -60,7 +64,7 @@ def test_means_are_of_each_label() -> None:
 
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.7])
 def test_films_lie_far_from_and_near_to_the_threshold_on_both_sides(threshold: float) -> None:
-    golden = golden_films(_Brightness(0.1), means(120, 136), at(threshold), None, LABELS)
+    golden = golden_films(_Brightness(0.1), means(120, 136), at(threshold), None, LABELS, PREPARE)
     line = golden.answers[:-3]
     away = np.array([answer.probability for answer in line]) - threshold
     for side in (away[away > 0], -away[away < 0]):
@@ -71,23 +75,43 @@ def test_films_lie_far_from_and_near_to_the_threshold_on_both_sides(threshold: f
     assert "numpy" in golden.made_with
 
 
+class _Doubtful:
+    """A locator that finds lungs in the upper half of films, where greys are even on average."""
+
+    margin = 1.0
+
+    def lungs(self, pixels: NDArray[np.uint8]) -> Lungs | None:
+        return Lungs(Box(0, 0, 1, 0.5), ()) if round(float(pixels.mean())) % 2 else None
+
+
+def test_film_of_which_the_locator_is_not_sure_is_not_chosen() -> None:
+    prepare = Preprocessor(PREPARE.spec, _Doubtful())
+    golden = golden_films(_Brightness(0.1), means(120, 136), at(0.5), None, LABELS, prepare)
+    assert golden.films == ()
+
+
 def test_where_the_line_does_not_cross_the_threshold_there_are_fewer() -> None:
-    golden = golden_films(_Brightness(1.0), means(200, 201), at(0.5), None, LABELS)
+    golden = golden_films(_Brightness(1.0), means(200, 201), at(0.5), None, LABELS, PREPARE)
     assert 1 <= len(golden.films) <= 5 + 3
     assert all(answer.probability > 0.5 for answer in golden.answers[:-3])
 
 
 def test_negative_and_upside_down_are_rejected_and_no_verdict_is_near_a_limit() -> None:
     known = gate(GateLimits(3.0, 6.0))
-    golden = golden_films(_Brightness(0.1), means(120, 136), at(0.5), known, LABELS)
+    golden = golden_films(_Brightness(0.1), means(120, 136), at(0.5), known, LABELS, PREPARE)
     assert [answer.verdict for answer in golden.answers[-2:]] == ["rejected"] * 2
     assert {"accepted", "rejected"} <= {answer.verdict for answer in golden.answers}
     for change in (0.95, 1.05):
         limits = GateLimits(3.0 * change, 6.0 * change)
         moved = golden_films(
-            _Brightness(0.1), means(120, 136), at(0.5), replace(known, limits=limits), LABELS
+            _Brightness(0.1),
+            means(120, 136),
+            at(0.5),
+            replace(known, limits=limits),
+            LABELS,
+            PREPARE,
         )
         verdict_of = dict(zip(moved.films, moved.answers))
         for film, answer in zip(golden.films, golden.answers):
-            other = verdict_of.get(film, answer).verdict
-            assert "" in (other, answer.verdict) or other == answer.verdict
+            found = verdict_of.get(film, answer).verdict
+            assert "" in (found, answer.verdict) or found == answer.verdict

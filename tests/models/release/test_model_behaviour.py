@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 import film_changes
+from cxr_edge_runtime.locator import Preprocessor
+from cxr_edge_runtime.preprocess import PreprocessSpec
 from scripts import load_script
 
 behaviour = load_script("models/release/model_behaviour.py")
@@ -21,6 +23,7 @@ class CornerReader:
         threshold=0.5, temperature=1.0, probabilities=lambda logits: 1 / (1 + np.exp(-logits))
     )
     identity = SimpleNamespace(bundle="corner-reader")
+    prepare = Preprocessor(PreprocessSpec(80, 80))
 
     def logits(self, images: Any) -> np.ndarray:
         return np.array([image[0, 0, 0, 0] / 255 - 0.5 for image in images])

@@ -43,6 +43,7 @@ def test_finished_runs_are_not_trained_again_and_nothing_is_printed(
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_two_recipes_of_one_architecture_are_compared_and_resumed(
     trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

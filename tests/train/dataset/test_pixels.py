@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,13 +11,16 @@ from PIL import Image
 
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.images import load_grey
+from cxr_edge_runtime.locator import Locator, Preprocessor
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 from cxr_edge_train.cleaning.clean import clean
 from cxr_edge_train.dataset.metadata import read_metadata
 from cxr_edge_train.dataset.pixels import load_pixels
+from locators import make_locator
 from synthetic import draw_dataset
 
 SPEC = PreprocessSpec(32, 40)
+PREPARE = Preprocessor(SPEC)
 
 
 @pytest.fixture
@@ -26,7 +30,7 @@ def rows(tmp_path: Path) -> pd.DataFrame:
 
 
 def test_pixels_are_those_of_the_runtime(rows: pd.DataFrame, tmp_path: Path) -> None:
-    pixels = load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache")
+    pixels = load_pixels(rows, PREPARE, root=tmp_path, cache_dir=tmp_path / "cache")
     assert pixels.shape == (len(rows), 32, 40, 1)
     assert pixels.dtype == np.uint8
     for index, path in enumerate(rows["path"]):
@@ -35,23 +39,43 @@ def test_pixels_are_those_of_the_runtime(rows: pd.DataFrame, tmp_path: Path) -> 
 
 
 def test_second_call_reads_no_image(rows: pd.DataFrame, tmp_path: Path) -> None:
-    first = np.array(load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache"))
+    first = np.array(load_pixels(rows, PREPARE, root=tmp_path, cache_dir=tmp_path / "cache"))
     for path in rows["path"]:
         (tmp_path / path).unlink()
-    again = load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache")
+    again = load_pixels(rows, PREPARE, root=tmp_path, cache_dir=tmp_path / "cache")
     np.testing.assert_array_equal(first, again)
 
 
 def test_another_size_never_meets_old_pixels(rows: pd.DataFrame, tmp_path: Path) -> None:
-    load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache")
-    other = load_pixels(rows, PreprocessSpec(16, 16), root=tmp_path, cache_dir=tmp_path / "cache")
+    load_pixels(rows, PREPARE, root=tmp_path, cache_dir=tmp_path / "cache")
+    smaller = Preprocessor(PreprocessSpec(16, 16))
+    other = load_pixels(rows, smaller, root=tmp_path, cache_dir=tmp_path / "cache")
     assert other.shape[1:3] == (16, 16)
+
+
+def test_pixels_of_a_lung_locator_are_those_of_the_box_and_of_that_locator_alone(
+    rows: pd.DataFrame, tmp_path: Path, locator: Any
+) -> None:
+    spec = PreprocessSpec.of_version(2, size=32)
+    wider = make_locator(tmp_path / "wider", margin=1.5)
+    found = {}
+    for name, locator_ in (("narrow", locator), ("wide", wider)):
+        prepare = Preprocessor(spec, locator_.locator())
+        pixels = load_pixels(rows, prepare, root=tmp_path, cache_dir=tmp_path / "cache")
+        films = [prepare(load_grey(tmp_path / path).pixels) for path in rows["path"]]
+        np.testing.assert_array_equal(pixels, np.concatenate([film.model_input for film in films]))
+        assert any(film.box for film in films)
+        found[name] = pixels
+    assert not np.array_equal(found["narrow"], found["wide"])
+    another = Locator(prepare.locator._engine, margin=1.5, sha256="0" * 64)
+    load_pixels(rows, Preprocessor(spec, another), root=tmp_path, cache_dir=tmp_path / "cache")
+    assert len(list((tmp_path / "cache" / "pixels").iterdir())) == 3
 
 
 def test_image_changed_after_cleaning_is_named(rows: pd.DataFrame, tmp_path: Path) -> None:
     Image.new("L", (64, 64)).save(tmp_path / rows["path"][1])
     with pytest.raises(DatasetError, match=f"{rows['path'][1]}: changed since it was cleaned"):
-        load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache")
+        load_pixels(rows, PREPARE, root=tmp_path, cache_dir=tmp_path / "cache")
     assert list((tmp_path / "cache" / "pixels").iterdir()) == []
 
 
@@ -60,23 +84,23 @@ def test_image_gone_is_named(rows: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(
         DatasetError, match=r"no such file; if the images were moved, give the folder"
     ):
-        load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache")
+        load_pixels(rows, PREPARE, root=tmp_path, cache_dir=tmp_path / "cache")
 
 
 @pytest.mark.parametrize("size", [0, 50, 200])
 def test_damaged_cache_is_made_anew(rows: pd.DataFrame, tmp_path: Path, size: int) -> None:
-    first = np.array(load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache"))
+    first = np.array(load_pixels(rows, PREPARE, root=tmp_path, cache_dir=tmp_path / "cache"))
     [file] = (tmp_path / "cache" / "pixels").iterdir()
     file.write_bytes(file.read_bytes()[:size])
-    again = load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache")
+    again = load_pixels(rows, PREPARE, root=tmp_path, cache_dir=tmp_path / "cache")
     np.testing.assert_array_equal(first, again)
 
 
 def test_cache_of_other_numbers_is_made_anew(rows: pd.DataFrame, tmp_path: Path) -> None:
-    first = np.array(load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache"))
+    first = np.array(load_pixels(rows, PREPARE, root=tmp_path, cache_dir=tmp_path / "cache"))
     [file] = (tmp_path / "cache" / "pixels").iterdir()
     np.save(file, first.astype(np.int16))
-    again = load_pixels(rows, SPEC, root=tmp_path, cache_dir=tmp_path / "cache")
+    again = load_pixels(rows, PREPARE, root=tmp_path, cache_dir=tmp_path / "cache")
     assert again.dtype == np.uint8
     np.testing.assert_array_equal(first, again)
 
@@ -84,6 +108,7 @@ def test_cache_of_other_numbers_is_made_anew(rows: pd.DataFrame, tmp_path: Path)
 _ON_A_SMALL_DISK = """
 import resource, sys
 from pathlib import Path
+from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.dataset.metadata import read_metadata
 from cxr_edge_train.dataset.pixels import load_pixels
@@ -92,7 +117,10 @@ root = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 try:
     load_pixels(
-        read_metadata(root / "m.csv"), PreprocessSpec(32, 40), root=root, cache_dir=root / "cache"
+        read_metadata(root / "m.csv"),
+        Preprocessor(PreprocessSpec(32, 40)),
+        root=root,
+        cache_dir=root / "cache",
     )
 except OSError as error:
     print(type(error).__name__)

@@ -22,7 +22,7 @@ def subject(request: pytest.FixtureRequest, trained: Any, golden_bundle: Path) -
 
 
 def test_mean_of_the_activation_map_has_the_sign_of_the_decision(subject: Subject) -> None:
-    shape = (3, subject.preprocess.height, subject.preprocess.width, 1)
+    shape = (3, subject.prepare.spec.height, subject.prepare.spec.width, 1)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     logits = subject.logits(image[np.newaxis] for image in images)
     maps = subject.activation_maps(images)

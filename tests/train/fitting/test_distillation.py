@@ -109,6 +109,7 @@ def test_student_begins_with_the_mean_of_its_teachers(
         np.testing.assert_allclose(found, (one + other) / 2, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_student_learns_what_its_teachers_say_and_not_the_labels(tmp_path: Path) -> None:
     distilled(tmp_path, epochs=8)
     teachers = kept(tmp_path)

@@ -42,8 +42,8 @@ def test_the_fit_has_what_a_restart_can_lose(whole: tuple[Path, keras.Model]) ->
     ("moment", "epoch"),
     [
         (small_fit.MOMENTS[0], HEAD + 1),
-        (small_fit.MOMENTS[1], BEST),
-        (small_fit.MOMENTS[2], LATER),
+        pytest.param(small_fit.MOMENTS[1], BEST, marks=pytest.mark.slow),
+        pytest.param(small_fit.MOMENTS[2], LATER, marks=pytest.mark.slow),
         pytest.param(small_fit.MOMENTS[0], HEAD, marks=pytest.mark.slow),
         pytest.param(small_fit.MOMENTS[0], LATER, marks=pytest.mark.slow),
         pytest.param(small_fit.MOMENTS[2], HEAD, marks=pytest.mark.slow),

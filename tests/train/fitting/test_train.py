@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,17 +8,22 @@ import pandas as pd
 import pytest
 
 import cxr_edge
-from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.errors import InvalidRequest, RunError
+from cxr_edge_runtime.images import load_grey
 from cxr_edge_train import architectures
+from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.dataset.acquisition_weights import table_weights
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.dataset.patients import UnknownPatients
+from cxr_edge_train.evaluation.run_subject import load_model
 from cxr_edge_train.fitting import training
 from cxr_edge_train.fitting.events import FitStart, RunStart
 from cxr_edge_train.fitting.train import train
+from cxr_edge_train.locator.of_run import preprocessor_of
 from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe
 from cxr_edge_train.runs import read_dataset, read_predictions, read_run
 from cxr_edge_train.statistics.operating_point import fit_operating_point
+from locators import make_locator
 from tiny_model import TINY
 
 SMALL = Recipe(
@@ -129,6 +135,54 @@ def test_balance_of_domains_and_lowest_sensitivity_reach_the_fit_and_the_operati
     assert run.operating_point.temperature == pytest.approx(expected.temperature, rel=1e-4)
 
 
+def test_run_on_a_lung_locator_keeps_it_and_shows_the_model_the_lungs(
+    tiny: None, trained: Any, tmp_path: Path, locator: Any
+) -> None:
+    arguments: dict[str, Any] = {"architecture": "tiny", "weights": None, "recipe": SMALL}
+    whole = train(trained.metadata, trained.splits, output=tmp_path / "whole", **arguments)
+    run = train(
+        trained.metadata,
+        trained.splits,
+        output=tmp_path / "run",
+        locator=str(locator.folder),
+        **arguments,
+    )
+    assert run == replace(read_run(run.folder), warnings=run.warnings)
+    assert (run.preprocess.version, run.preprocess.height) == (2, 32)
+    for name in ("locator.json", "locator.tflite", "locator.onnx"):
+        assert (run.folder / name).read_bytes() == (locator.folder / name).read_bytes()
+        assert not (whole.folder / name).exists()
+    assert "locator_sha256" not in json.loads((whole.folder / "run.json").read_text())
+    validation = read_dataset(run.folder).query("split == 'validation'")
+    prepare = preprocessor_of(run)
+    films = [prepare(load_grey(trained.root / path).pixels) for path in validation["path"]]
+    inputs = np.concatenate([film.model_input for film in films])
+    logits = predict_logits(load_model(run.folder), inputs)
+    np.testing.assert_allclose(logits, read_predictions(run.folder, validation), atol=1e-4)
+    assert sum(film.box is not None for film in films) > 0.9 * len(films)
+
+
+def test_locator_that_is_no_locator_is_refused_before_anything_is_made(
+    tiny: None, trained: Any, tmp_path: Path, locator: Any
+) -> None:
+    arguments: dict[str, Any] = {"architecture": "tiny", "weights": None, "recipe": SMALL}
+    with pytest.raises(RunError, match=r"no lung locator here \(locator.json is missing\)"):
+        train(
+            trained.metadata, trained.splits, output=tmp_path / "run", locator=tmp_path, **arguments
+        )
+    broken = make_locator(tmp_path / "broken")
+    (broken.folder / "locator.tflite").write_bytes(b"another")
+    with pytest.raises(RunError, match=r"locator.tflite: is not the file that locator.json"):
+        train(
+            trained.metadata,
+            trained.splits,
+            output=tmp_path / "run",
+            locator=broken.folder,
+            **arguments,
+        )
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -136,6 +190,7 @@ def test_balance_of_domains_and_lowest_sensitivity_reach_the_fit_and_the_operati
         ({"splits": None}, "splits must be a path"),
         ({"output": 1.5}, "output must be a path"),
         ({"root": b"data"}, "root must be a path"),
+        ({"locator": 7}, "locator must be a path"),
         ({"weights": 7}, "weights must be a path"),
         ({"recipe": {"fit": {}}}, "recipe must be a path"),
         ({"seed": "0"}, "seed must be a whole number"),

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
+from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_train import architectures
 from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits
@@ -66,7 +67,8 @@ def test_saved_model_has_its_optimizer_state_and_gives_the_recorded_logits(
     table = read_dataset(trained.run)
     validation = table[table["split"] == "validation"]
     run = read_run(trained.run)
-    pixels = load_pixels(validation, run.preprocess, root=Path(run.root), cache_dir=trained.cache)
+    prepare = Preprocessor(run.preprocess)
+    pixels = load_pixels(validation, prepare, root=Path(run.root), cache_dir=trained.cache)
     logits = predict_logits(model, pixels)
     recorded = [float(row["logit"]) for row in rows]
     np.testing.assert_allclose(logits, recorded, atol=1e-4)

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ def test_same_settings_may_go_on(tmp_path: Path) -> None:
         ({"recipe": "x", "backend": "jax"}, "another recipe, backend"),
         ({"precision": "mixed_float16"}, "another precision;"),
         ({"weights_sha256": "0f"}, "another weights_sha256;"),
+        ({"locator_sha256": "0f"}, "another locator_sha256;"),
     ],
 )
 def test_other_settings_are_refused(tmp_path: Path, change: dict[str, object], words: str) -> None:
@@ -46,6 +48,16 @@ def test_other_settings_are_refused(tmp_path: Path, change: dict[str, object], w
         pytest.raises(InvalidRequest, match=words),
         claimed(tmp_path, replace(PRINT, **change)),  # type: ignore[arg-type]
     ):
+        pass
+
+
+def test_settings_of_before_there_were_locators_may_go_on(tmp_path: Path) -> None:
+    interrupt(tmp_path)
+    (tmp_path / "snapshot.npz").touch()
+    settings = json.loads((tmp_path / "unfinished.json").read_text())
+    del settings["locator_sha256"]
+    (tmp_path / "unfinished.json").write_text(json.dumps(settings))
+    with claimed(tmp_path, PRINT):
         pass
 
 

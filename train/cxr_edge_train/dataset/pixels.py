@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxr_edge_runtime.bundle.manifest import LOCATOR_VERSION
 from cxr_edge_runtime.errors import DatasetError, ImageNotFound
 from cxr_edge_runtime.files import remove_temporaries, replacing
 from cxr_edge_runtime.images import load_grey, read_bytes
-from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
+from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_train.progress import ProgressFactory, no_progress
 
 # A process that still decodes has written to its file more recently.
@@ -47,7 +48,7 @@ def read_unchanged(path: Path, md5: str) -> NDArray[np.uint8]:
 
 def load_pixels(
     rows: pd.DataFrame,
-    spec: PreprocessSpec,
+    prepare: Preprocessor,
     *,
     root: Path,
     cache_dir: Path,
@@ -55,12 +56,12 @@ def load_pixels(
 ) -> NDArray[np.uint8]:
     """Load the preprocessed pixels of each row, from the cache or from the images.
 
-    The cache file is named by a digest of the images' MD5 and the spec, so changed images or
-    another size never get the pixels of an earlier call.
+    The cache file is named by a digest of the images' MD5, the spec and the lung locator, so
+    changed images, another size or another locator never get the pixels of an earlier call.
 
     Args:
         rows: table with columns ``path`` and ``md5``.
-        spec: how the runtime preprocesses an image.
+        prepare: from a film to model input, as on a device.
         root: folder that ``path`` is relative to.
         cache_dir: folder of the cache files.
         progress: makes the progress bar over the images.
@@ -71,10 +72,11 @@ def load_pixels(
     Raises:
         DatasetError: an image is missing or changed since it was cleaned.
         ImageError: an image cannot be read or decoded.
+        EngineError: the lung locator's engine failed.
     """
-    key = json.dumps([asdict(spec), rows["md5"].tolist()])
+    key = json.dumps([asdict(prepare.spec), rows["md5"].tolist(), *_locator_key(prepare)])
     file = cache_dir / "pixels" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
-    shape = (len(rows), spec.height, spec.width, 1)
+    shape = (len(rows), prepare.spec.height, prepare.spec.width, 1)
     cached = _cached(file, shape)
     if cached is None:
         remove_temporaries(file.parent, older_than_s=_ABANDONED_S)
@@ -84,10 +86,18 @@ def load_pixels(
             np.lib.format.write_array_header_1_0(stream, header)
             paths = progress("reading images")(rows["path"], len(rows))
             for path, md5 in zip(paths, rows["md5"]):
-                pixels = preprocess(read_unchanged(root / path, md5), spec)
-                stream.write(pixels.tobytes())
+                prepared = prepare(read_unchanged(root / path, md5))
+                stream.write(prepared.model_input.tobytes())
         cached = np.load(file, mmap_mode="r")
     return cached
+
+
+def _locator_key(prepare: Preprocessor) -> list[str | float]:
+    locator = prepare.locator
+    if locator is None:
+        return []
+    assert locator.sha256, "a locator without a file has no name to keep its pixels by"
+    return [locator.sha256, locator.margin, LOCATOR_VERSION]
 
 
 def _cached(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:

@@ -10,6 +10,7 @@ from cxr_edge_runtime.activation_map import activation_map
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.reference import normal_map
 from cxr_edge_runtime.engines import open_engine
+from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_train.evaluation.subject import ModelIdentity
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
@@ -25,7 +26,7 @@ class BundleSubject:
             threads: number of threads of the engine.
 
         Raises:
-            EngineError: the model cannot be loaded.
+            EngineError: the model or the lung locator cannot be loaded.
         """
         manifest = bundle.manifest
         self.identity = ModelIdentity(
@@ -37,7 +38,7 @@ class BundleSubject:
             training_digest=manifest.training.dataset_digest,
         )
         self.run_folder: Path | None = None
-        self.preprocess = manifest.preprocess
+        self.prepare = Preprocessor.of(bundle, threads=threads)
         threshold = manifest.threshold
         self.operating_point = OperatingPoint(
             manifest.temperature,

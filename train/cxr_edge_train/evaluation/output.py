@@ -65,7 +65,7 @@ def write_evaluation(
         chosen = table.iloc[positions]
         return np.concatenate(
             [
-                model_input(root / path, md5, subject.preprocess)
+                model_input(root / path, md5, subject.prepare)
                 for path, md5 in zip(chosen["path"], chosen["md5"])
             ]
         )

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import DatasetError, EngineError
-from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
+from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_train.dataset.pixels import read_unchanged
 from cxr_edge_train.evaluation.subject import Subject
 from cxr_edge_train.progress import ProgressFactory, no_progress
@@ -41,7 +41,7 @@ def predict(
         raise DatasetError("no images in this split")
     paths = progress("reading images")(table["path"], len(table))
     images = (
-        model_input(root / path, md5, subject.preprocess) for path, md5 in zip(paths, table["md5"])
+        model_input(root / path, md5, subject.prepare) for path, md5 in zip(paths, table["md5"])
     )
     logits = subject.logits(images)
     broken = ~np.isfinite(logits)
@@ -51,14 +51,14 @@ def predict(
     return prediction_table(table, logits, subject.operating_point)
 
 
-def model_input(path: Path, md5: str, spec: PreprocessSpec) -> NDArray[np.uint8]:
+def model_input(path: Path, md5: str, prepare: Preprocessor) -> NDArray[np.uint8]:
     """Read and preprocess an image as ``[1, H, W, 1] uint8``, if it is the file that was cleaned.
 
     Raises:
         DatasetError: the file is missing, or its MD5 differs.
         ImageError: the file cannot be read or decoded.
     """
-    return preprocess(read_unchanged(path, md5), spec)
+    return prepare(read_unchanged(path, md5)).model_input
 
 
 def prediction_table(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.activation_map import activation_map
 from cxr_edge_train.backend.keras_models import load_keras, predict_logits
 from cxr_edge_train.evaluation.subject import ModelIdentity
+from cxr_edge_train.locator.of_run import preprocessor_of
 from cxr_edge_train.runs import model_sha256, read_run
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
@@ -22,6 +23,7 @@ class RunSubject:
 
         Raises:
             RunError: the run is incomplete or damaged.
+            EngineError: its lung locator cannot be loaded.
         """
         run = read_run(folder)
         self.identity = ModelIdentity(
@@ -33,7 +35,7 @@ class RunSubject:
             training_digest=run.dataset_digest,
         )
         self.run_folder: Path | None = None if run.imported_sha256 else folder
-        self.preprocess = run.preprocess
+        self.prepare = preprocessor_of(run)
         self.operating_point = run.operating_point
         self.test_digest = run.test_digest
         self._model = load_model(folder)

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.preprocess import PreprocessSpec
+from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 
@@ -41,7 +41,7 @@ class Subject(Protocol):
     Attributes:
         identity: which model it is.
         run_folder: folder with its history; None for a bundle and for an imported model.
-        preprocess: how grey pixels become its input.
+        prepare: from a film to its input.
         operating_point: its temperature, bias and threshold.
         test_digest: digest of the test images that were there when it was made; empty when that is
             not known.
@@ -50,7 +50,7 @@ class Subject(Protocol):
 
     identity: ModelIdentity
     run_folder: Path | None
-    preprocess: PreprocessSpec
+    prepare: Preprocessor
     operating_point: OperatingPoint
     test_digest: str
     gives_maps: bool

@@ -9,6 +9,7 @@ import pandas as pd
 from cxr_edge_runtime.files import file_sha256
 from cxr_edge_train.backend.devices import policy
 from cxr_edge_train.dataset.metadata import dataset_digest, without_test
+from cxr_edge_train.locator.folder import RECORD, LocatorFolder
 from cxr_edge_train.recipe import Recipe, recipe_as_toml
 
 
@@ -25,6 +26,7 @@ class RunFingerprint:
         recipe: the recipe as it is carried out, as TOML with all defaults.
         backend: Keras' backend; the optimizer's state has another form in another one.
         precision: Keras' dtype policy; mixed precision has more state.
+        locator_sha256: SHA-256 of the lung locator's record; empty where films are shown whole.
     """
 
     architecture: str
@@ -35,6 +37,7 @@ class RunFingerprint:
     recipe: str
     backend: str
     precision: str
+    locator_sha256: str = ""
 
     @classmethod
     def of(
@@ -45,6 +48,7 @@ class RunFingerprint:
         weights: str | None,
         recipe: Recipe,
         seed: int,
+        locator: LocatorFolder | None = None,
     ) -> "RunFingerprint":
         """The fingerprint of a fit.
 
@@ -54,6 +58,7 @@ class RunFingerprint:
             weights: ``imagenet``, a file, or None for random weights.
             recipe: the recipe as it is carried out.
             seed: seed of everything random.
+            locator: the lung locator; None where films are shown whole.
         """
         return cls(
             architecture=architecture,
@@ -64,6 +69,7 @@ class RunFingerprint:
             recipe=recipe_as_toml(recipe),
             backend=keras.backend.backend(),
             precision=policy(recipe.fit),
+            locator_sha256=file_sha256(locator.folder / RECORD) if locator else "",
         )
 
 

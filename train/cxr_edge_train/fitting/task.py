@@ -7,7 +7,9 @@ import keras
 import pandas as pd
 
 from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_runtime.native_output import stderr_silenced
+from cxr_edge_runtime.preprocess import LUNG_BOX_VERSION, WHOLE_FILM_VERSION, PreprocessSpec
 from cxr_edge_train.architectures import build
 from cxr_edge_train.architectures.freezing import freeze
 from cxr_edge_train.dataset.acquisition_weights import table_weights
@@ -17,6 +19,7 @@ from cxr_edge_train.dataset.metadata import digest_of_test, without_test
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 from cxr_edge_train.fitting.fingerprint import RunFingerprint
+from cxr_edge_train.locator.folder import LocatorFolder
 from cxr_edge_train.recipe import Recipe
 
 
@@ -34,6 +37,7 @@ class TrainingTask:
         min_sensitivity: the lowest sensitivity that the operating point may have on validation.
         fingerprint: by which an unfinished run of the same task is recognized.
         test_digest: digest of the test images, of which nothing else is used.
+        locator: the lung locator, whose box the model is shown; None where it is the whole film.
     """
 
     table: pd.DataFrame
@@ -45,6 +49,7 @@ class TrainingTask:
     min_sensitivity: float
     fingerprint: RunFingerprint
     test_digest: str
+    locator: LocatorFolder | None = None
 
     @classmethod
     def of(
@@ -57,6 +62,7 @@ class TrainingTask:
         seed: int,
         root: Path,
         min_sensitivity: float = MIN_SENSITIVITY,
+        locator: LocatorFolder | None = None,
     ) -> "TrainingTask":
         """Put a task together.
 
@@ -68,11 +74,17 @@ class TrainingTask:
             seed: seed of everything random.
             root: folder that the paths in the table are relative to.
             min_sensitivity: the lowest sensitivity that the operating point may have.
+            locator: the lung locator; None where films are shown whole.
         """
         test_digest = digest_of_test(table)
         table, recipe = without_test(table), recipe_for(weights, recipe)
         fingerprint = RunFingerprint.of(
-            table, architecture=architecture, weights=weights, recipe=recipe, seed=seed
+            table,
+            architecture=architecture,
+            weights=weights,
+            recipe=recipe,
+            seed=seed,
+            locator=locator,
         )
         return cls(
             table,
@@ -84,11 +96,23 @@ class TrainingTask:
             min_sensitivity,
             fingerprint,
             test_digest,
+            locator,
         )
 
     def rows(self, split: str) -> pd.DataFrame:
         """The images of ``train`` or ``validation``."""
         return self.table[self.table["split"] == split]
+
+    def preprocessor(self) -> Preprocessor:
+        """From a film to model input.
+
+        Raises:
+            RunError: a file of the locator is missing or was changed.
+            EngineError: the locator cannot be loaded.
+        """
+        version = LUNG_BOX_VERSION if self.locator else WHOLE_FILM_VERSION
+        spec = PreprocessSpec.of_version(version, size=self.recipe.model.image_size)
+        return Preprocessor(spec, self.locator.locator() if self.locator else None)
 
     def check_images(self) -> None:
         """Check that the images can be trained on; none of them is read.

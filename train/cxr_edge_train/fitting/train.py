@@ -12,6 +12,7 @@ from cxr_edge_train.fitting.events import CallbackFactory, OnStart, ignore_start
 from cxr_edge_train.fitting.task import TrainingTask
 from cxr_edge_train.fitting.training import train_run
 from cxr_edge_train.fitting.unfinished import check_output, folder_for
+from cxr_edge_train.locator.folder import read_locator
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.recipe import Recipe, as_recipe
 from cxr_edge_train.runs import Run
@@ -29,6 +30,7 @@ def train(
     root: str | Path | None = None,
     seed: int = 0,
     min_sensitivity: float = MIN_SENSITIVITY,
+    locator: str | Path | None = None,
     on_start: OnStart = ignore_start,
     callbacks: CallbackFactory = no_callbacks,
     progress: ProgressFactory = no_progress,
@@ -50,6 +52,9 @@ def train(
         seed: seed of everything random, 0 to 2**32 - 1.
         min_sensitivity: the lowest sensitivity that the threshold may have on validation, above 0
             and at most 1.
+        locator: the folder of a lung locator. Films are cut to the box of their lungs, here and
+            on every device that the model comes to, and the run keeps a copy of it; None shows
+            films whole.
         on_start: called once before the images are read.
         callbacks: gives additional Keras callbacks for each fit; a recipe with teachers has
             several.
@@ -63,7 +68,9 @@ def train(
         InvalidRequest: an argument is of the wrong type or out of range, the recipe or the
             architecture is unknown, the weights do not fit, or the output holds something else.
         DatasetError: metadata, splits or images are missing, damaged or too few.
-        RunError: the loss was no longer a number, or what an earlier training left is damaged.
+        RunError: the loss was no longer a number, or what an earlier training left is damaged, or
+            the locator is missing or damaged.
+        EngineError: the locator cannot be loaded or run.
 
     Examples:
         >>> from cxr_edge import Recipe, train
@@ -82,6 +89,7 @@ def train(
     check_callables(on_start=on_start, callbacks=callbacks, progress=progress)
     chosen = as_recipe(recipe)
     given = optional_path(output, "output")
+    folder = optional_path(locator, "locator")
     if given is not None:
         check_output(given)
     cleaned = read_metadata(metadata)
@@ -94,6 +102,7 @@ def train(
         seed=as_seed(seed),
         root=images_root(root, default=metadata.resolve().parent),
         min_sensitivity=min_sensitivity,
+        locator=None if folder is None else read_locator(folder),
     )
     cache_dir = default_cache_dir()
     run = train_run(

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from cxr_edge_runtime.files import replacing, write_text
-from cxr_edge_runtime.preprocess import PreprocessSpec
+from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_train.backend.devices import computing, description
 from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.dataset.acquisition_weights import table_weights
@@ -35,6 +35,7 @@ from cxr_edge_train.fitting.events import (
 )
 from cxr_edge_train.fitting.task import TrainingTask
 from cxr_edge_train.fitting.unfinished import claimed
+from cxr_edge_train.locator.of_run import keep_locator
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.runs import Run, read_run, write_run, write_table
 from cxr_edge_train.statistics.operating_point import fit_operating_point
@@ -64,12 +65,15 @@ def train_run(
     Raises:
         DatasetError: a split has too few patients of a label, the recipe balances acquisition
             domains that the splits do not name, or an image is missing or changed.
-        RunError: the loss was no longer a number, or what an earlier training left is damaged.
+        RunError: the loss was no longer a number, or what an earlier training left or the lung
+            locator is damaged.
+        EngineError: the lung locator cannot be loaded or run.
         InvalidRequest: the folder holds another run or other files, or the architecture, the
             weights or the recipe's ``fine_tune_from`` are unknown or do not fit.
     """
     on_start(start_of(task, output))
     task.check_images()
+    prepare = task.preprocessor()
     with computing(task.recipe.fit):
         # Before any other work: unknown names, weights that do not fit and blocks that are not
         # there are found here.
@@ -78,7 +82,7 @@ def train_run(
             if finished:
                 run = read_run(output)
             else:
-                run = _train(task, output, cache_dir, callbacks, progress)
+                run = _train(task, prepare, output, cache_dir, callbacks, progress)
                 write_run(output, run)
             discard_fits(output)
     return run
@@ -107,6 +111,7 @@ def start_of(task: TrainingTask, output: Path, *, finished: bool = False) -> Run
 
 def _train(
     task: TrainingTask,
+    prepare: Preprocessor,
     output: Path,
     cache_dir: Path,
     callbacks: CallbackFactory,
@@ -115,11 +120,11 @@ def _train(
     fit, fingerprint = task.recipe.fit, task.fingerprint
     write_text(output / "recipe.toml", fingerprint.recipe)
     write_table(output / "dataset.csv", task.table)
-    size = task.recipe.model.image_size
-    spec = PreprocessSpec(height=size, width=size)
+    if task.locator:
+        keep_locator(task.locator, output)
     train, validation = task.rows("train"), task.rows("validation")
     train_pixels, validation_pixels = (
-        load_pixels(rows, spec, root=task.root, cache_dir=cache_dir, progress=progress)
+        load_pixels(rows, prepare, root=task.root, cache_dir=cache_dir, progress=progress)
         for rows in (train, validation)
     )
     labels = positives(validation)
@@ -163,7 +168,7 @@ def _train(
         seed=task.seed,
         root=str(task.root.resolve()),
         dataset_digest=fingerprint.dataset_digest,
-        preprocess=spec,
+        preprocess=prepare.spec,
         operating_point=point,
         metrics={"validation": metrics.by_name()},
         versions=_versions(),
@@ -172,6 +177,7 @@ def _train(
         weights_sha256=fingerprint.weights_sha256,
         test_digest=task.test_digest,
         unknown_patients=UnknownPatients.among(task.table),
+        locator_sha256=fingerprint.locator_sha256,
     )
 
 
