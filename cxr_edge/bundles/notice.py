@@ -62,6 +62,18 @@ def own_words(text: str) -> str:
     return f"the bundle says: {quoted(text)}"
 
 
+def locator_lines(manifest: "Manifest") -> list[str]:
+    """The lung locator, as a line for a terminal; none where the model is shown whole films."""
+    locator = manifest.locator
+    if locator is None:
+        return []
+    size = manifest.files[locator.file].bytes
+    return [
+        f"locator    {locator.file}, {size:,} bytes; the model is shown the box of the lungs, "
+        f"{locator.margin:g} times as wide and high"
+    ]
+
+
 def verification_lines(manifest: "Manifest") -> list[str]:
     """How the model was verified, as lines for a terminal; none where the bundle does not say."""
     record = manifest.verification

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxr_edge.bundles.notice import made_with, own_words, quoted, verification_lines
+from cxr_edge.bundles.notice import locator_lines, made_with, own_words, quoted, verification_lines
 from cxr_edge.console import options
 from cxr_edge.console.terminal import printable
 from cxr_edge_runtime.counting import counted
@@ -26,7 +26,7 @@ def info(
     bundle: options.BundleArgument = None,
     every: Annotated[bool, typer.Option("--list", help="List the bundles that ship.")] = False,
 ) -> None:
-    """Show what a bundle is, what was measured of it, and its limits."""
+    """Show what a bundle is, how good it is, and its limits."""
     from cxr_edge.bundles.lookup import load_bundle, shipped_bundles
 
     if not every:
@@ -49,6 +49,8 @@ def _print_bundle(bundle: "Bundle") -> None:
         f"model      {manifest.model.format}, {manifest.model.quantization}, "
         f"{entry.bytes:,} bytes, {width}x{height} grey"
     )
+    for line in locator_lines(manifest):
+        typer.echo(line)
     typer.echo(
         f"trained    {quoted(manifest.training.architecture)}, from "
         f"{quoted(manifest.training.weights)}"

@@ -41,7 +41,7 @@ def install(
     ] = False,
     allow_rejected: options.AllowRejected = False,
 ) -> None:
-    """Use the bundle of an archive from now on; keep the one before.
+    """Use an archive's bundle from now on; keep the one before.
 
     The signature and every file are verified and the self-test is run before anything changes;
     then the switch is one rename. Killed at any moment, the old or the new bundle is in use. What

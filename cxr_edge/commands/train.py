@@ -18,12 +18,7 @@ def train(
     metadata: options.Metadata,
     splits: options.Splits = Path("splits.csv"),
     architecture: Annotated[str, typer.Option(help="Name of the architecture.")] = "mobilenetv2",
-    weights: Annotated[
-        str,
-        typer.Option(
-            metavar="imagenet|none|FILE", help="What the weights of the backbone start from."
-        ),
-    ] = "imagenet",
+    weights: options.Weights = "imagenet",
     recipe: Annotated[
         Path | None,
         typer.Option(
@@ -45,6 +40,13 @@ def train(
             min=0.01, max=1.0, help="Lowest sensitivity of the operating point on validation."
         ),
     ] = MIN_SENSITIVITY,
+    locator: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of a lung locator: films are cut to the box of their lungs.  "
+            "[default: films are shown whole]"
+        ),
+    ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write the run's folder tensorboard/.")
     ] = False,
@@ -73,6 +75,7 @@ def train(
         root=root,
         seed=seed,
         min_sensitivity=min_sensitivity,
+        locator=locator,
         on_start=print_start,
         callbacks=training_callbacks(tensorboard=tensorboard),
         progress=Stages(),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cxr_edge.bundles.notice import verification_lines
+from cxr_edge.bundles.notice import locator_lines, verification_lines
 
 
 def verify(
@@ -26,7 +26,7 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Check that a bundle is intact and, with --key, who signed it.
+    """Check that a bundle is intact and, with --key, whose it is.
 
     Every file is compared with its SHA-256, and the model is loaded and run.
 
@@ -39,7 +39,7 @@ def verify(
     typer.echo(f"{verified.digest}  bundle.json")
     for name, entry in manifest.files.items():
         typer.echo(f"{entry.sha256}  {name}")
-    for line in verification_lines(manifest):
+    for line in (*locator_lines(manifest), *verification_lines(manifest)):
         typer.echo(line)
     accepted = "OK" if not manifest.is_rejected else "REJECTED when it was converted"
     typer.echo(

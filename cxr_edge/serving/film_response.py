@@ -42,7 +42,10 @@ class RequestOptions:
 
 @dataclass(frozen=True, slots=True)
 class ActivationMap:
-    """What each part of the film adds to the decision, compared with normal films, by rows."""
+    """What each part of the box adds to the decision, compared with normal films, by rows.
+
+    Of the film where the box is null.
+    """
 
     height: Annotated[int, Bounds(minimum=1)]
     width: Annotated[int, Bounds(minimum=1)]

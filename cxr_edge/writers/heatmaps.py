@@ -73,6 +73,7 @@ class HeatmapWriter:
                 prediction.activation_map,
                 captions,
                 positive_label=manifest.positive_label,
+                box=prediction.box,
             )
             information = PngInfo()
             information.add_text(*_SOFTWARE)

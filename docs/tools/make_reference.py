@@ -38,7 +38,7 @@ PyPI), or the same with the wheel's file:
 | `score` | `'.[ray]'` |
 | `drift` | `'.[drift]'` |
 | `clean`, `split`, `eda`, `train`, `compare`, `evaluate` | `'.[train]'` |
-| `convert`, `report` | `'.[convert]'` |
+| `convert`, `report`, `train-locator` | `'.[convert]'` |
 """
 
 _RECIPE = """# The recipe

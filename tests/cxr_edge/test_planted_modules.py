@@ -18,6 +18,7 @@ import httpx2
 import pytest
 from cryptography.hazmat.primitives import serialization as forms
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from PIL import Image
 from pydicom import dcmread
 from pydicom.uid import RLELossless
 
@@ -218,6 +219,20 @@ def test_python_m_imports_nothing_planted(place: Place) -> None:
 def test_cleaning_and_splitting_import_nothing_planted(place: Place) -> None:
     for line in ("clean data", "split clean_metadata.csv", "eda clean_metadata.csv"):
         place.run(line)
+
+
+@pytest.mark.slow
+def test_training_a_locator_imports_nothing_planted(place: Place) -> None:
+    draw_dataset(place.folder / "many", patients=60, test_patients=2)
+    (place.folder / "masks").mkdir()
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (16, 16, 48, 48))
+    for path in (place.folder / "many").rglob("*.png"):
+        mask.save(place.folder / "masks" / path.name)
+    place.run("clean many")
+    place.run("split clean_metadata.csv")
+    # It has seen too little to find these squares.
+    place.run("train-locator clean_metadata.csv --masks masks --weights none", code=4)
 
 
 @pytest.mark.slow

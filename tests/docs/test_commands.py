@@ -42,6 +42,7 @@ from tiny_model import tiny_backbone
 NOT_RUN = {
     r"^cxr-edge serve": "does not end; tests/cxr_edge/serving run it",
     r"--address": "needs a cluster",
+    r"^cxr-edge train-locator": "needs masks; tests/cxr_edge/commands run it",
     r"^cxr-edge score": "Ray takes long to start; tests/cxr_edge/commands/test_score.py runs it",
     r"^KERAS_BACKEND=": "another backend is another process; tests/train run it",
     r"--(install|show)-completion": "is about the shell that it is typed in",
@@ -327,7 +328,7 @@ def test_all_commands_were_found() -> None:
     """A line of a block that the search misses would not be tested."""
     for page in PAGES:
         text = "\n".join(blocks(page.read_text(encoding="utf-8")))
-        shown = re.findall(r"^(?:\$ )?(cxr-edge [a-z]+)", text, re.MULTILINE)
+        shown = re.findall(r"^(?:\$ )?(cxr-edge [a-z][a-z-]*)", text, re.MULTILINE)
         found = [" ".join(["cxr-edge", *command.words[:1]]) for command in commands_of(page)]
         assert set(shown) <= set(found), page.name
     assert sum(len(runnable(page)) for page in PAGES) > 60
@@ -348,7 +349,7 @@ def options_of(command: str) -> set[str]:
 def test_every_option_that_a_page_gives_a_command_exists(page: Path) -> None:
     """Also in sentences, in tables, and behind ``ssh`` and ``sudo``."""
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    for command, rest in re.findall(r"cxr-edge ([a-z]+)([^\n`'|&;>)]*)", text):
+    for command, rest in re.findall(r"cxr-edge ([a-z][a-z-]*)([^\n`'|&;>)]*)", text):
         used = set(re.findall(r"(?<!\S)--?[a-z][a-z0-9-]*", rest))
         if used:
             assert used <= options_of(command), f"{page.name}: cxr-edge {command}{rest}"

@@ -1,5 +1,6 @@
 """docs/conversion-report.md names every field that a conversion writes."""
 
+import copy
 import json
 import re
 from pathlib import Path
@@ -67,8 +68,9 @@ def test_every_field_is_described(tiny_source: Source) -> None:
 def test_schema_refuses_what_the_reader_refuses() -> None:
     content = json.loads(json.dumps(conversion_report_of(variant_report("int8")).as_dict()))
     SCHEMA.validate(content)
-    del content["variants"][0]["gate"]
+    del content["variants"][0]["gate"], content["source"]["locator"]
     SCHEMA.validate(content)
+    assert ConversionReport.from_dict(copy.deepcopy(content)).source.locator is None
     for key, value in (("format", "pickle"), ("timings", []), ("bytes", "many"), ("extra", 1)):
         variant = content["variants"][0] | {key: value}
         wrong = content | {"variants": [variant]}

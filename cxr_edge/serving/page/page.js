@@ -6,6 +6,8 @@ const byId = (id) => document.getElementById(id);
 // As in the command line's heat maps: Okabe and Ito's vermilion for, blue against; maps of a network
 // that hardly decides stay pale.
 const FOR = [213, 94, 0], AGAINST = [0, 114, 178], FULL = 4;
+// Their yellow, which no film has; the line's width as a share of the picture's longer side.
+const OUTLINE = "rgb(240, 228, 66)", LINE = 1 / 300;
 const GATE_WORDS = {
   accepted: "The input gate found nothing unusual, which does not make the answer right.",
   suspicious: "Something about this film is unusual: take the answer with caution.",
@@ -236,16 +238,21 @@ function card(result, film, picture) {
     canvas.width = film.width;
     canvas.height = film.height;
     const slider = part(".map input");
-    const map = result.activation_map;
-    part(".map").hidden = part(".legend").hidden = !map;
+    const { activation_map: map, box } = result;
+    part(".map").hidden = !map;
     slider.setAttribute("aria-label", `Heat map of ${result.file}`);
-    part(".legend").textContent = `orange: for ${positive()}, blue: against, compared with normal films; the map is coarse`;
+    const legend = [
+      map && `orange: for ${positive()}, blue: against, compared with normal films; the map is coarse`,
+      box && "the box is what the model looked at",
+    ].filter(Boolean).join("; ");
+    part(".legend").textContent = legend;
+    part(".legend").hidden = !legend;
     const overlay = map ? coloured(map) : null;
-    const draw = () => paint(canvas, film, overlay, slider.value / 100);
+    const draw = () => paint(canvas, film, overlay, slider.value / 100, box);
     slider.addEventListener("input", draw);
     draw();
     button.setAttribute("aria-label", `Show ${result.file} in its own size`);
-    button.addEventListener("click", () => enlarge(result.file, picture, overlay, slider.value / 100));
+    button.addEventListener("click", () => enlarge(result.file, picture, overlay, slider.value / 100, box));
   } else {
     button.hidden = part(".map").hidden = part(".legend").hidden = true;
   }
@@ -303,23 +310,37 @@ function coloured(map) {
   return canvas;
 }
 
-function paint(canvas, film, overlay, opacity) {
+// The map lies on the box that the model looked at; at opacity 0 the film is bare.
+function paint(canvas, film, overlay, opacity, box) {
   const context = canvas.getContext("2d");
   context.globalAlpha = 1;
   context.drawImage(film, 0, 0);
-  if (!overlay) return;
-  context.globalAlpha = opacity;
-  context.imageSmoothingEnabled = true;
-  context.imageSmoothingQuality = "high";
-  context.drawImage(overlay, 0, 0, canvas.width, canvas.height);
+  const { left, top, right, bottom } = box || { left: 0, top: 0, right: 1, bottom: 1 };
+  const place = [
+    left * canvas.width, top * canvas.height, (right - left) * canvas.width, (bottom - top) * canvas.height,
+  ];
+  if (overlay) {
+    context.globalAlpha = opacity;
+    context.imageSmoothingEnabled = true;
+    context.imageSmoothingQuality = "high";
+    context.drawImage(overlay, ...place);
+  }
+  if (box && opacity > 0) {
+    const line = Math.max(2, LINE * Math.max(canvas.width, canvas.height));
+    const [x, y, width, height] = place;
+    context.globalAlpha = 1;
+    context.strokeStyle = OUTLINE;
+    context.lineWidth = line;
+    context.strokeRect(x + line / 2, y + line / 2, width - line, height - line);
+  }
 }
 
-async function enlarge(name, picture, overlay, opacity) {
+async function enlarge(name, picture, overlay, opacity, box) {
   const film = await createImageBitmap(picture);
   const canvas = document.createElement("canvas");
   canvas.width = film.width;
   canvas.height = film.height;
-  paint(canvas, film, overlay, opacity);
+  paint(canvas, film, overlay, opacity, box);
   film.close();
   byId("large-film").setAttribute("aria-label", `${name} in its own size`);
   byId("large-film").replaceChildren(canvas);

@@ -4,6 +4,7 @@ from typing import Any
 
 from cxr_edge_runtime.bundle import Bundle, describe_files, write_bundle
 from cxr_edge_runtime.bundle.manifest import CARD_FILE
+from locators import bundle_with_locator
 
 
 def test_list_names_the_shipped_bundles(cxr_edge: Any) -> None:
@@ -27,6 +28,19 @@ def test_list_takes_no_bundle(cxr_edge: Any, golden_bundle: Path) -> None:
 def test_bundle_without_a_gate_says_so(cxr_edge: Any, golden_bundle: Path) -> None:
     assert "no input gate: every image gets a prediction" in cxr_edge("info", golden_bundle).out
     assert "no input gate" not in cxr_edge("info").out
+
+
+def test_lung_locator_is_named_with_its_size_and_margin(
+    cxr_edge: Any, golden_bundle: Path, tmp_path: Path
+) -> None:
+    located = bundle_with_locator(tmp_path / "located", golden_bundle)
+    size = (located / "locator.tflite").stat().st_size
+    line = (
+        f"locator    locator.tflite, {size:,} bytes; the model is shown the box of the lungs, "
+        "1.2 times as wide and high"
+    )
+    assert line in cxr_edge("info", located).out.splitlines()
+    assert "locator " not in cxr_edge("info", golden_bundle).out
 
 
 def test_limits_are_those_of_the_card_a_line_each(cxr_edge: Any) -> None:

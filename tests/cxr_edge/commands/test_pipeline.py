@@ -92,6 +92,19 @@ def test_train_on_a_bare_folder_needs_metadata_first(cxr_edge: Any, tmp_path: Pa
     assert outcome.err.startswith("loading TensorFlow\n")
 
 
+def test_train_on_a_folder_without_a_lung_locator_is_one_line(
+    cxr_edge: Any, trained: Any, tmp_path: Path
+) -> None:
+    outcome = cxr_edge(
+        "train", trained.metadata, "--splits", trained.splits, "--locator", tmp_path,
+        "-o", tmp_path / "run",
+    )  # fmt: skip
+    assert outcome.code == 1
+    assert "no lung locator here (locator.json is missing)" in outcome.err
+    assert outcome.err.removeprefix("loading TensorFlow\n").count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
 def test_metadata_without_a_column_is_one_line(cxr_edge: Any, trained: Any, tmp_path: Path) -> None:
     broken = tmp_path / "m.csv"
     broken.write_text(trained.metadata.read_text().replace("patient", "who", 1))
@@ -185,6 +198,7 @@ def test_train_convert_evaluate_classify(
     assert cxr_edge("classify", image, "--bundle", bundles / "int8").code == 0
 
 
+@pytest.mark.slow
 def test_student_is_trained_and_goes_on_where_its_teacher_was_killed(
     cxr_edge: Any, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -256,7 +256,10 @@ def test_alone_it_starts_ray_with_a_token_says_nothing_of_it_and_leaves_no_proce
     assert len(rows_of(tmp_path / "out")) == 3
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 143), pytest.param(signal.SIGKILL, -9, marks=pytest.mark.slow)],
+)
 def test_stopped_in_the_middle_it_goes_on_with_each_film_once(
     score: Callable[..., Any],
     address: str,

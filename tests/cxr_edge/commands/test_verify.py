@@ -8,6 +8,7 @@ import pytest
 
 import cxr_edge_models
 from cxr_edge_runtime.bundle.archive import Archive
+from locators import bundle_with_locator
 
 
 def test_intact_bundle_is_verified_file_by_file(cxr_edge: Any) -> None:
@@ -39,6 +40,31 @@ def test_one_changed_bit_is_found(cxr_edge: Any, tmp_path: Path, name: str) -> N
     assert outcome.code == 1
     assert outcome.out == ""
     assert f"{name}: differs from its recorded SHA-256" in outcome.err
+
+
+def test_changed_bit_of_the_lung_locator_is_found_in_one_line(
+    cxr_edge: Any, golden_bundle: Path, tmp_path: Path
+) -> None:
+    located = bundle_with_locator(tmp_path / "located", golden_bundle)
+    intact = cxr_edge("verify", located)
+    assert intact.code == 0, intact.err
+    assert "locator    locator.tflite, " in intact.out
+    content = bytearray((located / "locator.tflite").read_bytes())
+    content[len(content) // 2] ^= 1
+    (located / "locator.tflite").write_bytes(content)
+    outcome = cxr_edge("verify", located)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "locator.tflite: differs from its recorded SHA-256" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_archive_keeps_the_lung_locator(cxr_edge: Any, golden_bundle: Path, tmp_path: Path) -> None:
+    located = bundle_with_locator(tmp_path / "located", golden_bundle)
+    packed = cxr_edge("pack", located, "-o", tmp_path / "a.cxr.zip")
+    assert packed.code == 0, packed.err
+    outcome = cxr_edge("verify", tmp_path / "a.cxr.zip")
+    assert outcome.code == 0, outcome.err
+    assert "locator    locator.tflite, " in outcome.out
 
 
 def test_archive_is_verified_like_its_folder(cxr_edge: Any, tmp_path: Path) -> None:

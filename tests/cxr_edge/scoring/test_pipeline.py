@@ -153,6 +153,7 @@ def test_worker_that_cannot_work_ends_the_job(
     assert list((tmp_path / "results").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_every_film_has_one_row_although_a_node_goes_in_the_middle(
     ray_cluster: Any,
     backlog: Backlog,

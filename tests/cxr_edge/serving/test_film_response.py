@@ -14,8 +14,9 @@ from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.result_json import as_json, image_result
 from dicom_files import written
+from located_bundle import TWO_LUNGS, drawn_film, located_bundle
 from serving import PHANTOM
-from synthetic import noisy_gradient
+from synthetic import encoded, noisy_gradient
 
 
 @pytest.fixture
@@ -79,3 +80,14 @@ def test_picture_of_a_large_film_is_smaller(classifier: Classifier) -> None:
     found = film_response(classifier, large, RequestOptions(force=True, picture=True))
     with Image.open(io.BytesIO(base64.b64decode(found["picture"]))) as picture:
         assert sorted(picture.size) == [LONGEST // 2, LONGEST]
+
+
+def test_map_comes_with_the_box_that_it_lies_on(classifier: Classifier, tmp_path: Path) -> None:
+    located = Classifier(Bundle.load(located_bundle(tmp_path / "tiny")))
+    uploaded = Film("a.png", encoded(Image.fromarray(drawn_film(*TWO_LUNGS)), "PNG"))
+    options = RequestOptions(force=True, activation_map=True)
+    found = film_response(located, uploaded, options)
+    assert found["box"].keys() == {"left", "top", "right", "bottom"}
+    assert found["activation_map"]
+    assert film_response(classifier, uploaded, options)["box"] is None
+    json.dumps(found)

@@ -8,9 +8,11 @@ from PIL.PngImagePlugin import PngInfo
 
 from cxr_edge.bundles.lookup import load_bundle
 from cxr_edge.writers.heatmaps import HeatmapWriter
+from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.images import load_grey
+from located_bundle import TWO_LUNGS, drawn_film, located_bundle
 
 
 def test_model_without_a_map_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
@@ -82,3 +84,18 @@ def test_only_a_picture_of_our_own_is_replaced(tmp_path: Path) -> None:
             "another output"
         )
         assert picture.read_bytes() == before
+
+
+def test_map_of_a_bundle_with_a_locator_lies_on_the_lungs(tmp_path: Path) -> None:
+    bundle = Bundle.load(located_bundle(tmp_path / "tiny"))
+    film = load_grey(drawn_film(*TWO_LUNGS))
+    prediction = Classifier(bundle).classify(film, force=True)
+    writer = HeatmapWriter(tmp_path / "maps", bundle)
+    writer.claim(tmp_path / "film.png")
+    assert writer.write(tmp_path / "film.png", film, prediction) is None
+    [picture] = (tmp_path / "maps").rglob("*.png")
+    pixels = np.asarray(Image.open(picture)).astype(int)[:512]
+    rows, columns = np.nonzero(pixels[..., 0] != pixels[..., 2])
+    assert prediction.box is not None
+    found = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    assert found == pytest.approx(prediction.box.in_pixels(512, 512), abs=1)
