@@ -107,8 +107,9 @@ class Classifier:
             check_prevalence(prevalence, bundle.manifest)
         self.bundle = bundle
         self.prevalence = prevalence
-        self.engine: Engine = open_engine(bundle, threads=as_threads(threads), engine=engine)
-        self._prepare = Preprocessor.of(bundle, threads=threads, engine=engine)
+        n_threads = as_threads(threads)
+        self.engine: Engine = open_engine(bundle, threads=n_threads, engine=engine)
+        self._prepare = Preprocessor.of(bundle, threads=n_threads, engine=engine)
         limits = bundle.manifest.gate
         self._gate = Gate.from_bytes(bundle.read(GATE_FILE), limits) if limits else None
 

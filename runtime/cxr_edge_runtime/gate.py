@@ -56,10 +56,10 @@ _LEAST_INSIDE = 32
 _BRIGHT, _MOST_MARGINS = 127.5, 0.1
 
 _UNLIKE = "does not look like a frontal chest X-ray"
-_UPSIDE_DOWN = "upside down: turn it by 180°"
-_INVERTED = "inverted: bones are dark and air is bright; invert the greys"
+UPSIDE_DOWN = "upside down: turn it by 180°"
+INVERTED = "inverted: bones are dark and air is bright; invert the greys"
 # What an image can be rejected for besides what it shows, and how the reason begins.
-ORIENTATIONS = tuple(reason.partition(":")[0] for reason in (_UPSIDE_DOWN, _INVERTED))
+ORIENTATIONS = tuple(reason.partition(":")[0] for reason in (UPSIDE_DOWN, INVERTED))
 
 # From model input [1, H, W, 1] to its embedding [1, C].
 Embed = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -216,7 +216,7 @@ class Gate:
         else:
             certainty, from_turning = self._upside_down(crops, distance, model_input, embed)
             if certainty == _CERTAIN:
-                reasons.append(_UPSIDE_DOWN)
+                reasons.append(UPSIDE_DOWN)
             elif distance > self.limits.rejected:
                 by_distance = not reasons
                 reasons.append(
@@ -226,6 +226,8 @@ class Gate:
             elif certainty == _POSSIBLE:
                 doubts = [*doubts, "may be upside down"]
         if reasons:
+            # The file's objections may have named what is found here.
+            reasons = list(dict.fromkeys(reasons))
             return Verdict(REJECTED, tuple(reasons), distance, from_turning=from_turning)
         if bright_margins > _MOST_MARGINS:
             doubts = [*doubts, "bright margins: crop the picture to the film"]
@@ -246,7 +248,7 @@ class Gate:
         )
         if min(turned, negative) > self.limits.rejected:
             return _UNLIKE
-        return _UPSIDE_DOWN if turned < negative else _INVERTED
+        return UPSIDE_DOWN if turned < negative else INVERTED
 
     def _upside_down(
         self,

@@ -14,6 +14,7 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import LOCATOR_INPUT, LOCATOR_OUTPUTS
 from cxr_edge_runtime.engines import Engine, open_model
 from cxr_edge_runtime.errors import EngineError
+from cxr_edge_runtime.gate import INVERTED, UPSIDE_DOWN
 from cxr_edge_runtime.preprocess import (
     LOCATOR_CELLS,
     Box,
@@ -29,6 +30,8 @@ _LEAST_GROUP = 0.2
 _LEAST_CELLS = 24
 # A column or row of cells belongs to the box where its cells add up to this many of lung.
 _LEAST_IN_LINE = 1.0
+# Standard deviation of the greys of a picture that shows nothing; see the gate.
+_BLANK = 1.0
 # What is said of a film in which there are none.
 NO_LUNGS = "no lungs found"
 # Lungs are cut off at a side of the film where at least this many of its 32 cells are lung.
@@ -87,7 +90,10 @@ class Locator:
         Raises:
             EngineError: the engine failed or computed no number.
         """
-        mask = self._engine.run(locator_input(pixels))["mask"][0, :, :, 0]
+        view = locator_input(pixels)
+        if view.std() < _BLANK:
+            return None
+        mask = self._engine.run(view)["mask"][0, :, :, 0]
         if not np.isfinite(mask).all():
             raise EngineError(f"{self._engine.name} computed no number for the lung mask")
         return lungs_of(mask)
@@ -164,9 +170,22 @@ class Preprocessor:
             return PreparedFilm(preprocess(pixels, self.spec))
         lungs = self.locator.lungs(pixels)
         if lungs is None:
-            return PreparedFilm(preprocess(pixels, self.spec), objections=(NO_LUNGS,))
+            objections = (NO_LUNGS, *self._orientation(pixels))
+            return PreparedFilm(preprocess(pixels, self.spec), objections=objections)
         box = lungs.box.widened(self.locator.margin)
         return PreparedFilm(preprocess(pixels, self.spec, box), box, doubts=lungs.doubts)
+
+    def _orientation(self, pixels: NDArray[np.uint8]) -> tuple[str, ...]:
+        """Whether a film without lungs has some when it is turned, or as a negative."""
+        assert self.locator is not None
+        others = (
+            (UPSIDE_DOWN, np.ascontiguousarray(pixels[::-1, ::-1])),
+            (INVERTED, 255 - pixels),
+        )
+        for reason, other in others:
+            if self.locator.lungs(other):
+                return (reason,)
+        return ()
 
 
 def lungs_of(mask: NDArray[np.float32]) -> Lungs | None:
@@ -191,6 +210,8 @@ def lungs_of(mask: NDArray[np.float32]) -> Lungs | None:
     if lung.sum() < _LEAST_CELLS or min(columns.max(), rows.max()) < _LEAST_IN_LINE:
         return None
     (left, right), (top, bottom) = _extent(columns), _extent(rows)
+    if left >= right or top >= bottom:
+        return None
     outermost = {"left": columns[0], "top": rows[0], "right": columns[-1], "bottom": rows[-1]}
     cut_off = tuple(side for side, cells in outermost.items() if cells >= _CUT_OFF)
     return Lungs(Box(left, top, right, bottom), cut_off, len(np.unique(groups[groups > 0])))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import BundleCorrupted, EngineError
-from cxr_edge_runtime.locator import Locator, Preprocessor, lungs_of, open_locator
+from cxr_edge_runtime.locator import Locator, Lungs, Preprocessor, lungs_of, open_locator
 from cxr_edge_runtime.preprocess import WHOLE_FILM, Box, PreprocessSpec, preprocess
 from located_bundle import FILE, TWO_LUNGS, drawn_film, located_bundle, locator_model
 
@@ -230,7 +230,7 @@ def test_mask_that_is_no_number_is_no_answer(value: float) -> None:
             return {"mask": cells[np.newaxis, :, :, np.newaxis]}
 
     with pytest.raises(EngineError, match="broken computed no number for the lung mask"):
-        Locator(Broken(), margin=1.2).lungs(drawn_film())
+        Locator(Broken(), margin=1.2).lungs(drawn_film(*TWO_LUNGS))
 
 
 @pytest.mark.parametrize(
@@ -285,6 +285,49 @@ def test_film_without_lungs_is_shown_whole_and_said_to_have_none(locator: Locato
     prepared = Preprocessor(SPEC, locator)(film)
     assert (prepared.box, prepared.objections) == (None, ("no lungs found",))
     np.testing.assert_array_equal(prepared.model_input, preprocess(film, SPEC))
+
+
+class _Upright(Locator):
+    """Finds lungs where the upper half of a film is darker than the lower one."""
+
+    def __init__(self) -> None:
+        self.margin = 1.0
+
+    def lungs(self, pixels: NDArray[np.uint8]) -> Lungs | None:
+        upper, lower = np.array_split(pixels.astype(float), 2)
+        return Lungs(Box(0.25, 0.25, 0.75, 0.75), ()) if upper.mean() < lower.mean() - 50 else None
+
+
+@pytest.mark.parametrize(
+    ("film", "objections"),
+    [
+        (np.repeat(np.array([40, 200], np.uint8), 32)[:, np.newaxis], ()),
+        (
+            np.repeat(np.array([200, 40], np.uint8), 32)[:, np.newaxis],
+            ("no lungs found", "upside down: turn it by 180°"),
+        ),
+        (np.full((64, 1), 90, np.uint8), ("no lungs found",)),
+    ],
+    ids=["upright", "turned", "neither"],
+)
+def test_film_without_lungs_is_turned_to_see_whether_it_has_some(
+    film: NDArray[np.uint8], objections: tuple[str, ...]
+) -> None:
+    prepared = Preprocessor(SPEC, _Upright())(np.tile(film, (1, 64)))
+    assert prepared.objections == objections
+    assert (prepared.box is None) == bool(objections)
+
+
+def test_negative_of_a_film_with_lungs_is_named(locator: Locator) -> None:
+    film = drawn_film(*TWO_LUNGS)
+    prepared = Preprocessor(SPEC, locator)(np.where(film == film.max(), 150, 240).astype(np.uint8))
+    assert prepared.objections[0] == "no lungs found"
+    assert prepared.objections[1].startswith("inverted")
+
+
+@pytest.mark.parametrize("grey", [0, 100, 128, 229, 255])
+def test_picture_of_one_grey_has_no_lungs(locator: Locator, grey: int) -> None:
+    assert locator.lungs(np.full((128, 128), grey, np.uint8)) is None
 
 
 def test_lungs_that_are_cut_off_are_a_doubt_that_names_the_edge_of_the_picture(

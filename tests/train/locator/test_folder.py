@@ -50,7 +50,7 @@ def test_missing_model_is_named(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"version": 2}, "version must be 1"),
+        ({"version": 0}, "version must be 1"),
         ({"margin": 0.5}, "margin must be at least 1"),
         ({"files": {}}, "files must be locator.tflite and locator.onnx"),
         ({"extra": 1}, "extra"),
@@ -61,4 +61,10 @@ def test_record_of_another_kind_is_refused(
 ) -> None:
     change(folder, **values)
     with pytest.raises(RunError, match=rf"locator\.json: damaged \(.*{words}"):
+        read_locator(folder)
+
+
+def test_locator_of_a_later_version_asks_for_an_update(folder: Path) -> None:
+    change(folder, version=2)
+    with pytest.raises(RunError, match=r"version 2 of the lung locator, .* update cxr-edge"):
         read_locator(folder)

@@ -43,6 +43,13 @@ def test_two_masks_of_one_name_are_refused(tmp_path: Path) -> None:
         with_masks(films("one.jpeg"), tmp_path)
 
 
+def test_masks_of_films_that_are_not_there_do_not_matter(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        write_mask(tmp_path / folder / "other.png")
+    mask = write_mask(tmp_path / "one.PNG")
+    assert with_masks(films("one.jpeg"), tmp_path)["mask"].tolist() == [str(mask)]
+
+
 def test_two_films_never_share_a_mask(tmp_path: Path) -> None:
     write_mask(tmp_path / "one.png")
     with pytest.raises(DatasetError, match=r"2 films have the name of the mask one\.png"):

@@ -173,7 +173,14 @@ def read_locator(folder: Path) -> LocatorFolder:
     """
     file = folder / RECORD
     try:
-        record = from_json(LocatorRecord, parse_json(file.read_bytes()))
+        content = parse_json(file.read_bytes())
+        version = content.get("version") if isinstance(content, dict) else None
+        if isinstance(version, int) and version > LOCATOR_VERSION:
+            raise RunError(
+                f"{file}: version {version} of the lung locator, this cxr-edge has "
+                f"{LOCATOR_VERSION}; update cxr-edge"
+            )
+        record = from_json(LocatorRecord, content)
         if set(record.files) != set(MODELS.values()):
             raise TypedJsonError("files", f"must be {' and '.join(MODELS.values())}")
     except FileNotFoundError:

@@ -33,12 +33,15 @@ def with_masks(table: pd.DataFrame, masks: Path) -> pd.DataFrame:
     """
     if not masks.is_dir():
         raise DatasetError(f"{masks}: no such folder of masks")
-    files = sorted(masks.rglob("*.png"))
+    names = table["path"].map(lambda path: Path(path).stem)
+    wanted = set(names)
+    files = sorted(
+        file for file in masks.rglob("*") if file.suffix.lower() == ".png" and file.stem in wanted
+    )
     twice = [name for name, count in Counter(file.stem for file in files).items() if count > 1]
     if twice:
         raise DatasetError(f"{masks}: two masks have the name {min(twice)}.png; keep one")
     by_name = {file.stem: str(file) for file in files}
-    names = table["path"].map(lambda path: Path(path).stem)
     found = table.assign(mask=names.map(by_name)).dropna(subset=["mask"])
     if found.empty:
         raise DatasetError(
