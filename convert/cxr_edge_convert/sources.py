@@ -21,7 +21,7 @@ from cxr_edge_train.dataset.metadata import dataset_digest, images_root
 from cxr_edge_train.dataset.patients import UnknownPatients
 from cxr_edge_train.dataset.pixels import load_pixels, read_unchanged
 from cxr_edge_train.evaluation.run_subject import load_model
-from cxr_edge_train.locator.folder import LocatorFolder
+from cxr_edge_train.locator.folder import LocatorFolder, preprocessor
 from cxr_edge_train.locator.of_run import locator_of
 from cxr_edge_train.progress import ProgressFactory, as_stage
 from cxr_edge_train.recipe import Calibration, read_recipe
@@ -109,7 +109,7 @@ class Source:
             RunError: the locator's file is missing or was changed.
             EngineError: the locator cannot be loaded.
         """
-        return Preprocessor(self.preprocess, self.locator.locator(format) if self.locator else None)
+        return preprocessor(self.preprocess, self.locator, format=format)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -150,7 +150,7 @@ def run_source(
     recipe_file = folder / "recipe.toml"
     recipe = read_recipe(recipe_file)
     locator = locator_of(run)
-    prepare = Preprocessor(run.preprocess, locator.locator() if locator else None)
+    prepare = preprocessor(run.preprocess, locator)
     images = Images(prepare, images_root(root, default=Path(run.root)), cache_dir, progress)
     validation = table[table["split"] == "validation"].reset_index(drop=True)
     recorded = read_predictions(folder, validation)

@@ -34,7 +34,7 @@ SIDE = 32
 _MAX_ASPECT = 3.0
 # Standard deviation of the thumbnail's greys: of films of the same set it is 27 or more, and one
 # that was exported wrongly, 12 bits as 16, still has 1/16 of its own.
-_MIN_DEVIATION = 1.0
+MIN_DEVIATION = 1.0
 # Product with the mean film, whose sign says film or negative. Its correlation was measured as 0.23
 # or more on training films and 0.12 or more on adult films of another hospital.
 _MIN_RESEMBLANCE = 0.0
@@ -209,7 +209,7 @@ class Gate:
         crops = thumbnails((inside, without_captions(inside)))
         reasons = list(objections)
         distance, from_turning = float(self.distance(embedding)[0]), math.inf
-        if crops[0].std() < _MIN_DEVIATION:
+        if crops[0].std() < MIN_DEVIATION:
             reasons.append("blank image")
         elif (crops @ self.film < _MIN_RESEMBLANCE).all():
             reasons.append(self._unlike(model_input, embed))

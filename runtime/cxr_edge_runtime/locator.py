@@ -14,7 +14,7 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import LOCATOR_INPUT, LOCATOR_OUTPUTS
 from cxr_edge_runtime.engines import Engine, open_model
 from cxr_edge_runtime.errors import EngineError
-from cxr_edge_runtime.gate import INVERTED, UPSIDE_DOWN
+from cxr_edge_runtime.gate import INVERTED, MIN_DEVIATION, UPSIDE_DOWN
 from cxr_edge_runtime.preprocess import (
     LOCATOR_CELLS,
     Box,
@@ -30,8 +30,6 @@ _LEAST_GROUP = 0.2
 _LEAST_CELLS = 24
 # A column or row of cells belongs to the box where its cells add up to this many of lung.
 _LEAST_IN_LINE = 1.0
-# Standard deviation of the greys of a picture that shows nothing; see the gate.
-_BLANK = 1.0
 # What is said of a film in which there are none.
 NO_LUNGS = "no lungs found"
 # Lungs are cut off at a side of the film where at least this many of its 32 cells are lung.
@@ -91,7 +89,7 @@ class Locator:
             EngineError: the engine failed or computed no number.
         """
         view = locator_input(pixels)
-        if view.std() < _BLANK:
+        if view.std() < MIN_DEVIATION:
             return None
         mask = self._engine.run(view)["mask"][0, :, :, 0]
         if not np.isfinite(mask).all():

@@ -87,6 +87,13 @@ def small_network(weights: str | None = None) -> keras.Model:
     return model
 
 
+def blind_network() -> keras.Model:
+    """The same network, to which nothing is lung."""
+    model = small_network()
+    model.layers[-1].bias.assign(np.array([-1000.0]))
+    return model
+
+
 def make_locator(folder: Path, *, margin: float = 1.2) -> Path:
     """Write the folder of a finished locator, whose figures are made up."""
     from cxr_edge_convert.locator.conversion import convert_locator

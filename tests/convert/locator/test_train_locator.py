@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import pytest
 from filelock import FileLock
 
@@ -16,7 +15,7 @@ from cxr_edge_train.fitting.events import FitStart, RunStart
 from cxr_edge_train.locator.fit import SETTINGS
 from cxr_edge_train.locator.folder import read_locator
 from cxr_edge_train.runs import read_history
-from small_locator import OutlinedData, lung_film, small_network
+from small_locator import OutlinedData, blind_network, lung_film, small_network
 
 SHORT = replace(SETTINGS, batch_size=50, epochs=1)
 
@@ -89,12 +88,7 @@ def test_folder_holds_the_network_both_models_and_what_was_measured(
 def test_locator_that_misses_lungs_is_refused_and_its_folder_not_finished(
     outlined: OutlinedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def blind(weights: str | None) -> keras.Model:
-        model = small_network()
-        model.layers[-1].bias.assign(np.array([-1000.0]))
-        return model
-
-    monkeypatch.setattr(module, "build_locator", blind)
+    monkeypatch.setattr(module, "build_locator", lambda weights: blind_network())
     output = tmp_path / "locator"
     for _ in range(2):  # the second time nothing is left to train
         with pytest.raises(LimitMissed, match=r"in 0\.0% of 10 validation pneumonias"):

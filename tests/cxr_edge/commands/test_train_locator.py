@@ -4,13 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
 import pytest
 
 from cxr_edge_convert.locator import train_locator as module
 from cxr_edge_train.locator.fit import SETTINGS
-from small_locator import small_network
+from small_locator import blind_network, small_network
 
 
 @pytest.fixture
@@ -45,12 +43,7 @@ def test_epochs_metrics_by_label_and_conversions_are_printed(
 def test_locator_that_misses_the_lungs_ends_with_4(
     cxr_edge: Any, arguments: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def blind(weights: str | None) -> keras.Model:
-        model = small_network()
-        model.layers[-1].bias.assign(np.array([-1000.0]))
-        return model
-
-    monkeypatch.setattr(module, "build_locator", blind)
+    monkeypatch.setattr(module, "build_locator", lambda weights: blind_network())
     outcome = cxr_edge(*arguments)
     assert outcome.code == 4
     assert outcome.out == ""

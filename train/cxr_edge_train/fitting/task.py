@@ -19,7 +19,7 @@ from cxr_edge_train.dataset.metadata import digest_of_test, without_test
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 from cxr_edge_train.fitting.fingerprint import RunFingerprint
-from cxr_edge_train.locator.folder import LocatorFolder
+from cxr_edge_train.locator.folder import LocatorFolder, preprocessor
 from cxr_edge_train.recipe import Recipe
 
 
@@ -112,7 +112,7 @@ class TrainingTask:
         """
         version = LUNG_BOX_VERSION if self.locator else WHOLE_FILM_VERSION
         spec = PreprocessSpec.of_version(version, size=self.recipe.model.image_size)
-        return Preprocessor(spec, self.locator.locator() if self.locator else None)
+        return preprocessor(spec, self.locator)
 
     def check_images(self) -> None:
         """Check that the images can be trained on; none of them is read.

@@ -26,7 +26,8 @@ from cxr_edge_runtime.bundle.manifest import (
 from cxr_edge_runtime.engines import open_model
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import write_text
-from cxr_edge_runtime.locator import Locator
+from cxr_edge_runtime.locator import Locator, Preprocessor
+from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_runtime.typed_json import Bounds, TypedJsonError, from_json, parse_json
 
 # Written last: a folder that has it holds a finished locator.
@@ -158,6 +159,18 @@ class LocatorFolder:
             margin=self.record.margin,
             sha256=self.record.files[MODELS[format]].sha256,
         )
+
+
+def preprocessor(
+    spec: PreprocessSpec, locator: LocatorFolder | None, *, format: str = "tflite"
+) -> Preprocessor:
+    """From a film to model input, with a locator or, where there is none, the film as a whole.
+
+    Raises:
+        RunError: the locator's file is missing or was changed.
+        EngineError: no engine takes it.
+    """
+    return Preprocessor(spec, locator.locator(format) if locator else None)
 
 
 def write_record(folder: Path, record: LocatorRecord) -> None:

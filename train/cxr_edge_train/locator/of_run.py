@@ -2,12 +2,17 @@
 
 from pathlib import Path
 
-from cxr_edge_runtime.bundle.manifest import CONTRACT_INPUTS
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import file_sha256, write_bytes
 from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_runtime.preprocess import LUNG_BOX_VERSION
-from cxr_edge_train.locator.folder import RECORD, LocatorFolder, read_locator
+from cxr_edge_train.locator.folder import (
+    MODELS,
+    RECORD,
+    LocatorFolder,
+    preprocessor,
+    read_locator,
+)
 from cxr_edge_train.runs import RUN, Run
 
 
@@ -17,8 +22,8 @@ def keep_locator(locator: LocatorFolder, folder: Path) -> None:
     Raises:
         RunError: a file is missing or was changed.
     """
-    for format in CONTRACT_INPUTS:
-        write_bytes(folder / f"locator.{format}", locator.model(format))
+    for format, name in MODELS.items():
+        write_bytes(folder / name, locator.model(format))
     write_bytes(folder / RECORD, (locator.folder / RECORD).read_bytes())
 
 
@@ -51,5 +56,4 @@ def preprocessor_of(run: Run) -> Preprocessor:
         RunError: see :func:`locator_of`.
         EngineError: the locator cannot be loaded.
     """
-    locator = locator_of(run)
-    return Preprocessor(run.preprocess, locator.locator() if locator else None)
+    return preprocessor(run.preprocess, locator_of(run))
