@@ -20,6 +20,7 @@ load_quietly()
 import keras  # noqa: E402
 
 from cxr_edge_train.architectures import build  # noqa: E402
+from cxr_edge_train.augmentation import CROPPED_FROM  # noqa: E402
 from cxr_edge_train.fitting.batches import Batch, TrainingBatches  # noqa: E402
 from cxr_edge_train.fitting.optimizers import compile_model  # noqa: E402
 from cxr_edge_train.recipe import Augmentation, Fit, Model  # noqa: E402
@@ -42,17 +43,20 @@ class _InMemory(keras.utils.PyDataset):  # type: ignore[misc]  # keras is not ty
 
 def benchmark(options: Namespace) -> Iterator[Finding]:
     size = options.image_size
+    larger = round(CROPPED_FROM * size)
     films = [
-        np.asarray(Image.open(file).convert("L").resize((size, size)))
+        np.asarray(Image.open(file).convert("L").resize((larger, larger)))
         for file in sorted(SAMPLES.glob("*.jpeg"))
     ]
     with tempfile.TemporaryDirectory() as folder:
-        shape = (IMAGES, size, size, 1)
+        shape = (IMAGES, larger, larger, 1)
         pixels = np.lib.format.open_memmap(Path(folder) / "p.npy", "w+", np.uint8, shape)
         for index in range(IMAGES):
             pixels[index, :, :, 0] = films[index % len(films)]
         labels = np.arange(IMAGES) % 2
-        cached = TrainingBatches(pixels, labels, Augmentation(), batch_size=BATCH_SIZE, seed=0)
+        cached = TrainingBatches(
+            pixels, labels, Augmentation(), side=size, batch_size=BATCH_SIZE, seed=0
+        )
         ready = _InMemory([cached[index] for index in range(len(cached))])
         model = build(options.architecture, Model(image_size=size), weights=None)
         compile_model(model, keras.optimizers.AdamW(), Fit())

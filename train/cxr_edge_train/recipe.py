@@ -38,6 +38,9 @@ class Augmentation:
     Probabilities are per image; ranges are symmetric, and values are drawn from them uniformly.
 
     Attributes:
+        crop: smallest area of a random crop as a share of what the model is shown of the film: the
+            box of its lungs or, without a lung locator, all of it. Crops have a width of 3/4 to
+            4/3 of their height and are resized to model input; 1 crops nothing.
         rotation: largest angle in degrees, in both directions.
         zoom: largest share by which each side is scaled, independently of the other.
         shift: largest shift as a share of the side, in both directions.
@@ -61,6 +64,7 @@ class Augmentation:
         mixup: alpha of MixUp's Beta distribution (Zhang et al. 2018); 0 mixes nothing.
     """
 
+    crop: Annotated[float, Bounds(minimum=0.01, maximum=1)] = 1.0
     rotation: Annotated[float, Bounds(minimum=0, maximum=180)] = 10.0
     zoom: Annotated[float, Bounds(minimum=0, maximum=0.9)] = 0.2
     shift: Share = 0.08

@@ -12,7 +12,7 @@ LABELS = np.array([0, 1, 1, 1] * 5 + [0, 1])
 
 
 def batches(seed: int = 0) -> TrainingBatches:
-    return TrainingBatches(PIXELS, LABELS, Augmentation(), batch_size=4, seed=seed)
+    return TrainingBatches(PIXELS, LABELS, Augmentation(), side=32, batch_size=4, seed=seed)
 
 
 def test_shapes_and_types() -> None:
@@ -24,7 +24,7 @@ def test_shapes_and_types() -> None:
 def test_weights_balance_the_classes() -> None:
     total = {0: 0.0, 1: 0.0}
     made = batches()
-    whole = TrainingBatches(PIXELS, LABELS, Augmentation(), batch_size=22, seed=0)
+    whole = TrainingBatches(PIXELS, LABELS, Augmentation(), side=32, batch_size=22, seed=0)
     _, targets, weights = whole[0]
     for target, weight in zip(targets["logit"][:, 0], weights["logit"]):
         total[int(target)] += float(weight)
@@ -35,7 +35,13 @@ def test_weights_balance_the_classes() -> None:
 def test_films_that_share_one_place_in_an_epoch_may_still_come_together() -> None:
     # Each is expected half the time: in a fixed order, of two neighbours always one would come.
     made = TrainingBatches(
-        PIXELS, LABELS, Augmentation(), batch_size=11, seed=0, sampling_weights=np.full(22, 0.5)
+        PIXELS,
+        LABELS,
+        Augmentation(),
+        side=32,
+        batch_size=11,
+        seed=0,
+        sampling_weights=np.full(22, 0.5),
     )
     both = 0
     for epoch in range(40):
@@ -69,7 +75,7 @@ def test_epoch_does_not_depend_on_those_before() -> None:
 
 
 def test_mixup_mixes_images_targets_and_weights_alike() -> None:
-    settings = {"batch_size": 22, "seed": 0}
+    settings = {"side": 32, "batch_size": 22, "seed": 0}
     plain = TrainingBatches(PIXELS, LABELS, Augmentation(), **settings)[0]
     mixed = TrainingBatches(PIXELS, LABELS, Augmentation(mixup=1.0), **settings)[0]
     targets, before = mixed[1]["logit"][:, 0], plain[1]["logit"][:, 0]
@@ -91,7 +97,10 @@ def test_looks_come_from_films_of_both_labels_alike() -> None:
     frames = TrainingBatches(
         pixels.astype(np.uint8),
         LABELS,
-        Augmentation(**{field.name: 0.0 for field in fields(Augmentation)} | {"frame": 1.0}),
+        Augmentation(
+            **{field.name: 0.0 for field in fields(Augmentation)} | {"crop": 1.0, "frame": 1.0}
+        ),
+        side=32,
         batch_size=22,
         seed=0,
     )
@@ -107,7 +116,13 @@ def test_looks_come_from_films_of_both_labels_alike() -> None:
 
 def drawn(expected: list[float], epochs: int) -> np.ndarray:
     made = TrainingBatches(
-        PIXELS, LABELS, Augmentation(), batch_size=22, seed=0, sampling_weights=np.array(expected)
+        PIXELS,
+        LABELS,
+        Augmentation(),
+        side=32,
+        batch_size=22,
+        seed=0,
+        sampling_weights=np.array(expected),
     )
     counts = []
     for epoch in range(epochs):
@@ -131,6 +146,7 @@ def test_an_image_that_comes_again_in_an_epoch_is_changed_otherwise() -> None:
         PIXELS,
         LABELS,
         Augmentation(),
+        side=32,
         batch_size=22,
         seed=0,
         sampling_weights=np.array([22.0] + [0.0] * 21),
@@ -141,7 +157,7 @@ def test_an_image_that_comes_again_in_an_epoch_is_changed_otherwise() -> None:
 
 def test_drawing_of_one_each_takes_every_image_once() -> None:
     once = TrainingBatches(
-        PIXELS, LABELS, Augmentation(), batch_size=22, seed=0, sampling_weights=np.ones(22)
+        PIXELS, LABELS, Augmentation(), side=32, batch_size=22, seed=0, sampling_weights=np.ones(22)
     )
     assert sorted(once._order) == list(range(22))
 
@@ -154,7 +170,13 @@ def test_answers_to_the_augmented_images_are_the_targets() -> None:
         return images.mean(axis=(1, 2, 3))[:, np.newaxis] / 255
 
     made = TrainingBatches(
-        PIXELS, LABELS, Augmentation(mixup=0.4), batch_size=22, seed=0, soft_targets=answers
+        PIXELS,
+        LABELS,
+        Augmentation(mixup=0.4),
+        side=32,
+        batch_size=22,
+        seed=0,
+        soft_targets=answers,
     )
     images, targets, _ = made[0]
     np.testing.assert_array_equal(seen[0], images["image"])

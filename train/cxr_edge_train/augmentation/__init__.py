@@ -15,7 +15,37 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 from cxr_edge_train.recipe import Augmentation
 
 Pixels = NDArray[np.uint8]
+# How many times as wide and high as model input the films are that are cropped for training: a crop
+# of half the area then has as many pixels as model input.
+CROPPED_FROM = 1.5
+# Width by height of a crop at most, or its reciprocal; and how often one is drawn that fits.
+_CROP_ASPECT, _CROP_TRIES = 4 / 3, 10
 _MARKERS = ("R", "L", "AP", "PA", "SUPINE", "ERECT", "PORTABLE")
+
+
+def random_crop(
+    pixels: Pixels, side: int, settings: Augmentation, random: np.random.Generator
+) -> Pixels:
+    """Crop a film at random and resize the crop to model input (Szegedy et al. 2015).
+
+    Args:
+        pixels: ``[H, W] uint8``, all that the model is shown.
+        side: of the model input in pixels.
+        settings: ``crop`` is the smallest area.
+        random: source of all randomness; the same state gives the same crop.
+
+    Returns:
+        ``[side, side] uint8``. Of ten crops that are drawn the first that fits is taken; where
+        none does, the whole film.
+    """
+    left, top, width, height = _crop(settings.crop, random)
+    rows, columns = pixels.shape
+    resized = Image.fromarray(pixels).resize(
+        (side, side),
+        Image.Resampling.BICUBIC,
+        box=(left * columns, top * rows, (left + width) * columns, (top + height) * rows),
+    )
+    return np.asarray(resized, dtype=np.uint8)
 
 
 def augment(pixels: Pixels, settings: Augmentation, random: np.random.Generator) -> Pixels:
@@ -50,6 +80,18 @@ def augment(pixels: Pixels, settings: Augmentation, random: np.random.Generator)
         if random.random() < probability:
             image = step(image, random)
     return np.asarray(image, dtype=np.uint8)
+
+
+def _crop(smallest: float, random: np.random.Generator) -> tuple[float, float, float, float]:
+    """Left, top, width and height of a random crop, as shares of the film's sides."""
+    for _ in range(_CROP_TRIES):
+        area = random.uniform(smallest, 1)
+        aspect = np.exp(random.uniform(-1, 1) * np.log(_CROP_ASPECT))
+        width, height = np.sqrt(area * aspect), np.sqrt(area / aspect)
+        if max(width, height) <= 1:
+            left, top = random.uniform(0, (1 - width, 1 - height))
+            return left, top, width, height
+    return 0.0, 0.0, 1.0, 1.0
 
 
 def _affine(image: Image.Image, settings: Augmentation, random: np.random.Generator) -> Image.Image:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
-from cxr_edge_train.augmentation import augment
+from cxr_edge_train.augmentation import CROPPED_FROM, augment, random_crop
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.pixels import read_unchanged
 from cxr_edge_train.recipe import Augmentation, Recipe
@@ -90,8 +90,9 @@ def augmentation_preview(
         ImageError: an image cannot be read or decoded.
     """
     size = recipe.model.image_size
+    larger = round(CROPPED_FROM * size)
     rows = ordered.groupby("label").head(_AUGMENTED).sort_values("label", kind="stable")
-    spec = PreprocessSpec(height=size, width=size)
+    spec = PreprocessSpec(height=larger, width=larger)
     films = [
         preprocess(read_unchanged(root / path, md5), spec)[0, :, :, 0]
         for path, md5 in zip(rows["path"], rows["md5"])
@@ -105,9 +106,11 @@ def augmentation_preview(
             f"Recipe: {recipe_name}. Each training image is changed at random in every epoch; "
             "validation and test images never are. Images are not mirrored: the heart lies on the "
             "left.",
-            "Rotation is in degrees and gamma bounds an exponent; zoom, shift, contrast and "
-            "brightness are shares; the others are probabilities. Tone, spectrum and frame copy "
-            "the grey histogram, the coarsest amplitudes of the Fourier spectrum and the margins "
+            "Crop is the smallest share that is shown of the film's area or, with a lung locator, "
+            "of the box of its lungs. Rotation is in degrees and gamma bounds an exponent; zoom, "
+            "shift, contrast and brightness are shares; the others are probabilities. Tone, "
+            "spectrum and frame copy the grey histogram, the coarsest amplitudes of the Fourier "
+            "spectrum and the margins "
             "of another training film.",
         ],
         tables=[
@@ -118,7 +121,7 @@ def augmentation_preview(
         ],
         pictures=[
             Picture(
-                _draw_augmentation(films, names, recipe.augmentation, seed, file),
+                _draw_augmentation(films, names, recipe, seed, file),
                 f"Left, the first {_AUGMENTED} samples of each label as the model gets them, "
                 f"{size} x {size} pixels; to the right, {_VERSIONS} random versions of each. A "
                 "reader should still be able to recognise the label of every version: if an "
@@ -148,7 +151,7 @@ def _draw_samples(label: str, rows: pd.DataFrame, root: Path, file: Path) -> Pat
 def _draw_augmentation(
     films: list[NDArray[np.uint8]],
     names: list[str],
-    settings: Augmentation,
+    recipe: Recipe,
     seed: int,
     file: Path,
 ) -> Path:
@@ -156,10 +159,11 @@ def _draw_augmentation(
     figure.suptitle("Planned augmentation, train and val films")
     grid = figure.subplots(len(films), 1 + _VERSIONS, squeeze=False)
     for index, (line, film, name) in enumerate(zip(grid, films, names)):
-        versions = [
-            augment(film, settings, np.random.default_rng((seed, version, index)))
-            for version in range(_VERSIONS)
-        ]
+        versions = []
+        for version in range(_VERSIONS):
+            random = np.random.default_rng((seed, version, index))
+            view = random_crop(film, recipe.model.image_size, recipe.augmentation, random)
+            versions.append(augment(view, recipe.augmentation, random))
         for axes, pixels in zip(line, [film, *versions]):
             axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
             axes.set(xticks=[], yticks=[])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_sample_weight
 
 from cxr_edge_runtime.device import available_cores
-from cxr_edge_train.augmentation import augment
+from cxr_edge_train.augmentation import augment, random_crop
 from cxr_edge_train.augmentation.style_transfer import transfer_style
 from cxr_edge_train.recipe import Augmentation
 
@@ -46,6 +46,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         labels: NDArray[np.integer],
         augmentation: Augmentation,
         *,
+        side: int,
         batch_size: int,
         seed: int,
         sampling_weights: NDArray[np.float64] | None = None,
@@ -54,9 +55,10 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         """Prepare the batches.
 
         Args:
-            pixels: ``[N, H, W, 1] uint8``.
+            pixels: ``[N, H, W, 1] uint8``, what the model is shown of each film.
             labels: ``[N]`` of 0 and 1.
             augmentation: how images are changed.
+            side: of the model input in pixels; crops are resized to it.
             batch_size: number of images in a batch.
             seed: seed of order, augmentation and mixing.
             sampling_weights: ``[N]`` of mean 1, how often each image comes in an epoch on average;
@@ -71,6 +73,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         self._pixels = pixels
         self._labels = labels
         self._augmentation = augmentation
+        self._side = side
         self._batch_size = batch_size
         self._seed = seed
         self._sampling_weights = sampling_weights
@@ -84,7 +87,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         return max(1, len(self._labels) // self._batch_size)
 
     def __getitem__(self, index: int) -> Batch:
-        """One batch: images float32 ``[B, H, W, 1]``, targets ``[B, 1]``, weights ``[B]``."""
+        """One batch: images float32 ``[B, side, side, 1]``, targets ``[B, 1]``, weights ``[B]``."""
         chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         repeats = self._repeats[index * self._batch_size : (index + 1) * self._batch_size]
         augmented = list(self._threads.map(self._augmented, chosen, repeats))
@@ -121,7 +124,8 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
             return self._pixels[films[random.integers(len(films))], :, :, 0]
 
         film = transfer_style(self._pixels[image, :, :, 0], self._augmentation, random, other)
-        return augment(film, self._augmentation, random)
+        view = random_crop(film, self._side, self._augmentation, random)
+        return augment(view, self._augmentation, random)
 
     def _mix(
         self,

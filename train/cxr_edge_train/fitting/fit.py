@@ -44,8 +44,9 @@ def fit(
     Args:
         model: from :func:`cxr_edge_train.architectures.build`.
         recipe: the hyper-parameters.
-        train: pixels ``[N, H, W, 1] uint8`` and labels ``[N]`` of 0 and 1.
-        validation: the same for the validation split; never augmented.
+        train: pixels ``[N, H, W, 1] uint8``, of which crops become model input, and labels ``[N]``
+            of 0 and 1.
+        validation: model inputs and labels of the validation split; never augmented.
         seed: seed of shuffling and augmentation.
         output: folder of the fit.
         sampling_weights: how often each training image comes in an epoch, see
@@ -148,6 +149,7 @@ class _Fit:
         batches = TrainingBatches(
             *self.train,
             self.recipe.augmentation,
+            side=self.recipe.model.image_size,
             batch_size=self.recipe.fit.batch_size,
             seed=self.seed,
             sampling_weights=self.sampling_weights,

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import platform
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import keras
 
 from cxr_edge_runtime.files import replacing, write_text
 from cxr_edge_runtime.locator import Preprocessor
+from cxr_edge_runtime.preprocess import PreprocessSpec
+from cxr_edge_train.augmentation import CROPPED_FROM
 from cxr_edge_train.backend.devices import computing, description
 from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.dataset.acquisition_weights import table_weights
@@ -124,8 +127,8 @@ def _train(
         keep_locator(task.locator, output)
     train, validation = task.rows("train"), task.rows("validation")
     train_pixels, validation_pixels = (
-        load_pixels(rows, prepare, root=task.root, cache_dir=cache_dir, progress=progress)
-        for rows in (train, validation)
+        load_pixels(rows, shown, root=task.root, cache_dir=cache_dir, progress=progress)
+        for rows, shown in ((train, _for_crops(prepare)), (validation, prepare))
     )
     labels = positives(validation)
     weights = table_weights(validation, balance=fit.look_balance)
@@ -179,6 +182,12 @@ def _train(
         unknown_patients=UnknownPatients.among(task.table),
         locator_sha256=fingerprint.locator_sha256,
     )
+
+
+def _for_crops(prepare: Preprocessor) -> Preprocessor:
+    """The same view of a film, of more pixels, so that crops of it are sharp."""
+    side = round(CROPPED_FROM * prepare.spec.height)
+    return replace(prepare, spec=PreprocessSpec.of_version(prepare.spec.version, size=side))
 
 
 def _versions() -> dict[str, str]:
