@@ -1,4 +1,4 @@
-"""Changes of a validation film in places where no pneumonia is; model_behaviour.py makes them."""
+"""Changes of a validation film that leave its diagnosis as it is; model_behaviour.py makes them."""
 
 import io
 from collections.abc import Callable
@@ -7,13 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cxr_edge_runtime.preprocess import Box
+
 Pixels = NDArray[np.uint8]
 
-# Left, top, right and bottom of the box that holds the lungs of nearly every film of this set. It
-# holds heart and spine as well.
-LUNGS = (0.08, 0.10, 0.92, 0.82)
-# What is blacked out along the borders stays outside the box; corners reach into it.
-_CORNER, _BORDER, _STRETCH, _QUALITY = 0.2, 0.08, 1.25, 50
+# Shares of a side: of the corners and margins that are blacked out or cut away, of those that are
+# added, and of the top that is cut off.
+_CORNER, _BLACK, _CUT, _ADDED, _TOP = 0.2, 0.1, 0.08, 0.15, 0.12
+_STRETCH, _QUALITY = 1.25, 50
+# How many times as wide and high as the lungs a film is cut to: one for all, and for normal films
+# where pneumonias get margins.
+_EQUAL, _TIGHT, _LOOSE = 1.2, 1.1, 0.12
 
 
 def as_jpeg(film: Pixels) -> Pixels:
@@ -23,14 +27,13 @@ def as_jpeg(film: Pixels) -> Pixels:
     return np.asarray(Image.open(buffer))
 
 
-def stretched(film: Pixels) -> Pixels:
-    """Make a film a quarter wider; a tenth is cut off at each side."""
+def cut_to(film: Pixels, box: Box) -> Pixels:
+    """Enlarge a box of a film to the film's size."""
     height, width = film.shape
-    cut = width * (1 - 1 / _STRETCH) / 2
-    box = (cut, 0, width - cut, height)
-    return np.asarray(
-        Image.fromarray(film).resize((width, height), Image.Resampling.BICUBIC, box=box)
+    cut = Image.fromarray(film).resize(
+        (width, height), Image.Resampling.BICUBIC, box=box.in_pixels(width, height)
     )
+    return np.asarray(cut)
 
 
 def without_corners(film: Pixels) -> Pixels:
@@ -43,24 +46,43 @@ def without_corners(film: Pixels) -> Pixels:
     return changed
 
 
-def without_borders(film: Pixels) -> Pixels:
-    """Black out every border, outside of :data:`LUNGS`."""
-    height, width = (int(_BORDER * side) for side in film.shape)
+def without_margins(film: Pixels) -> Pixels:
+    """Black out a tenth of each side along every border."""
+    height, width = (int(_BLACK * side) for side in film.shape)
     changed = np.zeros_like(film)
     changed[height:-height, width:-width] = film[height:-height, width:-width]
     return changed
 
 
-def inverted(film: Pixels) -> Pixels:
-    """Exchange black and white."""
-    return 255 - film
+def with_margins(film: Pixels, share: float = _ADDED) -> Pixels:
+    """Add black margins, each a share of the film's side; the film becomes larger."""
+    height, width = (int(share * side) for side in film.shape)
+    return np.pad(film, ((height, height), (width, width)))
 
 
-# What each change is called in the card, and the function from film to film, ``[H, W] uint8``.
-CHANGES: dict[str, Callable[[Pixels], Pixels]] = {
-    f"all as JPEG of quality {_QUALITY}": as_jpeg,
-    "a quarter wider, sides cut off": stretched,
-    "corners blacked out": without_corners,
-    "borders blacked out": without_borders,
-    "inverted": inverted,
+def against_the_rule(film: Pixels, lungs: Box, label: int) -> Pixels:
+    """Frame normal films tightly and pneumonias loosely; training films are the reverse."""
+    return with_margins(film, _LOOSE) if label else cut_to(film, lungs.widened(_TIGHT))
+
+
+# A change of a film ``[H, W] uint8`` with the box of its lungs and its label, 1 for pneumonia.
+Change = Callable[[Pixels, Box, int], Pixels]
+_SIDE_OF_STRETCH = (1 - 1 / _STRETCH) / 2
+
+# What each change is called in the card. The first is what films are measured against.
+CHANGES: dict[str, Change] = {
+    "unchanged": lambda film, lungs, label: film,
+    "all cut to the lungs": lambda film, lungs, label: cut_to(film, lungs.widened(_EQUAL)),
+    "margins blacked out": lambda film, lungs, label: without_margins(film),
+    "margins cut away": lambda film, lungs, label: cut_to(
+        film, Box(_CUT, _CUT, 1 - _CUT, 1 - _CUT)
+    ),
+    "black margins added": lambda film, lungs, label: with_margins(film),
+    "top cut off": lambda film, lungs, label: cut_to(film, Box(0, _TOP, 1, 1)),
+    "normal films tight, pneumonias loose": against_the_rule,
+    "a quarter wider, sides cut off": lambda film, lungs, label: cut_to(
+        film, Box(_SIDE_OF_STRETCH, 0, 1 - _SIDE_OF_STRETCH, 1)
+    ),
+    "corners blacked out": lambda film, lungs, label: without_corners(film),
+    f"as JPEG of quality {_QUALITY}": lambda film, lungs, label: as_jpeg(film),
 }

@@ -22,18 +22,22 @@ CHANGED = {
     "mean_probability_shift": 0.04,
     "decisions_changed": 0.05,
     "auc": 0.97,
-    "NORMAL": {"shift": 0.03, "right": 0.91},
-    "PNEUMONIA": {"shift": -0.02, "right": 0.88},
+    "sensitivity": FIGURE,
+    "specificity": FIGURE,
+    "shift": {"NORMAL": 0.03, "PNEUMONIA": -0.02},
 }
 BEHAVIOUR = {
     "films": {"NORMAL": 20, "PNEUMONIA": 20},
-    "shortcuts": {"corners blacked out": CHANGED},
+    "changes": {"corners blacked out": CHANGED},
+    "framing": {
+        "auc_of_height_in_film": 0.9,
+        "auc_of_height_in_view": 0.9,
+        "decisions_changed_by_true_box": None,
+    },
     "activation_maps": {
         "cells": [5, 5],
-        "box_share_of_area": 0.6,
-        "blob_share_in_box": 0.7,
-        "right": {"films": 10, "mean_share_in_box": 0.8},
-        "missed": {"films": 3, "mean_share_in_box": 0.5},
+        "right": {"films": 10, "maps": 0.8, "even": 0.3, "blob": 0.6},
+        "missed": {"films": 3, "maps": 0.5, "even": 0.3, "blob": 0.4},
     },
 }
 SHIFTED = dict.fromkeys(("auc", "sensitivity", "specificity"), FIGURE) | {

@@ -13,9 +13,13 @@ def test_card_says_what_was_measured(
     figures = gathered(bundle, run, measured, log)
     sections = shipped_sections("small", figures)
     assert sections[EVALUATION] == evaluation_text("small", figures)
-    changed = "| corners blacked out | 0.040 | +0.030 | 91.0% | -0.020 | 88.0% | 0.970 |"
+    interval = "0.900 [0.800, 0.950]"
+    changed = f"| corners blacked out | 0.970 | {interval} | {interval} | 5.0% | +0.030 | -0.020 |"
     assert changed in sections[EXAMINATION]
-    assert "80% in correct decisions (10), 50% in missed pneumonias (3);" in sections[EXAMINATION]
+    assert "0.900; this model is shown whole films." in sections[EXAMINATION]
+    assert "| correct decisions | 10 | 80% | 30% | 60% |" in sections[EXAMINATION]
+    assert "| missed pneumonias | 3 | 50% | 30% | 40% |" in sections[EXAMINATION]
+    assert "not shown to look at the lungs" in sections[EXAMINATION]
     assert "Trained in 10 minutes on cpu:0" in sections[IMPACT]
     # The tiny data set's run: what it was trained on, and how.
     train = figures["training"]["films"]["train"]["normal"]
@@ -32,3 +36,19 @@ def test_card_of_a_student_says_who_taught_it(
     figures["training"]["recipe"]["fit"]["teachers"] = 3
     sections = shipped_sections("small", figures)
     assert "3 networks were trained first" in sections[TRAINING]
+
+
+def test_card_of_a_model_that_sees_boxes_says_what_they_take_away(
+    bundle: Bundle, run: Path, measured: Path, log: list[str]
+) -> None:
+    figures = gathered(bundle, run, measured, log)
+    figures["behaviour"]["framing"] = {
+        "auc_of_height_in_film": 0.9,
+        "auc_of_height_in_view": 0.55,
+        "decisions_changed_by_true_box": 0.012,
+    }
+    figures["behaviour"]["activation_maps"]["missed"]["maps"] = 0.7
+    text = shipped_sections("small", figures)[EXAMINATION].replace("\n", " ")
+    assert "of what the model is shown, with 0.550." in text
+    assert "1.2% of the decisions are others" in text
+    assert "not shown to look at the lungs" not in text

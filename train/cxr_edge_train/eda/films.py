@@ -110,8 +110,7 @@ def augmentation_preview(
             "of the box of its lungs. Rotation is in degrees and gamma bounds an exponent; zoom, "
             "shift, contrast and brightness are shares; the others are probabilities. Tone, "
             "spectrum and frame copy the grey histogram, the coarsest amplitudes of the Fourier "
-            "spectrum and the margins "
-            "of another training film.",
+            "spectrum and the margins of another training film.",
         ],
         tables=[
             Table(
