@@ -28,6 +28,7 @@ def evaluation_text(name: str, figures: Figures) -> str:
             _operating_points(figures),
             _calibration(name, figures),
             _adults(figures["external_adult"]),
+            _gate(figures["gate"]),
             _parity(figures["parity"]),
             _quantization(figures["conversion"]),
         ]
@@ -71,10 +72,21 @@ def _shifted(figures: Figures) -> str:
 Validation weighted so that the acquisition domain of a film (the kind of device it seems to come
 from) does not predict its label: AUC {_interval(shifted["auc"])}, sensitivity
 {_interval(shifted["sensitivity"])}, specificity {_interval(shifted["specificity"])}, at the frozen
-threshold. Films by acquisition domain: {counts}. After weighting, the normal films count as much as
+threshold. Films by acquisition domain: {counts}.
+
+{_domains(shifted["by_look"])}
+After weighting, the normal films count as much as
 {shifted["specificity"]["n"]} films of equal weight. This did not predict the result on test, where
 specificity is {test["specificity"]["value"]:.3f}.
 """
+
+
+def _domains(by_look: Figures) -> str:
+    rows = [
+        [domain, *("–" if each is None else _interval(each) for each in shares.values())]
+        for domain, shares in by_look.items()
+    ]
+    return markdown_table(Table(("domain", "sensitivity", "specificity"), rows))
 
 
 def _kinds(figures: Figures) -> str:
@@ -161,6 +173,18 @@ every opacity is a pneumonia. 35 of 50 opacities and 9 of 28 normal films are AP
 of patients lying down: the view alone predicts the label with an AUC of 0.69. The model is not good
 enough for any use here.
 """
+
+
+def _gate(gate: Figures) -> str:
+    verdicts = ("accepted", "suspicious", "rejected")
+    sets = {name: counts for name, counts in gate.items() if name != "model_sha256"}
+    rows = [
+        [name, *(str(counts[verdict]) for verdict in verdicts)] for name, counts in sets.items()
+    ]
+    return f"""\
+### The input gate
+
+{markdown_table(Table(("images", *verdicts), rows))}"""
 
 
 def _parity(parity: Figures) -> str:

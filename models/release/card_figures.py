@@ -126,7 +126,7 @@ def gathered(bundle: Bundle, run: Path, measured: Path, log: Iterable[str]) -> d
     Returns:
         ``validation``, ``test`` and ``external_adult`` as `evaluate` wrote them, ``test_date``,
         ``operating_points``, ``test_curve``, ``shifted``, ``parity``, ``behaviour``,
-        ``conversion`` and ``training``.
+        ``gate``, ``conversion`` and ``training``.
 
     Raises:
         RunError: something is missing, or was measured for another model.
@@ -142,6 +142,7 @@ def gathered(bundle: Bundle, run: Path, measured: Path, log: Iterable[str]) -> d
         "shifted": _read(measured / "shifted.json"),
         "parity": _read(measured / "parity.json"),
         "behaviour": _read(measured / "behaviour" / "behaviour.json"),
+        "gate": _read(measured / "gate.json"),
     }
     for name, part in parts.items():
         if part.get("model_sha256") != sha256:

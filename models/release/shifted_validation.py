@@ -36,10 +36,13 @@ from cxr_edge_train.statistics.intervals import (
     CONFIDENCE,
     Interval,
     patient_draws,
+    wilson_interval,
     wilson_interval_of_share,
 )
 
 DRAWS = 2000
+# Which label's films each figure is the share of that are decided rightly.
+_SHARES = {"sensitivity": LABELS[1], "specificity": LABELS[0]}
 SEED = 0  # for normal patients; the next number is for the others
 
 
@@ -113,7 +116,8 @@ def shifted_validation(films: pd.DataFrame) -> dict[str, Any]:
         ``low``, ``high`` and ``n``: the number of films for AUC, the effective number of the
         label's films (:func:`effective_size`) for the others. ``auc_within_look`` has the
         unweighted AUC within each acquisition domain, None where a domain has one label alone.
-        ``films_by_look`` counts films by label and domain.
+        ``by_look`` has, for each domain, ``sensitivity`` and ``specificity`` of its own films
+        (None without any). ``films_by_look`` counts films by label and domain.
     """
     labels = positives(films)
     patients = patient_groups(films).to_numpy(object)
@@ -144,8 +148,20 @@ def shifted_validation(films: pd.DataFrame) -> dict[str, Any]:
             else None
             for domain, within in films.groupby("look")
         },
+        "by_look": {
+            domain: {name: _share_right(within, label) for name, label in _SHARES.items()}
+            for domain, within in films.groupby("look")
+        },
         "films_by_look": {label: counts.loc[label].to_dict() for label in LABELS},
     }
+
+
+def _share_right(films: pd.DataFrame, label: str) -> dict[str, Any] | None:
+    of_label = films[films["label"] == label]
+    if of_label.empty:
+        return None
+    right = int((of_label["label"] == of_label["decision"]).sum())
+    return asdict(wilson_interval(right, len(of_label)))
 
 
 def main() -> None:

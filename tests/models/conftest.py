@@ -40,8 +40,13 @@ BEHAVIOUR = {
         "missed": {"films": 3, "maps": 0.5, "even": 0.3, "blob": 0.4},
     },
 }
+GATE = {
+    "validation films": {"accepted": 38, "suspicious": 2, "rejected": 0, "reasons": {}},
+    "adults": {"accepted": 5, "suspicious": 1, "rejected": 4, "reasons": {}},
+}
 SHIFTED = dict.fromkeys(("auc", "sensitivity", "specificity"), FIGURE) | {
-    "films_by_look": {"NORMAL": {"A": 18, "B": 2}, "PNEUMONIA": {"A": 5, "B": 15}}
+    "by_look": {"A": {"sensitivity": FIGURE, "specificity": None}},
+    "films_by_look": {"NORMAL": {"A": 18, "B": 2}, "PNEUMONIA": {"A": 5, "B": 15}},
 }
 VERIFICATION = {"recall_drop": 0.001, "specificity_drop": 0.0, "auc_drop": 0.0, "agreement": 0.995}
 TRAINED = {"seconds": 600.0, "devices": "cpu:0, float32"}
@@ -102,6 +107,7 @@ def measured(bundle: Bundle, tmp_path: Path) -> Path:
     for file, content in (
         ("shifted.json", SHIFTED),
         ("parity.json", PARITY),
+        ("gate.json", GATE),
         ("behaviour/behaviour.json", BEHAVIOUR),
     ):
         (folder / file).write_text(json.dumps(of_model | content))

@@ -71,6 +71,8 @@ def test_figures_are_those_computed_by_hand(
     assert [found[name]["n"] for name in ("auc", "sensitivity", "specificity")] == [8, 3, 3]
     assert found["auc_within_look"] == {"A": 1.0, "B": 1.0}
     assert found["films_by_look"] == {"NORMAL": {"A": 3, "B": 1}, "PNEUMONIA": {"A": 1, "B": 3}}
+    shares = [found["by_look"]["A"][name] for name in ("sensitivity", "specificity")]
+    assert [(share["value"], share["n"]) for share in shares] == [(0.0, 1), (1.0, 3)]
     assert (found["films"], found["model_sha256"], found["threshold"]) == (8, "abc", 0.5)
 
 
