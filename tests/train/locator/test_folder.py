@@ -52,6 +52,7 @@ def test_missing_model_is_named(folder: Path) -> None:
     [
         ({"version": 0}, "version must be 1"),
         ({"margin": 0.5}, "margin must be at least 1"),
+        ({"margin": 3.5}, "margin must be .*3"),
         ({"files": {}}, "files must be locator.tflite and locator.onnx"),
         ({"extra": 1}, "extra"),
     ],
