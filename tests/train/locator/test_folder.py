@@ -27,6 +27,14 @@ def test_locator_that_was_read_finds_lungs(folder: Path, format: str) -> None:
     assert locator.lungs(lung_film(0)[0]) is not None
 
 
+def test_record_from_before_unequal_boxes_were_counted_is_read(folder: Path) -> None:
+    checks = json.loads((folder / "locator.json").read_text())["checks"]
+    for check in checks.values():
+        del check["unequal"]
+    change(folder, checks=checks)
+    assert read_locator(folder).record.checks["locator.onnx"].unequal is None
+
+
 def test_folder_without_a_locator_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"no lung locator here .*cxr-edge train-locator"):
         read_locator(tmp_path)

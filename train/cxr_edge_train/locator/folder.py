@@ -70,12 +70,16 @@ class LocatorCheck:
         moved: share of films in which a side of the box moved by more than one cell of 32.
         found_changed: number of films in which only one of the two finds lungs.
         largest_difference: the largest difference of a logit.
+        unequal: number of films whose box is not exactly the same, so that a classifier in this
+            format sees other pixels than it was trained and verified on; None in folders that were
+            made before it was counted.
     """
 
     dice: float
     moved: Interval
     found_changed: int
     largest_difference: float
+    unequal: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +195,7 @@ def read_locator(folder: Path) -> LocatorFolder:
                 f"{file}: version {version} of the lung locator, this cxr-edge has "
                 f"{LOCATOR_VERSION}; update cxr-edge"
             )
-        record = from_json(LocatorRecord, content)
+        record = from_json(LocatorRecord, content, allow_defaults=True)
         if set(record.files) != set(MODELS.values()):
             raise TypedJsonError("files", f"must be {' and '.join(MODELS.values())}")
     except FileNotFoundError:
