@@ -85,7 +85,7 @@ class _Unsure:
     def __init__(self, even: Box | None) -> None:
         self._found = (even and Lungs(even, ()), Lungs(Box(0, 0, 1, 0.5), ()))
 
-    def lungs(self, pixels: NDArray[np.uint8]) -> Lungs | None:
+    def lungs(self, pixels: NDArray[np.uint8], **_: float) -> Lungs | None:
         return self._found[round(float(pixels.mean())) % 2]
 
 
@@ -102,7 +102,7 @@ class _NotBlack:
     def __init__(self, margin: float) -> None:
         self.margin = margin
 
-    def lungs(self, pixels: NDArray[np.uint8]) -> Lungs | None:
+    def lungs(self, pixels: NDArray[np.uint8], **_: float) -> Lungs | None:
         if pixels.mean() > 130:
             return None
         rows, columns = np.nonzero(pixels > 30)
