@@ -26,14 +26,14 @@ def selftest(
 ) -> None:
     """Compare this device with the one that made the bundle.
 
-    Labels and the gate's verdicts must be the same, and probabilities alike, of the films that the
-    bundle carries as files.
+    Labels and the gate's verdicts must be the same, and probabilities and the boxes of a lung
+    locator alike, of the films that the bundle carries as files.
 
     Exit code 4 when they differ.
     """
     from cxr_edge.bundles.lookup import load_bundle
     from cxr_edge_runtime.classifier import Classifier
-    from cxr_edge_runtime.device.selftest import MAX_SHIFT, run_selftest
+    from cxr_edge_runtime.device.selftest import MAX_MOVE, MAX_SHIFT, run_selftest
 
     loaded = load_bundle(bundle)
     say_if_rejected(loaded.manifest)
@@ -62,13 +62,15 @@ def selftest(
         for outcome in outcomes:
             expected, computed = map(_in_words, (outcome.expected, outcome.computed))
             passed = "passed" if outcome.passed else "FAILED"
+            if outcome.move > MAX_MOVE:
+                passed += " in the box"
             typer.echo(f"{expected:<{_WIDTH}}  {computed:<{_WIDTH}}  {passed}")
         typer.echo(loaded.manifest.notice)
     if failed:
         raise LimitMissed(
             f"{len(failed)} of {len(outcomes)} golden films differ by more than {MAX_SHIFT}, in "
-            f"the label or in the verdict (largest difference {largest:.3f}) with {here}; do not "
-            "use this bundle on this device"
+            f"the label, in the verdict or in the box (largest difference {largest:.3f}) with "
+            f"{here}; do not use this bundle on this device"
         )
 
 

@@ -81,6 +81,6 @@ def _print_record(record: "LocatorRecord") -> None:
     for name, check in record.checks.items():
         typer.echo(
             f"{name:<14}  {record.files[name].bytes} bytes  Dice to Keras {check.dice:.4f}  moved "
-            f"by more than a cell {check.moved}  largest difference of a logit "
-            f"{check.largest_difference:.1e}"
+            f"by more than a cell {check.moved}, in {check.unequal} at all  largest difference "
+            f"of a logit {check.largest_difference:.1e}"
         )

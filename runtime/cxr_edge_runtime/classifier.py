@@ -180,7 +180,7 @@ class Classifier:
                 "preprocess": (ready - started) * 1000,
                 "invoke": (invoked - ready) * 1000,
             },
-            borderline=self._is_borderline(logit, gate, predicted=predicted),
+            borderline=self._is_borderline(logit, prepared, gate, predicted=predicted),
             image_sha256=film.sha256,
             box=prepared.box,
         )
@@ -224,11 +224,15 @@ class Classifier:
     def _model_warnings(self) -> tuple[str, ...]:
         return (_REJECTED,) if self.bundle.manifest.is_rejected else ()
 
-    def _is_borderline(self, logit: float, gate: Verdict, *, predicted: bool) -> bool | None:
+    def _is_borderline(
+        self, logit: float, prepared: PreparedFilm, gate: Verdict, *, predicted: bool
+    ) -> bool | None:
         manifest = self.bundle.manifest
         change, limits = manifest.one_level, manifest.gate
         if change is None:
             return None
+        if prepared.is_unsure and (predicted or prepared.objections):
+            return True
         if predicted and abs(logit - threshold_logit(manifest)) <= change.logit:
             return True
         if limits is None or gate.distance is None or change.distance is None:

@@ -285,6 +285,24 @@ def located(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return Classifier(Bundle.load(located_bundle(folder, is_gated=request.param)))
 
 
+@pytest.mark.parametrize(
+    ("lungs", "verdict", "expected"),
+    [
+        (TWO_LUNGS, NOT_CHECKED, False),
+        (((80, 80, 120, 128),), SUSPICIOUS, True),  # 30 cells
+        (((80, 80, 112, 120),), REJECTED, True),  # 20
+        (((80, 80, 104, 104),), REJECTED, False),  # 9
+    ],
+)
+def test_film_is_borderline_where_one_level_of_grey_could_turn_whether_it_has_lungs(
+    tmp_path: Path, lungs: tuple[tuple[int, int, int, int], ...], verdict: str, expected: bool
+) -> None:
+    classifier = Classifier(Bundle.load(located_bundle(tmp_path / "tiny", is_gated=False)))
+    changed(classifier, one_level=OneLevel(0.0, None, 100))
+    found = classifier.classify(drawn_film(*lungs))
+    assert (found.gate.verdict, found.borderline) == (verdict, expected)
+
+
 def test_classifier_looks_at_the_lungs(located: Classifier) -> None:
     film = drawn_film(*TWO_LUNGS)
     prediction = located.classify(film, force=True)

@@ -287,13 +287,37 @@ def test_film_without_lungs_is_shown_whole_and_said_to_have_none(locator: Locato
     np.testing.assert_array_equal(prepared.model_input, preprocess(film, SPEC))
 
 
+class _Masked:
+    """An engine that gives one mask whatever a film shows."""
+
+    name, kernels = "masked", "none"
+
+    def __init__(self, cells: NDArray[np.float32]) -> None:
+        self._mask = cells[np.newaxis, :, :, np.newaxis]
+
+    def run(self, image: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        return {"mask": self._mask}
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "found", "is_unsure"),
+    [(2, 5, False, False), (2, 7, False, True), (5, 5, True, True), (6, 7, True, False)],
+)
+def test_lungs_of_nearly_too_few_cells_or_just_enough_are_not_sure(
+    width: int, height: int, found: bool, is_unsure: bool
+) -> None:
+    locator = Locator(_Masked(mask((10, 10, 10 + width, 10 + height))), margin=1.2)
+    prepared = Preprocessor(SPEC, locator)(drawn_film(*TWO_LUNGS))
+    assert (prepared.box is not None, prepared.is_unsure) == (found, is_unsure)
+
+
 class _Upright(Locator):
     """Finds lungs where the upper half of a film is darker than the lower one."""
 
     def __init__(self) -> None:
         self.margin = 1.0
 
-    def lungs(self, pixels: NDArray[np.uint8]) -> Lungs | None:
+    def lungs(self, pixels: NDArray[np.uint8], **_: float) -> Lungs | None:
         upper, lower = np.array_split(pixels.astype(float), 2)
         return Lungs(Box(0.25, 0.25, 0.75, 0.75), ()) if upper.mean() < lower.mean() - 50 else None
 

@@ -2,7 +2,8 @@
 
 They lie on the line through the means of the two labels' training films, beyond them too: a mean of
 many films shows no patient, and along that line the probability goes from one side of the threshold
-to the other. One more is a negative and one is upside down, which a gate must reject and name.
+to the other. One more is a negative and one is upside down, which a gate must reject and name. A
+lung locator gets them in an uneven black frame, so that its box is far from the whole film.
 """
 
 import importlib.metadata
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from cxr_edge_runtime.device.selftest import Answer, GoldenFilms
+from cxr_edge_runtime.device.selftest import MAX_MOVE, Answer, GoldenFilms, box_move
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.gate import Gate, objections, unchecked
 from cxr_edge_runtime.images import load_grey
@@ -32,6 +33,8 @@ _NEAR = 0.06
 _FILMS = 5
 # So far from a limit of the gate, as a share of it, a verdict is the same on every device.
 _CLEAR = 0.06
+# Black rows above and below, and columns left and right, as shares of the film's height and width.
+_FRAME = ((0.05, 0.1), (0.2, 0.08))
 # Sides of a file's film, as a multiple of those of the means.
 _LARGER = 1.5
 _JPEG_QUALITY = 90
@@ -75,7 +78,7 @@ def golden_films(
         file = _as_jpeg(picture, sharp=sharp)
         return _golden(file, engine, operating_point, gate, labels, prepare)
 
-    normal, pneumonia = means
+    normal, pneumonia = _framed(means) if prepare.locator else means
     pictures = [normal + step * (pneumonia - normal) for step in _STEPS]
     films = [answered(picture) for picture in pictures]
     threshold = operating_point.threshold
@@ -102,6 +105,12 @@ def golden_films(
         tuple(film.answer for film in kept),
         f"{engine.name} {version}, {engine.kernels}, {platform.machine()}",
     )
+
+
+def _framed(means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Films ``[2, H, W]`` in a frame; a mean of whole films has lungs nearly as large as itself."""
+    sides = zip(means.shape[1:], _FRAME)
+    return np.pad(means, ((0, 0), *((round(a * side), round(b * side)) for side, (a, b) in sides)))
 
 
 class _Golden(NamedTuple):
@@ -137,7 +146,8 @@ def _golden(
     is_steady = _is_steady(film.pixels, prepared, prepare)
     outputs = engine.run(prepared.model_input)
     [probability] = point.probabilities(outputs["logit"][0])
-    answer = Answer(float(probability), labels[int(probability >= point.threshold)], "")
+    label = labels[int(probability >= point.threshold)]
+    answer = Answer(float(probability), label, "", box=prepared.box)
     if gate is None:
         verdict = unchecked(prepared.objections, prepared.doubts).verdict
         return _Golden(file, replace(answer, verdict=verdict), 0.0, is_steady)
@@ -161,7 +171,7 @@ def _golden(
 
 
 def _is_steady(film: NDArray[np.uint8], prepared: PreparedFilm, prepare: Preprocessor) -> bool:
-    """Whether a lung locator says the same of a film with each grey one level up or down.
+    """Whether a lung locator finds the same in a film with each grey one level up or down.
 
     What it says turns at a number of cells, so another engine could turn it as well.
     """
@@ -170,4 +180,8 @@ def _is_steady(film: NDArray[np.uint8], prepared: PreparedFilm, prepare: Preproc
     changed = (np.clip(film.astype(np.int16) + change, 0, 255) for change in (1, -1))
     others = [prepare(pixels.astype(np.uint8)) for pixels in changed]
     said = (prepared.objections, prepared.doubts)
-    return all((other.objections, other.doubts) == said for other in others)
+    return all(
+        (other.objections, other.doubts) == said
+        and box_move(other.box, prepared.box) <= MAX_MOVE / 2
+        for other in others
+    )

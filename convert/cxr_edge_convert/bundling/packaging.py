@@ -30,6 +30,7 @@ from cxr_edge_runtime.bundle.manifest import (
     ModelEntry,
     Threshold,
     VerificationRecord,
+    locator_file,
 )
 from cxr_edge_runtime.device import processor_instructions
 
@@ -69,7 +70,7 @@ def package(
     contents = artifacts.files if artifacts else {}
     locator = None
     if kept := source.locator:
-        locator = LocatorEntry(f"locator.{scheme.format}", kept.record.version, kept.record.margin)
+        locator = LocatorEntry(locator_file(scheme.format), kept.record.version, kept.record.margin)
         contents[locator.file] = kept.model(scheme.format)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,

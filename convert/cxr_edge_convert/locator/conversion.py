@@ -76,6 +76,7 @@ def compare_locator(
         moved=wilson_interval(moved, len(pairs)),
         found_changed=sum((one is None) != (other is None) for one, other in pairs),
         largest_difference=float(np.abs(found - masks).max()),
+        unequal=sum(one != other for one, other in pairs),
     )
     if check.moved.value > _MAX_MOVED or check.found_changed:
         raise LimitMissed(

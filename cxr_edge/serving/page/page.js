@@ -246,9 +246,11 @@ function card(result, film, picture) {
       box && "the box is what the model looked at",
     ].filter(Boolean).join("; ");
     part(".legend").textContent = legend;
-    part(".legend").hidden = !legend;
     const overlay = map ? coloured(map) : null;
-    const draw = () => paint(canvas, film, overlay, slider.value / 100, box);
+    const draw = () => {
+      paint(canvas, film, overlay, slider.value / 100, box);
+      part(".legend").hidden = !legend || slider.value === "0";
+    };
     slider.addEventListener("input", draw);
     draw();
     button.setAttribute("aria-label", `Show ${result.file} in its own size`);
@@ -310,7 +312,7 @@ function coloured(map) {
   return canvas;
 }
 
-// The map lies on the box that the model looked at; at opacity 0 the film is bare.
+// The map lies on the box that the model looked at; at opacity 0 the film is bare, and has no legend.
 function paint(canvas, film, overlay, opacity, box) {
   const context = canvas.getContext("2d");
   context.globalAlpha = 1;

@@ -92,6 +92,18 @@ FileName = Annotated[
     str, Bounds(pattern="[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}", must="be a plain file name")
 ]
 One = Annotated[int, Bounds(const=1)]
+LocatorVersion = Annotated[
+    int,
+    Bounds(
+        const=LOCATOR_VERSION, must=f"be {LOCATOR_VERSION}, the only one that this cxr-edge has"
+    ),
+]
+LocatorMargin = Annotated[float, Bounds(minimum=1, maximum=3)]
+
+
+def locator_file(format: str) -> str:
+    """The name of the lung locator's file beside a model of the format."""
+    return f"locator.{format}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,13 +383,8 @@ class LocatorEntry:
     """
 
     file: FileName
-    version: Annotated[
-        int,
-        Bounds(
-            const=LOCATOR_VERSION, must=f"be {LOCATOR_VERSION}, the only one that this cxr-edge has"
-        ),
-    ]
-    margin: Annotated[float, Bounds(minimum=1, maximum=3)]
+    version: LocatorVersion
+    margin: LocatorMargin
 
 
 @dataclass(frozen=True, slots=True)

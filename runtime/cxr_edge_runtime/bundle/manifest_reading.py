@@ -12,6 +12,7 @@ from cxr_edge_runtime.bundle.manifest import (
     SCHEMA_VERSION,
     AccuracyLoss,
     Manifest,
+    locator_file,
 )
 from cxr_edge_runtime.errors import BundleInvalid, BundleTooNew
 from cxr_edge_runtime.preprocess import LUNG_BOX_VERSION
@@ -130,7 +131,7 @@ def _locator_conditions(manifest: Manifest) -> list[tuple[bool, str]]:
     locator = manifest.locator
     if locator is None:
         return []
-    file = f"locator.{manifest.model.format}"
+    file = locator_file(manifest.model.format)
     entry = manifest.files.get(file)
     return [
         (locator.file == file, f"locator.file must be {file}, of the format of the model"),

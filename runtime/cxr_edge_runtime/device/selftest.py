@@ -4,7 +4,8 @@ A bundle carries golden films as files, with the answers that were given where i
 pass through everything that an answer consists of: decoding, preprocessing, the engine, the gate,
 the threshold and the labels. INT8 kernels of different processors differ by a few of 256 steps, so
 a probability may change a little, but a label or a verdict must not. Each film is the mean of many,
-so a bundle contains no film of a patient.
+so a bundle contains no film of a patient. A lung locator computes in float, so its box must be
+the same but for rounding.
 """
 
 import json
@@ -18,11 +19,17 @@ from cxr_edge_runtime.bundle.manifest import MAX_BYTES, SELFTEST_FILE, Manifest
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import BundleInvalid, EngineError, ImageError
 from cxr_edge_runtime.gate import ACCEPTED, NOT_CHECKED, ORIENTATIONS, REJECTED, SUSPICIOUS
+from cxr_edge_runtime.preprocess import LOCATOR_CELLS, Box
 
 # XNNPACK's kernels for three Cortex-A processors, emulated, agreed with those for x86-64 to six
 # digits; LiteRT's plain ones were up to 0.04 away, tflite-runtime 2.14 0.053. A wrong kernel gives
 # anything.
 MAX_SHIFT = 0.1
+# Of a side of the box, as a share of the film: a quarter of the locator's cell. No engine gave any
+# of 1,149 films another box, and no emulated processor any of 238; a margin that is another by 0.05
+# moves a side by half a cell.
+MAX_MOVE = 0.25 / LOCATOR_CELLS
+_NO_BOX = (0.0, 0.0, 0.0, 0.0)
 _ORIENTATIONS = ("", *ORIENTATIONS)
 _VERDICTS = ("", ACCEPTED, SUSPICIOUS, REJECTED, NOT_CHECKED)
 
@@ -37,12 +44,14 @@ class Answer:
         verdict: that of the gate; empty where it is too near to a limit to be compared.
         orientation: ``upside down`` or ``inverted`` where the gate rejects it for that; it is
             compared where the verdict is.
+        box: what the model looked at; None where it was the whole film.
     """
 
     probability: float
     label: str
     verdict: str
     orientation: str = ""
+    box: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +84,17 @@ class GoldenFilms:
             ("films", "lengths", "probabilities", "words"),
             file=name,
             max_bytes=MAX_BYTES[SELFTEST_FILE],
+            optional=("boxes",),
         )
+        boxes = arrays.pop("boxes", np.tile(_NO_BOX, (arrays["probabilities"].size, 1)))
         films, lengths, probabilities, words = arrays.values()
         try:
             *columns, made_with = json.loads(words.astype(np.uint8).tobytes())
             labels, verdicts, orientations = columns
             answers = tuple(
-                Answer(float(probability), str(label), str(verdict), str(orientation))
-                for probability, label, verdict, orientation in zip(
-                    probabilities, labels, verdicts, orientations, strict=True
+                Answer(float(probability), str(label), str(verdict), str(orientation), _box(sides))
+                for probability, label, verdict, orientation, sides in zip(
+                    probabilities, labels, verdicts, orientations, boxes.tolist(), strict=True
                 )
             )
         except (ValueError, TypeError, RecursionError):
@@ -98,6 +109,8 @@ class GoldenFilms:
             and all(0 <= answer.probability <= 1 for answer in answers)
             and all(answer.verdict in _VERDICTS for answer in answers)
             and all(answer.orientation in _ORIENTATIONS for answer in answers)
+            and boxes.shape == (len(answers), 4)
+            and ((boxes >= 0) & (boxes <= 1)).all()
         )
         if not is_sound:
             raise BundleInvalid(f"{name}: not golden films; convert the model again")
@@ -111,6 +124,9 @@ class GoldenFilms:
         verdicts = [answer.verdict for answer in self.answers]
         orientations = [answer.orientation for answer in self.answers]
         words = json.dumps([labels, verdicts, orientations, self.made_with]).encode()
+        # Without a lung locator there are none, so that a bundle's bytes are as they always were.
+        boxes = [answer.box.in_pixels(1, 1) if answer.box else _NO_BOX for answer in self.answers]
+        located = {"boxes": np.array(boxes)} if any(answer.box for answer in self.answers) else {}
         return pack_arrays(
             {
                 "films": np.frombuffer(b"".join(self.films), dtype=np.uint8),
@@ -120,6 +136,7 @@ class GoldenFilms:
                 ),
                 "words": np.frombuffer(words, dtype=np.uint8),
             }
+            | located
         )
 
 
@@ -141,8 +158,13 @@ class Outcome:
         return abs(self.computed.probability - self.expected.probability)
 
     @property
+    def move(self) -> float:
+        """How far the boxes are apart; see :func:`box_move`."""
+        return box_move(self.expected.box, self.computed.box)
+
+    @property
     def passed(self) -> bool:
-        """Whether label and verdict are the same and the probability close enough."""
+        """Whether label and verdict are the same, and probability and box close enough."""
         return (
             self.computed.label == self.expected.label
             and (
@@ -151,7 +173,19 @@ class Outcome:
                 == (self.computed.verdict, self.computed.orientation)
             )
             and self.shift <= MAX_SHIFT
+            and self.move <= MAX_MOVE
         )
+
+
+def box_move(one: Box | None, other: Box | None) -> float:
+    """How far boxes lie apart at the side where it is most, as a share of the film.
+
+    It is 1 where only one of them is None, 0 where both are.
+    """
+    if one is None or other is None:
+        return float(one is not other)
+    sides = zip(one.in_pixels(1, 1), other.in_pixels(1, 1))
+    return max(abs(side - moved) for side, moved in sides)
 
 
 def require_golden_films(manifest: Manifest, *, name: str) -> None:
@@ -209,4 +243,9 @@ def answer_of(classifier: Classifier, film: bytes) -> Answer:
     assert found.probability is not None
     assert found.label is not None
     gate = found.gate
-    return Answer(found.probability, found.label, gate.verdict, gate.orientation)
+    return Answer(found.probability, found.label, gate.verdict, gate.orientation, found.box)
+
+
+def _box(sides: list[float]) -> Box | None:
+    left, top, right, bottom = sides
+    return Box(left, top, right, bottom) if tuple(sides) != _NO_BOX else None

@@ -6,8 +6,10 @@ from numpy.typing import NDArray
 
 from cxr_edge_convert.artifacts.golden_films import golden_films, label_means
 from cxr_edge_runtime.bundle.manifest import GateLimits
+from cxr_edge_runtime.device.selftest import MAX_MOVE, box_move
 from cxr_edge_runtime.engines import Outputs
 from cxr_edge_runtime.gate import Gate, thumbnails
+from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.locator import Lungs, Preprocessor
 from cxr_edge_runtime.preprocess import Box, PreprocessSpec
 from cxr_edge_train.dataset.layout import LABELS
@@ -75,19 +77,61 @@ def test_films_lie_far_from_and_near_to_the_threshold_on_both_sides(threshold: f
     assert "numpy" in golden.made_with
 
 
-class _Doubtful:
-    """A locator that finds lungs in the upper half of films, where greys are even on average."""
+class _Unsure:
+    """A locator that finds one thing where greys are even on average, and another elsewhere."""
 
     margin = 1.0
 
-    def lungs(self, pixels: NDArray[np.uint8]) -> Lungs | None:
-        return Lungs(Box(0, 0, 1, 0.5), ()) if round(float(pixels.mean())) % 2 else None
+    def __init__(self, even: Box | None) -> None:
+        self._found = (even and Lungs(even, ()), Lungs(Box(0, 0, 1, 0.5), ()))
+
+    def lungs(self, pixels: NDArray[np.uint8], **_: float) -> Lungs | None:
+        return self._found[round(float(pixels.mean())) % 2]
 
 
-def test_film_of_which_the_locator_is_not_sure_is_not_chosen() -> None:
-    prepare = Preprocessor(PREPARE.spec, _Doubtful())
+@pytest.mark.parametrize("even", [None, Box(0, 0, 1, 0.51)], ids=["no lungs", "another box"])
+def test_film_of_which_the_locator_is_not_sure_is_not_chosen(even: Box | None) -> None:
+    prepare = Preprocessor(PREPARE.spec, _Unsure(even))
     golden = golden_films(_Brightness(0.1), means(120, 136), at(0.5), None, LABELS, prepare)
     assert golden.films == ()
+
+
+class _NotBlack:
+    """A locator of what is not black, in films that are not bright."""
+
+    def __init__(self, margin: float) -> None:
+        self.margin = margin
+
+    def lungs(self, pixels: NDArray[np.uint8], **_: float) -> Lungs | None:
+        if pixels.mean() > 130:
+            return None
+        rows, columns = np.nonzero(pixels > 30)
+        height, width = pixels.shape
+        left, right = columns.min() / width, (columns.max() + 1) / width
+        return Lungs(Box(left, rows.min() / height, right, (rows.max() + 1) / height), ())
+
+
+def test_lungs_lie_in_an_uneven_frame_so_that_another_margin_is_another_box() -> None:
+    prepare = Preprocessor(PREPARE.spec, _NotBlack(1.05))
+    golden = golden_films(_Brightness(0.1), means(120, 136), at(0.5), None, LABELS, prepare)
+    boxes = [answer.box for answer in golden.answers if answer.box]
+    assert len(boxes) >= 8
+    for box in boxes:
+        left, top, right, bottom = box.left, box.top, 1 - box.right, 1 - box.bottom
+        assert min(left, top, right, bottom) > 0  # a margin that is cut off would show nothing
+        assert min(abs(left - right), abs(top - bottom)) > 0.01
+    other = Preprocessor(PREPARE.spec, _NotBlack(1.1))
+    for film, answer in zip(golden.films, golden.answers):
+        if answer.box:
+            assert box_move(other(load_grey(film).pixels).box, answer.box) > MAX_MOVE
+
+
+def test_films_without_lungs_have_no_box_and_are_rejected() -> None:
+    prepare = Preprocessor(PREPARE.spec, _NotBlack(1.1))
+    golden = golden_films(_Brightness(0.1), means(120, 136), at(0.5), None, LABELS, prepare)
+    verdicts = {answer.verdict for answer in golden.answers if not answer.box}
+    assert verdicts == {"rejected"}
+    assert any(answer.box for answer in golden.answers)
 
 
 def test_where_the_line_does_not_cross_the_threshold_there_are_fewer() -> None:

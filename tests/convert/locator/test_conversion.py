@@ -63,6 +63,15 @@ def test_locator_of_too_many_bytes_is_refused(monkeypatch: pytest.MonkeyPatch) -
 def test_same_masks_pass(small: tuple[bytes, np.ndarray]) -> None:
     check = compare_locator(small[0], "tflite", INPUTS, small[1])
     assert (check.dice, check.moved.value, check.found_changed) == (1.0, 0.0, 0)
+    assert check.unequal == 0
+
+
+def test_boxes_that_move_by_less_than_a_cell_are_counted(small: tuple[bytes, np.ndarray]) -> None:
+    converted, masks = small
+    moved = masks.copy()
+    moved[3:5] += 0.5
+    check = compare_locator(converted, "tflite", INPUTS, moved)
+    assert (check.moved.value, check.unequal) == (0.0, 2)
 
 
 def test_box_that_moves_by_more_than_a_cell_is_refused(small: tuple[bytes, np.ndarray]) -> None:

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,22 +9,29 @@ import pytest
 import cxr_edge_models
 from cxr_edge_runtime.bundle import Bundle, describe_files, write_bundle
 from cxr_edge_runtime.bundle.manifest import SELFTEST_FILE
-from cxr_edge_runtime.device.selftest import GoldenFilms
+from cxr_edge_runtime.device.selftest import Answer, GoldenFilms
+from cxr_edge_runtime.preprocess import Box
 
 
-@pytest.fixture
-def other_device(tmp_path: Path) -> Path:
-    """A bundle with one golden film of which this device computes something else."""
+def other_answer(folder: Path, change: Callable[[Answer], Answer]) -> Path:
+    """A bundle that expects another answer to its last golden film than this device computes."""
     shipped = Bundle.load(cxr_edge_models.path(cxr_edge_models.DEFAULT))
     golden = GoldenFilms.from_bytes(shipped.read(SELFTEST_FILE))
     *kept, last = golden.answers
-    moved = (*kept, replace(last, probability=1 - last.probability))
+    moved = (*kept, change(last))
     contents = {name: shipped.read(name) for name in shipped.manifest.files} | {
         SELFTEST_FILE: replace(golden, answers=moved).to_bytes()
     }
     manifest = replace(shipped.manifest, files=describe_files(contents))
-    write_bundle(tmp_path / "other", manifest, contents)
-    return tmp_path / "other"
+    write_bundle(folder, manifest, contents)
+    return folder
+
+
+@pytest.fixture
+def other_device(tmp_path: Path) -> Path:
+    return other_answer(
+        tmp_path / "other", lambda last: replace(last, probability=1 - last.probability)
+    )
 
 
 def test_healthy_device_passes_and_says_what_computed(cxr_edge: Any) -> None:
@@ -43,6 +51,22 @@ def test_device_that_differs_fails_with_exit_code_4(cxr_edge: Any, other_device:
     assert "1 of 13 golden films differ by more than 0.1" in outcome.err
     assert "do not use this bundle on this device" in outcome.err
     assert len(outcome.err.splitlines()) == 1
+
+
+def test_box_that_differs_fails_and_is_named(cxr_edge: Any, tmp_path: Path) -> None:
+    bundle = other_answer(
+        tmp_path / "other", lambda last: replace(last, box=Box(0.2, 0.1, 0.9, 0.8))
+    )
+    outcome = cxr_edge("selftest", "--bundle", bundle)
+    assert outcome.code == 4
+    assert outcome.out.splitlines()[-2].endswith("  FAILED in the box")
+    assert (
+        "1 of 13 golden films differ by more than 0.1, in the label, in the verdict or"
+        in outcome.err
+    )
+    found = json.loads(cxr_edge("selftest", "--json", "--bundle", bundle).out)["films"][-1]
+    assert found["expected"]["box"] == {"left": 0.2, "top": 0.1, "right": 0.9, "bottom": 0.8}
+    assert found["computed"]["box"] is None
 
 
 def test_json_has_the_same(cxr_edge: Any, other_device: Path) -> None:

@@ -304,7 +304,9 @@ def test_box_is_outlined_with_the_map_on_it(
         slider = card.get_by_role("slider")
         slider.fill("0")
         assert not outlined(greys(card, tmp_path))  # the film alone
+        assert not card.locator(".legend").is_visible()
         slider.fill("100")
+        assert card.locator(".legend").is_visible()
         drawn = greys(card, tmp_path)
         height, width, _ = drawn.shape
         left, top, right, bottom = outlined(drawn)

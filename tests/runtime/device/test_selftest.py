@@ -1,3 +1,4 @@
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -5,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 import cxr_edge_models
 from cxr_edge_runtime import classifier as classifier_module
@@ -13,15 +15,19 @@ from cxr_edge_runtime.bundle.arrays import pack_arrays
 from cxr_edge_runtime.bundle.manifest import MAX_BYTES, SELFTEST_FILE, GateLimits, Threshold
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.device.selftest import (
+    MAX_MOVE,
     Answer,
     GoldenFilms,
     Outcome,
+    answer_of,
     require_golden_films,
     run_selftest,
 )
 from cxr_edge_runtime.engines import Outputs, open_engine
 from cxr_edge_runtime.errors import BundleInvalid, EngineError
 from cxr_edge_runtime.images import GreyImage
+from cxr_edge_runtime.preprocess import Box
+from located_bundle import TWO_LUNGS, drawn_film, located_bundle, locator_model
 
 FLAT = np.tile(np.arange(160, dtype=np.uint8), (160, 1))
 
@@ -135,6 +141,54 @@ def test_neither_a_large_shift_nor_another_label_or_verdict_passes() -> None:
     assert not Outcome(ANSWER, replace(ANSWER, orientation="inverted")).passed
 
 
+BOX = Box(0.2, 0.1, 0.9, 0.8)
+
+
+def test_box_must_be_the_same_but_for_rounding() -> None:
+    answer = replace(ANSWER, box=BOX)
+    for side in ("left", "top", "right", "bottom"):
+        for move, passed in ((0.0077, True), (0.0079, False)):
+            moved = replace(BOX, **{side: getattr(BOX, side) + move})
+            assert Outcome(answer, replace(answer, box=moved)).passed is passed
+    assert not Outcome(answer, ANSWER).passed
+    assert not Outcome(ANSWER, answer).passed
+
+
+@pytest.fixture(scope="module")
+def located(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle with a lung locator and a golden film."""
+    folder, file = tmp_path_factory.mktemp("located"), io.BytesIO()
+    bundle = Bundle.load(located_bundle(folder / "tiny", is_gated=False))
+    Image.fromarray(drawn_film(*TWO_LUNGS)).save(file, "PNG")
+    answer = answer_of(Classifier(bundle), file.getvalue())
+    golden = GoldenFilms((file.getvalue(),), (answer,), "here").to_bytes()
+    return with_golden(bundle, golden, folder / "with-golden")
+
+
+def test_bundle_with_a_locator_passes_here(located: Bundle) -> None:
+    [outcome] = run_selftest(Classifier(located))[1]
+    assert outcome.expected.box is not None
+    assert (outcome.passed, outcome.move) == (True, 0)
+
+
+@pytest.mark.parametrize("margin", [1.0, 1.15, 1.25, 3.0])
+def test_bundle_whose_margin_was_edited_fails(located: Bundle, margin: float) -> None:
+    assert located.manifest.locator is not None
+    entry = replace(located.manifest.locator, margin=margin)
+    other = replace(located, manifest=replace(located.manifest, locator=entry))
+    assert not run_selftest(Classifier(other))[1][0].passed
+
+
+def test_bundle_whose_locator_is_another_network_fails(located: Bundle, tmp_path: Path) -> None:
+    elsewhere = np.full((32, 32), -20, np.float32)
+    elsewhere[8:24, 7:15] = elsewhere[8:24, 18:26] = 20
+    other = located_bundle(tmp_path / "other", locator_model(0, elsewhere), is_gated=False)
+    bundle = with_golden(Bundle.load(other), located.read(SELFTEST_FILE), tmp_path / "mixed")
+    [outcome] = run_selftest(Classifier(bundle))[1]
+    assert not outcome.passed
+    assert outcome.move > MAX_MOVE
+
+
 def test_bundle_without_golden_films_says_what_to_do(golden_bundle: Path) -> None:
     with pytest.raises(BundleInvalid, match=r"has no golden films .*convert the model again"):
         run_selftest(Classifier(Bundle.load(golden_bundle)))
@@ -167,6 +221,13 @@ def test_golden_films_come_back_the_same() -> None:
     again = GoldenFilms.from_bytes(golden.to_bytes())
     assert again == golden
     assert golden.to_bytes() == again.to_bytes()
+    located = replace(golden, answers=(replace(ANSWER, box=BOX), golden.answers[1]))
+    assert GoldenFilms.from_bytes(located.to_bytes()) == located
+
+
+def test_golden_films_without_boxes_keep_their_bytes(shipped: Bundle) -> None:
+    content = shipped.read(SELFTEST_FILE)
+    assert GoldenFilms.from_bytes(content).to_bytes() == content
 
 
 GOOD = {
@@ -193,6 +254,10 @@ GOOD = {
         {"lengths": np.array([0, 5], np.uint32)},
         {"lengths": np.array([[2, 3]], np.uint32)},
         {"probabilities": np.zeros(3, np.float32)},
+        {"boxes": np.zeros((1, 4))},
+        {"boxes": np.zeros((2, 5))},
+        {"boxes": np.zeros((2, 4, 1))},
+        {"boxes": np.full((2, 4), 1.5)},
         {"words": np.frombuffer(b"[[], [], [], 1]", np.uint8)},
         {
             "words": np.frombuffer(

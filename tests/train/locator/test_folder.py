@@ -27,6 +27,14 @@ def test_locator_that_was_read_finds_lungs(folder: Path, format: str) -> None:
     assert locator.lungs(lung_film(0)[0]) is not None
 
 
+def test_record_from_before_unequal_boxes_were_counted_is_read(folder: Path) -> None:
+    checks = json.loads((folder / "locator.json").read_text())["checks"]
+    for check in checks.values():
+        del check["unequal"]
+    change(folder, checks=checks)
+    assert read_locator(folder).record.checks["locator.onnx"].unequal is None
+
+
 def test_folder_without_a_locator_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"no lung locator here .*cxr-edge train-locator"):
         read_locator(tmp_path)
@@ -52,6 +60,7 @@ def test_missing_model_is_named(folder: Path) -> None:
     [
         ({"version": 0}, "version must be 1"),
         ({"margin": 0.5}, "margin must be at least 1"),
+        ({"margin": 3.5}, "margin must be .*3"),
         ({"files": {}}, "files must be locator.tflite and locator.onnx"),
         ({"extra": 1}, "extra"),
     ],

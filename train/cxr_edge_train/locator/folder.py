@@ -14,27 +14,30 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
 
 from cxr_edge_runtime.bundle.manifest import (
+    CONTRACT_INPUTS,
     LOCATOR_INPUT,
     LOCATOR_OUTPUTS,
     LOCATOR_VERSION,
     FileEntry,
     Interval,
+    LocatorMargin,
+    LocatorVersion,
+    locator_file,
 )
 from cxr_edge_runtime.engines import open_model
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import write_text
 from cxr_edge_runtime.locator import Locator, Preprocessor
 from cxr_edge_runtime.preprocess import PreprocessSpec
-from cxr_edge_runtime.typed_json import Bounds, TypedJsonError, from_json, parse_json
+from cxr_edge_runtime.typed_json import TypedJsonError, from_json, parse_json
 
 # Written last: a folder that has it holds a finished locator.
 RECORD = "locator.json"
 KERAS = "locator.keras"
 # By their formats.
-MODELS = {"tflite": "locator.tflite", "onnx": "locator.onnx"}
+MODELS = {format: locator_file(format) for format in CONTRACT_INPUTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +70,16 @@ class LocatorCheck:
         moved: share of films in which a side of the box moved by more than one cell of 32.
         found_changed: number of films in which only one of the two finds lungs.
         largest_difference: the largest difference of a logit.
+        unequal: number of films whose box is not exactly the same, so that a classifier in this
+            format sees other pixels than it was trained and verified on; None in folders that were
+            made before it was counted.
     """
 
     dice: float
     moved: Interval
     found_changed: int
     largest_difference: float
+    unequal: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +103,8 @@ class LocatorRecord:
         seconds: wall time of all epochs in seconds, without interruptions.
     """
 
-    version: Annotated[
-        int,
-        Bounds(
-            const=LOCATOR_VERSION, must=f"be {LOCATOR_VERSION}, the only one that this cxr-edge has"
-        ),
-    ]
-    margin: Annotated[float, Bounds(minimum=1, maximum=3)]
+    version: LocatorVersion
+    margin: LocatorMargin
     files: dict[str, FileEntry]
     weights: str
     weights_sha256: str
@@ -193,7 +195,7 @@ def read_locator(folder: Path) -> LocatorFolder:
                 f"{file}: version {version} of the lung locator, this cxr-edge has "
                 f"{LOCATOR_VERSION}; update cxr-edge"
             )
-        record = from_json(LocatorRecord, content)
+        record = from_json(LocatorRecord, content, allow_defaults=True)
         if set(record.files) != set(MODELS.values()):
             raise TypedJsonError("files", f"must be {' and '.join(MODELS.values())}")
     except FileNotFoundError:
