@@ -9,7 +9,7 @@ from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.preprocess import locator_input
 from cxr_edge_train.locator.fit import SETTINGS, fit_locator
 from cxr_edge_train.runs import read_history
-from small_locator import lung_film, small_network
+from locators import lung_film, small_network
 
 FILMS, MASKS = (np.stack(pixels) for pixels in zip(*map(lung_film, range(12))))
 VALIDATION = (
