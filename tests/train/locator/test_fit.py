@@ -1,3 +1,4 @@
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,6 +84,13 @@ def test_fit_that_was_killed_after_its_last_epoch_has_its_weights(
     again = fit(whole[0])
     for one, other in zip(whole[1].get_weights(), again.get_weights(), strict=True):
         assert np.array_equal(one, other)
+
+
+def test_threads_end_with_the_fit(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    fit(tmp_path, epochs=1)
+    new = {thread.name for thread in set(threading.enumerate()) - before}
+    assert not {name for name in new if name.startswith("ThreadPoolExecutor")}
 
 
 def test_loss_that_is_no_number_is_an_error_with_advice(tmp_path: Path) -> None:
