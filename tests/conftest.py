@@ -132,16 +132,8 @@ def _train(road: TinyRoad, **more: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def small_locator(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished lung locator, which takes for lung what is dark."""
-    from small_locator import make_locator
-
-    return make_locator(tmp_path_factory.mktemp("locators") / "locator")
-
-
-@pytest.fixture(scope="session")
 def outlined(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Films with two dark ellipses as lungs and their masks, cleaned and split."""
-    from small_locator import draw_outlined
+    from locators import draw_outlined
 
     return draw_outlined(tmp_path_factory.mktemp("outlined"))

@@ -52,6 +52,7 @@ def compare(
             "shown.  [default: test-log.jsonl in the output folder]"
         ),
     ] = None,
+    locator: options.Locator = None,
     root: options.Root = None,
 ) -> None:
     """Train several networks and choose one by its recall.
@@ -65,6 +66,8 @@ def compare(
     from cxr_edge.console.by_architecture import by_architecture, several_by_architecture
     from cxr_edge.console.training_progress import print_start_of_compared, training_callbacks
 
+    if locator is not None:
+        say(f"films are cut to the box of their lungs by the locator {locator}")
     names = [name.strip() for name in architectures.split(",") if name.strip()]
     comparison = cxr_edge.compare(
         metadata,
@@ -77,6 +80,7 @@ def compare(
         seed=seed,
         min_specificity=min_specificity,
         test_log=test_log,
+        locator=locator,
         on_start=print_start_of_compared,
         callbacks=training_callbacks(),
         progress=Stages(),

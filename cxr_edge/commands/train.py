@@ -40,13 +40,7 @@ def train(
             min=0.01, max=1.0, help="Lowest sensitivity of the operating point on validation."
         ),
     ] = MIN_SENSITIVITY,
-    locator: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of a lung locator: films are cut to the box of their lungs.  "
-            "[default: films are shown whole]"
-        ),
-    ] = None,
+    locator: options.Locator = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write the run's folder tensorboard/.")
     ] = False,

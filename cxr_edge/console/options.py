@@ -38,6 +38,14 @@ Weights = Annotated[
         help="What the weights of the backbone start from.",
     ),
 ]
+Locator = Annotated[
+    Path | None,
+    typer.Option(
+        "--locator",
+        help="Folder of a lung locator: films are cut to the box of their lungs.  "
+        "[default: films are shown whole]",
+    ),
+]
 Engine = Annotated[
     str | None,
     typer.Option(

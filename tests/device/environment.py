@@ -19,10 +19,16 @@ DEVICE_CORES = 4
 
 @dataclass(frozen=True)
 class Answer:
-    """What ``classify`` says of an image."""
+    """What ``classify`` says of an image; ``box`` is where it found the lungs, if it looked."""
 
     label: str
     probability: float
+    box: dict[str, float] | None
+
+    def __str__(self) -> str:
+        """It in one line."""
+        box = "  box " + " ".join(f"{side:.3f}" for side in self.box.values()) if self.box else ""
+        return f"{self.label:<9}  {self.probability:.4f}{box}"
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,12 @@ class Environment:
         files = (path for path in self.folder.rglob("*") if path.is_file())
         return sum(path.stat().st_blocks * 512 for path in files) // 2**20
 
-    def answers(self) -> tuple[dict[str, Answer], Finished]:
+    def located_bundle(self, folder: Path) -> Path:
+        """Make a bundle with a lung locator."""
+        self.run(self.python, Path(__file__).with_name("located.py"), folder)
+        return folder
+
+    def answers(self, *options: str | Path) -> tuple[dict[str, Answer], Finished]:
         """What ``classify`` says of each sample image, by its name.
 
         Raises:
@@ -89,13 +100,14 @@ class Environment:
         """
         # The samples are drawn, so that the input gate may reject them.
         done = self.cxr_edge(
-            "classify", "--json", "--force", "--threads", str(DEVICE_CORES), SAMPLES
+            *("classify", "--json", "--force", "--threads", str(DEVICE_CORES)), *options, SAMPLES
         )
         results = [json.loads(line) for line in done.out.splitlines()]
         if any(each.get("label") is None for each in results):
             raise Failed(f"an image got no answer: {done.out}")
         return {
-            Path(each["file"]).name: Answer(each["label"], each["probability"]) for each in results
+            Path(each["file"]).name: Answer(each["label"], each["probability"], each["box"])
+            for each in results
         }, done
 
 

@@ -31,6 +31,9 @@ LIMIT_MB = 512
 # better, are up to 0.17 away, 0.04 of probability.
 TOLERANCE = 0.05
 
+# The native answers by the step's name and the image's.
+Expected = dict[str, dict[str, Answer]]
+
 
 def main() -> int:
     """Run what the options choose; the exit code."""
@@ -88,10 +91,14 @@ def _emulated(
         else:
             native = native_environment(work / "native")
             native.install(wheel)
-        expected, _ = native.answers()
-        step.note(f"of {platform.machine()}, for {len(expected)} sample images")
-        for name, answer in expected.items():
-            step.note(f"{answer.label:<9}  {answer.probability:.4f}  {name}")
+        located = native.located_bundle(work / "located")
+        expected = {
+            title: native.answers(*options)[0] for title, options in _bundles(located).items()
+        }
+        step.note(f"of {platform.machine()}, for the sample images, then on their lungs alone")
+        for answers in expected.values():
+            for name, answer in answers.items():
+                step.note(f"{answer}  {name}")
     if not step.passed:
         return
     cpus = [options.cpu] if options.cpu else [*CPUS]
@@ -112,7 +119,7 @@ def _emulated(
             continue
         for cpu in cpus:
             report.heading(f"Python {python} on {cpu} ({CPUS[cpu]})")
-            _commands(replace(environment, cpu=cpu), report, expected)
+            _commands(replace(environment, cpu=cpu), report, located, expected)
 
 
 def _natively(
@@ -123,8 +130,9 @@ def _natively(
     environment = replace(native_environment(work / "native"), limit_mb=limit_mb)
     with report.step("install") as step:
         _install(environment, wheel, step)
+        located = environment.located_bundle(work / "located")
     if step.passed:
-        _commands(environment, report, None)
+        _commands(environment, report, located, None)
 
 
 def _install(environment: Environment, wheel: Path, step: Step) -> None:
@@ -132,18 +140,27 @@ def _install(environment: Environment, wheel: Path, step: Step) -> None:
     step.note(f"{_memory(done.peak_mb)}; {environment.size_mb()} MB on disk")
 
 
-def _commands(environment: Environment, report: Report, expected: dict[str, Answer] | None) -> None:
+def _bundles(located: Path) -> dict[str, tuple[str | Path, ...]]:
+    """The steps that classify and their options: the shipped bundle, and one with a locator."""
+    return {"classify": (), "lung box": ("--bundle", located)}
+
+
+def _commands(
+    environment: Environment, report: Report, located: Path, expected: Expected | None
+) -> None:
     """What a user does on the device; ``expected`` are the native answers, where it is emulated."""
     with report.step("--help") as step:
         done = environment.cxr_edge("--help")
         if not re.search(r"^ +classify\b", done.out, re.MULTILINE):
             raise Failed("it does not list classify")
         step.note(_memory(done.peak_mb))
-    with report.step("classify") as step:
-        answers, done = environment.answers()
-        for name, answer in answers.items():
-            step.note(f"{answer.label:<9}  {answer.probability:.4f}  {name}")
-        step.lines.insert(0, _memory(done.peak_mb) + _compared(answers, expected))
+    for title, options in _bundles(located).items():
+        with report.step(title) as step:
+            answers, done = environment.answers(*options)
+            for name, answer in answers.items():
+                step.note(f"{answer}  {name}")
+            compared = _compared(answers, expected[title]) if expected else ""
+            step.lines.insert(0, _memory(done.peak_mb) + compared)
     with report.step("selftest") as step:
         done = environment.cxr_edge("selftest", "--json")
         found = json.loads(done.out)
@@ -151,17 +168,17 @@ def _commands(environment: Environment, report: Report, expected: dict[str, Answ
         step.note(f"probabilities within {found['largest_shift']} of {found['made_with']}")
 
 
-def _compared(answers: dict[str, Answer], expected: dict[str, Answer] | None) -> str:
-    if expected is None:
-        return ""
+def _compared(answers: dict[str, Answer], expected: dict[str, Answer]) -> str:
     if [*answers] != [*expected]:
         raise Failed(f"it answered for {[*answers]}, natively for {[*expected]}")
     largest = max(abs(answers[name].probability - expected[name].probability) for name in expected)
     if any(answers[name].label != expected[name].label for name in expected):
         raise Failed("another label than natively")
+    if any(answers[name].box != expected[name].box for name in expected):
+        raise Failed("another box than natively")
     if largest > TOLERANCE:
         raise Failed(f"a probability differs by {largest:.4f} from the native one")
-    return f"; the native labels, probabilities within {largest:.4f} (limit {TOLERANCE})"
+    return f"; the native labels and boxes, probabilities within {largest:.4f} (limit {TOLERANCE})"
 
 
 def _memory(peak_mb: int | None) -> str:

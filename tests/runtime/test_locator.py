@@ -1,15 +1,17 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cxr_edge_convert.formats.models import float32_model
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import BundleCorrupted, EngineError
 from cxr_edge_runtime.locator import Locator, Lungs, Preprocessor, lungs_of, open_locator
 from cxr_edge_runtime.preprocess import WHOLE_FILM, Box, PreprocessSpec, preprocess
-from located_bundle import FILE, TWO_LUNGS, drawn_film, located_bundle, locator_model
+from locators import FILE, TWO_LUNGS, drawn_film, located_bundle, small_network
 
 SPEC = PreprocessSpec.of_version(2, size=32)
 SURE = 20.0
@@ -234,16 +236,19 @@ def test_mask_that_is_no_number_is_no_answer(value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "message"),
+    ("changes", "message"),
     [
-        (locator_model(cells=16), r"the model's mask has shape \[1, 16, 16, 1\], not \[1, 32, 32"),
-        (locator_model(output="lungs"), r"\['image'\] -> \['lungs'\], expected .* \['mask'\]"),
-        (b"no model", "the model is not a TFLite file"),
+        ({"cells": 16}, r"the model's mask has shape \[1, 16, 16, 1\], not \[1, 32, 32"),
+        ({"output": "lungs"}, r"\['image'\] -> \['lungs'\], expected .* \['mask'\]"),
+        (None, "the model is not a TFLite file"),
     ],
 )
 def test_locator_other_than_the_contract_is_refused(
-    tmp_path: Path, model: bytes, message: str
+    tmp_path: Path, changes: dict[str, Any] | None, message: str
 ) -> None:
+    model = b"no model"
+    if changes is not None:
+        model = float32_model(small_network(**changes), "tflite")
     other = Bundle.load(located_bundle(tmp_path / "other", model))
     with pytest.raises(EngineError, match=message):
         open_locator(other)

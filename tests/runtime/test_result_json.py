@@ -7,7 +7,7 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import ImageNotFound
 from cxr_edge_runtime.result_json import as_json, image_result
-from located_bundle import TWO_LUNGS, drawn_film, located_bundle
+from locators import TWO_LUNGS, drawn_film, located_bundle
 
 
 def test_json_of_a_result_has_the_documented_fields(

@@ -45,7 +45,7 @@ def test_greys_are_changed_before_the_box_is_found(locator: LocatorFolder) -> No
     # One of its fields is lung by less than one level.
     film = np.full((128, 128), 200, np.uint8)
     film[16:112, 32:64] = 50
-    film[16:112, 64:96] = 100
+    film[16:112, 64:96] = 120
     engine = _Mean()
     prepare = Preprocessor(PreprocessSpec.of_version(2, size=4), locator.locator())
     one_level(engine, None, [film], prepare)

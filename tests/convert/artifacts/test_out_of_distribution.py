@@ -9,7 +9,7 @@ from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.locator.folder import LocatorFolder
-from locators import film_with_lungs, film_without_lungs
+from locators import film_without_lungs, lung_film
 
 PREPARE = Preprocessor(PreprocessSpec(height=32, width=32))
 
@@ -38,7 +38,7 @@ def test_what_the_files_show_against_a_film_is_kept(tmp_path: Path) -> None:
 
 def test_things_without_lungs_are_objected_to(tmp_path: Path, locator: LocatorFolder) -> None:
     prepare = Preprocessor(PreprocessSpec.of_version(2, size=32), locator.locator())
-    for name, film in (("lungs", film_with_lungs()), ("none", film_without_lungs())):
+    for name, film in (("lungs", lung_film(0)[0]), ("none", film_without_lungs())):
         Image.fromarray(film).save(tmp_path / f"{name}.png")
     things = read_out_of_distribution(tmp_path, prepare)
     # The bright noise is dark in its negative, which this locator takes for lung.

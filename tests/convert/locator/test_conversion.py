@@ -9,7 +9,7 @@ from cxr_edge_runtime.preprocess import locator_input
 from cxr_edge_train.backend.keras_models import predict_output
 from cxr_edge_train.locator.grid import snap_kernels
 from cxr_edge_train.locator.network import build_locator
-from small_locator import lung_film, small_network
+from locators import lung_film, small_network
 
 INPUTS = np.concatenate([locator_input(lung_film(seed)[0]) for seed in range(10)])
 

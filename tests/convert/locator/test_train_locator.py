@@ -15,7 +15,7 @@ from cxr_edge_train.fitting.events import FitStart, RunStart
 from cxr_edge_train.locator.fit import SETTINGS
 from cxr_edge_train.locator.folder import read_locator
 from cxr_edge_train.runs import read_history
-from small_locator import OutlinedData, blind_network, lung_film, small_network
+from locators import OutlinedData, blind_network, lung_film, small_network
 
 SHORT = replace(SETTINGS, batch_size=50, epochs=1)
 

@@ -30,6 +30,16 @@ def arguments(trained: Any, tmp_path: Path) -> list[object]:
     ]  # fmt: skip
 
 
+def test_locator_is_passed_on_and_named(
+    cxr_edge: Any, two_architectures: None, arguments: list[object], tmp_path: Path
+) -> None:
+    outcome = cxr_edge(*arguments, "--locator", tmp_path)
+    assert outcome.code == 1
+    assert f"cut to the box of their lungs by the locator {tmp_path}\n" in outcome.err
+    assert "no lung locator here (locator.json is missing)" in outcome.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_comparison_trains_chooses_and_shows_test_figures_from_the_log(
     cxr_edge: Any, two_architectures: None, arguments: list[object], tmp_path: Path
 ) -> None:

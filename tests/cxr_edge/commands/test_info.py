@@ -4,7 +4,7 @@ from typing import Any
 
 from cxr_edge_runtime.bundle import Bundle, describe_files, write_bundle
 from cxr_edge_runtime.bundle.manifest import CARD_FILE
-from locators import bundle_with_locator
+from locators import located_bundle
 
 
 def test_list_names_the_shipped_bundles(cxr_edge: Any) -> None:
@@ -33,7 +33,7 @@ def test_bundle_without_a_gate_says_so(cxr_edge: Any, golden_bundle: Path) -> No
 def test_lung_locator_is_named_with_its_size_and_margin(
     cxr_edge: Any, golden_bundle: Path, tmp_path: Path
 ) -> None:
-    located = bundle_with_locator(tmp_path / "located", golden_bundle)
+    located = located_bundle(tmp_path / "located")
     size = (located / "locator.tflite").stat().st_size
     line = (
         f"locator    locator.tflite, {size:,} bytes; the model is shown the box of the lungs, "

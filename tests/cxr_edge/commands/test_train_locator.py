@@ -8,7 +8,7 @@ import pytest
 
 from cxr_edge_convert.locator import train_locator as module
 from cxr_edge_train.locator.fit import SETTINGS
-from small_locator import blind_network, small_network
+from locators import blind_network, small_network
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 import cxr_edge_models
 from cxr_edge_runtime.bundle.archive import Archive
-from locators import bundle_with_locator
+from locators import located_bundle
 
 
 def test_intact_bundle_is_verified_file_by_file(cxr_edge: Any) -> None:
@@ -43,9 +43,9 @@ def test_one_changed_bit_is_found(cxr_edge: Any, tmp_path: Path, name: str) -> N
 
 
 def test_changed_bit_of_the_lung_locator_is_found_in_one_line(
-    cxr_edge: Any, golden_bundle: Path, tmp_path: Path
+    cxr_edge: Any, tmp_path: Path
 ) -> None:
-    located = bundle_with_locator(tmp_path / "located", golden_bundle)
+    located = located_bundle(tmp_path / "located")
     intact = cxr_edge("verify", located)
     assert intact.code == 0, intact.err
     assert "locator    locator.tflite, " in intact.out
@@ -58,8 +58,8 @@ def test_changed_bit_of_the_lung_locator_is_found_in_one_line(
     assert outcome.err.count("\n") == 1
 
 
-def test_archive_keeps_the_lung_locator(cxr_edge: Any, golden_bundle: Path, tmp_path: Path) -> None:
-    located = bundle_with_locator(tmp_path / "located", golden_bundle)
+def test_archive_keeps_the_lung_locator(cxr_edge: Any, tmp_path: Path) -> None:
+    located = located_bundle(tmp_path / "located")
     packed = cxr_edge("pack", located, "-o", tmp_path / "a.cxr.zip")
     assert packed.code == 0, packed.err
     outcome = cxr_edge("verify", tmp_path / "a.cxr.zip")

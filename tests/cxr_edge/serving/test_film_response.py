@@ -14,7 +14,7 @@ from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.result_json import as_json, image_result
 from dicom_files import written
-from located_bundle import TWO_LUNGS, drawn_film, located_bundle
+from locators import TWO_LUNGS, drawn_film, located_bundle
 from serving import PHANTOM
 from synthetic import encoded, noisy_gradient
 

@@ -13,7 +13,7 @@ from PIL import Image
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from dicom_files import written
-from located_bundle import TWO_LUNGS, drawn_film, located_bundle
+from locators import TWO_LUNGS, drawn_film, film_without_lungs, located_bundle
 from serving import PHANTOM, Server, running_server
 from synthetic import noisy_gradient
 
@@ -336,7 +336,7 @@ def test_film_without_lungs_is_said_to_have_none(
     browser: playwright.Browser, located: tuple[Server, Bundle], tmp_path: Path
 ) -> None:
     film = tmp_path / "film.png"
-    Image.fromarray(noisy_gradient((256, 256), seed=0) // 4 + 150).save(film)
+    Image.fromarray(film_without_lungs()).save(film)
     with browser.new_context() as context:
         page = context.new_page()
         page.goto(located[0].address)

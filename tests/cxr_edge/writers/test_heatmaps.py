@@ -12,7 +12,7 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.images import load_grey
-from located_bundle import TWO_LUNGS, drawn_film, located_bundle
+from locators import TWO_LUNGS, drawn_film, located_bundle
 
 
 def test_model_without_a_map_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from cxr_edge_runtime.errors import (
     BundleNotFound,
     EngineError,
 )
-from locators import bundle_with_locator
+from locators import FILE, located_bundle
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ def test_missing_file_is_named(bundle: Path, name: str) -> None:
 
 
 @pytest.fixture
-def located(golden_bundle: Path, tmp_path: Path) -> Path:
-    return bundle_with_locator(tmp_path / "located", golden_bundle)
+def located(tmp_path: Path) -> Path:
+    return located_bundle(tmp_path / "located")
 
 
 def test_bundle_whose_locator_has_one_flipped_byte_is_refused(located: Path) -> None:
@@ -94,17 +94,17 @@ def test_bundle_whose_locator_is_missing_or_changed_later_is_refused(located: Pa
 @pytest.mark.parametrize(
     ("entry", "file", "message"),
     [
-        (LocatorEntry("locator.tflite", 2, 1.2), None, "locator.version must be 1, the only one"),
+        (LocatorEntry("locator.tflite", 2, 1.2), FILE, "locator.version must be 1, the only one"),
         (LocatorEntry("locator.onnx", 1, 1.2), "locator.onnx", "must be locator.tflite, of the"),
         (LocatorEntry("locator.tflite", 1, 1.2), "locator.onnx", "needs locator.tflite in files"),
-        (LocatorEntry("locator.tflite", 1, 0.9), None, "locator.margin must be at least 1"),
+        (LocatorEntry("locator.tflite", 1, 0.9), FILE, "locator.margin must be at least 1"),
     ],
 )
 def test_locator_of_another_kind_is_refused(
-    golden_bundle: Path, tmp_path: Path, entry: LocatorEntry, file: str | None, message: str
+    tmp_path: Path, entry: LocatorEntry, file: str, message: str
 ) -> None:
     with pytest.raises(BundleInvalid, match=message):
-        bundle_with_locator(tmp_path / "located", golden_bundle, entry=entry, file=file)
+        located_bundle(tmp_path / "located", entry=entry, file=file)
 
 
 def test_locator_that_does_not_keep_the_contract_is_refused(

@@ -9,7 +9,7 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.device import inference_timing
 from cxr_edge_runtime.device.inference_timing import measure
 from cxr_edge_runtime.errors import EngineError
-from locators import bundle_with_locator
+from locators import located_bundle
 
 
 def test_each_number_of_threads_is_measured_in_a_process_of_its_own(golden_bundle: Path) -> None:
@@ -36,7 +36,7 @@ def test_an_inference_is_that_of_the_locator_and_of_the_model(
     monkeypatch.setattr(inference_timing, "open_locator", lambda *_, **__: Slow())
     assert inference_timing._measure_here(golden_bundle, 1, None)["p50_ms"] > 20
     monkeypatch.undo()
-    [timing] = measure(bundle_with_locator(tmp_path / "located", golden_bundle), threads=[1])
+    [timing] = measure(located_bundle(tmp_path / "located"), threads=[1])
     assert timing.p50_ms > 0
 
 

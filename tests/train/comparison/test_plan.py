@@ -25,7 +25,7 @@ def make(pipeline: Any, output: Path, **changes: Any) -> list[PlannedRun]:
     table = read_splits(pipeline.splits, read_metadata(pipeline.metadata))
     arguments: dict[str, Any] = {
         "architectures": ["tiny", "pure_cnn"], "weights": "imagenet", "recipe": None, "seed": 0,
-        "root": pipeline.root, "output": output,
+        "root": pipeline.root, "output": output, "locator": None,
     } | changes  # fmt: skip
     return plan(table, arguments.pop("architectures"), **arguments)
 
@@ -109,7 +109,9 @@ def test_unknown_and_repeated_names_are_refused(trained: Any, tmp_path: Path) ->
         make(trained, tmp_path, architectures=["tiny", "tiny"])
 
 
-def test_finished_run_of_other_settings_is_refused(trained: Any, tmp_path: Path) -> None:
+def test_finished_run_of_other_settings_is_refused(
+    trained: Any, tmp_path: Path, locator: Any
+) -> None:
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "tiny").symlink_to(trained.run)
     with pytest.raises(InvalidRequest, match="a finished run with another seed, recipe;"):
@@ -117,6 +119,8 @@ def test_finished_run_of_other_settings_is_refused(trained: Any, tmp_path: Path)
     recipe = {"tiny": trained.run / "recipe.toml"}
     made = make(trained, tmp_path, weights="none", recipe=recipe)
     assert made[0].finished
+    with pytest.raises(InvalidRequest, match="a finished run with another locator;"):
+        make(trained, tmp_path, weights="none", recipe=recipe, locator=locator)
 
 
 @pytest.mark.parametrize("architectures", ["tiny", [], [3], 3, {"tiny"}])

@@ -4,11 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import pandas as pd
 import pytest
 
 from cxr_edge import compare
 from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.files import file_sha256
 from cxr_edge_train import architectures
 from cxr_edge_train.comparison import plan as comparison_plan
 from cxr_edge_train.fitting.events import RunStart
@@ -93,6 +95,46 @@ def test_two_recipes_of_one_architecture_are_compared_and_resumed(
     assert f"{round(accuracy.value * accuracy.n)} of {accuracy.n}" in page
 
 
+def test_all_candidates_are_shown_the_boxes_of_the_locator(
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locator: Any
+) -> None:
+    for module in (architectures, comparison_plan):
+        monkeypatch.setattr(module, "ARCHITECTURES", {"tiny": TINY, "twin": TINY})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    starts: list[tuple[str, int, bool]] = []
+
+    class Killed(Exception):
+        pass
+
+    def note(start: RunStart) -> None:
+        starts.append((start.architecture, start.epochs_done, start.finished))
+
+    class Kill(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+            if epoch == 1 and len(starts) == 1:
+                raise Killed
+
+    arguments: dict[str, Any] = {
+        "metadata": trained.metadata, "splits": trained.splits, "weights": "none",
+        "recipe": replace(RECIPE, fit=replace(RECIPE.fit, epochs=2)), "output": tmp_path / "out",
+        "locator": str(locator.folder), "on_start": note,
+        "callbacks": lambda _: [Kill()],
+    }  # fmt: skip
+    with pytest.raises(Killed):
+        compare(**arguments)
+    found = compare(**arguments)
+    assert starts == [("tiny", 0, False), ("tiny", 1, False), ("twin", 0, False)]
+    digest = file_sha256(locator.folder / "locator.json")
+    for candidate in found.candidates:
+        assert (candidate.run.preprocess.version, candidate.run.locator_sha256) == (2, digest)
+        assert (candidate.run.folder / "locator.tflite").exists()
+    for page in ("comparison.md", "comparison.html", "winner/MODEL_CARD.md"):
+        text = " ".join((tmp_path / "out" / page).read_text().split())
+        assert f"by the lung locator whose locator.json has SHA-256 {digest}" in text
+    with pytest.raises(InvalidRequest, match="a finished run with another locator;"):
+        compare(**arguments | {"locator": None})
+
+
 def test_run_of_an_earlier_version_is_still_compared(
     trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +164,7 @@ def test_run_of_an_earlier_version_is_still_compared(
         ({"recipe": {"tiny": 3}}, "recipe must be a path"),
         ({"seed": 0.5}, "seed must be a whole number"),
         ({"min_specificity": 0}, "min_specificity must be a number above 0"),
+        ({"locator": 3}, "locator must be a path"),
         ({"test_log": 3}, "test_log must be a path"),
         ({"architectures": "tiny"}, "architectures must be a list of names"),
     ],

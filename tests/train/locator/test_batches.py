@@ -1,7 +1,7 @@
 import numpy as np
 
 from cxr_edge_train.locator.batches import ViewBatches
-from small_locator import lung_film
+from locators import lung_film
 
 FILMS, MASKS = (np.stack(pixels) for pixels in zip(*map(lung_film, range(10))))
 

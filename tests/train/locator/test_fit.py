@@ -1,3 +1,4 @@
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.preprocess import locator_input
 from cxr_edge_train.locator.fit import SETTINGS, fit_locator
 from cxr_edge_train.runs import read_history
-from small_locator import lung_film, small_network
+from locators import lung_film, small_network
 
 FILMS, MASKS = (np.stack(pixels) for pixels in zip(*map(lung_film, range(12))))
 VALIDATION = (
@@ -83,6 +84,13 @@ def test_fit_that_was_killed_after_its_last_epoch_has_its_weights(
     again = fit(whole[0])
     for one, other in zip(whole[1].get_weights(), again.get_weights(), strict=True):
         assert np.array_equal(one, other)
+
+
+def test_threads_end_with_the_fit(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    fit(tmp_path, epochs=1)
+    new = {thread.name for thread in set(threading.enumerate()) - before}
+    assert not {name for name in new if name.startswith("ThreadPoolExecutor")}
 
 
 def test_loss_that_is_no_number_is_an_error_with_advice(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ import pytest
 
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.locator.folder import read_locator
-from small_locator import lung_film
+from locators import lung_film
 
 
 @pytest.fixture
-def folder(small_locator: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(small_locator, tmp_path / "locator"))
+def folder(locator: Any, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(locator.folder, tmp_path / "locator"))
 
 
 def change(folder: Path, **values: Any) -> None:

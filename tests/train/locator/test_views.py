@@ -3,7 +3,7 @@ import pytest
 
 from cxr_edge_train.locator import views
 from cxr_edge_train.locator.views import random_view
-from small_locator import lung_film
+from locators import lung_film
 
 FILM, MASK = lung_film(0)
 

@@ -12,6 +12,7 @@ from cxr_edge_runtime.files.outputs import check_folder
 from cxr_edge_train.architectures import ARCHITECTURES, build
 from cxr_edge_train.fitting.task import TrainingTask
 from cxr_edge_train.fitting.train import starting_weights
+from cxr_edge_train.locator.folder import LocatorFolder
 from cxr_edge_train.recipe import Recipe, as_recipe, read_recipe
 from cxr_edge_train.runs import RUN, UNFINISHED, read_run
 
@@ -53,6 +54,7 @@ def plan(
     seed: int,
     root: Path,
     output: Path,
+    locator: LocatorFolder | None,
 ) -> list[PlannedRun]:
     """Check names, recipes, weights and the runs that exist already.
 
@@ -64,6 +66,7 @@ def plan(
         seed: seed of all runs.
         root: folder that the paths in the table are relative to.
         output: folder of the comparison; runs lie in ``runs/NAME``.
+        locator: the lung locator of all runs; None where films are shown whole.
 
     Raises:
         InvalidRequest: the names are no list, one is unknown or given twice, weights do not fit,
@@ -88,8 +91,9 @@ def plan(
             # Finds unknown names and weights that do not fit, before hours of training.
             parameters = int(build(architecture, chosen.model, weights=start).count_params())
             task = TrainingTask.of(
-                table, architecture=architecture, weights=start, recipe=chosen, seed=seed, root=root
-            )
+                table, architecture=architecture, weights=start, recipe=chosen, seed=seed,
+                root=root, locator=locator,
+            )  # fmt: skip
             _check_different(name, task, tasks)
             tasks[name] = task
             folder = output / "runs" / name
@@ -177,6 +181,7 @@ def _check_same(task: TrainingTask, folder: Path) -> None:
         "architecture": (run.architecture, wanted.architecture),
         "weights": ((run.weights, sha256), (wanted.weights, wanted.weights_sha256)),
         "seed": (run.seed, wanted.seed),
+        "locator": (run.locator_sha256, wanted.locator_sha256),
         "dataset": (run.dataset_digest, wanted.dataset_digest),
         "recipe": (recorded, task.recipe),
     }

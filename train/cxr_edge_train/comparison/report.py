@@ -22,7 +22,7 @@ from cxr_edge_train.comparison.tables import csv_table, metrics_table, overview_
 from cxr_edge_train.reporting.figures import save_figure
 from cxr_edge_train.reporting.markdown import markdown_page, markdown_table
 from cxr_edge_train.reporting.page import Picture, Section, write_page
-from cxr_edge_train.runs import write_table
+from cxr_edge_train.runs import Run, write_table
 
 TITLE = "Architectures compared"
 PAGE = "comparison.html"
@@ -91,7 +91,12 @@ def _sections(
         ),
         Section(
             "Side by side",
-            [_VALIDATION, _starts(candidates), f"Trained on {devices}; times are of that."],
+            [
+                _VALIDATION,
+                _starts(candidates),
+                *_shown(candidates[0].run),
+                f"Trained on {devices}; times are of that.",
+            ],
             tables=[overview_table(candidates, choice)],
             pictures=pictures,
         ),
@@ -139,6 +144,16 @@ def _starts(candidates: Sequence[Candidate]) -> str:
     return text
 
 
+def _shown(run: Run) -> list[str]:
+    """Where films are not shown whole, what is; the same for all candidates."""
+    if not run.locator_sha256:
+        return []
+    return [
+        "Films are cut to the box of their lungs by the lung locator whose locator.json has "
+        f"SHA-256 {run.locator_sha256}."
+    ]
+
+
 def _save_winner(folder: Path, choice: Choice, readings: Readings) -> None:
     winner, run = choice.winner, choice.winner.run
     with replacing(folder / "model.keras") as temporary:
@@ -154,6 +169,7 @@ def _save_winner(folder: Path, choice: Choice, readings: Readings) -> None:
         "`cam`, `embedding`. The probability of pneumonia is "
         f"sigmoid((logit {point.bias:+.4f}) / {point.temperature:.4f}), called PNEUMONIA from "
         f"{point.threshold:.4f} on ({point.rule}, on validation).",
+        *_shown(run),
         f"Weights began with: {run.weights}. Seed {run.seed}. Trained for "
         f"{len(winner.history)} epochs on {run.devices}.",
         "## Why this one",

@@ -15,6 +15,7 @@ from cxr_edge_train.dataset.sampling import as_seed
 from cxr_edge_train.defaults import MIN_SPECIFICITY, default_cache_dir
 from cxr_edge_train.fitting.events import CallbackFactory, OnStart, ignore_start, no_callbacks
 from cxr_edge_train.fitting.training import start_of, train_run
+from cxr_edge_train.locator.folder import read_locator
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.runs import model_sha256
 from cxr_edge_train.statistics.soundness import soundness_warnings
@@ -74,6 +75,7 @@ def compare(
     seed: int = 0,
     min_specificity: float = MIN_SPECIFICITY,
     test_log: str | Path | None = None,
+    locator: str | Path | None = None,
     on_start: OnStart = ignore_start,
     callbacks: CallbackFactory = no_callbacks,
     progress: ProgressFactory = no_progress,
@@ -104,6 +106,8 @@ def compare(
         min_specificity: recall is compared at the threshold where specificity is at least this,
             above 0 and at most 1.
         test_log: the log of :func:`cxr_edge.evaluate`; None for ``test-log.jsonl`` in the output.
+        locator: the folder of a lung locator, as for :func:`cxr_edge.train`; all candidates are
+            shown its boxes.
         on_start: called before each candidate is trained.
         callbacks: gives additional Keras callbacks for each fit.
         progress: makes the progress bar over the images that are decoded.
@@ -116,7 +120,9 @@ def compare(
             unknown, two recipes of one have the same name or content, or the output holds something
             else.
         DatasetError: metadata, splits, images or the test log are missing, damaged or too few.
-        RunError: the loss was no longer a number, or a run is damaged.
+        RunError: the loss was no longer a number, a run is damaged, or the locator is missing or
+            damaged.
+        EngineError: the locator cannot be loaded or run.
 
     Examples:
         >>> from cxr_edge import Recipe, compare
@@ -131,6 +137,7 @@ def compare(
     metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
     output = as_path(output, "output")
     log = optional_path(test_log, "test_log") or output / "test-log.jsonl"
+    folder = optional_path(locator, "locator")
     check_share(min_specificity, "min_specificity")
     check_callables(on_start=on_start, callbacks=callbacks, progress=progress)
     runs = plan(
@@ -141,6 +148,7 @@ def compare(
         seed=as_seed(seed),
         root=images_root(root, default=metadata.resolve().parent),
         output=output,
+        locator=None if folder is None else read_locator(folder),
     )
     candidates = []
     for planned in runs:

@@ -58,6 +58,10 @@ class ViewBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is not 
         random = np.random.default_rng((self._seed, epoch, 0, _ORDER))
         self._order = random.permutation(len(self._films))
 
+    def close(self) -> None:
+        """End the threads: Keras keeps the batches, and with them the threads, after the fit."""
+        self._threads.shutdown()
+
     def _view(self, film: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         random = np.random.default_rng((self._seed, self._epoch, int(film)))
         return random_view(self._films[film], self._masks[film], random)

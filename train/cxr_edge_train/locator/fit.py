@@ -93,6 +93,8 @@ def fit_locator(
         except OSError:
             tidy(output, [DICE])
             raise
+        finally:
+            batches.close()
     restore(output, model)
 
 
