@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from cxr_edge_train.eda.exploration import Exploration, eda
     from cxr_edge_train.evaluation.evaluation import Evaluation
     from cxr_edge_train.fitting.train import train
-    from cxr_edge_train.locator.folder import LocatorFolder
+    from cxr_edge_train.locator_folder import LocatorFolder
     from cxr_edge_train.recipe import Recipe
     from cxr_edge_train.runs import Run
 
@@ -102,7 +102,7 @@ _HOMES = {
     "Evaluation": _Home("cxr_edge_train.evaluation.evaluation", "train"),
     "Exploration": _Home("cxr_edge_train.eda.exploration", "train"),
     "Limits": _Home("cxr_edge_convert.limits"),
-    "LocatorFolder": _Home("cxr_edge_train.locator.folder"),
+    "LocatorFolder": _Home("cxr_edge_train.locator_folder"),
     "Prediction": _Home("cxr_edge_runtime.classifier"),
     "Recipe": _Home("cxr_edge_train.recipe"),
     "Run": _Home("cxr_edge_train.runs", "train"),

@@ -21,10 +21,10 @@ from cxr_edge_train.dataset.metadata import dataset_digest, images_root
 from cxr_edge_train.dataset.patients import UnknownPatients
 from cxr_edge_train.dataset.pixels import load_pixels, read_unchanged
 from cxr_edge_train.evaluation.run_subject import load_model
-from cxr_edge_train.locator.folder import LocatorFolder, preprocessor
-from cxr_edge_train.locator.of_run import locator_of
+from cxr_edge_train.locator_folder import LocatorFolder, preprocessor
 from cxr_edge_train.progress import ProgressFactory, as_stage
 from cxr_edge_train.recipe import Calibration, read_recipe
+from cxr_edge_train.run_locator import locator_of
 from cxr_edge_train.runs import model_sha256, read_dataset, read_predictions, read_run
 from cxr_edge_train.statistics.soundness import has_reversed_labels
 

@@ -12,7 +12,7 @@ from cxr_edge.console.terminal import Stages, say
 from cxr_edge_runtime.counting import counted
 
 if TYPE_CHECKING:
-    from cxr_edge_train.locator.folder import LocatorRecord
+    from cxr_edge_train.locator_folder import LocatorRecord
 
 
 def train_locator(

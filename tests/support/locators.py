@@ -22,12 +22,13 @@ from cxr_edge_runtime.preprocess import (
     LUNG_BOX_VERSION,
     PreprocessSpec,
 )
-from cxr_edge_train.locator.folder import (
+from cxr_edge_train.locator_folder import (
     MODELS,
     LocatorCheck,
     LocatorFolder,
     LocatorMetrics,
     LocatorRecord,
+    read_locator,
     write_record,
 )
 from synthetic import noisy_gradient
@@ -78,7 +79,7 @@ def make_locator(folder: Path, *, margin: float = 1.2) -> LocatorFolder:
         versions={"python": "3"}, seconds=1.0,
     )  # fmt: skip
     write_record(folder, record)
-    return LocatorFolder(folder, record)
+    return read_locator(folder)
 
 
 def located_bundle(

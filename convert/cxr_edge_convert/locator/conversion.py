@@ -11,9 +11,9 @@ from cxr_edge_convert.formats.models import float32_model, weight_only_model
 from cxr_edge_runtime.bundle.manifest import LOCATOR_INPUT, LOCATOR_OUTPUTS
 from cxr_edge_runtime.engines import open_model
 from cxr_edge_runtime.errors import ConversionError, LimitMissed
-from cxr_edge_train.locator.folder import LocatorCheck
 from cxr_edge_train.locator.measuring import boxes_of, side_distances
 from cxr_edge_train.locator.overlap import dice
+from cxr_edge_train.locator_folder import LocatorCheck
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.statistics.intervals import wilson_interval
 

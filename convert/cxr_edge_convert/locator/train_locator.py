@@ -35,7 +35,10 @@ from cxr_edge_train.fitting.train import starting_weights
 from cxr_edge_train.fitting.unfinished import check_output, claimed, folder_for
 from cxr_edge_train.locator.films import OutlinedFilms
 from cxr_edge_train.locator.fit import DICE, SETTINGS, fit_locator, recipe_of
-from cxr_edge_train.locator.folder import (
+from cxr_edge_train.locator.grid import snap_kernels
+from cxr_edge_train.locator.measuring import boxes_of, choose_margin, measure
+from cxr_edge_train.locator.network import build_locator
+from cxr_edge_train.locator_folder import (
     KERAS,
     MODELS,
     RECORD,
@@ -44,9 +47,6 @@ from cxr_edge_train.locator.folder import (
     read_locator,
     write_record,
 )
-from cxr_edge_train.locator.grid import snap_kernels
-from cxr_edge_train.locator.measuring import boxes_of, choose_margin, measure
-from cxr_edge_train.locator.network import build_locator
 from cxr_edge_train.progress import ProgressFactory, as_stage, no_progress
 from cxr_edge_train.runs import read_history
 

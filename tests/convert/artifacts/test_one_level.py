@@ -6,7 +6,7 @@ from cxr_edge_convert.artifacts.one_level import one_level, some_of
 from cxr_edge_runtime.engines import Outputs
 from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_runtime.preprocess import PreprocessSpec
-from cxr_edge_train.locator.folder import LocatorFolder
+from cxr_edge_train.locator_folder import LocatorFolder
 
 PREPARE = Preprocessor(PreprocessSpec(4, 4))
 

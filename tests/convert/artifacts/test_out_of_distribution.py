@@ -8,7 +8,7 @@ from cxr_edge_convert.artifacts.out_of_distribution import read_out_of_distribut
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_runtime.preprocess import PreprocessSpec
-from cxr_edge_train.locator.folder import LocatorFolder
+from cxr_edge_train.locator_folder import LocatorFolder
 from locators import film_without_lungs, lung_film
 
 PREPARE = Preprocessor(PreprocessSpec(height=32, width=32))

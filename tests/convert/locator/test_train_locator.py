@@ -13,7 +13,7 @@ from cxr_edge_convert.locator import train_locator as module
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest, LimitMissed
 from cxr_edge_train.fitting.events import FitStart, RunStart
 from cxr_edge_train.locator.fit import SETTINGS
-from cxr_edge_train.locator.folder import read_locator
+from cxr_edge_train.locator_folder import read_locator
 from cxr_edge_train.runs import read_history
 from locators import OutlinedData, blind_network, lung_film, small_network
 

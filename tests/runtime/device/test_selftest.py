@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from located_bundle import TWO_LUNGS, drawn_film, located_bundle, locator_model
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -27,7 +28,6 @@ from cxr_edge_runtime.engines import Outputs, open_engine
 from cxr_edge_runtime.errors import BundleInvalid, EngineError
 from cxr_edge_runtime.images import GreyImage
 from cxr_edge_runtime.preprocess import Box
-from located_bundle import TWO_LUNGS, drawn_film, located_bundle, locator_model
 
 FLAT = np.tile(np.arange(160, dtype=np.uint8), (160, 1))
 

@@ -19,8 +19,8 @@ from cxr_edge_train.evaluation.run_subject import load_model
 from cxr_edge_train.fitting import training
 from cxr_edge_train.fitting.events import FitStart, RunStart
 from cxr_edge_train.fitting.train import train
-from cxr_edge_train.locator.of_run import preprocessor_of
 from cxr_edge_train.recipe import Augmentation, Fit, Model, Recipe
+from cxr_edge_train.run_locator import preprocessor_of
 from cxr_edge_train.runs import read_dataset, read_predictions, read_run
 from cxr_edge_train.statistics.operating_point import fit_operating_point
 from locators import make_locator

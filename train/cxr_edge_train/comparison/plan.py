@@ -12,7 +12,7 @@ from cxr_edge_runtime.files.outputs import check_folder
 from cxr_edge_train.architectures import ARCHITECTURES, build
 from cxr_edge_train.fitting.task import TrainingTask
 from cxr_edge_train.fitting.train import starting_weights
-from cxr_edge_train.locator.folder import LocatorFolder
+from cxr_edge_train.locator_folder import LocatorFolder
 from cxr_edge_train.recipe import Recipe, as_recipe, read_recipe
 from cxr_edge_train.runs import RUN, UNFINISHED, read_run
 

@@ -15,7 +15,7 @@ from cxr_edge_train.dataset.sampling import as_seed
 from cxr_edge_train.defaults import MIN_SPECIFICITY, default_cache_dir
 from cxr_edge_train.fitting.events import CallbackFactory, OnStart, ignore_start, no_callbacks
 from cxr_edge_train.fitting.training import start_of, train_run
-from cxr_edge_train.locator.folder import read_locator
+from cxr_edge_train.locator_folder import read_locator
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.runs import model_sha256
 from cxr_edge_train.statistics.soundness import soundness_warnings

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.activation_map import activation_map
 from cxr_edge_train.backend.keras_models import load_keras, predict_logits
 from cxr_edge_train.evaluation.subject import ModelIdentity
-from cxr_edge_train.locator.of_run import preprocessor_of
+from cxr_edge_train.run_locator import preprocessor_of
 from cxr_edge_train.runs import model_sha256, read_run
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 

@@ -9,7 +9,7 @@ import pandas as pd
 from cxr_edge_runtime.files import file_sha256
 from cxr_edge_train.backend.devices import policy
 from cxr_edge_train.dataset.metadata import dataset_digest, without_test
-from cxr_edge_train.locator.folder import RECORD, LocatorFolder
+from cxr_edge_train.locator_folder import LocatorFolder
 from cxr_edge_train.recipe import Recipe, recipe_as_toml
 
 
@@ -69,7 +69,7 @@ class RunFingerprint:
             recipe=recipe_as_toml(recipe),
             backend=keras.backend.backend(),
             precision=policy(recipe.fit),
-            locator_sha256=file_sha256(locator.folder / RECORD) if locator else "",
+            locator_sha256=locator.sha256 if locator else "",
         )
 
 

@@ -19,7 +19,7 @@ from cxr_edge_train.dataset.metadata import digest_of_test, without_test
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 from cxr_edge_train.fitting.fingerprint import RunFingerprint
-from cxr_edge_train.locator.folder import LocatorFolder, preprocessor
+from cxr_edge_train.locator_folder import LocatorFolder, preprocessor
 from cxr_edge_train.recipe import Recipe
 
 

@@ -12,7 +12,7 @@ from cxr_edge_train.fitting.events import CallbackFactory, OnStart, ignore_start
 from cxr_edge_train.fitting.task import TrainingTask
 from cxr_edge_train.fitting.training import train_run
 from cxr_edge_train.fitting.unfinished import check_output, folder_for
-from cxr_edge_train.locator.folder import read_locator
+from cxr_edge_train.locator_folder import read_locator
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.recipe import Recipe, as_recipe
 from cxr_edge_train.runs import Run

@@ -38,8 +38,8 @@ from cxr_edge_train.fitting.events import (
 )
 from cxr_edge_train.fitting.task import TrainingTask
 from cxr_edge_train.fitting.unfinished import claimed
-from cxr_edge_train.locator.of_run import keep_locator
 from cxr_edge_train.progress import ProgressFactory, no_progress
+from cxr_edge_train.run_locator import keep_locator
 from cxr_edge_train.runs import Run, read_run, write_run, write_table
 from cxr_edge_train.statistics.operating_point import fit_operating_point
 

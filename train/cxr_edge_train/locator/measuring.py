@@ -11,8 +11,8 @@ from cxr_edge_runtime.preprocess import LOCATOR_CELLS, WHOLE_FILM, Box
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.locator.films import OutlinedFilms
 from cxr_edge_train.locator.fit import mean_dice
-from cxr_edge_train.locator.folder import LocatorMetrics
 from cxr_edge_train.locator.overlap import share_inside, true_box
+from cxr_edge_train.locator_folder import LocatorMetrics
 from cxr_edge_train.statistics.intervals import wilson_interval
 
 MARGINS = (1.1, 1.15, 1.2, 1.25, 1.3, 1.4)

@@ -9,7 +9,7 @@ import pytest
 
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.evaluation.run_subject import RunSubject
-from cxr_edge_train.locator.of_run import keep_locator, locator_of, preprocessor_of
+from cxr_edge_train.run_locator import keep_locator, locator_of, preprocessor_of
 from cxr_edge_train.runs import Run, read_run
 
 

@@ -125,10 +125,17 @@ class LocatorFolder:
     Attributes:
         folder: where it lies.
         record: what ``locator.json`` says.
+        content: the bytes of that file, by which runs know their locator.
     """
 
     folder: Path
     record: LocatorRecord
+    content: bytes
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of ``locator.json``, hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
 
     def model(self, format: str) -> bytes:
         """The bytes of the model in a format, ``tflite`` or ``onnx``.
@@ -188,14 +195,15 @@ def read_locator(folder: Path) -> LocatorFolder:
     """
     file = folder / RECORD
     try:
-        content = parse_json(file.read_bytes())
-        version = content.get("version") if isinstance(content, dict) else None
+        content = file.read_bytes()
+        stated = parse_json(content)
+        version = stated.get("version") if isinstance(stated, dict) else None
         if isinstance(version, int) and version > LOCATOR_VERSION:
             raise RunError(
                 f"{file}: version {version} of the lung locator, this cxr-edge has "
                 f"{LOCATOR_VERSION}; update cxr-edge"
             )
-        record = from_json(LocatorRecord, content, allow_defaults=True)
+        record = from_json(LocatorRecord, stated, allow_defaults=True)
         if set(record.files) != set(MODELS.values()):
             raise TypedJsonError("files", f"must be {' and '.join(MODELS.values())}")
     except FileNotFoundError:
@@ -205,4 +213,4 @@ def read_locator(folder: Path) -> LocatorFolder:
         ) from None
     except (OSError, TypedJsonError) as error:
         raise RunError(f"{file}: damaged ({error}); train the locator again") from error
-    return LocatorFolder(folder, record)
+    return LocatorFolder(folder, record, content)

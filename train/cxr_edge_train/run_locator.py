@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from cxr_edge_runtime.errors import RunError
-from cxr_edge_runtime.files import file_sha256, write_bytes
+from cxr_edge_runtime.files import write_bytes
 from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_runtime.preprocess import LUNG_BOX_VERSION
-from cxr_edge_train.locator.folder import (
+from cxr_edge_train.locator_folder import (
     MODELS,
     RECORD,
     LocatorFolder,
@@ -24,7 +24,7 @@ def keep_locator(locator: LocatorFolder, folder: Path) -> None:
     """
     for format, name in MODELS.items():
         write_bytes(folder / name, locator.model(format))
-    write_bytes(folder / RECORD, (locator.folder / RECORD).read_bytes())
+    write_bytes(folder / RECORD, locator.content)
 
 
 def locator_of(run: Run) -> LocatorFolder | None:
@@ -41,7 +41,7 @@ def locator_of(run: Run) -> LocatorFolder | None:
     if not run.locator_sha256:
         return None
     locator = read_locator(run.folder)
-    if file_sha256(run.folder / RECORD) != run.locator_sha256:
+    if locator.sha256 != run.locator_sha256:
         raise RunError(
             f"{run.folder / RECORD}: is not that of the lung locator that the run was made with; "
             "copy the run again, or train again"

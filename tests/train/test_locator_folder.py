@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cxr_edge_runtime.errors import RunError
-from cxr_edge_train.locator.folder import read_locator
+from cxr_edge_train.locator_folder import read_locator
 from locators import lung_film
 
 
