@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -174,9 +175,8 @@ def test_learning_curves_of_a_run_with_recipe_keys_of_an_earlier_version_are_dra
 ) -> None:
     shutil.copy(trained.run / "history.csv", tmp_path)
     recipe = (trained.run / "recipe.toml").read_text()
-    (tmp_path / "recipe.toml").write_text(
-        recipe.replace("[fit]", "frame = 0.4\n[fit]\nteachers = 3")
-    )
+    earlier = recipe.replace("[fit]", "frame = 0.4\n[fit]\nteachers = 3")
+    (tmp_path / "recipe.toml").write_text(earlier)
     write_learning_curves(tmp_path, tmp_path)
     assert (tmp_path / "learning_curves.png").exists()
 
