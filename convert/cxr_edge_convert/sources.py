@@ -23,7 +23,7 @@ from cxr_edge_train.dataset.pixels import load_pixels, read_unchanged
 from cxr_edge_train.evaluation.run_subject import load_model
 from cxr_edge_train.locator_folder import LocatorFolder, preprocessor
 from cxr_edge_train.progress import ProgressFactory, as_stage
-from cxr_edge_train.recipe import Calibration, read_recipe
+from cxr_edge_train.recipe import Calibration, recipe_of_run
 from cxr_edge_train.run_locator import locator_of
 from cxr_edge_train.runs import model_sha256, read_dataset, read_predictions, read_run
 from cxr_edge_train.statistics.soundness import has_reversed_labels
@@ -148,7 +148,7 @@ def run_source(
             "was measured on; make the run again"
         )
     recipe_file = folder / "recipe.toml"
-    recipe = read_recipe(recipe_file)
+    recipe = recipe_of_run(folder)
     locator = locator_of(run)
     prepare = preprocessor(run.preprocess, locator)
     images = Images(prepare, images_root(root, default=Path(run.root)), cache_dir, progress)

@@ -8,7 +8,7 @@ import typer
 
 from cxr_edge.console.terminal import say
 from cxr_edge_train.fitting.events import CallbackFactory, FitStart, RunStart
-from cxr_edge_train.recipe import read_recipe
+from cxr_edge_train.recipe import recipe_of_run
 from cxr_edge_train.runs import Run, read_history
 from cxr_edge_train.statistics.kept_epoch import kept_epoch
 
@@ -42,7 +42,7 @@ def print_start_of_compared(start: RunStart) -> None:
 def print_best_epochs(run: Run) -> None:
     """Print which epoch has the best validation accuracy, and which one the run has kept."""
     history = read_history(run.folder)
-    kept = kept_epoch(history, read_recipe(run.folder / "recipe.toml").fit)
+    kept = kept_epoch(history, recipe_of_run(run.folder).fit)
     row = history["val_accuracy"].idxmax()
     line = f"best validation accuracy {history.at[row, 'val_accuracy']:.2%}, epoch "
     line += str(history.at[row, "epoch"] + 1)
@@ -67,14 +67,13 @@ def duration(seconds: float) -> str:
 
 
 def training_callbacks(*, tensorboard: bool = False) -> CallbackFactory:
-    """The progress of each fit and, if asked for, files for TensorBoard in the run's folder."""
+    """The progress of a fit and, if asked for, files for TensorBoard in the run's folder."""
 
     def callbacks(fit: FitStart) -> list[keras.callbacks.Callback]:
         progress = TrainingProgress(fit)
         if not tensorboard:
             return [progress]
-        name = f"fit-{fit.number + 1}" if fit.settings.teachers else "."
-        return [progress, keras.callbacks.TensorBoard(fit.folder / "tensorboard" / name)]
+        return [progress, keras.callbacks.TensorBoard(fit.folder / "tensorboard")]
 
     return callbacks
 
@@ -85,14 +84,7 @@ class TrainingProgress(keras.callbacks.Callback):  # type: ignore[misc]  # keras
     def __init__(self, fit: FitStart) -> None:
         """Prepare the names of the epochs of a fit."""
         super().__init__()
-        settings, number = fit.settings, fit.number
-        self._epochs = settings.head_epochs + settings.epochs
-        self._which = ""
-        if number < settings.teachers:
-            self._which = f"teacher {number + 1} of {settings.teachers}, "
-        elif settings.teachers:
-            self._epochs = settings.epochs
-            self._which = "student, "
+        self._epochs = fit.settings.head_epochs + fit.settings.epochs
         self._bar: Any = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -122,4 +114,4 @@ class TrainingProgress(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         say("  ".join([self._name(epoch), *parts]))
 
     def _name(self, epoch: int) -> str:
-        return f"{self._which}epoch {epoch + 1} of {self._epochs}"
+        return f"epoch {epoch + 1} of {self._epochs}"

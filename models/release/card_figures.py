@@ -14,7 +14,7 @@ from cxr_edge_train.dataset.metadata import positives, read_table
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.evaluation.metrics import count_decisions
 from cxr_edge_train.evaluation.run_subject import load_model
-from cxr_edge_train.recipe import read_recipe
+from cxr_edge_train.recipe import recipe_of_run
 from cxr_edge_train.runs import read_dataset
 from cxr_edge_train.statistics.operating_point import (
     threshold_for_sensitivity,
@@ -165,7 +165,7 @@ def gathered(bundle: Bundle, run: Path, measured: Path, log: Iterable[str]) -> d
     if not verifications:
         raise RunError(f"{bundle.path.parent}/report.json: is of another conversion")
     trained = _read(run / "run.json")
-    recipe = asdict(read_recipe(run / "recipe.toml"))
+    recipe = asdict(recipe_of_run(run))
     return {
         **parts,
         "test_date": readings["test"]["date"],

@@ -9,6 +9,7 @@ import pytest
 from cxr_edge_convert.sources import Source, run_source
 from cxr_edge_runtime.errors import DatasetError, RunError
 from cxr_edge_train.progress import no_progress
+from cxr_edge_train.recipe import Calibration
 from cxr_edge_train.runs import read_run
 
 
@@ -66,6 +67,16 @@ def test_run_whose_images_are_others_now_is_refused(run: Path, trained: Any, cha
     (run / "dataset.csv").write_text("".join(lines))
     with pytest.raises(RunError, match=r"dataset\.csv changed since the run was made"):
         source_of(run, trained)
+
+
+def test_run_with_recipe_keys_of_an_earlier_version_is_read(run: Path, trained: Any) -> None:
+    file = run / "recipe.toml"
+    earlier = file.read_text().replace("[fit]", "invert = 0.0\nmixup = 0.2\n\n[fit]\nteachers = 3")
+    file.write_text(earlier)
+    source = source_of(run, trained)
+    assert source.calibration == Calibration()
+    # The bundle keeps it as it was carried out.
+    assert source.training.recipe == earlier
 
 
 def test_run_of_another_preprocess_version_is_refused(run: Path, trained: Any) -> None:

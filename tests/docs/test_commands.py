@@ -205,7 +205,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
             recipe,
             model=replace(recipe.model, image_size=32),
             fit=replace(
-                recipe.fit, epochs=1, head_epochs=0, batch_size=100, teachers=0, learning_rate=3e-3,
+                recipe.fit, epochs=1, head_epochs=0, batch_size=100, learning_rate=3e-3,
                 look_balance=False, fine_tune_from="",
             ),
         )  # fmt: skip

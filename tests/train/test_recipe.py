@@ -3,7 +3,15 @@ from pathlib import Path
 import pytest
 
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_train.recipe import Fit, Recipe, as_recipe, parse_recipe, read_recipe, recipe_as_toml
+from cxr_edge_train.recipe import (
+    Fit,
+    Recipe,
+    as_recipe,
+    parse_recipe,
+    read_recipe,
+    recipe_as_toml,
+    recipe_of_run,
+)
 
 RECIPES = Path(__file__).resolve().parents[2] / "models" / "recipes"
 
@@ -61,6 +69,24 @@ def test_what_is_no_text_is_one_line(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "film.toml"):
         with pytest.raises(InvalidRequest, match=rf"^{path}: cannot be read \("):
             read_recipe(path)
+
+
+def test_keys_of_an_earlier_version_are_passed_over_in_a_run_and_refused_in_a_recipe(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "recipe.toml"
+    file.write_text("[augmentation]\ntone = 0.5\njpeg = 0.1\n[fit]\nteachers = 3\nepochs = 5\n")
+    recipe = recipe_of_run(tmp_path)
+    assert (recipe.augmentation.jpeg, recipe.fit.epochs) == (0.1, 5)
+    with pytest.raises(InvalidRequest, match=r"augmentation\.tone is not a known field; known are"):
+        read_recipe(file)
+
+
+@pytest.mark.parametrize("text", ["fit = 3", "[fit]\nepochs = -1", "[train]", "[fit"])
+def test_damaged_recipe_of_a_run_is_one_clear_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "recipe.toml").write_text(text)
+    with pytest.raises(InvalidRequest, match=rf"^{tmp_path / 'recipe.toml'}: "):
+        recipe_of_run(tmp_path)
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.name)

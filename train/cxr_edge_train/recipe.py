@@ -56,12 +56,8 @@ class Augmentation:
         marker: probability of one to three side markers or burned-in texts.
         border: probability of flat blocks along the borders, each of the four with one half.
         erase: probability of a flat rectangle anywhere.
-        invert: probability of inverting black and white.
-        tone: probability of matching the grey histogram to that of another training film.
         spectrum: probability of taking the low-frequency amplitudes of another training film
             (Fourier domain adaptation).
-        frame: probability of taking the margins of another training film.
-        mixup: alpha of MixUp's Beta distribution (Zhang et al. 2018); 0 mixes nothing.
     """
 
     crop: Annotated[float, Bounds(minimum=0.01, maximum=1)] = 1.0
@@ -80,11 +76,7 @@ class Augmentation:
     marker: Share = 0.3
     border: Share = 0.15
     erase: Share = 0.2
-    invert: Share = 0.0
-    tone: Share = 0.0
     spectrum: Share = 0.0
-    frame: Share = 0.0
-    mixup: Annotated[float, Bounds(minimum=0, maximum=10)] = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +106,6 @@ class Fit:
             best elsewhere.
         patience: with ``best`` and ``loss``, number of epochs without a better one before
             fine-tuning stops.
-        teachers: number of models that are fitted first, each with the next seed; the model is then
-            fitted to their mean prediction instead of the labels, see
-            :mod:`cxr_edge_train.fitting.distillation`. 0 fits to the labels.
         precision: ``float32``, or ``mixed`` to compute in 16 bits on a GPU.
     """
 
@@ -133,7 +122,6 @@ class Fit:
     look_balance: bool = False
     keep: Literal["best", "loss", "last"] = "best"
     patience: Annotated[int, Bounds(minimum=1, maximum=1000)] = 4
-    teachers: Annotated[int, Bounds(minimum=0, maximum=100)] = 0
     precision: Literal["float32", "mixed"] = "mixed"
 
 
@@ -180,21 +168,29 @@ def read_recipe(path: Path) -> Recipe:
         InvalidRequest: the file is missing or no TOML, or it has an unknown key, a value of the
             wrong type or one out of range.
     """
-    try:
-        return parse_recipe(path.read_text(encoding="utf-8"), name=str(path))
-    except FileNotFoundError:
-        raise InvalidRequest(f"{path}: no such recipe") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"{path}: cannot be read ({error})") from error
+    return _checked(_sections_of(path), name=str(path))
+
+
+def recipe_of_run(run: Path) -> Recipe:
+    """Read the recipe that a run keeps; keys that only an earlier version had are passed over.
+
+    Args:
+        run: folder of the run.
+
+    Raises:
+        InvalidRequest: its ``recipe.toml`` is missing or damaged.
+    """
+    file = run / "recipe.toml"
+    sections = _sections_of(file)
+    for name, known in dataclasses.asdict(Recipe()).items():
+        if isinstance(keys := sections.get(name), dict):
+            sections[name] = {key: keys[key] for key in keys if key in known}
+    return _checked(sections, name=str(file))
 
 
 def parse_recipe(text: str, *, name: str = "recipe") -> Recipe:
     """Parse a recipe's TOML text; see :func:`read_recipe`."""
-    try:
-        sections = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: a number of 5,000 digits, too
-        raise InvalidRequest(f"{name}: not valid TOML ({error})") from None
-    return _checked(sections, name=name)
+    return _checked(_sections(text, name), name=name)
 
 
 def recipe_as_toml(recipe: Recipe) -> str:
@@ -205,6 +201,22 @@ def recipe_as_toml(recipe: Recipe) -> str:
         pairs = (f"{key} = {json.dumps(value)}" for key, value in values.items())
         lines += [f"[{section}]", *pairs, ""]
     return "\n".join(lines)
+
+
+def _sections_of(path: Path) -> dict[str, Any]:
+    try:
+        return _sections(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError:
+        raise InvalidRequest(f"{path}: no such recipe") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"{path}: cannot be read ({error})") from error
+
+
+def _sections(text: str, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: a number of 5,000 digits, too
+        raise InvalidRequest(f"{name}: not valid TOML ({error})") from None
 
 
 def _checked(sections: Mapping[str, Any], *, name: str) -> Recipe:

@@ -7,8 +7,7 @@
     ├── run.json          what was trained, with which settings, and how good it is
     ├── recipe.toml       every hyper-parameter, including defaults
     ├── dataset.csv       the training and validation images; no test image is listed
-    ├── history.csv       loss and validation metrics by epoch; teachers have theirs in
-    │                     teacher-1/ and so on; an imported model has none
+    ├── history.csv       loss and validation metrics by epoch; an imported model has none
     ├── predictions.csv   logit, probability and decision of each validation image
     ├── locator.*         where films are cut to the lungs: the locator, .json, .tflite and .onnx
     └── figures/          plots: learning curves, and those of an evaluation on validation

@@ -197,7 +197,7 @@ def _make(
         settings=SETTINGS,
         seed=task.seed,
         output=folder,
-        callbacks=callbacks(FitStart(folder, SETTINGS, 0)),
+        callbacks=callbacks(FitStart(folder, SETTINGS)),
     )
     snap_kernels(model)
     with replacing(folder / KERAS) as temporary:

@@ -61,7 +61,7 @@ def test_folder_holds_the_network_both_models_and_what_was_measured(
     folder = tmp_path / "cache" / "cxr-edge" / "runs" / "lung-locator-001"
     assert locator == read_locator(folder)
     assert starts == [RunStart("lung-locator", folder, "cpu:0, float32")]
-    assert fits == [FitStart(folder, SHORT, 0)]
+    assert fits == [FitStart(folder, SHORT)]
     assert sorted(file.name for file in folder.iterdir()) == [
         "history.csv", "locator.json", "locator.keras", "locator.onnx", "locator.tflite",
     ]  # fmt: skip

@@ -13,11 +13,9 @@ import pytest
 import tensorflow as tf
 
 from changed_runs import write_dataset
-from cxr_edge.console.training_progress import TrainingProgress
 from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_runtime.counting import counted
 from cxr_edge_train import architectures
-from cxr_edge_train.comparison.choice import read_candidate
 from synthetic import draw_dataset
 from tiny_model import TINY
 
@@ -196,50 +194,6 @@ def test_train_convert_evaluate_classify(
 
     image = next((trained.root / "data" / "test" / "NORMAL").iterdir())
     assert cxr_edge("classify", image, "--bundle", bundles / "int8").code == 0
-
-
-@pytest.mark.slow
-def test_student_is_trained_and_goes_on_where_its_teacher_was_killed(
-    cxr_edge: Any, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": TINY})
-    recipe, run = tmp_path / "recipe.toml", tmp_path / "run"
-    recipe.write_text(
-        "[model]\nimage_size = 32\n[fit]\nbatch_size = 50\nepochs = 2\nteachers = 1\n"
-    )
-    command = (
-        "train", trained.metadata, "--splits", trained.splits, "--architecture", "tiny",
-        "--weights", "none", "-o", run, "--tensorboard",
-    )  # fmt: skip
-    said = TrainingProgress.on_epoch_end
-
-    def killed(self: Any, epoch: int, logs: Any = None) -> None:
-        said(self, epoch, logs)
-        if epoch == 1:
-            raise OSError(28, "No space left on device", "disk")
-
-    monkeypatch.setattr(TrainingProgress, "on_epoch_end", killed)
-    outcome = cxr_edge(*command, "--recipe", recipe)
-    assert outcome.code == 1
-    assert (run / "teacher-1" / "snapshot.npz").exists()
-    monkeypatch.setattr(TrainingProgress, "on_epoch_end", said)
-    refused = cxr_edge(*command)
-    assert refused.code == 2
-    assert "holds an unfinished run with another recipe" in refused.err
-
-    outcome = cxr_edge(*command, "--recipe", recipe)
-    assert outcome.code == 0, outcome.err
-    assert [line.partition("  ")[0] for line in outcome.err.splitlines()[2:-1]] == [
-        "resuming after 1 epochs",
-        "teacher 1 of 1, epoch 2 of 2", "student, epoch 1 of 2", "student, epoch 2 of 2",
-    ]  # fmt: skip
-    assert {path.name for path in (run / "teacher-1").iterdir()} == {"history.csv"}
-    assert {path.name for path in (run / "tensorboard").iterdir()} == {"fit-1", "fit-2"}
-    assert len((run / "history.csv").read_text().splitlines()) == 3
-    candidate = read_candidate(run, parameters=1, min_specificity=0.9)
-    seconds = json.loads((run / "run.json").read_text())["seconds"]
-    films = sum("train" in line for line in (run / "dataset.csv").read_text().splitlines())
-    assert candidate.images_per_second * seconds == pytest.approx(4 * films, rel=0.3)
 
 
 def test_tensorboard_that_is_not_installed_is_named(

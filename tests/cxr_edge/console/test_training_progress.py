@@ -12,7 +12,6 @@ from cxr_edge.console.training_progress import (
     print_best_epochs,
     print_start,
     print_start_of_compared,
-    training_callbacks,
 )
 from cxr_edge_train.fitting.events import FitStart, RunStart
 from cxr_edge_train.recipe import Fit
@@ -47,7 +46,7 @@ def test_bar_on_a_terminal_fills_over_the_steps_of_each_epoch(
 ) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    progress = TrainingProgress(FitStart(Path(), Fit(head_epochs=1, epochs=2), 0))
+    progress = TrainingProgress(FitStart(Path(), Fit(head_epochs=1, epochs=2)))
     for number in range(2):
         epoch(progress, number)
     shown = terminal.getvalue()
@@ -61,20 +60,8 @@ def test_bar_on_a_terminal_fills_over_the_steps_of_each_epoch(
 
 
 def test_elsewhere_an_epoch_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    epoch(TrainingProgress(FitStart(Path(), Fit(head_epochs=0, epochs=2), 0)), 1)
+    epoch(TrainingProgress(FitStart(Path(), Fit(head_epochs=0, epochs=2))), 1)
     assert capsys.readouterr().err == f"epoch 2 of 2  {LINE}"
-
-
-def test_fits_of_a_distillation_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
-    settings = Fit(head_epochs=1, epochs=2, teachers=2)
-    for number in range(3):
-        [progress] = training_callbacks()(FitStart(Path(), settings, number))
-        epoch(progress, 0)
-    assert [line.partition("  ")[0] for line in capsys.readouterr().err.splitlines()] == [
-        "teacher 1 of 2, epoch 1 of 3",
-        "teacher 2 of 2, epoch 1 of 3",
-        "student, epoch 1 of 2",
-    ]
 
 
 @pytest.mark.parametrize(

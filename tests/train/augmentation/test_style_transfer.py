@@ -11,22 +11,16 @@ from cxr_edge_train.recipe import Augmentation
 from synthetic import noisy_gradient
 
 NOTHING = Augmentation(**{field.name: 0.0 for field in fields(Augmentation)})
-STYLES = ("tone", "spectrum", "frame")
+ALWAYS = replace(NOTHING, spectrum=1.0)
 FILM = noisy_gradient((96, 80), seed=1)
 OTHER = np.clip(noisy_gradient((96, 80), seed=2) // 3 + 150, 0, 255).astype(np.uint8)
-
-
-def with_style(name: str, seed: int) -> NDArray[np.uint8]:
-    chosen = replace(NOTHING, **{name: 1.0})
-    return transfer_style(FILM, chosen, np.random.default_rng(seed), lambda: OTHER)
 
 
 @given(st.integers(0, 10_000))
 @settings(max_examples=40)
 def test_shape_and_type_stay_and_the_film_is_left_alone(seed: int) -> None:
     before = FILM.copy()
-    chosen = replace(NOTHING, **dict.fromkeys(STYLES, 1.0))
-    changed = transfer_style(FILM, chosen, np.random.default_rng(seed), lambda: OTHER)
+    changed = transfer_style(FILM, ALWAYS, np.random.default_rng(seed), lambda: OTHER)
     assert (changed.shape, changed.dtype) == (FILM.shape, np.uint8)
     np.testing.assert_array_equal(FILM, before)
 
@@ -41,25 +35,14 @@ def test_without_any_setting_no_other_film_is_drawn() -> None:
     assert random.random() == np.random.default_rng(0).random()
 
 
-@pytest.mark.parametrize("name", STYLES)
-def test_film_with_its_own_style_stays_nearly_as_it_is(name: str) -> None:
-    chosen = replace(NOTHING, **{name: 1.0})
-    changed = transfer_style(FILM, chosen, np.random.default_rng(0), lambda: FILM)
+def test_film_with_its_own_style_stays_nearly_as_it_is() -> None:
+    changed = transfer_style(FILM, ALWAYS, np.random.default_rng(0), lambda: FILM)
     assert np.abs(changed.astype(int) - FILM).max() <= 1
-
-
-def test_tone_keeps_the_order_of_greys_and_nears_the_others_mean() -> None:
-    for seed in range(10):
-        changed = with_style("tone", seed)
-        order = np.argsort(FILM, axis=None, kind="stable")
-        assert (np.diff(changed.ravel()[order].astype(int)) >= 0).all()
-        assert abs(changed.mean() - OTHER.mean()) < abs(FILM.mean() - OTHER.mean())
 
 
 def test_spectrum_changes_what_is_coarse_and_keeps_what_is_fine() -> None:
     calm = (FILM // 2 + 60).astype(np.uint8)  # so that nothing is cut off at black or white
-    chosen = replace(NOTHING, spectrum=1.0)
-    changed = transfer_style(calm, chosen, np.random.default_rng(3), lambda: OTHER)
+    changed = transfer_style(calm, ALWAYS, np.random.default_rng(3), lambda: OTHER)
     assert abs(changed.mean() - calm.mean()) > 2
     fine = [np.diff(film.astype(int), axis=1) for film in (calm, changed)]
     assert np.corrcoef(fine[0].ravel(), fine[1].ravel())[0, 1] > 0.9
@@ -77,19 +60,3 @@ def test_low_frequencies_of_either_direction_are_adapted_alike(frequencies: int)
     changed = adapt_fourier_domain(waves(10), waves(30), frequencies=frequencies, share=1.0)
     # One wave along each side is the second frequency, after the mean.
     np.testing.assert_allclose(changed, waves(10 if frequencies == 1 else 30), atol=1)
-
-
-def test_frame_has_the_others_margins_and_the_films_middle() -> None:
-    height, width = FILM.shape
-    middle = np.s_[height // 6 : -height // 6, width // 6 : -width // 6]
-    touched = np.zeros(FILM.shape, dtype=bool)
-    for seed in range(30):
-        changed = with_style("frame", seed)
-        np.testing.assert_array_equal(changed[middle], FILM[middle])
-        from_other = changed != FILM
-        np.testing.assert_array_equal(changed[from_other], OTHER[from_other])
-        touched |= from_other
-    assert touched[0].any()
-    assert touched[-1].any()
-    assert touched[:, 0].any()
-    assert touched[:, -1].any()

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -155,12 +156,6 @@ def test_learning_curves_show_both_losses_the_metrics_and_the_kept_epoch() -> No
     np.testing.assert_array_equal(metrics.lines[3].get_ydata()[:3], [0.85, 0.86, 0.87])
 
 
-def test_learning_curves_of_a_student_say_what_it_was_fitted_to() -> None:
-    losses, _ = draw_learning_curves(HISTORY, Fit(head_epochs=1, teachers=2)).axes
-    assert labels_of(losses)[0] == "train (augmented, to teachers' predictions)"
-    assert labels_of(losses)[-1] == "kept: epoch 1"  # its head was trained already
-
-
 def test_learning_curves_of_an_earlier_version_have_the_losses_alone() -> None:
     earlier = HISTORY[["epoch", "loss", "val_loss"]]
     [axes] = draw_learning_curves(earlier, Fit(head_epochs=1)).axes
@@ -173,6 +168,17 @@ def test_learning_curves_of_a_validation_loss_that_never_was_a_number_mark_none(
     history = pd.DataFrame({"epoch": [0, 1], "loss": [0.9, 0.5], "val_loss": losses})
     [axes] = draw_learning_curves(history, Fit(head_epochs=0)).axes
     assert labels_of(axes) == ["train (augmented)", "validation"]
+
+
+def test_learning_curves_of_a_run_with_recipe_keys_of_an_earlier_version_are_drawn(
+    trained: Any, tmp_path: Path
+) -> None:
+    shutil.copy(trained.run / "history.csv", tmp_path)
+    recipe = (trained.run / "recipe.toml").read_text()
+    earlier = recipe.replace("[fit]", "frame = 0.4\n[fit]\nteachers = 3")
+    (tmp_path / "recipe.toml").write_text(earlier)
+    write_learning_curves(tmp_path, tmp_path)
+    assert (tmp_path / "learning_curves.png").exists()
 
 
 @pytest.mark.parametrize("content", [None, "", "epoch,loss\n0,1\n", "epoch,loss,val_loss\n0,x,y\n"])

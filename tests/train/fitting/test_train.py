@@ -66,7 +66,7 @@ def test_run_knows_its_folder_and_warns_of_chance_and_of_images_in_no_split(
     assert run == read_run(folder)
     assert starts == [RunStart("tiny", folder, "cpu:0, float32")]
     # Of random weights nothing is frozen, so there are no epochs of the head alone.
-    assert [(fit.folder, fit.number, fit.settings.head_epochs) for fit in fits] == [(folder, 0, 0)]
+    assert [(fit.folder, fit.settings.head_epochs) for fit in fits] == [(folder, 0)]
     left_out, chance, *_ = run.warnings
     assert left_out == "3 images of the metadata in no split"
     assert chance.startswith("on validation this model ranks NORMAL above PNEUMONIA")
@@ -102,13 +102,13 @@ def test_balance_of_domains_and_lowest_sensitivity_reach_the_fit_and_the_operati
     splits["look"] = np.where((np.arange(len(splits)) % 10 == 0) ^ pneumonia, "A", "B")
     splits.to_csv(tmp_path / "s.csv", index=False)
     fitted: list[Any] = []
-    fit_or_distil = training.fit_or_distil
+    fit = training.fit
 
     def watched(*arguments: Any, **named: Any) -> Any:
         fitted.append(named["sampling_weights"])
-        return fit_or_distil(*arguments, **named)
+        return fit(*arguments, **named)
 
-    monkeypatch.setattr(training, "fit_or_distil", watched)
+    monkeypatch.setattr(training, "fit", watched)
     run = train(
         trained.metadata,
         tmp_path / "s.csv",

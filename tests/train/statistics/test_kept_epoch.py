@@ -23,10 +23,6 @@ def test_kept_epoch_is_of_fine_tuning_and_has_a_loss_that_is_a_number(
     assert kept_epoch(HISTORY, Fit(head_epochs=1, keep=keep)) == epoch  # type: ignore[arg-type]
 
 
-def test_student_of_teachers_has_no_epochs_of_the_head() -> None:
-    assert kept_epoch(HISTORY, Fit(head_epochs=1, keep="loss", teachers=2)) == 0
-
-
 def test_best_epoch_of_an_earlier_version_is_that_of_the_lowest_loss() -> None:
     earlier = HISTORY.drop(columns="val_auc")
     assert kept_epoch(earlier, Fit(head_epochs=1, keep="best")) == 2

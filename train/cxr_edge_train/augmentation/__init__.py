@@ -66,7 +66,6 @@ def augment(pixels: Pixels, settings: Augmentation, random: np.random.Generator)
     image = _exposure(image, settings, random)
     steps: tuple[tuple[float, Callable[[Image.Image, np.random.Generator], Image.Image]], ...] = (
         (settings.equalize, _equalize),
-        (settings.invert, lambda film, _: ImageOps.invert(film)),
         (settings.border, _borders),
         (settings.erase, _erase),
         (settings.marker, _markers),

@@ -1,4 +1,4 @@
-"""Style transfer between acquisition domains: grey histogram, low frequencies, margins.
+"""Style transfer between acquisition domains: the low frequencies of another film.
 
 An acquisition domain is the kind of device that seems to have made a film. Where most films of one
 label come from one domain, a network learns the domain: its tones, its collimation, its burned-in
@@ -15,9 +15,9 @@ from cxr_edge_train.recipe import Augmentation
 
 Pixels = NDArray[np.uint8]
 
-# Shares of the image's side: the highest frequency that counts as low, and the widest margin.
-_LOW_FREQUENCIES, _MARGIN = 0.04, 0.16
-# Smallest and largest share of the other film's histogram or amplitudes that is mixed in.
+# The highest frequency that counts as low, as a share of the image's side.
+_LOW_FREQUENCIES = 0.04
+# Smallest and largest share of the other film's amplitudes that is mixed in.
 _SHARE = (0.3, 1.0)
 
 
@@ -27,41 +27,21 @@ def transfer_style(
     random: np.random.Generator,
     other: Callable[[], Pixels],
 ) -> Pixels:
-    """Give a film the style of other films at random.
+    """Give a film the style of another film at random.
 
     Args:
         film: ``[H, W] uint8``.
-        settings: the probabilities ``tone``, ``spectrum`` and ``frame``.
-        random: source of all randomness except the choice of the other films.
+        settings: the probability ``spectrum``.
+        random: source of all randomness except the choice of the other film.
         other: draws another film ``[H, W] uint8``.
 
     Returns:
         ``[H, W] uint8``.
     """
-    for probability, transfer in (
-        (settings.tone, _tone),
-        (settings.spectrum, _spectrum),
-        (settings.frame, _frame),
-    ):
-        # Nothing is drawn for what the recipe leaves out: recipes without it train as before.
-        if probability and random.random() < probability:
-            film = transfer(film, other(), random)
+    # Nothing is drawn where the recipe leaves it out: recipes without it train as before.
+    if settings.spectrum and random.random() < settings.spectrum:
+        return _spectrum(film, other(), random)
     return film
-
-
-def _tone(film: Pixels, other: Pixels, random: np.random.Generator) -> Pixels:
-    """Match the grey histogram to the other film's."""
-    wanted = np.interp(_ranks(film), _ranks(other), np.arange(256))
-    share = random.uniform(*_SHARE)
-    curve = np.round((1 - share) * np.arange(256) + share * wanted).astype(np.uint8)
-    return curve[film]
-
-
-def _ranks(film: Pixels) -> NDArray[np.float64]:
-    """The share ``[256]`` of pixels at or below each grey value, strictly rising."""
-    counts = np.bincount(film.ravel(), minlength=256) + 1e-3
-    ranks: NDArray[np.float64] = np.cumsum(counts) / counts.sum()
-    return ranks
 
 
 def _spectrum(film: Pixels, other: Pixels, random: np.random.Generator) -> Pixels:
@@ -94,16 +74,3 @@ def adapt_fourier_domain(film: Pixels, other: Pixels, *, frequencies: int, share
     amplitude[low] = (1 - share) * amplitude[low] + share * np.abs(others[low])
     mixed = np.fft.irfft2(amplitude * np.exp(1j * np.angle(spectrum)), s=film.shape)
     return np.clip(np.round(mixed), 0, 255).astype(np.uint8)
-
-
-def _frame(film: Pixels, other: Pixels, random: np.random.Generator) -> Pixels:
-    """Take over the other film's margins, with its markers and its collimation."""
-    height, width = film.shape
-    left, top, right, bottom = random.uniform(0, _MARGIN, size=4)
-    inner = np.s_[
-        int(top * height) : height - int(bottom * height),
-        int(left * width) : width - int(right * width),
-    ]
-    framed = other.copy()
-    framed[inner] = film[inner]
-    return framed

@@ -12,9 +12,8 @@ from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.defaults import MIN_SPECIFICITY
 from cxr_edge_train.evaluation.metrics import Metrics, count_decisions, evaluate_fitted
-from cxr_edge_train.recipe import read_recipe
+from cxr_edge_train.recipe import recipe_of_run
 from cxr_edge_train.runs import (
-    HISTORY,
     Run,
     read_dataset,
     read_history,
@@ -116,15 +115,13 @@ def read_candidate(
     called = probabilities >= threshold
     counts = count_decisions(probabilities, labels, threshold=threshold)
     history = read_history(folder)
-    # Teachers were fitted too, and their seconds are in the run's.
-    epochs = sum(len(read_history(file.parent)) for file in folder.rglob(HISTORY))
-    trained = int((table["split"] == "train").sum()) * epochs
+    trained = int((table["split"] == "train").sum()) * len(history)
     return Candidate(
         name=name or run.architecture,
         run=run,
         parameters=parameters,
         history=history,
-        kept_epoch=kept_epoch(history, read_recipe(folder / "recipe.toml").fit),
+        kept_epoch=kept_epoch(history, recipe_of_run(folder).fit),
         labels=labels,
         probabilities=probabilities,
         metrics=evaluate_fitted(logits, validation, run.operating_point),

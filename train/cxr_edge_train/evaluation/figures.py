@@ -17,7 +17,7 @@ from cxr_edge_train.evaluation.worst_errors import (
     draw_worst_errors,
     worst_errors,
 )
-from cxr_edge_train.recipe import read_recipe
+from cxr_edge_train.recipe import recipe_of_run
 from cxr_edge_train.reporting.figures import save_figure
 from cxr_edge_train.runs import read_history
 
@@ -78,6 +78,6 @@ def write_learning_curves(run: Path, folder: Path) -> None:
     Raises:
         RunError: ``history.csv`` is missing or damaged.
     """
-    settings = read_recipe(run / "recipe.toml").fit
+    settings = recipe_of_run(run).fit
     figure = draw_learning_curves(read_history(run), settings)
     save_figure(figure, folder / "learning_curves.png")

@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from cxr_edge_train.recipe import Fit
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, NEUTRAL, SPLIT_COLOURS, new_figure
-from cxr_edge_train.statistics.kept_epoch import epochs_of_the_head, kept_epoch
+from cxr_edge_train.statistics.kept_epoch import kept_epoch
 
 _METRICS = {
     "val_auc": ("AUC", "black"),
@@ -29,12 +29,12 @@ def draw_learning_curves(history: pd.DataFrame, settings: Fit) -> Figure:
     figure = new_figure(height=7.0 if measured else 4.5)
     panels = list(figure.subplots(2 if measured else 1, sharex=True, squeeze=False)[:, 0])
     epochs = history["epoch"] + 1
-    _draw_losses(panels[0], epochs, history, settings)
+    _draw_losses(panels[0], epochs, history)
     if measured:
         for name, (label, colour) in _METRICS.items():
             panels[1].plot(epochs, history[name], color=colour, marker=".", label=label)
         panels[1].set(ylabel="validation, at probability 0.5", ylim=(None, 1.01))
-    kept, head_epochs = kept_epoch(history, settings), epochs_of_the_head(settings)
+    kept, head_epochs = kept_epoch(history, settings), settings.head_epochs
     for axes in panels:
         if head_epochs:
             axes.axvline(head_epochs + 0.5, color=NEUTRAL, linestyle=":", linewidth=1)
@@ -57,12 +57,11 @@ def draw_learning_curves(history: pd.DataFrame, settings: Fit) -> Figure:
     return figure
 
 
-def _draw_losses(axes: Axes, epochs: pd.Series, history: pd.DataFrame, settings: Fit) -> None:
+def _draw_losses(axes: Axes, epochs: pd.Series, history: pd.DataFrame) -> None:
     # What an earlier version wrote as the validation loss was not weighted.
     balanced = "loss, both labels weighted alike" if "val_auc" in history else "loss"
-    target = ", to teachers' predictions" if settings.teachers else ""
     for column, split, note in (
-        ("loss", "train", f" (augmented{target})"),
+        ("loss", "train", " (augmented)"),
         ("val_loss", "validation", ""),
     ):
         axes.plot(

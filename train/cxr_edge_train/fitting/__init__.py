@@ -1,1 +1,1 @@
-"""Fitting one network: batches, callbacks, snapshots, distillation, and the run that results."""
+"""Fitting one network: batches, callbacks, snapshots, and the run that results."""

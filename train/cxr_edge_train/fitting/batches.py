@@ -1,6 +1,5 @@
 """Batches for fitting, shuffled and augmented anew in each epoch, reproducible from the seed."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -17,12 +16,10 @@ Named = dict[str, NDArray[np.float32]]
 Batch = tuple[Named, Named, Named]
 # Pixels ``[N, H, W, 1] uint8`` and labels ``[N]`` of 0 and 1 of a split.
 Images = tuple[NDArray[np.uint8], NDArray[np.integer]]
-# From images [B, H, W, 1] of 0 to 255 to their targets [B, 1], probabilities of 0 to 1.
-SoftTargets = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
-# These keep the random numbers of an epoch's order and of a mixture apart from those of an image,
-# whose last number says how often the image came before.
-_ORDER, _MIXING = 2**32 - 2, 2**32 - 1
+# This keeps the random numbers of an epoch's order apart from those of an image, whose last number
+# says how often the image came before.
+_ORDER = 2**32 - 2
 # Threads that augment a batch; Pillow lets go of the interpreter lock.
 _THREADS = min(8, available_cores())
 
@@ -36,8 +33,8 @@ def class_weights(labels: NDArray[np.integer]) -> NDArray[np.float32]:
 class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is not typed
     """Images, logit targets and class weights of the training split.
 
-    The order of an epoch, the augmentation of each image and what is mixed depend on the seed, the
-    epoch and the image alone, never on threads or on the epochs that this process has seen.
+    The order of an epoch and the augmentation of each image depend on the seed, the epoch and the
+    image alone, never on threads or on the epochs that this process has seen.
     """
 
     def __init__(
@@ -50,7 +47,6 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         batch_size: int,
         seed: int,
         sampling_weights: NDArray[np.float64] | None = None,
-        soft_targets: SoftTargets | None = None,
     ) -> None:
         """Prepare the batches.
 
@@ -60,11 +56,9 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
             augmentation: how images are changed.
             side: of the model input in pixels; crops are resized to it.
             batch_size: number of images in a batch.
-            seed: seed of order, augmentation and mixing.
+            seed: seed of order and augmentation.
             sampling_weights: ``[N]`` of mean 1, how often each image comes in an epoch on average;
                 every image comes once where it is None.
-            soft_targets: gives the targets for images as they are after augmentation; the labels
-                are the targets where it is None.
         """
         # One worker: with more, Keras asks for batches of the next epoch before it says that the
         # epoch begins, and on JAX trains on them.
@@ -77,7 +71,6 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         self._batch_size = batch_size
         self._seed = seed
         self._sampling_weights = sampling_weights
-        self._soft_targets = soft_targets
         self._of_label = [np.flatnonzero(labels == label) for label in np.unique(labels)]
         self._weights = class_weights(labels)
         self.begin_epoch(0)
@@ -93,12 +86,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         augmented = list(self._threads.map(self._augmented, chosen, repeats))
         images = np.stack(augmented)[..., np.newaxis].astype(np.float32)
         targets = self._labels[chosen, np.newaxis].astype(np.float32)
-        weights = self._weights[chosen]
-        if self._augmentation.mixup:
-            images, targets, weights = self._mix(images, targets, weights, index)
-        if self._soft_targets is not None:
-            targets = self._soft_targets(images)
-        return {"image": images}, {"logit": targets}, {"logit": weights}
+        return {"image": images}, {"logit": targets}, {"logit": self._weights[chosen]}
 
     def begin_epoch(self, epoch: int) -> None:
         """Draw the order of an epoch, which is counted from 0 over all phases.
@@ -126,23 +114,6 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         film = transfer_style(self._pixels[image, :, :, 0], self._augmentation, random, other)
         view = random_crop(film, self._side, self._augmentation, random)
         return augment(view, self._augmentation, random)
-
-    def _mix(
-        self,
-        images: NDArray[np.float32],
-        targets: NDArray[np.float32],
-        weights: NDArray[np.float32],
-        index: int,
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """MixUp: mix each image and its target with another of the batch, by one share for all."""
-        random = np.random.default_rng((self._seed, self._epoch, index, _MIXING))
-        share = np.float32(random.beta(self._augmentation.mixup, self._augmentation.mixup))
-        other = random.permutation(len(images))
-        return (
-            share * images + (1 - share) * images[other],
-            share * targets + (1 - share) * targets[other],
-            share * weights + (1 - share) * weights[other],
-        )
 
 
 def _whole_numbers(expected: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.int64]:

@@ -17,7 +17,7 @@ class RunStart:
         architecture: name of the architecture.
         folder: folder of the run.
         devices: what it is computed on and in which precision, for example ``cpu:0, float32``.
-        epochs_done: number of epochs, over all fits, that an interrupted training left finished.
+        epochs_done: number of epochs that an interrupted training left finished.
         finished: the whole run was finished earlier; nothing is trained.
     """
 
@@ -30,17 +30,15 @@ class RunStart:
 
 @dataclass(frozen=True, slots=True)
 class FitStart:
-    """One fit of a run. A run has one, and with teachers one more per teacher.
+    """The fit of a run that is about to begin.
 
     Attributes:
         folder: folder of the run.
         settings: the section ``[fit]`` of the run's recipe.
-        number: which fit of the run it is, counted from 0; the student of teachers is the last.
     """
 
     folder: Path
     settings: Fit
-    number: int
 
 
 OnStart = Callable[[RunStart], None]

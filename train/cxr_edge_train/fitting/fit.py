@@ -12,7 +12,7 @@ from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.architectures.freezing import freeze
 from cxr_edge_train.backend.devices import check_batch, compute_in_float32
 from cxr_edge_train.backend.keras_models import load_keras
-from cxr_edge_train.fitting.batches import Images, SoftTargets, TrainingBatches
+from cxr_edge_train.fitting.batches import Images, TrainingBatches
 from cxr_edge_train.fitting.callbacks import ValidationMetrics
 from cxr_edge_train.fitting.epochs import run_epochs
 from cxr_edge_train.fitting.optimizers import compile_model, fine_tuning_optimizer
@@ -32,7 +32,6 @@ def fit(
     output: Path,
     sampling_weights: NDArray[np.float64] | None = None,
     validation_weights: NDArray[np.float64] | None = None,
-    soft_targets: SoftTargets | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> keras.Model:
     """Train the head with the backbone frozen, then the network from the chosen block on.
@@ -53,7 +52,6 @@ def fit(
             :class:`cxr_edge_train.fitting.batches.TrainingBatches`.
         validation_weights: how much each validation image counts in the validation loss, see
             :class:`cxr_edge_train.fitting.callbacks.ValidationMetrics`.
-        soft_targets: the targets in place of the labels, see ``TrainingBatches``.
         callbacks: additional Keras callbacks, such as a progress bar.
 
     Returns:
@@ -78,7 +76,6 @@ def fit(
             output,
             sampling_weights,
             ValidationMetrics(validation, recipe.fit, weights=validation_weights),
-            soft_targets,
             callbacks,
         )
         if recipe.fit.head_epochs:
@@ -108,7 +105,6 @@ class _Fit:
     output: Path
     sampling_weights: NDArray[np.float64] | None
     measuring: ValidationMetrics
-    soft_targets: SoftTargets | None
     callbacks: Sequence[keras.callbacks.Callback]
 
     def head(self) -> None:
@@ -153,7 +149,6 @@ class _Fit:
             batch_size=self.recipe.fit.batch_size,
             seed=self.seed,
             sampling_weights=self.sampling_weights,
-            soft_targets=self.soft_targets,
         )
         run_epochs(
             self.model,

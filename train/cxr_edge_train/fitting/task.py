@@ -126,11 +126,8 @@ class TrainingTask:
             _check_patients(rows, split)
             table_weights(rows, balance=self.recipe.fit.look_balance)
 
-    def untrained_model(self, seed: int) -> keras.Model:
+    def untrained_model(self) -> keras.Model:
         """Build the network as it is before the first step.
-
-        Args:
-            seed: seed of the weights that begin at random.
 
         Raises:
             InvalidRequest: the architecture is unknown, the weights are missing or do not fit, or
@@ -138,7 +135,7 @@ class TrainingTask:
         """
         # Keras seeds TensorFlow too where it is installed, and importing it makes it chatter.
         with stderr_silenced():
-            keras.utils.set_random_seed(seed)
+            keras.utils.set_random_seed(self.seed)
         model = build(self.architecture, self.recipe.model, weights=self.weights)
         freeze(model, before=self.recipe.fit.fine_tune_from)
         return model

@@ -56,8 +56,7 @@ def train(
             on every device that the model comes to, and the run keeps a copy of it; None shows
             films whole.
         on_start: called once before the images are read.
-        callbacks: gives additional Keras callbacks for each fit; a recipe with teachers has
-            several.
+        callbacks: gives additional Keras callbacks for the fit.
         progress: makes the progress bar over the images that are decoded.
 
     Returns:

@@ -22,12 +22,6 @@ from cxr_edge_train.evaluation.figures import FIGURES, write_figures, write_lear
 from cxr_edge_train.evaluation.metrics import evaluate_fitted
 from cxr_edge_train.evaluation.predictions import prediction_table
 from cxr_edge_train.evaluation.run_subject import activation_maps
-from cxr_edge_train.fitting.distillation import (
-    discard_fits,
-    epochs_done,
-    fit_or_distil,
-    seconds_of_all_fits,
-)
 from cxr_edge_train.fitting.events import (
     CallbackFactory,
     FitStart,
@@ -36,11 +30,13 @@ from cxr_edge_train.fitting.events import (
     ignore_start,
     no_callbacks,
 )
+from cxr_edge_train.fitting.fit import fit
+from cxr_edge_train.fitting.snapshots import discard, read_progress
 from cxr_edge_train.fitting.task import TrainingTask
 from cxr_edge_train.fitting.unfinished import claimed
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.run_locator import keep_locator
-from cxr_edge_train.runs import Run, read_run, write_run, write_table
+from cxr_edge_train.runs import Run, read_history, read_run, write_run, write_table
 from cxr_edge_train.statistics.operating_point import fit_operating_point
 
 _VERSIONED = ("keras", "numpy", "pillow", "scikit-learn")
@@ -62,7 +58,7 @@ def train_run(
         output: folder of the run. An unfinished run of the same task is resumed.
         cache_dir: folder of decoded pixels.
         on_start: called once before anything else.
-        callbacks: gives additional Keras callbacks for each fit.
+        callbacks: gives additional Keras callbacks for the fit.
         progress: makes the progress bar over the images that are decoded.
 
     Raises:
@@ -80,14 +76,14 @@ def train_run(
     with computing(task.recipe.fit):
         # Before any other work: unknown names, weights that do not fit and blocks that are not
         # there are found here.
-        task.untrained_model(task.seed)
+        task.untrained_model()
         with claimed(output, task.fingerprint) as finished:
             if finished:
                 run = read_run(output)
             else:
                 run = _train(task, prepare, output, cache_dir, callbacks, progress)
                 write_run(output, run)
-            discard_fits(output)
+            discard(output)
     return run
 
 
@@ -102,12 +98,11 @@ def start_of(task: TrainingTask, output: Path, *, finished: bool = False) -> Run
     Raises:
         RunError: a snapshot of an interrupted training is damaged.
     """
-    fit = task.recipe.fit
     return RunStart(
         architecture=task.architecture,
         folder=output,
-        devices=description(fit),
-        epochs_done=epochs_done(output, fit.teachers),
+        devices=description(task.recipe.fit),
+        epochs_done=read_progress(output).epochs,
         finished=finished,
     )
 
@@ -120,7 +115,7 @@ def _train(
     callbacks: CallbackFactory,
     progress: ProgressFactory,
 ) -> Run:
-    fit, fingerprint = task.recipe.fit, task.fingerprint
+    settings, fingerprint = task.recipe.fit, task.fingerprint
     write_text(output / "recipe.toml", fingerprint.recipe)
     write_table(output / "dataset.csv", task.table)
     if task.locator:
@@ -131,17 +126,17 @@ def _train(
         for rows, shown in ((train, _for_crops(prepare)), (validation, prepare))
     )
     labels = positives(validation)
-    weights = table_weights(validation, balance=fit.look_balance)
-    model = fit_or_distil(
-        task.untrained_model,
+    weights = table_weights(validation, balance=settings.look_balance)
+    model = fit(
+        task.untrained_model(),
         task.recipe,
         (train_pixels, positives(train)),
         (validation_pixels, labels),
         seed=task.seed,
         output=output,
-        sampling_weights=table_weights(train, balance=fit.look_balance),
+        sampling_weights=table_weights(train, balance=settings.look_balance),
         validation_weights=weights,
-        callbacks=lambda number: callbacks(FitStart(output, fit, number)),
+        callbacks=callbacks(FitStart(output, settings)),
     )
     logits = predict_logits(model, validation_pixels)
     point = fit_operating_point(
@@ -175,8 +170,8 @@ def _train(
         operating_point=point,
         metrics={"validation": metrics.by_name()},
         versions=_versions(),
-        seconds=round(seconds_of_all_fits(output, fit.teachers), 1),
-        devices=description(fit),
+        seconds=round(float(read_history(output)["seconds"].sum()), 1),
+        devices=description(settings),
         weights_sha256=fingerprint.weights_sha256,
         test_digest=task.test_digest,
         unknown_patients=UnknownPatients.among(task.table),

@@ -13,8 +13,8 @@ from cxr_edge_runtime.errors import InvalidRequest, RunError
 from cxr_edge_runtime.files import remove_temporaries, write_text
 from cxr_edge_runtime.files.outputs import check_folder
 from cxr_edge_runtime.typed_json import TypedJsonError, from_json, parse_json
-from cxr_edge_train.fitting.distillation import is_begun
 from cxr_edge_train.fitting.fingerprint import RunFingerprint
+from cxr_edge_train.fitting.snapshots import has_snapshot
 from cxr_edge_train.runs import RUN, UNFINISHED
 
 _LOCK = ".lock"
@@ -64,7 +64,7 @@ def claimed(folder: Path, settings: RunFingerprint, record: str = RUN) -> Iterat
         left = _left_settings(folder)
         remove_temporaries(folder)
         # Before its first epoch has ended a run has nothing to lose.
-        if left is None or not (is_begun(folder) or (folder / record).exists()):
+        if left is None or not (has_snapshot(folder) or (folder / record).exists()):
             write_text(folder / UNFINISHED, json.dumps(asdict(settings), indent=2) + "\n")
         elif left != settings:
             one, other = asdict(left), asdict(settings)

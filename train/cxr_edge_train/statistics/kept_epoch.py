@@ -46,13 +46,7 @@ def kept_epoch(history: pd.DataFrame, settings: Fit) -> int | None:
     places = {
         int(row["epoch"]): rank(settings.keep, int(row["epoch"]), row)
         for row in history.to_dict("records")
-        if row["epoch"] >= epochs_of_the_head(settings)
+        if row["epoch"] >= settings.head_epochs
     }
     ranked = {epoch: place for epoch, place in places.items() if place is not None}
     return min(ranked, key=ranked.__getitem__) if ranked else None
-
-
-def epochs_of_the_head(settings: Fit) -> int:
-    """The number of epochs in which a run's own model was trained with the backbone frozen."""
-    # A student of teachers begins with a trained head.
-    return 0 if settings.teachers else settings.head_epochs
