@@ -211,6 +211,8 @@ class Gate:
         distance, from_turning = float(self.distance(embedding)[0]), math.inf
         if crops[0].std() < MIN_DEVIATION:
             reasons.append("blank image")
+        elif {UPSIDE_DOWN, INVERTED} & set(objections):
+            pass  # a lung locator has seen it, which is surer than what follows
         elif (crops @ self.film < _MIN_RESEMBLANCE).all():
             reasons.append(self._unlike(model_input, embed))
         else:
@@ -226,8 +228,6 @@ class Gate:
             elif certainty == _POSSIBLE:
                 doubts = [*doubts, "may be upside down"]
         if reasons:
-            # The file's objections may have named what is found here.
-            reasons = list(dict.fromkeys(reasons))
             return Verdict(REJECTED, tuple(reasons), distance, from_turning=from_turning)
         if bright_margins > _MOST_MARGINS:
             doubts = [*doubts, "bright margins: crop the picture to the film"]

@@ -12,9 +12,11 @@ from cxr_edge_runtime.bundle.manifest import GateLimits
 from cxr_edge_runtime.errors import BundleInvalid
 from cxr_edge_runtime.gate import (
     ACCEPTED,
+    INVERTED,
     REJECTED,
     SIDE,
     SUSPICIOUS,
+    UPSIDE_DOWN,
     Gate,
     Verdict,
     objections,
@@ -24,6 +26,7 @@ from cxr_edge_runtime.gate import (
     without_flat_margins,
 )
 from cxr_edge_runtime.images import GreyImage
+from cxr_edge_runtime.locator import NO_LUNGS
 
 CHANNELS = 12
 FILM = np.tile(np.linspace(0, 255, 64, dtype=np.uint8)[:, np.newaxis], (1, 64))
@@ -171,7 +174,7 @@ def judged_leaning(slope: float, *, distance: float, turned: float) -> tuple[str
     return found.verdict, found.reasons
 
 
-UPSIDE_DOWN = (REJECTED, ("upside down: turn it by 180°",))
+TURNED = (REJECTED, (UPSIDE_DOWN,))
 PERHAPS = (SUSPICIOUS, ("may be upside down",))
 
 
@@ -179,9 +182,9 @@ PERHAPS = (SUSPICIOUS, ("may be upside down",))
     ("slope", "distance", "turned", "expected"),
     [
         (20, 1.0, 0.5, (ACCEPTED, ())),  # upright for certain: the distance is not asked
-        (-20, 1.0, 3.0, UPSIDE_DOWN),  # turned for certain, even so
-        (-20, 5.0, 3.0, UPSIDE_DOWN),
-        (-2, 1.0, 0.5, UPSIDE_DOWN),  # hardly, and the distance says the same
+        (-20, 1.0, 3.0, TURNED),  # turned for certain, even so
+        (-20, 5.0, 3.0, TURNED),
+        (-2, 1.0, 0.5, TURNED),  # hardly, and the distance says the same
         (-2, 1.0, 1.5, PERHAPS),
         (2, 1.0, 0.5, PERHAPS),
         (2, 0.5, 1.0, (ACCEPTED, ())),
@@ -191,6 +194,15 @@ def test_film_that_is_upside_down_is_named(
     slope: float, distance: float, turned: float, expected: tuple[str, tuple[str, ...]]
 ) -> None:
     assert judged_leaning(slope, distance=distance, turned=turned) == expected
+
+
+@pytest.mark.parametrize("named", [UPSIDE_DOWN, INVERTED])
+def test_what_a_lung_locator_named_is_not_asked_again(named: str) -> None:
+    turned = leaning(-2)
+    found = gate().judge((NO_LUNGS, named), (), turned, at_distance(1.0), _not_asked)
+    assert (found.verdict, found.reasons) == (REJECTED, (NO_LUNGS, named))
+    # So no distance can make another answer of it.
+    assert found.from_turning == math.inf
 
 
 def test_what_is_no_film_when_it_is_turned_is_not_upside_down_for_certain() -> None:
@@ -269,7 +281,7 @@ def test_margins_make_no_film_a_negative_or_upside_down(grey: int, margins: dict
     assert found.reasons == expected
     turned = np.ascontiguousarray(upright[:, ::-1, ::-1])
     found = lung_gate().judge((), (), turned, at_distance(1.0), lambda _: at_distance(0.5))
-    assert (found.verdict, found.reasons) == UPSIDE_DOWN
+    assert (found.verdict, found.reasons) == TURNED
     negative = lung_gate().judge(
         (), (), 255 - upright, at_distance(1.0), lambda _: at_distance(0.5)
     )
