@@ -85,6 +85,28 @@ def test_limits_are_ordered_and_the_counts_are_of_all_images(
     assert figures.non_films["snow"]["rejected"] >= 1  # the one in colour
 
 
+def test_beside_a_lung_locator_the_distance_rejects_fewer_films(
+    tiny_source: Source, films: NDArray[np.uint8]
+) -> None:
+    engine = _KerasEngine(tiny_source)
+    validation = tiny_source.validation_pixels
+    embeddings = engine_outputs(engine, validation)["embedding"]
+    augmented = augmented_films(films, seed=1)
+    learned = film_gate(tiny_source.model, films[:40], augmented_films(films[:40], seed=0))
+    counts = {}
+    for located, remarks in ((False, None), (True, [((), ())] * len(validation))):
+        _, counts[located] = with_limits(
+            learned,
+            engine,
+            validation=(validation, embeddings),
+            augmented=augmented,
+            out_of_distribution=OutOfDistributionImages(films[:1], [()], ["films"]),
+            remarks=remarks,
+        )
+    beyond = {located: of.augmented.get("rejected", 0) for located, of in counts.items()}
+    assert beyond[True] < beyond[False]
+
+
 def test_changed_films_are_the_same_for_a_seed(films: NDArray[np.uint8]) -> None:
     first, again, other = (augmented_films(films[:5], seed=seed) for seed in (0, 0, 1))
     assert first.shape == films[:5].shape
