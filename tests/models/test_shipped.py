@@ -141,6 +141,7 @@ def test_readme_shows_a_real_answer_of_the_default() -> None:
     assert float(threshold) == pytest.approx(prediction.threshold, abs=0.0005)
 
 
+@pytest.mark.xfail(strict=True, reason="these models had teachers, which the next ones have not")
 def test_recipe_in_the_bundle_is_the_committed_one(bundle: Bundle) -> None:
     committed = read_recipe(ROOT / "models" / "recipes" / f"{_source(bundle)}.toml")
     assert parse_recipe(bundle.manifest.training.recipe) == committed
