@@ -1,4 +1,5 @@
 import csv
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,13 @@ def test_model_trained_in_mixed_precision_computes_in_float32(
     np.testing.assert_array_equal(predict_logits(loaded, PIXELS), predict_logits(plain, PIXELS))
     for saved, back in zip(model.optimizer.variables, loaded.optimizer.variables, strict=True):
         np.testing.assert_array_equal(saved, back)
+
+
+def test_threads_end_with_the_fit(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    fitted(tmp_path, epochs=1)
+    new = {thread.name for thread in set(threading.enumerate()) - before}
+    assert not {name for name in new if name.startswith("ThreadPoolExecutor")}
 
 
 def test_the_same_seed_gives_the_same_model(tmp_path: Path) -> None:

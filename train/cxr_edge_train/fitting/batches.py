@@ -102,6 +102,10 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         self._order = random.permutation(images)
         self._repeats = _times_before(self._order)
 
+    def close(self) -> None:
+        """End the threads that augment."""
+        self._threads.shutdown()
+
     def _augmented(self, image: int, repeat: int) -> NDArray[np.uint8]:
         # An image that comes twice in an epoch is augmented differently the second time.
         random = np.random.default_rng((self._seed, self._epoch, int(image), int(repeat)))

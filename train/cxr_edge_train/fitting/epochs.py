@@ -14,10 +14,14 @@ from cxr_edge_train.runs import HISTORY
 
 
 class EpochBatches(Protocol):
-    """Batches that are told which epoch begins, as those of this project are."""
+    """Batches that are told which epoch begins and when no other will, as this project's are."""
 
     def begin_epoch(self, epoch: int) -> None:
         """Draw the order of an epoch, counted from 0."""
+        ...
+
+    def close(self) -> None:
+        """End the threads: Keras keeps the batches, and with them the threads, after the fit."""
         ...
 
 
@@ -35,7 +39,7 @@ def run_epochs(
 
     Args:
         model: compiled.
-        batches: a ``keras.utils.PyDataset``.
+        batches: a ``keras.utils.PyDataset``; it is closed in the end.
         output: folder of the fit; a row is added to its ``history.csv`` after each epoch.
         last_epoch: number of epochs in all.
         measuring: callbacks that add to the log of an epoch.
@@ -67,6 +71,7 @@ def run_epochs(
             verbose=0,
         ).history
     finally:
+        batches.close()
         if logger.csv_file is not None:  # Keras closes it only when all goes well
             logger.csv_file.close()
     if not math.isfinite(history["loss"][-1]):

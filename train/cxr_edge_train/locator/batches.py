@@ -59,7 +59,7 @@ class ViewBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is not 
         self._order = random.permutation(len(self._films))
 
     def close(self) -> None:
-        """End the threads: Keras keeps the batches, and with them the threads, after the fit."""
+        """End the threads that augment."""
         self._threads.shutdown()
 
     def _view(self, film: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

@@ -93,8 +93,6 @@ def fit_locator(
         except OSError:
             tidy(output, [DICE])
             raise
-        finally:
-            batches.close()
     restore(output, model)
 
 
