@@ -56,8 +56,6 @@ class Augmentation:
         marker: probability of one to three side markers or burned-in texts.
         border: probability of flat blocks along the borders, each of the four with one half.
         erase: probability of a flat rectangle anywhere.
-        spectrum: probability of taking the low-frequency amplitudes of another training film
-            (Fourier domain adaptation).
     """
 
     crop: Annotated[float, Bounds(minimum=0.01, maximum=1)] = 1.0
@@ -76,7 +74,6 @@ class Augmentation:
     marker: Share = 0.3
     border: Share = 0.15
     erase: Share = 0.2
-    spectrum: Share = 0.0
 
 
 @dataclass(frozen=True, slots=True)

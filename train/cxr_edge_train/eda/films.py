@@ -108,8 +108,7 @@ def augmentation_preview(
             "left.",
             "Crop is the smallest share that is shown of the film's area or, with a lung locator, "
             "of the box of its lungs. Rotation is in degrees and gamma bounds an exponent; zoom, "
-            "shift, contrast and brightness are shares; the others are probabilities. Spectrum "
-            "copies the coarsest amplitudes of the Fourier spectrum of another training film.",
+            "shift, contrast and brightness are shares; the others are probabilities.",
         ],
         tables=[
             Table(

@@ -9,7 +9,6 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from cxr_edge_runtime.device import available_cores
 from cxr_edge_train.augmentation import augment, random_crop
-from cxr_edge_train.augmentation.style_transfer import transfer_style
 from cxr_edge_train.recipe import Augmentation
 
 Named = dict[str, NDArray[np.float32]]
@@ -71,7 +70,6 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         self._batch_size = batch_size
         self._seed = seed
         self._sampling_weights = sampling_weights
-        self._of_label = [np.flatnonzero(labels == label) for label in np.unique(labels)]
         self._weights = class_weights(labels)
         self.begin_epoch(0)
 
@@ -109,13 +107,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
     def _augmented(self, image: int, repeat: int) -> NDArray[np.uint8]:
         # An image that comes twice in an epoch is augmented differently the second time.
         random = np.random.default_rng((self._seed, self._epoch, int(image), int(repeat)))
-
-        def other() -> NDArray[np.uint8]:
-            # Of either label with the same chance, so that no style predicts the label.
-            films = self._of_label[random.integers(len(self._of_label))]
-            return self._pixels[films[random.integers(len(films))], :, :, 0]
-
-        film = transfer_style(self._pixels[image, :, :, 0], self._augmentation, random, other)
+        film = self._pixels[image, :, :, 0]
         view = random_crop(film, self._side, self._augmentation, random)
         return augment(view, self._augmentation, random)
 

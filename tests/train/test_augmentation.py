@@ -22,7 +22,6 @@ def test_every_setting_is_tested_below() -> None:
         *PROBABILITIES,
         *STRENGTHS,
         "crop",  # tested by itself
-        "spectrum",  # the look of another film, tested in test_style_transfer.py
     }
 
 
