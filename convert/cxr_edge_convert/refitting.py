@@ -63,8 +63,8 @@ def refit(
         logits: ``[N]`` of the variant.
         min_sensitivity: the lowest sensitivity that is allowed.
     """
-    labels, weights = positives(baseline.table), baseline.weights
-    point = fit_operating_point(logits, labels, min_sensitivity=min_sensitivity, weights=weights)
+    labels = positives(baseline.table)
+    point = fit_operating_point(logits, labels, min_sensitivity=min_sensitivity)
     assert point.prevalence is not None  # every fit has one
     truth = labels.astype(bool)
     was = baseline.probabilities(baseline.logits) >= baseline.threshold

@@ -16,7 +16,6 @@ from cxr_edge_runtime.errors import InvalidRequest, RunError
 from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.backend.keras_models import predict_logits
-from cxr_edge_train.dataset.acquisition_weights import table_weights
 from cxr_edge_train.dataset.metadata import dataset_digest, images_root
 from cxr_edge_train.dataset.patients import UnknownPatients
 from cxr_edge_train.dataset.pixels import load_pixels, read_unchanged
@@ -169,7 +168,6 @@ def run_source(
         validation,
         logits,
         run.operating_point,
-        weights=table_weights(validation, balance=recipe.fit.look_balance),
     )
     if has_reversed_labels(validated.metrics.by_name()):
         raise InvalidRequest(

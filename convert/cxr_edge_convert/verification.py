@@ -34,15 +34,12 @@ class FloatBaseline:
         logits: ``[N]`` of Keras.
         operating_point: its temperature and threshold, at which every variant is verified.
         metrics: how good the float model is.
-        weights: ``[N]``, how much each image counts where the threshold is chosen;
-            None where all count alike.
     """
 
     table: pd.DataFrame
     logits: NDArray[np.float64]
     operating_point: OperatingPoint
     metrics: Metrics
-    weights: NDArray[np.float64] | None = None
 
     @classmethod
     def of(
@@ -50,11 +47,10 @@ class FloatBaseline:
         table: pd.DataFrame,
         logits: NDArray[np.float64],
         operating_point: OperatingPoint,
-        weights: NDArray[np.float64] | None = None,
     ) -> "FloatBaseline":
         """Measure the float model; the arguments are those of the attributes."""
         metrics = evaluate_fitted(logits, table, operating_point)
-        return cls(table, logits, operating_point, metrics, weights)
+        return cls(table, logits, operating_point, metrics)
 
     @property
     def threshold(self) -> float:

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 
 from cxr_edge_convert.limits import Limits
@@ -29,13 +27,3 @@ def test_auc_which_no_threshold_changes_is_judged_once() -> None:
     limits = Limits(max_recall_drop=1.0, max_specificity_drop=1.0)
     assert reference().metrics.auc.value - own.metrics.auc.value > limits.max_auc_drop
     assert refit_failures(own, limits) == []
-
-
-def test_weights_of_the_films_count_in_an_operating_point_fitted_anew() -> None:
-    noisy = FLOAT + np.random.default_rng(0).normal(0, 2.5, len(FLOAT))
-    # Positive films that score low count little, so the threshold may pass them by.
-    weights = np.where(noisy < 0, 0.01, 1.0)
-    alike = refit(reference(), noisy, min_sensitivity=0.95)
-    weighted = refit(replace(reference(), weights=weights), noisy, min_sensitivity=0.95)
-    assert weighted.threshold > alike.threshold
-    assert weighted.rule == f"{alike.rule}, acquisition domains balanced"

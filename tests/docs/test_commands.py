@@ -206,7 +206,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
             model=replace(recipe.model, image_size=32),
             fit=replace(
                 recipe.fit, epochs=1, head_epochs=0, batch_size=100, learning_rate=3e-3,
-                look_balance=False, fine_tune_from="",
+                fine_tune_from="",
             ),
         )  # fmt: skip
         return as_carried_out(weights, recipe)

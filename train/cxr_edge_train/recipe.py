@@ -93,10 +93,6 @@ class Fit:
         weight_average: momentum of the moving average of weights (Polyak and Juditsky 1992) that
             is measured and saved instead of the weights; 0 averages nothing.
         label_smoothing: targets become ``label * (1 - s) + s / 2``.
-        look_balance: sample the films of an epoch so that each acquisition domain (column ``look``
-            of the splits) has the same share in both labels, and weight validation films in the
-            same way in the validation loss and where the threshold is chosen, see
-            :mod:`cxr_edge_train.dataset.acquisition_weights`.
         keep: which epoch of fine-tuning is kept: the ``best``, with the highest AUC on validation
             (of equal ones that with the lower loss), the one with the lowest validation ``loss``,
             or the ``last``. Where validation is too similar to training, its best epoch is not the
@@ -116,7 +112,6 @@ class Fit:
     weight_decay: Share = 1e-4
     weight_average: Annotated[float, Bounds(minimum=0, maximum=0.99999)] = 0.0
     label_smoothing: Annotated[float, Bounds(minimum=0, maximum=0.5)] = 0.05
-    look_balance: bool = False
     keep: Literal["best", "loss", "last"] = "best"
     patience: Annotated[int, Bounds(minimum=1, maximum=1000)] = 4
     precision: Literal["float32", "mixed"] = "mixed"

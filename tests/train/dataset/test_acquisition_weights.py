@@ -12,7 +12,6 @@ from cxr_edge_train.dataset.acquisition_weights import (
     domain_weights,
     domains_of,
     read_domains,
-    table_weights,
 )
 
 # Domain A on 8 of 10 normal films and 2 of 10 with pneumonia.
@@ -56,16 +55,6 @@ def test_a_domain_of_one_label_alone_keeps_its_share_and_the_others_are_alike() 
     # Of what is left to the others, 0.8 and 0.5 are A's shares.
     assert found.at["A", 0] == pytest.approx((0.8 + 0.2) / 2 / ((0.8 + 0.2) / 2 + (0.2 + 0.2) / 2))
     assert found.at["A", 1] / 0.4 == pytest.approx(found.at["A", 0])
-
-
-def test_recipes_without_balance_need_no_domains_and_others_do() -> None:
-    table = pd.DataFrame({"label": ["NORMAL", "PNEUMONIA"]})
-    assert table_weights(table, balance=False) is None
-    with pytest.raises(DatasetError, match="no column 'look'"):
-        table_weights(table, balance=True)
-    weights = table_weights(table.assign(look=["A", "A"]), balance=True)
-    assert weights is not None
-    np.testing.assert_allclose(weights, 1.0)
 
 
 def test_domains_are_found_by_file_name(tmp_path: Path) -> None:

@@ -95,17 +95,3 @@ def test_threshold_is_chosen_on_the_fitted_probabilities() -> None:
     np.testing.assert_array_equal(point.probabilities(logits), scaled)
     assert point.rule == "highest specificity with sensitivity at least 0.9"
     assert point.chosen_on == "validation"
-
-
-def test_weights_move_the_threshold_alone_and_the_rule_says_so() -> None:
-    random = np.random.default_rng(0)
-    labels = np.arange(200) % 2
-    logits = random.normal(2 * labels - 1, 1, 200)
-    weights = np.where(logits > 0, 5.0, 0.2)
-    alike = fit_operating_point(logits, labels)
-    weighted = fit_operating_point(logits, labels, weights=weights)
-    assert (weighted.temperature, weighted.bias) == (alike.temperature, alike.bias)
-    assert weighted.prevalence == alike.prevalence == 0.5
-    of_alike = threshold_for_sensitivity(weighted.probabilities(logits), labels)
-    assert weighted.threshold != of_alike
-    assert weighted.rule == alike.rule + ", acquisition domains balanced"

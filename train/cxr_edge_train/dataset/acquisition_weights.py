@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import DatasetError
-from cxr_edge_train.dataset.metadata import DOMAIN_COLUMN, positives, read_table
+from cxr_edge_train.dataset.metadata import DOMAIN_COLUMN, read_table
 
 
 def read_domains(path: Path) -> pd.DataFrame:
@@ -78,26 +78,3 @@ def domain_weights(
         wanted.loc[common, label] = balanced / balanced.sum() * shares.loc[common, label].sum()
     ratios = wanted / shares
     return np.array([ratios.at[domain, label] for domain, label in zip(domains, labels)])
-
-
-def table_weights(table: pd.DataFrame, *, balance: bool) -> NDArray[np.float64] | None:
-    """Weight the films of one split as the recipe asks.
-
-    Args:
-        table: rows with ``label`` and, where the splits have it, ``look``.
-        balance: the recipe's ``look_balance``.
-
-    Returns:
-        ``[N]`` as :func:`domain_weights` returns it, or None where the recipe asks for no weights.
-
-    Raises:
-        DatasetError: the recipe balances acquisition domains and the table has none.
-    """
-    if not balance:
-        return None
-    if DOMAIN_COLUMN not in table:
-        raise DatasetError(
-            f"the recipe has look_balance, but the splits have no column {DOMAIN_COLUMN!r} with "
-            "acquisition domains; add it, or set look_balance to false"
-        )
-    return domain_weights(positives(table), table[DOMAIN_COLUMN].to_numpy(object))

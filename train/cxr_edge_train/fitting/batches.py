@@ -16,8 +16,7 @@ Batch = tuple[Named, Named, Named]
 # Pixels ``[N, H, W, 1] uint8`` and labels ``[N]`` of 0 and 1 of a split.
 Images = tuple[NDArray[np.uint8], NDArray[np.integer]]
 
-# This keeps the random numbers of an epoch's order apart from those of an image, whose last number
-# says how often the image came before.
+# This keeps the random numbers of an epoch's order apart from those of an image.
 _ORDER = 2**32 - 2
 # Threads that augment a batch; Pillow lets go of the interpreter lock.
 _THREADS = min(8, available_cores())
@@ -45,7 +44,6 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         side: int,
         batch_size: int,
         seed: int,
-        sampling_weights: NDArray[np.float64] | None = None,
     ) -> None:
         """Prepare the batches.
 
@@ -56,8 +54,6 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
             side: of the model input in pixels; crops are resized to it.
             batch_size: number of images in a batch.
             seed: seed of order and augmentation.
-            sampling_weights: ``[N]`` of mean 1, how often each image comes in an epoch on average;
-                every image comes once where it is None.
         """
         # One worker: with more, Keras asks for batches of the next epoch before it says that the
         # epoch begins, and on JAX trains on them.
@@ -69,7 +65,6 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         self._side = side
         self._batch_size = batch_size
         self._seed = seed
-        self._sampling_weights = sampling_weights
         self._weights = class_weights(labels)
         self.begin_epoch(0)
 
@@ -80,8 +75,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
     def __getitem__(self, index: int) -> Batch:
         """One batch: images float32 ``[B, side, side, 1]``, targets ``[B, 1]``, weights ``[B]``."""
         chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        repeats = self._repeats[index * self._batch_size : (index + 1) * self._batch_size]
-        augmented = list(self._threads.map(self._augmented, chosen, repeats))
+        augmented = list(self._threads.map(self._augmented, chosen))
         images = np.stack(augmented)[..., np.newaxis].astype(np.float32)
         targets = self._labels[chosen, np.newaxis].astype(np.float32)
         return {"image": images}, {"logit": targets}, {"logit": self._weights[chosen]}
@@ -94,42 +88,14 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
         """
         self._epoch = epoch
         random = np.random.default_rng((self._seed, epoch, 0, _ORDER))
-        images = np.arange(len(self._labels))
-        if self._sampling_weights is not None:
-            images = np.repeat(images, _whole_numbers(self._sampling_weights, random))
-        self._order = random.permutation(images)
-        self._repeats = _times_before(self._order)
+        self._order = random.permutation(len(self._labels))
 
     def close(self) -> None:
         """End the threads that augment."""
         self._threads.shutdown()
 
-    def _augmented(self, image: int, repeat: int) -> NDArray[np.uint8]:
-        # An image that comes twice in an epoch is augmented differently the second time.
-        random = np.random.default_rng((self._seed, self._epoch, int(image), int(repeat)))
+    def _augmented(self, image: int) -> NDArray[np.uint8]:
+        random = np.random.default_rng((self._seed, self._epoch, int(image)))
         film = self._pixels[image, :, :, 0]
         view = random_crop(film, self._side, self._augmentation, random)
         return augment(view, self._augmentation, random)
-
-
-def _whole_numbers(expected: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.int64]:
-    """Draw counts ``[N]`` whose mean over epochs is ``expected`` and whose sum is its rounded sum.
-
-    This is systematic sampling (Madow 1949): the images are put into random order, and points at
-    distance 1, the first of them random, are laid along the running sum of their expected counts.
-    """
-    order = random.permutation(len(expected))
-    ends = np.cumsum(expected[order]) + random.random()
-    found = np.empty(len(expected), dtype=np.int64)
-    found[order] = np.diff(np.floor(ends), prepend=0)
-    return found
-
-
-def _times_before(images: NDArray[np.integer]) -> NDArray[np.integer]:
-    """For each entry ``[N]``, how often it occurred before."""
-    order = np.argsort(images, kind="stable")
-    ordered = images[order]
-    starts = np.searchsorted(ordered, ordered, side="left")
-    times = np.empty_like(order)
-    times[order] = np.arange(len(images)) - starts
-    return times

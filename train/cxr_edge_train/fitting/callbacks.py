@@ -28,23 +28,17 @@ class ValidationMetrics(keras.callbacks.Callback):  # type: ignore[misc]  # kera
     where the last batch is smaller, and there is no mean of AUCs over batches.
     """
 
-    def __init__(
-        self, images: Images, settings: Fit, *, weights: NDArray[np.float64] | None = None
-    ) -> None:
+    def __init__(self, images: Images, settings: Fit) -> None:
         """Take the validation split.
 
         Args:
             images: pixels ``[N, H, W, 1] uint8`` and labels ``[N]`` of 0 and 1.
             settings: the section ``[fit]`` of the recipe, which has the label smoothing.
-            weights: ``[N]`` of mean 1 within each label, how much each image counts in the loss;
-                all of a label count alike where it is None.
         """
         super().__init__()
         self._pixels, self._labels = images
         self._loss = loss_on_logit(settings)
         self._weights = class_weights(self._labels)
-        if weights is not None:
-            self._weights = (self._weights * weights).astype(np.float32)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Measure the epoch."""

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.architectures.freezing import freeze
@@ -30,8 +28,6 @@ def fit(
     *,
     seed: int,
     output: Path,
-    sampling_weights: NDArray[np.float64] | None = None,
-    validation_weights: NDArray[np.float64] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> keras.Model:
     """Train the head with the backbone frozen, then the network from the chosen block on.
@@ -48,10 +44,6 @@ def fit(
         validation: model inputs and labels of the validation split; never augmented.
         seed: seed of shuffling and augmentation.
         output: folder of the fit.
-        sampling_weights: how often each training image comes in an epoch, see
-            :class:`cxr_edge_train.fitting.batches.TrainingBatches`.
-        validation_weights: how much each validation image counts in the validation loss, see
-            :class:`cxr_edge_train.fitting.callbacks.ValidationMetrics`.
         callbacks: additional Keras callbacks, such as a progress bar.
 
     Returns:
@@ -74,8 +66,7 @@ def fit(
             train,
             seed,
             output,
-            sampling_weights,
-            ValidationMetrics(validation, recipe.fit, weights=validation_weights),
+            ValidationMetrics(validation, recipe.fit),
             callbacks,
         )
         if recipe.fit.head_epochs:
@@ -103,7 +94,6 @@ class _Fit:
     train: Images
     seed: int
     output: Path
-    sampling_weights: NDArray[np.float64] | None
     measuring: ValidationMetrics
     callbacks: Sequence[keras.callbacks.Callback]
 
@@ -148,7 +138,6 @@ class _Fit:
             side=self.recipe.model.image_size,
             batch_size=self.recipe.fit.batch_size,
             seed=self.seed,
-            sampling_weights=self.sampling_weights,
         )
         run_epochs(
             self.model,

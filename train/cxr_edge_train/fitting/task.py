@@ -12,7 +12,6 @@ from cxr_edge_runtime.native_output import stderr_silenced
 from cxr_edge_runtime.preprocess import LUNG_BOX_VERSION, WHOLE_FILM_VERSION, PreprocessSpec
 from cxr_edge_train.architectures import build
 from cxr_edge_train.architectures.freezing import freeze
-from cxr_edge_train.dataset.acquisition_weights import table_weights
 from cxr_edge_train.dataset.drawing import MIN_PATIENTS
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import digest_of_test, without_test
@@ -118,13 +117,11 @@ class TrainingTask:
         """Check that the images can be trained on; none of them is read.
 
         Raises:
-            DatasetError: a split has too few patients of a label, or the recipe balances the
-                acquisition domains and the splits do not name them.
+            DatasetError: a split has too few patients of a label.
         """
         for split in ("train", "validation"):
             rows = self.rows(split)
             _check_patients(rows, split)
-            table_weights(rows, balance=self.recipe.fit.look_balance)
 
     def untrained_model(self) -> keras.Model:
         """Build the network as it is before the first step.

@@ -14,7 +14,6 @@ from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.augmentation import CROPPED_FROM
 from cxr_edge_train.backend.devices import computing, description
 from cxr_edge_train.backend.keras_models import predict_logits
-from cxr_edge_train.dataset.acquisition_weights import table_weights
 from cxr_edge_train.dataset.metadata import positives
 from cxr_edge_train.dataset.patients import UnknownPatients
 from cxr_edge_train.dataset.pixels import load_pixels
@@ -126,7 +125,6 @@ def _train(
         for rows, shown in ((train, _for_crops(prepare)), (validation, prepare))
     )
     labels = positives(validation)
-    weights = table_weights(validation, balance=settings.look_balance)
     model = fit(
         task.untrained_model(),
         task.recipe,
@@ -134,8 +132,6 @@ def _train(
         (validation_pixels, labels),
         seed=task.seed,
         output=output,
-        sampling_weights=table_weights(train, balance=settings.look_balance),
-        validation_weights=weights,
         callbacks=callbacks(FitStart(output, settings)),
     )
     logits = predict_logits(model, validation_pixels)
@@ -143,7 +139,6 @@ def _train(
         logits,
         labels,
         min_sensitivity=task.min_sensitivity,
-        weights=weights,
     )
     metrics = evaluate_fitted(logits, validation, point)
     predictions = prediction_table(validation, logits, point)

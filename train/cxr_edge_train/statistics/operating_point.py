@@ -55,7 +55,6 @@ def fit_operating_point(
     labels: NDArray[np.integer],
     *,
     min_sensitivity: float = MIN_SENSITIVITY,
-    weights: NDArray[np.floating] | None = None,
     chosen_on: str = "validation",
 ) -> OperatingPoint:
     """Fit temperature and bias, then choose the threshold by :func:`threshold_for_sensitivity`.
@@ -64,8 +63,6 @@ def fit_operating_point(
         logits: ``[N]`` of validation images.
         labels: ``[N]`` of 1 (PNEUMONIA) and 0, both present.
         min_sensitivity: the lowest sensitivity that is allowed, above 0 and at most 1.
-        weights: ``[N]``, how much each image counts where the threshold is chosen; all count alike
-            where it is None. The probability stands for the images as they are.
         chosen_on: the split that the images are of.
 
     Raises:
@@ -76,11 +73,8 @@ def fit_operating_point(
         platt_scaling.probabilities(logits, temperature=temperature, bias=bias),
         labels,
         min_sensitivity=min_sensitivity,
-        weights=weights,
     )
     rule = f"highest specificity with sensitivity at least {min_sensitivity:g}"
-    if weights is not None:
-        rule += ", acquisition domains balanced"
     prevalence = float(np.mean(labels))
     return OperatingPoint(temperature, threshold, rule, chosen_on, bias, prevalence)
 
@@ -90,7 +84,6 @@ def threshold_for_sensitivity(
     labels: NDArray[np.integer],
     *,
     min_sensitivity: float = MIN_SENSITIVITY,
-    weights: NDArray[np.floating] | None = None,
 ) -> float:
     """The threshold of the highest specificity among those with at least ``min_sensitivity``.
 
@@ -101,21 +94,16 @@ def threshold_for_sensitivity(
         probabilities: ``[N]`` of PNEUMONIA on validation.
         labels: ``[N]`` of 1 (PNEUMONIA) and 0, both present.
         min_sensitivity: the lowest sensitivity that is allowed, above 0 and at most 1.
-        weights: ``[N]``, how much each image counts in both shares; all count alike where it is
-            None.
 
     Raises:
         InvalidRequest: ``min_sensitivity`` is out of range.
     """
     if not 0 < min_sensitivity <= 1:
         raise InvalidRequest(f"the sensitivity floor must lie within 0 to 1, not {min_sensitivity}")
-    _, sensitivity, thresholds = roc_curve(
-        labels, probabilities, sample_weight=weights, drop_intermediate=False
-    )
+    _, sensitivity, thresholds = roc_curve(labels, probabilities, drop_intermediate=False)
     # Sensitivity and false positive rate both rise along the curve: the first point that reaches
-    # the floor has the highest specificity. The last point's sensitivity is 1, or just below when
-    # weights were added up.
-    index = int(np.argmax(sensitivity >= min(min_sensitivity, float(sensitivity[-1]))))
+    # the floor has the highest specificity.
+    index = int(np.argmax(sensitivity >= min_sensitivity))
     return _midway(probabilities, float(thresholds[index]))
 
 
