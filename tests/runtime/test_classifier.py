@@ -311,7 +311,7 @@ def test_lungs_that_are_cut_off_are_suspicious(tmp_path: Path) -> None:
     classifier = Classifier(Bundle.load(located_bundle(tmp_path / "tiny", is_gated=False)))
     found = classifier.classify(drawn_film((0, 64, 112, 192), TWO_LUNGS[1])).gate
     assert found.verdict == SUSPICIOUS
-    assert found.reasons == ("lungs cut off at the left edge of the picture",)
+    assert found.reasons == ("lungs cut off at the left edge of the film",)
 
 
 def test_gate_says_that_lungs_are_cut_off(tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_gate_says_that_lungs_are_cut_off(tmp_path: Path) -> None:
     assert found.reasons == (
         "only one lung found",
         *(
-            f"lungs cut off at the {side} edge of the picture"
+            f"lungs cut off at the {side} edge of the film"
             for side in ("left", "top", "right", "bottom")
         ),
     )

@@ -121,13 +121,14 @@ TWO_LUNGS = ((48, 64, 112, 192), (144, 64, 208, 192))
 def drawn_film(
     *lungs: tuple[int, int, int, int], size: tuple[int, int] = (256, 256)
 ) -> NDArray[np.uint8]:
-    """A film ``[H, W] uint8`` for ``size = (width, height)`` with dark rectangles.
+    """A film ``[H, W] uint8`` for ``size = (width, height)`` with dark rectangles, without margins.
 
     Args:
         lungs: left, top, right and bottom of each, in pixels.
         size: of the film; with 256 x 256 pixels a cell of the mask has eight along a side.
     """
-    pixels = np.full(size[::-1], _FLESH, np.uint8)
+    across, down = (np.linspace(-20, 20, side) for side in size)
+    pixels = (_FLESH + across + down[:, np.newaxis]).astype(np.uint8)
     for left, top, right, bottom in lungs:
         pixels[top:bottom, left:right] = _LUNG["NORMAL"]
     return pixels

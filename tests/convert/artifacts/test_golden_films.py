@@ -10,7 +10,8 @@ from cxr_edge_runtime.device.selftest import MAX_MOVE, box_move
 from cxr_edge_runtime.engines import Outputs
 from cxr_edge_runtime.gate import Gate, thumbnails
 from cxr_edge_runtime.images import load_grey
-from cxr_edge_runtime.locator import Lungs, Preprocessor
+from cxr_edge_runtime.locator import Preprocessor
+from cxr_edge_runtime.lungs import Lungs
 from cxr_edge_runtime.preprocess import Box, PreprocessSpec
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.statistics.operating_point import OperatingPoint

@@ -3,13 +3,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
-from located_bundle import TWO_LUNGS, drawn_film, located_bundle, locator_model
 from numpy.typing import NDArray
 from PIL import Image
 
 import cxr_edge_models
+from cxr_edge_convert.formats.models import float32_model
 from cxr_edge_runtime import classifier as classifier_module
 from cxr_edge_runtime.bundle import Bundle, describe_files, write_bundle
 from cxr_edge_runtime.bundle.arrays import pack_arrays
@@ -28,6 +29,7 @@ from cxr_edge_runtime.engines import Outputs, open_engine
 from cxr_edge_runtime.errors import BundleInvalid, EngineError
 from cxr_edge_runtime.images import GreyImage
 from cxr_edge_runtime.preprocess import Box
+from locators import TWO_LUNGS, drawn_film, located_bundle, small_network
 
 FLAT = np.tile(np.arange(160, dtype=np.uint8), (160, 1))
 
@@ -180,9 +182,13 @@ def test_bundle_whose_margin_was_edited_fails(located: Bundle, margin: float) ->
 
 
 def test_bundle_whose_locator_is_another_network_fails(located: Bundle, tmp_path: Path) -> None:
-    elsewhere = np.full((32, 32), -20, np.float32)
-    elsewhere[8:24, 7:15] = elsewhere[8:24, 18:26] = 20
-    other = located_bundle(tmp_path / "other", locator_model(0, elsewhere), is_gated=False)
+    network = small_network()
+    image, layer = network.inputs[0], keras.layers.Conv2D(1, (1, 3), padding="same", name="mask")
+    shifted = keras.Model({"image": image}, {"mask": layer(network.layers[-1].input)})
+    kernel, bias = network.layers[-1].get_weights()
+    layer.set_weights([np.concatenate([kernel, 0 * kernel, 0 * kernel], axis=1), bias])
+    model = float32_model(shifted, "tflite")
+    other = located_bundle(tmp_path / "other", model, is_gated=False)
     bundle = with_golden(Bundle.load(other), located.read(SELFTEST_FILE), tmp_path / "mixed")
     [outcome] = run_selftest(Classifier(bundle))[1]
     assert not outcome.passed

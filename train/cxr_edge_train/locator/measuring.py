@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import LimitMissed
-from cxr_edge_runtime.locator import lungs_of
+from cxr_edge_runtime.lungs import lungs_of
 from cxr_edge_runtime.preprocess import LOCATOR_CELLS, WHOLE_FILM, Box
 from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.locator.films import OutlinedFilms
