@@ -46,13 +46,13 @@ def test_one_flipped_byte_is_refused(folder: Path) -> None:
     content[100] ^= 1
     file.write_bytes(content)
     with pytest.raises(RunError, match=r"locator\.tflite: is not the file that locator\.json"):
-        read_locator(folder).model("tflite")
+        read_locator(folder)
 
 
 def test_missing_model_is_named(folder: Path) -> None:
     (folder / "locator.onnx").unlink()
     with pytest.raises(RunError, match=r"locator\.onnx: cannot be read"):
-        read_locator(folder).locator("onnx")
+        read_locator(folder)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ def other_margin(file: Path) -> None:
         ("locator.json", Path.unlink, "no lung locator here"),
         ("locator.tflite", flipped, "is not the file that locator.json describes"),
         ("locator.tflite", Path.unlink, "cannot be read"),
+        ("locator.onnx", Path.unlink, "cannot be read"),
     ],
 )
 def test_copy_that_changed_is_refused(

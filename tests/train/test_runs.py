@@ -117,6 +117,10 @@ def test_missing_part_of_a_run_is_named(run: Path, name: str) -> None:
         ({"format": 2}, "format 2, this cxr-edge reads 1; make it again"),
         ({"preprocess": {"version": 9}}, "made with preprocess version 9"),
         ({"surprise": 1}, "damaged"),
+        (
+            {"preprocess": {"height": 32, "width": 32, "rule": "squash-bicubic", "version": 2}},
+            "preprocess.rule is not that of version 2",
+        ),
     ],
 )
 def test_run_of_another_kind_is_refused(run: Path, change: dict[str, Any], message: str) -> None:

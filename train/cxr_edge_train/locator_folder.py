@@ -191,7 +191,8 @@ def read_locator(folder: Path) -> LocatorFolder:
     """Read a locator's folder.
 
     Raises:
-        RunError: there is no finished locator, or its record is damaged.
+        RunError: there is no finished locator, its record is damaged, or a converted model is
+            missing or was changed.
     """
     file = folder / RECORD
     try:
@@ -213,4 +214,7 @@ def read_locator(folder: Path) -> LocatorFolder:
         ) from None
     except (OSError, TypedJsonError) as error:
         raise RunError(f"{file}: damaged ({error}); train the locator again") from error
-    return LocatorFolder(folder, record, content)
+    locator = LocatorFolder(folder, record, content)
+    for format in MODELS:
+        locator.model(format)
+    return locator

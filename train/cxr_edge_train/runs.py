@@ -141,6 +141,11 @@ def read_run(folder: Path) -> Run:
         ) from None
     except (OSError, TypedJsonError, TypeError) as error:  # TypeError: a field is missing
         raise RunError(f"{file}: damaged ({error}); expected {', '.join(_kinds())}") from error
+    if not run.preprocess.is_consistent:
+        raise RunError(
+            f"{file}: damaged (preprocess.rule is not that of version {run.preprocess.version}); "
+            "make it again"
+        )
     for name in ("model.keras", "dataset.csv"):
         if not (folder / name).is_file():
             raise RunError(f"{folder}: {name} is missing; make it again")
