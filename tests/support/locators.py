@@ -127,8 +127,9 @@ def drawn_film(
         lungs: left, top, right and bottom of each, in pixels.
         size: of the film; with 256 x 256 pixels a cell of the mask has eight along a side.
     """
-    across, down = (np.linspace(-20, 20, side) for side in size)
-    pixels = (_FLESH + across + down[:, np.newaxis]).astype(np.uint8)
+    # Brighter towards the middle and below, as a body is; what is flat would be a margin.
+    across, down = (np.linspace(0, 1, side) for side in size)
+    pixels = (_FLESH + 10 - 60 * np.abs(across - 0.5) + 20 * down[:, np.newaxis]).astype(np.uint8)
     for left, top, right, bottom in lungs:
         pixels[top:bottom, left:right] = _LUNG["NORMAL"]
     return pixels
