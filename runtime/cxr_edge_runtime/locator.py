@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import LOCATOR_INPUT, LOCATOR_OUTPUTS
 from cxr_edge_runtime.engines import Engine, open_model
-from cxr_edge_runtime.errors import EngineError
+from cxr_edge_runtime.errors import EngineError, EngineMissing
 from cxr_edge_runtime.gate import INVERTED, MIN_DEVIATION, UPSIDE_DOWN
 from cxr_edge_runtime.lungs import LEAST_CELLS, ONE_LEVEL, Lungs, content_of, lungs_of
 from cxr_edge_runtime.preprocess import (
@@ -76,14 +76,20 @@ def open_locator(bundle: Bundle, *, threads: int = 1, engine: str | None = None)
     entry = bundle.manifest.locator
     if entry is None:
         return None
-    opened = open_model(
-        bundle.read(entry.file),
-        bundle.manifest.model.format,
-        LOCATOR_INPUT,
-        LOCATOR_OUTPUTS,
-        threads=threads,
-        engine=engine,
-    )
+    content = bundle.read(entry.file)
+    try:
+        opened = open_model(
+            content,
+            bundle.manifest.model.format,
+            LOCATOR_INPUT,
+            LOCATOR_OUTPUTS,
+            threads=threads,
+            engine=engine,
+        )
+    except EngineMissing:
+        raise
+    except EngineError as error:  # which calls it the model
+        raise EngineError(f"{entry.file}, the lung locator: {error}") from error
     return Locator(opened, margin=entry.margin, sha256=bundle.manifest.files[entry.file].sha256)
 
 

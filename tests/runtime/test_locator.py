@@ -74,7 +74,7 @@ def test_locator_other_than_the_contract_is_refused(
     if changes is not None:
         model = float32_model(small_network(**changes), "tflite")
     other = Bundle.load(located_bundle(tmp_path / "other", model))
-    with pytest.raises(EngineError, match=message):
+    with pytest.raises(EngineError, match=rf"locator\.tflite, the lung locator: .*{message}"):
         open_locator(other)
 
 
