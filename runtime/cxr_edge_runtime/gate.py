@@ -323,6 +323,15 @@ def thumbnails(model_inputs: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]
     return centred
 
 
+def inside_flat_margins(image: NDArray[np.uint8]) -> tuple[slice, slice]:
+    """The rows and columns of ``[H, W]`` between edges of one grey; all where all is."""
+    greys = image.astype(np.float32)
+    rows, columns = (np.flatnonzero(greys.std(axis=axis) > _FLAT) for axis in (1, 0))
+    if not rows.size or not columns.size:
+        rows, columns = (np.arange(side) for side in image.shape)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
 def without_flat_margins(
     model_input: NDArray[np.uint8],
 ) -> tuple[NDArray[np.uint8], float]:
@@ -336,15 +345,11 @@ def without_flat_margins(
         image that was cut off where that is brighter than half of white, else 0.
     """
     whole = model_input[0]
-    image = whole[:, :, 0].astype(np.float32)
-    rows, columns = (np.flatnonzero(image.std(axis=axis) > _FLAT) for axis in (1, 0))
-    if not rows.size or not columns.size:
-        return whole, 0.0
-    inside = whole[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    inside = whole[inside_flat_margins(whole[:, :, 0])]
     cut = whole.size - inside.size
     if not cut:
         return whole, 0.0
-    brightness = (image.sum() - inside.sum(dtype=np.float64)) / cut
+    brightness = (whole.sum(dtype=np.float64) - inside.sum(dtype=np.float64)) / cut
     return inside, cut / whole.size if brightness > _BRIGHT else 0.0
 
 

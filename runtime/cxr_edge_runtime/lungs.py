@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr_edge_runtime.gate import inside_flat_margins
 from cxr_edge_runtime.preprocess import LOCATOR_CELLS, WHOLE_FILM, Box
 
 # A group of cells that touch is kept if it has at least this share of the largest group's cells:
@@ -27,8 +28,6 @@ _CUT_OFF = 8
 # Share of the film's width and height that lungs fill at least. In 2,458 films of children they
 # fill 0.49, in 78 of adults 0.43.
 _LEAST_SHARE = 0.42
-# Standard deviation of the greys in a row or column that shows nothing; a scan's noise is less.
-_FLAT = 4.0
 # Steps along a side of the film, to which boxes are rounded outwards: engines that differ in the
 # last digit of a logit give the same box.
 _STEPS = 1024
@@ -69,12 +68,9 @@ class Lungs:
 def content_of(film: NDArray[np.uint8]) -> Box:
     """The box of a picture ``[H, W]`` outside of which its margins are flat."""
     height, width = film.shape
-    rows = np.flatnonzero(film.std(axis=1) >= _FLAT)
-    columns = np.flatnonzero(film.std(axis=0) >= _FLAT)
-    if not len(rows) or not len(columns):
-        return WHOLE_FILM
-    left, right = columns[0] / width, (columns[-1] + 1) / width
-    return Box(float(left), float(rows[0] / height), float(right), float((rows[-1] + 1) / height))
+    rows, columns = inside_flat_margins(film)
+    left, right = columns.start / width, columns.stop / width
+    return Box(float(left), float(rows.start / height), float(right), float(rows.stop / height))
 
 
 def lungs_of(
