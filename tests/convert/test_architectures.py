@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 
 import calibrated
-from cxr_edge_convert.formats.models import float32_model, int8_model, probe_of, with_biases
+from cxr_edge_convert.formats.models import (
+    biases,
+    float32_model,
+    int8_model,
+    probe_of,
+    with_biases,
+)
 from cxr_edge_convert.variants import ONNX, Scheme, wanted_schemes
 from cxr_edge_runtime.bundle.manifest import OUTPUTS, InputEntry
 from cxr_edge_runtime.engines import open_model
@@ -51,14 +57,19 @@ def check(model: keras.Model) -> None:
         if scheme.quantization == "int8":
             probe = probe_of(float32, scheme.format)
             ranges = calibrated.ranges_over(probe, PIXELS)
-            # Nothing is taken from them, but every bias becomes one of its own.
-            values, axis = probe(PIXELS[:1]), 1 if scheme.format == ONNX else -1
-            nothing = {
-                operator.name: np.zeros(values[operator.name].shape[axis], np.float32)
+            # They stay as they are, but every bias becomes one of its own.
+            shown, axis = probe(PIXELS[:1]), 1 if scheme.format == ONNX else -1
+            same = {
+                operator.name: np.zeros(shown[operator.name].shape[axis], np.float32)
                 for operator in probe.operators
                 if operator.takes_bias
             }
-            content = int8_model(with_biases(float32, scheme.format, nothing), scheme, ranges)
+            same |= biases(float32, scheme.format)
+            content = int8_model(with_biases(float32, scheme.format, same), scheme, ranges)
+            # In INT8, too, each operator is found whose bias is to be exchanged.
+            for name, values in same.items():
+                other = with_biases(content, scheme.format, {name: values + 1})
+                assert other != with_biases(content, scheme.format, {name: values}), name
             # A network of random weights adds rounding up through all its layers.
             tolerance = 0.25
             if len(float32) > 1_000_000:  # in a tiny one names weigh more than weights

@@ -24,9 +24,9 @@ def float32_model(model: keras.Model, format: str) -> bytes:
     return onnx.to_float32(model) if format == ONNX else tflite.to_float32(model)
 
 
-def probe_of(model: bytes, format: str) -> ModelProbe:
-    """All activations of a model in a format."""
-    return OnnxProbe(model) if format == ONNX else TfliteProbe(model)
+def probe_of(model: bytes, format: str, seen: Collection[str] | None = None) -> ModelProbe:
+    """Activations of a model in a format: the tensors of these names, all where None."""
+    return OnnxProbe(model, seen) if format == ONNX else TfliteProbe(model, seen)
 
 
 def smaller_model(float32: bytes, scheme: Scheme) -> bytes:
@@ -40,13 +40,23 @@ def weight_only_model(float32: bytes, format: str) -> bytes:
     return change(float32)
 
 
-def with_biases(
-    float32: bytes, format: str, corrections: Mapping[str, NDArray[np.float32]]
-) -> bytes:
-    """The model with a correction per channel subtracted from the biases of some operators."""
+def biases(model: bytes, format: str) -> dict[str, NDArray[np.float32]]:
+    """The bias of each operator of a float model that has one, by the operator's name."""
+    return onnx_constants.biases(model) if format == ONNX else tflite.biases(model)
+
+
+def with_biases(model: bytes, format: str, new: Mapping[str, NDArray[np.float32]]) -> bytes:
+    """The model with other biases for some operators, a number a channel.
+
+    Args:
+        model: in float; or INT8 made from a model whose biases of these operators were set by this
+            function, of which only the biases change and no scale does.
+        format: of the model.
+        new: by names of operators.
+    """
     if format == ONNX:
-        return onnx_constants.with_biases(float32, corrections)
-    return tflite.with_biases(float32, corrections)
+        return onnx_constants.with_biases(model, new)
+    return tflite.with_biases(model, new)
 
 
 def int8_model(

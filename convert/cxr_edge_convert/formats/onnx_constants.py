@@ -6,6 +6,11 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from cxr_edge_convert.formats.onnx_graph import BIASED
+
+# What ONNX Runtime's quantizer puts behind the name of a constant that it quantized.
+_QUANTIZED = "_quantized"
+
 
 def to_weight_only(float32: bytes) -> bytes:
     """Store kernels of convolutions in INT8, a step per output channel; computing is in float.
@@ -47,20 +52,36 @@ def to_weight_only(float32: bytes) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def with_biases(float32: bytes, corrections: Mapping[str, NDArray[np.float32]]) -> bytes:
-    """The model with numbers taken from the biases of some operators, a number a channel."""
-    content = onnx.load_from_string(float32)
+def biases(model: bytes) -> dict[str, NDArray[np.float32]]:
+    """The bias of each operator of a float model that has one; see models.py."""
+    graph = onnx.load_from_string(model).graph
+    constants = {value.name: value for value in graph.initializer}
+    return {
+        node.output[0]: onnx.numpy_helper.to_array(constants[node.input[2]])
+        for node in graph.node
+        if node.op_type in BIASED and len(node.input) > 2 and node.input[2] in constants
+    }
+
+
+def with_biases(model: bytes, new: Mapping[str, NDArray[np.float32]]) -> bytes:
+    """The model with other biases for some operators; see models.py."""
+    content = onnx.load_from_string(model)
     constants = {value.name: value for value in content.graph.initializer}
-    for node in content.graph.node:
-        name = node.output[0]
-        if name in corrections:
-            given = constants[node.input[2]] if len(node.input) > 2 else None
-            before = onnx.numpy_helper.to_array(given) if given else np.float32(0)
-            values = (before - corrections[name]).astype(np.float32)
-            # One of its own: operators may share equal constants.
-            bias = onnx.numpy_helper.from_array(values, f"{name}_corrected_bias")
-            content.graph.initializer.append(bias)
-            node.input[:] = [*node.input[:2], bias.name]
+    nodes = {node.output[0]: node for node in content.graph.node}
+    for name, given in new.items():
+        # One of its own: operators may share equal constants.
+        own, values = f"{name}_corrected_bias", given.astype(np.float32)
+        integers = own + _QUANTIZED
+        if integers in constants:
+            # As the quantizer does it. Operators have lost their names where ReLU was merged.
+            scale = onnx.numpy_helper.to_array(constants[f"{integers}_scale"])
+            rounded = np.rint(values / scale.astype(np.float64)).astype(np.int32)
+            constants[integers].CopyFrom(onnx.numpy_helper.from_array(rounded, integers))
+        elif own in constants:
+            constants[own].CopyFrom(onnx.numpy_helper.from_array(values, own))
+        else:
+            content.graph.initializer.append(onnx.numpy_helper.from_array(values, own))
+            nodes[name].input[:] = [*nodes[name].input[:2], own]
     _without_unused(content.graph)
     return bytes(content.SerializeToString(deterministic=True))
 

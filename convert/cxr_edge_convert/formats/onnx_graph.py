@@ -1,5 +1,7 @@
 """What an ONNX model computes: its operators, and the values of their tensors for an image."""
 
+from collections.abc import Collection
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -9,8 +11,8 @@ from cxr_edge_convert.formats.graph import Activations, Operator
 from cxr_edge_runtime.engines.onnx import EXACT_INT8
 
 # Their third input is a bias.
-_BIASED = ("Conv", "ConvTranspose", "Gemm")
-WEIGHTED = (*_BIASED, "MatMul")
+BIASED = ("Conv", "ConvTranspose", "Gemm")
+WEIGHTED = (*BIASED, "MatMul")
 # What ONNX Runtime's quantizer puts behind the name of a tensor that it quantized and took back.
 _DEQUANTIZED = "_DequantizeLinear_Output"
 
@@ -24,22 +26,27 @@ def operators(graph: onnx.GraphProto) -> list[Operator]:
             inputs=tuple(name for name in node.input if name and name not in constant),
             outputs=tuple(node.output),
             weighted=node.op_type in WEIGHTED,
-            takes_bias=node.op_type in _BIASED,
+            takes_bias=node.op_type in BIASED,
         )
         for node in graph.node
     ]
 
 
 class OnnxProbe:
-    """All activations of an ONNX model; of a quantized one what its INT8 tensors stand for.
+    """Activations of an ONNX model; of a quantized one what its INT8 tensors stand for.
 
     Attributes:
         operators: of the graph, in the order in which they run.
         outputs: tensor names of the outputs.
     """
 
-    def __init__(self, model: bytes) -> None:
-        """Load a model from the bytes of its file."""
+    def __init__(self, model: bytes, seen: Collection[str] | None = None) -> None:
+        """Load a model.
+
+        Args:
+            model: the bytes of its file.
+            seen: names of the tensors to show, as far as the model has them; all where None.
+        """
         content = onnx.shape_inference.infer_shapes(onnx.load_from_string(model))
         self.operators = operators(content.graph)
         self.outputs = [value.name for value in content.graph.output]
@@ -56,9 +63,9 @@ class OnnxProbe:
             for operator in self.operators
             if operator.inputs
             for name in operator.outputs
-            if name in floats - hidden
+            if name in floats - hidden and (seen is None or name.removesuffix(_DEQUANTIZED) in seen)
         ]
-        self._names = [*self.outputs, *inner]
+        self._names = [*self.outputs, *inner] if seen is None else inner
         for name in inner:
             content.graph.output.append(
                 onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)

@@ -113,30 +113,54 @@ def to_int8(float32: bytes, ranges: Ranges, *, in_float: Collection[str] = ()) -
     return _quantized(float32, recipe.static_wi8_ai8(), limits, [*sorted(head), *sorted(in_float)])
 
 
-def with_biases(float32: bytes, corrections: Mapping[str, NDArray[np.float32]]) -> bytes:
-    """The model with numbers taken from the biases of some operators, a number a channel."""
-    content = flatbuffer_utils.read_model_from_bytearray(bytearray(float32))
+def biases(model: bytes) -> dict[str, NDArray[np.float32]]:
+    """The bias of each operator of a float model that has one; see models.py."""
+    content = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    found = _bias_tensors(content).items()
+    return {name: _constant(content, tensor) for name, (_, _, tensor) in found if tensor >= 0}
+
+
+def with_biases(model: bytes, new: Mapping[str, NDArray[np.float32]]) -> bytes:
+    """The model with other biases for some operators; see models.py."""
+    content = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
     graph = content.subgraphs[0]
-    kinds = kinds_by_code(content)
     readers = Counter(int(tensor) for operator in graph.operators for tensor in operator.inputs)
     holders = Counter(tensor.buffer for tensor in graph.tensors)
-    for operator in graph.operators:
-        name = graph.tensors[operator.outputs[0]].name.decode()
-        if name not in corrections:
+    for name, (operator, position, bias) in _bias_tensors(content).items():
+        if name not in new:
             continue
-        position = BIAS_INPUT[kinds[operator.opcodeIndex]]
-        # An operator without a bias ends before it, or has -1 there.
-        bias = int(operator.inputs[position]) if position < len(operator.inputs) else -1
-        before = _constant(content, bias) if bias >= 0 else np.float32(0)
+        values = new[name].astype(np.float32)
         # The converter lets operators share equal constants; then this one gets its own.
         if bias < 0 or readers[bias] > 1 or holders[graph.tensors[bias].buffer] > 1:
             bias = _add_constant(content, f"{name}/corrected_bias")
             operator.inputs = [*operator.inputs[:position], bias, *operator.inputs[position + 1 :]]
-        after = (before - corrections[name]).astype(np.float32)
-        graph.tensors[bias].shape = [len(after)]
-        buffer = content.buffers[graph.tensors[bias].buffer]
-        buffer.data = np.frombuffer(after.tobytes(), np.uint8)
+        tensor = graph.tensors[bias]
+        if tensor.type == flatbuffer_utils.schema_fb.TensorType.INT32:  # as the quantizer does it
+            scale = np.asarray(tensor.quantization.scale, dtype=np.float32)
+            values = np.rint(values / scale).astype(np.int32)
+        tensor.shape = [len(values)]
+        content.buffers[tensor.buffer].data = np.frombuffer(values.tobytes(), np.uint8)
+    for buffer in content.buffers:
+        if isinstance(buffer.data, bytearray):  # which would be written byte by byte
+            buffer.data = np.frombuffer(buffer.data, np.uint8)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(content))
+
+
+def _bias_tensors(content: Any) -> dict[str, tuple[Any, int, int]]:
+    """Operators that take a bias by name: each, which of its inputs that is, and the tensor.
+
+    The tensor is -1 where there is none.
+    """
+    graph, kinds = content.subgraphs[0], kinds_by_code(content)
+    found = {}
+    for operator in graph.operators:
+        position = BIAS_INPUT.get(kinds[operator.opcodeIndex])
+        if position is not None:
+            # An operator without a bias ends before it, or has -1 there.
+            bias = int(operator.inputs[position]) if position < len(operator.inputs) else -1
+            name = graph.tensors[operator.outputs[0]].name.decode()
+            found[name] = (operator, position, bias)
+    return found
 
 
 def _constant(content: Any, tensor: int) -> NDArray[np.float32]:

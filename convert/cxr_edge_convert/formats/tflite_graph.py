@@ -1,6 +1,7 @@
 """What a TFLite model computes: its operators, and the values of their tensors for an image."""
 
 import warnings
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def kinds_by_code(content: Any) -> list[str]:
 
 
 class TfliteProbe:
-    """All activations of a TFLite model, dequantized where they are INT8.
+    """Activations of a TFLite model, dequantized where they are INT8.
 
     Attributes:
         operators: of the graph, in the order in which they run.
@@ -53,8 +54,13 @@ class TfliteProbe:
         ranks: number of axes of each activation tensor.
     """
 
-    def __init__(self, model: bytes) -> None:
-        """Load a model from the bytes of its file."""
+    def __init__(self, model: bytes, seen: Collection[str] | None = None) -> None:
+        """Load a model.
+
+        Args:
+            model: the bytes of its file.
+            seen: names of the tensors to show, as far as the model has them; all where None.
+        """
         with stderr_silenced(), warnings.catch_warnings():
             # LiteRT warns that keeping all tensors costs memory; that is what is wanted here.
             warnings.simplefilter("ignore", UserWarning)
@@ -71,7 +77,7 @@ class TfliteProbe:
         self._details = {
             details["name"]: details
             for details in self._interpreter.get_tensor_details()
-            if details["name"] in activations
+            if details["name"] in activations and (seen is None or details["name"] in seen)
         }
         self.outputs = [details["name"] for details in self._interpreter.get_output_details()]
         self.ranks = {name: len(details["shape"]) for name, details in self._details.items()}

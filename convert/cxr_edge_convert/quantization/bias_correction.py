@@ -1,6 +1,6 @@
 """Biases that undo the mean shift which rounding weights gives to each channel."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ Corrections = dict[str, NDArray[np.float32]]
 
 def bias_corrections(
     float_probe: Probe,
-    int8_probe: Callable[[Mapping[str, NDArray[np.float32]]], Probe],
+    int8_probe: Callable[[Mapping[str, NDArray[np.float32]], Collection[str]], Probe],
     blocks: Sequence[tuple[str, ...]],
     pixels: NDArray[np.uint8],
     *,
@@ -31,7 +31,7 @@ def bias_corrections(
 
     Args:
         float_probe: of the float model.
-        int8_probe: of the INT8 model with these corrections.
+        int8_probe: of the INT8 model with these corrections; it shows these tensors alone.
         blocks: operators with biases, each with what follows it; see
             :func:`cxr_edge_convert.formats.graph.blocks`.
         pixels: calibration images ``[N, H, W, 1] uint8``.
@@ -41,7 +41,7 @@ def bias_corrections(
     wanted = _channel_means(float_probe, pixels, channel_axis)
     corrections: Corrections = {}
     for block in progress("quantizing")(blocks, len(blocks)):
-        found = _channel_means(int8_probe(corrections), pixels, channel_axis)
+        found = _channel_means(int8_probe(corrections, block), pixels, channel_axis)
         # What the INT8 model fuses into the operator is compared in its place.
         seen = next((name for name in block if name in found), None)
         if seen is not None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_convert.formats.graph import Ranges, blocks, output_operators, scaling_tensors
-from cxr_edge_convert.formats.models import ModelProbe, int8_model, probe_of, with_biases
+from cxr_edge_convert.formats.models import ModelProbe, biases, int8_model, probe_of, with_biases
 from cxr_edge_convert.quantization.bias_correction import bias_corrections
 from cxr_edge_convert.quantization.ranges import activation_ranges
 from cxr_edge_convert.quantization.tensor_errors import TensorError, tensor_errors
@@ -70,21 +70,45 @@ class Quantizer:
             progress: shows how many operators were corrected.
         """
 
-        def made(corrections: Mapping[str, NDArray[np.float32]]) -> bytes:
-            float32 = with_biases(self.float32, self.scheme.format, corrections)
+        format = self.scheme.format
+        free = {operator.name for operator in self.probe.operators if operator.takes_bias}
+        free -= set(in_float)
+        corrected = [block for block in self.blocks if block[0] in free]
+        before = self._channel_zeros([block[0] for block in corrected], pixels[:1])
+        before |= {
+            name: bias for name, bias in biases(self.float32, format).items() if name in before
+        }
+
+        def less(found: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+            return {name: before[name] - values for name, values in found.items()}
+
+        def int8(new: Mapping[str, NDArray[np.float32]]) -> bytes:
+            float32 = with_biases(self.float32, format, new)
             return int8_model(float32, self.scheme, ranges, in_float=in_float)
 
-        corrected = {operator.name for operator in self.probe.operators if operator.takes_bias}
-        corrected -= set(in_float)
+        # Quantizing takes long. So it is done twice, and between only biases are exchanged.
+        start = int8(before)
         corrections = bias_corrections(
             self.probe,
-            lambda found: probe_of(made(found), self.scheme.format),
-            [block for block in self.blocks if block[0] in corrected],
+            lambda found, seen: probe_of(with_biases(start, format, less(found)), format, seen),
+            corrected,
             pixels[:COMPARED],
             channel_axis=self._channel_axis,
             progress=progress,
         )
-        return made(corrections)
+        return int8(less(corrections))
+
+    def _channel_zeros(
+        self, operators: Collection[str], image: NDArray[np.uint8]
+    ) -> dict[str, NDArray[np.float32]]:
+        """A zero for each channel of these operators, whose outputs an image shows."""
+        shown = self.probe(image)
+        return {
+            name: np.zeros(
+                shown[name].shape[self._channel_axis if shown[name].ndim == 4 else -1], np.float32
+            )
+            for name in operators
+        }
 
     def errors(self, int8: bytes, pixels: NDArray[np.uint8]) -> tuple[TensorError, ...]:
         """How far the tensors of a model are from float, on the first :data:`COMPARED` images."""

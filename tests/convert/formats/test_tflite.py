@@ -10,6 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 from calibrated import PIXELS, ranges_over
 from cxr_edge_convert.formats.graph import Ranges, blocks, output_operators
 from cxr_edge_convert.formats.tflite import (
+    biases,
     to_dynamic,
     to_float16,
     to_float32,
@@ -169,17 +170,39 @@ def test_only_built_in_operators_are_used(float32: bytes, int8: bytes) -> None:
         assert not [kind for kind in kinds if "CUSTOM" in kind or "Flex" in kind], kinds
 
 
+def less(model: bytes, change: dict[str, np.ndarray]) -> bytes:
+    """The model with so much taken from the biases of some operators."""
+    before = biases(model)
+    return with_biases(model, {name: before.get(name, 0) - each for name, each in change.items()})
+
+
 def test_biases_take_what_is_to_be_corrected(float32: bytes) -> None:
     probe = TfliteProbe(float32)
     first, _, head = [operator.name for operator in probe.operators if operator.takes_bias]
     change = np.linspace(-0.1, 0.1, 8).astype(np.float32)
-    corrected = TfliteProbe(with_biases(float32, {first: change, head: np.float32([0.5])}))
-    without = TfliteProbe(with_biases(float32, {first: change}))
+    corrected = TfliteProbe(less(float32, {first: change, head: np.float32([0.5])}))
+    without = TfliteProbe(less(float32, {first: change}))
     before, after, between = (p(PIXELS[:1]) for p in (probe, corrected, without))
     free = (before[first] > 0.15) & (before[first] < 5)  # ReLU6 cuts off neither
     assert free.sum() > 100
     np.testing.assert_allclose(after[first][free], (before[first] - change)[free], atol=1e-5)
     np.testing.assert_allclose(after[head], between[head] - 0.5, atol=1e-5)
+
+
+def test_exchanged_in_int8_they_are_those_that_quantizing_gives(
+    float32: bytes, ranges: Ranges
+) -> None:
+    before = biases(float32)
+    names = list(before)[:2]
+    new = {name: before[name] + np.linspace(-0.5, 0.5, len(before[name])) for name in names}
+    exchanged = with_biases(to_int8(float32, ranges), new)
+    quantized = to_int8(with_biases(float32, new), ranges)
+    assert exchanged != to_int8(float32, ranges)
+    # The bytes differ in their order alone.
+    wanted, seen = TfliteProbe(quantized), TfliteProbe(exchanged)
+    for image in PIXELS[:4, np.newaxis]:
+        for name, values in wanted(image).items():
+            np.testing.assert_array_equal(seen(image)[name], values)
 
 
 def test_operators_that_share_a_bias_are_corrected_apart() -> None:
@@ -192,7 +215,7 @@ def test_operators_that_share_a_bias_are_corrected_apart() -> None:
     float32 = to_float32(model)
     probe = TfliteProbe(float32)
     first, second, third = [operator.name for operator in probe.operators if operator.takes_bias]
-    shifted = TfliteProbe(with_biases(float32, {third: np.ones(4, np.float32)}))
+    shifted = TfliteProbe(less(float32, {third: np.ones(4, np.float32)}))
     before, after = probe(PIXELS[:1]), shifted(PIXELS[:1])
     for name in (first, second):
         np.testing.assert_array_equal(after[name], before[name])
@@ -206,7 +229,7 @@ def test_transposed_convolution_has_its_bias_elsewhere() -> None:
     float32 = to_float32(keras.Model({"image": image}, {"logit": logit}))
     probe = TfliteProbe(float32)
     [name] = [o.name for o in probe.operators if o.kind == "TRANSPOSE_CONV"]
-    shifted = TfliteProbe(with_biases(float32, {name: np.ones(4, np.float32)}))
+    shifted = TfliteProbe(less(float32, {name: np.ones(4, np.float32)}))
     np.testing.assert_allclose(
         shifted(PIXELS[:1])[name], probe(PIXELS[:1])[name] - 1, rtol=1e-4, atol=1e-3
     )

@@ -16,6 +16,8 @@ INT8 = Scheme("int8", "tflite", "int8")
 PIXELS = np.random.default_rng(0).integers(20, 200, (COMPARED + 8, 16, 16, 1)).astype(np.uint8)
 # What rounding shifts the two channels of each convolution by.
 SHIFT = np.array([0.5, -0.25], np.float32)
+# Of the first convolution; the second has none.
+BIAS = np.array([0.1, 0.2], np.float32)
 
 
 class Network:
@@ -42,27 +44,35 @@ class Network:
 
 @pytest.fixture
 def quantizer(monkeypatch: pytest.MonkeyPatch) -> Quantizer:
-    """Models are JSON: what was taken from which bias, and what is in float."""
+    """Models are JSON: which bias is what, and what is in float."""
 
-    def with_biases(float32: bytes, _: str, found: Mapping[str, NDArray[np.float32]]) -> bytes:
-        return json.dumps({name: values.tolist() for name, values in found.items()}).encode()
+    def biases(float32: bytes, _: str) -> dict[str, NDArray[np.float32]]:
+        return {"conv1": BIAS}
+
+    def with_biases(model: bytes, _: str, new: Mapping[str, NDArray[np.float32]]) -> bytes:
+        made = json.loads(model or b"{}")
+        values = {name: each.tolist() for name, each in new.items()}
+        if "in_float" in made:  # it is quantized
+            return json.dumps(made | {"biases": made["biases"] | values}).encode()
+        return json.dumps(made | values).encode()
 
     def int8_model(
         float32: bytes, scheme: Scheme, ranges: Any, *, in_float: Collection[str]
     ) -> bytes:
         return json.dumps({"biases": json.loads(float32), "in_float": sorted(in_float)}).encode()
 
-    def probe_of(model: bytes, _: str) -> Network:
+    def probe_of(model: bytes, _: str, seen: Collection[str] | None = None) -> Network:
         made = json.loads(model)
+        before = {"conv1": BIAS, "conv2": np.zeros(2, np.float32)}
         return Network(
             {
-                name: SHIFT - np.array(made["biases"].get(name, 0), np.float32)
-                for name in ("conv1", "conv2")
+                name: SHIFT + np.array(made["biases"].get(name, bias), np.float32) - bias
+                for name, bias in before.items()
                 if name not in made["in_float"]
             }
         )
 
-    for function in (with_biases, int8_model, probe_of):
+    for function in (biases, with_biases, int8_model, probe_of):
         monkeypatch.setattr(quantizing, function.__name__, function)
     return Quantizer(INT8, b"", Network())  # type: ignore[arg-type]
 
@@ -82,8 +92,8 @@ def test_biases_are_corrected_on_the_first_images_alone(quantizer: Quantizer) ->
     made = json.loads(quantizer.model({}, PIXELS))
     assert made["in_float"] == []
     assert list(made["biases"]) == ["conv1", "conv2"]
-    for values in made["biases"].values():
-        np.testing.assert_allclose(values, SHIFT, atol=1e-5)
+    np.testing.assert_allclose(made["biases"]["conv1"], BIAS - SHIFT, atol=1e-5)
+    np.testing.assert_allclose(made["biases"]["conv2"], -SHIFT, atol=1e-5)
     assert made == json.loads(quantizer.model({}, PIXELS[:COMPARED]))
 
 
