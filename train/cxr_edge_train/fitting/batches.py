@@ -1,6 +1,8 @@
 """Batches for fitting, shuffled and augmented anew in each epoch, reproducible from the seed."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import keras
 import numpy as np
@@ -15,6 +17,7 @@ Named = dict[str, NDArray[np.float32]]
 Batch = tuple[Named, Named, Named]
 # Pixels ``[N, H, W, 1] uint8`` and labels ``[N]`` of 0 and 1 of a split.
 Images = tuple[NDArray[np.uint8], NDArray[np.integer]]
+Changed = TypeVar("Changed")
 
 # This keeps the random numbers of an epoch's order apart from those of an image.
 _ORDER = 2**32 - 2
@@ -28,12 +31,65 @@ def class_weights(labels: NDArray[np.integer]) -> NDArray[np.float32]:
     return weights
 
 
-class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is not typed
-    """Images, logit targets and class weights of the training split.
+class SeededBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is not typed
+    """Batches of films that are drawn and changed anew in each epoch.
 
-    The order of an epoch and the augmentation of each image depend on the seed, the epoch and the
-    image alone, never on threads or on the epochs that this process has seen.
+    The order of an epoch and the change of each film depend on the seed, the epoch and the film
+    alone, never on threads or on the epochs that this process has seen.
     """
+
+    def __init__(self, films: int, *, batch_size: int, seed: int) -> None:
+        """Prepare the batches.
+
+        Args:
+            films: how many there are.
+            batch_size: number of films in a batch.
+            seed: seed of order and changes.
+        """
+        # One worker: with more, Keras asks for batches of the next epoch before it says that the
+        # epoch begins, and on JAX trains on them.
+        super().__init__(workers=1, use_multiprocessing=False)
+        self._threads = ThreadPoolExecutor(_THREADS)
+        self._films = films
+        self._batch_size = batch_size
+        self._seed = seed
+        self.begin_epoch(0)
+
+    def __len__(self) -> int:
+        """The number of full batches in an epoch; films left over come in another epoch."""
+        return max(1, self._films // self._batch_size)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Draw the order of an epoch, which is counted from 0 over all phases.
+
+        Keras' own ``on_epoch_end`` does not suffice: it is also called when Keras has only read
+        the first batches, so counting its calls gives another order after a restart.
+        """
+        self._epoch = epoch
+        random = np.random.default_rng((self._seed, epoch, 0, _ORDER))
+        self._order = random.permutation(self._films)
+
+    def close(self) -> None:
+        """End the threads that change films."""
+        self._threads.shutdown()
+
+    def chosen(self, index: int) -> NDArray[np.intp]:
+        """The films of a batch."""
+        return self._order[index * self._batch_size : (index + 1) * self._batch_size]
+
+    def changed(
+        self, films: NDArray[np.intp], change: Callable[[int, np.random.Generator], Changed]
+    ) -> list[Changed]:
+        """Change films in threads, each with a generator of its own."""
+
+        def changed(film: int) -> Changed:
+            return change(film, np.random.default_rng((self._seed, self._epoch, film)))
+
+        return list(self._threads.map(changed, films.tolist()))
+
+
+class TrainingBatches(SeededBatches):
+    """Images, logit targets and class weights of the training split."""
 
     def __init__(
         self,
@@ -55,47 +111,22 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras is 
             batch_size: number of images in a batch.
             seed: seed of order and augmentation.
         """
-        # One worker: with more, Keras asks for batches of the next epoch before it says that the
-        # epoch begins, and on JAX trains on them.
-        super().__init__(workers=1, use_multiprocessing=False)
-        self._threads = ThreadPoolExecutor(_THREADS)
+        super().__init__(len(labels), batch_size=batch_size, seed=seed)
         self._pixels = pixels
         self._labels = labels
         self._augmentation = augmentation
         self._side = side
-        self._batch_size = batch_size
-        self._seed = seed
         self._weights = class_weights(labels)
-        self.begin_epoch(0)
-
-    def __len__(self) -> int:
-        """The number of full batches in an epoch; images left over come in another epoch."""
-        return max(1, len(self._labels) // self._batch_size)
 
     def __getitem__(self, index: int) -> Batch:
         """One batch: images float32 ``[B, side, side, 1]``, targets ``[B, 1]``, weights ``[B]``."""
-        chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        augmented = list(self._threads.map(self._augmented, chosen))
+        chosen = self.chosen(index)
+        augmented = self.changed(chosen, self._augmented)
         images = np.stack(augmented)[..., np.newaxis].astype(np.float32)
         targets = self._labels[chosen, np.newaxis].astype(np.float32)
         return {"image": images}, {"logit": targets}, {"logit": self._weights[chosen]}
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Draw the order of an epoch, which is counted from 0 over all phases.
-
-        Keras' own ``on_epoch_end`` does not suffice: it is also called when Keras has only read
-        the first batches, so counting its calls gives another order after a restart.
-        """
-        self._epoch = epoch
-        random = np.random.default_rng((self._seed, epoch, 0, _ORDER))
-        self._order = random.permutation(len(self._labels))
-
-    def close(self) -> None:
-        """End the threads that augment."""
-        self._threads.shutdown()
-
-    def _augmented(self, image: int) -> NDArray[np.uint8]:
-        random = np.random.default_rng((self._seed, self._epoch, int(image)))
+    def _augmented(self, image: int, random: np.random.Generator) -> NDArray[np.uint8]:
         film = self._pixels[image, :, :, 0]
         view = random_crop(film, self._side, self._augmentation, random)
         return augment(view, self._augmentation, random)
