@@ -239,8 +239,9 @@ class Classifier:
             return False
         if gate.from_turning <= change.distance:
             return True
-        # What was rejected for another reason than the distance stays rejected.
-        could_turn = gate.verdict != REJECTED or gate.by_distance
+        # What was rejected for another reason than the distance stays rejected, and where lungs
+        # were found the distance rejects nothing.
+        could_turn = prepared.box is None and (gate.verdict != REJECTED or gate.by_distance)
         return could_turn and abs(gate.distance - limits.rejected) <= change.distance
 
     def _judge(self, film: GreyImage, prepared: PreparedFilm, outputs: Outputs) -> Verdict:
@@ -253,6 +254,7 @@ class Classifier:
             prepared.model_input,
             outputs["embedding"],
             embed=lambda other: self.engine.run(other)["embedding"],
+            has_lungs=prepared.box is not None,
         )
 
     def _doubts(self, film: GreyImage) -> tuple[str, ...]:

@@ -189,6 +189,8 @@ class Gate:
         model_input: NDArray[np.uint8],
         embedding: NDArray[np.float32],
         embed: Embed,
+        *,
+        has_lungs: bool = False,
     ) -> Verdict:
         """Judge one image.
 
@@ -199,6 +201,8 @@ class Gate:
             embedding: ``[1, C] float32`` of that input.
             embed: computes the embedding of another input; it is called only where the image may be
                 a negative or upside down.
+            has_lungs: whether a lung locator found lungs, which tell films from other images better
+                than the distance does: then that rejects no image, however large it is.
 
         Returns:
             The verdict with its reasons. Any objection rejects the image.
@@ -219,7 +223,7 @@ class Gate:
             certainty, from_turning = self._upside_down(crops, distance, model_input, embed)
             if certainty == _CERTAIN:
                 reasons.append(UPSIDE_DOWN)
-            elif distance > self.limits.rejected:
+            elif distance > self.limits.rejected and not has_lungs:
                 by_distance = not reasons
                 reasons.append(
                     f"{_UNLIKE} (distance {distance:.1f}; limit {self.limits.rejected:.1f})"

@@ -105,6 +105,20 @@ def test_the_three_verdicts() -> None:
     assert reason == "does not look like a frontal chest X-ray (distance 5.0; limit 4.0)"
 
 
+def test_distance_rejects_no_image_in_which_a_locator_found_lungs() -> None:
+    def judged_with_lungs(distance: float, words: tuple[str, ...] = ()) -> tuple[str, str]:
+        found = gate().judge(
+            words, (), MODEL_INPUT, at_distance(distance), _not_asked, has_lungs=True
+        )
+        assert not found.by_distance
+        return found.verdict, found.reasons[0]
+
+    verdict, reason = judged_with_lungs(5.0)
+    assert verdict == SUSPICIOUS
+    assert reason == "unlike the training films (distance 5.0; 99th percentile 2.0)"
+    assert judged_with_lungs(5.0, ("it is in colour",)) == (REJECTED, "it is in colour")
+
+
 def test_distance_at_a_limit_is_within_it() -> None:
     embedding = at_distance(3.0)
     exact = float(gate().distance(embedding)[0])

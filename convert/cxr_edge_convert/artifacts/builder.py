@@ -177,7 +177,9 @@ class ArtifactBuilder:
             out_of_distribution=others,
             remarks=self.remarks,
         )
-        rejected = np.array(verdicts(gate, engine, films, embeddings, self.remarks)) == REJECTED
+        located = self.remarks is not None
+        judged = verdicts(gate, engine, films, embeddings, self.remarks, located=located)
+        rejected = np.array(judged) == REJECTED
         return BundleArtifacts(
             golden_films(engine, self.means, operating_point, gate, LABELS, prepare),
             self._reference(engine, predicted, gate.distance(embeddings), rejected),

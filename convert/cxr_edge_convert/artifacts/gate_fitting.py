@@ -4,10 +4,11 @@ Where films lie is learned once, from the float model's embeddings of training f
 and made to look different, as films of another hospital might. The limits are set for each variant
 on its own embeddings from the engine that will run it, since INT8's lie a little elsewhere.
 ``suspicious`` is the 99% quantile of validation films, ``rejected`` the 97% quantile of training
-films that were made to look different and that were not learned from, and the 99.5% quantile beside
-a lung locator, which rejects nearly all that is no film. Images that are no films do not set limits
-either: those that a user has at hand say little of those that a device will meet, so they only
-measure the gate.
+films that were made to look different and that were not learned from. Images that are no films do
+not set limits either: those that a user has at hand say little of those that a device will meet, so
+they only measure the gate.
+
+Where a lung locator finds lungs, the distance rejects nothing: see docs/results/input-gate.md.
 """
 
 from collections import Counter
@@ -24,6 +25,7 @@ from cxr_edge_runtime.bundle.manifest import GateLimits
 from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.gate import REJECTED, Gate, thumbnails, transformed
+from cxr_edge_runtime.locator import NO_LUNGS
 from cxr_edge_train.augmentation import augment
 from cxr_edge_train.backend.keras_models import predict_output
 from cxr_edge_train.recipe import Augmentation
@@ -35,9 +37,8 @@ _AXES = 32
 _SUSPICIOUS = 0.99
 # Augmentation changes a film far more than another device does, so a few in a hundred may go.
 # Chosen once, knowing the 96 things of docs/results/input-gate.md: at 0.995 8 of them were only
-# suspicious. A lung locator finds no lungs in 93 of them, those 8 among them, so that beside it
-# 0.995 suffices, and fewer films that only look unusual are lost.
-_REJECTED, _REJECTED_BESIDE_LOCATOR = 0.97, 0.995
+# suspicious.
+_REJECTED = 0.97
 # Of out-of-distribution images; more is a warning.
 MAX_LET_THROUGH = 0.05
 # Of embeddings of length 1.
@@ -147,15 +148,15 @@ def with_limits(
         out_of_distribution: images that are no chest X-rays.
         remarks: what the lung locator says of each validation film; None where there is none.
     """
-    quantile = _REJECTED if remarks is None else _REJECTED_BESIDE_LOCATOR
     changed = (augmented, engine_outputs(engine, augmented)["embedding"])
     suspicious = float(np.quantile(gate.distance(validation[1]), _SUSPICIOUS)) or 1.0
-    rejected = float(np.quantile(gate.distance(changed[1]), quantile))
+    rejected = float(np.quantile(gate.distance(changed[1]), _REJECTED))
     gate = replace(gate, limits=GateLimits(suspicious, max(suspicious, rejected)))
+    located = remarks is not None
     return gate, GateCounts(
-        validation=_counts(verdicts(gate, engine, *validation, remarks)),
-        augmented=_counts(verdicts(gate, engine, *changed)),
-        non_films=_by_category(gate, engine, out_of_distribution),
+        validation=_counts(verdicts(gate, engine, *validation, remarks, located=located)),
+        augmented=_counts(verdicts(gate, engine, *changed, located=located)),
+        non_films=_by_category(gate, engine, out_of_distribution, located=located),
         unreadable=out_of_distribution.unreadable,
     )
 
@@ -166,6 +167,8 @@ def verdicts(
     inputs: NDArray[np.uint8],
     embeddings: NDArray[np.float32],
     remarks: Sequence[Remarks] | None = None,
+    *,
+    located: bool,
 ) -> list[str]:
     """The verdict of a gate on each image.
 
@@ -175,13 +178,21 @@ def verdicts(
         inputs: ``[N, H, W, 1] uint8``.
         embeddings: ``[N, C]`` of the inputs.
         remarks: what speaks against each image and what makes it suspicious; nothing if None.
+        located: whether a lung locator has looked at them.
     """
 
     def embed(image: NDArray[np.uint8]) -> NDArray[np.float32]:
         return engine.run(image)["embedding"]
 
     return [
-        gate.judge(objections, doubts, image[np.newaxis], embedding[np.newaxis], embed).verdict
+        gate.judge(
+            objections,
+            doubts,
+            image[np.newaxis],
+            embedding[np.newaxis],
+            embed,
+            has_lungs=located and NO_LUNGS not in objections,
+        ).verdict
         for image, embedding, (objections, doubts) in zip(
             inputs, embeddings, remarks or [((), ())] * len(inputs)
         )
@@ -189,11 +200,11 @@ def verdicts(
 
 
 def _by_category(
-    gate: Gate, engine: Engine, things: OutOfDistributionImages
+    gate: Gate, engine: Engine, things: OutOfDistributionImages, *, located: bool
 ) -> dict[str, dict[str, int]]:
     embeddings = engine_outputs(engine, things.inputs)["embedding"]
     remarks = [(objections, ()) for objections in things.objections]
-    found = verdicts(gate, engine, things.inputs, embeddings, remarks)
+    found = verdicts(gate, engine, things.inputs, embeddings, remarks, located=located)
     return {
         category: _counts([v for v, c in zip(found, things.categories) if c == category])
         for category in sorted(set(things.categories))

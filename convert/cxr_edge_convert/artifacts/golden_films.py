@@ -157,6 +157,7 @@ def _golden(
         prepared.model_input,
         outputs["embedding"],
         embed=lambda other: engine.run(other)["embedding"],
+        has_lungs=prepared.box is not None,
     )
     assert found.distance is not None
     limits = (gate.limits.suspicious, gate.limits.rejected)

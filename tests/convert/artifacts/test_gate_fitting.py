@@ -14,6 +14,7 @@ from cxr_edge_convert.verification import engine_outputs
 from cxr_edge_runtime.bundle.manifest import GATE_FILE, MAX_BYTES
 from cxr_edge_runtime.engines import Outputs
 from cxr_edge_runtime.gate import transformed
+from cxr_edge_runtime.locator import NO_LUNGS
 
 
 class _KerasEngine:
@@ -85,7 +86,7 @@ def test_limits_are_ordered_and_the_counts_are_of_all_images(
     assert figures.non_films["snow"]["rejected"] >= 1  # the one in colour
 
 
-def test_beside_a_lung_locator_the_distance_rejects_fewer_films(
+def test_where_a_lung_locator_finds_lungs_the_distance_rejects_nothing(
     tiny_source: Source, films: NDArray[np.uint8]
 ) -> None:
     engine = _KerasEngine(tiny_source)
@@ -100,11 +101,17 @@ def test_beside_a_lung_locator_the_distance_rejects_fewer_films(
             engine,
             validation=(validation, embeddings),
             augmented=augmented,
-            out_of_distribution=OutOfDistributionImages(films[:1], [()], ["films"]),
+            out_of_distribution=OutOfDistributionImages(
+                films[:2], [(), (NO_LUNGS,)], ["with lungs", "without"]
+            ),
             remarks=remarks,
         )
-    beyond = {located: of.augmented.get("rejected", 0) for located, of in counts.items()}
-    assert beyond[True] < beyond[False]
+    # Of the films that set this limit 3% lie beyond it.
+    beyond = 0.03 * len(augmented)
+    assert counts[False].augmented["rejected"] >= beyond > 1
+    assert counts[True].augmented.get("rejected", 0) <= counts[False].augmented["rejected"] - beyond
+    assert counts[True].non_films["with lungs"].get("rejected", 0) == 0
+    assert counts[True].non_films["without"] == {"rejected": 1}
 
 
 def test_changed_films_are_the_same_for_a_seed(films: NDArray[np.uint8]) -> None:
