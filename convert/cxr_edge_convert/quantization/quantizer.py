@@ -6,7 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr_edge_convert.formats.graph import Ranges, blocks, output_operators, scaling_tensors
+from cxr_edge_convert.formats.graph import (
+    Ranges,
+    axes_within_a_channel,
+    blocks,
+    output_operators,
+    scaling_tensors,
+)
 from cxr_edge_convert.formats.models import ModelProbe, biases, int8_model, probe_of, with_biases
 from cxr_edge_convert.quantization.bias_correction import bias_corrections
 from cxr_edge_convert.quantization.ranges import activation_ranges
@@ -103,12 +109,10 @@ class Quantizer:
     ) -> dict[str, NDArray[np.float32]]:
         """A zero for each channel of these operators, whose outputs an image shows."""
         shown = self.probe(image)
-        return {
-            name: np.zeros(
-                shown[name].shape[self._channel_axis if shown[name].ndim == 4 else -1], np.float32
-            )
-            for name in operators
+        within = {
+            name: axes_within_a_channel(shown[name], self._channel_axis) for name in operators
         }
+        return {name: np.zeros_like(shown[name].sum(axis=axes)) for name, axes in within.items()}
 
     def errors(self, int8: bytes, pixels: NDArray[np.uint8]) -> tuple[TensorError, ...]:
         """How far the tensors of a model are from float, on the first :data:`COMPARED` images."""
