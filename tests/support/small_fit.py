@@ -23,7 +23,7 @@ from tiny_model import tiny_model
 
 RECIPE = Recipe(
     Model(image_size=32),
-    Augmentation(),
+    Augmentation(crop=0.9, rotation=15.0),
     Fit(
         batch_size=10,
         head_epochs=2,

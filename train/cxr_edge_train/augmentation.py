@@ -62,11 +62,10 @@ def augment(pixels: Pixels, settings: Augmentation, random: np.random.Generator)
     Returns:
         ``[H, W] uint8``.
     """
-    image = _affine(Image.fromarray(pixels), settings, random)
+    image = _rotate(Image.fromarray(pixels), settings, random)
     image = _exposure(image, settings, random)
     steps: tuple[tuple[float, Callable[[Image.Image, np.random.Generator], Image.Image]], ...] = (
         (settings.equalize, _equalize),
-        (settings.border, _borders),
         (settings.erase, _erase),
         (settings.marker, _markers),
         (settings.blur, _blur),
@@ -93,23 +92,10 @@ def _crop(smallest: float, random: np.random.Generator) -> tuple[float, float, f
     return 0.0, 0.0, 1.0, 1.0
 
 
-def _affine(image: Image.Image, settings: Augmentation, random: np.random.Generator) -> Image.Image:
-    width, height = image.size
-    angle = np.deg2rad(random.uniform(-settings.rotation, settings.rotation))
-    zoom_x, zoom_y = random.uniform(1 - settings.zoom, 1 + settings.zoom, size=2)
-    shift_x, shift_y = random.uniform(-settings.shift, settings.shift, size=2) * image.size
-    cos, sin = np.cos(angle), np.sin(angle)
-    centre = np.array([width / 2, height / 2])
-    matrix = np.array([[cos / zoom_x, sin / zoom_x], [-sin / zoom_y, cos / zoom_y]])
-    offset = centre - matrix @ (centre + np.array([shift_x, shift_y]))
-    (a, b), (d, e) = matrix
+def _rotate(image: Image.Image, settings: Augmentation, random: np.random.Generator) -> Image.Image:
+    angle = random.uniform(-settings.rotation, settings.rotation)
     # What lies outside is black: the air beside a patient, or the collimated border.
-    return image.transform(
-        image.size,
-        Image.Transform.AFFINE,
-        (a, b, offset[0], d, e, offset[1]),
-        resample=Image.Resampling.BICUBIC,
-    )
+    return image.rotate(angle, resample=Image.Resampling.BICUBIC)
 
 
 def _exposure(
@@ -127,24 +113,6 @@ def _exposure(
 
 def _equalize(image: Image.Image, random: np.random.Generator) -> Image.Image:
     return Image.blend(image, ImageOps.equalize(image), random.uniform(0.3, 1.0))
-
-
-def _borders(image: Image.Image, random: np.random.Generator) -> Image.Image:
-    """Draw flat blocks of up to an eighth along some borders, as collimators and scanners do."""
-    width, height = image.size
-    image = image.copy()
-    draw = ImageDraw.Draw(image)
-    grey = (0, 0, 255, int(random.integers(256)))[random.integers(4)]
-    left, top, right, bottom = (random.random(4) < 0.5) * random.uniform(0.01, 0.125, size=4)
-    for box in (
-        (0, 0, left * width, height),
-        (0, 0, width, top * height),
-        (width * (1 - right), 0, width, height),
-        (0, height * (1 - bottom), width, height),
-    ):
-        if box[2] - box[0] >= 1 and box[3] - box[1] >= 1:
-            draw.rectangle(box, fill=grey)
-    return image
 
 
 def _erase(image: Image.Image, random: np.random.Generator) -> Image.Image:

@@ -26,7 +26,7 @@ from tiny_model import TINY
 
 SMALL = Recipe(
     Model(image_size=32),
-    Augmentation(border=0.0, erase=0.0),
+    Augmentation(crop=1.0),
     Fit(batch_size=100, head_epochs=0, epochs=1, learning_rate=3e-3),
 )
 

@@ -107,8 +107,8 @@ def augmentation_preview(
             "validation and test images never are. Images are not mirrored: the heart lies on the "
             "left.",
             "Crop is the smallest share that is shown of the film's area or, with a lung locator, "
-            "of the box of its lungs. Rotation is in degrees and gamma bounds an exponent; zoom, "
-            "shift, contrast and brightness are shares; the others are probabilities.",
+            "of the box of its lungs. Rotation is in degrees and gamma bounds an exponent; "
+            "contrast and brightness are shares; the others are probabilities.",
         ],
         tables=[
             Table(
