@@ -56,14 +56,6 @@ def _by_heading(text: str) -> dict[str, str]:
 
 def _training(training: Figures) -> str:
     fit, model = training["recipe"]["fit"], training["recipe"]["model"]
-    # Models that were made with an earlier version had teachers.
-    taught = (
-        f"{fit['teachers']} networks were trained first, from other seeds; this one started from "
-        "the mean of their\nweights and was trained on their mean prediction of each augmented "
-        "film."
-        if fit.get("teachers")
-        else "Trained on the labels."
-    )
     rows = [
         [f"{split}, {kind}", f"{count['films']:,}", f"{count['patients']:,}"]
         for split, kinds in training["films"].items()
@@ -72,7 +64,7 @@ def _training(training: Figures) -> str:
     return f"""\
 Width multiplier {model["alpha"]}, {training["parameters"]:,} parameters, {fit["epochs"]} epochs of
 batches of {fit["batch_size"]} at a learning rate of up to {fit["learning_rate"]}, moving average of
-weights {fit["weight_average"]}, last epoch kept. {taught}
+weights {fit["weight_average"]}, last epoch kept.
 
 {markdown_table(Table(("split, kind", "films", "patients"), rows))}
 Age and sex of the children are not recorded per film.
@@ -156,10 +148,9 @@ where there are so many. The outlines are those of V7 Labs, *covid-19-xray-datas
 def _impact(training: Figures) -> str:
     hours = training["seconds"] / 3600
     own, all_ = (_WATTS / 1000 * each for each in (hours, hours + _HOURS_OF_EXPERIMENTS))
-    teachers = ", teachers included" if training["recipe"]["fit"].get("teachers") else ""
     return f"""\
 Trained in {60 * hours:.0f} minutes on {training["devices"]} (two cores of a shared
-machine){teachers}: {own:.2g} kWh at an assumed {_WATTS} W. With all experiments for all shipped
+machine): {own:.2g} kWh at an assumed {_WATTS} W. With all experiments for all shipped
 models, about {_HOURS_OF_EXPERIMENTS} hours, it is {all_:.1f} kWh and, at the world average of
 {_KG_CO2E_PER_KWH} kg/kWh in 2023, {all_ * _KG_CO2E_PER_KWH:.1f} kg CO2e.
 """

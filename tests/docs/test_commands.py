@@ -98,7 +98,13 @@ def make_sandbox(folder: Path, pipeline: Any) -> None:
         text = file.read_text().replace("data/", "chest_xray/")
         (folder / file.name).write_text(text)
     shutil.copytree(pipeline.run, "run")
-    for path in ("data/samples", "models/recipes", "docs/results/architectures/recipes"):
+    copied = (
+        "data/samples",
+        "models/float/lung-locator",
+        "models/recipes",
+        "docs/results/architectures/recipes",
+    )
+    for path in copied:
         shutil.copytree(ROOT / path, path)
     for place, name in enumerate(FILMS):
         film(Path(name), place)
@@ -111,7 +117,6 @@ def make_sandbox(folder: Path, pipeline: Any) -> None:
         path.rename(path.with_stem(path.stem.replace("_", "-") + "_1"))
     Path("film.dcm").write_bytes(dicom_files.written())
     Path("recipe.toml").write_text("[fit]\nepochs = 1\n")
-    Path("evening.toml").write_text("[model]\nimage_size = 160\n[fit]\nepochs = 4\n")
     own_model(Path("own.keras"))
     weights = (word for command in COMMANDS for word in command.words if word.endswith(".h5"))
     for name in ("weights.h5", *(word.partition("=")[2] or word for word in weights)):

@@ -26,16 +26,6 @@ def test_card_says_what_was_measured(
     assert f"| train, normal | {train['films']:,} | {train['patients']:,} |" in sections[TRAINING]
     assert 0 < train["patients"] <= train["films"]
     assert "2 epochs" in sections[TRAINING]
-    assert "Trained on the labels." in sections[TRAINING]
-
-
-def test_card_of_a_student_says_who_taught_it(
-    bundle: Bundle, run: Path, measured: Path, log: list[str]
-) -> None:
-    figures = gathered(bundle, run, measured, log)
-    figures["training"]["recipe"]["fit"]["teachers"] = 3
-    sections = shipped_sections("small", figures)
-    assert "3 networks were trained first" in sections[TRAINING]
 
 
 def test_card_of_a_model_that_sees_boxes_says_what_they_take_away(
