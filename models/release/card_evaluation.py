@@ -75,8 +75,8 @@ threshold. Films by acquisition domain: {counts}.
 
 {_domains(shifted["by_look"])}
 After weighting, the normal films count as much as
-{shifted["specificity"]["n"]} films of equal weight. This did not predict the result on test, where
-specificity is {test["specificity"]["value"]:.3f}.
+{shifted["specificity"]["n"]} films of equal weight. On test, specificity is
+{test["specificity"]["value"]:.3f}.
 """
 
 
