@@ -17,8 +17,8 @@ from cxr_edge_train.statistics.intervals import wilson_interval
 from cxr_edge_train.statistics.operating_point import OperatingPoint, threshold_for_sensitivity
 from cxr_edge_train.statistics.platt_scaling import probabilities
 
-# As at the shipped network's operating point.
-_MIN_SENSITIVITY = 0.93
+# As at the operating point of the shipped networks.
+_MIN_SENSITIVITY = 0.95
 
 
 def measure_losses(

@@ -128,11 +128,12 @@ def _maps(maps: Figures) -> str:
         for words, kind in kinds
     ]
     header = ("", "films", "share in the lungs", "of an even map", "of a blob in the middle")
+    clear = [kind["maps"] >= max(kind["even"], kind["blob"]) + _HARDLY for _, kind in kinds]
     verdict = (
-        "\nNot all shares are clearly above those of maps that look at no film: this model is not "
-        "shown to look at the lungs."
-        if any(kind["maps"] < max(kind["even"], kind["blob"]) + _HARDLY for _, kind in kinds)
-        else ""
+        ""
+        if all(clear)
+        else f"\n{'Not every' if any(clear) else 'No'} share is clearly above those of maps that "
+        "look at no film: this model is not shown to look at the lungs."
     )
     height, width = maps["cells"]
     return f"""\

@@ -46,6 +46,7 @@ GATE = {
 }
 SHIFTED = dict.fromkeys(("auc", "sensitivity", "specificity"), FIGURE) | {
     "by_look": {"A": {"sensitivity": FIGURE, "specificity": None}},
+    "auc_within_look": {"A": 0.875},
     "films_by_look": {"NORMAL": {"A": 18, "B": 2}, "PNEUMONIA": {"A": 5, "B": 15}},
 }
 VERIFICATION = {"recall_drop": 0.001, "specificity_drop": 0.0, "auc_drop": 0.0, "agreement": 0.995}

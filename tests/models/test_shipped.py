@@ -19,7 +19,11 @@ from scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
-MOST_BYTES = {"tiny": 1_000_000}
+MOST_BYTES = {"tiny": 1_200_000}  # with the lung locator
+# What validation has to show at least or at most; models/README.md has the targets that are missed.
+SHIFTED_AUC = {"tiny": 0.93}
+LOST_BY_FRAMING = {"tiny": 0.06}
+SAME_AS_COPIES = {"tiny": 215}
 README_ROWS = {
     "validation": "validation",
     "test": "test set, evaluated once",
@@ -53,7 +57,10 @@ def test_three_ship_the_default_first_and_unknown_names_do_not_exist() -> None:
 
 
 def test_model_is_int8_and_small(bundle: Bundle) -> None:
-    assert len(bundle.model) <= MOST_BYTES.get(bundle.manifest.name, 3_000_000)
+    assert bundle.manifest.locator is not None
+    models = (bundle.manifest.model.file, bundle.manifest.locator.file)
+    most = MOST_BYTES.get(bundle.manifest.name, 3_400_000)
+    assert sum(len(bundle.read(name)) for name in models) <= most
     assert bundle.manifest.model.quantization == "int8"
     assert bundle.path.name == bundle.manifest.name
 
@@ -63,17 +70,24 @@ def test_int8_costs_next_to_nothing(figures: dict[str, Any]) -> None:
     assert figures["conversion"]["agreement"] >= 0.99
 
 
-def test_validation_holds_also_where_looks_tell_nothing(figures: dict[str, Any]) -> None:
-    assert figures["shifted"]["auc"]["value"] >= 0.93
+def test_validation_holds_also_where_looks_tell_nothing(
+    bundle: Bundle, figures: dict[str, Any]
+) -> None:
+    assert figures["shifted"]["auc"]["value"] >= SHIFTED_AUC.get(bundle.manifest.name, 0.95)
     assert figures["shifted"]["specificity"]["value"] >= 0.85
     assert figures["shifted"]["films"] >= 800
 
 
-def test_framing_costs_little(figures: dict[str, Any]) -> None:
+def test_calibration_holds_on_validation(figures: dict[str, Any]) -> None:
+    assert figures["validation"]["metrics"]["expected_calibration_error"]["value"] <= 0.03
+
+
+def test_framing_costs_little(bundle: Bundle, figures: dict[str, Any]) -> None:
     changes = figures["behaviour"]["changes"]
+    most = LOST_BY_FRAMING.get(bundle.manifest.name, 0.05)
     for figure in ("sensitivity", "specificity"):
         values = {change: found[figure]["value"] for change, found in changes.items()}
-        assert values["unchanged"] - min(values.values()) <= 0.06
+        assert values["unchanged"] - min(values.values()) <= most
 
 
 def logit_at_threshold(reading: dict[str, Any]) -> float:
@@ -186,7 +200,7 @@ def test_originals_get_the_decision_of_their_copies(bundle: Bundle, shared: Path
         ).label
         for original in originals
     )
-    assert same >= (215 if bundle.manifest.name == "tiny" else 217)
+    assert same >= SAME_AS_COPIES.get(bundle.manifest.name, 217)
 
 
 def test_input_and_rescaling_hold_every_grey() -> None:

@@ -36,8 +36,8 @@ class Augmentation:
     """How strongly training images are changed; see :mod:`cxr_edge_train.augmentation`.
 
     Probabilities are per image; ranges are symmetric, and values are drawn from them uniformly. The
-    defaults are those of the shipped models. What is 0 in them helped no classifier, and is there for
-    the lung locator.
+    defaults are those of the shipped classifiers, which do without what is 0; the lung locator
+    uses it.
 
     Attributes:
         crop: smallest area of a random crop as a share of what the model is shown of the film: the
@@ -83,7 +83,8 @@ class Fit:
         fine_tune_from: fine-tuning trains the backbone from the first layer whose name starts with
             this text, for example ``block_13``; the empty text trains all of it.
         epochs: largest number of epochs of fine-tuning.
-        learning_rate: peak of the cosine schedule of fine-tuning.
+        learning_rate: peak of the cosine schedule of fine-tuning. The shipped MobileNetV2s learned
+            from crops with 2e-3; VGG16 and DenseNet121 were only trained with less.
         warmup_epochs: epochs of linear rise to that peak.
         weight_decay: decoupled weight decay of AdamW.
         weight_average: momentum of the moving average of weights (Polyak and Juditsky 1992) that

@@ -36,8 +36,8 @@ FILMS = 1000
 _AXES = 32
 _SUSPICIOUS = 0.99
 # Augmentation changes a film far more than another device does, so a few in a hundred may go.
-# Chosen once, knowing the 96 things of docs/results/input-gate.md: at 0.995 8 of them were only
-# suspicious.
+# Chosen once, knowing the 96 things of docs/results/input-gate.md: at 0.995, with the changes of
+# then, 8 of them were only suspicious.
 _REJECTED = 0.97
 # How films of another hospital may look: in the greys that a lung locator learns from, and framed
 # otherwise. The area was chosen knowing the adults and other images of docs/results/input-gate.md.

@@ -184,8 +184,8 @@ Probability is `sigmoid((logit {manifest.bias:+.4f}) / {manifest.temperature:.4f
 
 {_figures(manifest.metrics)}
 Validation flatters AUC and specificity: the patients differ, but hospital and devices are the same,
-and threshold and epoch were chosen on these images, from the float model's predictions. Calibration
-error and Brier score are cross-fitted by patient.
+and threshold and calibration were chosen on these images, from the float model's predictions.
+Calibration error and Brier score are cross-fitted by patient.
 {_losses(manifest)}"""
 
 

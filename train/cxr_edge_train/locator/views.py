@@ -11,7 +11,7 @@ from cxr_edge_train.recipe import Augmentation
 
 # The geometry is drawn here, for the film and its mask alike.
 LOOKS = Augmentation(
-    rotation=0.0, gamma=0.7, contrast=0.4, brightness=0.15, equalize=0.2, sharpness=0.3,
+    crop=1.0, rotation=0.0, gamma=0.7, contrast=0.4, brightness=0.15, equalize=0.2, sharpness=0.3,
     blur=0.2, resolution=0.3, noise=0.3, jpeg=0.3, marker=0.3, erase=0.2,
 )  # fmt: skip
 # Scale of the film's longer side in the view: from films in a wide margin to the lungs alone.
