@@ -85,7 +85,7 @@ def _domains(shifted: Figures) -> str:
     rows = [
         [
             domain,
-            f"{shifted['auc_within_look'][domain]:.3f}",
+            "–" if (auc := shifted["auc_within_look"][domain]) is None else f"{auc:.3f}",
             *("–" if each is None else _interval(each) for each in shares.values()),
         ]
         for domain, shares in shifted["by_look"].items()

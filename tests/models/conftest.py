@@ -45,8 +45,11 @@ GATE = {
     "adults": {"accepted": 5, "suspicious": 1, "rejected": 4, "reasons": {}},
 }
 SHIFTED = dict.fromkeys(("auc", "sensitivity", "specificity"), FIGURE) | {
-    "by_look": {"A": {"sensitivity": FIGURE, "specificity": None}},
-    "auc_within_look": {"A": 0.875},
+    "by_look": {
+        "A": {"sensitivity": FIGURE, "specificity": FIGURE},
+        "B": {"sensitivity": FIGURE, "specificity": None},
+    },
+    "auc_within_look": {"A": 0.875, "B": None},
     "films_by_look": {"NORMAL": {"A": 18, "B": 2}, "PNEUMONIA": {"A": 5, "B": 15}},
 }
 VERIFICATION = {"recall_drop": 0.001, "specificity_drop": 0.0, "auc_drop": 0.0, "agreement": 0.995}
