@@ -14,7 +14,7 @@ class Classifier(classifier.Classifier):
     >>> classifier = Classifier("tiny")
     >>> prediction = classifier.classify("film.jpeg")
     >>> prediction.label, prediction.gate.verdict
-    ('PNEUMONIA', 'suspicious')
+    ('PNEUMONIA', 'accepted')
     """
 
     def __init__(

@@ -26,8 +26,8 @@ STATED, WANTED = 0.7, 0.1
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped tiny bundle, as if its probabilities stood for a prevalence of 70%."""
-    shipped = load_bundle("tiny")
+    """The shipped bundle, as if its probabilities stood for a prevalence of 70%."""
+    shipped = load_bundle("mobilenetv2-int8")
     contents = {name: shipped.read(name) for name in shipped.manifest.files}
     folder = tmp_path_factory.mktemp("bundles") / "stated"
     write_bundle(folder, replace(shipped.manifest, prevalence=STATED), contents)

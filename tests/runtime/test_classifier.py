@@ -19,7 +19,13 @@ from cxr_edge_runtime.gate import ACCEPTED, NOT_CHECKED, REJECTED, SUSPICIOUS, G
 from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.preprocess import preprocess
 from cxr_edge_runtime.probability import at_prevalence, threshold_logit
-from locators import TWO_LUNGS, drawn_film, film_without_lungs, located_bundle
+from locators import (
+    TWO_LUNGS,
+    drawn_film,
+    film_without_lungs,
+    located_bundle,
+    whole_film_bundle,
+)
 from synthetic import noisy_gradient
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
@@ -218,8 +224,10 @@ def test_film_is_borderline_where_one_level_of_grey_could_turn_its_label(
         assert changed(classifier, one_level=one_level).classify(film).borderline is expected
 
 
-def test_film_is_borderline_where_one_level_of_grey_could_have_the_gate_reject_it() -> None:
-    classifier = Classifier(Bundle.load(cxr_edge_models.path("tiny")))
+def test_film_is_borderline_where_one_level_of_grey_could_have_the_gate_reject_it(
+    tmp_path: Path,
+) -> None:
+    classifier = Classifier(Bundle.load(whole_film_bundle(tmp_path / "whole")))
     film = SAMPLES / "phantom_clear_1.jpeg"
     distance = classifier.classify(film).gate.distance
     assert distance is not None
@@ -244,15 +252,15 @@ def test_film_is_borderline_where_one_level_of_grey_could_turn_what_is_up() -> N
         assert classifier.classify(film).borderline is expected
 
 
-def test_image_that_stays_rejected_is_not_borderline() -> None:
-    classifier = Classifier(Bundle.load(cxr_edge_models.path("tiny")))
+def test_image_that_stays_rejected_is_not_borderline(tmp_path: Path) -> None:
     film = load_grey(SAMPLES / "phantom_clear_1.jpeg")
-    distance = classifier.classify(film).gate.distance
+    whole = Bundle.load(whole_film_bundle(tmp_path / "whole"))
+    distance = Classifier(whole).classify(film).gate.distance
     assert distance is not None
     # Its logit and its distance are as near to the limits as can be.
-    changed(
-        classifier, gate=GateLimits(distance / 2, distance * 0.999), one_level=OneLevel(99, 1, 100)
-    )
+    limits = GateLimits(distance / 2, distance * 0.999)
+    strict = Bundle.load(whole_film_bundle(tmp_path / "strict", gate=limits))
+    classifier = changed(Classifier(strict), one_level=OneLevel(99, 1, 100))
     assert classifier.classify(film).gate.by_distance
     assert classifier.classify(film).borderline is True
     coloured = replace(film, objections=("it is in colour",))

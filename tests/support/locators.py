@@ -90,7 +90,7 @@ def located_bundle(
     file: str = FILE,
     is_gated: bool = True,
 ) -> Path:
-    """Copy the bundle ``tiny`` with a locator and preprocessing of version 2.
+    """Copy the bundle ``tiny`` with a small locator in place of its own.
 
     Args:
         folder: the folder to make.
@@ -99,8 +99,7 @@ def located_bundle(
         file: name of its file.
         is_gated: with limits on the distance that let every film pass, rather than without a gate.
     """
-    tiny = Bundle.load(cxr_edge_models.path("tiny"))
-    contents = {name: tiny.read(name) for name in tiny.manifest.files}
+    tiny, contents = _without_locator("tiny")
     contents[file] = _converted() if model is None else model
     size = tiny.manifest.preprocess.height
     manifest = replace(
@@ -112,6 +111,36 @@ def located_bundle(
     )
     write_bundle(folder, manifest, contents)
     return folder
+
+
+def whole_film_bundle(folder: Path, name: str = "tiny", *, gate: GateLimits | None = None) -> Path:
+    """Copy a shipped bundle as if it had no locator and its model were shown whole films.
+
+    Args:
+        folder: the folder to make.
+        name: of the shipped bundle.
+        gate: its limits, where they are others.
+    """
+    shipped, contents = _without_locator(name)
+    manifest = replace(
+        shipped.manifest,
+        preprocess=PreprocessSpec.of_version(1, size=shipped.manifest.preprocess.height),
+        locator=None,
+        gate=gate or shipped.manifest.gate,
+        files=describe_files(contents),
+    )
+    write_bundle(folder, manifest, contents)
+    return folder
+
+
+def _without_locator(name: str) -> tuple[Bundle, dict[str, bytes]]:
+    """A shipped bundle, and its files but for the locator."""
+    shipped = Bundle.load(cxr_edge_models.path(name))
+    return shipped, {
+        file: shipped.read(file)
+        for file in shipped.manifest.files
+        if not file.startswith("locator.")
+    }
 
 
 # Left, top, right and bottom of both lungs: columns 6 to 13 and 18 to 25 of cells, rows 8 to 23.

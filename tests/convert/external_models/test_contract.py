@@ -283,7 +283,7 @@ def test_model_that_keeps_the_contract_is_taken_as_it_is(own: Path) -> None:
 def test_shipped_float_models_keep_the_contract() -> None:
     file = ROOT / "models" / "float" / "tiny.keras"
     made = contract_model(file, labels=LABELS, scaling=None)
-    films = np.random.default_rng(0).integers(0, 256, (2, 160, 160, 1)).astype(np.float32)
+    films = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 1)).astype(np.float32)
     expected = keras.models.load_model(file, compile=False)({"image": films})["logit"]
     np.testing.assert_array_equal(made({"image": films})["logit"], expected)
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,10 @@ from PIL import Image, ImageOps
 import cxr_edge_models
 import damaged_models
 from cxr_edge_runtime import images as images_module
-from cxr_edge_runtime.bundle import Bundle, write_bundle
+from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import GateLimits
 from cxr_edge_runtime.errors import ImageNotReadable
+from locators import whole_film_bundle
 from synthetic import noisy_gradient
 
 NOTICE = "Research use only. Not a medical device."
@@ -226,12 +226,9 @@ def test_unknown_bundle_lists_the_shipped(cxr_edge: Any, make_image: Callable[..
 
 @pytest.fixture(scope="module")
 def gated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped bundle with a limit that nothing reaches: every image is rejected."""
-    shipped = Bundle.load(cxr_edge_models.path(cxr_edge_models.DEFAULT))
-    manifest = replace(shipped.manifest, gate=GateLimits(1e-6, 1e-6))
-    folder = tmp_path_factory.mktemp("gated")
-    write_bundle(folder, manifest, {name: shipped.read(name) for name in manifest.files})
-    return folder
+    """A bundle without locator and with a limit that nothing keeps: every image is rejected."""
+    folder = tmp_path_factory.mktemp("gated") / "bundle"
+    return whole_film_bundle(folder, cxr_edge_models.DEFAULT, gate=GateLimits(1e-6, 1e-6))
 
 
 def test_rejected_image_is_an_answer_without_label(

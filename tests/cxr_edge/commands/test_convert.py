@@ -150,7 +150,7 @@ def test_info_of_the_shipped_bundle(cxr_edge: Any) -> None:
     outcome = cxr_edge("info")
     assert outcome.code == 0
     assert outcome.out.startswith("mobilenetv2-int8 ")
-    assert "model      tflite, int8, 2,727,504 bytes, 160x160 grey" in outcome.out
+    assert "model      tflite, int8, 2,727,504 bytes, 128x128 grey" in outcome.out
     measured = load_bundle(None).manifest.metrics["test"]["specificity"].value
     assert f"measured   test: specificity {measured:.3f}" in outcome.out
     assert "missing" not in outcome.out

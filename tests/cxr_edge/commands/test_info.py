@@ -46,12 +46,12 @@ def test_lung_locator_is_named_with_its_size_and_margin(
 def test_limits_are_those_of_the_card_a_line_each(cxr_edge: Any) -> None:
     lines = cxr_edge("info").out.splitlines()
     limits = [line for line in lines if line.startswith("limit ")]
-    assert len(limits) == 9
+    assert len(limits) == 10
     assert limits[0].startswith(
         'limit      the bundle says: "It is at best as good on your images as on those it was '
     )
     assert limits[1].endswith('It does not catch everything."')
-    assert limits[4].startswith('limit      the bundle says: "All films come from one hospital')
+    assert limits[4].startswith('limit      the bundle says: "No child of another hospital')
     [card] = [line for line in lines if line.startswith("more ")]
     assert Path(card.removeprefix("more").strip()).name == "MODEL_CARD.md"
 

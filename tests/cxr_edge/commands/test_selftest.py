@@ -30,7 +30,7 @@ def other_answer(folder: Path, change: Callable[[Answer], Answer]) -> Path:
 @pytest.fixture
 def other_device(tmp_path: Path) -> Path:
     return other_answer(
-        tmp_path / "other", lambda last: replace(last, probability=1 - last.probability)
+        tmp_path / "other", lambda last: replace(last, probability=1 - round(last.probability))
     )
 
 
@@ -81,7 +81,7 @@ def test_json_has_the_same(cxr_edge: Any, other_device: Path) -> None:
     assert outcome.code == 4
     found = json.loads(outcome.out)
     assert (found["passed"], found["films"][-1]["passed"]) == (False, False)
-    assert found["largest_shift"] > 0.9
+    assert found["largest_shift"] > 0.4
 
 
 def test_bundle_without_golden_films_is_one_line(cxr_edge: Any, golden_bundle: Path) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from dicom_files import written
-from locators import TWO_LUNGS, drawn_film, film_without_lungs, located_bundle
+from locators import TWO_LUNGS, drawn_film, film_without_lungs, located_bundle, whole_film_bundle
 from serving import PHANTOM, Server, running_server
 from synthetic import noisy_gradient
 
@@ -323,13 +323,19 @@ def test_box_is_outlined_with_the_map_on_it(
 
 
 def test_film_of_a_model_without_a_locator_has_no_box(
-    page: playwright.Page, tmp_path: Path
+    browser: playwright.Browser, tmp_path: Path
 ) -> None:
-    page.set_viewport_size({"width": 1200, "height": 1500})
-    page.set_input_files("#files", PHANTOM)
-    [card] = cards(page, 1)
-    assert card.locator(".legend").inner_text().endswith("the map is coarse")
-    assert not outlined(greys(card, tmp_path))
+    bundle = whole_film_bundle(tmp_path / "whole")
+    with (
+        running_server("--threads", 1, "--bundle", bundle) as server,
+        browser.new_context(viewport={"width": 1200, "height": 1500}) as context,
+    ):
+        page = context.new_page()
+        page.goto(server.address)
+        page.set_input_files("#files", PHANTOM)
+        [card] = cards(page, 1)
+        assert card.locator(".legend").inner_text().endswith("the map is coarse")
+        assert not outlined(greys(card, tmp_path))
 
 
 def test_film_without_lungs_is_said_to_have_none(

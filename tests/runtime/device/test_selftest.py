@@ -115,8 +115,10 @@ def test_device_that_computes_something_else_fails(shipped: Bundle) -> None:
         {"bias": 2.0},
     ],
 )
-def test_manifest_that_was_changed_fails(shipped: Bundle, changed: dict[str, Any]) -> None:
+def test_manifest_that_was_changed_fails(changed: dict[str, Any]) -> None:
     """Files are as they were, so that no digest tells."""
+    # Some of its golden films are suspicious, so that wider limits show too.
+    shipped = Bundle.load(cxr_edge_models.path("tiny"))
     other = replace(shipped, manifest=replace(shipped.manifest, **changed))
     assert not all(outcome.passed for outcome in run_selftest(Classifier(other))[1])
 
