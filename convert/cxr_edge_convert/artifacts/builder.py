@@ -37,6 +37,7 @@ from cxr_edge_runtime.bundle.manifest import (
 from cxr_edge_runtime.bundle.reference import PredictionDistribution, VerifiedPredictions
 from cxr_edge_runtime.device.selftest import GoldenFilms
 from cxr_edge_runtime.engines import Engine
+from cxr_edge_runtime.errors import ConversionError
 from cxr_edge_runtime.gate import REJECTED, Gate
 from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_runtime.preprocess import PreprocessSpec
@@ -155,6 +156,7 @@ class ArtifactBuilder:
             prepare: from a film to model input, as in its bundle.
 
         Raises:
+            ConversionError: every validation film of a label is rejected.
             EngineError: the engine failed.
         """
         predicted = operating_point.probabilities(logits)
@@ -205,6 +207,13 @@ class ArtifactBuilder:
         rejected: NDArray[np.bool_],
     ) -> VerifiedPredictions:
         has_finding = positives(self.source.validation.table) == 1
+        for label, of_label in zip(LABELS, (~has_finding, has_finding)):
+            if rejected[of_label].all():
+                raise ConversionError(
+                    f"the lung locator or the input gate rejects all {of_label.sum()} validation "
+                    f"films labelled {label}, so a device would answer none: are they chest "
+                    "X-rays, and is the lung locator one for such films?"
+                )
         nothing = np.empty(0)
         negative, positive = (
             PredictionDistribution.of(

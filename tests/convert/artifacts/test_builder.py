@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from cxr_edge_runtime.bundle.manifest import GATE_FILE, REFERENCE_FILE, SELFTEST
 from cxr_edge_runtime.bundle.reference import VerifiedPredictions
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.device.selftest import run_selftest
-from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.errors import ConversionError, InvalidRequest
 
 LOOSE = Limits(1.0, 1.0, 1.0, 0.0)
 
@@ -138,6 +139,15 @@ def test_limits_come_from_films_that_the_gate_has_not_learned_from(
     learned, others = augmented
     assert len(learned) == len(others) == 50
     assert not learned & others
+
+
+def test_variant_that_rejects_every_film_of_a_label_is_refused(tiny_source: Source) -> None:
+    builder = ArtifactBuilder.of(tiny_source, not_films=None, seed=0)
+    assert builder is not None
+    rejected = (tiny_source.validation.table["label"] == "NORMAL").to_numpy()
+    engine: Any = None  # it is not asked
+    with pytest.raises(ConversionError, match=r"rejects all \d+ validation films labelled NORMAL"):
+        builder._reference(engine, np.zeros(len(rejected)), None, rejected)
 
 
 @pytest.mark.parametrize("rejected_quantile", [0.97, 0.0])
