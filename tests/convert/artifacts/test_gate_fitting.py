@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cxr_edge_convert.artifacts import gate_fitting
 from cxr_edge_convert.artifacts.gate_fitting import (
     GateCounts,
     augmented_films,
@@ -87,8 +88,10 @@ def test_limits_are_ordered_and_the_counts_are_of_all_images(
 
 
 def test_where_a_lung_locator_finds_lungs_the_distance_rejects_nothing(
-    tiny_source: Source, films: NDArray[np.uint8]
+    tiny_source: Source, films: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # So low that the changed films set the other limit.
+    monkeypatch.setattr(gate_fitting, "_SUSPICIOUS", 0.1)
     engine = _KerasEngine(tiny_source)
     validation = tiny_source.validation_pixels
     embeddings = engine_outputs(engine, validation)["embedding"]
