@@ -26,7 +26,7 @@ def evaluation_text(name: str, figures: Figures) -> str:
             _shifted(figures),
             _kinds(figures),
             _operating_points(figures),
-            _calibration(name, figures),
+            _calibration(name, figures["test"]["metrics"]),
             _adults(figures["external_adult"]),
             _gate(figures["gate"]),
             _parity(figures["parity"]),
@@ -142,25 +142,15 @@ without the test labels.
 {markdown_table(Table(("specificity on test, at least", "sensitivity there"), curve))}"""
 
 
-def _calibration(name: str, figures: Figures) -> str:
+def _calibration(name: str, metrics: Figures) -> str:
     return f"""\
 ### Calibration
 
-{_calibration_on_test(name, figures["test"]["metrics"])}
-"""
-
-
-def _calibration_on_test(name: str, metrics: Figures) -> str:
-    if "expected_calibration_error" not in metrics:
-        return (
-            "On test it is not known: the bias was fitted after the only reading of test, which "
-            "changed no decision."
-        )
-    return f"""\
 Expected calibration error on test, at the prevalence of validation:
 {_interval(metrics["expected_calibration_error"])}.
 
-![Calibration on test]({PICTURES}/{name}/calibration.png)"""
+![Calibration on test]({PICTURES}/{name}/calibration.png)
+"""
 
 
 def _adults(adults: Figures) -> str:

@@ -15,7 +15,13 @@ from PIL import Image, ImageDraw
 import cxr_edge_models
 from cxr_edge_convert.formats.models import float32_model
 from cxr_edge_runtime.bundle import Bundle, describe_files, write_bundle
-from cxr_edge_runtime.bundle.manifest import LOCATOR_VERSION, GateLimits, Interval, LocatorEntry
+from cxr_edge_runtime.bundle.manifest import (
+    LOCATOR_VERSION,
+    GateLimits,
+    Interval,
+    LocatorEntry,
+    locator_file,
+)
 from cxr_edge_runtime.preprocess import (
     LOCATOR_CELLS,
     LOCATOR_SIDE,
@@ -136,11 +142,9 @@ def whole_film_bundle(folder: Path, name: str = "tiny", *, gate: GateLimits | No
 def _without_locator(name: str) -> tuple[Bundle, dict[str, bytes]]:
     """A shipped bundle, and its files but for the locator."""
     shipped = Bundle.load(cxr_edge_models.path(name))
-    return shipped, {
-        file: shipped.read(file)
-        for file in shipped.manifest.files
-        if not file.startswith("locator.")
-    }
+    locator = locator_file(shipped.manifest.model.format)
+    files = [file for file in shipped.manifest.files if file != locator]
+    return shipped, {file: shipped.read(file) for file in files}
 
 
 # Left, top, right and bottom of both lungs: columns 6 to 13 and 18 to 25 of cells, rows 8 to 23.
