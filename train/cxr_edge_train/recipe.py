@@ -36,8 +36,8 @@ class Augmentation:
     """How strongly training images are changed; see :mod:`cxr_edge_train.augmentation`.
 
     Probabilities are per image; ranges are symmetric, and values are drawn from them uniformly. The
-    defaults are those of the shipped classifiers, which do without what is 0; the lung locator
-    uses it.
+    defaults are those of the shipped classifiers. Settings whose default is 0 are used only to
+    train the lung locator.
 
     Attributes:
         crop: smallest area of a random crop as a share of what the model is shown of the film: the

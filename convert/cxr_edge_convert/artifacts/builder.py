@@ -211,8 +211,8 @@ class ArtifactBuilder:
             if rejected[of_label].all():
                 raise ConversionError(
                     f"the lung locator or the input gate rejects all {of_label.sum()} validation "
-                    f"films labelled {label}, so a device would answer none: are they chest "
-                    "X-rays, and is the lung locator one for such films?"
+                    f"films labelled {label}; check that they are chest X-rays, and that the "
+                    "lung locator was trained on similar films"
                 )
         nothing = np.empty(0)
         negative, positive = (
