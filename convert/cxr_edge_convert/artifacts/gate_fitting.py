@@ -46,6 +46,9 @@ _ELSEWHERE = replace(LOOKS, crop=0.7)
 MAX_LET_THROUGH = 0.05
 # Of embeddings of length 1.
 _LEAST_VARIANCE = 1e-9
+# The distance of one film alone differs in the last digits from its distance among others. Where an
+# INT8 network gives the same for every film, that decided whether it rejects none of them or all.
+_ROUNDING = 1 + 1e-5
 _NO_LIMITS = GateLimits(float("inf"), float("inf"))
 
 # Of one image: what speaks against it, and what makes it suspicious.
@@ -153,8 +156,8 @@ def with_limits(
         remarks: what the lung locator says of each validation film; None where there is none.
     """
     changed = (augmented, engine_outputs(engine, augmented)["embedding"])
-    suspicious = float(np.quantile(gate.distance(validation[1]), _SUSPICIOUS)) or 1.0
-    rejected = float(np.quantile(gate.distance(changed[1]), _REJECTED))
+    suspicious = _ROUNDING * float(np.quantile(gate.distance(validation[1]), _SUSPICIOUS)) or 1.0
+    rejected = _ROUNDING * float(np.quantile(gate.distance(changed[1]), _REJECTED))
     gate = replace(gate, limits=GateLimits(suspicious, max(suspicious, rejected)))
     located = remarks is not None
     return gate, GateCounts(

@@ -14,7 +14,7 @@ from cxr_edge_convert.sources import Source
 from cxr_edge_convert.verification import engine_outputs
 from cxr_edge_runtime.bundle.manifest import GATE_FILE, MAX_BYTES
 from cxr_edge_runtime.engines import Outputs
-from cxr_edge_runtime.gate import transformed
+from cxr_edge_runtime.gate import Gate, transformed
 from cxr_edge_runtime.locator import NO_LUNGS
 
 
@@ -115,6 +115,34 @@ def test_where_a_lung_locator_finds_lungs_the_distance_rejects_nothing(
     assert counts[True].augmented.get("rejected", 0) <= counts[False].augmented["rejected"] - beyond
     assert counts[True].non_films["with lungs"].get("rejected", 0) == 0
     assert counts[True].non_films["without"] == {"rejected": 1}
+
+
+def test_rounding_rejects_no_film_where_the_network_gives_the_same_for_all(
+    tiny_source: Source, films: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distance = Gate.distance
+
+    def rounded_otherwise_for_one(
+        gate: Gate, embeddings: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        found = distance(gate, embeddings)
+        return np.nextafter(found, np.float32(np.inf)) if len(found) == 1 else found
+
+    class Collapsed(_KerasEngine):
+        def run(self, image: NDArray[np.uint8]) -> Outputs:
+            outputs = super().run(image)
+            return {**outputs, "embedding": np.ones_like(outputs["embedding"])}
+
+    monkeypatch.setattr(Gate, "distance", rounded_otherwise_for_one)
+    engine = Collapsed(tiny_source)
+    _, figures = with_limits(
+        film_gate(tiny_source.model, films, augmented_films(films[:40], seed=0)),
+        engine,
+        validation=(films, engine_outputs(engine, films)["embedding"]),
+        augmented=augmented_films(films[:40], seed=1),
+        out_of_distribution=OutOfDistributionImages(films[:1], [()], ["film"]),
+    )
+    assert figures.validation.get("rejected", 0) < len(films) / 2
 
 
 def test_changed_films_are_the_same_for_a_seed(films: NDArray[np.uint8]) -> None:
