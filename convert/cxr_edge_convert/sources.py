@@ -54,14 +54,14 @@ class Images:
         )
 
     def films(self, rows: pd.DataFrame) -> Iterator[NDArray[np.uint8]]:
-        """The films ``[H, W] uint8`` of the rows, whole and in their own sizes, one at a time.
+        """The films ``[H, W] uint8`` of the rows, whole, decoded as on a device, one at a time.
 
         Raises:
             DatasetError: an image is missing or changed since it was cleaned.
             ImageError: an image cannot be read or decoded.
         """
         for path, md5 in zip(rows["path"], rows["md5"]):
-            yield read_unchanged(self.root / path, md5)
+            yield read_unchanged(self.root / path, md5, least_side=self.prepare.least_side)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from cxr_edge.scoring.backlog import Batch
 from cxr_edge.scoring.films import contents
 from cxr_edge.scoring.results import ResultsFolder
 from cxr_edge.writers.csv_file import ResultRow
-from cxr_edge_runtime.batch import Result, classify_image, prediction_alone
+from cxr_edge_runtime.batch import Result, classify_image
 from cxr_edge_runtime.bundle import CHECKSUM, MANIFEST, Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import (
@@ -160,7 +160,7 @@ class Worker:
     def _result(self, name: str, content: bytes | ImageError) -> Result:
         if isinstance(content, ImageError):
             return content
-        return classify_image(self._classifier, content, prediction_alone, name=name)
+        return classify_image(self._classifier, content, name=name)
 
 
 def _require_one(*, fetched: int, names: Sequence[str], error: object) -> None:

@@ -14,7 +14,7 @@ from cxr_edge.serving.uploads import Film
 from cxr_edge_runtime.batch import classify_image
 from cxr_edge_runtime.classifier import Classifier, Prediction
 from cxr_edge_runtime.errors import CxrEdgeError
-from cxr_edge_runtime.images import GreyImage
+from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.result_json import ImageResult, as_json, image_result
 from cxr_edge_runtime.typed_json import Bounds, Schema
 
@@ -98,33 +98,29 @@ def film_response(
     """
     bundle = classifier.bundle
 
-    def finish(image: GreyImage, prediction: Prediction) -> dict[str, Any]:
-        if log is not None:
-            log.add(prediction, bundle)
-        result = as_json(image_result(film.name, prediction, bundle))
-        if options.activation_map:
-            activation_map = ActivationMap.of(prediction)
-            result["activation_map"] = activation_map and asdict(activation_map)
-        if options.picture:
-            result["picture"] = _png(image)
-        return result
-
-    result = classify_image(
+    found = classify_image(
         classifier,
         film.content,
-        finish,
         name=film.name,
         force=options.force,
         mapped=options.activation_map,
     )
-    if isinstance(result, CxrEdgeError):
-        return as_json(image_result(film.name, result, bundle))
+    result = as_json(image_result(film.name, found, bundle))
+    if isinstance(found, CxrEdgeError):
+        return result
+    if log is not None:
+        log.add(found, bundle)
+    if options.activation_map:
+        activation_map = ActivationMap.of(found)
+        result["activation_map"] = activation_map and asdict(activation_map)
+    if options.picture:
+        result["picture"] = _png(film.content)
     return result
 
 
-def _png(image: GreyImage) -> str:
+def _png(content: bytes) -> str:
     buffer = io.BytesIO()
-    picture = Image.fromarray(image.pixels)
+    picture = Image.fromarray(load_grey(content, least_side=LONGEST).pixels)
     picture.thumbnail((LONGEST, LONGEST))  # makes nothing larger
     picture.save(buffer, "PNG", compress_level=_COMPRESSION)
     return base64.b64encode(buffer.getvalue()).decode("ascii")

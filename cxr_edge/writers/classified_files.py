@@ -17,7 +17,6 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier, Prediction
 from cxr_edge_runtime.device import available_cores
 from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
-from cxr_edge_runtime.images import GreyImage
 from cxr_edge_runtime.probability import check_prevalence
 
 
@@ -106,8 +105,8 @@ def classify_files(
 
         heatmaps = HeatmapWriter(outputs.heatmaps, loaded)
 
-    def finish(path: Path, film: GreyImage, prediction: Prediction) -> _Finished:
-        no_heatmap = heatmaps.write(path, film, prediction) if heatmaps is not None else None
+    def finish(path: Path, prediction: Prediction) -> _Finished:
+        no_heatmap = heatmaps.write(path, prediction) if heatmaps is not None else None
         return _Finished(prediction, no_heatmap)
 
     def claimed(found: Iterable[Input | None]) -> Iterator[Input | None]:

@@ -9,7 +9,7 @@ from cxr_edge_runtime.classifier import Prediction
 from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
 from cxr_edge_runtime.files import replacing
 from cxr_edge_runtime.files.outputs import check_file, check_folder
-from cxr_edge_runtime.images import HEATMAP_SUFFIX, GreyImage
+from cxr_edge_runtime.images import HEATMAP_SUFFIX, load_grey
 
 # Of zlib: a picture is written in a third of the time and is a tenth larger.
 _COMPRESSION = 1
@@ -40,12 +40,11 @@ class HeatmapWriter:
         self._folder, self._bundle = folder, bundle
         self._film_of: dict[Path, Path] = {}
 
-    def write(self, path: Path, film: GreyImage, prediction: Prediction) -> str | None:
+    def write(self, path: Path, prediction: Prediction) -> str | None:
         """Write the picture of a film that has a prediction and whose name was claimed.
 
         Args:
-            path: of the film's file; it names the picture.
-            film: the decoded film.
+            path: of the film's file, which is read again; it names the picture.
             prediction: of it; where the gate rejected the film, nothing is drawn.
 
         Returns:
@@ -55,7 +54,7 @@ class HeatmapWriter:
             return None
         from PIL.PngImagePlugin import PngInfo
 
-        from cxr_edge_runtime.images.heatmap import draw_heatmap
+        from cxr_edge_runtime.images.heatmap import LONGEST, draw_heatmap
 
         manifest = self._bundle.manifest
         captions = (
@@ -69,7 +68,7 @@ class HeatmapWriter:
                 raise InvalidRequest(f"its picture would replace that of {other}")
             check_file(target, "a heat map of this version of cxr-edge", ours=_is_heatmap)
             picture = draw_heatmap(
-                film.pixels,
+                load_grey(path, least_side=LONGEST).pixels,
                 prediction.activation_map,
                 captions,
                 positive_label=manifest.positive_label,

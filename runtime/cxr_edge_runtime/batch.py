@@ -3,20 +3,19 @@
 Of many, each worker is a thread with an engine of its own that uses one thread: an image's
 decoding, its resizing and the engine all let go of Python's lock, so as many images as there are
 cores are under way at once, and no core waits for the parts of the work that cannot be divided.
-Results come in the order of the images. What needs the decoded image, such as a heat map, is made
-in the worker, right after the classification: each image is decoded once, and no result that waits
-for its turn holds one.
+Results come in the order of the images. What takes long to make of a prediction, such as a heat
+map, is made in the worker, right after the classification, so that no result that waits for its
+turn holds an activation map.
 """
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from functools import partial
 from pathlib import Path
 from typing import TypeVar, overload
 
 from cxr_edge_runtime.classifier import Classifier, Prediction
 from cxr_edge_runtime.errors import CxrEdgeError, EngineError, ImageError
-from cxr_edge_runtime.images import GreyImage, ImageSource, load_grey
+from cxr_edge_runtime.images import ImageSource
 
 # Images per worker that are taken ahead of the one whose result is due: one slow film keeps few
 # waiting, and no more than so many results wait in memory.
@@ -25,7 +24,7 @@ _AHEAD = 4
 # What came of an image: a prediction, or the error that kept it from one.
 Result = Prediction | CxrEdgeError
 
-# What a caller makes of a decoded image and its prediction.
+# What a caller makes of a prediction.
 R = TypeVar("R")
 # None: the next image is not there yet.
 Images = Iterable[tuple[Path, ImageError | None] | None]
@@ -34,40 +33,29 @@ Images = Iterable[tuple[Path, ImageError | None] | None]
 def classify_image(
     classifier: Classifier,
     image: ImageSource,
-    finish: Callable[[GreyImage, Prediction], R],
     *,
     name: str | None = None,
     force: bool = False,
     mapped: bool = False,
-) -> R | CxrEdgeError:
-    """Decode an image once, classify it, and pass both to ``finish``.
-
-    The prediction has the SHA-256 of the image's file.
+) -> Result:
+    """Classify an image; the prediction has the SHA-256 of its file.
 
     Args:
         classifier: of the calling thread.
         image: see :func:`cxr_edge_runtime.images.load_grey`.
-        finish: called with the decoded image and the prediction; its errors are the caller's.
         name: what error messages call the image; by default its path.
         force: predict also where the gate rejects the image.
         mapped: give the activation map with the prediction.
 
     Returns:
-        What ``finish`` returned, or the error of the image or the engine.
+        The prediction, or the error of the image or the engine.
     """
     try:
-        film = load_grey(image, name=name, hashed=True)
-        prediction = classifier.classify(film, force=force, mapped=mapped)
+        return classifier.classify(image, name=name, force=force, hashed=True, mapped=mapped)
     except (ImageError, EngineError) as error:
         # Tracebacks hold the file's bytes, which a server would keep until garbage is collected.
         error.__cause__ = error.__context__ = None
         return error.with_traceback(None)
-    return finish(film, prediction)
-
-
-def prediction_alone(film: GreyImage, prediction: Prediction) -> Prediction:
-    """Nothing is made of the decoded image; to be given to :func:`classify_image`."""
-    return prediction
 
 
 @overload
@@ -89,7 +77,7 @@ def classify_all(
     workers: int,
     force: bool = ...,
     mapped: bool = ...,
-    finish: Callable[[Path, GreyImage, Prediction], R],
+    finish: Callable[[Path, Prediction], R],
 ) -> Generator[tuple[Path, R | CxrEdgeError]]: ...
 
 
@@ -100,7 +88,7 @@ def classify_all(
     workers: int,
     force: bool = False,
     mapped: bool = False,
-    finish: Callable[[Path, GreyImage, Prediction], object] | None = None,
+    finish: Callable[[Path, Prediction], object] | None = None,
 ) -> Generator[tuple[Path, object]]:
     """Classify images in turn, several at once.
 
@@ -113,7 +101,7 @@ def classify_all(
         workers: threads; 1 works without any.
         force: see :meth:`Classifier.classify`.
         mapped: see :meth:`Classifier.classify`.
-        finish: called in the worker with each path, decoded image and prediction.
+        finish: called in the worker with each path and prediction.
 
     Yields:
         Each path with what ``finish`` returned, by default the prediction; or with its error.
@@ -123,8 +111,10 @@ def classify_all(
     """
 
     def result_of(classifier: Classifier, path: Path) -> object:
-        finish_film = prediction_alone if finish is None else partial(finish, path)
-        return classify_image(classifier, path, finish_film, force=force, mapped=mapped)
+        result = classify_image(classifier, path, force=force, mapped=mapped)
+        if finish is None or isinstance(result, CxrEdgeError):
+            return result
+        return finish(path, result)
 
     if workers == 1:
         classifier = make_classifier()

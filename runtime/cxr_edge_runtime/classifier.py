@@ -126,7 +126,9 @@ class Classifier:
 
         Args:
             image: the path of an image file, its bytes, a Pillow image, or grey pixels
-                ``[H, W] uint8``; see :func:`cxr_edge_runtime.images.load_grey`.
+                ``[H, W] uint8``; see :func:`cxr_edge_runtime.images.load_grey`. A large JPEG file
+                is decoded at a reduced size where the model looks at a box of it, so that its
+                probability differs a little from that of its pixels.
             name: what error messages call the image; by default its path.
             force: predict also where the gate rejects the image.
             hashed: give the SHA-256 of the image's file with the prediction.
@@ -141,7 +143,8 @@ class Classifier:
             EngineError: the engine failed or computed no number.
         """
         check_flags(force=force, hashed=hashed, mapped=mapped)
-        film = load_grey(image, name=name, hashed=hashed)
+        least_side = self._prepare.least_side
+        film = load_grey(image, name=name, hashed=hashed, least_side=least_side)
         manifest = self.bundle.manifest
         started = time.perf_counter()
         prepared = self._prepare(film.pixels)

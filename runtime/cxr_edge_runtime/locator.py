@@ -1,5 +1,6 @@
 """The lung locator: where in a film the lungs are, so that the classifier looks at nothing else."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from cxr_edge_runtime.errors import EngineError, EngineMissing
 from cxr_edge_runtime.gate import INVERTED, MIN_DEVIATION, UPSIDE_DOWN
 from cxr_edge_runtime.lungs import LEAST_CELLS, ONE_LEVEL, Lungs, content_of, lungs_of
 from cxr_edge_runtime.preprocess import (
+    LOCATOR_REDUCED,
     Box,
     PreprocessSpec,
     locator_input,
@@ -20,6 +22,9 @@ from cxr_edge_runtime.preprocess import (
 
 # What is said of a film in which there are none.
 NO_LUNGS = "no lungs found"
+# Of a film's width and height; of 220 full-size films the smallest has 0.64. Of a smaller box a
+# reduced film may have fewer pixels than the model input.
+_SMALLEST_BOX = 0.4
 
 
 class Locator:
@@ -123,6 +128,17 @@ class Preprocessor:
 
     spec: PreprocessSpec
     locator: Locator | None = None
+
+    @property
+    def least_side(self) -> int | None:
+        """Pixels that a side of a JPEG must keep when it is decoded at a reduced size.
+
+        None where it must not be: without a locator films are prepared as they always were.
+        """
+        if self.locator is None:
+            return None
+        side = max(self.spec.height, self.spec.width)
+        return max(LOCATOR_REDUCED, math.ceil(side / _SMALLEST_BOX))
 
     @classmethod
     def of(cls, bundle: Bundle, *, threads: int = 1, engine: str | None = None) -> "Preprocessor":

@@ -28,6 +28,7 @@ LOCATOR_SIDE, LOCATOR_CELLS = 128, 32
 # Before the locator's input is interpolated, blocks of pixels are averaged down to at least this
 # many times its size, which takes a quarter of the time.
 _REDUCING_GAP = 2.0
+LOCATOR_REDUCED = int(LOCATOR_SIDE * _REDUCING_GAP)
 
 
 @dataclass(frozen=True, slots=True)

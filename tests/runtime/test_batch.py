@@ -6,17 +6,10 @@ from unittest.mock import Mock
 
 import pytest
 
-from cxr_edge_runtime import batch
-from cxr_edge_runtime.batch import classify_all, classify_image, prediction_alone
+from cxr_edge_runtime.batch import classify_all, classify_image
 from cxr_edge_runtime.errors import EngineError, ImageNotFound, UnreadableImage
-from cxr_edge_runtime.images import GreyImage
 
 NAMES = [Path(f"{number}.png") for number in range(50)]
-
-
-@pytest.fixture(autouse=True)
-def _no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "load_grey", lambda path, **_: path)
 
 
 class _Classifier:
@@ -26,7 +19,9 @@ class _Classifier:
         self._slow = slow
         self._busy = False
 
-    def classify(self, image: Path, *, force: bool = False, mapped: bool) -> tuple[int, bool]:
+    def classify(
+        self, image: Path, *, name: str | None, force: bool, hashed: bool, mapped: bool
+    ) -> tuple[int, bool]:
         # An engine belongs to one thread at a time.
         assert not self._busy
         self._busy = True
@@ -96,7 +91,9 @@ def test_results_that_wait_for_a_slow_first_image_are_bounded(workers: int) -> N
     done = []
 
     class SlowFirst(_Classifier):
-        def classify(self, image: Path, *, force: bool = False, mapped: bool) -> tuple[int, bool]:
+        def classify(
+            self, image: Path, *, name: str | None, force: bool, hashed: bool, mapped: bool
+        ) -> tuple[int, bool]:
             if image == NAMES[0]:
                 assert go_on.wait(60)
             done.append(image)
@@ -122,12 +119,12 @@ def test_results_that_wait_for_a_slow_first_image_are_bounded(workers: int) -> N
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_what_is_made_of_a_decoded_image_is_made_in_its_worker(workers: int) -> None:
+def test_what_is_made_of_a_prediction_is_made_in_its_worker(workers: int) -> None:
     threads = set()
 
-    def finish(path: Path, film: object, prediction: tuple[int, bool]) -> tuple[object, ...]:
+    def finish(path: Path, prediction: tuple[int, bool]) -> tuple[object, ...]:
         threads.add(threading.get_ident())
-        return path, film, prediction[0]
+        return path, prediction[0]
 
     found = classify_all(
         ((name, None) for name in NAMES), _Classifier, workers=workers, finish=finish
@@ -136,7 +133,7 @@ def test_what_is_made_of_a_decoded_image_is_made_in_its_worker(workers: int) -> 
         if number in (7, 8):
             assert isinstance(result, UnreadableImage | EngineError)
         else:
-            assert result == (path, path, number)
+            assert result == (path, number)
     assert (threading.get_ident() in threads) == (workers == 1)
 
 
@@ -194,16 +191,13 @@ def test_closing_early_ends_the_threads() -> None:
     assert threading.active_count() == before
 
 
-def test_error_that_is_a_result_does_not_keep_the_bytes_of_its_image(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def damaged(content: bytes, **_: object) -> GreyImage:
+def test_error_that_is_a_result_does_not_keep_the_bytes_of_its_image() -> None:
+    def damaged(content: bytes, **_: object) -> None:
         try:
             raise ValueError(f"a decoder met {len(content)} bytes")
         except ValueError as error:
             raise UnreadableImage("film: damaged") from error
 
-    monkeypatch.setattr(batch, "load_grey", damaged)
-    result = classify_image(Mock(), b"film", prediction_alone)
+    result = classify_image(Mock(classify=damaged), b"film")
     assert isinstance(result, UnreadableImage)
     assert (result.__traceback__, result.__cause__, result.__context__) == (None, None, None)

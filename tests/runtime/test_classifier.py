@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import cxr_edge_models
 from cxr_edge_runtime import classifier as classifier_module
@@ -77,6 +78,22 @@ def test_file_and_its_pixels_give_the_same(
 ) -> None:
     path = make_image(size=(130, 90))
     assert classifier.classify(path).logit == classifier.classify(load_grey(path).pixels).logit
+
+
+def test_large_jpeg_is_reduced_only_where_the_model_looks_at_a_box(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    located = Classifier(Bundle.load(located_bundle(tmp_path / "tiny")))
+    film = np.asarray(Image.fromarray(drawn_film(*TWO_LUNGS)).resize((1600, 1600)))
+    path = tmp_path / "film.jpeg"
+    Image.fromarray(film).save(path, quality=95)
+    for one, least_side in ((located, 256), (classifier, None)):
+        pixels = load_grey(path, least_side=least_side).pixels
+        assert one.classify(path).logit == one.classify(pixels).logit
+        assert one.classify(path).logit == one.classify(path.read_bytes()).logit
+    reduced, whole = load_grey(path, least_side=256).pixels, load_grey(path).pixels
+    assert reduced.shape == (400, 400)
+    assert located.classify(reduced).logit == pytest.approx(located.classify(whole).logit, abs=0.1)
 
 
 def test_golden_logits_stay_within_a_few_steps(classifier: Classifier) -> None:

@@ -233,3 +233,15 @@ def test_widened_box_ends_at_the_border_of_the_film() -> None:
     assert Box(0.25, 0.25, 0.75, 0.5).widened(1.5) == Box(0.125, 0.1875, 0.875, 0.5625)
     assert Box(0.0, 0.1, 1.0, 0.9).widened(1.25) == Box(0.0, 0.0, 1.0, 1.0)
     assert Box(0.25, 0.0, 0.75, 0.5).widened(1.0) == Box(0.25, 0.0, 0.75, 0.5)
+
+
+@pytest.mark.parametrize(("size", "least_side"), [(32, 256), (100, 256), (128, 320), (224, 560)])
+def test_reduced_film_keeps_the_pixels_of_the_model_input_in_a_small_box(
+    locator: Locator, size: int, least_side: int
+) -> None:
+    prepare = Preprocessor(PreprocessSpec.of_version(2, size=size), locator)
+    assert prepare.least_side == least_side
+
+
+def test_film_that_is_shown_whole_is_not_reduced() -> None:
+    assert Preprocessor(PreprocessSpec()).least_side is None

@@ -141,7 +141,7 @@ def _golden(
     prepare: Preprocessor,
 ) -> _Golden:
     """A film with its answer, without a verdict where that could be another on another device."""
-    film = load_grey(file)
+    film = load_grey(file, least_side=prepare.least_side)
     prepared = prepare(film.pixels)
     is_steady = _is_steady(film.pixels, prepared, prepare)
     outputs = engine.run(prepared.model_input)

@@ -54,7 +54,7 @@ def read_out_of_distribution(folder: Path, prepare: Preprocessor) -> OutOfDistri
         if path.suffix.lower() not in SUFFIXES:
             continue
         try:
-            image = load_grey(path)
+            image = load_grey(path, least_side=prepare.least_side)
         except ImageError:
             unreadable += 1
             continue

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from cxr_edge_runtime.preprocess import WHOLE_FILM, Box
 
 # The longer side of the picture, pixels: enough for a screen, and for a caption to be read.
-_LONGEST, _SHORTEST = 1024, 512
+LONGEST, _SHORTEST = 1024, 512
 # Okabe and Ito's vermilion and blue, which the colour-blind can tell apart.
 _FOR, _AGAINST = (213, 94, 0), (0, 114, 178)
 # Their yellow, which no film has.
@@ -47,7 +47,7 @@ def draw_heatmap(
         RGB, the longer side of the film 512 to 1024 pixels.
     """
     film = Image.fromarray(pixels)
-    side = min(max(max(film.size), _SHORTEST), _LONGEST)
+    side = min(max(max(film.size), _SHORTEST), LONGEST)
     film = ImageOps.contain(film, (side, side))
     strongest = max(float(np.abs(activation_map).max()), _FULL)
     scaled = Image.fromarray((activation_map / strongest).astype(np.float32))

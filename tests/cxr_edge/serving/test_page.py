@@ -251,7 +251,7 @@ def test_server_that_stops_in_the_middle_is_said_and_what_is_done_stays(
 ) -> None:
     films = sorted(PHANTOM.parent.glob("*.jpeg"))
     slow = (
-        "import time, cxr_edge_runtime.batch as a; fast = a.load_grey; first = [1]; "
+        "import time, cxr_edge_runtime.classifier as a; fast = a.load_grey; first = [1]; "
         "a.load_grey = lambda *x, **y: fast(*x, **y) if first and first.pop() else time.sleep(99); "
     )
     with (

@@ -82,7 +82,7 @@ def test_what_was_taken_is_finished_when_the_server_stops(number: int) -> None:
 
 # Each film is decoded only when a file is there.
 HELD = (
-    "import os, sys, time, cxr_edge_runtime.batch as a\n"
+    "import os, sys, time, cxr_edge_runtime.classifier as a\n"
     "fast = a.load_grey\n"
     "def load_grey(*x, **y):\n"
     "    print('decoding', file=sys.stderr)\n"
@@ -134,7 +134,7 @@ def test_film_of_a_client_that_went_away_makes_room(tmp_path: Path) -> None:
 
 def test_methods_and_errors_leave_no_name_in_the_log() -> None:
     broken = (
-        "import cxr_edge_runtime.batch as a\n"
+        "import cxr_edge_runtime.classifier as a\n"
         "def decode(*x, name, **y): raise RuntimeError(name)\n"
         "a.load_grey = decode\n"
     )

@@ -11,7 +11,6 @@ from cxr_edge.writers.heatmaps import HeatmapWriter
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_runtime.images import load_grey
 from locators import TWO_LUNGS, drawn_film, located_bundle
 
 
@@ -35,7 +34,7 @@ def test_film_that_the_gate_rejects_has_no_picture_and_that_is_no_failure(tmp_pa
     prediction = Classifier(bundle).classify(image)
     assert prediction.gate.verdict == "rejected"
     writer = HeatmapWriter(tmp_path / "maps", bundle)
-    assert writer.write(image, load_grey(image), prediction) is None
+    assert writer.write(image, prediction) is None
     assert not list((tmp_path / "maps").iterdir())
 
 
@@ -51,34 +50,33 @@ def test_name_belongs_to_the_first_image_whichever_is_finished_first(
     for image in (outside, inside):
         Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300), np.uint8)).save(image)
     bundle = load_bundle("tiny")
-    film = load_grey(outside)
-    prediction = Classifier(bundle).classify(film, force=True)
+    prediction = Classifier(bundle).classify(outside, force=True)
     writer = HeatmapWriter(tmp_path / "maps", bundle)
     for image in (outside, inside):
         writer.claim(image)
-    assert writer.write(inside, film, prediction) == f"its picture would replace that of {outside}"
-    assert writer.write(outside, film, prediction) is None
+    assert writer.write(inside, prediction) == f"its picture would replace that of {outside}"
+    assert writer.write(outside, prediction) is None
     assert len(list((tmp_path / "maps").rglob("*.png"))) == 1
 
 
 def test_only_a_picture_of_our_own_is_replaced(tmp_path: Path) -> None:
     image, maps = tmp_path / "film.png", tmp_path / "maps"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300), np.uint8)).save(image)
-    bundle, film = load_bundle("tiny"), load_grey(image)
-    prediction = Classifier(bundle).classify(film, force=True)
+    bundle = load_bundle("tiny")
+    prediction = Classifier(bundle).classify(image, force=True)
     writer = HeatmapWriter(maps, bundle)
     writer.claim(image)
-    assert writer.write(image, film, prediction) is None
+    assert writer.write(image, prediction) is None
     [picture] = maps.rglob("*.png")
     with Image.open(picture) as written:
         assert written.info["Software"] == "cxr-edge"
-    assert writer.write(image, film, prediction) is None
+    assert writer.write(image, prediction) is None
     foreign = PngInfo()
     foreign.add_text("Software", "cxr-edge of another kind")
     for info in (PngInfo(), foreign):
         Image.new("RGB", (9, 9)).save(picture, pnginfo=info)
         before = picture.read_bytes()
-        refused = writer.write(image, film, prediction)
+        refused = writer.write(image, prediction)
         assert refused == (
             f"{picture}: already exists and is not a heat map of this version of cxr-edge; choose "
             "another output"
@@ -88,14 +86,43 @@ def test_only_a_picture_of_our_own_is_replaced(tmp_path: Path) -> None:
 
 def test_map_of_a_bundle_with_a_locator_lies_on_the_lungs(tmp_path: Path) -> None:
     bundle = Bundle.load(located_bundle(tmp_path / "tiny"))
-    film = load_grey(drawn_film(*TWO_LUNGS))
-    prediction = Classifier(bundle).classify(film, force=True)
+    image = tmp_path / "film.png"
+    Image.fromarray(drawn_film(*TWO_LUNGS)).save(image)
+    prediction = Classifier(bundle).classify(image, force=True)
     writer = HeatmapWriter(tmp_path / "maps", bundle)
-    writer.claim(tmp_path / "film.png")
-    assert writer.write(tmp_path / "film.png", film, prediction) is None
+    writer.claim(image)
+    assert writer.write(image, prediction) is None
     [picture] = (tmp_path / "maps").rglob("*.png")
     pixels = np.asarray(Image.open(picture)).astype(int)[:512]
     rows, columns = np.nonzero(pixels[..., 0] != pixels[..., 2])
     assert prediction.box is not None
     found = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
     assert found == pytest.approx(prediction.box.in_pixels(512, 512), abs=1)
+
+
+def test_picture_of_a_large_jpeg_is_larger_than_what_the_model_was_shown(tmp_path: Path) -> None:
+    bundle = Bundle.load(located_bundle(tmp_path / "tiny"))
+    image = tmp_path / "film.jpeg"
+    film = np.asarray(Image.fromarray(drawn_film(*TWO_LUNGS)).resize((2000, 2000))).copy()
+    # Lines that are gone where a film is reduced to a quarter.
+    film[:, ::4] = 0
+    Image.fromarray(film).save(image, quality=95)
+    prediction = Classifier(bundle).classify(image, force=True)
+    writer = HeatmapWriter(tmp_path / "maps", bundle)
+    writer.claim(image)
+    assert writer.write(image, prediction) is None
+    [picture] = (tmp_path / "maps").rglob("*.png")
+    with Image.open(picture) as written:
+        edge = np.asarray(written.convert("L")).astype(int)[:1000, :20]
+    assert np.abs(np.diff(edge, axis=1)).mean() > 40
+
+
+def test_film_that_is_gone_has_no_picture_and_that_is_said(tmp_path: Path) -> None:
+    bundle = Bundle.load(located_bundle(tmp_path / "tiny"))
+    image = tmp_path / "film.png"
+    Image.fromarray(drawn_film(*TWO_LUNGS)).save(image)
+    prediction = Classifier(bundle).classify(image, force=True)
+    writer = HeatmapWriter(tmp_path / "maps", bundle)
+    writer.claim(image)
+    image.unlink()
+    assert writer.write(image, prediction) == f"{image}: no such file"

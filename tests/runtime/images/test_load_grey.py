@@ -242,3 +242,31 @@ def test_time_of_decoding_is_kept_with_the_image(kind: Callable[..., object]) ->
     found = load_grey(encoded(image, "PNG") if kind is encoded else kind(image))
     assert 0 < found.decode_ms < 60_000
     assert load_grey(found) is found
+
+
+@pytest.mark.parametrize(
+    ("least_side", "factor"), [(None, 1), (401, 1), (400, 2), (201, 2), (200, 4), (100, 8), (9, 8)]
+)
+def test_jpeg_is_decoded_at_a_reduced_size_of_which_both_sides_keep_enough(
+    least_side: int | None, factor: int
+) -> None:
+    jpeg = encoded(Image.fromarray(noisy_gradient((1008, 800), seed=0)), "JPEG", quality=95)
+    found = load_grey(jpeg, least_side=least_side).pixels
+    assert found.shape == (800 // factor, 1008 // factor)
+    blocks = load_grey(jpeg).pixels.reshape(800 // factor, factor, -1, factor)
+    assert np.abs(found - blocks.mean(axis=(1, 3))).mean() <= 0.6
+
+
+@pytest.mark.parametrize("format_", ["PNG", "TIFF", "BMP"])
+def test_other_files_are_decoded_at_their_own_size(format_: str) -> None:
+    grey = noisy_gradient((1008, 800), seed=0)
+    content = encoded(Image.fromarray(grey), format_)
+    np.testing.assert_array_equal(load_grey(content, least_side=100).pixels, grey)
+
+
+def test_reduced_jpeg_is_turned_and_its_colours_are_seen() -> None:
+    turned = jpeg_with_exif(noisy_gradient((1008, 800), seed=0))
+    assert load_grey(turned, least_side=100).pixels.shape == (126, 100)
+    photograph = np.full((800, 1008, 3), (200, 90, 40), np.uint8)
+    coloured = encoded(Image.fromarray(photograph), "JPEG")
+    assert load_grey(coloured, least_side=100).objections == ("it is in colour",)

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from cxr_edge_convert.sources import Images
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.locator import Locator, Preprocessor
@@ -16,7 +18,9 @@ from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 from cxr_edge_train.cleaning.clean import clean
 from cxr_edge_train.dataset.metadata import read_metadata
 from cxr_edge_train.dataset.pixels import load_pixels
-from locators import make_locator
+from cxr_edge_train.evaluation.predictions import model_input
+from cxr_edge_train.progress import no_progress
+from locators import TWO_LUNGS, drawn_film, make_locator
 from synthetic import draw_dataset
 
 SPEC = PreprocessSpec(32, 40)
@@ -70,6 +74,26 @@ def test_pixels_of_a_lung_locator_are_those_of_the_box_and_of_that_locator_alone
     another = Locator(prepare.locator._engine, margin=1.5, sha256="0" * 64)
     load_pixels(rows, Preprocessor(spec, another), root=tmp_path, cache_dir=tmp_path / "cache")
     assert len(list((tmp_path / "cache" / "pixels").iterdir())) == 3
+
+
+def test_large_jpeg_is_reduced_in_training_and_evaluation_as_on_a_device(
+    tmp_path: Path, locator: Any
+) -> None:
+    film = np.kron(drawn_film(*TWO_LUNGS), np.ones((6, 6), np.uint8))
+    path = tmp_path / "film.jpeg"
+    Image.fromarray(film).save(path)
+    md5 = hashlib.md5(path.read_bytes()).hexdigest()
+    prepare = Preprocessor(PreprocessSpec.of_version(2, size=128), locator.locator())
+    # As the classifier does; see tests/runtime/test_classifier.py.
+    expected = prepare(load_grey(path, least_side=prepare.least_side).pixels).model_input
+    assert not np.array_equal(expected, prepare(load_grey(path).pixels).model_input)
+    rows = pd.DataFrame({"path": ["film.jpeg"], "md5": [md5]})
+    pixels = load_pixels(rows, prepare, root=tmp_path, cache_dir=tmp_path / "cache")
+    np.testing.assert_array_equal(pixels, expected)
+    np.testing.assert_array_equal(model_input(path, md5, prepare), expected)
+    images = Images(prepare, tmp_path, tmp_path / "cache", no_progress)
+    [whole] = images.films(rows)
+    np.testing.assert_array_equal(prepare(whole).model_input, expected)
 
 
 def test_image_changed_after_cleaning_is_named(rows: pd.DataFrame, tmp_path: Path) -> None:

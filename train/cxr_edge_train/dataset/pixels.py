@@ -20,12 +20,13 @@ from cxr_edge_train.progress import ProgressFactory, no_progress
 _ABANDONED_S = 3600.0
 
 
-def read_unchanged(path: Path, md5: str) -> NDArray[np.uint8]:
+def read_unchanged(path: Path, md5: str, *, least_side: int | None = None) -> NDArray[np.uint8]:
     """Read a file that must still be the one that was cleaned.
 
     Args:
         path: the image file.
         md5: its MD5 in the metadata, hexadecimal.
+        least_side: see :func:`cxr_edge_runtime.images.load_grey`.
 
     Returns:
         Grey pixels ``[H, W] uint8``.
@@ -43,7 +44,7 @@ def read_unchanged(path: Path, md5: str) -> NDArray[np.uint8]:
         ) from error
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
         raise DatasetError(f"{path}: changed since it was cleaned; run cxr-edge clean again")
-    return load_grey(content, name=str(path)).pixels
+    return load_grey(content, name=str(path), least_side=least_side).pixels
 
 
 def load_pixels(
@@ -86,8 +87,8 @@ def load_pixels(
             np.lib.format.write_array_header_1_0(stream, header)
             paths = progress("reading images")(rows["path"], len(rows))
             for path, md5 in zip(paths, rows["md5"]):
-                prepared = prepare(read_unchanged(root / path, md5))
-                stream.write(prepared.model_input.tobytes())
+                film = read_unchanged(root / path, md5, least_side=prepare.least_side)
+                stream.write(prepare(film).model_input.tobytes())
         cached = np.load(file, mmap_mode="r")
     return cached
 
@@ -97,7 +98,7 @@ def _locator_key(prepare: Preprocessor) -> list[str | float]:
     if locator is None:
         return []
     assert locator.sha256, "a locator without a file has no name to keep its pixels by"
-    return [locator.sha256, locator.margin, LOCATOR_VERSION]
+    return [locator.sha256, locator.margin, LOCATOR_VERSION, str(prepare.least_side)]
 
 
 def _cached(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:

@@ -58,7 +58,8 @@ def model_input(path: Path, md5: str, prepare: Preprocessor) -> NDArray[np.uint8
         DatasetError: the file is missing, or its MD5 differs.
         ImageError: the file cannot be read or decoded.
     """
-    return prepare(read_unchanged(path, md5)).model_input
+    film = read_unchanged(path, md5, least_side=prepare.least_side)
+    return prepare(film).model_input
 
 
 def prediction_table(

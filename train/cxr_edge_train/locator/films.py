@@ -97,7 +97,9 @@ class OutlinedFilms:
     def locator_inputs(
         self, *, root: Path, progress: ProgressFactory = no_progress
     ) -> NDArray[np.uint8]:
-        """The films ``[N, 128, 128, 1] uint8`` exactly as a device shows them to the locator.
+        """The films ``[N, 128, 128, 1] uint8`` as a device shows them to the locator.
+
+        A device may have decoded a large JPEG at a reduced size.
 
         Raises:
             DatasetError: a film is missing or changed since it was cleaned.
