@@ -108,7 +108,7 @@ def lungs_of(
         "bottom": _at_edge(rows[::-1], 1 - content.bottom),
     }
     cut_off = tuple(side for side, count in outermost.items() if count >= _CUT_OFF)
-    count = len(np.unique(groups[groups > 0]))
+    count = len(set(groups[groups > 0].tolist()))  # np.unique would import numpy.ma
     share = min(
         (right - left) / (content.right - content.left),
         (bottom - top) / (content.bottom - content.top),
