@@ -5,8 +5,7 @@ from pathlib import Path
 
 import cxr_edge_models
 from cxr_edge.bundles.notice import rejection
-from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.bundle.archive import ARCHIVE_SUFFIX
+from cxr_edge_runtime.bundle import ARCHIVE_SUFFIX, Bundle
 from cxr_edge_runtime.bundle.manifest import Manifest
 from cxr_edge_runtime.errors import BundleNotFound, BundleRejected, InvalidRequest
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from cxr_edge.bundles.full_disk import full_disk_explained
 from cxr_edge.bundles.lookup import load_accepted_bundle
 from cxr_edge.bundles.signing import read_private_key, sign
-from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.bundle.archive import ARCHIVE_SUFFIX, is_archive, write_archive
+from cxr_edge_runtime.bundle import ARCHIVE_SUFFIX, Bundle
+from cxr_edge_runtime.bundle.archive import is_archive, write_archive
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files import file_sha256, replacing
 from cxr_edge_runtime.files.outputs import check_file

@@ -30,6 +30,8 @@ BUNDLE_FILES = (
 )  # fmt: skip
 
 MAX_MANIFEST_BYTES = 1_000_000
+# Of a bundle in one file; see cxr_edge_runtime.bundle.archive.
+ARCHIVE_SUFFIX = ".cxr.zip"
 
 
 @dataclass(frozen=True, slots=True)

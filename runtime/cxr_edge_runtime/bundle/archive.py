@@ -25,8 +25,6 @@ from cxr_edge_runtime.bundle.manifest_reading import parse_manifest
 from cxr_edge_runtime.bundle.stored_zip import StoredReader, write_stored
 from cxr_edge_runtime.errors import BundleCorrupted, BundleInvalid, BundleNotFound
 
-ARCHIVE_SUFFIX = ".cxr.zip"
-
 # Takes the bytes of bundle.json and of its signature, None without one; raises to refuse them.
 SignatureCheck = Callable[[bytes, bytes | None], None]
 

@@ -8,11 +8,11 @@ import reprlib
 import sys
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import (
     Annotated,
     Any,
     Literal,
+    NamedTuple,
     NoReturn,
     TypeVar,
     Union,
@@ -127,8 +127,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
+class _Reader(NamedTuple):
     """Reads values recursively; ``path`` is where the value stands."""
 
     name: str
