@@ -55,6 +55,10 @@ _LEAST_INSIDE = 32
 # Margins that are brighter than this grey, and take more than this share of an image.
 _BRIGHT, _MOST_MARGINS = 127.5, 0.1
 
+# Of what has length 1, as embeddings and films have, no value and no variance is larger; a stored
+# one may be by rounding. Smaller variances are rounding, too.
+_MOST_VALUE, _LEAST_VARIANCE = 1.01, 1e-12
+
 _UNLIKE = "does not look like a frontal chest X-ray"
 UPSIDE_DOWN = "upside down: turn it by 180°"
 INVERTED = "inverted: bones are dark and air is bright; invert the greys"
@@ -129,9 +133,7 @@ class Gate:
             file=name,
             max_bytes=MAX_BYTES[GATE_FILE],
         )
-        mean, axes, variances, residual, film = (
-            array.astype(np.float32) for array in arrays.values()
-        )
+        mean, axes, variances, residual, film = arrays.values()
         fits = (
             axes.ndim == 2
             and mean.shape == axes.shape[1:]
@@ -141,8 +143,14 @@ class Gate:
         )
         if not fits:
             raise BundleInvalid(f"{name}: not a gate (arrays of other shapes)")
-        if not (variances > 0).all() or not residual > 0:
+        # Of larger ones the distance may be no number, and that is beyond no limit.
+        if any((np.abs(array) > _MOST_VALUE).any() for array in arrays.values()):
+            raise BundleInvalid(f"{name}: not a gate (no value can be larger than 1)")
+        if any((array < _LEAST_VARIANCE).any() for array in (variances, residual)):
             raise BundleInvalid(f"{name}: not a gate (variances must be positive)")
+        mean, axes, variances, film = (
+            array.astype(np.float32) for array in (mean, axes, variances, film)
+        )
         return cls(mean, axes, variances, float(residual), film, limits)
 
     def to_bytes(self) -> bytes:

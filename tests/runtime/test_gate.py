@@ -410,6 +410,14 @@ def test_gate_comes_back_the_same_and_small() -> None:
         {"residual": np.array([1], np.float32)},
         {"film": np.zeros(10, np.float32)},
         {"mean": np.full(CHANNELS, np.nan, np.float32)},
+        # Finite numbers of which the distance would be none, and none is beyond a limit.
+        {"mean": np.full(CHANNELS, 3e38, np.float32)},
+        {"axes": np.full((3, CHANNELS), 60_000, np.float16)},
+        {"variances": np.full(3, 1e-45, np.float32)},
+        {"variances": np.full(3, 1e300)},
+        {"residual": np.array(1e-45, np.float32)},
+        {"film": np.full(SIDE * SIDE, 1e38, np.float32)},
+        {"film": np.full(SIDE * SIDE, 1e300)},
     ],
 )
 def test_arrays_that_are_no_gate_are_refused_in_one_line(changed: dict[str, np.ndarray]) -> None:
