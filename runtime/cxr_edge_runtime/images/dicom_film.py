@@ -45,6 +45,7 @@ _BIRTH_DATE = Tag(0x00100030, "PatientBirthDate", "DA")
 _AGE = Tag(0x00101010, "PatientAge", "AS")
 _BODY_PART = Tag(0x00180015, "BodyPartExamined", "CS")
 _VIEW = Tag(0x00185101, "ViewPosition", "CS")
+_ORIENTATION = Tag(0x00200020, "PatientOrientation", "CS")
 _CHANNELS = Tag(0x00280002, "SamplesPerPixel", "US")
 _FRAMES = Tag(0x00280008, "NumberOfFrames", "IS")
 _ROWS = Tag(0x00280010, "Rows", "US")
@@ -53,8 +54,8 @@ _ALLOCATED = Tag(0x00280100, "BitsAllocated", "US")
 _STORED = Tag(0x00280101, "BitsStored", "US")
 _SIGNED = Tag(0x00280103, "PixelRepresentation", "US")
 _TAGS = (
-    _MODALITY, _BODY_PART, _VIEW, _CHANNELS, _FRAMES, _ROWS, _COLUMNS, _ALLOCATED, _STORED, _SIGNED,
-    _AGE, _BIRTH_DATE, *_DATES_TAKEN, FRAME_OFFSETS, *dicom_greys.TAGS,
+    _MODALITY, _BODY_PART, _VIEW, _ORIENTATION, _CHANNELS, _FRAMES, _ROWS, _COLUMNS, _ALLOCATED,
+    _STORED, _SIGNED, _AGE, _BIRTH_DATE, *_DATES_TAKEN, FRAME_OFFSETS, *dicom_greys.TAGS,
 )  # fmt: skip
 
 # Computed and digital radiography, and radiography without saying which.
@@ -66,6 +67,10 @@ _OTHER_MODALITIES = frozenset({
 _CHEST = ("CHEST", "THORAX", "LUNG")
 # Frontal views by the codes of PS3.3, C.8.7.1.1.1 and C.8.11.5.1.
 _FRONTAL = frozenset({"AP", "PA"})
+# Where rows and columns of pixels point (PS3.3, C.7.6.1.1.1): to the left, right, front, back, head
+# or feet; in a frontal film as viewers show it, above all to the patient's left and feet.
+_DIRECTIONS = re.compile(r"([LRAPHF])[LRAPHF]{0,2} *\\ *([LRAPHF])[LRAPHF]{0,2}")
+_UPRIGHT = ("L", "F")
 # Explicit VR little endian, deflated: a small file of it may fill any memory.
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _HIGH_THROUGHPUT = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (201, 202, 203))
@@ -168,6 +173,12 @@ def _objections(dataset: Dataset) -> tuple[str, ...]:
         found.append("DICOM body part is not the chest")
     if view and view not in _FRONTAL:
         found.append("DICOM view position is not frontal")
+    directions = _DIRECTIONS.fullmatch(dataset.text(_ORIENTATION))
+    if directions and directions.groups() != _UPRIGHT:
+        found.append(
+            "by its DICOM patient orientation it is stored mirrored, turned or from the side; "
+            "export it as a viewer shows it, upright and with the patient's left on the right"
+        )
     return tuple(found)
 
 
