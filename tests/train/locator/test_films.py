@@ -67,6 +67,22 @@ def test_fewer_than_ten_films_of_a_label_are_refused(table: pd.DataFrame, masks:
         OutlinedFilms.of(table, masks)
 
 
+def test_masks_whose_white_is_not_the_lungs_are_refused(table: pd.DataFrame, masks: Path) -> None:
+    files = sorted(masks.rglob("*.png"))
+    for file in files[: len(files) // 2]:
+        Image.fromarray(255 - np.asarray(Image.open(file))).save(file)
+    # A few may be anything.
+    assert OutlinedFilms.of(table, masks).without_mask == 0
+    last = files[-1]
+    Image.fromarray(255 - np.asarray(Image.open(last))).save(last)
+    with pytest.raises(
+        DatasetError,
+        match=r"masks: 61 of 120 masks are white in a corner of the film, where no lung is; "
+        r"white must be lung: invert the masks",
+    ):
+        OutlinedFilms.of(table, masks)
+
+
 def test_damaged_mask_is_named(table: pd.DataFrame, masks: Path) -> None:
     damaged = of_split(table, "train", masks)
     damaged.write_bytes(damaged.read_bytes()[:60])

@@ -48,8 +48,9 @@ class OutlinedFilms:
             progress: makes the progress bar over the masks.
 
         Raises:
-            DatasetError: the folder is missing, has no masks of these films or two of one name, or
-                a split has too few films of a label with one.
+            DatasetError: the folder is missing, has no masks of these films or two of one name,
+                most masks are white where no lung is, or a split has too few films of a label with
+                one.
             ImageError: a mask cannot be read.
         """
         films = without_test(table)
@@ -58,6 +59,7 @@ class OutlinedFilms:
         shows_lung = pixels.any(axis=(1, 2))
         kept = found[shows_lung]
         _check_enough(kept, masks)
+        _check_white_is_lung(pixels[shows_lung], masks)
         return cls(kept, pixels[shows_lung], len(films) - len(kept))
 
     def split(self, name: str) -> "OutlinedFilms":
@@ -123,3 +125,14 @@ def _check_enough(table: pd.DataFrame, masks: Path) -> None:
                     f"{masks}: {count} {label} films of the {split} split have a mask that shows "
                     f"lung (white is lung), at least {_MIN_FILMS} are needed; add masks"
                 )
+
+
+def _check_white_is_lung(masks: NDArray[np.uint8], folder: Path) -> None:
+    """Of 1,583 masks that people drew none is white in a corner."""
+    corners = masks[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    count = int(corners.any(axis=1).sum())
+    if count > len(masks) / 2:
+        raise DatasetError(
+            f"{folder}: {count} of {len(masks)} masks are white in a corner of the film, where no "
+            "lung is; white must be lung: invert the masks, or give the folder that has them"
+        )
