@@ -40,6 +40,11 @@ def test_folder_without_a_locator_is_named(tmp_path: Path) -> None:
         read_locator(tmp_path)
 
 
+def test_file_in_place_of_a_folder_is_not_called_damaged(folder: Path) -> None:
+    with pytest.raises(RunError, match=r"locator\.tflite: no lung locator here .*train-locator"):
+        read_locator(folder / "locator.tflite")
+
+
 def test_one_flipped_byte_is_refused(folder: Path) -> None:
     file = folder / "locator.tflite"
     content = bytearray(file.read_bytes())
@@ -51,7 +56,7 @@ def test_one_flipped_byte_is_refused(folder: Path) -> None:
 
 def test_missing_model_is_named(folder: Path) -> None:
     (folder / "locator.onnx").unlink()
-    with pytest.raises(RunError, match=r"locator\.onnx: cannot be read"):
+    with pytest.raises(RunError, match=r"locator\.onnx: cannot be read .*; copy its folder again$"):
         read_locator(folder)
 
 

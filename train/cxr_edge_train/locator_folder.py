@@ -147,7 +147,9 @@ class LocatorFolder:
         try:
             content = (self.folder / name).read_bytes()
         except OSError as error:
-            raise RunError(f"{self.folder / name}: cannot be read ({error})") from error
+            raise RunError(
+                f"{self.folder / name}: cannot be read ({error.strerror}); copy its folder again"
+            ) from error
         if hashlib.sha256(content).hexdigest() != self.record.files[name].sha256:
             raise RunError(
                 f"{self.folder / name}: is not the file that {RECORD} describes; train the locator "
@@ -207,7 +209,7 @@ def read_locator(folder: Path) -> LocatorFolder:
         record = from_json(LocatorRecord, stated, allow_defaults=True)
         if set(record.files) != set(MODELS.values()):
             raise TypedJsonError("files", f"must be {' and '.join(MODELS.values())}")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise RunError(
             f"{folder}: no lung locator here ({RECORD} is missing); make one with "
             "cxr-edge train-locator"

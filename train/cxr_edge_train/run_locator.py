@@ -40,6 +40,8 @@ def locator_of(run: Run) -> LocatorFolder | None:
         )
     if not run.locator_sha256:
         return None
+    if not (run.folder / RECORD).exists():
+        raise RunError(f"{run.folder / RECORD}: is missing; copy the run again")
     locator = read_locator(run.folder)
     if locator.sha256 != run.locator_sha256:
         raise RunError(
