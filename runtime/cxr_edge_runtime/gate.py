@@ -210,7 +210,8 @@ class Gate:
             embed: computes the embedding of another input; it is called only where the image may be
                 a negative or upside down.
             has_lungs: whether a lung locator found lungs, which tell films from other images better
-                than the distance does: then that rejects no image, however large it is.
+                than the distance does: then that rejects no image, however large it is, and none
+                is called upside down or inverted.
 
         Returns:
             The verdict with its reasons. Any objection rejects the image.
@@ -226,11 +227,12 @@ class Gate:
         elif {UPSIDE_DOWN, INVERTED} & set(objections):
             pass  # a lung locator has seen it, which is surer than what follows
         elif (crops @ self.film < _MIN_RESEMBLANCE).all():
-            reasons.append(self._unlike(model_input, embed))
+            reasons.append(_UNLIKE if has_lungs else self._unlike(model_input, embed))
         else:
             certainty, from_turning = self._upside_down(crops, distance, model_input, embed)
             if certainty == _CERTAIN:
-                reasons.append(UPSIDE_DOWN)
+                # What has lungs as it is would have none when it is turned.
+                reasons.append(_UNLIKE if has_lungs else UPSIDE_DOWN)
             elif distance > self.limits.rejected and not has_lungs:
                 by_distance = not reasons
                 reasons.append(

@@ -219,6 +219,22 @@ def test_what_a_lung_locator_named_is_not_asked_again(named: str) -> None:
     assert found.from_turning == math.inf
 
 
+@pytest.mark.parametrize("model_input", [leaning(-20), 255 - leaning(20)])
+def test_no_one_is_told_to_turn_or_invert_what_has_lungs_as_it_is(
+    model_input: NDArray[np.uint8],
+) -> None:
+    # Turned or as a negative it would have no lungs, and the advice be to turn it back.
+    def judged_with(*, has_lungs: bool) -> tuple[str, tuple[str, ...]]:
+        found = lung_gate().judge(
+            (), (), model_input, at_distance(1.0), lambda _: at_distance(3.0), has_lungs=has_lungs
+        )
+        return found.verdict, found.reasons
+
+    assert judged_with(has_lungs=False)[1] in ((UPSIDE_DOWN,), (INVERTED,))
+    unlike = (REJECTED, ("does not look like a frontal chest X-ray",))
+    assert judged_with(has_lungs=True) == unlike
+
+
 def test_what_is_no_film_when_it_is_turned_is_not_upside_down_for_certain() -> None:
     # Margins take a turned film so far away; it is not answered without a word.
     for slope in (-20, -2):
