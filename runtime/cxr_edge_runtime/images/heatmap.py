@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from cxr_edge_runtime.preprocess import WHOLE_FILM, Box
 
@@ -48,7 +48,9 @@ def draw_heatmap(
     """
     film = Image.fromarray(pixels)
     side = min(max(max(film.size), _SHORTEST), LONGEST)
-    film = ImageOps.contain(film, (side, side))
+    scale = side / max(film.size)
+    # Of a film 2,048 times as wide as high nothing would be left.
+    film = film.resize((max(1, round(film.width * scale)), max(1, round(film.height * scale))))
     strongest = max(float(np.abs(activation_map).max()), _FULL)
     scaled = Image.fromarray((activation_map / strongest).astype(np.float32))
     sides = (box or WHOLE_FILM).in_pixels(*film.size)

@@ -34,6 +34,16 @@ def test_picture_has_the_films_shape_and_a_side_of_512_to_1024_pixels() -> None:
     assert small.mode == "RGB"
 
 
+@pytest.mark.parametrize(("size", "width"), [((64, 200_000), 1024), ((200_000, 64), 1)])
+@pytest.mark.parametrize("box", [None, Box(0.1, 0.2, 0.9, 0.8)])
+def test_long_films_have_a_pixel_on_the_short_side(
+    size: tuple[int, int], width: int, box: Box | None
+) -> None:
+    pixels, flat = np.zeros(size, np.uint8), np.zeros((7, 7), np.float32)
+    picture = draw_heatmap(pixels, flat, CAPTIONS, positive_label="X", box=box)
+    assert picture.width == width
+
+
 def test_network_that_hardly_decides_stays_pale() -> None:
     strong, weak = (np.asarray(drawn(np.full((7, 7), value))).astype(int) for value in (8.0, 0.4))
     changed = [np.abs(picture[:384] - 100).mean() for picture in (strong, weak)]
