@@ -15,7 +15,7 @@ def benchmark(options: Namespace) -> Iterator[Finding]:
     ours, floor = [installed_command(), "--help"], [sys.executable, "-c", "import typer"]
     rounds = in_turn(lambda: process(ours), lambda: process(floor), rounds=options.rounds)
     seconds = [(our.seconds, bare.seconds) for our, bare in rounds]
-    yield ratio("--help", seconds, unit="ms", scale=1000, at_most=1.25)
+    yield ratio("--help", seconds, unit="ms", scale=1000, at_most=1.2)
 
 
 if __name__ == "__main__":
