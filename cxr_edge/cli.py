@@ -2,12 +2,13 @@
 
 import functools
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from itertools import pairwise
 from keyword import iskeyword
 from traceback import walk_tb
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -16,33 +17,50 @@ from cxr_edge.process import exit_codes
 from cxr_edge_runtime.engines import ENGINES
 from cxr_edge_runtime.errors import BundleRejected, CxrEdgeError, ExtraMissing, InvalidRequest
 
-# Every command is the function of its name in the module of its name; each with the extra that it
-# needs. The order is that of the help.
+
+class _Command(NamedTuple):
+    """A command, which is the function of its name in the module of its name.
+
+    Attributes:
+        extra: what it needs installed.
+        summary: the first line of its help. Repeated here, since the help of all would wait for the
+            import of each.
+    """
+
+    extra: str | None
+    summary: str
+
+
+# The order is that of the help.
 _COMMANDS = {
-    "classify": None,
-    "info": None,
-    "verify": "signed",
-    "pack": "signed",
-    "install": "signed",
-    "selftest": None,
-    "benchmark": None,
-    "serve": "serve",
-    "score": "ray",
-    "clean": "train",
-    "split": "train",
-    "eda": "train",
-    "train": "train",
-    "train-locator": "convert",
-    "compare": "train",
-    "import": "convert",
-    "convert": "convert",
-    "report": "convert",
-    "evaluate": "train",
-    "drift": "drift",
+    "classify": _Command(None, "Classify chest X-rays: JPEG, PNG, TIFF, BMP, WebP or DICOM."),
+    "info": _Command(None, "Show what a bundle is, how good it is, and its limits."),
+    "verify": _Command("signed", "Check that a bundle is intact and, with --key, whose it is."),
+    "pack": _Command("signed", "Pack a bundle as one file, signed with --sign, for devices."),
+    "install": _Command("signed", "Use an archive's bundle from now on; keep the one before."),
+    "selftest": _Command(None, "Compare this device with the one that made the bundle."),
+    "benchmark": _Command(None, "Measure time and memory on this device in half a minute."),
+    "serve": _Command("serve", "Serve a page and an API that classify films on this device."),
+    "score": _Command("ray", "Score an archive with Ray into a folder of Parquet files."),
+    "clean": _Command("train", "Check every image of a data set; write clean_metadata.csv."),
+    "split": _Command("train", "Split images into train, validation and test by patient."),
+    "eda": _Command("train", "Explore a cleaned data set: one HTML page and its figures."),
+    "train": _Command("train", "Train a classifier."),
+    "train-locator": _Command(
+        "convert", "Train a lung locator, and convert it to TFLite and ONNX."
+    ),
+    "compare": _Command("train", "Train several networks and choose one by its recall."),
+    "import": _Command("convert", "Import a Keras classifier that was trained elsewhere."),
+    "convert": _Command("convert", "Quantize a trained model and verify each variant."),
+    "report": _Command("convert", "Write the report of a conversion again."),
+    "evaluate": _Command("train", "Measure a run or a bundle on validation or test images."),
+    "drift": _Command("drift", "Check for drift since verification."),
 }
 
 # What a prediction depends on beside the bundle and the engines, for reports of faults.
 _DECODING = ("numpy", "pillow", "pydicom")
+# By which a shell asks what a word could become.
+_COMPLETION = "_CXR_EDGE_COMPLETE"
 
 
 def _needs(extra: str, command: Callable[..., Any]) -> Callable[..., Any]:
@@ -91,8 +109,15 @@ def _root(
     """
 
 
+def _listed() -> None:
+    """In the place of a command that only the help names."""
+
+
 def _app(arguments: list[str]) -> typer.Typer:
-    """The commands that these arguments can mean: importing all costs more than the lightest."""
+    """The commands that these arguments can mean: importing all costs more than the lightest.
+
+    Where no argument is a command, they are listed at most, and none is imported.
+    """
     # Plain help: rich would triple the time to start.
     app = typer.Typer(
         name="cxr-edge",
@@ -102,11 +127,15 @@ def _app(arguments: list[str]) -> typer.Typer:
     )
     app.callback()(_root)
     named = [name for name in arguments[:1] if name in _COMMANDS]
+    if _COMMANDS.keys().isdisjoint(arguments) and _COMPLETION not in os.environ:
+        for name, (_, summary) in _COMMANDS.items():
+            app.command(name, help=summary)(_listed)
+        return app
     for name in named or _COMMANDS:
         # import is a word of Python's own, so module and function are called import_.
         python_name = f"{name}_" if iskeyword(name) else name.replace("-", "_")
         command = getattr(importlib.import_module(f"cxr_edge.commands.{python_name}"), python_name)
-        extra = _COMMANDS[name]
+        extra = _COMMANDS[name].extra
         app.command(name)(_needs(extra, command) if extra else command)
     return app
 

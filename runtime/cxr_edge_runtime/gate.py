@@ -386,7 +386,7 @@ def _inside(lines: NDArray[np.uint8]) -> slice:
     """From the first line ``[N, L]`` that is not plain to the last; none where all are."""
     # np.median would import numpy.ma, for which one film would wait 10 ms.
     middle = [(lines.shape[1] - 1) // 2, lines.shape[1] // 2]
-    median = np.sort(lines, axis=1)[:, middle].mean(axis=1, keepdims=True)
+    median = np.partition(lines, middle, axis=1)[:, middle].mean(axis=1, keepdims=True)
     plain = (np.abs(lines - median) <= _PLAIN_GREYS).mean(axis=1) >= _PLAIN_SHARE
     busy = np.flatnonzero(~plain)
     return slice(int(busy[0]), int(busy[-1]) + 1) if busy.size else slice(0, 0)

@@ -27,6 +27,16 @@ def test_each_command_has_help(cxr_edge: Any, command: str) -> None:
     outcome = cxr_edge(command, "--help")
     assert outcome.code == 0
     assert outcome.out.startswith(f"Usage: cxr-edge {command}")
+    assert outcome.out.splitlines()[2].startswith(f"  {cli._COMMANDS[command].summary}")
+
+
+@pytest.mark.parametrize("before", [[], ["--"]])
+def test_command_that_help_only_lists_is_the_command_where_it_is_meant(
+    cxr_edge: Any, before: list[str]
+) -> None:
+    outcome = cxr_edge(*before, "classify", "nowhere.png")
+    assert outcome.code == 1
+    assert "nowhere.png: no such file" in outcome.err + outcome.out
 
 
 def test_help_loads_neither_numpy_nor_an_engine() -> None:
