@@ -22,6 +22,8 @@ _SHOWN = {
     "val_accuracy": "accuracy",
     "val_dice": "val Dice",
 }
+# What the first step of a fit waits for, before it is done.
+_COMPILING = ", compiling the network"
 
 
 def print_start(start: RunStart) -> None:
@@ -86,20 +88,27 @@ class TrainingProgress(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         super().__init__()
         self._epochs = fit.settings.head_epochs + fit.settings.epochs
         self._bar: Any = None
+        self._compiles = False
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Note that the first step waits for the network to be compiled, a minute or more."""
+        self._compiles = True
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Start the bar of an epoch."""
         if sys.stderr.isatty():
             self._bar = typer.progressbar(
                 length=self.params["steps"],
-                label=self._name(epoch),
+                label=f"{self._name(epoch)}{_COMPILING if self._compiles else ''}",
                 file=sys.stderr,
             )
             self._bar.__enter__()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Advance the bar by one step."""
+        self._compiles = False
         if self._bar is not None:
+            self._bar.label = self._bar.label.removesuffix(_COMPILING)
             self._bar.update(1)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:

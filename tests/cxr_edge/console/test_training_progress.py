@@ -59,6 +59,22 @@ def test_bar_on_a_terminal_fills_over_the_steps_of_each_epoch(
     assert capsys.readouterr().out == ""
 
 
+def test_first_step_of_each_fit_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    progress = TrainingProgress(FitStart(Path(), Fit(head_epochs=1, epochs=2)))
+    progress.set_params({"steps": 4})
+    for number, compiles in enumerate((True, True, False)):
+        if compiles:
+            progress.on_train_begin()
+        progress.on_epoch_begin(number)
+        before = terminal.getvalue().splitlines()[-1]
+        assert (f"epoch {number + 1} of 3, compiling the network" in before) == compiles
+        progress.on_train_batch_end(0)
+        assert "compiling" not in terminal.getvalue()[-100:]
+        progress.on_epoch_end(number, dict(LOGS))
+
+
 def test_elsewhere_an_epoch_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     epoch(TrainingProgress(FitStart(Path(), Fit(head_epochs=0, epochs=2))), 1)
     assert capsys.readouterr().err == f"epoch 2 of 2  {LINE}"
