@@ -30,6 +30,8 @@ from cxr_edge_runtime.errors import ConversionError
 from cxr_edge_runtime.native_output import stderr_silenced
 
 _SIGNATURE = "serving_default"
+# Half of what 32 bits hold, so that the products that are added do not overflow.
+_LARGEST_BIAS = 2**30
 _EVERY = qtyping.TFLOperationName.ALL_SUPPORTED
 _LEFT_ALONE = algorithm_manager.AlgorithmName.NO_QUANTIZE
 
@@ -137,7 +139,9 @@ def with_biases(model: bytes, new: Mapping[str, NDArray[np.float32]]) -> bytes:
         tensor = graph.tensors[bias]
         if tensor.type == flatbuffer_utils.schema_fb.TensorType.INT32:  # as the quantizer does it
             scale = np.asarray(tensor.quantization.scale, dtype=np.float32)
-            values = np.rint(values / scale).astype(np.int32)
+            # Where all weights of a channel are tiny, so is the scale, and a bias can be too large.
+            steps = np.clip(np.rint(values / scale), -_LARGEST_BIAS, _LARGEST_BIAS)
+            values = steps.astype(np.int32)
         tensor.shape = [len(values)]
         content.buffers[tensor.buffer].data = np.frombuffer(values.tobytes(), np.uint8)
     for buffer in content.buffers:

@@ -205,6 +205,16 @@ def test_exchanged_in_int8_they_are_those_that_quantizing_gives(
             np.testing.assert_array_equal(seen(image)[name], values)
 
 
+def test_bias_too_large_for_32_bits_is_the_largest(float32: bytes, ranges: Ranges) -> None:
+    int8 = to_int8(float32, ranges)
+    name = next(iter(biases(float32)))
+    outputs = [
+        TfliteProbe(with_biases(int8, {name: np.full(8, bias, np.float32)}))(PIXELS[:1])[name]
+        for bias in (-1e30, 1e30)
+    ]
+    assert outputs[0].max() <= 0 < outputs[1].min()
+
+
 def test_operators_that_share_a_bias_are_corrected_apart() -> None:
     image = keras.Input((32, 32, 1), name="image")
     features = image
