@@ -12,6 +12,8 @@ Activations = dict[str, NDArray[np.float32]]
 Probe = Callable[[NDArray[np.uint8]], Activations]
 # Tensor name -> smallest and largest value that INT8 can express.
 Ranges = dict[str, tuple[float, float]]
+# Half of what 32 bits hold, so that the products that are added to a bias do not overflow.
+_LARGEST_BIAS = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +107,21 @@ def blocks(operators: Sequence[Operator], fixed: Collection[str]) -> list[tuple[
         if groups and operator.name not in fixed:
             groups[-1].append(operator.name)
     return [tuple(group) for group in groups if group]
+
+
+def integer_bias(steps: NDArray[np.floating]) -> NDArray[np.int32]:
+    """A bias as INT8 operators take it: whole steps of its scale, 32 bits.
+
+    Where all weights of a channel are tiny, so is the scale. What is too large for 32 bits then
+    becomes the largest number, not one of the other sign.
+
+    Args:
+        steps: the bias ``[C]``, divided by the scale of each channel.
+
+    >>> integer_bias(np.array([1.6, -1e30])).tolist()
+    [2, -1073741824]
+    """
+    whole: NDArray[np.int32] = np.clip(np.rint(steps), -_LARGEST_BIAS, _LARGEST_BIAS).astype(
+        np.int32
+    )
+    return whole

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from cxr_edge_convert.formats.graph import integer_bias
 from cxr_edge_convert.formats.onnx_graph import BIASED
 
 # What ONNX Runtime's quantizer puts behind the name of a constant that it quantized.
@@ -75,7 +76,7 @@ def with_biases(model: bytes, new: Mapping[str, NDArray[np.float32]]) -> bytes:
         if integers in constants:
             # As the quantizer does it. Operators have lost their names where ReLU was merged.
             scale = onnx.numpy_helper.to_array(constants[f"{integers}_scale"])
-            rounded = np.rint(values / scale.astype(np.float64)).astype(np.int32)
+            rounded = integer_bias(values / scale.astype(np.float64))
             constants[integers].CopyFrom(onnx.numpy_helper.from_array(rounded, integers))
         elif own in constants:
             constants[own].CopyFrom(onnx.numpy_helper.from_array(values, own))

@@ -23,15 +23,13 @@ from ai_edge_quantizer import (
 )
 from numpy.typing import NDArray
 
-from cxr_edge_convert.formats.graph import Ranges, output_operators
+from cxr_edge_convert.formats.graph import Ranges, integer_bias, output_operators
 from cxr_edge_convert.formats.scratch import scratch_folder
 from cxr_edge_convert.formats.tflite_graph import BIAS_INPUT, TfliteProbe, kinds_by_code
 from cxr_edge_runtime.errors import ConversionError
 from cxr_edge_runtime.native_output import stderr_silenced
 
 _SIGNATURE = "serving_default"
-# Half of what 32 bits hold, so that the products that are added do not overflow.
-_LARGEST_BIAS = 2**30
 _EVERY = qtyping.TFLOperationName.ALL_SUPPORTED
 _LEFT_ALONE = algorithm_manager.AlgorithmName.NO_QUANTIZE
 
@@ -131,7 +129,7 @@ def with_biases(model: bytes, new: Mapping[str, NDArray[np.float32]]) -> bytes:
     for name, (operator, position, bias) in _bias_tensors(content).items():
         if name not in new:
             continue
-        values = new[name].astype(np.float32)
+        values: NDArray[Any] = new[name].astype(np.float32)
         # The converter lets operators share equal constants; then this one gets its own.
         if bias < 0 or readers[bias] > 1 or holders[graph.tensors[bias].buffer] > 1:
             bias = _add_constant(content, f"{name}/corrected_bias")
@@ -139,9 +137,7 @@ def with_biases(model: bytes, new: Mapping[str, NDArray[np.float32]]) -> bytes:
         tensor = graph.tensors[bias]
         if tensor.type == flatbuffer_utils.schema_fb.TensorType.INT32:  # as the quantizer does it
             scale = np.asarray(tensor.quantization.scale, dtype=np.float32)
-            # Where all weights of a channel are tiny, so is the scale, and a bias can be too large.
-            steps = np.clip(np.rint(values / scale), -_LARGEST_BIAS, _LARGEST_BIAS)
-            values = steps.astype(np.int32)
+            values = integer_bias(values / scale)
         tensor.shape = [len(values)]
         content.buffers[tensor.buffer].data = np.frombuffer(values.tobytes(), np.uint8)
     for buffer in content.buffers:
