@@ -3,6 +3,7 @@
 import csv
 import json
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def test_classify_moves_json_and_csv_and_logs_the_bundles_own(
     same([json.loads(line) for line in outcome.out.splitlines()], expected)
     with table.open() as file:
         same(list(csv.DictReader(file)), expected)
-    with sqlite3.connect(log) as opened:
+    with closing(sqlite3.connect(log)) as opened:
         logged = [value for (value,) in opened.execute("SELECT probability FROM films")]
     own = [Classifier(bundle).classify(film, force=True).probability for film in FILMS]
     assert logged == pytest.approx(own)
