@@ -3,13 +3,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from cxr_edge.bundles.lookup import load_bundle
 from cxr_edge.writers.heatmaps import HeatmapWriter
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.classifier import Classifier
+from cxr_edge_runtime.classifier import Classifier, Prediction
 from cxr_edge_runtime.errors import InvalidRequest
 from locators import TWO_LUNGS, drawn_film, located_bundle
 
@@ -84,13 +85,17 @@ def test_only_a_picture_of_our_own_is_replaced(tmp_path: Path) -> None:
         assert picture.read_bytes() == before
 
 
-def test_map_of_a_bundle_with_a_locator_lies_on_the_lungs(tmp_path: Path) -> None:
-    bundle = Bundle.load(located_bundle(tmp_path / "tiny"))
-    image = tmp_path / "film.png"
-    Image.fromarray(drawn_film(*TWO_LUNGS)).save(image)
-    prediction = Classifier(bundle).classify(image, force=True)
-    writer = HeatmapWriter(tmp_path / "maps", bundle)
+def classified(image: Path, film: NDArray[np.uint8]) -> tuple[Path, Prediction, HeatmapWriter]:
+    """A film in a file, what a bundle with a locator says of it, and the writer of its picture."""
+    Image.fromarray(film).save(image, quality=95)
+    bundle = Bundle.load(located_bundle(image.parent / "tiny"))
+    writer = HeatmapWriter(image.parent / "maps", bundle)
     writer.claim(image)
+    return image, Classifier(bundle).classify(image, force=True), writer
+
+
+def test_map_of_a_bundle_with_a_locator_lies_on_the_lungs(tmp_path: Path) -> None:
+    image, prediction, writer = classified(tmp_path / "film.png", drawn_film(*TWO_LUNGS))
     assert writer.write(image, prediction) is None
     [picture] = (tmp_path / "maps").rglob("*.png")
     pixels = np.asarray(Image.open(picture)).astype(int)[:512]
@@ -101,15 +106,10 @@ def test_map_of_a_bundle_with_a_locator_lies_on_the_lungs(tmp_path: Path) -> Non
 
 
 def test_picture_of_a_large_jpeg_is_larger_than_what_the_model_was_shown(tmp_path: Path) -> None:
-    bundle = Bundle.load(located_bundle(tmp_path / "tiny"))
-    image = tmp_path / "film.jpeg"
     film = np.asarray(Image.fromarray(drawn_film(*TWO_LUNGS)).resize((2000, 2000))).copy()
     # Lines that are gone where a film is reduced to a quarter.
     film[:, ::4] = 0
-    Image.fromarray(film).save(image, quality=95)
-    prediction = Classifier(bundle).classify(image, force=True)
-    writer = HeatmapWriter(tmp_path / "maps", bundle)
-    writer.claim(image)
+    image, prediction, writer = classified(tmp_path / "film.jpeg", film)
     assert writer.write(image, prediction) is None
     [picture] = (tmp_path / "maps").rglob("*.png")
     with Image.open(picture) as written:
@@ -118,11 +118,6 @@ def test_picture_of_a_large_jpeg_is_larger_than_what_the_model_was_shown(tmp_pat
 
 
 def test_film_that_is_gone_has_no_picture_and_that_is_said(tmp_path: Path) -> None:
-    bundle = Bundle.load(located_bundle(tmp_path / "tiny"))
-    image = tmp_path / "film.png"
-    Image.fromarray(drawn_film(*TWO_LUNGS)).save(image)
-    prediction = Classifier(bundle).classify(image, force=True)
-    writer = HeatmapWriter(tmp_path / "maps", bundle)
-    writer.claim(image)
+    image, prediction, writer = classified(tmp_path / "film.png", drawn_film(*TWO_LUNGS))
     image.unlink()
     assert writer.write(image, prediction) == f"{image}: no such file"
