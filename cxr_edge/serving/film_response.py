@@ -13,7 +13,7 @@ from cxr_edge.monitoring.log_writer import PredictionRecorder
 from cxr_edge.serving.uploads import Film
 from cxr_edge_runtime.batch import classify_image
 from cxr_edge_runtime.classifier import Classifier, Prediction
-from cxr_edge_runtime.errors import CxrEdgeError
+from cxr_edge_runtime.errors import CxrEdgeError, ImageError
 from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.result_json import ImageResult, as_json, image_result
 from cxr_edge_runtime.typed_json import Bounds, Schema
@@ -105,6 +105,12 @@ def film_response(
         force=options.force,
         mapped=options.activation_map,
     )
+    picture = None
+    if options.picture and isinstance(found, Prediction):
+        try:
+            picture = _png(film)
+        except ImageError as error:  # a busy device may be too slow for it now
+            found = error
     result = as_json(image_result(film.name, found, bundle))
     if isinstance(found, CxrEdgeError):
         return result
@@ -113,14 +119,14 @@ def film_response(
     if options.activation_map:
         activation_map = ActivationMap.of(found)
         result["activation_map"] = activation_map and asdict(activation_map)
-    if options.picture:
-        result["picture"] = _png(film.content)
+    if picture is not None:
+        result["picture"] = picture
     return result
 
 
-def _png(content: bytes) -> str:
+def _png(film: Film) -> str:
     buffer = io.BytesIO()
-    picture = Image.fromarray(load_grey(content, least_side=LONGEST).pixels)
+    picture = Image.fromarray(load_grey(film.content, name=film.name, least_side=LONGEST).pixels)
     picture.thumbnail((LONGEST, LONGEST))  # makes nothing larger
     picture.save(buffer, "PNG", compress_level=_COMPRESSION)
     return base64.b64encode(buffer.getvalue()).decode("ascii")

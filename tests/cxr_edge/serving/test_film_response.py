@@ -11,6 +11,7 @@ from cxr_edge.serving.film_response import LONGEST, RequestOptions, film_respons
 from cxr_edge.serving.uploads import Film
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
+from cxr_edge_runtime.errors import ImageTooSlow
 from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.result_json import as_json, image_result
 from dicom_files import written
@@ -73,6 +74,19 @@ def test_picture_is_the_film_as_it_was_decoded(classifier: Classifier) -> None:
     picture = Image.open(io.BytesIO(base64.b64decode(found["picture"])))
     np.testing.assert_array_equal(np.asarray(picture), load_grey(content).pixels)
     json.dumps(found)
+
+
+def test_film_that_cannot_be_decoded_once_more_for_its_picture_has_an_error(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*_: object, name: str, **__: object) -> None:
+        raise ImageTooSlow(f"{name}: decoding took more than 20 s")
+
+    monkeypatch.setattr("cxr_edge.serving.film_response.load_grey", slow)
+    film = Film("film.png", encoded(Image.fromarray(drawn_film(*TWO_LUNGS)), "PNG"))
+    found = film_response(classifier, film, RequestOptions(force=True, picture=True))
+    assert found["error"]["message"] == "film.png: decoding took more than 20 s"
+    assert "picture" not in found
 
 
 def test_picture_of_a_large_film_is_smaller(classifier: Classifier) -> None:
