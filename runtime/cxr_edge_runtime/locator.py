@@ -20,8 +20,12 @@ from cxr_edge_runtime.preprocess import (
     preprocess,
 )
 
-# What is said of a film in which there are none.
+# What is said of a film in which there are none, and of one whose lungs show nothing small.
 NO_LUNGS = "no lungs found"
+NO_DETAIL = "no fine detail: blurred, or enlarged from a small picture?"
+# Of 1,602 films of three kinds none has less than 0.146; blurred by 2% of its width, none of 57 has
+# more than 0.101 (docs/results/lung-locator.md).
+_LEAST_DETAIL = 0.12
 # Of a film's width and height; of 220 full-size films the smallest has 0.64. Of a smaller box a
 # reduced film may have fewer pixels than the model input.
 _SMALLEST_BOX = 0.4
@@ -163,10 +167,13 @@ class Preprocessor:
             return PreparedFilm(
                 preprocess(pixels, self.spec), objections=objections, is_unsure=nearly is not None
             )
+        doubts = lungs.doubts
+        if _detail(view, lungs.box) < _LEAST_DETAIL:
+            doubts = (*doubts, NO_DETAIL)
         box = lungs.box.widened(self.locator.margin)
         is_unsure = lungs.cells < LEAST_CELLS + ONE_LEVEL
         return PreparedFilm(
-            preprocess(pixels, self.spec, box), box, doubts=lungs.doubts, is_unsure=is_unsure
+            preprocess(pixels, self.spec, box), box, doubts=doubts, is_unsure=is_unsure
         )
 
     def _orientation(self, view: NDArray[np.uint8]) -> tuple[str, ...]:
@@ -182,3 +189,20 @@ class Preprocessor:
             if lungs is not None and not lungs.doubts:
                 return (reason,)
         return ()
+
+
+def _detail(view: NDArray[np.uint8], box: Box) -> float:
+    """How much the lungs show that is as small as a pixel of the locator's view.
+
+    Args:
+        view: the film ``[128, 128] uint8``.
+        box: of the lungs.
+
+    Returns:
+        The standard deviation of the Laplacian over that of the greys; contrast does not change it.
+    """
+    side = len(view)
+    top, bottom, left, right = (round(side * x) for x in (box.top, box.bottom, box.left, box.right))
+    shown = view[top:bottom, left:right].astype(np.float64)
+    around = shown[:-2, 1:-1] + shown[2:, 1:-1] + shown[1:-1, :-2] + shown[1:-1, 2:]
+    return float((4 * shown[1:-1, 1:-1] - around).std() / max(shown.std(), MIN_DEVIATION))

@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
+from PIL.ImageFilter import GaussianBlur
 
 from cxr_edge_convert.formats.models import float32_model
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import BundleCorrupted, EngineError
-from cxr_edge_runtime.locator import Locator, Preprocessor, open_locator
+from cxr_edge_runtime.locator import NO_DETAIL, Locator, Preprocessor, open_locator
 from cxr_edge_runtime.lungs import Lungs
 from cxr_edge_runtime.preprocess import WHOLE_FILM, Box, PreprocessSpec, preprocess
 from locators import FILE, TWO_LUNGS, drawn_film, located_bundle, small_network
@@ -199,6 +201,16 @@ def test_lungs_that_are_cut_off_are_a_doubt_that_names_the_edge_of_the_picture(
     assert prepared.doubts == ("lungs cut off at the left edge of the film",)
     assert prepared.box is not None
     assert prepared.box.left == 0
+
+
+@pytest.mark.parametrize(("radius", "doubts"), [(0, ()), (5, (NO_DETAIL,))])
+def test_film_without_fine_detail_is_a_doubt(
+    locator: Locator, radius: float, doubts: tuple[str, ...]
+) -> None:
+    film = Image.fromarray(drawn_film(*TWO_LUNGS)).filter(GaussianBlur(radius))
+    prepared = Preprocessor(SPEC, locator)(np.asarray(film))
+    assert prepared.box is not None
+    assert prepared.doubts == doubts
 
 
 def test_squashed_copy_and_its_original_give_nearly_the_same_input(locator: Locator) -> None:
