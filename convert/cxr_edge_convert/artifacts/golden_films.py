@@ -17,7 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from cxr_edge_runtime.device.selftest import MAX_MOVE, Answer, GoldenFilms, box_move
+from cxr_edge_runtime.device.selftest import (
+    MAX_MOVE,
+    Answer,
+    GoldenFilms,
+    box_move,
+    verdict_on_golden,
+)
 from cxr_edge_runtime.engines import Engine
 from cxr_edge_runtime.gate import Gate, objections, unchecked
 from cxr_edge_runtime.images import load_grey
@@ -149,7 +155,7 @@ def _golden(
     label = labels[int(probability >= point.threshold)]
     answer = Answer(float(probability), label, "", box=prepared.box)
     if gate is None:
-        verdict = unchecked(prepared.objections, prepared.doubts).verdict
+        verdict = verdict_on_golden(unchecked(prepared.objections, prepared.doubts))
         return _Golden(file, replace(answer, verdict=verdict), 0.0, is_steady)
     found = gate.judge(
         (*objections(film), *prepared.objections),
@@ -166,7 +172,9 @@ def _golden(
     is_clear = is_clear or bool(found.orientation or prepared.objections)
     is_clear = is_clear and found.from_turning >= _CLEAR * limits[1]
     answer = replace(
-        answer, verdict=found.verdict if is_clear else "", orientation=found.orientation
+        answer,
+        verdict=verdict_on_golden(found) if is_clear else "",
+        orientation=found.orientation,
     )
     return _Golden(file, answer, found.distance, is_steady)
 

@@ -18,7 +18,15 @@ from cxr_edge_runtime.bundle.arrays import pack_arrays, unpack_arrays
 from cxr_edge_runtime.bundle.manifest import MAX_BYTES, SELFTEST_FILE, Manifest
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import BundleInvalid, EngineError, ImageError
-from cxr_edge_runtime.gate import ACCEPTED, NOT_CHECKED, ORIENTATIONS, REJECTED, SUSPICIOUS
+from cxr_edge_runtime.gate import (
+    ACCEPTED,
+    NOT_CHECKED,
+    ORIENTATIONS,
+    REJECTED,
+    SUSPICIOUS,
+    Verdict,
+)
+from cxr_edge_runtime.locator import NO_DETAIL
 from cxr_edge_runtime.preprocess import LOCATOR_CELLS, Box
 
 # XNNPACK's kernels for three Cortex-A processors, emulated, agreed with those for x86-64 to six
@@ -243,7 +251,19 @@ def answer_of(classifier: Classifier, film: bytes) -> Answer:
     assert found.probability is not None
     assert found.label is not None
     gate = found.gate
-    return Answer(found.probability, found.label, gate.verdict, gate.orientation, found.box)
+    return Answer(
+        found.probability, found.label, verdict_on_golden(gate), gate.orientation, found.box
+    )
+
+
+def verdict_on_golden(found: Verdict) -> str:
+    """The verdict on a golden film, whatever detail it lacks: a mean of many films is blurred.
+
+    That doubt would hide whether the distance makes the film suspicious, too.
+    """
+    if found.reasons != (NO_DETAIL,):
+        return found.verdict
+    return NOT_CHECKED if found.distance is None else ACCEPTED
 
 
 def _box(sides: list[float]) -> Box | None:

@@ -24,10 +24,13 @@ from cxr_edge_runtime.device.selftest import (
     answer_of,
     require_golden_films,
     run_selftest,
+    verdict_on_golden,
 )
 from cxr_edge_runtime.engines import Outputs, open_engine
 from cxr_edge_runtime.errors import BundleInvalid, EngineError
+from cxr_edge_runtime.gate import ACCEPTED, NOT_CHECKED, REJECTED, SUSPICIOUS, Verdict
 from cxr_edge_runtime.images import GreyImage
+from cxr_edge_runtime.locator import NO_DETAIL
 from cxr_edge_runtime.preprocess import Box
 from locators import TWO_LUNGS, drawn_film, located_bundle, small_network
 
@@ -86,6 +89,21 @@ def test_shipped_bundle_passes_here_and_has_films_on_each_side_of_the_threshold(
 def _film_of(film: NDArray[np.float32], how: str) -> NDArray[np.float32]:
     turned = film[::-1]
     return {"turned": turned, "symmetric": film + turned, "negative": -film}[how].copy()
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (Verdict(SUSPICIOUS, (NO_DETAIL,), 3.0), ACCEPTED),
+        (Verdict(SUSPICIOUS, (NO_DETAIL,)), NOT_CHECKED),
+        (Verdict(SUSPICIOUS, (NO_DETAIL, "unlike the training films"), 9.0), SUSPICIOUS),
+        (Verdict(REJECTED, ("blank image",), 9.0), REJECTED),
+    ],
+)
+def test_golden_films_are_blurred_and_that_alone_makes_none_suspicious(
+    found: Verdict, verdict: str
+) -> None:
+    assert verdict_on_golden(found) == verdict
 
 
 @pytest.mark.parametrize("how", ["turned", "symmetric", "negative"])
