@@ -202,7 +202,7 @@ def _detail(view: NDArray[np.uint8], box: Box) -> float:
         The standard deviation of the Laplacian over that of the greys; contrast does not change it.
     """
     side = len(view)
-    top, bottom, left, right = (round(side * x) for x in (box.top, box.bottom, box.left, box.right))
+    left, top, right, bottom = map(round, box.in_pixels(side, side))
     shown = view[top:bottom, left:right].astype(np.float64)
     around = shown[:-2, 1:-1] + shown[2:, 1:-1] + shown[1:-1, :-2] + shown[1:-1, 2:]
     return float((4 * shown[1:-1, 1:-1] - around).std() / max(shown.std(), MIN_DEVIATION))
