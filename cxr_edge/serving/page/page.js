@@ -37,6 +37,7 @@ function headers() {
 let loggedIn = () => {};
 
 async function askModel() {
+  const asked = token;
   let response;
   try {
     response = await fetch("v1/model", { headers: headers() });
@@ -44,10 +45,12 @@ async function askModel() {
     byId("model").textContent = "The device does not answer.";
     return;
   }
+  if (token !== asked) return; // A late answer says nothing about the token given since.
   byId("login").hidden = response.status !== 401;
   if (response.status === 401) {
     byId("model").textContent = "";
-    byId("login-error").textContent = token ? "The device does not take this token." : "";
+    // Without a token there is nothing to blame, and what the form says of a bad one must stay.
+    if (asked) byId("login-error").textContent = "The device does not take this token.";
     token = null;
     sessionStorage.removeItem("token");
     byId("token").focus();
@@ -60,6 +63,7 @@ async function askModel() {
   model = await response.json();
   byId("model").textContent = 
     `Model ${model.name} ${model.version} (${model.sha256.slice(0, 12)}), ${model.made_with}`;
+  byId("login-error").textContent = "";
   loggedIn();
 }
 
