@@ -42,10 +42,13 @@ async function askModel() {
   try {
     response = await fetch("v1/model", { headers: headers() });
   } catch {
+    response = null;
+  }
+  if (token !== asked) return; // A late answer says nothing about the token given since.
+  if (!response) {
     byId("model").textContent = "The device does not answer.";
     return;
   }
-  if (token !== asked) return; // A late answer says nothing about the token given since.
   byId("login").hidden = response.status !== 401;
   if (response.status === 401) {
     byId("model").textContent = "";
@@ -63,7 +66,6 @@ async function askModel() {
   model = await response.json();
   byId("model").textContent = 
     `Model ${model.name} ${model.version} (${model.sha256.slice(0, 12)}), ${model.made_with}`;
-  byId("login-error").textContent = "";
   loggedIn();
 }
 
@@ -74,6 +76,7 @@ byId("login").addEventListener("submit", (event) => {
     byId("login-error").textContent = "A token has letters, digits and signs, without spaces.";
     return;
   }
+  byId("login-error").textContent = "";
   token = given;
   sessionStorage.setItem("token", token);
   askModel();
