@@ -203,9 +203,12 @@ def test_lungs_that_are_cut_off_are_a_doubt_that_names_the_edge_of_the_picture(
     assert prepared.box.left == 0
 
 
-@pytest.mark.parametrize(("radius", "doubts"), [(0, ()), (5, (NO_DETAIL,))])
-def test_film_without_fine_detail_is_a_doubt(
-    locator: Locator, radius: float, doubts: tuple[str, ...]
+@pytest.mark.parametrize(
+    ("radius", "doubts"),
+    [((0, 0), ()), ((5, 5), (NO_DETAIL,)), ((9, 0), (NO_DETAIL,)), ((0, 9), (NO_DETAIL,))],
+)
+def test_film_without_fine_detail_in_one_direction_is_a_doubt(
+    locator: Locator, radius: tuple[float, float], doubts: tuple[str, ...]
 ) -> None:
     film = Image.fromarray(drawn_film(*TWO_LUNGS)).filter(GaussianBlur(radius))
     prepared = Preprocessor(SPEC, locator)(np.asarray(film))

@@ -259,7 +259,8 @@ def answer_of(classifier: Classifier, film: bytes) -> Answer:
 def verdict_on_golden(found: Verdict) -> str:
     """The verdict on a golden film, whatever detail it lacks: a mean of many films is blurred.
 
-    That doubt would hide whether the distance makes the film suspicious, too.
+    With that doubt every golden film would be suspicious, whatever its distance. So golden films do
+    not tell whether a device applies this one rule; the tests of :mod:`cxr_edge_runtime.locator` do.
     """
     if found.reasons != (NO_DETAIL,):
         return found.verdict
