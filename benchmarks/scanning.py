@@ -32,7 +32,8 @@ from cxr_edge_train.cleaning.clean import take_inventory
 from cxr_edge_train.cleaning.inventory import Inventory
 from cxr_edge_train.cleaning.scan_index import ScanIndex
 from cxr_edge_train.cleaning.scanning import scan
-from cxr_edge_train.dataset.layout import LABELS, find_files
+from cxr_edge_train.dataset.class_names import KERMANY
+from cxr_edge_train.dataset.layout import open_dataset
 from cxr_edge_train.dataset.metadata import left_out_path, write_left_out, write_metadata
 
 # Films that the memory test multiplies.
@@ -49,7 +50,7 @@ def check(path: str) -> str:
 
 def bare_loop(data_dir: Path, processes: int) -> int:
     """How many files the bare loop checked."""
-    paths = [str(data_dir / file.path) for file in find_files(data_dir) if file.label]
+    paths = [str(data_dir / file.path) for file in open_dataset(data_dir).files() if file.label]
     with multiprocessing.get_context("forkserver").Pool(processes) as pool:
         return len(pool.map(check, paths, chunksize=32))
 
@@ -58,7 +59,7 @@ def our_scan(data_dir: Path, processes: int) -> int:
     """How many files the scan read."""
     with tempfile.TemporaryDirectory() as cache:
         index = ScanIndex(Path(cache))
-        files = scan(data_dir, relative_to=data_dir, index=index, workers=processes)
+        files = scan(open_dataset(data_dir), relative_to=data_dir, index=index, workers=processes)
         number = sum(1 for _ in files)
         index.close()
     return number
@@ -78,16 +79,24 @@ def throughput(data_dir: Path, rounds: int, processes: int) -> Finding:
 
 def multiply(data_dir: Path, number: int, target: Path) -> None:
     """Write ``number`` different JPEG files, half of each label."""
-    films = [file.path for file in find_files(data_dir) if file.path.endswith((".jpeg", ".jpg"))]
+    films = [
+        file.path
+        for file in open_dataset(data_dir).files()
+        if file.path.endswith((".jpeg", ".jpg"))
+    ]
     contents = [(data_dir / path).read_bytes() for path in films[:_FILMS]]
-    for label in LABELS:
+    for label in KERMANY:
         (target / "train" / label).mkdir(parents=True)
     for count in range(number):
         comment = f"copy {count}".encode()
         segment = b"\xff\xfe" + struct.pack(">H", len(comment) + 2) + comment
         content = contents[count % len(contents)]
-        label = LABELS[count % len(LABELS)]
-        name = f"IM-{count:05}-0001.jpeg" if label == "NORMAL" else f"person{count}_virus_1.jpeg"
+        label = KERMANY[count % 2]
+        name = (
+            f"IM-{count:05}-0001.jpeg"
+            if label == KERMANY.negative
+            else f"person{count}_virus_1.jpeg"
+        )
         (target / "train" / label / name).write_bytes(content[:2] + segment + content[2:])
 
 
@@ -95,7 +104,12 @@ def take_one_inventory(data_dir: Path) -> None:
     """Clean without the report."""
     with tempfile.TemporaryDirectory() as folder, Inventory() as inventory:
         output = Path(folder) / "clean_metadata.csv"
-        take_inventory(inventory, data_dir, relative_to=output.parent, cache_dir=Path(folder))
+        take_inventory(
+            inventory,
+            open_dataset(data_dir.resolve()),
+            relative_to=output.parent,
+            cache_dir=Path(folder),
+        )
         write_left_out(left_out_path(output), inventory.left_out())
         write_metadata(output, inventory.kept())
 

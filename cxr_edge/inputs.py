@@ -14,8 +14,6 @@ from cxr_edge_runtime.images.dicom import PREAMBLE_BYTES, is_dicom
 # An image's path, or a path that gives none with the reason.
 Input = tuple[Path, ImageError | None]
 
-# What is classified may be DICOM too; SUFFIXES is what data sets to train on are searched for.
-IMAGE_SUFFIXES = SUFFIXES | {".dcm", ".dicom"}
 _STDIN = "-"
 _NO_PERMISSION = "permission denied; check the rights"
 
@@ -172,7 +170,7 @@ def _reason(error: OSError) -> str:
 
 
 def _is_image(path: Path) -> bool:
-    if path.suffix.lower() in IMAGE_SUFFIXES:
+    if path.suffix.lower() in SUFFIXES:
         return True
     # Scanners and archives name DICOM files by numbers with dots in them, or by anything else.
     try:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.peers.contestants import CONTESTANTS, KERAS, YOLO, Contestant, float_rival
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.verification import FloatBaseline, verify
-from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.dataset.class_names import positives
 from cxr_edge_train.runs import Run
 from cxr_edge_train.statistics.intervals import wilson_interval
 from cxr_edge_train.statistics.operating_point import OperatingPoint, threshold_for_sensitivity
@@ -59,7 +59,7 @@ def _own_reference(table: pd.DataFrame, logits: NDArray[np.float64]) -> FloatBas
 def _figures(reference: FloatBaseline, logits: NDArray[np.float64]) -> dict[str, Any]:
     found = verify(reference, logits, Limits())
     metrics: Mapping[str, Any] = found.metrics.as_dict()
-    n, changed = len(logits), len(found.to_normal) + len(found.to_pneumonia)
+    n, changed = len(logits), len(found.to_negative) + len(found.to_positive)
     agreement = wilson_interval(n - changed, n)
     return {
         "sensitivity": metrics["sensitivity"],
@@ -68,8 +68,8 @@ def _figures(reference: FloatBaseline, logits: NDArray[np.float64]) -> dict[str,
         "recall_drop": found.recall_drop,
         "specificity_drop": found.specificity_drop,
         "auc_drop": found.auc_drop,
-        "to_normal": len(found.to_normal),
-        "to_pneumonia": len(found.to_pneumonia),
+        "to_negative": len(found.to_negative),
+        "to_positive": len(found.to_positive),
         "agreement": {"value": agreement.value, "low": agreement.low, "high": agreement.high},
         "mcnemar_p": found.mcnemar_p,
         "mean_probability_shift": found.mean_probability_shift,

@@ -131,7 +131,7 @@ def _losses(losses: dict[str, Any]) -> str:
         cells = [
             # A drop of 0.010 is shown as -0.010; + 0.0 turns a negative zero.
             *(number(-found[f"{name}_drop"] + 0.0) for name in ("recall", "specificity", "auc")),
-            f"{found['to_normal']}, {found['to_pneumonia']}",
+            f"{found['to_negative']}, {found['to_positive']}",
             agreement,
             f"{found['mcnemar_p']:.2g}",
             f"{found['mean_probability_shift']:.3f}",

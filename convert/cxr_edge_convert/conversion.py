@@ -248,7 +248,9 @@ class _Work:
             own = refit(baseline, logits, min_sensitivity=floor)
             failures += refit_failures(own, self.settings.limits)
             # Those of the point that the bundle has.
-            warnings = soundness_warnings(own.metrics.by_name(), own.operating_point)
+            warnings = soundness_warnings(
+                own.metrics.by_name(), own.operating_point, self.source.names
+            )
         verification = replace(
             verification,
             failures=tuple(failures),

@@ -18,7 +18,7 @@ class Limits:
     """The most that a variant may lose against the float model, as differences of shares.
 
     Attributes:
-        max_recall_drop: the maximum drop in recall of PNEUMONIA.
+        max_recall_drop: the maximum drop in recall of the positive label.
         max_specificity_drop: the maximum drop in specificity.
         max_auc_drop: the maximum drop of the area under the ROC curve.
         min_agreement: the minimum share of images with the prediction of the float model.

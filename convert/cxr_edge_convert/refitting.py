@@ -13,7 +13,7 @@ from cxr_edge_convert.verification import (
     drop_bound,
     lost_images,
 )
-from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.dataset.class_names import positives
 from cxr_edge_train.evaluation.metrics import Metrics, evaluate_fitted
 from cxr_edge_train.statistics.operating_point import OperatingPoint, fit_operating_point
 
@@ -25,8 +25,8 @@ class Refit:
     Attributes:
         temperature: the probability is ``sigmoid((logit + bias) / temperature)``.
         bias: see the temperature.
-        prevalence: the share of PNEUMONIA that the probability stands for.
-        threshold: an image is called PNEUMONIA where its probability is at least this.
+        prevalence: the share of the positive label that the probability stands for.
+        threshold: an image is called positive where its probability is at least this.
         rule: how the threshold was chosen, in words.
         metrics: how good the variant is there.
         recall_lost: the pneumonias that the float model finds, at its own point, and the variant

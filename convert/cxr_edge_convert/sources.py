@@ -16,6 +16,7 @@ from cxr_edge_runtime.errors import InvalidRequest, RunError
 from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.backend.keras_models import predict_logits
+from cxr_edge_train.dataset.class_names import KERMANY, ClassNames
 from cxr_edge_train.dataset.metadata import dataset_digest, images_root
 from cxr_edge_train.dataset.patients import UnknownPatients
 from cxr_edge_train.dataset.pixels import load_pixels, read_unchanged
@@ -80,6 +81,7 @@ class Source:
         training: what the manifest says of its training.
         calibration: the calibration method of its recipe.
         license: the licence of the weights, as far as it is known.
+        names: the names of the two classes.
         locator: the lung locator, whose box the model is shown; None where it is the whole film.
     """
 
@@ -94,6 +96,7 @@ class Source:
     training: Training
     calibration: Calibration
     license: str
+    names: ClassNames = KERMANY
     locator: LocatorFolder | None = None
 
     @property
@@ -183,6 +186,7 @@ def run_source(
         validation=validated,
         validation_pixels=pixels,
         images=images,
+        names=run.class_names,
         training=Training(
             architecture=run.architecture,
             weights=run.weights,

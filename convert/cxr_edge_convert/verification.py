@@ -11,7 +11,7 @@ from cxr_edge_convert.limits import MAX_GRAPH_DIFFERENCE, MIN_POSITIVES, Limits
 from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.engines import Engine, Outputs
 from cxr_edge_runtime.errors import EngineError
-from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.dataset.class_names import class_names, positives
 from cxr_edge_train.evaluation.metrics import Metrics, evaluate_fitted
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.statistics.mcnemar import exact_mcnemar
@@ -54,11 +54,11 @@ class FloatBaseline:
 
     @property
     def threshold(self) -> float:
-        """An image is called PNEUMONIA where its probability is at least this."""
+        """An image is called positive where its probability is at least this."""
         return self.operating_point.threshold
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The probability ``[N]`` of PNEUMONIA, at the temperature of the float model."""
+        """The probability ``[N]`` of the positive label, at the temperature of the float model."""
         return self.operating_point.probabilities(logits)
 
 
@@ -69,8 +69,8 @@ class ChangedPrediction:
     Attributes:
         path: the path of the image.
         label: its true label.
-        before: the probability of PNEUMONIA that the float model gives.
-        after: the probability of PNEUMONIA that the variant gives.
+        before: the probability of the positive label that the float model gives.
+        after: the probability of the positive label that the variant gives.
     """
 
     path: str
@@ -124,8 +124,8 @@ class Verification:
         specificity_lost: the same in images.
         auc_drop: the area under the ROC curve of the float model less that of the variant.
         agreement: the share of images that both call the same.
-        to_pneumonia: the images that the float model calls NORMAL and the variant PNEUMONIA.
-        to_normal: the images that the float model calls PNEUMONIA and the variant NORMAL.
+        to_positive: the images that the float model calls negative and the variant positive.
+        to_negative: the images that the float model calls positive and the variant negative.
         mcnemar_p: the exact two-sided p-value of McNemar's test that both are right equally often.
         max_logit_difference: the largest absolute difference of a logit.
         mean_probability_shift: the mean absolute difference of the probability.
@@ -142,8 +142,8 @@ class Verification:
     specificity_lost: LostImages
     auc_drop: float
     agreement: float
-    to_pneumonia: tuple[ChangedPrediction, ...]
-    to_normal: tuple[ChangedPrediction, ...]
+    to_positive: tuple[ChangedPrediction, ...]
+    to_negative: tuple[ChangedPrediction, ...]
     mcnemar_p: float
     max_logit_difference: float
     mean_probability_shift: float
@@ -159,7 +159,7 @@ class Verification:
     @property
     def n_changed(self) -> int:
         """How many of them the two call differently."""
-        return len(self.to_pneumonia) + len(self.to_normal)
+        return len(self.to_positive) + len(self.to_negative)
 
     @property
     def passed(self) -> bool:
@@ -275,15 +275,15 @@ def verify(
         specificity_lost=specificity,
         auc_drop=auc_drop,
         agreement=agreement,
-        to_pneumonia=changed(now & ~was),
-        to_normal=changed(was & ~now),
+        to_positive=changed(now & ~was),
+        to_negative=changed(was & ~now),
         mcnemar_p=exact_mcnemar(was == truth, now == truth),
         max_logit_difference=difference,
         mean_probability_shift=float(shift.mean()),
         max_probability_shift=float(shift.max()),
         failures=tuple(failures),
         warnings=(
-            *soundness_warnings(metrics.by_name(), baseline.operating_point),
+            *soundness_warnings(metrics.by_name(), baseline.operating_point, class_names(table)),
             *_too_few(recall, specificity, limits),
         ),
     )
@@ -292,10 +292,10 @@ def verify(
 def lost_images(
     truth: NDArray[np.bool_], was: NDArray[np.bool_], now: NDArray[np.bool_]
 ) -> tuple[LostImages, LostImages]:
-    """What is lost of PNEUMONIA and of NORMAL.
+    """What is lost of the positive label and of the negative one.
 
     Args:
-        truth: ``[N]`` whether an image shows PNEUMONIA.
+        truth: ``[N]`` whether an image is positive.
         was: ``[N]`` whether the float model calls it so.
         now: ``[N]`` whether the variant does.
     """

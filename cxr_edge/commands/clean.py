@@ -10,7 +10,7 @@ import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.terminal import progress_bar, say
 from cxr_edge_runtime.counting import counted
-from cxr_edge_runtime.errors import LimitMissed
+from cxr_edge_runtime.errors import InvalidRequest, LimitMissed
 from cxr_edge_train.defaults import default_cache_dir
 
 
@@ -18,18 +18,50 @@ def clean(
     data_dir: Annotated[
         Path,
         typer.Argument(
-            help="Folder with train|val|test / NORMAL|PNEUMONIA; val and test may be absent."
+            help="Folder with train|val|test / NORMAL|PNEUMONIA (val and test may be absent), with "
+            "NORMAL|PNEUMONIA, or, with --labels, with films anywhere in it."
         ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The metadata file to write.")
     ] = Path("clean_metadata.csv"),
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="CSV file with the columns path or file (relative to DATA_DIR) and label; "
+            "optionally patient, split and any others, which go into the metadata.",
+        ),
+    ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=COLUMN,…", help="What --labels calls a column of that name."),
+    ] = None,
+    label_map: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="OLD=NEW,…", help="Renames labels and label folders."),
+    ] = None,
+    positive: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABEL",
+            help="The label of the finding, for classes other than NORMAL and PNEUMONIA.",
+        ),
+    ] = None,
     patient_pattern: Annotated[
         str | None,
         typer.Option(
             metavar="REGEX",
             help="Finds the patient in a file name: the group named 'patient', else the first. "
             "[default: the file names of the Kermany set]",
+        ),
+    ] = None,
+    patient_key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Names the patients of DICOM files by HMAC with the secret key in this file. "
+            "[default: numbers]",
         ),
     ] = None,
     strict: Annotated[
@@ -49,7 +81,12 @@ def clean(
     result = cxr_edge.clean(
         data_dir,
         output,
+        labels=labels,
+        columns=_pairs(columns, "--columns"),
+        renamed=_pairs(label_map, "--map"),
+        positive=positive,
         patient_pattern=patient_pattern,
+        patient_key=patient_key,
         cache_dir=default_cache_dir(),
         progress=progress_bar,
     )
@@ -63,6 +100,18 @@ def clean(
         _print(result)
     if strict and result.has_leak:
         raise LimitMissed("test holds what training has seen, and --strict allows no leak")
+
+
+def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
+    """``A=B,C=D`` as a dictionary."""
+    pairs: dict[str, str] = {}
+    for text in ",".join(given or []).split(",") if given else []:
+        old, equals, new = (part.strip() for part in text.partition("="))
+        if not (old and equals and new):
+            raise InvalidRequest(f"{option} takes OLD=NEW, separated by commas; not {text!r}")
+        if pairs.setdefault(old, new) != new:
+            raise InvalidRequest(f"{option} names {old} twice")
+    return pairs
 
 
 def _print(result: "cxr_edge.CleaningResult") -> None:

@@ -80,6 +80,6 @@ def evaluate(
         return
     typer.echo(f"{split.value} correct {evaluation.correct} of {evaluation.n}")
     for kind, correct in evaluation.by_kind.items():
-        name = "NORMAL" if kind == "normal" else kind
+        name = evaluation.labels[0] if kind == "normal" else kind
         typer.echo(f"{split.value} correct, {name} {correct}  n = {correct.n}")
     print_metrics(split.value, evaluation.metrics.by_name(), evaluation.notice)

@@ -32,13 +32,14 @@ def import_(
     splits: options.Splits = Path("splits.csv"),
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run to make.")],
     labels: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--labels",
+            metavar="FIRST,SECOND",
             help="The labels in the order of its outputs; a single output gives the probability "
-            "of the second.",
+            "of the second. [default: the negative label first, as NORMAL,PNEUMONIA]",
         ),
-    ] = "NORMAL,PNEUMONIA",
+    ] = None,
     scaling: Annotated[
         Scaling | None,
         typer.Option("--scaling", help="The grey values it was trained on, if no layer scales."),
@@ -61,7 +62,7 @@ def import_(
         metadata,
         splits,
         output,
-        labels=labels.split(","),
+        labels=None if labels is None else labels.split(","),
         scaling=scaling,
         root=root,
         min_sensitivity=min_sensitivity,

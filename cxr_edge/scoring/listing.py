@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from cxr_edge.inputs import IMAGE_SUFFIXES, expand
+from cxr_edge.inputs import expand
 from cxr_edge_runtime.errors import CxrEdgeError, ImageError, InvalidRequest
-from cxr_edge_runtime.images import HEATMAP_SUFFIX
+from cxr_edge_runtime.images import HEATMAP_SUFFIX, SUFFIXES
 
 _TABLE_SUFFIX = ".parquet"
 _COLUMNS = ("file", "path")
@@ -107,7 +107,7 @@ def _is_film(name: str) -> bool:
     if name.startswith(".") or name.endswith(HEATMAP_SUFFIX):
         return False
     # Looking into files for DICOM's first bytes, as in local folders, would cost a request each.
-    return posixpath.splitext(name)[1].lower() in IMAGE_SUFFIXES
+    return posixpath.splitext(name)[1].lower() in SUFFIXES
 
 
 def _in_table(source: str, filesystem: Any, path: str) -> Iterator[str]:
@@ -122,7 +122,7 @@ def _in_table(source: str, filesystem: Any, path: str) -> Iterator[str]:
 
 
 def _in_list(source: str, filesystem: Any, path: str) -> Iterator[str]:
-    if posixpath.splitext(path)[1].lower() in IMAGE_SUFFIXES:
+    if posixpath.splitext(path)[1].lower() in SUFFIXES:
         raise InvalidRequest(f"{source}: is a film; name a folder, a list or a Parquet table")
     if path.lower().endswith(".csv"):
         raise InvalidRequest(

@@ -15,7 +15,7 @@ import pandas as pd
 
 from cxr_edge_runtime.errors import CxrEdgeError, DatasetError
 from cxr_edge_train.cleaning.reading import read_facts
-from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.class_names import KERMANY
 from cxr_edge_train.dataset.metadata import (
     ImageRecord,
     check_values,
@@ -46,7 +46,7 @@ def external_films(folder: Path, *, relative_to: Path) -> list[ImageRecord]:
     """
     file = folder / "labels.csv"
     table = read_table(file, COLUMNS, made_by=f"the columns {', '.join(COLUMNS)}")
-    check_values(file, table, "label", LABELS)
+    check_values(file, table, "label", KERMANY)
     prefix = Path(os.path.relpath(folder.resolve(), relative_to.resolve()))
     records: list[ImageRecord] = []
     first_of: dict[str, str] = {}
@@ -61,7 +61,7 @@ def external_films(folder: Path, *, relative_to: Path) -> list[ImageRecord]:
                 path=(prefix / path).as_posix(),
                 split=SPLIT,
                 label=label,
-                kind=identify(Path(path).name, label).kind,
+                kind=identify(Path(path).name, positive=label == KERMANY.positive).kind,
                 patient=patient,
                 md5=facts.md5,
                 width=facts.width,
@@ -87,7 +87,7 @@ def main() -> None:
         write_splits(arguments.output / "splits.csv", films)
     except (CxrEdgeError, OSError) as error:
         parser.exit(2, f"error: {error}\n")
-    counts = ", ".join(f"{sum(films['label'] == label)} {label}" for label in LABELS)
+    counts = ", ".join(f"{sum(films['label'] == label)} {label}" for label in KERMANY)
     print(f"{counts}; digest {dataset_digest(films)}")
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.errors import RunError
-from cxr_edge_train.dataset.metadata import positives, read_table
+from cxr_edge_train.dataset.class_names import positives
+from cxr_edge_train.dataset.metadata import read_table
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.evaluation.metrics import count_decisions
 from cxr_edge_train.evaluation.run_subject import load_model

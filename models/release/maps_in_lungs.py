@@ -10,7 +10,7 @@ from PIL import Image
 
 from cxr_edge_runtime.locator import PreparedFilm
 from cxr_edge_runtime.preprocess import Box, preprocess
-from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.class_names import KERMANY
 from cxr_edge_train.evaluation.bundle_subject import BundleSubject
 from cxr_edge_train.evaluation.worst_errors import draw_films
 from cxr_edge_train.reporting.figures import save_figure
@@ -116,7 +116,7 @@ def maps(
     if output:
         rows = shown_rows(films.labels, probability, point.threshold)
         captions = [
-            f"{'right' if right[row] else 'wrong'}, label {LABELS[films.labels[row]]},\n"
+            f"{'right' if right[row] else 'wrong'}, label {KERMANY[films.labels[row]]},\n"
             f"probability {probability[row]:.2f}, {shares['maps'][row]:.0%} in the lungs"
             for row in rows
         ]
@@ -125,7 +125,7 @@ def maps(
             [preprocess(films.masks[row] // 2, spec, shown_of(prepared[row])) for row in rows]
         )
         title = f"Where {subject.identity.bundle} looks, validation films; grey is lung"
-        figure = draw_films(captions, outlines, found[rows], title=title, columns=5)
+        figure = draw_films(captions, outlines, found[rows], title=title, names=KERMANY, columns=5)
         save_figure(figure, output / "activation_maps.png")
     kinds = {"right": right, "false alarms": ~right & called, "missed": ~right & ~called}
     return {

@@ -22,7 +22,7 @@ from cxr_edge_runtime.errors import CxrEdgeError
 from cxr_edge_runtime.files import write_text
 from cxr_edge_runtime.locator import PreparedFilm
 from cxr_edge_runtime.preprocess import preprocess
-from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.class_names import KERMANY
 from cxr_edge_train.evaluation.bundle_subject import BundleSubject
 from cxr_edge_train.evaluation.metrics import count_decisions
 from cxr_edge_train.runs import read_dataset, read_run
@@ -66,7 +66,7 @@ def behaviour(subject: BundleSubject, films: Films) -> dict[str, Any]:
             "decisions_changed": float(moved.mean()),
             "shift": {
                 label: float((after - before)[labels == value].mean())
-                for value, label in enumerate(LABELS)
+                for value, label in enumerate(KERMANY)
             },
         }
     return found
@@ -118,7 +118,7 @@ def measure(bundle: Path, run: Path, masks: Path, root: Path | None, output: Pat
     found = {
         "bundle": subject.identity.bundle,
         "model_sha256": subject.identity.model_sha256,
-        "films": {label: int((films.labels == value).sum()) for value, label in enumerate(LABELS)},
+        "films": {label: int((films.labels == value).sum()) for value, label in enumerate(KERMANY)},
         "changes": behaviour(subject, films),
         "framing": framing(subject, films, prepared),
         "activation_maps": maps(subject, films, prepared, output),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cxr_edge_runtime.locator import PreparedFilm
 from cxr_edge_runtime.preprocess import WHOLE_FILM, Box
-from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.dataset.class_names import positives
 from cxr_edge_train.dataset.pixels import read_unchanged
 from cxr_edge_train.locator.masks import read_masks, with_masks
 from film_changes import Pixels

@@ -29,8 +29,8 @@ from sklearn.metrics import roc_auc_score
 from cxr_edge_runtime.errors import CxrEdgeError, DatasetError
 from cxr_edge_runtime.files import write_text
 from cxr_edge_train.dataset.acquisition_weights import domain_weights, domains_of, read_domains
-from cxr_edge_train.dataset.layout import LABELS
-from cxr_edge_train.dataset.metadata import check_values, positives, read_table
+from cxr_edge_train.dataset.class_names import KERMANY, positives
+from cxr_edge_train.dataset.metadata import check_values, read_table
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.statistics.intervals import (
     CONFIDENCE,
@@ -42,7 +42,7 @@ from cxr_edge_train.statistics.intervals import (
 
 DRAWS = 2000
 # Which label's films each figure is the share of that are decided rightly.
-_SHARES = {"sensitivity": LABELS[1], "specificity": LABELS[0]}
+_SHARES = {"sensitivity": KERMANY[1], "specificity": KERMANY[0]}
 SEED = 0  # for normal patients; the next number is for the others
 
 
@@ -55,8 +55,8 @@ def read_films(evaluation: Path, domains: Path) -> pd.DataFrame:
     file = evaluation / "predictions.csv"
     needed = ("path", "label", "patient", "probability", "decision")
     films = read_table(file, needed, made_by="cxr-edge evaluate -o")
-    check_values(file, films, "label", LABELS)
-    for label in LABELS:
+    check_values(file, films, "label", KERMANY)
+    for label in KERMANY:
         if label not in set(films["label"]):
             raise DatasetError(f"{file}: has no {label} films; both labels are needed")
     films["look"] = domains_of(films["path"], read_domains(domains))
@@ -152,7 +152,7 @@ def shifted_validation(films: pd.DataFrame) -> dict[str, Any]:
             domain: {name: _share_right(within, label) for name, label in _SHARES.items()}
             for domain, within in films.groupby("look")
         },
-        "films_by_look": {label: counts.loc[label].to_dict() for label in LABELS},
+        "films_by_look": {label: counts.loc[label].to_dict() for label in KERMANY},
     }
 
 

@@ -42,7 +42,7 @@ def figures(page: ModuleType) -> dict[str, Any]:
     }
     drop = {
         "recall_drop": 0.01, "specificity_drop": 0.0, "auc_drop": -0.002,
-        "to_normal": 8, "to_pneumonia": 1, "mcnemar_p": 0.039, "mean_probability_shift": 0.02,
+        "to_negative": 8, "to_positive": 1, "mcnemar_p": 0.039, "mean_probability_shift": 0.02,
         "agreement": {"value": 0.991, "low": 0.983, "high": 0.995},
     }  # fmt: skip
     names = [contestant.name for contestant in page.CONTESTANTS]

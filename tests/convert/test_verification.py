@@ -31,7 +31,7 @@ def test_equal_logits_pass() -> None:
     result = verified(FLOAT)
     assert result.passed
     assert (result.agreement, result.recall_drop, result.auc_drop) == (1.0, 0.0, 0.0)
-    assert (result.to_pneumonia, result.to_normal, result.mcnemar_p) == ((), (), 1.0)
+    assert (result.to_positive, result.to_negative, result.mcnemar_p) == ((), (), 1.0)
 
 
 def test_drop_at_the_limit_passes_and_one_image_more_fails() -> None:
@@ -40,17 +40,17 @@ def test_drop_at_the_limit_passes_and_one_image_more_fails() -> None:
     result = verified(flipped(positives=3), limits=limits)
     assert result.failures == ("recall fell by 0.015, limit 0.01: 3 of 200 images, p 0.25",)
     assert result.agreement == pytest.approx(1 - 3 / 400)
-    assert result.to_normal == tuple(
+    assert result.to_negative == tuple(
         ChangedPrediction(f"{number}.png", "PNEUMONIA", 0.880797, 0.119203) for number in range(3)
     )
-    assert result.to_pneumonia == ()
+    assert result.to_positive == ()
     assert result.mcnemar_p == 2 * 0.5**3
 
 
 def test_mcnemar_compares_correctness_and_not_decisions() -> None:
     # Equally many decisions change in both directions, and every change is to the wrong label.
     result = verified(flipped(positives=6, negatives=6), limits=Limits(**LOOSE))
-    assert (len(result.to_normal), len(result.to_pneumonia)) == (6, 6)
+    assert (len(result.to_negative), len(result.to_positive)) == (6, 6)
     assert result.mcnemar_p == pytest.approx(2 * 0.5**12)
 
 
@@ -60,7 +60,7 @@ def test_mcnemar_sees_no_difference_where_as_much_is_gained_as_lost() -> None:
     before[N : N + 6] *= -1
     after[:6] *= -1
     result = verify(reference(logits=before), after, Limits(**LOOSE))
-    assert (len(result.to_normal), len(result.to_pneumonia)) == (12, 0)
+    assert (len(result.to_negative), len(result.to_positive)) == (12, 0)
     assert result.mcnemar_p == 1.0
 
 
@@ -72,7 +72,7 @@ def test_specificity_has_its_own_limit() -> None:
     assert verified(flipped(negatives=4), limits=limits).passed
     result = verified(flipped(negatives=5), limits=limits)
     assert result.failures == ("specificity fell by 0.025, limit 0.02: 5 of 200 images, p 0.062",)
-    assert [flip.path for flip in result.to_pneumonia] == [f"{N + n}.png" for n in range(5)]
+    assert [flip.path for flip in result.to_positive] == [f"{N + n}.png" for n in range(5)]
 
 
 def test_auc_has_its_own_limit() -> None:
@@ -101,7 +101,7 @@ def test_agreement_is_with_the_float_model_not_with_the_labels() -> None:
     assert verify(baseline, wrong, Limits()).agreement == 1.0
     perfect = verify(baseline, FLOAT, Limits(**LOOSE, min_agreement=0.98))
     assert perfect.agreement == pytest.approx(1 - 30 / 400)
-    assert (len(perfect.to_pneumonia), len(perfect.to_normal)) == (20, 10)
+    assert (len(perfect.to_positive), len(perfect.to_negative)) == (20, 10)
     assert perfect.failures == (
         "only 0.9250 of the predictions agree, limit 0.98: 30 of 400 differ",
     )

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-# At the operating point, at least this share of the pneumonia films is called PNEUMONIA.
+# At the operating point, at least this share of the pneumonia films is called positive.
 MIN_SENSITIVITY = 0.95
 # Architectures are compared by their recall where at least this share of the normal films is
 # called NORMAL.

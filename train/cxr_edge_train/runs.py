@@ -16,7 +16,7 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,8 @@ from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files import file_sha256, replacing, write_text
 from cxr_edge_runtime.preprocess import VERSIONS, PreprocessSpec
-from cxr_edge_runtime.typed_json import TypedJsonError, from_json, parse_json
+from cxr_edge_runtime.typed_json import Bounds, TypedJsonError, from_json, parse_json
+from cxr_edge_train.dataset.class_names import KERMANY, ClassNames
 from cxr_edge_train.dataset.metadata import DOMAIN_COLUMN
 from cxr_edge_train.dataset.patients import UnknownPatients
 from cxr_edge_train.statistics.intervals import Interval
@@ -75,6 +76,7 @@ class Run:
         unknown_patients: how many of the training and validation images have no known patient;
             None in runs of before it was recorded.
         locator_sha256: SHA-256 of ``locator.json``; empty where films were shown whole.
+        labels: the names of the two classes, the negative one first.
         format: :data:`RUN_FORMAT` of the code that wrote it.
         warnings: what the user should know, one sentence each; of a run that was just trained.
     """
@@ -96,8 +98,14 @@ class Run:
     test_digest: str = ""
     unknown_patients: UnknownPatients | None = None
     locator_sha256: str = ""
+    labels: Annotated[tuple[str, ...], Bounds(min_items=2, max_items=2, unique=True)] = KERMANY
     format: int = RUN_FORMAT
     warnings: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def class_names(self) -> ClassNames:
+        """The names of the two classes."""
+        return ClassNames(*self.labels)
 
     @property
     def notice(self) -> str:
@@ -108,6 +116,8 @@ class Run:
         """The content of ``run.json``, where the operating point has no level of its own."""
         values = asdict(self)
         del values["folder"], values["warnings"]
+        if self.class_names.is_default:
+            del values["labels"]
         point = values.pop("operating_point")
         for name in ("imported_sha256", "test_digest", "unknown_patients", "locator_sha256"):
             if not values[name]:  # so that a run of before they were recorded is the same file

@@ -41,8 +41,7 @@ from cxr_edge_runtime.errors import ConversionError
 from cxr_edge_runtime.gate import REJECTED, Gate
 from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_runtime.preprocess import PreprocessSpec
-from cxr_edge_train.dataset.layout import LABELS
-from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.dataset.class_names import positives
 from cxr_edge_train.dataset.sampling import spread_over_patients
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
@@ -129,7 +128,7 @@ class ArtifactBuilder:
         learned, others = films[::2], films[1::2]
         return cls(
             source,
-            label_means(whole.pixels(drawn), list(drawn["label"])),
+            label_means(whole.pixels(drawn), positives(drawn)),
             film_gate(source.model, learned, augmented_films(learned, seed=seed))
             if "embedding" in source.outputs
             else None,
@@ -166,7 +165,7 @@ class ArtifactBuilder:
             remarks = self.remarks or [((), ())] * len(films)
             refused = np.array([bool(objections) for objections, _ in remarks])
             return BundleArtifacts(
-                golden_films(engine, self.means, operating_point, None, LABELS, prepare),
+                golden_films(engine, self.means, operating_point, None, self.source.names, prepare),
                 self._reference(engine, predicted, None, refused),
                 one_level(engine, None, self._some_films(), prepare),
                 without_lungs=without_lungs,
@@ -183,7 +182,7 @@ class ArtifactBuilder:
         judged = verdicts(gate, engine, films, embeddings, self.remarks, located=located)
         rejected = np.array(judged) == REJECTED
         return BundleArtifacts(
-            golden_films(engine, self.means, operating_point, gate, LABELS, prepare),
+            golden_films(engine, self.means, operating_point, gate, self.source.names, prepare),
             self._reference(engine, predicted, gate.distance(embeddings), rejected),
             one_level(engine, gate, self._some_films(), prepare),
             gate,
@@ -207,7 +206,7 @@ class ArtifactBuilder:
         rejected: NDArray[np.bool_],
     ) -> VerifiedPredictions:
         has_finding = positives(self.source.validation.table) == 1
-        for label, of_label in zip(LABELS, (~has_finding, has_finding)):
+        for label, of_label in zip(self.source.names, (~has_finding, has_finding)):
             if rejected[of_label].all():
                 raise ConversionError(
                     f"the lung locator or the input gate rejects all {of_label.sum()} validation "

@@ -9,7 +9,6 @@ lung locator gets them in an uneven black frame, so that its box is far from the
 import importlib.metadata
 import io
 import platform
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -49,10 +48,14 @@ _JPEG_QUALITY = 90
 _RADIUS, _SHARPER = 1 / 60, 400
 
 
-def label_means(films: NDArray[np.uint8], labels: Sequence[str]) -> NDArray[np.float64]:
-    """The mean film ``[2, H, W]`` of each label, NORMAL first, of films ``[N, H, W, 1] uint8``."""
-    is_positive = np.asarray([label == "PNEUMONIA" for label in labels])
-    return np.stack([films[is_positive == which, :, :, 0].mean(axis=0) for which in (False, True)])
+def label_means(films: NDArray[np.uint8], positives: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The mean film ``[2, H, W]`` of each label, the negative one first.
+
+    Args:
+        films: ``[N, H, W, 1] uint8``.
+        positives: ``[N]``, 1 for films of the positive label and 0 for others.
+    """
+    return np.stack([films[positives == which, :, :, 0].mean(axis=0) for which in (0, 1)])
 
 
 def golden_films(

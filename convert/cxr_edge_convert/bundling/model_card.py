@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from cxr_edge_runtime.bundle.manifest import (
     LIMITS_HEADING,
-    Interval,
     Manifest,
 )
 
@@ -33,7 +32,7 @@ HEADINGS = (
 _NAMES = {
     "auc": "AUC (patient-level bootstrap)",
     "average_precision": "average precision (patient-level bootstrap)",
-    "sensitivity": "sensitivity (recall of PNEUMONIA)",
+    "sensitivity": "sensitivity (recall of {})",
     "specificity": "specificity",
     "precision": "precision",
     "f1": "F1 (patient-level bootstrap)",
@@ -69,7 +68,8 @@ def model_card(manifest: Manifest, more: Mapping[str, str] | None = None) -> str
     return (
         f"---\nlicense: {manifest.license.lower()}\nlibrary_name: cxr-edge\n"
         "pipeline_tag: image-classification\n"
-        f"tags: [chest-x-ray, pneumonia, {manifest.model.format}, {manifest.model.quantization}]\n"
+        f"tags: [chest-x-ray, {_finding(manifest).lower()}, {manifest.model.format}, "
+        f"{manifest.model.quantization}]\n"
         f"---\n\n# {manifest.name} {manifest.version}\n\n**{manifest.notice}**\n\n{body}"
     )
 
@@ -82,11 +82,15 @@ def _details(manifest: Manifest) -> str:
     )
 
 
+def _finding(manifest: Manifest) -> str:
+    return manifest.task.split(" on ", 1)[0]
+
+
 def _uses(manifest: Manifest) -> str:
     return (
         f"{manifest.intended_use}\n\n"
         "Out of scope: decisions about patients, lateral films, CT and other images, "
-        "and telling\npneumonia from other diseases of the lung.\n"
+        f"and telling\n{_finding(manifest)} from other diseases of the lung.\n"
     )
 
 
@@ -182,7 +186,7 @@ Probability is `sigmoid((logit {manifest.bias:+.4f}) / {manifest.temperature:.4f
 {manifest.positive_label} at or above **{manifest.threshold.value:.4f}**. All three were chosen on
 {manifest.threshold.chosen_on} and frozen: {manifest.threshold.rule}.
 
-{_figures(manifest.metrics)}
+{_figures(manifest)}
 Validation flatters AUC and specificity: the patients differ, but hospital and devices are the same,
 and threshold and calibration were chosen on these images, from the float model's predictions.
 Calibration error and Brier score are cross-fitted by patient.
@@ -238,12 +242,13 @@ def _locator(manifest: Manifest) -> str:
     )
 
 
-def _figures(metrics: Mapping[str, Mapping[str, Interval]]) -> str:
+def _figures(manifest: Manifest) -> str:
+    names = {name: words.format(manifest.positive_label) for name, words in _NAMES.items()}
     lines = ["| split | figure | value | 95% interval | images |", "|---|---|---|---|---|"]
     lines += [
-        f"| {split} | {_NAMES.get(name, name)} | {figure.value:.3f} "
+        f"| {split} | {names.get(name, name)} | {figure.value:.3f} "
         f"| {figure.low:.3f}–{figure.high:.3f} | {figure.n} |"
-        for split, figures in metrics.items()
+        for split, figures in manifest.metrics.items()
         for name, figure in figures.items()
     ]
     return "\n".join(lines) + "\n"

@@ -72,13 +72,14 @@ def package(
     if kept := source.locator:
         locator = LocatorEntry(locator_file(scheme.format), kept.record.version, kept.record.margin)
         contents[locator.file] = kept.model(scheme.format)
+    finding = "pneumonia" if source.names.is_default else source.names.positive
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         name=name,
         version=metadata.version("cxr-edge"),
-        task="pneumonia on chest X-rays",
-        labels=("NORMAL", "PNEUMONIA"),
-        positive_label="PNEUMONIA",
+        task=f"{finding} on chest X-rays",
+        labels=tuple(source.names),
+        positive_label=source.names.positive,
         files={},
         model=ModelEntry(scheme.file, scheme.format, scheme.quantization),
         input=InputEntry.of_contract(scheme.format, scheme.quantization, source.preprocess),

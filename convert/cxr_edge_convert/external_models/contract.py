@@ -13,7 +13,7 @@ from cxr_edge_runtime.errors import ConversionError, InvalidRequest
 from cxr_edge_train.architectures.input_layers import GREY_TO_RGB, RESCALING
 from cxr_edge_train.backend.devices import compute_in_float32
 from cxr_edge_train.backend.keras_models import why_not_loaded
-from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.class_names import ClassNames
 
 # What grey 0-255 was turned into while a model was trained: factor and offset.
 SCALINGS = {"0-255": (1.0, 0.0), "0-1": (1 / 255, 0.0), "-1-1": (1 / 127.5, -1.0)}
@@ -23,7 +23,9 @@ _SCALING_LAYERS = (keras.layers.Rescaling, keras.layers.Normalization)
 _MAX_DIFFERENCE = 1e-2
 
 
-def check_request(file: Path, *, labels: Sequence[str], scaling: str | None) -> None:
+def check_request(
+    file: Path, *, labels: Sequence[str], names: ClassNames, scaling: str | None
+) -> None:
     """Refuse what can be refused before a model is loaded; arguments as in :func:`contract_model`.
 
     Raises:
@@ -34,16 +36,18 @@ def check_request(file: Path, *, labels: Sequence[str], scaling: str | None) -> 
     if file.suffix.lower() not in _SUFFIXES:
         raise InvalidRequest(f"{file}: is no Keras model; its name must end in .keras or .h5")
     named = list(labels) if isinstance(labels, list | tuple) else []
-    if sorted(map(str, named)) != sorted(LABELS):
+    if sorted(map(str, named)) != sorted(names):
         raise InvalidRequest(
-            f"the labels must be {' and '.join(LABELS)} in the order of the model's outputs, "
+            f"the labels must be {' and '.join(names)} in the order of the model's outputs, "
             f"not {labels!r}"
         )
     if scaling is not None and (not isinstance(scaling, str) or scaling not in SCALINGS):
         raise InvalidRequest(f"unknown scaling {scaling!r}; known are {', '.join(SCALINGS)}")
 
 
-def contract_model(file: Path, *, labels: Sequence[str], scaling: str | None) -> keras.Model:
+def contract_model(
+    file: Path, *, labels: Sequence[str], names: ClassNames, scaling: str | None
+) -> keras.Model:
     """Load a model and give it grey input and, as far as its graph allows, the contract's outputs.
 
     ``logit`` always: the last dense layer without its sigmoid or softmax, the difference of its
@@ -54,18 +58,19 @@ def contract_model(file: Path, *, labels: Sequence[str], scaling: str | None) ->
 
     Args:
         file: ``.keras`` or ``.h5``.
-        labels: ``NORMAL`` and ``PNEUMONIA`` in the order of the outputs. A single output gives the
-            probability of the second one.
+        labels: the two labels in the order of the outputs. A single output gives the probability
+            of the second one.
+        names: which of them is which.
         scaling: a key of :data:`SCALINGS`, or None when a layer of the model scales.
 
     Raises:
         InvalidRequest: missing or damaged file, or labels or scaling that make no sense for it.
         ConversionError: not an image classifier of a form that can be understood.
     """
-    check_request(file, labels=labels, scaling=scaling)
+    check_request(file, labels=labels, names=names, scaling=scaling)
     model = _load(file)
     if _keeps_contract(model):
-        _check_as_contract(file, labels, scaling)
+        _check_as_contract(file, labels, names, scaling)
         compute_in_float32(model)
         return model
     height, width, channels = _input_shape(file, model)
@@ -75,7 +80,10 @@ def contract_model(file: Path, *, labels: Sequence[str], scaling: str | None) ->
             f"{file}: no layer of it scales grey values; state the scaling that it was trained "
             f"with, one of {', '.join(SCALINGS)}"
         )
-    body = keras.Model(model.inputs[0], contract_outputs(file, model, labels), name="body")
+    positive_first = labels[0] == names.positive
+    body = keras.Model(
+        model.inputs[0], contract_outputs(file, model, positive_first=positive_first), name="body"
+    )
     image = keras.Input((height, width, 1), name="image")
     factor, offset = SCALINGS[scaling or "0-255"]
     # Also with factor 1: the layer is where calibration knows the range from grey 0-255.
@@ -84,7 +92,7 @@ def contract_model(file: Path, *, labels: Sequence[str], scaling: str | None) ->
         scaled = keras.layers.Concatenate(name=GREY_TO_RGB)([scaled] * 3)
     whole = keras.Model({"image": image}, body(scaled), name="own")
     compute_in_float32(whole)
-    _check_same(file, model, whole, (factor, offset), labels)
+    _check_same(file, model, whole, (factor, offset), positive_first=positive_first)
     return whole
 
 
@@ -100,11 +108,13 @@ def _keeps_contract(model: keras.Model) -> bool:
     )
 
 
-def _check_as_contract(file: Path, labels: Sequence[str], scaling: str | None) -> None:
-    if tuple(labels) != LABELS:
+def _check_as_contract(
+    file: Path, labels: Sequence[str], names: ClassNames, scaling: str | None
+) -> None:
+    if tuple(labels) != names:
         raise InvalidRequest(
-            f"{file}: is a model of cxr-edge, whose logit is that of {LABELS[1]}; its labels are "
-            f"{','.join(LABELS)}"
+            f"{file}: is a model of cxr-edge, whose logit is that of {names.positive}; its labels "
+            f"are {','.join(names)}"
         )
     if scaling not in (None, "0-255"):
         raise InvalidRequest(
@@ -117,7 +127,8 @@ def _check_same(
     model: keras.Model,
     whole: keras.Model,
     scaling: tuple[float, float],
-    labels: Sequence[str],
+    *,
+    positive_first: bool,
 ) -> None:
     """Compare with the user's own model, so that nothing is lost in the rewriting."""
     greys = np.random.default_rng(0).integers(0, 256, (4, *whole.inputs[0].shape[1:]))
@@ -128,7 +139,7 @@ def _check_same(
     activation = last_dense(file, model)[2]
     if activation == "linear":
         own = expit(own) if own.shape[1] == 1 else softmax(own, axis=1)
-    index = list(labels).index("PNEUMONIA")
+    index = int(not positive_first)
     wanted = own[:, index] if own.shape[1] == 2 else (own if index else 1 - own)[:, 0]
     logits = np.asarray(whole({"image": greys.astype(np.float32)}, training=False)["logit"])
     difference = float(np.abs(expit(logits[:, 0].astype(np.float64)) - wanted).max())

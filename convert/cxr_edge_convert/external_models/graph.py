@@ -1,6 +1,6 @@
 """What the graph of a Keras classifier made elsewhere can give of the contract's outputs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ _LAST_ACTIVATIONS = {1: ("linear", "sigmoid"), 2: ("linear", "softmax")}
 
 
 def contract_outputs(
-    file: Path, model: keras.Model, labels: Sequence[str]
+    file: Path, model: keras.Model, *, positive_first: bool
 ) -> dict[str, keras.KerasTensor]:
     """The outputs of the contract that a model's graph allows.
 
@@ -28,7 +28,7 @@ def contract_outputs(
         ConversionError: the model is no classifier of a form that can be understood.
     """
     dense, features, _ = last_dense(file, model)
-    kernel, bias = _logit_weights(dense, labels)
+    kernel, bias = _logit_weights(dense, positive_first=positive_first)
     outputs: dict[str, keras.KerasTensor] = {}
     feature_map = _last_map(features)
     if feature_map is not None:
@@ -73,12 +73,12 @@ def last_dense(file: Path, model: keras.Model) -> tuple[keras.layers.Dense, kera
 
 
 def _logit_weights(
-    dense: keras.layers.Dense, labels: Sequence[str]
+    dense: keras.layers.Dense, *, positive_first: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Kernel ``[C, 1]`` and bias ``[1]`` that give PNEUMONIA's logit."""
+    """Kernel ``[C, 1]`` and bias ``[1]`` that give the positive label's logit."""
     kernel = np.asarray(dense.kernel, dtype=np.float32)
     bias = np.asarray(dense.bias) if dense.use_bias else np.zeros(dense.units, dtype=np.float32)
-    signs = np.array([-1, 1] if labels[1] == "PNEUMONIA" else [1, -1], dtype=np.float32)
+    signs = np.array([1, -1] if positive_first else [-1, 1], dtype=np.float32)
     signs = signs[-dense.units :]
     return kernel @ signs[:, np.newaxis], np.array([bias @ signs], dtype=np.float32)
 

@@ -19,12 +19,11 @@ from cxr_edge_runtime.files.outputs import check_folder
 from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.backend.keras_models import predict_logits
-from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.class_names import class_names, positives
 from cxr_edge_train.dataset.metadata import (
     dataset_digest,
     digest_of_test,
     images_root,
-    positives,
     read_metadata,
     read_splits,
     without_test,
@@ -53,7 +52,7 @@ def import_keras_model(
     splits: str | Path,
     output: str | Path,
     *,
-    labels: Sequence[str] = LABELS,
+    labels: Sequence[str] | None = None,
     scaling: str | None = None,
     root: str | Path | None = None,
     min_sensitivity: float = MIN_SENSITIVITY,
@@ -74,8 +73,9 @@ def import_keras_model(
         metadata: ``clean_metadata.csv``, which :func:`cxr_edge.clean` wrote.
         splits: ``splits.csv``, which :func:`cxr_edge.split` wrote. Test images are left out.
         output: the folder to make; it must be missing or empty.
-        labels: ``NORMAL`` and ``PNEUMONIA`` in the order of the model's outputs. A single output
-            gives the probability of the second label.
+        labels: the two labels in the order of the model's outputs; by default the negative one
+            first, as ``("NORMAL", "PNEUMONIA")``. A single output gives the probability of the
+            second label.
         scaling: what grey values were turned into while the model was trained: ``0-255`` (nothing
             was done), ``0-1`` (divided by 255) or ``-1-1`` (divided by 127.5, less 1). None when a
             layer of the model scales them.
@@ -106,14 +106,17 @@ def import_keras_model(
     metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
     check_share(min_sensitivity, "min_sensitivity")
     check_callables(progress=progress)
-    check_request(file, labels=labels, scaling=scaling)
     check_folder(output, "empty", ours=lambda _: False, anew=True)
-    all_images = read_splits(splits, read_metadata(metadata))
+    cleaned = read_metadata(metadata)
+    names = class_names(cleaned)
+    labels = names if labels is None else labels
+    check_request(file, labels=labels, names=names, scaling=scaling)
+    all_images = read_splits(splits, cleaned)
     table = without_test(all_images)
     validation = table[table["split"] == "validation"].reset_index(drop=True)
     if len(np.unique(positives(validation))) < 2:
         raise DatasetError(f"{splits}: validation needs images of both labels")
-    made = contract_model(file, labels=labels, scaling=scaling)
+    made = contract_model(file, labels=labels, names=names, scaling=scaling)
     with appearing_at_once(output) as staging:
         run = _write(
             staging,
@@ -125,7 +128,7 @@ def import_keras_model(
             test_digest=digest_of_test(all_images),
             progress=progress,
         )
-    warnings = soundness_warnings(run.metrics["validation"], run.operating_point)
+    warnings = soundness_warnings(run.metrics["validation"], run.operating_point, run.class_names)
     return replace(run, folder=output, warnings=warnings)
 
 
@@ -195,6 +198,7 @@ def _write(
         imported_sha256=file_sha256(file),
         test_digest=test_digest,
         unknown_patients=UnknownPatients.among(table),
+        labels=class_names(table),
     )
     write_run(folder, run)
     return run

@@ -15,7 +15,7 @@ from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.images import SUFFIXES
 from cxr_edge_train.cleaning.checks.near_duplicates import MIN_CORRELATION
 from cxr_edge_train.cleaning.reading import THUMBNAIL_SIDE, read_facts
-from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.class_names import ClassNames, class_names
 from cxr_edge_train.dataset.sampling import spread_over_patients
 
 
@@ -49,7 +49,7 @@ def calibration_sets(
     """
     candidates, images = source.train, source.images
     if folder is not None:
-        candidates, images = images_of_folder(folder), replace(images, root=folder)
+        candidates, images = images_of_folder(folder, source.names), replace(images, root=folder)
         known = set(source.validation.table["md5"])
         twice = candidates.loc[candidates["md5"].isin(known), "path"]
         if len(twice):
@@ -87,8 +87,9 @@ def choose_calibration_images(
     Raises:
         InvalidRequest: too few are available, or of one class only.
     """
-    classes = sorted(set(candidates["label"])) or list(LABELS)
-    if classes not in (sorted(LABELS), [""]):
+    names = sorted(class_names(candidates))
+    classes = sorted(set(candidates["label"])) or names
+    if classes not in (names, [""]):
         raise InvalidRequest(
             f"calibration needs images of both labels; there are only {' and '.join(classes)}"
         )
@@ -109,11 +110,12 @@ def choose_calibration_images(
     return [rows.drop(columns="rank").reset_index(drop=True) for rows in chosen]
 
 
-def images_of_folder(folder: Path) -> pd.DataFrame:
+def images_of_folder(folder: Path, names: ClassNames) -> pd.DataFrame:
     """The images below a folder as rows for :func:`choose_calibration_images`.
 
     Args:
-        folder: images, or folders named ``NORMAL`` and ``PNEUMONIA`` with them.
+        folder: images, or folders with them that are named like the classes.
+        names: the names of the classes.
 
     Returns:
         ``path`` (relative to the folder), ``md5``, ``label`` (of the folder it lies in, empty where
@@ -136,11 +138,11 @@ def images_of_folder(folder: Path) -> pd.DataFrame:
     for path, found in zip(paths, facts):
         if found.error:
             raise InvalidRequest(f"{folder / path}: {found.error}; take it out of the folder")
-    labels = [_label_of(folder.resolve().name, *path.parts[:-1]) for path in paths]
+    labels = [_label_of(names, folder.resolve().name, *path.parts[:-1]) for path in paths]
     if any(labels) and not all(labels):
         raise InvalidRequest(
             f"{folder / paths[labels.index('')]}: lies in neither of the folders "
-            f"{' and '.join(LABELS)}, others do; give each image a label or none"
+            f"{' and '.join(names)}, others do; give each image a label or none"
         )
     table = pd.DataFrame(
         {
@@ -148,6 +150,7 @@ def images_of_folder(folder: Path) -> pd.DataFrame:
             "md5": [found.md5 for found in facts],
             "label": labels,
             "patient": "",
+            **names.column,
         }
     )
     return table.drop_duplicates("md5").reset_index(drop=True)
@@ -179,9 +182,11 @@ def _thumbnails(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return unit
 
 
-def _label_of(*folders: str) -> str:
+def _label_of(names: ClassNames, *folders: str) -> str:
     """The label that the innermost folder of such a name gives."""
-    return next((name.upper() for name in reversed(folders) if name.upper() in LABELS), "")
+    labels = {name.casefold(): name for name in names}
+    found = (labels.get(name.casefold(), "") for name in reversed(folders))
+    return next(filter(None, found), "")
 
 
 def calibration_digest(chosen: pd.DataFrame) -> str:

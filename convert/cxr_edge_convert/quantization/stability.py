@@ -9,7 +9,7 @@ from cxr_edge_convert.formats.graph import Ranges
 from cxr_edge_convert.limits import Limits
 from cxr_edge_convert.verification import FloatBaseline
 from cxr_edge_runtime.counting import counted
-from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.dataset.class_names import positives
 from cxr_edge_train.statistics.ranking import Ranking
 
 

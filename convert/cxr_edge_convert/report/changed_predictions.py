@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxr_edge_convert.report.conversion_report import ConversionReport
+from cxr_edge_train.dataset.class_names import ClassNames
 from cxr_edge_train.evaluation.worst_errors import draw_films, shown_name
 from cxr_edge_train.reporting.figures import save_figure
 
@@ -40,7 +41,7 @@ def draw_changed_predictions(
     """
     row_of = {path: row for row, path in enumerate(table["path"])}
     for variant in report.variants:
-        changed = variant.verification.to_pneumonia + variant.verification.to_normal
+        changed = variant.verification.to_positive + variant.verification.to_negative
         if not changed:
             continue
         shown = sorted(changed, key=lambda change: -abs(change.after - change.before))[:_SHOWN]
@@ -54,6 +55,7 @@ def draw_changed_predictions(
             captions,
             films,
             maps(films) if maps else None,
+            names=ClassNames(*report.labels),
             title=f"{variant.name}: {len(shown)} of {len(changed)} changed predictions",
         )
         save_figure(figure, changed_predictions_figure(folder, variant.name))

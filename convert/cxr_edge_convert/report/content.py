@@ -77,6 +77,7 @@ def conversion_report(
             preprocess=source.preprocess,
             locator=_locator_report(source),
         ),
+        labels=tuple(source.names),
         operating_point=baseline.operating_point,
         limits=settings.limits,
         keras=FloatReport(baseline.metrics),

@@ -17,7 +17,7 @@ from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.evaluation.metrics import Metrics
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
-REPORT_SCHEMA_VERSION = 3
+REPORT_SCHEMA_VERSION = 4
 
 # Optional keys: a precision that cannot be computed is left out, and reports that were written
 # before there was a gate or a locator do not have one: they are read as None. `waited` was not
@@ -167,6 +167,7 @@ class ConversionReport:
         schema_version: the version of this format.
         notice: that this is research software.
         source: the float model.
+        labels: the names of the two classes, the negative one first.
         operating_point: its temperature, bias and threshold, at which variants are verified.
         limits: the most that a variant may lose.
         keras: the metrics of the float model.
@@ -179,6 +180,7 @@ class ConversionReport:
     schema_version: _Version
     notice: str
     source: SourceReport
+    labels: tuple[str, ...]
     operating_point: OperatingPoint
     limits: Limits
     keras: FloatReport

@@ -28,7 +28,7 @@ def draw_tradeoff(report: ConversionReport, cost: str) -> Figure:
     """
     figure = new_figure(9.6, 4.2)
     for axes, (name, title) in zip(
-        figure.subplots(1, 2), (("sensitivity", "recall of PNEUMONIA"), ("auc", "AUC"))
+        figure.subplots(1, 2), (("sensitivity", f"recall of {report.labels[1]}"), ("auc", "AUC"))
     ):
         for variant in report.variants:
             _draw_point(axes, variant, _cost(variant, cost), name)
@@ -77,7 +77,7 @@ def draw_shift(report: ConversionReport, predictions: pd.DataFrame) -> Figure:
         axes.set_axis_off()
     for axes, name in zip(grid, names):
         after = point.probabilities(predictions[name].to_numpy(float))
-        for label, colour in LABEL_COLOURS.items():
+        for label, colour in zip(report.labels, LABEL_COLOURS):
             of_label = (predictions["label"] == label).to_numpy()
             axes.scatter(
                 before[of_label], after[of_label], s=8, color=colour, alpha=0.5, label=label, lw=0
@@ -92,7 +92,7 @@ def draw_shift(report: ConversionReport, predictions: pd.DataFrame) -> Figure:
         axes.plot([0, 1], [0, 1], color=NEUTRAL, lw=0.8)
         axes.set_title(name, fontsize="medium")
         axes.set_aspect("equal")
-    figure.supxlabel("probability of PNEUMONIA in Keras")
+    figure.supxlabel(f"probability of {report.labels[1]} in Keras")
     figure.supylabel("in the variant")
     grid[0].legend(loc="upper left", fontsize="x-small")
     return figure

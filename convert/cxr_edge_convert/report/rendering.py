@@ -116,7 +116,7 @@ def _as_frame(report: ConversionReport) -> pd.DataFrame:
                 "mean_probability_shift", "max_probability_shift", "max_logit_difference",
             )
         }  # fmt: skip
-        row["flips"] = len(verification.to_pneumonia) + len(verification.to_normal)
+        row["flips"] = len(verification.to_positive) + len(verification.to_negative)
         for timing in variant.timings:
             row |= {
                 f"{name}_{timing.threads}": getattr(timing, name)

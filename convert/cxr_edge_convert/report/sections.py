@@ -50,11 +50,16 @@ def recommendation(report: ConversionReport) -> str:
     ) else ""  # fmt: skip
     measured = (best.at_point, *([best.default_session] if best.default_session else []))
     lost = max((verification.recall_lost for verification in measured), key=lambda lost: lost.net)
-    loss = f"loses {lost.net} of {lost.n} pneumonias" if lost.net >= 0 else (
-        f"finds {-lost.net} more of {lost.n} pneumonias"
+    negative, positive = report.labels
+    loss = f"loses {lost.net} of {lost.n} {positive} films" if lost.net >= 0 else (
+        f"finds {-lost.net} more of {lost.n} {positive} films"
     )  # fmt: skip
     alarms = max((each.specificity_lost for each in measured), key=lambda lost: lost.net)
-    more = f"calls {alarms.net} more of {alarms.n} normals pneumonia" if alarms.net > 0 else ""
+    more = (
+        f"calls {alarms.net} more of {alarms.n} {negative} films {positive}"
+        if alarms.net > 0
+        else ""
+    )
     if report.limits.looser:
         advice = "within limits that are looser than the defaults, so not recommended"
     elif best.warnings:
@@ -151,7 +156,7 @@ def _changes_section(
             f"{change.after:.3f}",
         ]
         for variant in report.variants
-        for change in (*variant.verification.to_pneumonia, *variant.verification.to_normal)
+        for change in (*variant.verification.to_positive, *variant.verification.to_negative)
     ]
     words = ["No variant changes a prediction."] if not rows else []
     if len(rows) > _LISTED:

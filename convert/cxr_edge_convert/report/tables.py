@@ -31,9 +31,10 @@ def quality_table(report: ConversionReport) -> Table:
 
 def difference_table(report: ConversionReport) -> Table:
     """What each variant loses against Keras."""
+    negative, positive = report.labels
     columns = [
         "variant", "recall drop", "not shown below", "specificity drop", "AUC drop", "agreement",
-        "to PNEUMONIA", "to NORMAL", "McNemar's p", "mean shift", "largest shift",
+        f"to {positive}", f"to {negative}", "McNemar's p", "mean shift", "largest shift",
         "largest logit difference",
     ]  # fmt: skip
     rows = []
@@ -52,8 +53,8 @@ def difference_table(report: ConversionReport) -> Table:
                 _drop(v.specificity_lost),
                 f"{v.auc_drop:.4f}",
                 f"{v.agreement:.4f} ({v.n_changed} of {v.n} changed)",
-                str(len(v.to_pneumonia)),
-                str(len(v.to_normal)),
+                str(len(v.to_positive)),
+                str(len(v.to_negative)),
                 f"{v.mcnemar_p:.3f}",
                 f"{v.mean_probability_shift:.4f}",
                 f"{v.max_probability_shift:.3f}",

@@ -259,8 +259,8 @@ def answer_of(classifier: Classifier, film: bytes) -> Answer:
 def verdict_on_golden(found: Verdict) -> str:
     """The verdict on a golden film, whatever detail it lacks: a mean of many films is blurred.
 
-    With that doubt every golden film would be suspicious, whatever its distance. So golden films do
-    not tell whether a device applies this one rule; the tests of :mod:`cxr_edge_runtime.locator` do.
+    With that doubt every golden film would be suspicious, whatever its distance. So they do
+    not tell whether a device applies this one rule.
     """
     if found.reasons != (NO_DETAIL,):
         return found.verdict

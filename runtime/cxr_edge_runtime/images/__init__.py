@@ -18,7 +18,7 @@ from cxr_edge_runtime.images.dicom import decode_dicom, is_dicom
 from cxr_edge_runtime.images.grey import is_coloured, tiff_samples, to_grey
 from cxr_edge_runtime.images.opening import decode, given, opened
 
-SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
+SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".dcm", ".dicom"})
 # Pictures with an activation map are no films.
 HEATMAP_SUFFIX = ".heatmap.png"
 

@@ -184,14 +184,14 @@ def _objections(dataset: Dataset) -> tuple[str, ...]:
 
 def _age(dataset: Dataset) -> float | None:
     """The patient's age in years, from dates or as it is stated; NaN where they contradict."""
-    stated, from_dates = _stated_age(dataset.text(_AGE)), _age_from_dates(dataset)
+    stated, from_dates = stated_age(dataset.text(_AGE)), _age_from_dates(dataset)
     if stated is None or from_dates is None:
         return from_dates if stated is None else stated
     # Dates are exact, and a stated age may be that of the day on which the film was ordered.
     return from_dates if abs(stated - from_dates) <= 1 else math.nan
 
 
-def _stated_age(text: str) -> float | None:
+def stated_age(text: str) -> float | None:
     """An age as PS3.5, 6.2 says, such as ``005Y``, or nearly; NaN of other text."""
     if not text:
         return None

@@ -7,8 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxr_edge_runtime.errors import UnsupportedImage
-from cxr_edge_runtime.images.dicom import is_dicom
 from cxr_edge_runtime.images.grey import tiff_samples, to_grey
 from cxr_edge_runtime.images.opening import decode, opened
 from cxr_edge_runtime.images.orientation import QUARTER_TURNS
@@ -35,7 +33,7 @@ class Inspection:
 
 
 def inspect(content: bytes, *, name: str = "image", side: int) -> Inspection:
-    """Check an image as ``load_grey`` does, at the cost of a thumbnail.
+    """Check an image that is no DICOM file as ``load_grey`` does, at the cost of a thumbnail.
 
     A JPEG's data are read to the end, so a damaged or truncated file is found (Pillow's own
     ``verify`` finds neither), but its pixels are made only as large as the thumbnail needs.
@@ -46,11 +44,8 @@ def inspect(content: bytes, *, name: str = "image", side: int) -> Inspection:
         side: of the thumbnail, pixels.
 
     Raises:
-        ImageError: as :func:`cxr_edge_runtime.images.load_grey`; DICOM files are for
-            classification only.
+        ImageError: as :func:`cxr_edge_runtime.images.load_grey`.
     """
-    if is_dicom(content):
-        raise UnsupportedImage(f"{name}: a DICOM file; for a data set export it as PNG")
     with opened(content, name) as image:
         stored, mode, jpeg_step = image.size, image.mode, _jpeg_step(image)
         # Twice the side at least, so that cells are means of what the film shows.
@@ -63,6 +58,18 @@ def inspect(content: bytes, *, name: str = "image", side: int) -> Inspection:
         thumbnail = upright.resize((side, side), Image.Resampling.BOX)
     width, height = stored[::-1] if turn in QUARTER_TURNS else stored
     return Inspection(width, height, mode, jpeg_step, np.asarray(thumbnail))
+
+
+def inspect_greys(greys: NDArray[np.uint8], *, side: int) -> Inspection:
+    """The facts about a film that is decoded already.
+
+    Args:
+        greys: ``[H, W] uint8``, upright.
+        side: of the thumbnail, pixels.
+    """
+    thumbnail = Image.fromarray(greys).resize((side, side), Image.Resampling.BOX)
+    height, width = greys.shape
+    return Inspection(width, height, "L", None, np.asarray(thumbnail))
 
 
 def _jpeg_step(image: Image.Image) -> float | None:

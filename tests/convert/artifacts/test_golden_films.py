@@ -10,10 +10,10 @@ from cxr_edge_runtime.device.selftest import MAX_MOVE, box_move
 from cxr_edge_runtime.engines import Outputs
 from cxr_edge_runtime.gate import Gate, thumbnails
 from cxr_edge_runtime.images import load_grey
-from cxr_edge_runtime.locator import Preprocessor
+from cxr_edge_runtime.locator import NO_DETAIL, Preprocessor
 from cxr_edge_runtime.lungs import Lungs
 from cxr_edge_runtime.preprocess import Box, PreprocessSpec
-from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.class_names import KERMANY as LABELS
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 PREPARE = Preprocessor(PreprocessSpec(48, 48))
@@ -59,7 +59,7 @@ def gate(limits: GateLimits) -> Gate:
 
 def test_means_are_of_each_label() -> None:
     films = np.stack([np.full((2, 2, 1), grey, np.uint8) for grey in (10, 20, 200, 100)])
-    found = label_means(films, ["NORMAL", "NORMAL", "PNEUMONIA", "PNEUMONIA"])
+    found = label_means(films, np.array([0, 0, 1, 1]))
     assert found.shape == (2, 2, 2)
     assert (found[0] == 15).all()
     assert (found[1] == 150).all()
@@ -133,6 +133,19 @@ def test_films_without_lungs_have_no_box_and_are_rejected() -> None:
     verdicts = {answer.verdict for answer in golden.answers if not answer.box}
     assert verdicts == {"rejected"}
     assert any(answer.box for answer in golden.answers)
+
+
+@pytest.mark.parametrize(
+    ("limits", "verdict"), [(None, "not_checked"), (GateLimits(1e6, 1e7), "accepted")]
+)
+def test_films_are_not_suspicious_for_the_detail_that_means_lack(
+    limits: GateLimits | None, verdict: str
+) -> None:
+    prepare, known = Preprocessor(PREPARE.spec, _NotBlack(1.1)), limits and gate(limits)
+    assert NO_DETAIL in prepare(means(110, 110)[0].astype(np.uint8)).doubts
+    golden = golden_films(_Brightness(0.1), means(120, 136), at(0.5), known, LABELS, prepare)
+    verdicts = {answer.verdict for answer in golden.answers if answer.box}
+    assert verdicts - {"", "rejected"} == {verdict}
 
 
 def test_where_the_line_does_not_cross_the_threshold_there_are_fewer() -> None:

@@ -111,7 +111,7 @@ def test_first_line_is_for_somebody_who_knows_no_models() -> None:
     lost = replace(int8.verification, recall_lost=LostImages(1, 788, 1.0))
     report = conversion_report_of(float32, replace(int8, verification=lost))
     assert recommendation(report) == (
-        "int8: 3.3x smaller than float32, 2.1x faster, loses 1 of 788 pneumonias; recommended."
+        "int8: 3.3x smaller than float32, 2.1x faster, loses 1 of 788 PNEUMONIA films; recommended."
     )
     assert report_sections(report, PICTURES, Path("nowhere"))[0].lead == (recommendation(report))
 
@@ -124,7 +124,7 @@ def test_first_line_counts_normals_too_and_recommends_no_looser_limits() -> None
         specificity_lost=LostImages(35, 50, 1.0),
     )
     report = conversion_report_of(replace(int8, verification=lost))
-    words = "finds 7 more of 150 pneumonias, calls 35 more of 50 normals pneumonia; recommended"
+    words = "finds 7 more of 150 PNEUMONIA films, calls 35 more of 50 NORMAL films PNEUMONIA; recom"
     assert words in recommendation(report)
     loose = replace(report, limits=Limits(max_recall_drop=0.5))
     assert "looser than the defaults, so not recommended" in recommendation(loose)

@@ -135,15 +135,23 @@ def tensorboard_values(folder: Path) -> dict[tuple[str, str], list[float]]:
     return found
 
 
-def test_train_convert_evaluate_classify(
+def test_clean_split_train_convert_evaluate_classify_with_own_class_names(
     cxr_edge: Any, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": TINY})
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("[model]\nimage_size = 32\n[fit]\nbatch_size = 50\nepochs = 2\n")
-    run = tmp_path / "run"
+    metadata, splits, run = tmp_path / "own.csv", tmp_path / "splits.csv", tmp_path / "run"
     outcome = cxr_edge(
-        "train", trained.metadata, "--splits", trained.splits, "--architecture", "tiny",
+        "clean", trained.root / "data", "--map", "NORMAL=CLEAR,PNEUMONIA=TB", "--positive", "TB",
+        "-o", metadata,
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert "train  TB " in outcome.out
+    outcome = cxr_edge("split", metadata, "-o", splits)
+    assert "validation  TB            100" in outcome.out
+    outcome = cxr_edge(
+        "train", metadata, "--splits", splits, "--architecture", "tiny",
         "--weights", "none", "--recipe", recipe, "-o", run, "--tensorboard",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
@@ -177,12 +185,13 @@ def test_train_convert_evaluate_classify(
     outcome = cxr_edge(
         "evaluate",
         bundles / "int8",
-        trained.metadata,
+        metadata,
         "--splits",
-        trained.splits,
+        splits,
         "--json",
     )
     assert json.loads(outcome.out)["split"] == "validation"
+    assert json.loads(outcome.out)["labels"] == ["CLEAR", "TB"]
     manifest = json.loads((bundles / "int8" / "bundle.json").read_text())
     assert (json.loads(outcome.out)["run"], json.loads(outcome.out)["n"]) == (None, 200)
     # The engine on files, as a user has them, gives what verification found on cached pixels.
@@ -192,8 +201,30 @@ def test_train_convert_evaluate_classify(
         assert found.pop(name)["value"] == pytest.approx(stated.pop(name)["value"], abs=0.02)
     assert found == stated
 
-    image = next((trained.root / "data" / "test" / "NORMAL").iterdir())
-    assert cxr_edge("classify", image, "--bundle", bundles / "int8").code == 0
+    outcome = cxr_edge(
+        "evaluate", bundles / "int8", metadata, "--splits", splits, "-o", tmp_path / "e"
+    )
+    assert "validation correct, CLEAR" in outcome.out
+    assert (manifest["labels"], manifest["task"]) == (["CLEAR", "TB"], "TB on chest X-rays")
+    for label, words in (("NORMAL", "CLEAR"), ("PNEUMONIA", "TB")):
+        image = next((trained.root / "data" / "test" / label).iterdir())
+        outcome = cxr_edge("classify", image, "--bundle", bundles / "int8", "--force")
+        assert outcome.code == 0
+        assert words in outcome.out
+    # Nothing that a person reads still has the names of another data set.
+    pages = [
+        path for path in tmp_path.rglob("*") if path.suffix in (".html", ".md", ".json", ".csv")
+    ]
+    assert len(pages) > 8
+    for path in pages:
+        text = re.sub(r"[^\s,\"]*/(NORMAL|PNEUMONIA)/[^\s,\"]*", "", path.read_text())
+        assert not re.search("[Pp]neumonia|PNEUMONIA|NORMAL", text), path
+    outcome = cxr_edge("evaluate", bundles / "int8", trained.metadata, "--splits", trained.splits)
+    assert outcome.code == 1
+    assert (
+        "its labels are NORMAL and PNEUMONIA, the model's CLEAR and TB; clean again with "
+        "--map NORMAL=CLEAR,PNEUMONIA=TB --positive TB"
+    ) in outcome.err
 
 
 def test_tensorboard_that_is_not_installed_is_named(

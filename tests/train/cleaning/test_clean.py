@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -12,7 +13,13 @@ from cxr_edge_train.cleaning.clean import clean
 from cxr_edge_train.cleaning.inventory import FlowRow
 from cxr_edge_train.cleaning.report import read_cleaning_report
 from cxr_edge_train.cleaning.scan_index import FILE_NAME
-from cxr_edge_train.dataset.metadata import METADATA_COLUMNS, left_out_path, report_path
+from cxr_edge_train.dataset.metadata import (
+    METADATA_COLUMNS,
+    left_out_path,
+    read_metadata,
+    report_path,
+)
+from dicom_files import PATIENT, written
 from synthetic import draw_dataset
 
 
@@ -181,3 +188,139 @@ def test_unknown_patients_are_counted_and_warned_of(data_dir: Path, tmp_path: Pa
     [warning] = result.warnings
     assert "the patient of 20 of 40 images is unknown" in warning
     assert "--" not in warning
+
+
+def flat_dicom(folder: Path) -> Path:
+    """DICOM films of six people in one folder; the last is a side view."""
+    folder.mkdir()
+    greys = np.random.default_rng(0)
+    for number in range(12):
+        film = greys.integers(0, 4096, (80, 64)).astype(np.uint16)
+        tags = {"PatientID": f"id-{6 - number // 2}", "PatientSex": "F", "PatientAge": "004Y"}
+        view = "LL" if number == 11 else "AP"
+        maker = {"Manufacturer": "Maker", "ManufacturerModelName": f"X{number % 2}"}
+        name = f"{number:02}" + (".dcm" if number % 2 else ".DICOM")
+        (folder / name).write_bytes(written(film, ViewPosition=view, **tags, **maker))
+    return folder
+
+
+def table_of(films: Path, first: str, second: str) -> str:
+    """A table that gives the films of three people the first label, the others the second."""
+    lines = [f"{path.name},{first if path.name < '06' else second}" for path in films.iterdir()]
+    return "\n".join(["file,label", *lines])
+
+
+def test_flat_folder_of_dicom_gives_no_other_text_of_its_headers(tmp_path: Path) -> None:
+    films = flat_dicom(tmp_path / "films")
+    (films / "labels.csv").write_text(table_of(films, "TB", "CLEAR"))
+    result = clean(
+        films, tmp_path / "m.csv", labels=films / "labels.csv", positive="TB", cache_dir=tmp_path
+    )
+    rows = read_metadata(tmp_path / "m.csv")
+    assert list(rows["path"]) == [
+        f"films/{number:02}.{'dcm' if number % 2 else 'DICOM'}" for number in range(11)
+    ]
+    assert list(rows["patient"]) == [f"dicom-{1 + number // 2}" for number in range(11)]
+    first = rows.iloc[0]
+    assert (first["age"], first["sex"], first["view"]) == (4, "F", "AP")
+    assert (first["device"], first["classes"], first["mode"]) == ("MAKER X0", "CLEAR|TB", "L")
+    assert left_out_path(tmp_path / "m.csv").read_text().splitlines()[1:] == [
+        "films/11.dcm,DICOM view position is not frontal"
+    ]
+    assert result.unknown_patients == 0
+    written_files = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+    assert len(written_files) > 1000
+    for secret in (PATIENT, "id-", "ID-", "19700101"):
+        assert secret.encode() not in written_files
+
+
+def test_key_names_the_patients_of_dicom_alike_in_every_data_set(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("a secret of the site")
+    patients = []
+    for name in ("one", "two"):
+        films = flat_dicom(tmp_path / name)
+        if name == "two":
+            (films / "00.DICOM").unlink()
+            (films / "01.dcm").unlink()
+        lines = [
+            f"{path.name},{'NORMAL' if path.name < '06' else 'PNEUMONIA'}"
+            for path in films.iterdir()
+        ]
+        (films / "labels.csv").write_text("\n".join(["file,label", *lines]))
+        output = tmp_path / f"{name}.csv"
+        clean(films, output, labels=films / "labels.csv", patient_key=tmp_path / "key")
+        patients.append(list(dict.fromkeys(read_metadata(output)["patient"])))
+    assert patients[0][1:] == patients[1]
+    assert len(set(patients[0])) == 6
+
+
+def test_labels_give_patient_split_and_further_columns(data_dir: Path, tmp_path: Path) -> None:
+    films = sorted(path.relative_to(data_dir).as_posix() for path in data_dir.rglob("*.png"))
+    lines = ["file,label,patient,site"]
+    lines += [
+        f"{film},{'TB' if 'PNEU' in film else 'clear'},p{n % 9},0{n % 2}"
+        for n, film in enumerate(films)
+    ]
+    lines[5] = f"{films[4]},,,"
+    lines += ["gone.png,TB,p1,03"]
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    for _ in range(2):  # what clean wrote, it writes again
+        result = clean(
+            data_dir,
+            tmp_path / "m.csv",
+            labels=tmp_path / "labels.csv",
+            renamed={"clear": "CLEAR"},
+            positive="TB",
+        )
+    rows = read_metadata(tmp_path / "m.csv", as_text=("site",))
+    assert (result.kept, result.left_out) == (39, 2)
+    assert set(rows["label"]) == {"CLEAR", "TB"}
+    assert set(rows["site"]) == {"00", "01"}
+    assert set(rows.loc[rows["path"].str.contains("/test/"), "split"]) == {"test"}
+    assert result.warnings[:2] == (
+        f"1 film without a label in {tmp_path}/labels.csv; see {tmp_path}/m.left_out.csv",
+        f"1 film of {tmp_path}/labels.csv not below {data_dir}; see {tmp_path}/m.left_out.csv",
+    )
+    assert left_out_path(tmp_path / "m.csv").read_text().splitlines()[1:] == [
+        'data/gone.png,"a label is given, but there is no such file"',
+        f"data/{films[4]},no label is given",
+    ]
+    assert [row.label for row in result.report.flow if row.split == "train"] == ["CLEAR", "TB"]
+    # Without the labels the columns of the site would be lost.
+    with pytest.raises(InvalidRequest, match=r"m\.csv: already exists and is not a metadata file"):
+        clean(data_dir, tmp_path / "m.csv")
+
+
+def test_external_adults_are_taken_with_their_table(shared: Path, tmp_path: Path) -> None:
+    films = shared / "data" / "external_adult"
+    result = clean(films, tmp_path / "m.csv", labels=films / "labels.csv")
+    rows = read_metadata(tmp_path / "m.csv")
+    assert rows["label"].value_counts().to_dict() == {"PNEUMONIA": 50, "NORMAL": 28}
+    assert list(rows.columns[-3:]) == ["age", "sex", "view"]
+    assert result.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"columns": {"label": "x"}}, "columns are those of a table of labels; give it, too"),
+        ({"positive": "TB"}, "no film has the positive label TB; found NORMAL, PNEUMONIA"),
+        ({"renamed": {"a": "b"}}, "has no label 'a'; it has NORMAL, PNEUMONIA"),
+        ({"patient_key": "nokey"}, "nokey: cannot be read"),
+        ({"labels": "nolabels"}, "nolabels: no such file"),
+    ],
+)
+def test_wrong_way_to_bring_data_is_one_line(
+    data_dir: Path, tmp_path: Path, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises((InvalidRequest, DatasetError), match=message):
+        clean(data_dir, tmp_path / "m.csv", **arguments)
+    assert not (tmp_path / "m.csv").exists()
+
+
+def test_table_of_films_that_are_elsewhere_says_where_it_looked(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "labels.csv").write_text("path,label\na.png,NORMAL\nb.png,PNEUMONIA\n")
+    with pytest.raises(DatasetError, match=r"none of its 2 films is below .*the first is a\.png"):
+        clean(data_dir, tmp_path / "m.csv", labels=tmp_path / "labels.csv")

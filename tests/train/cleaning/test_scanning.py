@@ -13,12 +13,13 @@ from PIL import Image
 from cxr_edge_train.cleaning import scanning
 from cxr_edge_train.cleaning.scan_index import ScanIndex
 from cxr_edge_train.cleaning.scanning import scan
+from cxr_edge_train.dataset.layout import open_dataset
 from cxr_edge_train.dataset.metadata import ImageRecord, LeftOut
 from synthetic import draw_dataset
 
 
 def left_out_of(data_dir: Path) -> list[LeftOut]:
-    outcomes = [file.outcome for file in scan(data_dir, relative_to=data_dir.parent)]
+    outcomes = [file.outcome for file in scan(open_dataset(data_dir), relative_to=data_dir.parent)]
     return [outcome for outcome in outcomes if isinstance(outcome, LeftOut)]
 
 
@@ -28,7 +29,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 def test_every_image_gets_a_record(data_dir: Path, tmp_path: Path) -> None:
-    files = list(scan(data_dir, relative_to=tmp_path))
+    files = list(scan(open_dataset(data_dir), relative_to=tmp_path))
     assert len(files) == 8
     first = files[0].outcome
     assert len(files[0].thumbnail) == 32 * 32
@@ -76,12 +77,12 @@ def test_name_that_is_not_utf8_is_left_out(data_dir: Path) -> None:
 
 
 def test_film_below_neither_label_is_listed(data_dir: Path) -> None:
-    for folder in ("train", "train/COVID"):
-        (data_dir / folder).mkdir(exist_ok=True)
-        Image.new("L", (64, 64)).save(data_dir / folder / "stray.png")
+    Image.new("L", (64, 64)).save(data_dir / "train" / "stray.png")
+    (data_dir / "train" / "notes").mkdir()
+    (data_dir / "train" / "notes" / "a.txt").write_text("no film")
     left_out = left_out_of(data_dir)
     assert {item.path: item.reason for item in left_out} == dict.fromkeys(
-        ["data/train/stray.png", "data/train/COVID/stray.png"], "not below NORMAL or PNEUMONIA"
+        ["data/train/stray.png", "data/train/notes/a.txt"], "not below NORMAL or PNEUMONIA"
     )
 
 
@@ -89,7 +90,8 @@ def test_any_number_of_processes_finds_the_same(data_dir: Path) -> None:
     for number in range(200):
         Image.new("L", (64, 64), number).save(data_dir / "train" / "NORMAL" / f"x{number}.png")
     alone, together = (
-        list(scan(data_dir, relative_to=data_dir, workers=workers)) for workers in (1, 2)
+        list(scan(open_dataset(data_dir), relative_to=data_dir, workers=workers))
+        for workers in (1, 2)
     )
     assert alone == together
     assert len(alone) == 208
@@ -123,13 +125,13 @@ def test_unchanged_folder_is_not_read_twice(
     data_dir: Path, tmp_path: Path, reads: list[str], index: ScanIndex
 ) -> None:
     (data_dir / "train" / "NORMAL" / "broken.png").write_text("broken")
-    first = list(scan(data_dir, relative_to=tmp_path, index=index))
+    first = list(scan(open_dataset(data_dir), relative_to=tmp_path, index=index))
     assert len(reads) == 9
-    assert list(scan(data_dir, relative_to=tmp_path, index=index)) == first
+    assert list(scan(open_dataset(data_dir), relative_to=tmp_path, index=index)) == first
     assert len(reads) == 9
     changed = data_dir / "train" / "NORMAL" / "broken.png"
     shutil.copy(data_dir / "train" / "NORMAL" / "IM-0000-0000.png", changed)
-    again = list(scan(data_dir, relative_to=tmp_path, index=index))
+    again = list(scan(open_dataset(data_dir), relative_to=tmp_path, index=index))
     assert reads[9:] == [str(changed)]
     assert all(isinstance(file.outcome, ImageRecord) for file in again)
 
@@ -138,18 +140,18 @@ def test_file_of_the_same_size_and_time_is_still_seen_to_have_changed(
     data_dir: Path, tmp_path: Path, index: ScanIndex
 ) -> None:
     path = data_dir / "train" / "NORMAL" / "IM-0000-0000.png"
-    before = list(scan(data_dir, relative_to=tmp_path, index=index))
+    before = list(scan(open_dataset(data_dir), relative_to=tmp_path, index=index))
     times = path.stat()
     path.write_bytes(path.read_bytes()[:-4] + b"xxxx")
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert list(scan(data_dir, relative_to=tmp_path, index=index)) != before
+    assert list(scan(open_dataset(data_dir), relative_to=tmp_path, index=index)) != before
 
 
 def test_other_pattern_takes_effect_at_once(
     data_dir: Path, tmp_path: Path, reads: list[str], index: ScanIndex
 ) -> None:
-    list(scan(data_dir, relative_to=tmp_path, index=index))
+    list(scan(open_dataset(data_dir), relative_to=tmp_path, index=index))
     pattern = re.compile(r"(0)")
-    files = list(scan(data_dir, relative_to=tmp_path, index=index, pattern=pattern))
+    files = list(scan(open_dataset(data_dir), relative_to=tmp_path, index=index, pattern=pattern))
     assert len(reads) == 8
     assert "0" in {file.outcome.patient for file in files if isinstance(file.outcome, ImageRecord)}

@@ -8,9 +8,9 @@ from PIL import Image
 
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.cleaning.clean import clean
+from cxr_edge_train.dataset.class_names import positives
 from cxr_edge_train.dataset.metadata import (
     dataset_digest,
-    positives,
     read_metadata,
     read_splits,
     without_test,

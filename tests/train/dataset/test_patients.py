@@ -22,12 +22,12 @@ from cxr_edge_train.dataset.patients import Identity, compile_patient_pattern, i
 def test_kermany_names_tell_patient_and_kind(
     filename: str, label: str, patient: str, kind: str
 ) -> None:
-    assert identify(filename, label) == Identity(patient, kind)
+    assert identify(filename, positive=label == "PNEUMONIA") == Identity(patient, kind)
 
 
 def test_bacteria_and_virus_numbers_are_different_people() -> None:
-    bacteria = identify("person12_bacteria_46.jpeg", "PNEUMONIA").patient
-    assert bacteria != identify("person12_virus_34.jpeg", "PNEUMONIA").patient
+    bacteria = identify("person12_bacteria_46.jpeg", positive=True).patient
+    assert bacteria != identify("person12_virus_34.jpeg", positive=True).patient
 
 
 @pytest.mark.parametrize(
@@ -35,11 +35,11 @@ def test_bacteria_and_virus_numbers_are_different_people() -> None:
 )
 def test_own_pattern_finds_the_patient(pattern: str) -> None:
     compiled = compile_patient_pattern(pattern)
-    assert identify("0012_a.png", "PNEUMONIA", compiled) == Identity("0012", "unknown")
+    assert identify("0012_a.png", positive=True, pattern=compiled) == Identity("0012", "unknown")
 
 
 def test_name_the_pattern_does_not_match_is_unknown() -> None:
-    assert identify("x.png", "NORMAL", re.compile(r"\d+")) == Identity("", "normal")
+    assert identify("x.png", positive=False, pattern=re.compile(r"\d+")) == Identity("", "normal")
 
 
 def test_broken_pattern_is_refused() -> None:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from cxr_edge_runtime.errors import RunError
+from cxr_edge_train.dataset.class_names import KERMANY
 from cxr_edge_train.evaluation.confusion_matrix import draw_confusion
 from cxr_edge_train.evaluation.curves import draw_precision_recall, draw_reliability, draw_roc
 from cxr_edge_train.evaluation.figures import write_figures, write_learning_curves
@@ -98,7 +99,7 @@ def test_reliability_shows_shares_and_counts_of_every_image() -> None:
 
 
 def test_confusion_has_the_label_in_rows() -> None:
-    [axes] = draw_confusion(Confusion(tn=8, fp=2, fn=1, tp=3)).axes
+    [axes] = draw_confusion(Confusion(tn=8, fp=2, fn=1, tp=3), KERMANY).axes
     texts = {text.get_position(): text.get_text() for text in axes.texts}
     assert texts[(1, 0)] == "2\n20.0%"
     assert texts[(0, 1)] == "1\n25.0%"

@@ -4,7 +4,7 @@ import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, roc_auc_score
 
 from cxr_edge_runtime.errors import DatasetError
-from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.dataset.class_names import positives
 from cxr_edge_train.evaluation.metrics import Confusion, count_decisions, evaluate
 from cxr_edge_train.statistics import intervals
 

@@ -12,7 +12,7 @@ from cxr_edge_runtime.errors import InvalidRequest, RunError
 from cxr_edge_runtime.images import load_grey
 from cxr_edge_train import architectures
 from cxr_edge_train.backend.keras_models import predict_logits
-from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.dataset.class_names import positives
 from cxr_edge_train.dataset.patients import UnknownPatients
 from cxr_edge_train.evaluation.run_subject import load_model
 from cxr_edge_train.fitting.events import FitStart, RunStart

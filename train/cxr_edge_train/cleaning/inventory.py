@@ -4,6 +4,7 @@ Tens of thousands of records would cost many megabytes as Python objects; here t
 duplicates, counts and shared patients are one query each.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from types import TracebackType
 
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.cleaning.scanning import ScannedFile
+from cxr_edge_train.dataset.class_names import KERMANY, ClassNames
 from cxr_edge_train.dataset.metadata import METADATA_COLUMNS, ImageRecord, LeftOut
 
 # How far a file came, in the column `state`. A check that leaves files out for another reason sets
@@ -19,12 +21,14 @@ UNREADABLE, DUPLICATE, TWO_LABELS, KEPT = "unreadable", "duplicate", "two labels
 
 # `position` is the order in which the files were found.
 _LAYOUT = f"""
-CREATE TABLE files (position INTEGER PRIMARY KEY, {", ".join(METADATA_COLUMNS)}, state, reason);
+CREATE TABLE files (
+    position INTEGER PRIMARY KEY, {", ".join(METADATA_COLUMNS)}, state, reason, further
+);
 CREATE TABLE thumbnails (position INTEGER PRIMARY KEY, pixels BLOB);
 """
 _ADD_IMAGE = (
-    f"INSERT INTO files ({', '.join(METADATA_COLUMNS)}, state, reason) "
-    f"VALUES ({', '.join('?' * len(METADATA_COLUMNS))}, '{KEPT}', '')"
+    f"INSERT INTO files ({', '.join(METADATA_COLUMNS)}, state, reason, further) "
+    f"VALUES ({', '.join('?' * len(METADATA_COLUMNS))}, '{KEPT}', '', ?)"
 )
 _ADD_LEFT_OUT = (
     f"INSERT INTO files (path, split, label, state, reason) VALUES (?, ?, ?, '{UNREADABLE}', ?)"
@@ -42,7 +46,7 @@ class FlowRow:
 
     Attributes:
         split: the data set's own folder: ``train``, ``val`` or ``test``.
-        label: ``NORMAL`` or ``PNEUMONIA``.
+        label: one of the two class names.
         found: files in the folder, except hidden ones.
         readable: of these, images that can be decoded completely.
         unique: of these, all but surplus exact copies.
@@ -61,14 +65,19 @@ class Inventory:
     """All files that were found, and how far each of them came.
 
     Attributes:
-        connection: the tables ``files`` (the columns of the metadata, ``position``, ``state`` and
-            ``reason``; ``md5`` is NULL for an unreadable file) and ``thumbnails``.
+        connection: the tables ``files`` (the columns of the metadata, ``position``, ``state``,
+            ``reason`` and ``further``; ``md5`` is NULL for an unreadable file) and ``thumbnails``.
+        names: the names of the classes.
+        further_columns: the columns beside those of the record, in the order they were met; their
+            values are JSON in ``further``.
     """
 
-    def __init__(self) -> None:
-        """Create an empty inventory."""
+    def __init__(self, names: ClassNames = KERMANY) -> None:
+        """Create an empty inventory of films of two classes."""
         # An empty name is SQLite's own temporary file; it holds in memory what fits its cache.
         self.connection = sqlite3.connect("")
+        self.names = names
+        self.further_columns: tuple[str, ...] = ()
         self.connection.executescript(_LAYOUT)
 
     def __enter__(self) -> "Inventory":
@@ -97,7 +106,10 @@ class Inventory:
         """Enter files in the order in which they are given."""
         for file in files:
             if isinstance(file.outcome, ImageRecord):
-                position = self.connection.execute(_ADD_IMAGE, file.outcome).lastrowid
+                new = [name for name in file.columns if name not in self.further_columns]
+                self.further_columns += tuple(new)
+                values = (*file.outcome, json.dumps(dict(file.columns)))
+                position = self.connection.execute(_ADD_IMAGE, values).lastrowid
                 self.connection.execute(
                     "INSERT INTO thumbnails VALUES (?, ?)", (position, file.thumbnail)
                 )
@@ -106,13 +118,19 @@ class Inventory:
                 self.connection.execute(_ADD_LEFT_OUT, (path, file.split, file.label, reason))
         self.connection.commit()
 
-    def kept(self) -> Iterator[ImageRecord]:
-        """Iterate over the images that enter the metadata, in the order they were entered."""
-        columns = ", ".join(METADATA_COLUMNS)
+    def kept(self) -> Iterator[tuple[object, ...]]:
+        """Iterate over the rows of the metadata, in the order in which the images were entered.
+
+        Yields:
+            The fields of an :class:`ImageRecord`, then the values of ``further_columns``.
+        """
+        columns = ", ".join((*METADATA_COLUMNS, "further"))
         rows = self.connection.execute(
             f"SELECT {columns} FROM files WHERE state = '{KEPT}' ORDER BY position"
         )
-        return map(ImageRecord._make, rows)
+        for *record, further in rows:
+            values = json.loads(further)
+            yield (*record, *(values.get(name, "") for name in self.further_columns))
 
     def left_out(self) -> Iterator[LeftOut]:
         """Iterate over the files that are left out, ordered by path."""
@@ -126,23 +144,21 @@ class Inventory:
         [[number]] = self.connection.execute(f"SELECT count(*) FROM files WHERE {condition}")
         return int(number)
 
-    def flow(self, splits: Iterable[str], labels: Iterable[str]) -> tuple[FlowRow, ...]:
+    def flow(self, splits: Iterable[str]) -> tuple[FlowRow, ...]:
         """Count the files of each split and label after each step of cleaning.
 
         Args:
             splits: the splits to count, in order; one without any file gets no row.
-            labels: the labels to count in each of them, in order.
 
         Returns:
-            One row per split and label. Files outside the label folders are in no row.
+            One row per split and label. Files without a label are in no row.
         """
-        labels = tuple(labels)
         present = {
             split for (split,) in self.connection.execute("SELECT DISTINCT split FROM files")
         }
         rows = []
         for split in splits:
-            for label in labels if split in present else ():
+            for label in self.names if split in present else ():
                 [[_, _, *counts]] = self.connection.execute(_FLOW, (split, label))
                 rows.append(FlowRow(split, label, *(count or 0 for count in counts)))
         return tuple(rows)

@@ -10,14 +10,16 @@ import PIL
 from cxr_edge_runtime.errors import ImageError
 from cxr_edge_runtime.images import read_bytes
 from cxr_edge_runtime.images.decoding_limits import MAX_BYTES, MAX_PIXELS, MIN_SIDE
-from cxr_edge_runtime.images.inspection import inspect
+from cxr_edge_runtime.images.dicom import decode_dicom, is_dicom
+from cxr_edge_runtime.images.inspection import inspect, inspect_greys
+from cxr_edge_train.cleaning.dicom_header import DicomHeader, read_dicom_header
 
 # Side of the square grey copy by which near-duplicates are found, pixels.
 THUMBNAIL_SIDE = 32
 
 # Files remembered by another reader are read again: increase the first number when this module or
 # the decoder changes what it finds.
-READER = f"3 {MAX_PIXELS} {MAX_BYTES} {MIN_SIDE} {THUMBNAIL_SIDE} {PIL.__version__}"
+READER = f"4 {MAX_PIXELS} {MAX_BYTES} {MIN_SIDE} {THUMBNAIL_SIDE} {PIL.__version__}"
 
 
 class FileFacts(NamedTuple):
@@ -31,7 +33,9 @@ class FileFacts(NamedTuple):
         mode: Pillow's mode of the stored image.
         jpeg_step: see :class:`cxr_edge_runtime.images.inspection.Inspection`.
         thumbnail: ``THUMBNAIL_SIDE * THUMBNAIL_SIDE`` grey values, row by row.
-        error: why the file cannot be used, as text; empty for a usable image.
+        error: why the file cannot be used, as text; empty for a usable image. With a header it is
+            what DICOM says against a frontal chest X-ray.
+        header: of a DICOM file; None of others.
     """
 
     md5: str
@@ -42,6 +46,7 @@ class FileFacts(NamedTuple):
     jpeg_step: float | None = None
     thumbnail: bytes = b""
     error: str = ""
+    header: DicomHeader | None = None
 
 
 def read_facts(paths: Sequence[str]) -> list[FileFacts]:
@@ -62,8 +67,16 @@ def _read(path: Path) -> FileFacts:
     except ImageError as error:
         return FileFacts("", error=str(error))
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    header = None
     try:
-        image = inspect(content, name=path.name, side=THUMBNAIL_SIDE)
+        if is_dicom(content):
+            film = decode_dicom(content, name=path.name)
+            image = inspect_greys(film.pixels, side=THUMBNAIL_SIDE)
+            header = read_dicom_header(content, film.age, name=path.name)
+            if film.objections:
+                return FileFacts(md5, len(content), error=film.objections[0], header=header)
+        else:
+            image = inspect(content, name=path.name, side=THUMBNAIL_SIDE)
     except ImageError as error:
         return FileFacts(md5, len(content), error=str(error))
     return FileFacts(
@@ -74,4 +87,5 @@ def _read(path: Path) -> FileFacts:
         image.mode,
         image.jpeg_step,
         image.thumbnail.tobytes(),
+        header=header,
     )

@@ -18,7 +18,9 @@ FILE_NAME = "scan-index-1.sqlite"
 
 _BUSY_S = 30.0
 _RETRY_S = 0.02
-_COLUMNS = ", ".join(FileFacts._fields)
+# All but the header of a DICOM file, which is not remembered.
+_FIELDS = FileFacts._fields[:-1]
+_COLUMNS = ", ".join(_FIELDS)
 _LAYOUT = f"""
 CREATE TABLE IF NOT EXISTS facts (
     file TEXT PRIMARY KEY, file_size INTEGER, modified_ns INTEGER, changed_ns INTEGER, reader TEXT,
@@ -29,11 +31,7 @@ _LOOK_UP = f"""
 SELECT file, file_size, modified_ns, changed_ns, {_COLUMNS} FROM facts
 WHERE reader = '{READER}' AND file IN
 """
-_STORE = (
-    f"INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, '{READER}'"
-    + ", ?" * len(FileFacts._fields)
-    + ")"
-)
+_STORE = f"INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, '{READER}'" + ", ?" * len(_FIELDS) + ")"
 
 
 class Stamp(NamedTuple):
@@ -88,12 +86,18 @@ class ScanIndex:
         return {stamp: FileFacts(*known[stamp]) for stamp in stamps if stamp in known}
 
     def store(self, facts: Sequence[tuple[Stamp, FileFacts]]) -> None:
-        """Store facts in one transaction, except those of files that could not be read."""
+        """Store facts in one transaction, except those of DICOM files and of unread ones."""
         if self._connection is None:
             return
         with self._tolerated(), self._connection as transaction:
             transaction.executemany(
-                _STORE, [(*stamp, *found) for stamp, found in facts if found.md5]
+                _STORE,
+                [
+                    (*stamp, *found[:-1])
+                    for stamp, found in facts
+                    # What a DICOM header says of a patient is kept nowhere.
+                    if found.md5 and found.header is None
+                ],
             )
 
     def close(self) -> None:

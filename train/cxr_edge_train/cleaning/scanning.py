@@ -4,22 +4,28 @@ import itertools
 import os
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
-from cxr_edge_runtime.images import SUFFIXES
+from cxr_edge_train.cleaning.dicom_header import COLUMNS as DICOM_COLUMNS
+from cxr_edge_train.cleaning.pseudonyms import Pseudonyms
 from cxr_edge_train.cleaning.reading import FileFacts
 from cxr_edge_train.cleaning.scan_index import ScanIndex, Stamp
 from cxr_edge_train.cleaning.workers import read_batches
-from cxr_edge_train.dataset.layout import LABELS, FoundFile, find_files
+from cxr_edge_train.dataset.class_names import ClassNames
+from cxr_edge_train.dataset.layout import DataSet, FoundFile, is_image
 from cxr_edge_train.dataset.metadata import ImageRecord, LeftOut
 from cxr_edge_train.dataset.patients import identify
 
 # Files handed to a process at once, and remembered in one transaction: small enough for a lively
 # progress bar and little lost work, large enough that handing over costs nothing.
 _BATCH = 64
+
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class ScannedFile(NamedTuple):
@@ -30,44 +36,49 @@ class ScannedFile(NamedTuple):
         label: see :class:`cxr_edge_train.dataset.layout.FoundFile`.
         outcome: the record, or the reason.
         thumbnail: see :class:`cxr_edge_train.cleaning.reading.FileFacts`.
+        columns: what the metadata has beside the record, by the name of the column.
     """
 
     split: str
     label: str
     outcome: ImageRecord | LeftOut
     thumbnail: bytes = b""
+    columns: Mapping[str, str] = _NONE
 
 
 def scan(
-    data_dir: Path,
+    dataset: DataSet,
     *,
     relative_to: Path,
     pattern: re.Pattern[str] | None = None,
+    pseudonyms: Pseudonyms | None = None,
     index: ScanIndex | None = None,
     workers: int | None = None,
 ) -> Iterator[ScannedFile]:
     """Read, hash and decode each file, in several processes; memory does not grow with the files.
 
     Args:
-        data_dir: folder of the data set, resolved.
+        dataset: the data set, its folder resolved.
         relative_to: the folder that will hold the metadata file, resolved.
         pattern: see :func:`cxr_edge_train.dataset.patients.identify`.
+        pseudonyms: name the patients of DICOM files; by default numbers.
         index: facts of earlier runs, looked up and added to.
         workers: number of processes, by default one per processor; it changes no result.
 
     Yields:
-        Each file of :func:`cxr_edge_train.dataset.layout.find_files`, in its order.
+        Each file of :meth:`cxr_edge_train.dataset.layout.DataSet.files`, in its order.
 
     Raises:
-        DatasetError: the folder does not have the expected structure, or a reading process was
+        DatasetError: a label folder is empty, a folder cannot be read, or a reading process was
             killed.
     """
-    prefix = f"{Path(os.path.relpath(data_dir, relative_to)).as_posix()}/".removeprefix("./")
-    folder = f"{data_dir}{os.sep}"
+    prefix = f"{Path(os.path.relpath(dataset.folder, relative_to)).as_posix()}/".removeprefix("./")
+    folder = f"{dataset.folder}{os.sep}"
+    pseudonyms = pseudonyms or Pseudonyms()
     waiting: deque[list[_Pending]] = deque()
 
     def unread() -> Iterator[list[str]]:
-        files = find_files(data_dir)
+        files = dataset.files()
         while batch := list(itertools.islice(files, _BATCH)):
             pending = [_look_at(file, prefix + file.path, folder + file.path) for file in batch]
             if index is not None:
@@ -85,7 +96,7 @@ def scan(
         if index is not None and read:
             index.store([(item.stamp, found) for item, found in read if item.stamp is not None])
         for item in pending:
-            yield _scanned(item, pattern)
+            yield _scanned(item, dataset.names, pattern, pseudonyms)
 
 
 @dataclass(slots=True)
@@ -107,9 +118,9 @@ def _look_at(file: FoundFile, relative: str, path: str) -> _Pending:
     shown = relative.encode("utf-8", "backslashreplace").decode()
     if shown != relative:
         return _Pending(file, shown, "unreadable: the name is not UTF-8; rename the file")
-    if not file.label:
-        return _Pending(file, shown, f"not below {' or '.join(LABELS)}")
-    if f".{path.rpartition('.')[2].lower()}" not in SUFFIXES:
+    if file.refused:
+        return _Pending(file, shown, file.refused)
+    if not is_image(path):
         return _Pending(file, shown, "not an image")
     try:
         status = os.stat(path)  # noqa: PTH116  # text, as in layout.py
@@ -119,20 +130,33 @@ def _look_at(file: FoundFile, relative: str, path: str) -> _Pending:
     return _Pending(file, shown, stamp=stamp)
 
 
-def _scanned(pending: _Pending, pattern: re.Pattern[str] | None) -> ScannedFile:
-    path, split, label = pending.file
+def _scanned(
+    pending: _Pending, names: ClassNames, pattern: re.Pattern[str] | None, pseudonyms: Pseudonyms
+) -> ScannedFile:
+    path, split, label, *_ = pending.file
     facts = pending.facts
     if facts is None or facts.error:
-        reason = pending.refused if facts is None else f"unreadable: {facts.error}"
+        reason = pending.refused
+        if facts is not None:
+            reason = facts.error if facts.header else f"unreadable: {facts.error}"
         return ScannedFile(split, label, LeftOut(pending.relative, reason))
     # From the name, never from the index: another pattern takes effect at once.
-    identity = identify(path.rsplit("/", 1)[-1], label, pattern)
+    is_positive = label == names.positive
+    identity = identify(path.rsplit("/", 1)[-1], positive=is_positive, pattern=pattern)
+    patient, columns = identity.patient, dict(pending.file.columns)
+    if facts.header is not None:
+        _, *of_header = facts.header
+        columns |= {
+            name: columns.get(name) or value for name, value in zip(DICOM_COLUMNS, of_header)
+        }
+        if pattern is None:
+            patient = pseudonyms.of(facts.header.patient_id)
     record = ImageRecord(
         path=pending.relative,
         split=split,
         label=label,
         kind=identity.kind,
-        patient=identity.patient,
+        patient=pending.file.patient or patient,
         md5=facts.md5,
         width=facts.width,
         height=facts.height,
@@ -140,4 +164,4 @@ def _scanned(pending: _Pending, pattern: re.Pattern[str] | None) -> ScannedFile:
         bytes=facts.size,
         jpeg_step=facts.jpeg_step,
     )
-    return ScannedFile(split, label, record, facts.thumbnail)
+    return ScannedFile(split, label, record, facts.thumbnail, columns | names.column)

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import InvalidRequest
-from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.dataset.class_names import positives
 from cxr_edge_train.defaults import MIN_SPECIFICITY
 from cxr_edge_train.evaluation.metrics import Metrics, count_decisions, evaluate_fitted
 from cxr_edge_train.recipe import recipe_of_run
@@ -40,8 +40,8 @@ class Candidate:
         parameters: number of parameters of the network.
         history: ``history.csv``, one row per epoch.
         kept_epoch: the epoch whose model was kept, counted from 0.
-        labels: ``[N]`` of 1 (PNEUMONIA) and 0, of the validation images.
-        probabilities: ``[N]`` probability of PNEUMONIA of the same images.
+        labels: ``[N]`` of 1 (positive) and 0, of the validation images.
+        probabilities: ``[N]`` probability of the positive label of the same images.
         metrics: metrics on validation at the run's own operating point.
         recall: recall at the threshold of the highest recall with the required specificity.
         specificity: specificity at that threshold.

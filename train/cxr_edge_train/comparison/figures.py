@@ -25,7 +25,7 @@ def draw_recall(candidates: Sequence[Candidate]) -> Figure:
         axes.plot(recall.value, place, "o", color=_colour(candidates, candidate), markersize=8)
     axes.set_yticks(range(len(candidates)), [c.name for c in reversed(candidates)])
     axes.set(
-        xlabel="validation recall of PNEUMONIA",
+        xlabel=f"validation recall of {candidates[0].run.class_names.positive}",
         title="Recall at the specificity floor",
         ylim=(-0.5, len(candidates) - 0.5),
     )
@@ -80,7 +80,7 @@ def draw_roc(candidates: Sequence[Candidate]) -> Figure:
         xlim=(1.0, 0.7),
         ylim=(max(0.0, min(seen) - 0.2), 1.005),
         xlabel="specificity",
-        ylabel="sensitivity (recall of PNEUMONIA)",
+        ylabel=f"sensitivity (recall of {candidates[0].run.class_names.positive})",
         title="ROC on validation",
     )
     axes.grid(alpha=0.3)

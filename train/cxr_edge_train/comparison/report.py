@@ -166,8 +166,8 @@ def _save_winner(folder: Path, choice: Choice, readings: Readings) -> None:
         f"# {winner.name}",
         NOTICE,
         f"A Keras 3 model: input `image`, grey 0–255, {spec.height}x{spec.width}; outputs `logit`, "
-        "`cam`, `embedding`. The probability of pneumonia is "
-        f"sigmoid((logit {point.bias:+.4f}) / {point.temperature:.4f}), called PNEUMONIA from "
+        f"`cam`, `embedding`. The probability of {run.class_names.positive} is "
+        f"sigmoid((logit {point.bias:+.4f}) / {point.temperature:.4f}), called so from "
         f"{point.threshold:.4f} on ({point.rule}, on validation).",
         *_shown(run),
         f"Weights began with: {run.weights}. Seed {run.seed}. Trained for "

@@ -53,7 +53,9 @@ class Comparison:
             f"{candidate.name}: {warning}"
             for candidate in self.candidates
             for warning in soundness_warnings(
-                candidate.metrics.by_name(), candidate.run.operating_point
+                candidate.metrics.by_name(),
+                candidate.run.operating_point,
+                candidate.run.class_names,
             )
         )
 

@@ -9,7 +9,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.errors import DatasetError
-from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.class_names import class_names
 from cxr_edge_train.dataset.separation import Separation
 
 # One fold of six: on the Kermany set about 640 pneumonia and 225 normal validation images, enough
@@ -72,7 +72,7 @@ def _most_suitable(
     def unsuitable(validation: NDArray[np.intp]) -> tuple[bool, float]:
         inside = np.isin(np.arange(len(pool)), validation)
         patients = separation.people[pool.index].groupby([inside, pool["label"]]).nunique()
-        too_few = len(patients) < 2 * len(LABELS) or patients.min() < MIN_PATIENTS
+        too_few = len(patients) < 2 * len(class_names(pool)) or patients.min() < MIN_PATIENTS
         return bool(too_few), abs(len(validation) - len(pool) / VALIDATION_FOLDS)
 
     return min(folds, key=unsuitable)
@@ -81,7 +81,7 @@ def _most_suitable(
 def _check_labels(
     metadata: pd.DataFrame, pool: pd.DataFrame, people: "pd.Series[str]", group_by: str | None
 ) -> None:
-    for label in LABELS:
+    for label in class_names(metadata):
         if label not in set(metadata["label"]):
             raise DatasetError(f"the metadata has no {label} images; both labels are needed")
     if pool["label"].nunique() < 2:
@@ -120,7 +120,7 @@ def _check_patients(table: pd.DataFrame, patient: "pd.Series[str]") -> None:
         "validation": "choose another seed or add patients",
     }
     for split, rows in table.groupby("split"):
-        for label in LABELS:
+        for label in class_names(table):
             number = patient[rows.index[rows["label"] == label]].nunique()
             if number < MIN_PATIENTS:
                 raise DatasetError(

@@ -1,69 +1,242 @@
-"""The folders of a data set, ``train|val|test / NORMAL|PNEUMONIA``, and the files in them."""
+"""The films of a data set where they lie, and the label that a folder or a table gives each."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from cxr_edge_runtime.errors import DatasetError
+from cxr_edge_runtime.images import SUFFIXES
+from cxr_edge_train.dataset.class_names import (
+    KERMANY,
+    ClassNames,
+    check_renamed,
+    choose_class_names,
+)
+from cxr_edge_train.dataset.labels_file import LabelledFilm, Labels
+from cxr_edge_train.dataset.metadata import FOLDERS
 
-FOLDERS = ("train", "val", "test")
-LABELS = ("NORMAL", "PNEUMONIA")
+# Reasons to leave a file out.
+UNLABELLED = "no label is given"
+NOT_THERE = "a label is given, but there is no such file"
+
+_NONE: Mapping[str, str] = MappingProxyType({})
+# Of a folder that is not understood, so many entries are named.
+_SHOWN = 6
 
 
 class FoundFile(NamedTuple):
-    """A file below a split.
+    """A file of a data set.
 
     Attributes:
         path: POSIX path relative to the data set.
         split: the data set's own folder.
-        label: ``NORMAL`` or ``PNEUMONIA``; empty outside both folders.
+        label: one of the class names; empty where the file has none.
+        refused: why the file is left out unread; empty for others.
+        patient: as the user's table of labels names it; empty where there is none.
+        columns: the further columns of that table.
     """
 
     path: str
     split: str
     label: str
+    refused: str = ""
+    patient: str = ""
+    columns: Mapping[str, str] = _NONE
 
 
-def find_files(data_dir: Path) -> Iterator[FoundFile]:
-    """Find all files of a data set, with one folder in memory at a time.
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """Where the films of a data set lie.
 
-    Hidden files (``.DS_Store``) and the ``__MACOSX`` folder of the Kaggle archive are not listed.
+    Attributes:
+        folder: the folder of the data set.
+        names: the names of the classes.
+        roots: the folders with films below it, each with the split that its films are in; the
+            empty name is the folder itself.
+        renamed: new names of label folders.
+        labels: the user's table of labels; None where folders are the labels.
+    """
+
+    folder: Path
+    names: ClassNames
+    roots: Mapping[str, str]
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    labels: Labels | None = None
+
+    def files(self) -> Iterator[FoundFile]:
+        """Find all files, with one folder in memory at a time.
+
+        Hidden files (``.DS_Store``) and the ``__MACOSX`` folder of the Kaggle archive are not
+        listed.
+
+        Yields:
+            The files split by split, and by path within a split; at last those of the table of
+            labels that are not there.
+
+        Raises:
+            DatasetError: a label folder is empty or cannot be read.
+        """
+        if self.labels is not None:
+            yield from _by_table(self.folder, self.labels.films)
+            return
+        for root, split in self.roots.items():
+            folder = self.folder / root
+            for name, label in _label_folders(folder, self.renamed).items():
+                if label in self.names and next(_walk(folder / name, ""), None) is None:
+                    raise DatasetError(
+                        f"{folder / name}: the folder holds no files; put images there, or remove "
+                        "it"
+                    )
+            prefix = f"{root}/" if root else ""
+            for path in _walk(folder, prefix):
+                name, *below = path.removeprefix(prefix).split("/", 1)
+                label = self.renamed.get(name, name)
+                if below and label in self.names:
+                    yield FoundFile(path, split, label)
+                elif root or is_image(path):
+                    # Beside label folders without a split lies what has nothing to do with them.
+                    refused = f"not below {' or '.join(self.names)}"
+                    yield FoundFile(path, split, "", refused)
+
+    @property
+    def film_folders(self) -> tuple[Path, ...]:
+        """The folders in which nothing but films belongs."""
+        if self.labels is not None:
+            return ()
+        return tuple(
+            self.folder / root / name
+            for root in self.roots
+            for name in ([""] if root else _label_folders(self.folder, self.renamed))
+        )
+
+
+def open_dataset(
+    folder: Path,
+    *,
+    labels: Labels | None = None,
+    renamed: Mapping[str, str] = _NONE,
+    positive: str | None = None,
+) -> DataSet:
+    """Find out how a data set is laid out, and what its two classes are called.
 
     Args:
-        data_dir: the folder of the data set.
-
-    Yields:
-        The files split by split, and by path within a split.
+        folder: with ``train|val|test`` and label folders in them, or with label folders; with a
+            table of labels in any order.
+        labels: the user's table of labels.
+        renamed: new names of label folders; labels of a table are renamed when it is read.
+        positive: the label of the finding; None for ``NORMAL`` and ``PNEUMONIA``.
 
     Raises:
-        DatasetError: there is no ``train/NORMAL`` or ``train/PNEUMONIA`` in the folder, or a label
-            folder is empty or cannot be read.
+        DatasetError: the folder is missing or laid out in another way, or does not have two
+            classes; see :func:`cxr_edge_train.dataset.class_names.choose_class_names`.
     """
-    if not data_dir.is_dir():
-        why = "is a file, not a folder" if data_dir.exists() else "no such folder"
+    if not folder.is_dir():
+        why = "is a file, not a folder" if folder.exists() else "no such folder"
         raise DatasetError(
-            f"{data_dir}: {why}; name the folder that holds train/NORMAL and train/PNEUMONIA"
+            f"{folder}: {why}; name the folder that holds train/NORMAL and train/PNEUMONIA, or "
+            "films whose labels stand in a table (--labels)"
         )
-    for label in LABELS:
-        if not (data_dir / "train" / label).is_dir():
-            raise DatasetError(
-                f"{data_dir}: has no folder train/{label}; expected "
-                "train|val|test / NORMAL|PNEUMONIA (val and test may be absent)"
-            )
-    for split in FOLDERS:
-        folder = data_dir / split
-        if not folder.is_dir():
-            continue
-        for label in LABELS:
-            inside = folder / label
-            if inside.is_dir() and next(_walk(inside, ""), None) is None:
-                raise DatasetError(
-                    f"{inside}: the folder holds no files; put images there, or remove it"
-                )
-        for path in _walk(folder, f"{split}/"):
-            label = path.split("/", 2)[1]
-            yield FoundFile(path, split, label if label in LABELS else "")
+    if labels is not None:
+        _check_some_there(folder, labels)
+        found = {film.label for film in labels.films.values() if film.label}
+        names = choose_class_names(found, positive, where=str(labels.file))
+        return DataSet(folder, names, {"": "train"}, labels=labels)
+    own = [name for name in FOLDERS if (folder / name).is_dir()]
+    roots = {name: name for name in own} if own else {"": "train"}
+    folders = {name: _label_folders(folder / name, renamed) for name in roots}
+    check_renamed(renamed, {name for below in folders.values() for name in below}, str(folder))
+    first = next(iter(roots))
+    for name in KERMANY if positive is None else ():
+        if name not in folders[first].values() or (own and first != "train"):
+            raise _unknown_layout(folder, f"train/{name}" if own else name, renamed)
+    found = {
+        label
+        for root in roots
+        for name, label in folders[root].items()
+        if (positive is None and label in KERMANY)
+        or any(map(is_image, _walk(folder / root / name, "")))
+    }
+    return DataSet(folder, choose_class_names(found, positive, where=str(folder)), roots, renamed)
+
+
+def is_image(path: str) -> bool:
+    """Whether a file's name ends as that of an image."""
+    return f".{path.rpartition('.')[2].lower()}" in SUFFIXES
+
+
+def _by_table(folder: Path, films: Mapping[str, LabelledFilm]) -> Iterator[FoundFile]:
+    unseen = set(films)
+    for path in _walk(folder, ""):
+        film = films.get(path)
+        unseen.discard(path)
+        if film is not None and film.label:
+            yield FoundFile(path, film.split, film.label, "", film.patient, film.columns)
+        elif film is not None or is_image(path):
+            yield FoundFile(path, "", "", UNLABELLED)
+    for path in sorted(unseen):
+        yield FoundFile(path, "", "", NOT_THERE)
+
+
+def _check_some_there(folder: Path, labels: Labels) -> None:
+    if not any((folder / path).is_file() for path in labels.films):
+        raise DatasetError(
+            f"{labels.file}: none of its {len(labels.films)} films is below {folder}; paths are "
+            f"relative to that folder, and the first is {next(iter(labels.films))}"
+        )
+
+
+def _unknown_layout(folder: Path, missing: str, renamed: Mapping[str, str]) -> DatasetError:
+    """Say what there is, and which option takes it."""
+    root = folder / "train" if (folder / "train").is_dir() else folder
+    others = [
+        label
+        for name, label in _label_folders(root, renamed).items()
+        if any(map(is_image, _walk(root / name, "")))
+    ]
+    hints = ["--labels FILE takes films in any folders, by a table with the columns path and label"]
+    if len(others) == 2:
+        hints.insert(0, f"--positive {others[-1]} takes {' and '.join(others)} as the classes")
+        hints.insert(1, "--map OLD=NEW calls a folder otherwise")
+    return DatasetError(
+        f"{folder}: has no folder {missing}; expected train|val|test / NORMAL|PNEUMONIA (val and "
+        f"test may be absent) or NORMAL|PNEUMONIA. Found {_shown(root)}. {'; '.join(hints)}"
+    )
+
+
+def _shown(folder: Path) -> str:
+    entries = [
+        f"{entry.name}/" if entry.is_dir() else entry.name
+        for entry in sorted(folder.iterdir())
+        if not _is_hidden(entry.name)
+    ]
+    more = f" and {len(entries) - _SHOWN} more" if len(entries) > _SHOWN else ""
+    return f"in {folder}: {', '.join(entries[:_SHOWN]) or 'nothing'}{more}"
+
+
+def _label_folders(folder: Path, renamed: Mapping[str, str]) -> dict[str, str]:
+    """The folders in a folder, each with the label that it stands for."""
+    if not folder.is_dir():
+        return {}
+    names = sorted(
+        entry.name for entry in _entries(folder) if entry.is_dir() and not _is_hidden(entry.name)
+    )
+    return {name: renamed.get(name, name) for name in names}
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _entries(folder: Path) -> Iterable[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        # Skipping the folder silently would leave its films out.
+        raise DatasetError(f"{folder}: cannot be read ({error.strerror})") from error
 
 
 def _walk(folder: Path, prefix: str, above: frozenset[str] = frozenset()) -> Iterator[str]:
@@ -74,14 +247,9 @@ def _walk(folder: Path, prefix: str, above: frozenset[str] = frozenset()) -> Ite
     here = os.path.realpath(folder)
     if here in above:  # a link to a folder that it lies in
         return
-    try:
-        with os.scandir(folder) as entries:
-            names = sorted(
-                (entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")
-            )
-    except OSError as error:
-        # Skipping the folder silently would leave its films out.
-        raise DatasetError(f"{folder}: cannot be read ({error.strerror})") from error
+    names = sorted(
+        (entry.name, entry.is_dir()) for entry in _entries(folder) if not _is_hidden(entry.name)
+    )
     for name, is_folder in names:
         if is_folder:
             yield from _walk(folder / name, f"{prefix}{name}/", above | {here})

@@ -7,17 +7,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from cxr_edge_runtime.arguments import optional_path
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_runtime.files import text_output
 from cxr_edge_runtime.files.outputs import check_file, has_first_line, is_stdout
-from cxr_edge_train.dataset.layout import FOLDERS, LABELS
+from cxr_edge_train.dataset.class_names import class_names
 from cxr_edge_train.dataset.patients import KINDS
 
+# A data set's own folders, which its metadata names as splits.
+FOLDERS = ("train", "val", "test")
 SPLITS = ("train", "validation", "test")
 SPLIT_COLUMNS = ("path", "md5", "split")
 # Holds the acquisition domain of each film; see acquisition_weights.py.
@@ -32,7 +32,7 @@ class ImageRecord(NamedTuple):
     Attributes:
         path: POSIX path relative to the folder of the metadata file.
         split: the data set's own folder: ``train``, ``val`` or ``test``.
-        label: ``NORMAL`` or ``PNEUMONIA``.
+        label: one of the two class names.
         kind: ``normal``, ``bacteria``, ``virus`` or ``unknown``.
         patient: patient id, empty when unknown.
         md5: MD5 of the file, hexadecimal; it finds duplicates and does not protect from changes.
@@ -76,14 +76,27 @@ def report_path(metadata: Path) -> Path:
     return metadata.with_suffix(".report.json")
 
 
-def check_metadata_output(path: Path) -> None:
+def check_metadata_output(path: Path, further: Sequence[str] = ()) -> None:
     """Check that ``clean_metadata.csv`` and the list of left-out files may be written.
+
+    Args:
+        path: the metadata file.
+        further: the columns that cleaning may write beside those of :class:`ImageRecord`. Metadata
+            with a column that it would not write again is not replaced.
 
     Raises:
         InvalidRequest: one would replace something else, or cannot be written there.
     """
-    # Without the column that was added; with one of the user's own it is not replaced.
-    ours = has_first_line(",".join(METADATA_COLUMNS), ",".join(METADATA_COLUMNS[:-1]))
+
+    def ours(file: Path) -> bool:
+        with file.open(newline="", encoding="utf-8") as lines:
+            columns = next(csv.reader(lines), [])
+        # Without the column that was added.
+        added = columns[len(METADATA_COLUMNS) - 1 :]
+        return columns[: len(METADATA_COLUMNS) - 1] == list(METADATA_COLUMNS[:-1]) and set(
+            added
+        ) <= {_ADDED_COLUMN, *further}
+
     check_file(path, "a metadata file of cxr-edge clean", ours=ours)
     left_out = has_first_line(",".join(LeftOut._fields))
     check_file(left_out_path(path), "a list of left-out files", ours=left_out)
@@ -102,9 +115,17 @@ def check_splits_output(path: Path) -> None:
         check_file(left_out_path(path), "a list of left-out images", ours=left_out)
 
 
-def write_metadata(path: Path, records: Iterable[ImageRecord]) -> None:
-    """Write ``clean_metadata.csv`` row by row, so that memory does not grow with the images."""
-    _write_csv(path, METADATA_COLUMNS, records)
+def write_metadata(
+    path: Path, records: Iterable[Sequence[object]], *, further: Sequence[str] = ()
+) -> None:
+    """Write ``clean_metadata.csv`` row by row, so that memory does not grow with the images.
+
+    Args:
+        path: the file to write.
+        records: the fields of :class:`ImageRecord`, then the values of the further columns.
+        further: the names of these columns.
+    """
+    _write_csv(path, [*METADATA_COLUMNS, *further], records)
 
 
 def write_left_out(path: Path, files: Iterable[LeftOut]) -> None:
@@ -133,7 +154,7 @@ def read_metadata(path: Path, *, as_text: Sequence[str] = ()) -> pd.DataFrame:
     table = read_table(path, needed, made_by="cxr-edge clean", as_text=as_text)
     if _ADDED_COLUMN not in table.columns:
         table[_ADDED_COLUMN] = float("nan")
-    check_values(path, table, "label", LABELS)
+    check_values(path, table, "label", class_names(table))
     check_values(path, table, "split", FOLDERS)
     check_values(path, table, "kind", KINDS)
     for side in ("width", "height"):
@@ -348,8 +369,3 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[objec
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
-
-
-def positives(table: pd.DataFrame) -> NDArray[np.int64]:
-    """Encode the labels of a metadata table as ``[N] int64``: 1 PNEUMONIA, 0 NORMAL."""
-    return np.array(table["label"] == "PNEUMONIA", dtype=np.int64)

@@ -85,23 +85,23 @@ def compile_patient_pattern(pattern: str) -> re.Pattern[str]:
         raise InvalidRequest(f"patient pattern {pattern!r}: {error}") from None
 
 
-def identify(filename: str, label: str, pattern: re.Pattern[str] | None = None) -> Identity:
+def identify(filename: str, *, positive: bool, pattern: re.Pattern[str] | None = None) -> Identity:
     """Read the patient and the kind from a file name such as ``person12_virus_34.jpeg``.
 
     Args:
         filename: the name without folders.
-        label: ``NORMAL`` or ``PNEUMONIA``; decides the kind where the name does not.
+        positive: whether its label is the positive one; decides the kind where the name does not.
         pattern: is searched in the file name instead of Kermany's names, for other data sets.
     """
-    kind = NORMAL if label == "NORMAL" else UNKNOWN
+    kind = UNKNOWN if positive else NORMAL
     if pattern is not None:
         match = pattern.search(filename)
         if match is None:
             return Identity("", kind)
         group: str | int = "patient" if "patient" in pattern.groupindex else min(pattern.groups, 1)
         return Identity(match.group(group) or "", kind)
-    if label == "PNEUMONIA" and (match := _PNEUMONIA.match(filename)):
+    if positive and (match := _PNEUMONIA.match(filename)):
         return Identity(f"{match['kind']}-{match['number']}", match["kind"])
-    if label == "NORMAL" and (match := _NORMAL.match(filename)):
+    if not positive and (match := _NORMAL.match(filename)):
         return Identity(match["patient"], kind)
     return Identity("", kind)

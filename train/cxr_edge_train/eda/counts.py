@@ -8,7 +8,8 @@ import seaborn
 from matplotlib.container import BarContainer
 from sklearn.utils.class_weight import compute_class_weight
 
-from cxr_edge_train.dataset.layout import FOLDERS, LABELS
+from cxr_edge_train.dataset.class_names import class_names, positives
+from cxr_edge_train.dataset.metadata import FOLDERS
 from cxr_edge_train.dataset.patients import KINDS, NORMAL, patient_groups
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, new_figure, save_figure
 from cxr_edge_train.reporting.page import Picture, Section, Table
@@ -29,7 +30,7 @@ def class_counts(table: pd.DataFrame, figure_file: Path) -> Section:
     order = [
         (split, label, kind)
         for split in FOLDERS
-        for label in LABELS
+        for label in class_names(table)
         for kind in KINDS
         if (split, label, kind) in counted.index
     ]
@@ -37,8 +38,9 @@ def class_counts(table: pd.DataFrame, figure_file: Path) -> Section:
     return Section(
         "Class counts",
         [
-            "Split is the data set's own folder. Kind is read from the file name; NORMAL films are "
-            "of kind normal. An image of an unknown patient counts as a patient of its own."
+            "Split is the data set's own folder. Kind is read from the file name; films of "
+            f"{class_names(table).negative} are of kind normal. An image of an unknown patient "
+            "counts as a patient of its own."
         ],
         tables=[Table(["split", "label", "kind", "images", "patients"], rows)],
         pictures=[Picture(_draw(table, figure_file), _balance_text(table))],
@@ -51,18 +53,18 @@ def class_weights(learning: pd.DataFrame) -> Section:
     Args:
         learning: the rows outside test, which training uses; both labels must occur.
     """
-    codes = np.array([LABELS.index(label) for label in learning["label"]])
-    weights = compute_class_weight("balanced", classes=np.arange(len(LABELS)), y=codes)
-    counts = np.bincount(codes, minlength=len(LABELS))
+    codes, names = positives(learning), class_names(learning)
+    weights = compute_class_weight("balanced", classes=np.arange(len(names)), y=codes)
+    counts = np.bincount(codes, minlength=len(names))
     rows = [
         [
             label,
             f"{counts[code]:,}",
             f"{counts[code] / codes.size:.1%}",
-            f"{codes.size:,} / ({len(LABELS)} x {counts[code]:,}) = {weights[code]:.3f}",
+            f"{codes.size:,} / ({len(names)} x {counts[code]:,}) = {weights[code]:.3f}",
             f"{counts[code] * weights[code] / codes.size:.1%}",
         ]
-        for code, label in enumerate(LABELS)
+        for code, label in enumerate(names)
     ]
     return Section(
         "Class weights",
@@ -81,7 +83,7 @@ def class_weights(learning: pd.DataFrame) -> Section:
 def _draw(table: pd.DataFrame, file: Path) -> Path:
     splits = [split for split in FOLDERS if split in set(table["split"])]
     kinds = [kind for kind in KINDS if kind in set(table["kind"])]
-    normal, pneumonia = (LABEL_COLOURS[label] for label in LABELS)
+    normal, pneumonia = LABEL_COLOURS
     # Kinds of pneumonia are shades of its colour, lightest last.
     shades = seaborn.light_palette(pneumonia, n_colors=len(KINDS) + 1, reverse=True)
     palette = {kind: normal if kind == NORMAL else shades[KINDS.index(kind) - 1] for kind in kinds}
@@ -103,13 +105,14 @@ def _draw(table: pd.DataFrame, file: Path) -> Path:
 
 
 def _balance_text(table: pd.DataFrame) -> str:
+    finding = class_names(table).positive
     shares = {
-        split: (rows["label"] == LABELS[1]).mean()
+        split: (rows["label"] == finding).mean()
         for split in FOLDERS
         if not (rows := table[table["split"] == split]).empty
     }
     listed = ", ".join(f"{share:.1%} of {split}" for split, share in shares.items())
-    caption = f"Number of images of each kind in each split. {LABELS[1]} is {listed}."
+    caption = f"Number of images of each kind in each split. {finding} is {listed}."
     if "train" in shares and "test" in shares:
         caption += (
             f" Between train and test that is {abs(shares['train'] - shares['test']) * 100:.1f} "

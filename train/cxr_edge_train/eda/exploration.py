@@ -9,7 +9,7 @@ from cxr_edge_runtime.arguments import as_path, check_callables
 from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files.outputs import begins_with, check_folder
-from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.class_names import class_names
 from cxr_edge_train.dataset.metadata import dataset_digest, images_root, read_metadata
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.dataset.sampling import as_seed, spread_over_patients
@@ -94,7 +94,8 @@ def eda(
     root = images_root(root, default=metadata.resolve().parent)
     table = read_metadata(metadata)
     learning = table[table["split"] != "test"]
-    for label in LABELS:
+    names = class_names(table)
+    for label in names:
         if label not in set(learning["label"]):
             raise DatasetError(
                 f"{metadata}: no {label} images outside test, so there are none to show"
@@ -115,7 +116,7 @@ def eda(
         random_samples(
             ordered,
             root=root,
-            files={label: output / f"samples_{label.lower()}.png" for label in LABELS},
+            files={label: output / f"samples_{label.lower()}.png" for label in names},
         ),
         augmentation_preview(
             ordered,

@@ -10,7 +10,7 @@ from PIL import Image
 
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
 from cxr_edge_train.augmentation import CROPPED_FROM, augment, random_crop
-from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.class_names import class_names
 from cxr_edge_train.dataset.pixels import read_unchanged
 from cxr_edge_train.recipe import Augmentation, Recipe
 from cxr_edge_train.reporting.figures import new_figure, save_figure
@@ -38,7 +38,8 @@ def random_samples(ordered: pd.DataFrame, *, root: Path, files: dict[str, Path])
         DatasetError: an image is missing or changed since it was cleaned.
         ImageError: an image cannot be read or decoded.
     """
-    shown = {label: ordered[ordered["label"] == label].head(SAMPLES) for label in LABELS}
+    names = class_names(ordered)
+    shown = {label: ordered[ordered["label"] == label].head(SAMPLES) for label in names}
     return Section(
         "Random samples",
         [
@@ -52,17 +53,17 @@ def random_samples(ordered: pd.DataFrame, *, root: Path, files: dict[str, Path])
                 "Look for wrong labels, wrong body parts, inverted greys, and for borders, "
                 "markers or texts that only one label has.",
             )
-            for label in LABELS
+            for label in names
         ],
         tables=[
             Table(
-                ["number", *LABELS],
+                ["number", *names],
                 [
                     [
                         str(number + 1),
                         *(
                             shown[label]["path"].iloc[number] if number < len(shown[label]) else ""
-                            for label in LABELS
+                            for label in names
                         ),
                     ]
                     for number in range(max(map(len, shown.values())))

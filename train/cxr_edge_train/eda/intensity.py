@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn
 from numpy.typing import NDArray
 
-from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.class_names import class_names
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.dataset.pixels import read_unchanged
 from cxr_edge_train.eda.separation import separation_text
@@ -78,7 +78,7 @@ def intensity_histograms(intensities: Intensities, figure_file: Path) -> Section
     mean = histograms @ greys
     deviation = np.sqrt(np.maximum(histograms @ greys**2 - mean**2, 0))
     table: list[list[str]] = []
-    for label in LABELS:
+    for label in class_names(rows):
         of = (rows["label"] == label).to_numpy()
         table.append(
             [
@@ -128,9 +128,8 @@ def _draw(rows: pd.DataFrame, histograms: NDArray[np.float64], file: Path) -> Pa
     centres = np.arange(_BINS) * width + (width - 1) / 2
     figure = new_figure(8.0)
     axes = figure.subplots()
-    for label in LABELS:
+    for label, colour in zip(class_names(rows), LABEL_COLOURS):
         of = shares[(rows["label"] == label).to_numpy()]
-        colour = LABEL_COLOURS[label]
         low, high = np.percentile(of, _BAND, axis=0)
         axes.fill_between(centres, low, high, color=colour, alpha=0.15, linewidth=0)
         for edge in (low, high):

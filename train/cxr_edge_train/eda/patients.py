@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn
 from matplotlib.container import BarContainer
 
-from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.class_names import class_names
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, new_figure, save_figure
 from cxr_edge_train.reporting.page import Picture, Section
 
@@ -76,7 +76,8 @@ def _draw(known: pd.DataFrame, file: Path) -> Path:
     figure = new_figure(9.0)
     axes = figure.subplots()
     seaborn.countplot(
-        counts, x="bar", hue="label", order=names, hue_order=LABELS, palette=LABEL_COLOURS,
+        counts, x="bar", hue="label", order=names, hue_order=class_names(known),
+        palette=LABEL_COLOURS,
         saturation=1, ax=axes,
     )  # fmt: skip
     axes.set_yscale("log")

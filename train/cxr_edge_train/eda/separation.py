@@ -5,7 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
-from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.class_names import class_names
 from cxr_edge_train.dataset.patients import patient_groups
 
 # Several properties of one set are looked at, so a single one in twenty would often be chance.
@@ -38,7 +38,7 @@ def separation_text(
     values, labels = values[first], table["label"].to_numpy()[first]
     if np.ptp(values) == 0:
         return f"The {name} is the same for all images, so it says nothing about the label."
-    negative, positive = (values[labels == label] for label in LABELS)
+    negative, positive = (values[labels == label] for label in class_names(table))
     method = "exact" if len(values) <= _MOST_EXACT else "asymp"
     test = ks_2samp(negative, positive, method=method)
     return (

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import seaborn
 
-from cxr_edge_train.dataset.layout import FOLDERS, LABELS
+from cxr_edge_train.dataset.class_names import class_names
+from cxr_edge_train.dataset.metadata import FOLDERS
 from cxr_edge_train.eda.separation import separation_text
 from cxr_edge_train.reporting.figures import LABEL_COLOURS, NEUTRAL, new_figure, save_figure
 from cxr_edge_train.reporting.page import Picture, Section, Table
@@ -31,7 +32,7 @@ def image_sizes(table: pd.DataFrame, sizes_file: Path, aspect_file: Path) -> Sec
     rows = [
         _row(split, label, group)
         for split in FOLDERS
-        for label in LABELS
+        for label in class_names(table)
         if not (group := table[(table["split"] == split) & (table["label"] == label)]).empty
     ]
     columns = ["split", "label", "images", "sizes", "width, px", "height, px", "aspect ratio"]
@@ -82,7 +83,9 @@ def _draw_sizes(table: pd.DataFrame, file: Path) -> Path:
     figure = new_figure(9.0)
     figure.suptitle("Image sizes by label, all splits")
     top = 1.1 * max(table["width"].max(), table["height"].max())
-    for axes, label in zip(figure.subplots(1, 2, sharex=True, sharey=True), LABELS):
+    for axes, label, colour in zip(
+        figure.subplots(1, 2, sharex=True, sharey=True), class_names(table), LABEL_COLOURS
+    ):
         group = table[table["label"] == label]
         sizes = group.groupby(["width", "height"]).size()
         width, height = (sizes.index.get_level_values(side) for side in ("width", "height"))
@@ -90,7 +93,7 @@ def _draw_sizes(table: pd.DataFrame, file: Path) -> Path:
         # Areas in square points; a size that occurs once must still be seen.
         axes.scatter(
             width, height, s=np.maximum(10, 1200 * sizes / max(1, len(group))), alpha=0.5,
-            color=LABEL_COLOURS[label], edgecolor="none",
+            color=colour, edgecolor="none",
         )  # fmt: skip
         if len(sizes) == 1:
             axes.annotate(
@@ -113,11 +116,11 @@ def _draw_aspect(table: pd.DataFrame, file: Path) -> Path:
     figure.suptitle("Aspect ratio by label, all splits")
     # Odd, so that a set of one shape has its bar in the middle.
     edges = np.histogram_bin_edges(aspect, bins=41)
-    for axes, label in zip(figure.subplots(1, 2, sharex=True, sharey=True), LABELS):
+    for axes, label, colour in zip(
+        figure.subplots(1, 2, sharex=True, sharey=True), class_names(table), LABEL_COLOURS
+    ):
         group = aspect[table["label"] == label]
-        seaborn.histplot(
-            x=group, bins=edges, stat="percent", color=LABEL_COLOURS[label], alpha=0.8, ax=axes
-        )
+        seaborn.histplot(x=group, bins=edges, stat="percent", color=colour, alpha=0.8, ax=axes)
         if len(group):
             axes.axvline(group.median(), color="black", linestyle=":", label="median")
             axes.legend()

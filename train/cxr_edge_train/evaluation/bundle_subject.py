@@ -11,6 +11,7 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.reference import normal_map
 from cxr_edge_runtime.engines import open_engine
 from cxr_edge_runtime.locator import Preprocessor
+from cxr_edge_train.dataset.class_names import ClassNames
 from cxr_edge_train.evaluation.subject import ModelIdentity
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
@@ -49,6 +50,8 @@ class BundleSubject:
             manifest.prevalence,
         )
         self.test_digest = ""  # no manifest has it
+        [negative] = set(manifest.labels) - {manifest.positive_label}
+        self.names = ClassNames(negative, manifest.positive_label)
         self.is_rejected = manifest.is_rejected
         self.gives_maps = "cam" in manifest.outputs
         self._normal_map = normal_map(bundle)

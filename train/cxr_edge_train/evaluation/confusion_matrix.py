@@ -3,13 +3,12 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from cxr_edge_train.dataset.class_names import ClassNames
 from cxr_edge_train.evaluation.metrics import Confusion
 from cxr_edge_train.reporting.figures import new_figure
 
-_LABELS = ("NORMAL", "PNEUMONIA")
 
-
-def draw_confusion(confusion: Confusion) -> Figure:
+def draw_confusion(confusion: Confusion, names: ClassNames) -> Figure:
     """Draw the number of decisions by label, each with its share of the label's images."""
     counts = np.array([[confusion.tn, confusion.fp], [confusion.fn, confusion.tp]])
     shares = counts / counts.sum(axis=1, keepdims=True)
@@ -32,7 +31,7 @@ def draw_confusion(confusion: Confusion) -> Figure:
         xlabel="decision",
         ylabel="label",
     )
-    axes.set_xticks([0, 1], _LABELS)
-    axes.set_yticks([0, 1], _LABELS, rotation=90, va="center")
+    axes.set_xticks([0, 1], names)
+    axes.set_yticks([0, 1], names, rotation=90, va="center")
     axes.tick_params(length=0)
     return figure

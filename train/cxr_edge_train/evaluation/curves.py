@@ -8,14 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.dataset.class_names import class_names, positives
 from cxr_edge_train.evaluation.metrics import Metrics
 from cxr_edge_train.evaluation.reliability import BINS, reliability_bins
-from cxr_edge_train.reporting.figures import LABEL_COLOURS, NEUTRAL, new_figure
+from cxr_edge_train.reporting.figures import NEUTRAL, POSITIVE_COLOUR, new_figure
 from cxr_edge_train.statistics.intervals import wilson_interval
 
 _SQUARE = (5.2, 5.2)
-_CURVE = LABEL_COLOURS["PNEUMONIA"]
+_CURVE = POSITIVE_COLOUR
 _GUESSING: dict[str, Any] = {"color": NEUTRAL, "linestyle": "--", "linewidth": 1}
 _OPERATING_POINT: dict[str, Any] = {
     "fmt": "o", "color": "black", "markersize": 5, "elinewidth": 1, "capsize": 2, "zorder": 3,
@@ -53,20 +53,20 @@ def draw_roc(predictions: pd.DataFrame, metrics: Metrics, *, threshold: float) -
 def draw_precision_recall(
     predictions: pd.DataFrame, metrics: Metrics, *, threshold: float
 ) -> Figure:
-    """Draw precision over sensitivity, with the operating point if anything is called PNEUMONIA.
+    """Draw precision over sensitivity, with the operating point if anything is called positive.
 
     Args:
         predictions: rows with ``label`` and ``probability``.
         metrics: the metrics of the same predictions.
         threshold: the threshold of the operating point.
     """
-    labels = positives(predictions)
+    labels, finding = positives(predictions), class_names(predictions).positive
     precision, sensitivity, _ = precision_recall_curve(labels, predictions["probability"])
     figure, axes = _square(
         f"Precision and recall, {metrics.auc.n:,} images", "recall (sensitivity)", "precision"
     )
     share = float(labels.mean())
-    axes.plot([0, 1], [share, share], label=f"guessing: {share:.3f} have pneumonia", **_GUESSING)
+    axes.plot([0, 1], [share, share], label=f"guessing: {share:.3f} are {finding}", **_GUESSING)
     # A step to the left of each point, as average precision adds them up.
     axes.step(
         sensitivity,
@@ -91,13 +91,14 @@ def draw_precision_recall(
 
 
 def draw_reliability(predictions: pd.DataFrame, metrics: Metrics) -> Figure:
-    """Observed share of PNEUMONIA over its mean probability, and how many images say so.
+    """Observed share of the positive label over its mean probability, and how many images say so.
 
     Args:
         predictions: rows with ``label`` and ``probability``.
         metrics: of the same predictions.
     """
     bins = reliability_bins(predictions["probability"].to_numpy(float), positives(predictions))
+    finding = class_names(predictions).positive
     shares = [wilson_interval(each.positives, each.n) for each in bins]
     figure = new_figure(5.2, 6.4)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
@@ -119,7 +120,7 @@ def draw_reliability(predictions: pd.DataFrame, metrics: Metrics) -> Figure:
     upper.set(
         title=f"Reliability, {metrics.brier.n:,} images: expected calibration error\n"
         f"{metrics.expected_calibration_error}, Brier score {metrics.brier}",
-        ylabel="share of PNEUMONIA",
+        ylabel=f"share of {finding}",
         ylim=(-0.03, 1.03),
     )
     upper.title.set_fontsize("medium")
@@ -132,7 +133,7 @@ def draw_reliability(predictions: pd.DataFrame, metrics: Metrics) -> Figure:
         color=NEUTRAL,
         edgecolor="white",
     )
-    lower.set(xlabel="probability of PNEUMONIA", ylabel="images", yscale="log", xlim=(-0.03, 1.03))
+    lower.set(xlabel=f"probability of {finding}", ylabel="images", yscale="log", xlim=(-0.03, 1.03))
     lower.set_ylim(bottom=0.8)
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from cxr_edge_runtime.bundle.manifest import NOTICE
-from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.dataset.class_names import positives
 from cxr_edge_train.dataset.patients import KINDS
 from cxr_edge_train.evaluation.metrics import (
     Confusion,
@@ -32,6 +32,7 @@ class Evaluation:
         split: ``validation`` or ``test``.
         n: number of images.
         correct: number of images whose decision is correct.
+        labels: the names of the two classes, the negative one first; its films are of kind normal.
         operating_point: temperature, bias and threshold, frozen with the model.
         metrics: the metrics with their intervals.
         confusion: number of decisions by label.
@@ -43,6 +44,7 @@ class Evaluation:
     split: str
     n: int
     correct: int
+    labels: tuple[str, str]
     operating_point: OperatingPoint
     metrics: Metrics
     confusion: Confusion
@@ -64,6 +66,7 @@ class Evaluation:
              "bundle_sha256": of bundle.json or null, "model_sha256": of model.keras or the
              bundle's model, "training_digest": of the images the model was made with,
              "split": "validation" or "test", "n": images, "correct": correct decisions,
+             "labels": [negative, positive],
              "threshold": …, "temperature": …, "bias": …, "prevalence": … or null,
              "metrics": {metric: {"value": …, "low": …, "high": …, "n": …}},
              "confusion": {"tn": …, "fp": …, "fn": …, "tp": …},
@@ -71,7 +74,7 @@ class Evaluation:
              "notice": …}
 
         ``metrics`` are those of :class:`cxr_edge_train.evaluation.metrics.Metrics`; ``precision``
-        is left out where nothing was called PNEUMONIA. ``by_kind`` has the kinds that occur.
+        is left out where nothing was called positive. ``by_kind`` has the kinds that occur.
         """
         return {
             "schema_version": EVALUATION_SCHEMA_VERSION,
@@ -79,6 +82,7 @@ class Evaluation:
             "split": self.split,
             "n": self.n,
             "correct": self.correct,
+            "labels": list(self.labels),
             "threshold": self.operating_point.threshold,
             "temperature": self.operating_point.temperature,
             "bias": self.operating_point.bias,
@@ -119,6 +123,7 @@ def summarise(
         split=split,
         n=confusion.n,
         correct=confusion.correct,
+        labels=subject.names,
         operating_point=point,
         metrics=metrics,
         confusion=confusion,

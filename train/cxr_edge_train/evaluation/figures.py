@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.dataset.class_names import class_names, positives
 from cxr_edge_train.evaluation.confusion_matrix import draw_confusion
 from cxr_edge_train.evaluation.curves import draw_precision_recall, draw_reliability, draw_roc
 from cxr_edge_train.evaluation.learning_curves import draw_learning_curves
@@ -53,7 +53,7 @@ def write_figures(
         folder / "precision_recall.png",
     )
     save_figure(draw_reliability(predictions, metrics), folder / "reliability.png")
-    save_figure(draw_confusion(confusion), folder / "confusion.png")
+    save_figure(draw_confusion(confusion, class_names(predictions)), folder / "confusion.png")
     worst = worst_errors(predictions)
     if worst.size:
         shown = films(worst)

@@ -6,13 +6,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cxr_edge_train.recipe import Fit
-from cxr_edge_train.reporting.figures import LABEL_COLOURS, NEUTRAL, SPLIT_COLOURS, new_figure
+from cxr_edge_train.reporting.figures import (
+    NEGATIVE_COLOUR,
+    NEUTRAL,
+    POSITIVE_COLOUR,
+    SPLIT_COLOURS,
+    new_figure,
+)
 from cxr_edge_train.statistics.kept_epoch import kept_epoch
 
 _METRICS = {
     "val_auc": ("AUC", "black"),
-    "val_sensitivity": ("sensitivity", LABEL_COLOURS["PNEUMONIA"]),
-    "val_specificity": ("specificity", LABEL_COLOURS["NORMAL"]),
+    "val_sensitivity": ("sensitivity", POSITIVE_COLOUR),
+    "val_specificity": ("specificity", NEGATIVE_COLOUR),
     "val_accuracy": ("accuracy", SPLIT_COLOURS["validation"]),
 }
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from cxr_edge_runtime.counting import counted
-from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.errors import DatasetError, InvalidRequest
+from cxr_edge_train.dataset.class_names import class_names
 from cxr_edge_train.dataset.metadata import (
     dataset_digest,
     digest_of_test,
@@ -90,6 +91,7 @@ def measure(
     """
     check_request(split, log=log, output=output)
     cleaned = read_metadata(metadata)
+    _check_names(subject, cleaned, metadata)
     table = read_splits(splits, cleaned)
     rows = table[table["split"] == split].reset_index(drop=True)
     predictions = predict(subject, rows, root=root, progress=progress)
@@ -105,6 +107,16 @@ def measure(
     if output:
         write_evaluation(output, evaluation, predictions, subject, rows, root=root)
     return evaluation
+
+
+def _check_names(subject: Subject, metadata: pd.DataFrame, file: Path) -> None:
+    found, own = class_names(metadata), subject.names
+    if found != own:
+        raise DatasetError(
+            f"{file}: its labels are {' and '.join(found)}, the model's {' and '.join(own)}; clean "
+            f"again with --map {found.negative}={own.negative},{found.positive}={own.positive}"
+            + ("" if own.is_default else f" --positive {own.positive}")
+        )
 
 
 def _warnings(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from cxr_edge_runtime.errors import DatasetError
-from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.dataset.class_names import positives
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.evaluation.reliability import expected_calibration_error
 from cxr_edge_train.statistics.intervals import Interval, patient_bootstrap, wilson_interval
@@ -22,13 +22,13 @@ _BOOTSTRAP_SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """The confusion matrix; PNEUMONIA is the positive label.
+    """The confusion matrix; by label.
 
     Attributes:
-        tn: number of NORMAL images called NORMAL.
-        fp: number of NORMAL images called PNEUMONIA.
-        fn: number of PNEUMONIA images called NORMAL.
-        tp: number of PNEUMONIA images called PNEUMONIA.
+        tn: number of negative images called negative.
+        fp: number of negative images called positive.
+        fn: number of positive images called negative.
+        tp: number of positive images called positive.
     """
 
     tn: int
@@ -48,12 +48,12 @@ class Confusion:
 
     @property
     def sensitivity(self) -> Interval:
-        """The share of PNEUMONIA images called PNEUMONIA, with Wilson's interval."""
+        """The share of positive images called positive, with Wilson's interval."""
         return wilson_interval(self.tp, self.tp + self.fn)
 
     @property
     def specificity(self) -> Interval:
-        """The share of NORMAL images called NORMAL, with Wilson's interval."""
+        """The share of negative images called negative, with Wilson's interval."""
         return wilson_interval(self.tn, self.tn + self.fp)
 
 
@@ -65,10 +65,10 @@ class Metrics:
 
     Attributes:
         auc: area under the ROC curve; bootstrap.
-        average_precision: of PNEUMONIA, over all thresholds; bootstrap.
-        sensitivity: recall of PNEUMONIA at the threshold; Wilson.
-        specificity: recall of NORMAL at the threshold; Wilson.
-        precision: share of PNEUMONIA among the images called so; Wilson. None where none was.
+        average_precision: of the positive label, over all thresholds; bootstrap.
+        sensitivity: recall of the positive label at the threshold; Wilson.
+        specificity: recall of the negative label at the threshold; Wilson.
+        precision: share of positives among the images called so; Wilson. None where none was.
         f1: harmonic mean of sensitivity and precision; bootstrap.
         accuracy: share of correct decisions at the threshold; Wilson.
         brier: mean squared difference of probability and label (Brier 1950); bootstrap. On the
@@ -108,9 +108,9 @@ def count_decisions(
     """Count decisions by label.
 
     Args:
-        probabilities: ``[N]`` of PNEUMONIA.
-        labels: ``[N]`` of 1 (PNEUMONIA) and 0.
-        threshold: an image is called PNEUMONIA where its probability is at least this.
+        probabilities: ``[N]`` of the positive label.
+        labels: ``[N]`` of 1 (positive) and 0.
+        threshold: an image is called positive where its probability is at least this.
     """
     matrix = confusion_matrix(labels, probabilities >= threshold, labels=[0, 1])
     return Confusion(*map(int, matrix.ravel()))
@@ -126,9 +126,9 @@ def evaluate(
     """Compute all metrics of a set of predictions.
 
     Args:
-        probabilities: ``[N]`` probability of PNEUMONIA.
+        probabilities: ``[N]`` probability of the positive label.
         table: rows of the images, with ``label``, ``patient`` and ``path``.
-        threshold: an image is called PNEUMONIA where its probability is at least this.
+        threshold: an image is called positive where its probability is at least this.
         cross_fitted: ``[N]``, the probabilities that the error of calibration and Brier's score are
             measured on; None for the same.
 

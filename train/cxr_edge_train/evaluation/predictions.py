@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import DatasetError, EngineError
 from cxr_edge_runtime.locator import Preprocessor
+from cxr_edge_train.dataset.class_names import class_names
 from cxr_edge_train.dataset.pixels import read_unchanged
 from cxr_edge_train.evaluation.subject import Subject
 from cxr_edge_train.progress import ProgressFactory, no_progress
@@ -73,12 +74,15 @@ def prediction_table(
         operating_point: gives the columns ``probability`` and ``decision``.
     """
     probability = operating_point.probabilities(logits)
+    names = class_names(table)
     return (
-        table[["path", "label", "kind", "patient"]]
+        table[["path", "label", "kind", "patient", *names.column]]
         .reset_index(drop=True)
         .assign(
             logit=logits,
             probability=probability,
-            decision=np.where(probability >= operating_point.threshold, "PNEUMONIA", "NORMAL"),
+            decision=np.where(
+                probability >= operating_point.threshold, names.positive, names.negative
+            ),
         )
     )

@@ -25,8 +25,8 @@ class ReliabilityBin:
         low: lower edge, which belongs to the bin.
         high: upper edge, which belongs to the next bin; that of the last bin belongs to it.
         n: number of images in the bin, at least one.
-        positives: number of PNEUMONIA images among them.
-        mean_probability: mean probability of PNEUMONIA of the images.
+        positives: number of positive images among them.
+        mean_probability: mean probability of the positive label of the images.
     """
 
     low: float
@@ -47,8 +47,8 @@ def reliability_bins(
     """The bins that contain images, in order.
 
     Args:
-        probabilities: ``[N]`` of PNEUMONIA.
-        labels: ``[N]`` of 1 (PNEUMONIA) and 0.
+        probabilities: ``[N]`` of the positive label.
+        labels: ``[N]`` of 1 (positive) and 0.
     """
     numbers = bin_numbers(probabilities)
     return [
@@ -73,8 +73,8 @@ def expected_calibration_error(
 ) -> Interval:
     """Mean distance of probability and observed share, over :data:`BINS` bins of equal width.
 
-    ``sum over bins of n_bin / n * |mean probability - share of PNEUMONIA|`` (Naeini et al. 2015;
-    Guo et al. 2017), with the probability of PNEUMONIA, not of the label that was given.
+    ``sum over bins of n_bin / n * |mean probability - share of positives|`` (Naeini et al. 2015;
+    Guo et al. 2017), with the probability of the positive label, not of the label that was given.
 
     It is never negative, so noise adds to it, and a resample adds noise once more: percentiles of
     a bootstrap would lie above the truth. But it is the length, in the sum norm, of the vector of
@@ -83,8 +83,8 @@ def expected_calibration_error(
     measured vector: it is wider than needed, never too narrow.
 
     Args:
-        probabilities: ``[N]`` of PNEUMONIA.
-        labels: ``[N]`` of 1 (PNEUMONIA) and 0.
+        probabilities: ``[N]`` of the positive label.
+        labels: ``[N]`` of 1 (positive) and 0.
         patients: ``[N]`` patient id of each image.
         seed: seed of the resampling.
     """

@@ -38,6 +38,7 @@ class RunSubject:
         self.prepare = preprocessor_of(run)
         self.operating_point = run.operating_point
         self.test_digest = run.test_digest
+        self.names = run.class_names
         self._model = load_model(folder)
         self.gives_maps = "cam" in self._model.output
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.locator import Preprocessor
+from cxr_edge_train.dataset.class_names import ClassNames
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 
@@ -45,6 +46,7 @@ class Subject(Protocol):
         operating_point: its temperature, bias and threshold.
         test_digest: digest of the test images that were there when it was made; empty when that is
             not known.
+        names: the names of its classes.
         gives_maps: whether the model has the ``cam`` output.
     """
 
@@ -53,6 +55,7 @@ class Subject(Protocol):
     prepare: Preprocessor
     operating_point: OperatingPoint
     test_digest: str
+    names: ClassNames
     gives_maps: bool
 
     def logits(self, images: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:

@@ -9,14 +9,15 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from cxr_edge_train.reporting.figures import LABEL_COLOURS, NEUTRAL, new_figure
+from cxr_edge_train.dataset.class_names import ClassNames, class_names, positives
+from cxr_edge_train.reporting.figures import NEGATIVE_COLOUR, NEUTRAL, POSITIVE_COLOUR, new_figure
 
 WORST = 12
 _LONGEST_NAME = 30
 
-# The map adds up to the logit: values below 0 lower it (NORMAL), above 0 raise it (PNEUMONIA).
+# The map adds up to the logit: values below 0 lower it, above 0 raise it.
 _CONTRIBUTION = LinearSegmentedColormap.from_list(
-    "contribution", [LABEL_COLOURS["NORMAL"], "white", LABEL_COLOURS["PNEUMONIA"]]
+    "contribution", [NEGATIVE_COLOUR, "white", POSITIVE_COLOUR]
 )
 _OPACITY = 0.7
 
@@ -31,8 +32,7 @@ def worst_errors(predictions: pd.DataFrame) -> NDArray[np.intp]:
         Their positions ``[K]``, the worst one first.
     """
     wrong = np.flatnonzero(predictions["label"] != predictions["decision"])
-    label = (predictions["label"] == "PNEUMONIA").to_numpy(float)
-    distance = np.abs(predictions["probability"].to_numpy(float) - label)[wrong]
+    distance = np.abs(predictions["probability"].to_numpy(float) - positives(predictions))[wrong]
     worst: NDArray[np.intp] = wrong[np.argsort(-distance, kind="stable")][:WORST]
     return worst
 
@@ -57,7 +57,7 @@ def draw_worst_errors(
         for error in errors.itertuples()
     ]
     title = f"The worst {len(errors)} of {n_errors} wrong decisions"
-    return draw_films(captions, films, activation_maps, title=title)
+    return draw_films(captions, films, activation_maps, title=title, names=class_names(errors))
 
 
 def draw_films(
@@ -66,6 +66,7 @@ def draw_films(
     activation_maps: NDArray[np.floating] | None,
     *,
     title: str,
+    names: ClassNames,
     columns: int = 4,
 ) -> Figure:
     """Draw films in a grid, each with its caption and, if there are maps, its map laid over it.
@@ -75,6 +76,7 @@ def draw_films(
         films: the model's input ``[K, H, W, 1] uint8``.
         activation_maps: activation maps ``[K, h, w]``; None for a model without.
         title: title of the plot.
+        names: the names of the classes.
         columns: number of columns of the grid.
     """
     rows = -(-len(captions) // columns)
@@ -103,7 +105,8 @@ def draw_films(
         )
     bar = figure.colorbar(overlay, ax=list(grid), location="bottom", shrink=0.5, aspect=40)
     bar.set_label(
-        "activation map: towards NORMAL (−) or PNEUMONIA (+); its mean has the decision's sign"
+        f"activation map: towards {names.negative} (−) or {names.positive} (+); its mean has the "
+        "decision's sign"
     )
     return figure
 

@@ -12,8 +12,8 @@ from cxr_edge_runtime.native_output import stderr_silenced
 from cxr_edge_runtime.preprocess import LUNG_BOX_VERSION, WHOLE_FILM_VERSION, PreprocessSpec
 from cxr_edge_train.architectures import build
 from cxr_edge_train.architectures.freezing import freeze
+from cxr_edge_train.dataset.class_names import class_names
 from cxr_edge_train.dataset.drawing import MIN_PATIENTS
-from cxr_edge_train.dataset.layout import LABELS
 from cxr_edge_train.dataset.metadata import digest_of_test, without_test
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.defaults import MIN_SENSITIVITY
@@ -151,7 +151,7 @@ def recipe_for(weights: str | None, recipe: Recipe) -> Recipe:
 def _check_patients(rows: pd.DataFrame, split: str) -> None:
     # Splits made by cxr-edge keep this; a file made by hand may not.
     patients = patient_groups(rows).groupby(rows["label"]).nunique()
-    for label in LABELS:
+    for label in class_names(rows):
         count = int(patients.get(label, 0))
         if count < MIN_PATIENTS:
             raise DatasetError(

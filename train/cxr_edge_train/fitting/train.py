@@ -132,5 +132,5 @@ def _warnings(run: Run, left_out: int) -> tuple[str, ...]:
         warnings.append(f"{counted(left_out, 'image')} of the metadata in no split")
     if run.unknown_patients is not None:
         warnings.extend(run.unknown_patients.warnings)
-    warnings += soundness_warnings(run.metrics["validation"], run.operating_point)
+    warnings += soundness_warnings(run.metrics["validation"], run.operating_point, run.class_names)
     return tuple(warnings)

@@ -14,7 +14,7 @@ from cxr_edge_runtime.preprocess import PreprocessSpec
 from cxr_edge_train.augmentation import CROPPED_FROM
 from cxr_edge_train.backend.devices import computing, description
 from cxr_edge_train.backend.keras_models import predict_logits
-from cxr_edge_train.dataset.metadata import positives
+from cxr_edge_train.dataset.class_names import class_names, positives
 from cxr_edge_train.dataset.patients import UnknownPatients
 from cxr_edge_train.dataset.pixels import load_pixels
 from cxr_edge_train.evaluation.figures import FIGURES, write_figures, write_learning_curves
@@ -170,6 +170,7 @@ def _train(
         weights_sha256=fingerprint.weights_sha256,
         test_digest=task.test_digest,
         unknown_patients=UnknownPatients.among(task.table),
+        labels=class_names(task.table),
         locator_sha256=fingerprint.locator_sha256,
     )
 

@@ -11,7 +11,7 @@ from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files import file_sha256
 from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_runtime.preprocess import LOCATOR_CELLS, PreprocessSpec, locator_input
-from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.class_names import class_names
 from cxr_edge_train.dataset.metadata import dataset_digest, without_test
 from cxr_edge_train.dataset.pixels import load_pixels, read_unchanged
 from cxr_edge_train.locator.masks import FILM_SIDE, read_masks, with_masks
@@ -118,7 +118,7 @@ class OutlinedFilms:
 
 def _check_enough(table: pd.DataFrame, masks: Path) -> None:
     for split in ("train", "validation"):
-        for label in LABELS:
+        for label in class_names(table):
             count = int(((table["split"] == split) & (table["label"] == label)).sum())
             if count < _MIN_FILMS:
                 raise DatasetError(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.errors import LimitMissed
 from cxr_edge_runtime.lungs import lungs_of
 from cxr_edge_runtime.preprocess import LOCATOR_CELLS, WHOLE_FILM, Box
-from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.class_names import class_names, positives
 from cxr_edge_train.locator.films import OutlinedFilms
 from cxr_edge_train.locator.fit import mean_dice
 from cxr_edge_train.locator.overlap import share_inside, true_box
@@ -50,7 +50,7 @@ def choose_margin(boxes: Sequence[Box | None], films: OutlinedFilms) -> float:
     Raises:
         LimitMissed: no margin suffices.
     """
-    pneumonias = (films.table["label"] == "PNEUMONIA").to_numpy()
+    pneumonias = positives(films.table) == 1
     for margin in MARGINS:
         share = float(_covered(boxes, films, margin)[pneumonias].mean())
         if share >= LEAST_COVERED:
@@ -78,7 +78,7 @@ def measure(
         [box or WHOLE_FILM for box in boxes], [true_box(mask) for mask in films.masks]
     )
     metrics = {}
-    for label in LABELS:
+    for label in class_names(films.table):
         chosen = (films.table["label"] == label).to_numpy()
         n = int(chosen.sum())
         metrics[label] = LocatorMetrics(

@@ -9,7 +9,7 @@ from cxr_edge_runtime.files import replacing
 
 DPI = 110
 # Okabe and Ito's palette, which colour-blind readers can distinguish; a label has one colour.
-LABEL_COLOURS = {"NORMAL": "#0072B2", "PNEUMONIA": "#D55E00"}
+NEGATIVE_COLOUR, POSITIVE_COLOUR = LABEL_COLOURS = "#0072B2", "#D55E00"
 SPLIT_COLOURS = {"train": "#009E73", "val": "#CC79A7", "validation": "#CC79A7", "test": "#E69F00"}
 NEUTRAL = "#666666"
 

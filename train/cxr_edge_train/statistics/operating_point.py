@@ -24,12 +24,13 @@ class OperatingPoint:
     """How a model's logit becomes a probability and a decision.
 
     Attributes:
-        temperature: the probability of PNEUMONIA is ``sigmoid((logit + bias) / temperature)``.
-        threshold: an image is called PNEUMONIA where its probability is at least this.
+        temperature: the probability of the positive label is
+            ``sigmoid((logit + bias) / temperature)``.
+        threshold: an image is called positive where its probability is at least this.
         rule: how the threshold was chosen, in words.
         chosen_on: the split whose images all were chosen on.
         bias: see the temperature; 0 where there is none.
-        prevalence: the share of PNEUMONIA that the probability stands for, above 0 and below 1:
+        prevalence: the share of positives that the probability stands for, above 0 and below 1:
             that of the images the bias was fitted on. None where no bias was fitted.
     """
 
@@ -41,7 +42,7 @@ class OperatingPoint:
     prevalence: float | None = None
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The probability ``[N]`` of PNEUMONIA for the logits ``[N]``."""
+        """The probability ``[N]`` of the positive label for the logits ``[N]``."""
         return platt_scaling.probabilities(logits, temperature=self.temperature, bias=self.bias)
 
     @property
@@ -61,7 +62,7 @@ def fit_operating_point(
 
     Args:
         logits: ``[N]`` of validation images.
-        labels: ``[N]`` of 1 (PNEUMONIA) and 0, both present.
+        labels: ``[N]`` of 1 (positive) and 0, both present.
         min_sensitivity: the lowest sensitivity that is allowed, above 0 and at most 1.
         chosen_on: the split that the images are of.
 
@@ -87,12 +88,12 @@ def threshold_for_sensitivity(
 ) -> float:
     """The threshold of the highest specificity among those with at least ``min_sensitivity``.
 
-    It lies midway between the lowest probability that it calls PNEUMONIA and the highest one that
+    It lies midway between the lowest probability that it calls positive and the highest one that
     it does not, so that another engine's rounding changes neither decision.
 
     Args:
-        probabilities: ``[N]`` of PNEUMONIA on validation.
-        labels: ``[N]`` of 1 (PNEUMONIA) and 0, both present.
+        probabilities: ``[N]`` of the positive label on validation.
+        labels: ``[N]`` of 1 (positive) and 0, both present.
         min_sensitivity: the lowest sensitivity that is allowed, above 0 and at most 1.
 
     Raises:
@@ -116,17 +117,17 @@ def threshold_for_specificity(
     """The threshold of the highest sensitivity among those with at least ``min_specificity``.
 
     Of thresholds with the same sensitivity, the one with the highest specificity is taken.
-    Architectures are compared here: by sensitivity alone, the model that always says PNEUMONIA
+    Architectures are compared here: by sensitivity alone, the model that always says positive
     would be chosen.
 
     Args:
-        probabilities: ``[N]`` of PNEUMONIA on validation.
-        labels: ``[N]`` of 1 (PNEUMONIA) and 0, both present.
+        probabilities: ``[N]`` of the positive label on validation.
+        labels: ``[N]`` of 1 (positive) and 0, both present.
         min_specificity: the lowest specificity that is allowed, above 0 and at most 1.
 
     Returns:
         The threshold, laid as by :func:`threshold_for_sensitivity`; just above 1 where no threshold
-        that calls anything PNEUMONIA has the specificity.
+        that calls anything positive has the specificity.
 
     Raises:
         InvalidRequest: ``min_specificity`` is out of range.
@@ -136,12 +137,12 @@ def threshold_for_specificity(
     false_positive_rate, sensitivity, thresholds = roc_curve(
         labels, probabilities, drop_intermediate=False
     )
-    # The first point, where nothing is called PNEUMONIA and scikit-learn's threshold is infinite,
+    # The first point, where nothing is called positive and scikit-learn's threshold is infinite,
     # always keeps the floor. Counts are compared, not rounded shares.
     negatives = int((labels == 0).sum())
     false_positives = np.rint(false_positive_rate * negatives)
     last = int(np.flatnonzero(negatives - false_positives >= min_specificity * negatives)[-1])
-    # Points before it with the same sensitivity call fewer normal films PNEUMONIA.
+    # Points before it with the same sensitivity call fewer normal films positive.
     index = int(np.flatnonzero(sensitivity == sensitivity[last])[0])
     reached = float(thresholds[index])
     return _midway(probabilities, reached) if np.isfinite(reached) else _ABOVE_ALL

@@ -1,8 +1,9 @@
 """Platt scaling: two numbers, fitted on validation, that turn a logit into a probability.
 
-The probability of PNEUMONIA is ``sigmoid((logit + bias) / temperature)`` (Platt 1999, Probabilistic
-outputs for support vector machines). Training is balanced over the labels, so a logit of 0 stands
-for equally many images of both. The bias moves it to the share of PNEUMONIA in validation;
+The probability of the positive label is ``sigmoid((logit + bias) / temperature)`` (Platt 1999,
+Probabilistic outputs for support vector machines). Training is balanced over the labels, so a
+logit of 0 stands for equally many images of both. The bias moves it to the share of positives in
+validation;
 temperature alone (Guo et al. 2017) cannot. Neither changes the order of two images.
 """
 
@@ -24,7 +25,7 @@ def fit_platt(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> tupl
 
     Args:
         logits: ``[N]`` on validation.
-        labels: ``[N]`` of 1 (PNEUMONIA) and 0, both present.
+        labels: ``[N]`` of 1 (positive) and 0, both present.
 
     Returns:
         The temperature, within :data:`TEMPERATURES`, and the bias.
@@ -56,7 +57,7 @@ def fit_platt(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> tupl
 def probabilities(
     logits: NDArray[np.floating], *, temperature: float, bias: float
 ) -> NDArray[np.float64]:
-    """The probability ``[N]`` of PNEUMONIA, ``sigmoid((logit + bias) / temperature)``."""
+    """The probability ``[N]`` of the positive label, ``sigmoid((logit + bias) / temperature)``."""
     scaled: NDArray[np.float64] = expit((logits.astype(np.float64) + bias) / temperature)
     return scaled
 
@@ -76,7 +77,7 @@ def cross_fitted_probabilities(
 
     Args:
         logits: ``[N]`` on validation, which the numbers are fitted on.
-        labels: ``[N]`` of 1 (PNEUMONIA) and 0, both present.
+        labels: ``[N]`` of 1 (positive) and 0, both present.
         patients: ``[N]``, equal for images of one patient.
         applied_to: ``[N]``, the logits of another model for the same images, for which the
             probabilities are computed instead; None for the same logits.

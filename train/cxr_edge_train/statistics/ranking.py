@@ -12,7 +12,7 @@ class Ranking:
     """
 
     def __init__(self, probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> None:
-        """Take ``probabilities [N]`` of PNEUMONIA and ``labels [N]`` of 1 and 0."""
+        """Take ``probabilities [N]`` of the positive label and ``labels [N]`` of 1 and 0."""
         self._order = np.argsort(-probabilities, kind="stable")
         self._positive = labels[self._order].astype(np.int64)
         # Images of equal probability are called together: a curve has a point after the last one.

@@ -15,7 +15,7 @@ _ON_BOUND = 1e-3
 
 
 def has_reversed_labels(metrics: Mapping[str, Interval]) -> bool:
-    """Whether a model ranks NORMAL above PNEUMONIA beyond chance: its labels are reversed.
+    """Whether a model ranks the labels the wrong way round beyond chance: they are reversed.
 
     Args:
         metrics: by name, on validation.
@@ -37,21 +37,26 @@ def _deviation(metrics: Mapping[str, Interval]) -> float:
     return corrected / math.sqrt(pairs * (negatives + positives + 1) / 12)
 
 
-def soundness_warnings(metrics: Mapping[str, Interval], point: OperatingPoint) -> tuple[str, ...]:
+def soundness_warnings(
+    metrics: Mapping[str, Interval], point: OperatingPoint, names: tuple[str, str]
+) -> tuple[str, ...]:
     """What a user must know of a model before trusting it, one sentence each.
 
     Args:
         metrics: by name, on validation, at the operating point.
         point: the operating point, chosen on validation.
+        names: the negative and the positive label.
     """
+    negative, positive = names
     warnings = []
     if metrics["auc"].low > _CHANCE and _deviation(metrics) < _BEYOND_CHANCE:
         warnings.append(
-            f"validation has too few images, {metrics['specificity'].n} of NORMAL and "
-            f"{metrics['sensitivity'].n} of PNEUMONIA, to tell this model from chance"
+            f"validation has too few images, {metrics['specificity'].n} of "
+            f"{negative} and {metrics['sensitivity'].n} of {positive}, to tell this model from "
+            "chance"
         )
     elif metrics["auc"].high < _CHANCE:
-        words = f"on validation this model ranks NORMAL above PNEUMONIA (AUC {metrics['auc']})"
+        words = f"on validation this model ranks {negative} above {positive} (AUC {metrics['auc']})"
         few = "" if has_reversed_labels(metrics) else ", but of too few images to be beyond chance"
         warnings.append(words + few)
     elif metrics["auc"].low <= _CHANCE:
@@ -60,8 +65,8 @@ def soundness_warnings(metrics: Mapping[str, Interval], point: OperatingPoint) -
             f"{metrics['auc']}, includes 0.5"
         )
     for name, metric, label in (
-        ("sensitivity", metrics["sensitivity"], "PNEUMONIA"),
-        ("specificity", metrics["specificity"], "NORMAL"),
+        ("sensitivity", metrics["sensitivity"], positive),
+        ("specificity", metrics["specificity"], negative),
     ):
         if metric.value == 0:
             warnings.append(

@@ -6,7 +6,7 @@ from cxr_edge_train.cleaning.checks.duplicates import leave_out_duplicates
 from cxr_edge_train.cleaning.checks.shortcuts import FEATURES, LIMIT, Shortcuts, find_shortcuts
 from cxr_edge_train.cleaning.inventory import Inventory
 from cxr_edge_train.cleaning.scanning import ScannedFile
-from cxr_edge_train.dataset.layout import LABELS
+from cxr_edge_train.dataset.class_names import KERMANY
 from synthetic import scanned_file
 
 
@@ -16,7 +16,7 @@ def films(
     """Two films a patient with random properties, of which one may tell the label."""
     random = np.random.default_rng(seed)
     made = []
-    for label in LABELS:
+    for label in KERMANY:
         for number in range(2 * patients):
             properties = {
                 "size": (int(random.integers(900, 2000)), int(random.integers(900, 2000))),
@@ -93,7 +93,7 @@ def test_images_in_test_are_not_looked_at() -> None:
 def test_surplus_copies_are_not_looked_at() -> None:
     copies = [
         scanned_file(f"train/copy{number}", f"train/{label}{number}", label=label)
-        for label in LABELS
+        for label in KERMANY
         for number in range(9)
     ]
     found = checked([*films(), *copies])

@@ -83,7 +83,7 @@ def find_shortcuts(inventory: Inventory) -> Shortcuts:
         [row for index, row in enumerate(rows) if index in chosen], columns=list(_COLUMNS)
     )
     patients = patient_groups(table).to_numpy(object)
-    positive = (table["label"] == "PNEUMONIA").to_numpy()
+    positive = (table["label"] == inventory.names.positive).to_numpy()
     fewest = min(len(np.unique(patients[positive == label])) for label in (True, False))
     if fewest < MIN_PATIENTS:
         text = (

@@ -1,0 +1,17 @@
+import math
+
+import pytest
+
+from cxr_edge_train.dataset.ages import age_text
+
+
+@pytest.mark.parametrize(
+    ("stated", "years"),
+    [
+        ("062Y", "62"), ("006M", "0.5"), ("010D", "0"), ("62", "62"), (" 62.54 ", "62.5"),
+        (0.0, "0"), (7.0, "7"), ("", ""), ("?", ""), ("-3", ""), ("nan", ""), ("999", ""),
+        (math.nan, ""), (None, ""),
+    ],
+)  # fmt: skip
+def test_age_is_in_years_or_empty(stated: str | float | None, years: str) -> None:
+    assert age_text(stated) == years

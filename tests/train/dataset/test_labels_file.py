@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+
+from cxr_edge_runtime.errors import DatasetError, InvalidRequest
+from cxr_edge_train.dataset.labels_file import LabelledFilm, Labels, read_labels
+
+
+def labels_of(folder: Path, text: str, **columns: str) -> Labels:
+    file = folder / "labels.csv"
+    file.write_bytes(text.encode())
+    return read_labels(file, folder / "data", columns=columns, renamed={})
+
+
+def test_columns_are_taken_by_name_and_further_ones_travel_along(tmp_path: Path) -> None:
+    found = labels_of(
+        tmp_path,
+        "\ufeffFile,Label, patient ,split,Site,age\r\n"
+        "a.png,TB,p1,Validation,north,062Y\r\n./b/c.png, CLEAR ,,,,\r\nd.png,TB,p2\r\n",
+    )
+    assert found.films == {
+        "a.png": LabelledFilm("TB", "val", "p1", {"Site": "north", "age": "62"}),
+        "b/c.png": LabelledFilm("CLEAR", "train", "", {"Site": "", "age": ""}),
+        "d.png": LabelledFilm("TB", "train", "p2", {"Site": "", "age": ""}),
+    }
+    assert found.warnings == ()
+
+
+def test_columns_of_other_names_are_named(tmp_path: Path) -> None:
+    text = "Image Index,Finding\na.png,TB\n"
+    found = labels_of(tmp_path, text, path="Image Index", label="Finding")
+    assert found.films["a.png"].label == "TB"
+    with pytest.raises(
+        DatasetError, match=r"no column path and label; it has Image Index, Finding"
+    ):
+        labels_of(tmp_path, text)
+    with pytest.raises(InvalidRequest, match="has no column 'Image'; it has Image Index"):
+        labels_of(tmp_path, text, path="Image")
+    with pytest.raises(InvalidRequest, match="age is unknown; known are path, file, label"):
+        labels_of(tmp_path, text, age="Finding")
+
+
+def test_folder_gives_the_split_that_the_file_does_not(tmp_path: Path) -> None:
+    found = labels_of(tmp_path, "path,label\ntest/a.png,TB\nval/b.png,TB\ntest.png,TB\n")
+    assert [film.split for film in found.films.values()] == ["test", "val", "train"]
+
+
+def test_paths_may_be_absolute_or_have_the_strokes_of_windows(tmp_path: Path) -> None:
+    found = labels_of(tmp_path, f"path,label\n{tmp_path}/data/a.png,TB\nb\\c.png,TB\n")
+    assert list(found.films) == ["a.png", "b/c.png"]
+
+
+def test_age_that_cannot_be_understood_is_counted(tmp_path: Path) -> None:
+    found = labels_of(tmp_path, "path,label,Age\na.png,TB,old\nb.png,TB,7\nc.png,TB,\n")
+    assert [film.columns["Age"] for film in found.films.values()] == ["", "7", ""]
+    assert found.warnings == (
+        "1 film with an age that cannot be understood, such as 'old'; it is left empty",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "cannot be read as CSV"),
+        ("path,label\n", "has no rows"),
+        ("path;label\na.png;TB\n", "is separated by semicolons"),
+        ("path,label\na.png,TB\n./a.png,TB\n", "lists a.png twice"),
+        ("path,label\n,TB\n", "has a row without a path"),
+        ("path,label\n../a.png,TB\n", "a.png lies outside"),
+        ("path,label,split\na.png,TB,dev\n", "a.png has the unknown split 'dev'; known are train"),
+        ("path,label,split\ntest/a.png,TB,train\n", "lies in the folder test.*test stays test"),
+        ("path,label,md5\na.png,TB,x\n", "clean itself writes a column md5"),
+        ("path,label,classes\na.png,TB,x\n", "clean itself writes a column classes"),
+        ("path,file,label\na.png,b,TB\n", "two columns path or file"),
+        ("path,label,Label\na.png,b,TB\n", "two columns label"),
+        ("path,label\na.png,TB,x,y\nb\n", "cannot be read as CSV"),
+    ],
+)
+def test_damaged_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        labels_of(tmp_path, text)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"nowhere\.csv: no such file"):
+        read_labels(tmp_path / "nowhere.csv", tmp_path, columns={}, renamed={})

@@ -1,0 +1,192 @@
+"""``labels.csv`` of the user: which label, patient and split each film of a folder has."""
+
+import os
+import posixpath
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from cxr_edge_runtime.counting import counted
+from cxr_edge_runtime.errors import DatasetError, InvalidRequest
+from cxr_edge_train.dataset.ages import age_text
+from cxr_edge_train.dataset.class_names import CLASSES_COLUMN, check_renamed
+from cxr_edge_train.dataset.metadata import DOMAIN_COLUMN, METADATA_COLUMNS
+
+# What a split may be called, by the name of the data set's own folder.
+_SPLITS = {"train": "train", "val": "val", "validation": "val", "test": "test", "": ""}
+_PATHS = ("path", "file")
+# What the file may say of a film; `path` may be called `file`.
+COLUMNS = (*_PATHS, "label", "patient", "split")
+_AGE = "age"
+_TAKEN = frozenset({*METADATA_COLUMNS, DOMAIN_COLUMN, CLASSES_COLUMN}) - set(COLUMNS)
+
+
+class LabelledFilm(NamedTuple):
+    """One row of the file.
+
+    Attributes:
+        label: the label after ``--map``; empty where the row has none.
+        split: ``train``, ``val`` or ``test``.
+        patient: the patient, empty where the row names none.
+        columns: all further columns, as text.
+    """
+
+    label: str
+    split: str
+    patient: str
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What the file says.
+
+    Attributes:
+        file: the file, for messages.
+        films: the rows by the path of the film, relative to the data set.
+        warnings: what the user should know, one sentence each.
+    """
+
+    file: Path
+    films: Mapping[str, LabelledFilm]
+    warnings: tuple[str, ...]
+
+
+def read_labels(
+    file: Path, data_dir: Path, *, columns: Mapping[str, str], renamed: Mapping[str, str]
+) -> Labels:
+    """Read the labels of a data set's films.
+
+    Args:
+        file: a CSV file with the columns ``path`` (or ``file``), relative to the data set, and
+            ``label``; optionally ``patient``, ``split``, and any others, which are carried along.
+        data_dir: folder of the data set.
+        columns: what the file calls columns of these names, such as ``{"label": "diagnosis"}``.
+        renamed: new names of labels.
+
+    Raises:
+        DatasetError: the file is missing, is not CSV, lacks a column, lists a film twice or one
+            outside the data set, has an unknown split, or puts a film of the folder ``test`` into
+            another one.
+        InvalidRequest: the file has no column of a name in ``columns``.
+    """
+    table = _named(file, _read(file), columns)
+    [place] = [name for name in _PATHS if name in table]
+    further = [name for name in table if name not in COLUMNS]
+    doubts = _with_years(table, [name for name in further if name.lower() == _AGE])
+    check_renamed(renamed, set(filter(None, table["label"])), str(file))
+    films: dict[str, LabelledFilm] = {}
+    for row in table.to_dict("records"):
+        path = _relative(row[place], data_dir, file)
+        if path in films:
+            raise DatasetError(f"{file}: lists {path} twice; keep one row for each film")
+        label = row["label"]
+        films[path] = LabelledFilm(
+            renamed.get(label, label),
+            _split(row.get("split", ""), path, file),
+            row.get("patient", ""),
+            {name: row[name] for name in further},
+        )
+    return Labels(file, films, doubts)
+
+
+def _read(file: Path) -> pd.DataFrame:
+    try:
+        with warnings.catch_warnings():
+            # Of rows with more fields than the first line; pandas would shift or cut them.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            # utf-8-sig: spreadsheets put a mark before the first name.
+            table = pd.read_csv(
+                file, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig"
+            )
+    except FileNotFoundError:
+        raise DatasetError(f"{file}: no such file") from None
+    # pandas' parser errors are ValueErrors
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:
+        raise DatasetError(f"{file}: cannot be read as CSV ({error})") from error
+    if len(table.columns) == 1 and ";" in table.columns[0]:
+        raise DatasetError(f"{file}: is separated by semicolons; save it with commas")
+    if table.empty:
+        raise DatasetError(f"{file}: has no rows")
+    table.columns = table.columns.str.strip()
+    # A row with fewer fields than the first line has no text at its end.
+    return table.fillna("").apply(lambda column: column.str.strip())
+
+
+def _named(file: Path, table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """The table with its columns called as here."""
+    found = ", ".join(table.columns)
+    for ours, theirs in columns.items():
+        if ours not in COLUMNS:
+            raise InvalidRequest(f"--columns: {ours} is unknown; known are {', '.join(COLUMNS)}")
+        if theirs not in table:
+            raise InvalidRequest(f"--columns: {file} has no column {theirs!r}; it has {found}")
+    ours_of = {theirs: ours for ours, theirs in columns.items()}
+    names = {
+        name: ours_of.get(name, name.lower() if name.lower() in COLUMNS else name) for name in table
+    }
+    table = table.rename(columns=names)
+    missing = [name for name in ("label",) if name not in table]
+    if not set(_PATHS) & set(table.columns):
+        missing.insert(0, "path")
+    if missing:
+        raise DatasetError(
+            f"{file}: has no column {' and '.join(missing)}; it has {found}. Say which it is, for "
+            f"example --columns {','.join(f'{name}=NAME' for name in missing)}"
+        )
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice) or set(_PATHS) <= set(table.columns):
+        name = twice[0] if len(twice) else " or ".join(_PATHS)
+        raise DatasetError(f"{file}: has two columns {name}; remove or rename one")
+    taken = sorted(_TAKEN & set(table.columns))
+    if taken:
+        raise DatasetError(f"{file}: clean itself writes a column {taken[0]}; remove or rename it")
+    return table
+
+
+def _relative(path: str, data_dir: Path, file: Path) -> str:
+    """A film's POSIX path below the data set."""
+    if not path:
+        raise DatasetError(f"{file}: has a row without a path")
+    text = path.replace("\\", "/")
+    if posixpath.isabs(text):
+        text = Path(os.path.relpath(text, data_dir)).as_posix()
+    text = posixpath.normpath(text)
+    if text.split("/", 1)[0] == "..":
+        raise DatasetError(f"{file}: {path} lies outside {data_dir}; paths are relative to it")
+    return text
+
+
+def _split(stated: str, path: str, file: Path) -> str:
+    split = _SPLITS.get(stated.lower())
+    if split is None:
+        raise DatasetError(
+            f"{file}: {path} has the unknown split {stated!r}; known are train, val and test"
+        )
+    folder = path.split("/", 1)[0]
+    own = folder if "/" in path and folder in _SPLITS.values() else ""
+    if own == "test" and split not in ("", "test"):
+        raise DatasetError(
+            f"{file}: {path} lies in the folder test and has the split {stated}; test stays test"
+        )
+    return split or own or "train"
+
+
+def _with_years(table: pd.DataFrame, ages: Sequence[str]) -> tuple[str, ...]:
+    """Replace ages such as ``062Y`` by years; what is no age becomes empty."""
+    doubts = []
+    for name in ages:
+        years = table[name].map(age_text)
+        unknown = int(((years == "") & (table[name] != "")).sum())
+        if unknown:
+            example = table.loc[(years == "") & (table[name] != ""), name].iloc[0]
+            doubts.append(
+                f"{counted(unknown, 'film')} with an age that cannot be understood, such as "
+                f"{example!r}; it is left empty"
+            )
+        table[name] = years
+    return tuple(doubts)
