@@ -1,4 +1,4 @@
-"""``cxr_edge.evaluate``: a run or a bundle measured on validation or test images."""
+"""``cxr_edge.evaluate``: a run or a bundle measured on labelled images."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -39,12 +39,14 @@ def evaluate(
     Args:
         subject: folder of a run or of a bundle, name of a shipped bundle, or a bundle.
         metadata: ``clean_metadata.csv``, which :func:`cxr_edge.clean` writes.
-        splits: ``splits.csv``, which :func:`cxr_edge.split` writes.
-        split: ``validation`` or ``test``.
+        splits: ``splits.csv``, which :func:`cxr_edge.split` writes; not read for ``all``.
+        split: ``validation``, ``test``, or ``all`` images except those that the metadata calls
+            test.
         log: the file that readings of test labels are appended to: required for ``test``, refused
-            for ``validation``. It is missing, empty or a log of earlier readings; what keeps
+            otherwise. It is missing, empty or a log of earlier readings; what keeps
             nothing, such as a device, is refused.
-        output: folder for ``evaluation.json``, ``predictions.csv`` and plots; None to write none.
+        output: folder for ``evaluation.json``, ``evaluation.html``, ``predictions.csv`` and plots;
+            None to write none.
         root: folder that the paths in the metadata are relative to; None for the folder of the
             metadata.
         threads: threads of a bundle's engine, 1 to 64.
@@ -52,7 +54,7 @@ def evaluate(
 
     Returns:
         The metrics with their intervals, the confusion matrix, the share of correct decisions by
-        kind, and warnings.
+        kind, sensitivity and specificity of each subgroup, and warnings.
 
     Raises:
         InvalidRequest: an argument is of the wrong type, test is to be read without a log, the log

@@ -15,10 +15,11 @@ from cxr_edge_runtime.errors import InvalidRequest
 
 
 class Split(StrEnum):
-    """The splits that can be measured on; training images would say nothing."""
+    """What can be measured on; training images alone would say nothing."""
 
     VALIDATION = "validation"
     TEST = "test"
+    ALL = "all"
 
 
 def evaluate(
@@ -31,7 +32,10 @@ def evaluate(
     ],
     metadata: options.Metadata,
     splits: options.Splits = Path("splits.csv"),
-    split: Annotated[Split, typer.Option(help="Which images to measure on.")] = Split.VALIDATION,
+    split: Annotated[
+        Split,
+        typer.Option(help="Which images to measure on; all leaves out test and needs no splits."),
+    ] = Split.VALIDATION,
     log: Annotated[
         Path | None,
         typer.Option(help="Required with --split test: every reading is appended to this file."),
@@ -41,14 +45,14 @@ def evaluate(
         typer.Option(
             "--output",
             "-o",
-            help="Folder for evaluation.json, predictions.csv and plots.  [default: none]",
+            help="Folder for evaluation.json, .html, predictions.csv and plots.  [default: none]",
         ),
     ] = None,
     root: options.Root = None,
     threads: options.Threads = 1,
     as_json: options.AsJson = False,
 ) -> None:
-    """Measure a run or a bundle on validation or test images.
+    """Measure a run or a bundle on validation, on test, or on all images but those of test.
 
     A run is measured in Keras, a bundle in the engine that runs it. Test labels are for the
     final metrics of a model that would ship. Each reading is appended to --log, whatever it
@@ -58,6 +62,8 @@ def evaluate(
         raise InvalidRequest("--split test needs --log FILE: every reading of test is recorded")
     if (Path(subject) / "run.json").is_file():
         load_keras()
+    from cxr_edge_train.evaluation.page import share_text, worst_words
+
     evaluation = cxr_edge.evaluate(
         subject,
         metadata,
@@ -82,4 +88,18 @@ def evaluate(
     for kind, correct in evaluation.by_kind.items():
         name = evaluation.labels[0] if kind == "normal" else kind
         typer.echo(f"{split.value} correct, {name} {correct}  n = {correct.n}")
+    for group in evaluation.subgroups:
+        if group.column == "kind":  # shown above
+            continue
+        shares = [
+            f"{measure} {share_text(share)}"
+            for measure, share in (
+                ("sensitivity", group.sensitivity),
+                ("specificity", group.specificity),
+            )
+            if share is not None
+        ]
+        typer.echo(f"{group.name}: {', '.join(shares)}")
+    if worst := worst_words(evaluation.subgroups):
+        typer.echo(worst)
     print_metrics(split.value, evaluation.metrics.by_name(), evaluation.notice)

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from cxr_edge import Bundle, evaluate
-from cxr_edge_runtime.errors import BundleNotFound, InvalidRequest, RunError
+from cxr_edge import Bundle, clean, evaluate
+from cxr_edge_runtime.errors import BundleNotFound, DatasetError, InvalidRequest, RunError
 from cxr_edge_train.dataset.metadata import dataset_digest, read_metadata, read_splits
 from cxr_edge_train.runs import read_run
 
@@ -113,9 +113,11 @@ def test_validation_that_may_have_been_test_says_so(trained: Any, tmp_path: Path
     moved = set(table.loc[table["split"] == "test", "path"].head(2))
     table.loc[table["path"].isin(moved), "split"] = "train"
     chosen.loc[chosen["path"].isin(moved), "split"] = "validation"
-    table.to_csv(metadata, index=False)
-    chosen.to_csv(splits, index=False)
-    found = evaluate(trained.run, metadata, splits, root=trained.root)
+    table.replace(r"^data/test/", "data/other/", regex=True).to_csv(metadata, index=False)
+    chosen.replace(r"^data/test/", "data/other/", regex=True).to_csv(splits, index=False)
+    shutil.copytree(trained.root / "data", tmp_path / "data")
+    (tmp_path / "data" / "test").rename(tmp_path / "data" / "other")
+    found = evaluate(trained.run, metadata, splits, root=tmp_path)
     assert any("these validation images may have been test" in text for text in found.warnings)
 
 
@@ -144,7 +146,7 @@ def test_unknown_patients_are_warned_of(trained: Any, golden_bundle: Path, tmp_p
 
 @pytest.mark.parametrize("split", ["train", "", None, 3])
 def test_other_splits_are_not_measured(trained: Any, golden_bundle: Path, split: Any) -> None:
-    with pytest.raises(InvalidRequest, match="split must be validation or test"):
+    with pytest.raises(InvalidRequest, match="split must be one of validation, test, all"):
         evaluate(golden_bundle, trained.metadata, trained.splits, split=split)
 
 
@@ -226,3 +228,54 @@ def test_log_in_the_folder_that_is_written_anew_is_refused(
             output=output,
         )  # fmt: skip
     assert not output.exists()
+
+
+def test_all_but_test_is_measured_without_splits_and_by_subgroup(
+    trained: Any, golden_bundle: Path, tmp_path: Path
+) -> None:
+    table = pd.read_csv(trained.metadata, keep_default_na=False, dtype=str)
+    table["site"] = ["north", "south"] * (len(table) // 2)
+    table.to_csv(tmp_path / "m.csv", index=False)
+    with pytest.raises(DatasetError, match=r"nowhere\.csv: no such file"):
+        evaluate(golden_bundle, tmp_path / "m.csv", tmp_path / "nowhere.csv", root=trained.root)
+    evaluation = evaluate(
+        golden_bundle,
+        tmp_path / "m.csv",
+        tmp_path / "nowhere.csv",
+        split="all",
+        root=trained.root,
+        output=tmp_path / "out",
+    )
+    assert (evaluation.split, evaluation.n) == ("all", 1200)
+    assert evaluation.warnings == (
+        "40 test images left out; measure on test with a log",
+        "a bundle does not list the images it was made with; if these are among them, they "
+        "flatter it",
+    )
+    groups = {group.name: group for group in evaluation.subgroups}
+    assert groups["site north"].n == groups["site south"].n == 600
+    assert evaluation.as_dict()["subgroups"][-1]["value"] == "south"
+    page = (tmp_path / "out" / "evaluation.html").read_text()
+    assert "The lowest sensitivity has " in page
+    assert "40 test images left out" in page
+    rows = pd.read_csv(tmp_path / "out" / "predictions.csv")
+    assert not rows["path"].str.contains("/test/").any()
+    assert set(rows["verdict"]) <= {"accepted", "suspicious", "rejected", "not_checked"}
+    assert "distance" in rows
+
+
+def test_run_measured_on_all_says_how_many_it_was_made_with(trained: Any) -> None:
+    evaluation = evaluate(trained.run, trained.metadata, split="all")
+    assert "trained on or chosen by 1200 of these 1200 images" in evaluation.warnings[1]
+
+
+def test_test_image_that_was_renamed_in_the_metadata_is_measured_nowhere(
+    trained: Any, golden_bundle: Path, tmp_path: Path
+) -> None:
+    text = trained.metadata.read_text().replace(",test,", ",train,")
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(DatasetError, match=r"in a folder test and is called train \(in all 40 im"):
+        evaluate(golden_bundle, tmp_path / "m.csv", split="all", root=trained.root)
+    # Nor where the folder was cleaned as if it were a data set of its own.
+    with pytest.raises(DatasetError, match="20 are test; clean the folder above"):
+        clean(trained.root / "data" / "test", tmp_path / "own.csv")

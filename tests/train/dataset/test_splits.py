@@ -324,7 +324,7 @@ def test_images_of_one_site_are_on_one_side(tmp_path: Path, sites: int, seed: in
     table = sited(metadata(patients=60), sites)
     path = with_column(written(tmp_path, table), table, "site")
     result = split(path, tmp_path / "s.csv", seed=seed, group_by="site")
-    found = read_splits(result.splits, read_metadata(Path(path), as_text=["site"]))
+    found = read_splits(result.splits, read_metadata(Path(path)))
     assert (found.groupby("site")["split"].nunique() == 1).all()
     assert found["site"].nunique() == sites
     share = (found["split"] == "validation").mean()
@@ -353,7 +353,7 @@ def test_column_is_read_as_it_is_written(tmp_path: Path) -> None:
     table.loc[table["day"] == "07", "day"] = "7"
     table.loc[table["patient"] == "normal-7", "day"] = "07"
     path = with_column(written(tmp_path, table), table, "day")
-    separated = separate(read_metadata(Path(path), as_text=["day"]), group_by="day")
+    separated = separate(read_metadata(Path(path)), group_by="day")
     assert separated.groups.nunique() == 25
 
 

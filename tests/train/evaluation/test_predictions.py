@@ -9,9 +9,11 @@ import pytest
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import DatasetError, EngineError
+from cxr_edge_runtime.images import GreyImage
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits
 from cxr_edge_train.evaluation.bundle_subject import BundleSubject
 from cxr_edge_train.evaluation.predictions import predict, prediction_table
+from cxr_edge_train.evaluation.subject import Answers
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 
@@ -31,12 +33,14 @@ def test_prediction_is_what_classify_says(
 ) -> None:
     predictions = predict(subject, rows, root=trained.root)
     assert list(predictions.columns) == [
-        "path", "label", "kind", "patient", "logit", "probability", "decision",
+        "path", "label", "kind", "patient", "logit", "probability", "decision", "distance",
+        "verdict",
     ]  # fmt: skip
     classifier = Classifier(Bundle.load(golden_bundle))
     for row in predictions.itertuples():
         said = classifier.classify(trained.root / row.path)
         assert (row.decision, row.logit) == (said.label, said.logit)
+        assert row.verdict == said.gate.verdict
         assert row.probability == pytest.approx(said.probability, abs=1e-12)
 
 
@@ -55,11 +59,23 @@ def test_changed_image_is_an_error(
 def test_image_without_a_logit_is_named(
     rows: pd.DataFrame, subject: BundleSubject, trained: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(images: Iterable[np.ndarray]) -> np.ndarray:
-        return np.array([np.nan if number == 1 else 0.0 for number, _ in enumerate(images)])
+    def broken(films: Iterable[GreyImage]) -> Answers:
+        return Answers(np.array([np.nan if n == 1 else 0.0 for n, _ in enumerate(films)]))
 
-    monkeypatch.setattr(subject, "logits", broken)
+    monkeypatch.setattr(subject, "answers", broken)
     with pytest.raises(EngineError, match=rows["path"].iloc[1]):
+        predict(subject, rows, root=trained.root)
+
+
+def test_film_at_which_the_engine_fails_is_named(
+    rows: pd.DataFrame, subject: BundleSubject, trained: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(films: Iterable[GreyImage]) -> Answers:
+        next(iter(films))
+        raise EngineError("no memory")
+
+    monkeypatch.setattr(subject, "answers", failing)
+    with pytest.raises(EngineError, match=f"{rows['path'].iloc[0]}: no memory"):
         predict(subject, rows, root=trained.root)
 
 

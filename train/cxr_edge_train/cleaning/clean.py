@@ -161,9 +161,11 @@ def clean(
         write_left_out(left_out_path(output), inventory.left_out())
         for label in dataset.names:
             if not inventory.count(f"state = '{KEPT}' AND label = '{label}' AND split != 'test'"):
+                tested = inventory.count(f"state = '{KEPT}' AND label = '{label}'")
                 raise DatasetError(
-                    f"{data_dir}: no usable {label} image for training; "
-                    f"see {left_out_path(output)} for what was left out and why"
+                    f"{data_dir}: no usable {label} image for training"
+                    + (f", {tested} are test; clean the folder above" if tested else "")
+                    + f"; see {left_out_path(output)} for what was left out and why"
                 )
         report = CleaningReport(inventory.flow(FOLDERS), run_checks(inventory, progress=progress))
         write_metadata(output, inventory.kept(), further=inventory.further_columns)

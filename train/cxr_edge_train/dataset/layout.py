@@ -145,7 +145,8 @@ def open_dataset(
         names = choose_class_names(found, positive, where=str(labels.file))
         return DataSet(folder, names, {"": "train"}, labels=labels)
     own = [name for name in FOLDERS if (folder / name).is_dir()]
-    roots = {name: name for name in own} if own else {"": "train"}
+    # Of a test folder alone the films stay test.
+    roots = {name: name for name in own} if own else {"": _split_of(folder)}
     folders = {name: _label_folders(folder / name, renamed) for name in roots}
     check_renamed(renamed, {name for below in folders.values() for name in below}, str(folder))
     first = next(iter(roots))
@@ -160,6 +161,10 @@ def open_dataset(
         or any(map(is_image, _walk(folder / root / name, "")))
     }
     return DataSet(folder, choose_class_names(found, positive, where=str(folder)), roots, renamed)
+
+
+def _split_of(folder: Path) -> str:
+    return folder.name if folder.name in FOLDERS else "train"
 
 
 def is_image(path: str) -> bool:

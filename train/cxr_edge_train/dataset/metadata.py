@@ -1,5 +1,6 @@
 """``clean_metadata.csv`` and ``splits.csv``: written by one stage, read by the next."""
 
+import contextlib
 import csv
 import hashlib
 import sys
@@ -57,6 +58,7 @@ class ImageRecord(NamedTuple):
 
 
 METADATA_COLUMNS = ImageRecord._fields
+_NUMBERS = ("width", "height", "bytes", _ADDED_COLUMN)
 
 
 class LeftOut(NamedTuple):
@@ -133,17 +135,16 @@ def write_left_out(path: Path, files: Iterable[LeftOut]) -> None:
     _write_csv(path, LeftOut._fields, files)
 
 
-def read_metadata(path: Path, *, as_text: Sequence[str] = ()) -> pd.DataFrame:
+def read_metadata(path: Path) -> pd.DataFrame:
     """Read ``clean_metadata.csv``.
 
     Args:
         path: the file to read.
-        as_text: columns whose values stay as they are written, so that ``01`` is not ``1``.
 
     Returns:
-        The columns of :class:`ImageRecord`, and any others that the user has added. ``jpeg_step``
-        is NaN where the field is empty, and everywhere where the file was written before the
-        column was added.
+        The columns of :class:`ImageRecord`, and any others, whose values stay text as they are
+        written, so that ``01`` is not ``1``. ``jpeg_step`` is NaN where the field is empty, and
+        everywhere where the file was written before the column was added.
 
     Raises:
         DatasetError: the file is missing, is not CSV, lacks a column, lists an image twice, under
@@ -151,15 +152,20 @@ def read_metadata(path: Path, *, as_text: Sequence[str] = ()) -> pd.DataFrame:
             positive number.
     """
     needed = [column for column in METADATA_COLUMNS if column != _ADDED_COLUMN]
-    table = read_table(path, needed, made_by="cxr-edge clean", as_text=as_text)
+    table = read_table(path, needed, made_by="cxr-edge clean")
     if _ADDED_COLUMN not in table.columns:
         table[_ADDED_COLUMN] = float("nan")
+    for column in _NUMBERS:
+        # What is no number is named below.
+        with contextlib.suppress(ValueError):
+            table[column] = pd.to_numeric(table[column])
     check_values(path, table, "label", class_names(table))
     check_values(path, table, "split", FOLDERS)
     check_values(path, table, "kind", KINDS)
     for side in ("width", "height"):
         _check_positive(path, table, side)
     _check_no_copies(path, table)
+    _check_test_is_named(path, table)
     return table
 
 
@@ -278,19 +284,16 @@ def dataset_digest(rows: pd.DataFrame) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def read_table(
-    path: Path, columns: Sequence[str], *, made_by: str, as_text: Sequence[str] = ()
-) -> pd.DataFrame:
+def read_table(path: Path, columns: Sequence[str], *, made_by: str) -> pd.DataFrame:
     """Read a CSV file with one film per row; empty fields are empty text.
 
     Args:
         path: the file to read.
         columns: the columns that it must have; the values of the first must differ.
         made_by: what makes such a file, for the advice in messages.
-        as_text: columns that are read as text, whatever they look like.
 
     Returns:
-        All columns and rows of the file.
+        All columns and rows of the file, as text.
 
     Raises:
         DatasetError: the file is missing, is not CSV, lacks a column, has no rows, or lists a film
@@ -298,12 +301,7 @@ def read_table(
     """
     try:
         # keep_default_na: a patient called "NA" is a patient.
-        table = pd.read_csv(
-            path,
-            keep_default_na=False,
-            na_values={_ADDED_COLUMN: [""]},
-            dtype=dict.fromkeys(("patient", "md5", DOMAIN_COLUMN, *as_text), str),
-        )
+        table = pd.read_csv(path, keep_default_na=False, dtype=str)
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such file; make it with {made_by}") from None
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
@@ -351,6 +349,19 @@ def _check_no_copies(path: Path, table: pd.DataFrame) -> None:
         raise DatasetError(
             f"{path}: {table['path'].iloc[copy]} is the same file as {table['path'].iloc[first]}; "
             "make the file with cxr-edge clean, which keeps one"
+        )
+
+
+def _check_test_is_named(path: Path, table: pd.DataFrame) -> None:
+    """A row of the test folder that was renamed by hand would be measured without a log."""
+    of_test = table["path"].str.contains(rf"(?:^|/)test/(?:{'|'.join(class_names(table))})/")
+    renamed = table[of_test & (table["split"] != "test")]
+    if len(renamed):
+        first = renamed.iloc[0]
+        raise DatasetError(
+            f"{path}: {first['path']} lies in a folder test and is called {first['split']} "
+            f"(in all {_images(len(renamed))}); test stays test, so make the file again with "
+            "cxr-edge clean"
         )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cxr_edge_runtime.bundle.manifest import LOCATOR_VERSION
 from cxr_edge_runtime.errors import DatasetError, ImageNotFound
 from cxr_edge_runtime.files import remove_temporaries, replacing
-from cxr_edge_runtime.images import load_grey, read_bytes
+from cxr_edge_runtime.images import GreyImage, load_grey, read_bytes
 from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_train.progress import ProgressFactory, no_progress
 
@@ -21,6 +21,11 @@ _ABANDONED_S = 3600.0
 
 
 def read_unchanged(path: Path, md5: str, *, least_side: int | None = None) -> NDArray[np.uint8]:
+    """The grey pixels ``[H, W] uint8`` of :func:`read_film`."""
+    return read_film(path, md5, least_side=least_side).pixels
+
+
+def read_film(path: Path, md5: str, *, least_side: int | None = None) -> GreyImage:
     """Read a file that must still be the one that was cleaned.
 
     Args:
@@ -29,7 +34,7 @@ def read_unchanged(path: Path, md5: str, *, least_side: int | None = None) -> ND
         least_side: see :func:`cxr_edge_runtime.images.load_grey`.
 
     Returns:
-        Grey pixels ``[H, W] uint8``.
+        The decoded film.
 
     Raises:
         DatasetError: the file is missing, or its MD5 has changed.
@@ -44,7 +49,7 @@ def read_unchanged(path: Path, md5: str, *, least_side: int | None = None) -> ND
         ) from error
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
         raise DatasetError(f"{path}: changed since it was cleaned; run cxr-edge clean again")
-    return load_grey(content, name=str(path), least_side=least_side).pixels
+    return load_grey(content, name=str(path), least_side=least_side)
 
 
 def load_pixels(

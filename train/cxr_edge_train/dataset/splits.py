@@ -117,7 +117,7 @@ def split(
     if group_by is not None and not isinstance(group_by, str):
         raise InvalidRequest(f"group_by must be the name of a column, not {group_by!r}")
     check_splits_output(output)
-    table = read_metadata(metadata, as_text=() if group_by is None else (group_by,))
+    table = read_metadata(metadata)
     left_out_list = None if is_stdout(output) else left_out_path(output)
     check_apart(output, metadata)
     if left_out_list and left_out_list.resolve() == left_out_path(metadata).resolve():

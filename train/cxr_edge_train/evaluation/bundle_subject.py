@@ -1,18 +1,21 @@
 """A bundle's model, measured in the engine that runs it on the device."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.activation_map import activation_map
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.reference import normal_map
-from cxr_edge_runtime.engines import open_engine
+from cxr_edge_runtime.classifier import Classifier
+from cxr_edge_runtime.images import GreyImage
 from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_train.dataset.class_names import ClassNames
-from cxr_edge_train.evaluation.subject import ModelIdentity
+from cxr_edge_train.evaluation.subject import Answers, ModelIdentity
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 
@@ -55,7 +58,19 @@ class BundleSubject:
         self.is_rejected = manifest.is_rejected
         self.gives_maps = "cam" in manifest.outputs
         self._normal_map = normal_map(bundle)
-        self._engine = open_engine(bundle, threads=threads)
+        self.own_films: pd.DataFrame | None = None
+        self._classifier = Classifier(bundle, threads=threads)
+        self._engine = self._classifier.engine
+
+    def answers(self, films: Iterable[GreyImage]) -> Answers:
+        """Classify each film as on the device; rejected ones are answered, too."""
+        found = [self._classifier.classify(film, force=True, mapped=False) for film in films]
+        distances = [answer.gate.distance for answer in found]
+        return Answers(
+            np.array([answer.logit for answer in found]),
+            tuple(answer.gate.verdict for answer in found),
+            np.array([math.nan if distance is None else distance for distance in distances]),
+        )
 
     def logits(self, images: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """Compute logits ``[N]``, one image at a time, as on the device."""

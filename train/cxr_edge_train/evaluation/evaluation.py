@@ -15,6 +15,7 @@ from cxr_edge_train.evaluation.metrics import (
     evaluate,
     evaluate_fitted,
 )
+from cxr_edge_train.evaluation.subgroups import Subgroup
 from cxr_edge_train.evaluation.subject import ModelIdentity, Subject
 from cxr_edge_train.statistics.intervals import Interval, wilson_interval
 from cxr_edge_train.statistics.operating_point import OperatingPoint
@@ -29,7 +30,7 @@ class Evaluation:
 
     Attributes:
         model: the model that was measured.
-        split: ``validation`` or ``test``.
+        split: ``validation`` or ``test``, or ``all`` images but those of test.
         n: number of images.
         correct: number of images whose decision is correct.
         labels: the names of the two classes, the negative one first; its films are of kind normal.
@@ -37,6 +38,8 @@ class Evaluation:
         metrics: the metrics with their intervals.
         confusion: number of decisions by label.
         by_kind: share of correct decisions among the images of each kind, with Wilson's interval.
+        subgroups: sensitivity and specificity of parts of the images, see
+            :func:`cxr_edge_train.evaluation.subgroups.find_subgroups`.
         warnings: what the user should know, one sentence each; ``evaluation.json`` has none.
     """
 
@@ -49,6 +52,7 @@ class Evaluation:
     metrics: Metrics
     confusion: Confusion
     by_kind: dict[str, Interval]
+    subgroups: tuple[Subgroup, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -65,12 +69,14 @@ class Evaluation:
              "run": name or null, "bundle": name or null, "version": of the bundle or null,
              "bundle_sha256": of bundle.json or null, "model_sha256": of model.keras or the
              bundle's model, "training_digest": of the images the model was made with,
-             "split": "validation" or "test", "n": images, "correct": correct decisions,
+             "split": "validation", "test" or "all", "n": images, "correct": correct decisions,
              "labels": [negative, positive],
              "threshold": …, "temperature": …, "bias": …, "prevalence": … or null,
              "metrics": {metric: {"value": …, "low": …, "high": …, "n": …}},
              "confusion": {"tn": …, "fp": …, "fn": …, "tp": …},
              "by_kind": {kind: {"value": …, "low": …, "high": …, "n": …}},
+             "subgroups": [{"column": …, "value": …, "n": …, "sensitivity": {…} or null,
+                            "specificity": {…} or null}],
              "notice": …}
 
         ``metrics`` are those of :class:`cxr_edge_train.evaluation.metrics.Metrics`; ``precision``
@@ -90,6 +96,7 @@ class Evaluation:
             "metrics": self.metrics.as_dict(),
             "confusion": asdict(self.confusion),
             "by_kind": {kind: asdict(share) for kind, share in self.by_kind.items()},
+            "subgroups": [asdict(group) for group in self.subgroups],
             "notice": NOTICE,
         }
 

@@ -21,11 +21,13 @@ from cxr_edge_train.evaluation.evaluation import Evaluation, summarise
 from cxr_edge_train.evaluation.output import check_output, write_evaluation
 from cxr_edge_train.evaluation.predictions import predict
 from cxr_edge_train.evaluation.reading_log import check_log, log_test_reading
+from cxr_edge_train.evaluation.subgroups import find_subgroups
 from cxr_edge_train.evaluation.subject import Subject
 from cxr_edge_train.progress import ProgressFactory, no_progress
 
-# Training images would say nothing.
-SPLITS = ("validation", "test")
+ALL = "all"
+# Training images alone would say nothing; those of `all` are of another site than the training.
+SPLITS = ("validation", "test", ALL)
 
 
 def check_request(split: str, *, log: Path | None, output: Path | None) -> None:
@@ -42,7 +44,7 @@ def check_request(split: str, *, log: Path | None, output: Path | None) -> None:
             the output holds something else or cannot be written.
     """
     if split not in SPLITS:
-        raise InvalidRequest(f"split must be {' or '.join(SPLITS)}, not {split!r}")
+        raise InvalidRequest(f"split must be one of {', '.join(SPLITS)}, not {split!r}")
     if split == "test" and log is None:
         raise InvalidRequest("test needs a log, since every reading of test labels is recorded")
     if split != "test" and log is not None:
@@ -69,13 +71,13 @@ def measure(
     root: Path,
     progress: ProgressFactory = no_progress,
 ) -> Evaluation:
-    """Measure a model on validation or test images.
+    """Measure a model on validation, on test, or on all images but those of test.
 
     Args:
         subject: the model.
         metadata: ``clean_metadata.csv``.
-        splits: ``splits.csv``.
-        split: ``validation`` or ``test``.
+        splits: ``splits.csv``; not read for ``all``.
+        split: ``validation``, ``test`` or ``all``, which needs no splits.
         log: the file that a reading of test is appended to; None for another split.
         output: folder for the metrics, the predictions and the plots; None to write nothing.
         root: folder that the paths in the metadata are relative to.
@@ -92,15 +94,23 @@ def measure(
     check_request(split, log=log, output=output)
     cleaned = read_metadata(metadata)
     _check_names(subject, cleaned, metadata)
-    table = read_splits(splits, cleaned)
-    rows = table[table["split"] == split].reset_index(drop=True)
+    table = cleaned if split == ALL else read_splits(splits, cleaned)
+    chosen = table["split"] != "test" if split == ALL else table["split"] == split
+    rows = table[chosen].reset_index(drop=True)
     predictions = predict(subject, rows, root=root, progress=progress)
-    is_own = dataset_digest(without_test(table)) == subject.identity.training_digest
+    is_own = (
+        split != ALL and dataset_digest(without_test(table)) == subject.identity.training_digest
+    )
     # The point of a bundle was fitted on the logits of the float model, not on these.
     fitted = is_own and split == "validation" and subject.identity.bundle_sha256 is None
     evaluation = replace(
         summarise(subject, predictions, split=split, fitted=fitted),
-        warnings=tuple(_warnings(subject, cleaned, table, split=split)),
+        subgroups=find_subgroups(predictions, rows),
+        warnings=tuple(
+            _warnings_of_all(subject, table, rows)
+            if split == ALL
+            else _warnings(subject, cleaned, table, split=split)
+        ),
     )
     if split == "test" and log is not None:
         log_test_reading(log, evaluation, dataset_digest(rows))
@@ -117,6 +127,23 @@ def _check_names(subject: Subject, metadata: pd.DataFrame, file: Path) -> None:
             f"again with --map {found.negative}={own.negative},{found.positive}={own.positive}"
             + ("" if own.is_default else f" --positive {own.positive}")
         )
+
+
+def _warnings_of_all(subject: Subject, metadata: pd.DataFrame, rows: pd.DataFrame) -> Iterator[str]:
+    if number := len(metadata) - len(rows):
+        yield f"{counted(number, 'test image')} left out; measure on test with a log"
+    own = subject.own_films
+    if own is None:
+        yield (
+            "a bundle does not list the images it was made with; if these are among them, they "
+            "flatter it"
+        )
+    elif number := int(rows["md5"].isin(own["md5"]).sum()):
+        yield (
+            f"the run was trained on or chosen by {number} of these {counted(len(rows), 'image')}, "
+            "which flatter it"
+        )
+    yield from UnknownPatients.among(rows).warnings
 
 
 def _warnings(

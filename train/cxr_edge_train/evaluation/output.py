@@ -4,6 +4,7 @@
 
     OUTPUT/
     ├── evaluation.json    see Evaluation.as_dict
+    ├── evaluation.html    the same for a reader, with the plots
     ├── predictions.csv    logit, probability and decision of each image
     └── figures/           PNG files
 """
@@ -19,6 +20,7 @@ from cxr_edge_runtime.files import write_text
 from cxr_edge_runtime.files.outputs import begins_with, check_folder
 from cxr_edge_train.evaluation.evaluation import Evaluation
 from cxr_edge_train.evaluation.figures import FIGURES, write_figures, write_learning_curves
+from cxr_edge_train.evaluation.page import write_evaluation_page
 from cxr_edge_train.evaluation.predictions import model_input
 from cxr_edge_train.evaluation.subject import Subject
 from cxr_edge_train.runs import write_table
@@ -81,5 +83,6 @@ def write_evaluation(
         films=films,
         activation_maps=subject.activation_maps if subject.gives_maps else None,
     )
+    write_evaluation_page(output, evaluation, output / FIGURES)
     if subject.run_folder is not None:
         write_learning_curves(subject.run_folder, output / FIGURES)

@@ -1,5 +1,6 @@
 """``predictions.csv``: a model's prediction for each image of a split."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.errors import DatasetError, EngineError
+from cxr_edge_runtime.images import GreyImage
 from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_train.dataset.class_names import class_names
-from cxr_edge_train.dataset.pixels import read_unchanged
+from cxr_edge_train.dataset.pixels import read_film, read_unchanged
 from cxr_edge_train.evaluation.subject import Subject
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.statistics.operating_point import OperatingPoint
@@ -31,7 +33,7 @@ def predict(
         progress: makes the progress bar over the images.
 
     Returns:
-        See :func:`prediction_table`.
+        See :func:`prediction_table`; of a bundle also ``distance`` and ``verdict`` of its gate.
 
     Raises:
         DatasetError: the table is empty, or an image is missing or changed since cleaning.
@@ -40,16 +42,27 @@ def predict(
     """
     if table.empty:
         raise DatasetError("no images in this split")
-    paths = progress("reading images")(table["path"], len(table))
-    images = (
-        model_input(root / path, md5, subject.prepare) for path, md5 in zip(paths, table["md5"])
-    )
-    logits = subject.logits(images)
+    read = ""
+
+    def films() -> Iterator[GreyImage]:
+        nonlocal read
+        paths = progress("reading images")(table["path"], len(table))
+        for read, md5 in zip(paths, table["md5"]):
+            yield read_film(root / read, md5, least_side=subject.prepare.least_side)
+
+    try:
+        answers = subject.answers(films())
+    except EngineError as error:
+        raise EngineError(f"{read}: {error}") from error
+    logits = answers.logits
     broken = ~np.isfinite(logits)
     if broken.any():
         path = table["path"].iloc[int(np.argmax(broken))]
         raise EngineError(f"{path}: the model's logit is not a number; this model cannot be used")
-    return prediction_table(table, logits, subject.operating_point)
+    predictions = prediction_table(table, logits, subject.operating_point)
+    if answers.verdicts is not None:
+        predictions = predictions.assign(distance=answers.distances, verdict=answers.verdicts)
+    return predictions
 
 
 def model_input(path: Path, md5: str, prepare: Preprocessor) -> NDArray[np.uint8]:

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from cxr_edge_runtime.activation_map import activation_map
+from cxr_edge_runtime.images import GreyImage
 from cxr_edge_train.backend.keras_models import load_keras, predict_logits
-from cxr_edge_train.evaluation.subject import ModelIdentity
+from cxr_edge_train.evaluation.subject import Answers, ModelIdentity
 from cxr_edge_train.run_locator import preprocessor_of
-from cxr_edge_train.runs import model_sha256, read_run
+from cxr_edge_train.runs import model_sha256, read_dataset, read_run
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 
@@ -39,8 +41,13 @@ class RunSubject:
         self.operating_point = run.operating_point
         self.test_digest = run.test_digest
         self.names = run.class_names
+        self.own_films: pd.DataFrame | None = read_dataset(folder)
         self._model = load_model(folder)
         self.gives_maps = "cam" in self._model.output
+
+    def answers(self, films: Iterable[GreyImage]) -> Answers:
+        """Compute logits; a run has no gate."""
+        return Answers(self.logits(self.prepare(film.pixels).model_input for film in films))
 
     def logits(self, images: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """Compute logits ``[N]`` in batches."""

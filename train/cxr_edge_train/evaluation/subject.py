@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from cxr_edge_runtime.images import GreyImage
 from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_train.dataset.class_names import ClassNames
 from cxr_edge_train.statistics.operating_point import OperatingPoint
@@ -36,6 +38,23 @@ class ModelIdentity:
     training_digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a model says of N films.
+
+    Attributes:
+        logits: ``[N]``.
+        verdicts: ``[N]`` of the input gate, ``accepted``, ``suspicious`` or ``rejected``; None for
+            a run, which has no gate.
+        distances: ``[N]`` from the training films, NaN where a bundle measures none; None for a
+            run.
+    """
+
+    logits: NDArray[np.float64]
+    verdicts: tuple[str, ...] | None = None
+    distances: NDArray[np.float64] | None = None
+
+
 class Subject(Protocol):
     """A model with its frozen operating point.
 
@@ -48,6 +67,7 @@ class Subject(Protocol):
             not known.
         names: the names of its classes.
         gives_maps: whether the model has the ``cam`` output.
+        own_films: rows of the films it was made with; None for a bundle, which does not list them.
     """
 
     identity: ModelIdentity
@@ -57,6 +77,11 @@ class Subject(Protocol):
     test_digest: str
     names: ClassNames
     gives_maps: bool
+    own_films: pd.DataFrame | None
+
+    def answers(self, films: Iterable[GreyImage]) -> Answers:
+        """Answer to each film, decoded with the ``least_side`` of ``prepare``."""
+        ...
 
     def logits(self, images: Iterable[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """Compute logits ``[N]`` of N images, each preprocessed to ``[1, H, W, 1] uint8``."""
