@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cxr_edge.monitoring.drift import DriftLimits
     from cxr_edge.monitoring.drift_check import DriftCheck, check_drift
     from cxr_edge.scoring.run import ScoreResult, score
+    from cxr_edge_convert.calibration import CalibrationResult, calibrate
     from cxr_edge_convert.convert import convert
     from cxr_edge_convert.external_models.model_import import import_keras_model
     from cxr_edge_convert.limits import Limits
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bundle",
+    "CalibrationResult",
     "Classifier",
     "CleaningResult",
     "Comparison",
@@ -61,6 +63,7 @@ __all__ = [
     "ScoreResult",
     "SplitResult",
     "activation_map",
+    "calibrate",
     "check_drift",
     "clean",
     "compare",
@@ -93,6 +96,7 @@ class _Home(NamedTuple):
 _HOMES = {
     "Bundle": _Home("cxr_edge_runtime.bundle"),
     "Classifier": _Home("cxr_edge.classifier"),
+    "CalibrationResult": _Home("cxr_edge_convert.calibration", "calibrate"),
     "CleaningResult": _Home("cxr_edge_train.cleaning.clean", "train"),
     "Comparison": _Home("cxr_edge_train.comparison.run", "train", keras=True),
     "ConversionReport": _Home("cxr_edge_convert.report.conversion_report", "convert"),
@@ -109,6 +113,7 @@ _HOMES = {
     "ScoreResult": _Home("cxr_edge.scoring.run", "ray"),
     "SplitResult": _Home("cxr_edge_train.dataset.splits", "train"),
     "activation_map": _Home("cxr_edge_runtime.activation_map"),
+    "calibrate": _Home("cxr_edge_convert.calibration", "calibrate"),
     "check_drift": _Home("cxr_edge.monitoring.drift_check", "drift"),
     "clean": _Home("cxr_edge_train.cleaning.clean", "train"),
     "compare": _Home("cxr_edge_train.comparison.run", "train", keras=True),

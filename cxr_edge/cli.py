@@ -53,7 +53,10 @@ _COMMANDS = {
     "import": _Command("convert", "Import a Keras classifier that was trained elsewhere."),
     "convert": _Command("convert", "Quantize a trained model and verify each variant."),
     "report": _Command("convert", "Write the report of a conversion again."),
-    "evaluate": _Command("train", "Measure a run or a bundle on validation or test images."),
+    "evaluate": _Command("train", "Measure a run or a bundle on labelled images."),
+    "calibrate": _Command(
+        "calibrate", "Fit a bundle's probability, threshold and gate to the films of a site."
+    ),
     "drift": _Command("drift", "Check for drift since verification."),
 }
 

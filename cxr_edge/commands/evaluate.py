@@ -52,7 +52,7 @@ def evaluate(
     threads: options.Threads = 1,
     as_json: options.AsJson = False,
 ) -> None:
-    """Measure a run or a bundle on validation, on test, or on all images but those of test.
+    """Measure a run or a bundle on labelled images.
 
     A run is measured in Keras, a bundle in the engine that runs it. Test labels are for the
     final metrics of a model that would ship. Each reading is appended to --log, whatever it

@@ -62,6 +62,15 @@ def _print_bundle(bundle: "Bundle") -> None:
     typer.echo(f"ages       {made_with(manifest)}")
     if manifest.prevalence is not None:
         typer.echo(f"prevalence {manifest.prevalence:.4f}, which the probability stands for")
+    if site := manifest.site:
+        counts = zip((site.negatives, site.positives), manifest.labels)
+        fitted = " and ".join(f"{number} films of {label}" for number, label in counts)
+        typer.echo(
+            f"site       {quoted(site.name)}: fitted to {fitted}; derived from "
+            f"{site.derived_from[:12]}"
+        )
+        for text in site.warnings:
+            typer.echo(f"warning    {own_words(text)}")
     for split, metrics in manifest.metrics.items():
         for name in ("sensitivity", "specificity", "auc"):
             if name in metrics:

@@ -24,7 +24,7 @@ import numpy as np
 
 from card_figures import READ_ONCE, gathered
 from card_sections import shipped_sections
-from cxr_edge_convert.bundling.packaging import seal
+from cxr_edge_convert.bundling.sealing import seal
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import Interval, Manifest
 from cxr_edge_runtime.errors import CxrEdgeError, RunError

@@ -33,11 +33,11 @@ from cxr_edge_train.statistics.operating_point import OperatingPoint
 # Steps along the line: 0 is the mean of normal films, 1 that of pneumonia.
 _STEPS = np.linspace(-4, 5, 361)
 # Near the threshold, yet beyond what another engine was measured to move a probability by.
-_NEAR = 0.06
+NEAR = 0.06
 # On each side of the threshold.
 _FILMS = 5
 # So far from a limit of the gate, as a share of it, a verdict is the same on every device.
-_CLEAR = 0.06
+CLEAR = 0.06
 # Black rows above and below, and columns left and right, as shares of the film's height and width.
 _FRAME = ((0.05, 0.1), (0.2, 0.08))
 # Sides of a file's film, as a multiple of those of the means.
@@ -96,7 +96,7 @@ def golden_films(
     chosen: set[int] = set()
     for side, room in ((-away, threshold), (away, 1 - threshold)):
         # Towards 0 and 1 a probability moves by less.
-        safe = np.flatnonzero((side >= min(_NEAR, room / 2)) & steady)
+        safe = np.flatnonzero((side >= min(NEAR, room / 2)) & steady)
         if len(safe):
             ranked = safe[np.argsort(side[safe], kind="stable")]
             places = np.linspace(0, len(ranked) - 1, _FILMS).round().astype(int)
@@ -170,10 +170,10 @@ def _golden(
     )
     assert found.distance is not None
     limits = (gate.limits.suspicious, gate.limits.rejected)
-    is_clear = all(abs(found.distance / limit - 1) >= _CLEAR for limit in limits)
+    is_clear = all(abs(found.distance / limit - 1) >= CLEAR for limit in limits)
     # Whatever the distance, these reject.
     is_clear = is_clear or bool(found.orientation or prepared.objections)
-    is_clear = is_clear and found.from_turning >= _CLEAR * limits[1]
+    is_clear = is_clear and found.from_turning >= CLEAR * limits[1]
     answer = replace(
         answer,
         verdict=verdict_on_golden(found) if is_clear else "",

@@ -127,9 +127,10 @@ def _prevalence(manifest: Manifest) -> str:
             "- The probability was calibrated at a prevalence of "
             f"{manifest.positive_label} that is not known."
         )
+    of = "validation" if manifest.site is None else "those of the site"
     return (
         f"- The probability stands for films of which {manifest.prevalence:.1%} show "
-        f"{manifest.positive_label}, as in validation. Where\n  they are more or less common, "
+        f"{manifest.positive_label}, as in {of}. Where\n  they are more or less common, "
         "state the prevalence; no decision changes by that."
     )
 

@@ -1,12 +1,11 @@
 """A verified model with its origin and its metrics as a bundle."""
 
-from collections.abc import Mapping
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 from cxr_edge_convert.artifacts.lungs import LungCounts
-from cxr_edge_convert.bundling.model_card import EVALUATION, model_card
+from cxr_edge_convert.bundling.model_card import EVALUATION
+from cxr_edge_convert.bundling.sealing import METADATA_KEY, seal
 from cxr_edge_convert.conversion import Variant
 from cxr_edge_convert.formats import onnx
 from cxr_edge_convert.limits import Limits
@@ -14,9 +13,7 @@ from cxr_edge_convert.refitting import Refit
 from cxr_edge_convert.sources import Source
 from cxr_edge_convert.variants import ONNX
 from cxr_edge_convert.verification import Verification
-from cxr_edge_runtime.bundle import describe_files, write_bundle
 from cxr_edge_runtime.bundle.manifest import (
-    CARD_FILE,
     LOOSE_SUFFIX,
     NOTICE,
     REJECTED_SUFFIX,
@@ -33,9 +30,6 @@ from cxr_edge_runtime.bundle.manifest import (
     locator_file,
 )
 from cxr_edge_runtime.device import processor_instructions
-
-# Where an ONNX file keeps the manifest, its files left out.
-METADATA_KEY = "cxr_edge_manifest"
 
 INTENDED_USE = (
     "Research and teaching on frontal chest X-rays like those it was trained on. Never a diagnosis."
@@ -152,25 +146,3 @@ def _loss(verification: Verification, at_point: Verification | Refit) -> Accurac
         auc_drop=verification.auc_drop,
         agreement=verification.agreement,
     )
-
-
-def seal(
-    target: Path,
-    manifest: Manifest,
-    contents: Mapping[str, bytes],
-    *,
-    more: Mapping[str, str] | None = None,
-) -> None:
-    """Write the files of a bundle, its card made from the manifest, and the manifest itself.
-
-    Args:
-        target: the folder to write to.
-        manifest: what the bundle says of itself; its ``files`` is replaced.
-        contents: the bytes of the model and of all other files by name; a card among them is
-            replaced.
-        more: what the card says beyond the manifest, see :func:`.model_card.model_card`.
-    """
-    others = {name: content for name, content in contents.items() if name != CARD_FILE}
-    described = replace(manifest, files=describe_files(others))
-    contents = {**contents, CARD_FILE: model_card(described, more).encode()}
-    write_bundle(target, replace(manifest, files=describe_files(contents)), contents)

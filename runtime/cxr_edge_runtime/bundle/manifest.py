@@ -388,6 +388,28 @@ class LocatorEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Site:
+    """The films of a site that a bundle was calibrated on after its conversion.
+
+    Attributes:
+        name: what the site is called.
+        derived_from: digest of the bundle that was calibrated.
+        negatives: number of films without the finding that the operating point was fitted on; 0
+            where labels were not known and the prevalence alone was stated.
+        positives: number of films with it.
+        films: number of films, with or without label, that set the limit of the gate.
+        warnings: what a user must know of the calibration, as text.
+    """
+
+    name: Name
+    derived_from: Digest
+    negatives: Annotated[int, Bounds(minimum=0)]
+    positives: Annotated[int, Bounds(minimum=0)]
+    films: Annotated[int, Bounds(minimum=0)]
+    warnings: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The content of ``bundle.json``.
 
@@ -420,6 +442,8 @@ class Manifest:
         intended_use: the intended use, as text.
         notice: :data:`NOTICE`, shown with every result; a bundle cannot have another.
         license: SPDX name of the bundle's licence.
+        site: the films that it was calibrated on after its conversion; None, and not in the file,
+            where it was not.
     """
 
     schema_version: Annotated[int, Bounds(const=SCHEMA_VERSION)]
@@ -451,6 +475,7 @@ class Manifest:
     intended_use: Line
     notice: Annotated[Text, Bounds(const=NOTICE)]
     license: License
+    site: Site | None = None
 
     @property
     def is_rejected(self) -> bool:
@@ -466,4 +491,7 @@ class Manifest:
 
     def to_json(self) -> str:
         """Return the text of ``bundle.json``, from which an equal manifest is read."""
-        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
+        values = dataclasses.asdict(self)
+        if self.site is None:
+            del values["site"]
+        return json.dumps(values, indent=2, ensure_ascii=False) + "\n"

@@ -75,7 +75,7 @@ def _migrated(values: dict[str, Any], name: str) -> dict[str, Any]:
                         f"{name}: {field} is not a known field of schema version {version}"
                     )
             values = values | fields
-    return values | {"schema_version": SCHEMA_VERSION}
+    return {"site": None} | values | {"schema_version": SCHEMA_VERSION}
 
 
 def _check(manifest: Manifest, name: str) -> None:

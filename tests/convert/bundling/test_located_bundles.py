@@ -185,7 +185,7 @@ def test_non_films_without_lungs_are_counted(source: Source, variants: list[Vari
 
 def test_bundle_is_evaluated_on_the_lungs(bundle: Bundle, source: Source) -> None:
     rows = source.validation.table.head(20)
-    found = predict(BundleSubject(bundle), rows, root=source.images.root)
+    found, _ = predict(BundleSubject(bundle), rows, root=source.images.root)
     np.testing.assert_allclose(found["logit"], source.validation.logits[:20], atol=1e-3)
 
 

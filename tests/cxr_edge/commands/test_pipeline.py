@@ -211,6 +211,20 @@ def test_clean_split_train_convert_evaluate_classify_with_own_class_names(
         outcome = cxr_edge("classify", image, "--bundle", bundles / "int8", "--force")
         assert outcome.code == 0
         assert words in outcome.out
+    new = tmp_path / "here"
+    outcome = cxr_edge("calibrate", bundles / "int8", metadata, "-o", new, "--site", "here")
+    assert outcome.code == 0, outcome.err
+    assert "warning: 40 test films left out" in outcome.err
+    assert "log_loss" in outcome.out
+    site = json.loads((new / "bundle.json").read_text())
+    digest = (bundles / "int8" / "bundle.json.sha256").read_text().split()[0]
+    assert (site["site"]["name"], site["site"]["derived_from"]) == ("here", digest)
+    assert site["name"] == f"{manifest['name']}-here"
+    assert site["metrics"].keys() == {"local"}
+    assert cxr_edge("selftest", "--bundle", new).code == 0
+    assert "here" in cxr_edge("info", new).out
+    assert cxr_edge("pack", new, "-o", tmp_path / "here.cxr.zip").code == 0
+
     # Nothing that a person reads still has the names of another data set.
     pages = [
         path for path in tmp_path.rglob("*") if path.suffix in (".html", ".md", ".json", ".csv")

@@ -31,7 +31,7 @@ def subject(golden_bundle: Path) -> BundleSubject:
 def test_prediction_is_what_classify_says(
     rows: pd.DataFrame, subject: BundleSubject, golden_bundle: Path, trained: Any
 ) -> None:
-    predictions = predict(subject, rows, root=trained.root)
+    predictions, _ = predict(subject, rows, root=trained.root)
     assert list(predictions.columns) == [
         "path", "label", "kind", "patient", "logit", "probability", "decision", "distance",
         "verdict",

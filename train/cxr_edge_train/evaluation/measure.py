@@ -7,8 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from cxr_edge_runtime.counting import counted
-from cxr_edge_runtime.errors import DatasetError, InvalidRequest
-from cxr_edge_train.dataset.class_names import class_names
+from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.dataset.metadata import (
     dataset_digest,
     digest_of_test,
@@ -22,7 +21,7 @@ from cxr_edge_train.evaluation.output import check_output, write_evaluation
 from cxr_edge_train.evaluation.predictions import predict
 from cxr_edge_train.evaluation.reading_log import check_log, log_test_reading
 from cxr_edge_train.evaluation.subgroups import find_subgroups
-from cxr_edge_train.evaluation.subject import Subject
+from cxr_edge_train.evaluation.subject import Subject, check_names
 from cxr_edge_train.progress import ProgressFactory, no_progress
 
 ALL = "all"
@@ -93,11 +92,11 @@ def measure(
     """
     check_request(split, log=log, output=output)
     cleaned = read_metadata(metadata)
-    _check_names(subject, cleaned, metadata)
+    check_names(subject, cleaned, metadata)
     table = cleaned if split == ALL else read_splits(splits, cleaned)
     chosen = table["split"] != "test" if split == ALL else table["split"] == split
     rows = table[chosen].reset_index(drop=True)
-    predictions = predict(subject, rows, root=root, progress=progress)
+    predictions, _ = predict(subject, rows, root=root, progress=progress)
     is_own = (
         split != ALL and dataset_digest(without_test(table)) == subject.identity.training_digest
     )
@@ -117,16 +116,6 @@ def measure(
     if output:
         write_evaluation(output, evaluation, predictions, subject, rows, root=root)
     return evaluation
-
-
-def _check_names(subject: Subject, metadata: pd.DataFrame, file: Path) -> None:
-    found, own = class_names(metadata), subject.names
-    if found != own:
-        raise DatasetError(
-            f"{file}: its labels are {' and '.join(found)}, the model's {' and '.join(own)}; clean "
-            f"again with --map {found.negative}={own.negative},{found.positive}={own.positive}"
-            + ("" if own.is_default else f" --positive {own.positive}")
-        )
 
 
 def _warnings_of_all(subject: Subject, metadata: pd.DataFrame, rows: pd.DataFrame) -> Iterator[str]:

@@ -12,7 +12,7 @@ from cxr_edge_runtime.images import GreyImage
 from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_train.dataset.class_names import class_names
 from cxr_edge_train.dataset.pixels import read_film, read_unchanged
-from cxr_edge_train.evaluation.subject import Subject
+from cxr_edge_train.evaluation.subject import Answers, Subject
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
@@ -23,7 +23,7 @@ def predict(
     *,
     root: Path,
     progress: ProgressFactory = no_progress,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, Answers]:
     """Predict for every image of a table, read from its file as a user's image is.
 
     Args:
@@ -33,7 +33,8 @@ def predict(
         progress: makes the progress bar over the images.
 
     Returns:
-        See :func:`prediction_table`; of a bundle also ``distance`` and ``verdict`` of its gate.
+        See :func:`prediction_table`; of a bundle also ``distance`` and ``verdict`` of its gate. And
+        the answers as the model gave them.
 
     Raises:
         DatasetError: the table is empty, or an image is missing or changed since cleaning.
@@ -62,7 +63,7 @@ def predict(
     predictions = prediction_table(table, logits, subject.operating_point)
     if answers.verdicts is not None:
         predictions = predictions.assign(distance=answers.distances, verdict=answers.verdicts)
-    return predictions
+    return predictions, answers
 
 
 def model_input(path: Path, md5: str, prepare: Preprocessor) -> NDArray[np.uint8]:

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.images import GreyImage
 from cxr_edge_runtime.locator import Preprocessor
-from cxr_edge_train.dataset.class_names import ClassNames
+from cxr_edge_train.dataset.class_names import ClassNames, class_names
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 
@@ -90,3 +91,23 @@ class Subject(Protocol):
     def activation_maps(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute activation maps ``[N, h, w]`` of ``images [N, H, W, 1]``, where there are any."""
         ...
+
+
+def check_names(subject: Subject, metadata: pd.DataFrame, file: Path) -> None:
+    """Check that metadata has the labels of a model.
+
+    Args:
+        subject: the model.
+        metadata: see :func:`cxr_edge_train.dataset.metadata.read_metadata`.
+        file: what it was read from.
+
+    Raises:
+        DatasetError: it has other labels.
+    """
+    found, own = class_names(metadata), subject.names
+    if found != own:
+        raise DatasetError(
+            f"{file}: its labels are {' and '.join(found)}, the model's {' and '.join(own)}; clean "
+            f"again with --map {found.negative}={own.negative},{found.positive}={own.positive}"
+            + ("" if own.is_default else f" --positive {own.positive}")
+        )

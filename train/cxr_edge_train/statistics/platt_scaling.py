@@ -3,9 +3,10 @@
 The probability of the positive label is ``sigmoid((logit + bias) / temperature)`` (Platt 1999,
 Probabilistic outputs for support vector machines). Training is balanced over the labels, so a
 logit of 0 stands for equally many images of both. The bias moves it to the share of positives in
-validation;
-temperature alone (Guo et al. 2017) cannot. Neither changes the order of two images.
+validation; temperature alone (Guo et al. 2017) cannot. Neither changes the order of two images.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,18 +84,34 @@ def cross_fitted_probabilities(
             probabilities are computed instead; None for the same logits.
 
     Returns:
-        ``[N]``. With fewer than two patients of a label the numbers of all images are used.
+        ``[N]``; see :func:`folds_by_patient`.
     """
     applied = logits if applied_to is None else applied_to
-    fewest = min(len(set(patients[labels == label])) for label in (0, 1))
-    if fewest < 2:
-        temperature, bias = fit_platt(logits, labels)
-        return probabilities(applied, temperature=temperature, bias=bias)
     found = np.empty(len(logits))
-    folds = StratifiedGroupKFold(min(_FOLDS, fewest), shuffle=True, random_state=_SEED)
-    for others, part in folds.split(logits, labels, groups=patients):
-        # Of few patients, a fold may have all of a label.
-        rows = others if len(set(labels[others])) == 2 else np.arange(len(logits))
-        temperature, bias = fit_platt(logits[rows], labels[rows])
+    for others, part in folds_by_patient(labels, patients):
+        temperature, bias = fit_platt(logits[others], labels[others])
         found[part] = probabilities(applied[part], temperature=temperature, bias=bias)
     return found
+
+
+def folds_by_patient(
+    labels: NDArray[np.integer], patients: NDArray[np.object_]
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Divide images into five parts by patient, the same ones every time.
+
+    Args:
+        labels: ``[N]`` of 1 (positive) and 0, both present.
+        patients: ``[N]``, equal for images of one patient.
+
+    Yields:
+        The positions of the images to fit on, and of those of the part. With fewer than two
+        patients of a label, and where a part has all images of a label, all are fitted on.
+    """
+    everything = np.arange(len(labels))
+    fewest = min(len(set(patients[labels == label])) for label in (0, 1))
+    if fewest < 2:
+        yield everything, everything
+        return
+    folds = StratifiedGroupKFold(min(_FOLDS, fewest), shuffle=True, random_state=_SEED)
+    for others, part in folds.split(labels, labels, groups=patients):
+        yield (others if len(set(labels[others])) == 2 else everything), part

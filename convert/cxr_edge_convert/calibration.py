@@ -1,0 +1,326 @@
+"""A bundle fitted to the films of a site: its probability, its threshold and its gate's limit.
+
+The weights stay as they are, and Keras is not needed. Films that the metadata calls test are never
+looked at.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cxr_edge_convert.bundling.sealing import seal
+from cxr_edge_convert.new_folder import appearing_at_once
+from cxr_edge_convert.site_artifacts import (
+    golden_films_of,
+    moved_reference,
+    reference_of,
+    with_manifest,
+)
+from cxr_edge_convert.variants import ONNX
+from cxr_edge_runtime.arguments import as_path, as_whole_number, check_callables, check_share
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.bundle.manifest import (
+    LIMITS_HEADING,
+    REFERENCE_FILE,
+    SELFTEST_FILE,
+    GateLimits,
+    Manifest,
+    Name,
+    Site,
+    Threshold,
+)
+from cxr_edge_runtime.classifier import as_threads
+from cxr_edge_runtime.counting import counted
+from cxr_edge_runtime.errors import DatasetError, ImageError, InvalidRequest
+from cxr_edge_runtime.files.outputs import check_folder
+from cxr_edge_runtime.gate import REJECTED
+from cxr_edge_runtime.images import GreyImage, load_grey
+from cxr_edge_runtime.probability import at_prevalence, check_prevalence
+from cxr_edge_runtime.typed_json import TypedJsonError, from_json
+from cxr_edge_train.dataset.class_names import positives
+from cxr_edge_train.dataset.layout import is_image
+from cxr_edge_train.dataset.metadata import images_root, read_metadata
+from cxr_edge_train.defaults import MIN_SENSITIVITY
+from cxr_edge_train.evaluation.bundle_subject import BundleSubject
+from cxr_edge_train.evaluation.predictions import predict
+from cxr_edge_train.evaluation.site_metrics import cross_fitted_site_metrics, site_metrics
+from cxr_edge_train.evaluation.subject import Answers, check_names
+from cxr_edge_train.progress import ProgressFactory, no_progress
+from cxr_edge_train.statistics.intervals import Interval
+from cxr_edge_train.statistics.operating_point import OperatingPoint, fit_operating_point
+
+# Of each label. With fewer the threshold rests on two or three films.
+MIN_FILMS = 50
+# Fewer cannot be divided into parts to measure on.
+_FEWEST = 10
+# The share of a site's films that are suspicious for their distance alone, as in conversion.
+_SUSPICIOUS = 0.99
+_CHOSEN_ON = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationResult:
+    """What fitting a bundle to the films of a site gave.
+
+    Attributes:
+        bundle: the new bundle.
+        before: metrics of the given bundle on the site's films, by name; empty where their labels
+            are not known.
+        after: the same of films held out of the fit, which the new bundle would have.
+        warnings: what the user should know, one sentence each.
+    """
+
+    bundle: Bundle
+    before: Mapping[str, Interval]
+    after: Mapping[str, Interval]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    point: OperatingPoint
+    labels: tuple[int, int]
+    before: Mapping[str, Interval]
+    after: Mapping[str, Interval]
+
+
+def calibrate(
+    bundle: Bundle,
+    films: str | Path,
+    output: str | Path,
+    *,
+    site: str = "local",
+    min_sensitivity: float = MIN_SENSITIVITY,
+    min_films: int = MIN_FILMS,
+    prevalence: float | None = None,
+    root: str | Path | None = None,
+    threads: int = 1,
+    progress: ProgressFactory = no_progress,
+) -> CalibrationResult:
+    """Fit a bundle's probability, threshold and gate to the films of a site, and write a new one.
+
+    Temperature, bias and threshold are fitted to labelled films by the rule of training; the limit
+    beyond which a film is suspicious becomes the 99th percentile of the site's films, whatever
+    their labels. The weights stay. Films that the gate rejects get no answer, so they are left out.
+
+    Args:
+        bundle: a loaded bundle.
+        films: ``clean_metadata.csv`` of labelled films, of which those called test are left out; or
+            a folder of films whose labels are not known.
+        output: the folder of the new bundle; it is missing or empty.
+        site: what the site is called; the new bundle's name ends with it.
+        min_sensitivity: the lowest sensitivity that the threshold may have on the site's films.
+        min_films: how many films of each label are needed, at least 10. Fewer than 50 are stated in
+            the bundle and its card.
+        prevalence: of a folder, the share of positive films at the site: probability and threshold
+            are moved to it, and no decision changes.
+        root: folder that the paths in the metadata are relative to; None for the metadata's own.
+        threads: threads of the engine.
+        progress: makes the progress bar over the films.
+
+    Returns:
+        The new bundle, and its metrics before and after, cross-fitted by patient.
+
+    Raises:
+        InvalidRequest: an argument is of the wrong type or out of range, the output holds
+            something, the labels are not the bundle's, or the prevalence is missing for a folder or
+            given with labels.
+        DatasetError: there are too few films of a label, or metadata or films are damaged.
+        BundleInvalid: the bundle is damaged.
+        EngineError: the engine failed.
+
+    Examples:
+        >>> from cxr_edge import Bundle, calibrate
+        >>> import cxr_edge_models
+        >>> tiny = Bundle.load(cxr_edge_models.path("tiny"))
+        >>> result = calibrate(
+        ...     tiny, "clean_metadata.csv", "tiny-here", site="here", min_films=40
+        ... )
+        >>> result.bundle.manifest.name, result.bundle.manifest.site.derived_from == tiny.digest
+        ('tiny-here', True)
+    """
+    films, output = as_path(films, "films"), as_path(output, "output")
+    check_share(min_sensitivity, "min_sensitivity")
+    min_films = as_whole_number(min_films, "min_films", minimum=_FEWEST)
+    check_callables(progress=progress)
+    try:
+        from_json(Name, f"{bundle.manifest.name}-{site}", path="site")
+    except TypedJsonError:
+        raise InvalidRequest(
+            f"site {site!r}: a site is called by letters, digits and . _ + -, and not too long"
+        ) from None
+    check_folder(output, "empty", ours=lambda _: False, anew=True)
+    subject = BundleSubject(bundle, threads=as_threads(threads))
+    if films.is_dir():
+        if prevalence is None:
+            raise InvalidRequest(
+                f"{films}: is a folder, so labels are not known; state the share of positive films "
+                "(prevalence), or name the clean_metadata.csv of labelled films"
+            )
+        check_prevalence(prevalence, bundle.manifest)
+        answers, warnings = _of_folder(subject, films, progress)
+        fit = _Fit(_at_prevalence(subject.operating_point, prevalence), (0, 0), {}, {})
+        reference = moved_reference(bundle, prevalence)
+    else:
+        if prevalence is not None:
+            raise InvalidRequest("with labels the prevalence is theirs; leave the argument out")
+        root = images_root(root, default=films.resolve().parent)
+        table, answers, warnings = _of_metadata(subject, films, root, progress)
+        answered = np.array(answers.verdicts) != REJECTED
+        rows, logits = table[answered].reset_index(drop=True), answers.logits[answered]
+        counts = _enough(rows, subject, films, min_films)
+        point = fit_operating_point(
+            logits, positives(rows), min_sensitivity=min_sensitivity, chosen_on=_CHOSEN_ON
+        )
+        fit = _Fit(
+            point,
+            counts,
+            site_metrics(logits, rows, subject.operating_point),
+            cross_fitted_site_metrics(logits, rows, min_sensitivity=min_sensitivity),
+        )
+        reference = reference_of(bundle, point, table, answers)
+    if rejected := answers.verdicts.count(REJECTED) if answers.verdicts else 0:
+        warnings += (f"{counted(rejected, 'film')} that the gate rejects left out of the fit",)
+    manifest = _manifest(bundle, fit, answers, site)
+    assert manifest.site is not None
+    contents = {name: bundle.read(name) for name in manifest.files}
+    if manifest.model.format == ONNX:
+        contents[manifest.model.file] = with_manifest(bundle.model, manifest)
+    if reference is not None:
+        contents[REFERENCE_FILE] = reference
+    if SELFTEST_FILE in contents:
+        contents[SELFTEST_FILE] = golden_films_of(replace(bundle, manifest=manifest))
+    with appearing_at_once(output) as staging:
+        seal(staging, manifest, contents, more={LIMITS_HEADING: _card_text(manifest)})
+    return CalibrationResult(
+        Bundle.load(output), fit.before, fit.after, (*warnings, *manifest.site.warnings)
+    )
+
+
+def _of_metadata(
+    subject: BundleSubject, file: Path, root: Path, progress: ProgressFactory
+) -> tuple[pd.DataFrame, Answers, tuple[str, ...]]:
+    metadata = read_metadata(file)
+    check_names(subject, metadata, file)
+    table = metadata[metadata["split"] != "test"].reset_index(drop=True)
+    left_out = len(metadata) - len(table)
+    warnings = (f"{counted(left_out, 'test film')} left out",) if left_out else ()
+    predictions, answers = predict(subject, table, root=root, progress=progress)
+    return predictions, answers, warnings
+
+
+def _of_folder(
+    subject: BundleSubject, folder: Path, progress: ProgressFactory
+) -> tuple[Answers, tuple[str, ...]]:
+    paths = sorted(path for path in folder.rglob("*") if is_image(path.name) and path.is_file())
+    unread = 0
+
+    def films() -> Iterator[GreyImage]:
+        nonlocal unread
+        for path in progress("reading films")(paths, len(paths)):
+            try:
+                yield load_grey(path, least_side=subject.prepare.least_side)
+            except ImageError:
+                unread += 1
+
+    answers = subject.answers(films())
+    if not len(answers.logits):
+        raise DatasetError(f"{folder}: holds no film that can be read")
+    warnings = (f"{counted(unread, 'film')} that cannot be read left out",) if unread else ()
+    return answers, warnings
+
+
+def _enough(rows: pd.DataFrame, subject: BundleSubject, file: Path, needed: int) -> tuple[int, int]:
+    positive = int(positives(rows).sum())
+    counts = (len(rows) - positive, positive)
+    for name, number in zip(subject.names, counts):
+        if number < needed:
+            raise DatasetError(
+                f"{file}: has {counted(number, 'film')} of {name} to fit to, {needed} are needed: "
+                f"{needed - number} are missing. Fewer can be allowed (min_films); the bundle "
+                "then says so"
+            )
+    return counts
+
+
+def _at_prevalence(point: OperatingPoint, prevalence: float) -> OperatingPoint:
+    """The same decisions, with probabilities for another prevalence (Saerens et al. 2002)."""
+    stated = point.prevalence
+    assert stated is not None  # checked before
+    ratio = math.log(prevalence / (1 - prevalence) * (1 - stated) / stated)
+    return replace(
+        point,
+        bias=point.bias + point.temperature * ratio,
+        threshold=at_prevalence(point.threshold, stated=stated, wanted=prevalence),
+        prevalence=prevalence,
+    )
+
+
+def _manifest(bundle: Bundle, fit: _Fit, answers: Answers, site: str) -> Manifest:
+    manifest, point = bundle.manifest, fit.point
+    negatives, positive = fit.labels
+    limits, measured = _limits(manifest, answers)
+    few = []
+    if fit.after and min(fit.labels) < MIN_FILMS:
+        few.append(
+            f"fitted to {negatives} films of {manifest.labels[0]} and {positive} of "
+            f"{manifest.labels[1]}, of which {MIN_FILMS} each are wanted"
+        )
+    # A log loss is no share, as the metrics of a manifest are.
+    metrics = {_CHOSEN_ON: {name: fit.after[name] for name in fit.after if name != "log_loss"}}
+    if not fit.after:
+        # What a prevalence does not change.
+        kept = ("auc", "sensitivity", "specificity")
+        metrics = {
+            split: {name: value for name, value in values.items() if name in kept}
+            for split, values in manifest.metrics.items()
+        }
+    return replace(
+        manifest,
+        name=f"{manifest.name}-{site}",
+        temperature=point.temperature,
+        bias=point.bias,
+        prevalence=point.prevalence,
+        threshold=Threshold(point.threshold, point.rule, point.chosen_on),
+        gate=limits,
+        metrics=metrics,
+        site=Site(site, bundle.digest, negatives, positive, measured, tuple(few)),
+    )
+
+
+def _limits(manifest: Manifest, answers: Answers) -> tuple[GateLimits | None, int]:
+    """The gate's limits on the films of the site, and on how many they rest."""
+    if manifest.gate is None or answers.distances is None or answers.verdicts is None:
+        return manifest.gate, 0
+    distances = answers.distances[np.array(answers.verdicts) != REJECTED]
+    distances = distances[np.isfinite(distances)]
+    if len(distances) < MIN_FILMS:
+        return manifest.gate, 0
+    suspicious = float(np.quantile(distances, _SUSPICIOUS))
+    return GateLimits(suspicious, max(suspicious, manifest.gate.rejected)), len(distances)
+
+
+def _card_text(manifest: Manifest) -> str:
+    site = manifest.site
+    assert site is not None
+    fitted = (
+        f"{site.negatives} films of {manifest.labels[0]} and {site.positives} of "
+        f"{manifest.labels[1]}; the figures below are of films held out of the fit"
+        if site.positives
+        else f"a stated prevalence of {manifest.prevalence:.1%}, with no labelled film; the "
+        "figures below are those of the original"
+    )
+    gate = f" The limit of the gate was set on {counted(site.films, 'film')}." if site.films else ""
+    return "".join(
+        f"- {line}\n"
+        for line in (
+            f"Calibrated for the site {site.name} on {fitted}.\n {gate} The weights are those of "
+            f"the bundle with the digest\n  `{site.derived_from}`, whose card says how they were "
+            "made.",
+            *(f"**Warning:** {text}." for text in site.warnings),
+        )
+    )

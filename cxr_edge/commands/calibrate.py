@@ -1,0 +1,79 @@
+"""``cxr-edge calibrate``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import cxr_edge
+from cxr_edge.console import options
+from cxr_edge.console.terminal import progress_bar, say
+from cxr_edge_runtime.bundle.manifest import NOTICE
+from cxr_edge_train.defaults import MIN_SENSITIVITY
+
+_MIN_FILMS = 50
+
+
+def calibrate(
+    bundle: Annotated[
+        str, typer.Argument(metavar="BUNDLE", help="Folder of a bundle, or its name.")
+    ],
+    films: Annotated[
+        Path,
+        typer.Argument(
+            metavar="METADATA|FOLDER",
+            help="clean_metadata.csv of labelled films; or a folder of films, with --prevalence.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the new bundle; missing or empty.")
+    ],
+    site: Annotated[
+        str, typer.Option(metavar="NAME", help="What the site is called; the name ends with it.")
+    ] = "local",
+    min_sensitivity: Annotated[
+        float, typer.Option(min=0.01, max=1.0, help="Floor of the operating point on the films.")
+    ] = MIN_SENSITIVITY,
+    min_films: Annotated[
+        int,
+        typer.Option(min=10, help="Films of each label that are needed; fewer than 50 are stated."),
+    ] = _MIN_FILMS,
+    prevalence: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0001, max=0.9999, help="Share of positive films, where no labels are known."
+        ),
+    ] = None,
+    root: options.Root = None,
+    threads: options.Threads = 1,
+) -> None:
+    """Fit a bundle's probability, threshold and gate to the films of a site.
+
+    The weights stay. Films that the metadata calls test are left out. The figures are of films
+    held out of the fit. Research use only. Not a medical device.
+    """
+    from cxr_edge.bundles.lookup import load_bundle
+
+    result = cxr_edge.calibrate(
+        load_bundle(bundle),
+        films,
+        output,
+        site=site,
+        min_sensitivity=min_sensitivity,
+        min_films=min_films,
+        prevalence=prevalence,
+        root=root,
+        threads=threads,
+        progress=progress_bar,
+    )
+    for warning in result.warnings:
+        say(f"warning: {warning}")
+    if result.after:
+        width = max(map(len, result.after))
+        typer.echo(f"{'':<{width}} {'before':<24}after, on films held out of the fit")
+        for name, after in result.after.items():
+            typer.echo(f"{name:<{width}} {result.before[name]!s:<24}{after}")
+    manifest = result.bundle.manifest
+    typer.echo(f"{manifest.positive_label} from {manifest.threshold.value:.4f} on")
+    typer.echo(f"wrote {output}: {manifest.name}, digest {result.bundle.digest[:12]}")
+    typer.echo(NOTICE)
