@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from cxr_edge_train.comparison.run import Comparison, compare
     from cxr_edge_train.dataset.splits import SplitResult, split
     from cxr_edge_train.eda.exploration import Exploration, eda
+    from cxr_edge_train.evaluation.bundle_comparison import BundleComparison, compare_bundles
     from cxr_edge_train.evaluation.evaluation import Evaluation
     from cxr_edge_train.fitting.train import train
     from cxr_edge_train.locator_folder import LocatorFolder
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bundle",
+    "BundleComparison",
     "CalibrationResult",
     "Classifier",
     "CleaningResult",
@@ -67,6 +69,7 @@ __all__ = [
     "check_drift",
     "clean",
     "compare",
+    "compare_bundles",
     "convert",
     "eda",
     "evaluate",
@@ -97,6 +100,7 @@ _HOMES = {
     "Bundle": _Home("cxr_edge_runtime.bundle"),
     "Classifier": _Home("cxr_edge.classifier"),
     "CalibrationResult": _Home("cxr_edge_convert.calibration", "calibrate"),
+    "BundleComparison": _Home("cxr_edge_train.evaluation.bundle_comparison", "train"),
     "CleaningResult": _Home("cxr_edge_train.cleaning.clean", "train"),
     "Comparison": _Home("cxr_edge_train.comparison.run", "train", keras=True),
     "ConversionReport": _Home("cxr_edge_convert.report.conversion_report", "convert"),
@@ -116,6 +120,7 @@ _HOMES = {
     "calibrate": _Home("cxr_edge_convert.calibration", "calibrate"),
     "check_drift": _Home("cxr_edge.monitoring.drift_check", "drift"),
     "clean": _Home("cxr_edge_train.cleaning.clean", "train"),
+    "compare_bundles": _Home("cxr_edge_train.evaluation.bundle_comparison", "train"),
     "compare": _Home("cxr_edge_train.comparison.run", "train", keras=True),
     "convert": _Home("cxr_edge_convert.convert", "convert", keras=True),
     "eda": _Home("cxr_edge_train.eda.exploration", "train"),

@@ -57,6 +57,7 @@ _COMMANDS = {
     "calibrate": _Command(
         "calibrate", "Fit a bundle's probability, threshold and gate to the films of a site."
     ),
+    "compare-bundles": _Command("train", "Compare two bundles on the same films before an update."),
     "drift": _Command("drift", "Check for drift since verification."),
 }
 

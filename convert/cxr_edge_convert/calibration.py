@@ -5,7 +5,7 @@ looked at.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,18 +35,16 @@ from cxr_edge_runtime.bundle.manifest import (
 )
 from cxr_edge_runtime.classifier import as_threads
 from cxr_edge_runtime.counting import counted
-from cxr_edge_runtime.errors import DatasetError, ImageError, InvalidRequest
+from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_runtime.files.outputs import check_folder
 from cxr_edge_runtime.gate import REJECTED
-from cxr_edge_runtime.images import GreyImage, load_grey
 from cxr_edge_runtime.probability import at_prevalence, check_prevalence
 from cxr_edge_runtime.typed_json import TypedJsonError, from_json
 from cxr_edge_train.dataset.class_names import positives
-from cxr_edge_train.dataset.layout import is_image
 from cxr_edge_train.dataset.metadata import images_root, read_metadata
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 from cxr_edge_train.evaluation.bundle_subject import BundleSubject
-from cxr_edge_train.evaluation.predictions import predict
+from cxr_edge_train.evaluation.predictions import predict, predict_folder
 from cxr_edge_train.evaluation.site_metrics import cross_fitted_site_metrics, site_metrics
 from cxr_edge_train.evaluation.subject import Answers, check_names
 from cxr_edge_train.progress import ProgressFactory, no_progress
@@ -162,7 +160,10 @@ def calibrate(
                 "(prevalence), or name the clean_metadata.csv of labelled films"
             )
         check_prevalence(prevalence, bundle.manifest)
-        answers, warnings = _of_folder(subject, films, progress)
+        _, answers, unread = predict_folder(subject, films, progress=progress)
+        warnings: tuple[str, ...] = ()
+        if unread:
+            warnings = (f"{counted(unread, 'film')} that cannot be read left out",)
         fit = _Fit(_at_prevalence(subject.operating_point, prevalence), (0, 0), {}, {})
         reference = moved_reference(bundle, prevalence)
     else:
@@ -211,27 +212,6 @@ def _of_metadata(
     warnings = (f"{counted(left_out, 'test film')} left out",) if left_out else ()
     predictions, answers = predict(subject, table, root=root, progress=progress)
     return predictions, answers, warnings
-
-
-def _of_folder(
-    subject: BundleSubject, folder: Path, progress: ProgressFactory
-) -> tuple[Answers, tuple[str, ...]]:
-    paths = sorted(path for path in folder.rglob("*") if is_image(path.name) and path.is_file())
-    unread = 0
-
-    def films() -> Iterator[GreyImage]:
-        nonlocal unread
-        for path in progress("reading films")(paths, len(paths)):
-            try:
-                yield load_grey(path, least_side=subject.prepare.least_side)
-            except ImageError:
-                unread += 1
-
-    answers = subject.answers(films())
-    if not len(answers.logits):
-        raise DatasetError(f"{folder}: holds no film that can be read")
-    warnings = (f"{counted(unread, 'film')} that cannot be read left out",) if unread else ()
-    return answers, warnings
 
 
 def _enough(rows: pd.DataFrame, subject: BundleSubject, file: Path, needed: int) -> tuple[int, int]:

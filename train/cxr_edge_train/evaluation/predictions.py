@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.errors import DatasetError, EngineError
-from cxr_edge_runtime.images import GreyImage
+from cxr_edge_runtime.errors import DatasetError, EngineError, ImageError
+from cxr_edge_runtime.images import GreyImage, load_grey
 from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_train.dataset.class_names import class_names
+from cxr_edge_train.dataset.layout import is_image
 from cxr_edge_train.dataset.pixels import read_film, read_unchanged
 from cxr_edge_train.evaluation.subject import Answers, Subject
 from cxr_edge_train.progress import ProgressFactory, no_progress
@@ -64,6 +65,42 @@ def predict(
     if answers.verdicts is not None:
         predictions = predictions.assign(distance=answers.distances, verdict=answers.verdicts)
     return predictions, answers
+
+
+def predict_folder(
+    subject: Subject, folder: Path, *, progress: ProgressFactory = no_progress
+) -> tuple[list[str], Answers, int]:
+    """Answer to every film below a folder.
+
+    Args:
+        subject: the model.
+        folder: films in any order of folders.
+        progress: makes the progress bar over the films.
+
+    Returns:
+        The POSIX paths of the films, relative to the folder, the answers to them, and the number of
+        films that cannot be read.
+
+    Raises:
+        DatasetError: no film can be read.
+        EngineError: the model computed no number.
+    """
+    found = sorted(path for path in folder.rglob("*") if is_image(path.name) and path.is_file())
+    read: list[str] = []
+
+    def films() -> Iterator[GreyImage]:
+        for path in progress("reading films")(found, len(found)):
+            try:
+                film = load_grey(path, least_side=subject.prepare.least_side)
+            except ImageError:
+                continue
+            read.append(path.relative_to(folder).as_posix())
+            yield film
+
+    answers = subject.answers(films())
+    if not read:
+        raise DatasetError(f"{folder}: holds no film that can be read")
+    return read, answers, len(found) - len(read)
 
 
 def model_input(path: Path, md5: str, prepare: Preprocessor) -> NDArray[np.uint8]:
