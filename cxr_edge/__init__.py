@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from cxr_edge_train.eda.exploration import Exploration, eda
     from cxr_edge_train.evaluation.bundle_comparison import BundleComparison, compare_bundles
     from cxr_edge_train.evaluation.evaluation import Evaluation
+    from cxr_edge_train.evaluation.suspects import find_suspects
+    from cxr_edge_train.fitting.cross_validation import CrossValidation, cross_validate
     from cxr_edge_train.fitting.train import train
     from cxr_edge_train.locator_folder import LocatorFolder
     from cxr_edge_train.recipe import Recipe
@@ -52,6 +54,7 @@ __all__ = [
     "CleaningResult",
     "Comparison",
     "ConversionReport",
+    "CrossValidation",
     "CxrEdgeError",
     "DriftCheck",
     "DriftLimits",
@@ -71,8 +74,10 @@ __all__ = [
     "compare",
     "compare_bundles",
     "convert",
+    "cross_validate",
     "eda",
     "evaluate",
+    "find_suspects",
     "import_keras_model",
     "score",
     "split",
@@ -105,6 +110,7 @@ _HOMES = {
     "Comparison": _Home("cxr_edge_train.comparison.run", "train", keras=True),
     "ConversionReport": _Home("cxr_edge_convert.report.conversion_report", "convert"),
     "CxrEdgeError": _Home("cxr_edge_runtime.errors"),
+    "CrossValidation": _Home("cxr_edge_train.fitting.cross_validation", "train", keras=True),
     "DriftCheck": _Home("cxr_edge.monitoring.drift_check", "drift"),
     "DriftLimits": _Home("cxr_edge.monitoring.drift", "drift"),
     "Evaluation": _Home("cxr_edge_train.evaluation.evaluation", "train"),
@@ -123,8 +129,10 @@ _HOMES = {
     "compare_bundles": _Home("cxr_edge_train.evaluation.bundle_comparison", "train"),
     "compare": _Home("cxr_edge_train.comparison.run", "train", keras=True),
     "convert": _Home("cxr_edge_convert.convert", "convert", keras=True),
+    "cross_validate": _Home("cxr_edge_train.fitting.cross_validation", "train", keras=True),
     "eda": _Home("cxr_edge_train.eda.exploration", "train"),
     "evaluate": _Home("cxr_edge.evaluation", "train"),
+    "find_suspects": _Home("cxr_edge_train.evaluation.suspects", "train"),
     "import_keras_model": _Home(
         "cxr_edge_convert.external_models.model_import", "convert", keras=True
     ),

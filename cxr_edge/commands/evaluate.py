@@ -10,7 +10,7 @@ import typer
 import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.loading import load_keras
-from cxr_edge.console.terminal import print_metrics, progress_bar, say
+from cxr_edge.console.terminal import print_metrics, printable, progress_bar, say
 from cxr_edge_runtime.errors import InvalidRequest
 
 
@@ -30,7 +30,12 @@ def evaluate(
             help="Folder of a run or of a bundle, or name of a shipped bundle.",
         ),
     ],
-    metadata: options.Metadata,
+    metadata: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="METADATA", help="clean_metadata.csv, from cxr-edge clean; not for --suspects."
+        ),
+    ] = None,
     splits: options.Splits = Path("splits.csv"),
     split: Annotated[
         Split,
@@ -48,6 +53,13 @@ def evaluate(
             help="Folder for evaluation.json, .html, predictions.csv and plots.  [default: none]",
         ),
     ] = None,
+    suspects: Annotated[
+        bool,
+        typer.Option(
+            "--suspects",
+            help="List the films whose labels the folds of train --folds contradict most.",
+        ),
+    ] = False,
     root: options.Root = None,
     threads: options.Threads = 1,
     as_json: options.AsJson = False,
@@ -58,6 +70,13 @@ def evaluate(
     final metrics of a model that would ship. Each reading is appended to --log, whatever it
     says. Research use only. Not a medical device.
     """
+    if suspects:
+        if metadata is not None:
+            raise InvalidRequest("--suspects takes the folder of train --folds, and no metadata")
+        _print_suspects(Path(subject), output, root)
+        return
+    if metadata is None:
+        raise InvalidRequest("name the clean_metadata.csv of the films to measure on")
     if split is Split.TEST and log is None:
         raise InvalidRequest("--split test needs --log FILE: every reading of test is recorded")
     if (Path(subject) / "run.json").is_file():
@@ -103,3 +122,15 @@ def evaluate(
     if worst := worst_words(evaluation.subgroups):
         typer.echo(worst)
     print_metrics(split.value, evaluation.metrics.by_name(), evaluation.notice)
+
+
+def _print_suspects(folder: Path, output: Path | None, root: Path | None) -> None:
+    from cxr_edge_runtime.bundle.manifest import NOTICE
+
+    found = cxr_edge.find_suspects(folder, output=output, root=root, progress=progress_bar)
+    typer.echo(f"{'probability':<12}{'label':<12}film")
+    for row in found.itertuples():
+        typer.echo(f"{row.probability:<12.3f}{row.label:<12}{printable(row.path)}")
+    if output:
+        say(f"wrote {output}")
+    typer.echo(NOTICE)

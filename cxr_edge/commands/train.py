@@ -10,7 +10,7 @@ import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.loading import load_keras
 from cxr_edge.console.terminal import Stages, print_metrics, print_operating_point, say
-from cxr_edge_runtime.errors import ExtraMissing
+from cxr_edge_runtime.errors import ExtraMissing, InvalidRequest
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 
 
@@ -41,6 +41,14 @@ def train(
         ),
     ] = MIN_SENSITIVITY,
     locator: options.Locator = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            max=20,
+            help="Train as many models, each measured on another part of the films; needs -o.",
+        ),
+    ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write the run's folder tensorboard/.")
     ] = False,
@@ -59,6 +67,29 @@ def train(
         training_callbacks,
     )
 
+    if folds is not None:
+        if output is None:
+            raise InvalidRequest("--folds makes several runs; name a folder for them with -o")
+        found = cxr_edge.cross_validate(
+            metadata,
+            splits,
+            output=output,
+            folds=folds,
+            architecture=architecture,
+            weights=weights,
+            recipe=recipe,
+            root=root,
+            seed=seed,
+            min_sensitivity=min_sensitivity,
+            locator=locator,
+            on_start=print_start,
+            callbacks=training_callbacks(tensorboard=tensorboard),
+            progress=Stages(),
+        )
+        for name, spread in found.spread.items():
+            typer.echo(f"{name} over {folds} folds: {spread}")
+        typer.echo(f"wrote {output}\n{found.notice}")
+        return
     run = cxr_edge.train(
         metadata,
         splits,

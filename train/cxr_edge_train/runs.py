@@ -39,6 +39,8 @@ RUN = "run.json"
 # Only a folder whose run is not finished has it.
 UNFINISHED = "unfinished.json"
 HISTORY = "history.csv"
+# The folders of the runs of a cross-validation begin so.
+FOLD = "fold-"
 # What it says of validation, see ValidationMetrics; runs of before version 0.2 have the loss alone.
 EPOCH_METRICS = ("val_loss", "val_accuracy", "val_auc", "val_sensitivity", "val_specificity")
 # What run.json says of the operating point, by the field it is of; all of it is of validation.
@@ -160,6 +162,18 @@ def read_run(folder: Path) -> Run:
         if not (folder / name).is_file():
             raise RunError(f"{folder}: {name} is missing; make it again")
     return run
+
+
+def read_folds(folder: Path) -> tuple[Run, ...]:
+    """The finished runs of a cross-validation.
+
+    Raises:
+        RunError: there are fewer than two, one is not finished, or one is damaged.
+    """
+    runs = tuple(read_run(path) for path in sorted(folder.glob(f"{FOLD}*")))
+    if len(runs) < 2:
+        raise RunError(f"{folder}: no folds here; make them with cxr-edge train --folds 5")
+    return runs
 
 
 def _check_versions(file: Path, content: dict[str, Any]) -> None:

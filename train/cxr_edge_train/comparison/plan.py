@@ -10,11 +10,12 @@ import pandas as pd
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files.outputs import check_folder
 from cxr_edge_train.architectures import ARCHITECTURES, build
+from cxr_edge_train.fitting.finished import check_same
 from cxr_edge_train.fitting.task import TrainingTask
 from cxr_edge_train.fitting.train import starting_weights
 from cxr_edge_train.locator_folder import LocatorFolder
-from cxr_edge_train.recipe import Recipe, as_recipe, read_recipe
-from cxr_edge_train.runs import RUN, UNFINISHED, read_run
+from cxr_edge_train.recipe import Recipe, as_recipe
+from cxr_edge_train.runs import RUN, UNFINISHED
 
 T = TypeVar("T")
 
@@ -99,7 +100,7 @@ def plan(
             folder = output / "runs" / name
             finished = (folder / RUN).exists()
             if finished:
-                _check_same(task, folder)
+                check_same(task, folder)
             runs.append(PlannedRun(name, task, folder, finished, parameters))
     return runs
 
@@ -169,26 +170,3 @@ def _is_comparison(folder: Path) -> bool:
     # Other programs have folders of that name, too.
     runs = (file for name in (RUN, UNFINISHED) for file in folder.glob(f"runs/*/{name}"))
     return any(runs) and not (folder / RUN).exists()
-
-
-def _check_same(task: TrainingTask, folder: Path) -> None:
-    run, wanted = read_run(folder), task.fingerprint
-    # How a model is converted is no part of what it learned. A run with keys of an earlier version
-    # was trained by another recipe, so here they are not passed over.
-    recorded = replace(read_recipe(folder / "recipe.toml"), calibration=task.recipe.calibration)
-    # Runs of before the digest was recorded are known by the name alone.
-    sha256 = run.weights_sha256 or wanted.weights_sha256
-    pairs = {
-        "architecture": (run.architecture, wanted.architecture),
-        "weights": ((run.weights, sha256), (wanted.weights, wanted.weights_sha256)),
-        "seed": (run.seed, wanted.seed),
-        "locator": (run.locator_sha256, wanted.locator_sha256),
-        "dataset": (run.dataset_digest, wanted.dataset_digest),
-        "recipe": (recorded, task.recipe),
-    }
-    changed = [what for what, (there, expected) in pairs.items() if there != expected]
-    if changed:
-        raise InvalidRequest(
-            f"{folder}: holds a finished run with another {', '.join(changed)}; choose another "
-            "output, or remove the folder"
-        )

@@ -83,14 +83,53 @@ def train(
         >>> bool(metrics["sensitivity"].value >= 0.95)
         True
     """
-    metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
-    check_share(min_sensitivity, "min_sensitivity")
     check_callables(on_start=on_start, callbacks=callbacks, progress=progress)
-    chosen = as_recipe(recipe)
     given = optional_path(output, "output")
-    folder = optional_path(locator, "locator")
     if given is not None:
         check_output(given)
+    task, left_out = training_task(
+        metadata,
+        splits,
+        architecture=architecture,
+        weights=weights,
+        recipe=recipe,
+        root=root,
+        seed=seed,
+        min_sensitivity=min_sensitivity,
+        locator=locator,
+    )
+    cache_dir = default_cache_dir()
+    run = train_run(
+        task,
+        output=given or folder_for(cache_dir, task.fingerprint),
+        cache_dir=cache_dir,
+        on_start=on_start,
+        callbacks=callbacks,
+        progress=progress,
+    )
+    return replace(run, warnings=_warnings(run, left_out))
+
+
+def training_task(
+    metadata: str | Path,
+    splits: str | Path,
+    *,
+    architecture: str,
+    weights: str | Path | None,
+    recipe: str | Path | Recipe | None,
+    root: str | Path | None,
+    seed: int,
+    min_sensitivity: float,
+    locator: str | Path | None,
+) -> tuple[TrainingTask, int]:
+    """Put together what a run is trained from; arguments and errors as of :func:`train`.
+
+    Returns:
+        The task, and the number of images of the metadata that are in no split.
+    """
+    metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
+    check_share(min_sensitivity, "min_sensitivity")
+    chosen, folder = as_recipe(recipe), optional_path(locator, "locator")
     cleaned = read_metadata(metadata)
     table = read_splits(splits, cleaned)
     task = TrainingTask.of(
@@ -103,16 +142,7 @@ def train(
         min_sensitivity=min_sensitivity,
         locator=None if folder is None else read_locator(folder),
     )
-    cache_dir = default_cache_dir()
-    run = train_run(
-        task,
-        output=given or folder_for(cache_dir, task.fingerprint),
-        cache_dir=cache_dir,
-        on_start=on_start,
-        callbacks=callbacks,
-        progress=progress,
-    )
-    return replace(run, warnings=_warnings(run, len(cleaned) - len(table)))
+    return task, len(cleaned) - len(table)
 
 
 def starting_weights(weights: str | Path | None) -> str | None:
