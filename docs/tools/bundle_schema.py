@@ -16,10 +16,12 @@ from cxr_edge_runtime.typed_json import Schema, json_schema
 
 def bundle_schema() -> Schema:
     """The schema, as JSON has it."""
+    manifest = json_schema(Manifest)
+    manifest["required"].remove("site")  # of bundles that were calibrated for one alone
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"bundle.json of cxr-edge, schema_version {SCHEMA_VERSION}",
-        **json_schema(Manifest),
+        **manifest,
         "allOf": [_gate_needs(), *(_at_most(file, most) for file, most in MAX_BYTES.items())],
         "anyOf": list(map(_contract, CONTRACT_INPUTS)),
     }

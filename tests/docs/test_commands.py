@@ -36,6 +36,7 @@ from cxr_edge_train.comparison import plan as comparison_plan
 from cxr_edge_train.fitting import task
 from documented_commands import PAGES, ROOT, Command, all_commands, blocks, commands_of
 from locators import make_locator
+from scripts import load_script
 from synthetic import draw_dataset, noisy_gradient
 from tiny_model import tiny_backbone
 
@@ -112,6 +113,7 @@ def make_sandbox(folder: Path, pipeline: Any) -> None:
         blot(Path("our-films", f"{place}.png"), place)
     for path in sorted(draw_dataset(Path("my-films"), patients=300, test_patients=10).rglob("*.*")):
         path.rename(path.with_stem(path.stem.replace("_", "-") + "_1"))
+    of_a_site(Path("adults"))
     Path("film.dcm").write_bytes(dicom_files.written())
     Path("recipe.toml").write_text("[fit]\nepochs = 1\n")
     own_model(Path("own.keras"))
@@ -126,6 +128,17 @@ def make_sandbox(folder: Path, pipeline: Any) -> None:
     shutil.copytree("bundles/int8", "my-bundle")
     # What a device has before another bundle comes, and one that the page on exit codes names.
     assert run("pack", "mobilenetv2-int8", "--sign", "key.pem", "-o", "other.cxr.zip") == 0
+
+
+def of_a_site(folder: Path) -> None:
+    """Films in which the shipped model finds lungs, in one folder with a table of labels."""
+    load_script("data/make_phantoms.py").write_dataset(Path("phantoms"), share=0.06)
+    folder.mkdir()
+    lines = ["path,label,patient,sex"]
+    for place, path in enumerate(sorted(Path("phantoms").rglob("*.jpeg"))):
+        lines.append(f"{place}.jpeg,{path.parent.name},p{place // 2},{'FM'[place % 2]}")
+        path.rename(folder / f"{place}.jpeg")
+    (folder / "labels.csv").write_text("\n".join(lines))
 
 
 def film(path: Path, seed: int) -> None:

@@ -72,6 +72,7 @@ def conversion_report_of(*variants: VariantReport) -> ConversionReport:
             preprocess=PreprocessSpec(32, 32),
             locator=None,
         ),
+        labels=("NORMAL", "PNEUMONIA"),
         operating_point=OperatingPoint(1.0, 0.5, "a rule", "validation", 0.25, 0.5),
         limits=Limits(),
         keras=FloatReport(reference().metrics),

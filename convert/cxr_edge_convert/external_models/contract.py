@@ -23,26 +23,32 @@ _SCALING_LAYERS = (keras.layers.Rescaling, keras.layers.Normalization)
 _MAX_DIFFERENCE = 1e-2
 
 
-def check_request(
-    file: Path, *, labels: Sequence[str], names: ClassNames, scaling: str | None
-) -> None:
-    """Refuse what can be refused before a model is loaded; arguments as in :func:`contract_model`.
+def check_request(file: Path, *, scaling: str | None) -> None:
+    """Refuse what can be refused before anything is read; arguments as in :func:`contract_model`.
 
     Raises:
-        InvalidRequest: the file is missing or is no Keras file, or labels or scaling are unknown.
+        InvalidRequest: the file is missing or is no Keras file, or the scaling is unknown.
     """
     if not file.is_file():
         raise InvalidRequest(f"{file}: no such file")
     if file.suffix.lower() not in _SUFFIXES:
         raise InvalidRequest(f"{file}: is no Keras model; its name must end in .keras or .h5")
+    if scaling is not None and (not isinstance(scaling, str) or scaling not in SCALINGS):
+        raise InvalidRequest(f"unknown scaling {scaling!r}; known are {', '.join(SCALINGS)}")
+
+
+def check_labels(labels: Sequence[str], names: ClassNames) -> None:
+    """Check the order of a model's labels.
+
+    Raises:
+        InvalidRequest: they are not the two names, each once.
+    """
     named = list(labels) if isinstance(labels, list | tuple) else []
     if sorted(map(str, named)) != sorted(names):
         raise InvalidRequest(
             f"the labels must be {' and '.join(names)} in the order of the model's outputs, "
             f"not {labels!r}"
         )
-    if scaling is not None and (not isinstance(scaling, str) or scaling not in SCALINGS):
-        raise InvalidRequest(f"unknown scaling {scaling!r}; known are {', '.join(SCALINGS)}")
 
 
 def contract_model(
@@ -67,7 +73,8 @@ def contract_model(
         InvalidRequest: missing or damaged file, or labels or scaling that make no sense for it.
         ConversionError: not an image classifier of a form that can be understood.
     """
-    check_request(file, labels=labels, names=names, scaling=scaling)
+    check_request(file, scaling=scaling)
+    check_labels(labels, names)
     model = _load(file)
     if _keeps_contract(model):
         _check_as_contract(file, labels, names, scaling)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from cxr_edge_convert.external_models.contract import check_request, contract_model
+from cxr_edge_convert.external_models.contract import check_labels, check_request, contract_model
 from cxr_edge_convert.new_folder import appearing_at_once
 from cxr_edge_runtime.arguments import as_path, check_callables, check_share
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
@@ -106,11 +106,12 @@ def import_keras_model(
     metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
     check_share(min_sensitivity, "min_sensitivity")
     check_callables(progress=progress)
+    check_request(file, scaling=scaling)
     check_folder(output, "empty", ours=lambda _: False, anew=True)
     cleaned = read_metadata(metadata)
     names = class_names(cleaned)
     labels = names if labels is None else labels
-    check_request(file, labels=labels, names=names, scaling=scaling)
+    check_labels(labels, names)
     all_images = read_splits(splits, cleaned)
     table = without_test(all_images)
     validation = table[table["split"] == "validation"].reset_index(drop=True)

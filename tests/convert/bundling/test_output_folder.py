@@ -276,7 +276,7 @@ def test_damaged_report_is_one_clear_error(
     write_all(tmp_path / "out", source, SETTINGS, variants[:1])
     report = tmp_path / "out" / "report.json"
     content = json.loads(report.read_text())
-    for damaged in ({"schema_version": 3}, content | {"variants": [{}]}, content | {"keras": 1}):
+    for damaged in ({"schema_version": 4}, content | {"variants": [{}]}, content | {"keras": 1}):
         report.write_text(json.dumps(damaged))
         with pytest.raises(ReportError, match=r"its report is damaged \(.*\); convert again"):
             render_again(tmp_path / "out")

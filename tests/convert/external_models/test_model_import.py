@@ -249,7 +249,7 @@ def test_wrong_arguments_are_one_clear_error(trained: Any, tmp_path: Path) -> No
         ((None, metadata, splits), {}, InvalidRequest, "model must be a path"),
         ((keras.Model(), metadata, splits), {}, InvalidRequest, "model must be a path"),
         ((file, metadata, splits), {"labels": "A,B"}, InvalidRequest, "the labels must be"),
-        ((file, metadata, splits), {"labels": None}, InvalidRequest, "the labels must be"),
+        ((file, metadata, splits), {"labels": 7}, InvalidRequest, "the labels must be"),
         ((file, metadata, splits), {"scaling": 255}, InvalidRequest, "unknown scaling 255"),
         ((file, metadata, splits), {"scaling": None}, InvalidRequest, "state the scaling"),
         ((file, metadata, splits), {"min_sensitivity": 2.0}, InvalidRequest, "min_sensitivity"),

@@ -16,6 +16,7 @@ from cxr_edge_convert.quantization.calibration_images import (
 )
 from cxr_edge_convert.sources import Source
 from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_train.dataset.class_names import KERMANY
 
 
 def table(*, patients: int, images: int = 3, positives: int | None = None) -> pd.DataFrame:
@@ -100,7 +101,9 @@ def folder_of_films(folder: Path, *names: str) -> Path:
 
 
 def test_folder_of_films_without_labels_is_one_class(tmp_path: Path) -> None:
-    rows = images_of_folder(folder_of_films(tmp_path, *(f"{n:03}.png" for n in range(120))))
+    rows = images_of_folder(
+        folder_of_films(tmp_path, *(f"{n:03}.png" for n in range(120))), KERMANY
+    )
     assert set(rows["label"]) == {""}
     first, second = choose_calibration_images(rows, count=60, seed=0)
     assert (len(first), len(second)) == (60, 60)
@@ -111,14 +114,14 @@ def test_labels_of_a_folder_come_from_its_folders(tmp_path: Path) -> None:
     names = [f"{label}/{n}.png" for label in ("NORMAL", "PNEUMONIA") for n in range(30)]
     folder_of_films(tmp_path, *names)
     (tmp_path / "notes.txt").write_text("no film")
-    rows = images_of_folder(tmp_path)
+    rows = images_of_folder(tmp_path, KERMANY)
     assert rows["label"].value_counts().to_dict() == {"NORMAL": 30, "PNEUMONIA": 30}
     assert drawn(rows, count=50)["label"].tolist() == ["NORMAL", "PNEUMONIA"] * 25
 
 
 def test_folder_of_one_label_is_one_class_and_refused(tmp_path: Path) -> None:
     names = [f"normal/{n}.png" for n in range(60)]
-    rows = images_of_folder(folder_of_films(tmp_path, *names) / "normal")
+    rows = images_of_folder(folder_of_films(tmp_path, *names) / "normal", KERMANY)
     assert set(rows["label"]) == {"NORMAL"}
     with pytest.raises(InvalidRequest, match="both labels; there are only NORMAL"):
         drawn(rows)
@@ -127,22 +130,22 @@ def test_folder_of_one_label_is_one_class_and_refused(tmp_path: Path) -> None:
 def test_film_outside_the_labels_folders_is_named(tmp_path: Path) -> None:
     folder_of_films(tmp_path, "NORMAL/a.png", "PNEUMONIA/b.png", "c.png")
     with pytest.raises(InvalidRequest, match=r"c\.png: lies in neither"):
-        images_of_folder(tmp_path)
+        images_of_folder(tmp_path, KERMANY)
 
 
 def test_same_film_twice_counts_once(tmp_path: Path) -> None:
     folder_of_films(tmp_path, "a.png")
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
-    assert images_of_folder(tmp_path)["path"].tolist() == ["a.png"]
+    assert images_of_folder(tmp_path, KERMANY)["path"].tolist() == ["a.png"]
 
 
 def test_film_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     folder_of_films(tmp_path, "a.png")
     (tmp_path / "b.png").write_bytes(b"no image")
     with pytest.raises(InvalidRequest, match=r"b\.png: .*; take it out of the folder"):
-        images_of_folder(tmp_path)
+        images_of_folder(tmp_path, KERMANY)
     with pytest.raises(InvalidRequest, match="no such folder"):
-        images_of_folder(tmp_path / "gone")
+        images_of_folder(tmp_path / "gone", KERMANY)
 
 
 def test_validation_calibrates_nothing(tiny_source: Source) -> None:

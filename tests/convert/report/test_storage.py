@@ -60,7 +60,7 @@ def test_folder_without_a_conversion_is_named(written: Path, missing: str) -> No
         read_report(written)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "{", '{"schema_version": 3}', "\xff"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", "{", '{"schema_version": 4}', "\xff"])
 def test_damaged_report_is_one_clear_error(written: Path, text: str) -> None:
     (written / "report.json").write_text(text, encoding="latin-1")
     with pytest.raises(ReportError, match=r"its report is damaged \(.*\); convert again"):
@@ -103,11 +103,11 @@ def test_predictions_without_the_logits_of_a_variant_are_named(written: Path) ->
         read_report(written)
 
 
-@pytest.mark.parametrize("version", [2, 4, None])
+@pytest.mark.parametrize("version", [3, 5, None])
 def test_other_version_is_refused(written: Path, version: Any) -> None:
     content = content_of(written) | {"schema_version": version}
     (written / "report.json").write_text(json.dumps(content))
-    with pytest.raises(ReportError, match=f"schema version {version}, this cxr-edge reads 3"):
+    with pytest.raises(ReportError, match=f"schema version {version}, this cxr-edge reads 4"):
         read_report(written)
 
 

@@ -24,7 +24,6 @@ from pydicom.uid import (
 from crafted_dicom import AGE, element, film
 from cxr_edge_runtime.errors import ImageError, ImageTooLarge, UnreadableImage, UnsupportedImage
 from cxr_edge_runtime.images import dicom, dicom_elements, dicom_film, load_grey
-from cxr_edge_runtime.images.inspection import inspect
 from dicom_files import RAMP, jpeg, written
 from synthetic import noisy_gradient
 
@@ -229,11 +228,6 @@ def test_deflated_file_is_refused_unopened() -> None:
     content = written(syntax=DeflatedExplicitVRLittleEndian)
     with pytest.raises(UnsupportedImage, match="deflated"):
         load_grey(content)
-
-
-def test_data_sets_are_not_made_of_dicom_files() -> None:
-    with pytest.raises(UnsupportedImage, match="export it as PNG"):
-        inspect(written(), side=32)
 
 
 def test_missing_pydicom_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,9 +156,10 @@ def read_metadata(path: Path) -> pd.DataFrame:
     if _ADDED_COLUMN not in table.columns:
         table[_ADDED_COLUMN] = float("nan")
     for column in _NUMBERS:
-        # What is no number is named below.
-        with contextlib.suppress(ValueError):
-            table[column] = pd.to_numeric(table[column])
+        # What is no number is named below; the step alone may be empty.
+        if column == _ADDED_COLUMN or not (table[column] == "").any():
+            with contextlib.suppress(ValueError):
+                table[column] = pd.to_numeric(table[column])
     check_values(path, table, "label", class_names(table))
     check_values(path, table, "split", FOLDERS)
     check_values(path, table, "kind", KINDS)
