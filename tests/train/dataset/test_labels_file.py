@@ -58,6 +58,15 @@ def test_age_that_cannot_be_understood_is_counted(tmp_path: Path) -> None:
     )
 
 
+def test_patient_at_two_sites_is_counted(tmp_path: Path) -> None:
+    rows = "a.png,TB,p1,A\nb.png,TB,p1,B\nc.png,TB,p2,A\nd.png,TB,,A\ne.png,TB,,B\n"
+    found = labels_of(tmp_path, f"path,label,patient,site\n{rows}")
+    assert found.warnings == (
+        "1 patient with films of more than one site; split with --group-by site to keep such "
+        "sites together",
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

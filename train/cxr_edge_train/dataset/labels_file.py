@@ -21,7 +21,7 @@ _SPLITS = {"train": "train", "val": "val", "validation": "val", "test": "test", 
 _PATHS = ("path", "file")
 # What the file may say of a film; `path` may be called `file`.
 COLUMNS = (*_PATHS, "label", "patient", "split")
-_AGE = "age"
+_AGE, _SITE = "age", "site"
 _TAKEN = frozenset({*METADATA_COLUMNS, DOMAIN_COLUMN, CLASSES_COLUMN}) - set(COLUMNS)
 
 
@@ -78,6 +78,7 @@ def read_labels(
     [place] = [name for name in _PATHS if name in table]
     further = [name for name in table if name not in COLUMNS]
     doubts = _with_years(table, [name for name in further if name.lower() == _AGE])
+    doubts += _at_two_sites(table, [name for name in further if name.lower() == _SITE])
     check_renamed(renamed, set(filter(None, table["label"])), str(file))
     films: dict[str, LabelledFilm] = {}
     for row in table.to_dict("records"):
@@ -189,4 +190,19 @@ def _with_years(table: pd.DataFrame, ages: Sequence[str]) -> tuple[str, ...]:
                 f"{example!r}; it is left empty"
             )
         table[name] = years
+    return tuple(doubts)
+
+
+def _at_two_sites(table: pd.DataFrame, sites: Sequence[str]) -> tuple[str, ...]:
+    if "patient" not in table:
+        return ()
+    known = table[table["patient"] != ""]
+    doubts = []
+    for name in sites:
+        number = int((known.groupby("patient")[name].nunique() > 1).sum())
+        if number:
+            doubts.append(
+                f"{counted(number, 'patient')} with films of more than one {name}; split with "
+                f"--group-by {name} to keep such sites together"
+            )
     return tuple(doubts)
