@@ -39,7 +39,8 @@ def evaluate(
     Args:
         subject: folder of a run or of a bundle, name of a shipped bundle, or a bundle.
         metadata: ``clean_metadata.csv``, which :func:`cxr_edge.clean` writes.
-        splits: ``splits.csv``, which :func:`cxr_edge.split` writes; not read for ``all``.
+        splits: ``splits.csv``, which :func:`cxr_edge.split` writes. ``all`` needs none; where the
+            file is there, what it calls test is left out, too.
         split: ``validation``, ``test``, or ``all`` images except those that the metadata calls
             test.
         log: the file that readings of test labels are appended to: required for ``test``, refused

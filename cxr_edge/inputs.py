@@ -8,8 +8,7 @@ from typing import TextIO
 
 from cxr_edge.path_lines import Data, lines_as_they_come
 from cxr_edge_runtime.errors import ImageError, ImageNotFound, ImageNotReadable
-from cxr_edge_runtime.images import HEATMAP_SUFFIX, SUFFIXES
-from cxr_edge_runtime.images.dicom import PREAMBLE_BYTES, is_dicom
+from cxr_edge_runtime.images import HEATMAP_SUFFIX, is_image_file
 
 # An image's path, or a path that gives none with the reason.
 Input = tuple[Path, ImageError | None]
@@ -153,7 +152,7 @@ def _images_in(folder: Path, recursive: bool) -> Iterator[Input]:
         folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
         for path in (Path(here, name) for name in sorted(names)):
             passed_over = path.name.startswith(".") or path.name.endswith(HEATMAP_SUFFIX)
-            if not passed_over and _is_image(path):
+            if not passed_over and is_image_file(path):
                 found = True
                 yield path, None
     for error in failed:
@@ -167,16 +166,3 @@ def _images_in(folder: Path, recursive: bool) -> Iterator[Input]:
 
 def _reason(error: OSError) -> str:
     return _NO_PERMISSION if isinstance(error, PermissionError) else str(error.strerror)
-
-
-def _is_image(path: Path) -> bool:
-    if path.suffix.lower() in SUFFIXES:
-        return True
-    # Scanners and archives name DICOM files by numbers with dots in them, or by anything else.
-    try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return is_dicom(file.read(PREAMBLE_BYTES))
-    except OSError:
-        return False

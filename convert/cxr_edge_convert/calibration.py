@@ -6,13 +6,15 @@ looked at.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cxr_edge_convert.bundling.sealing import seal
+from cxr_edge_convert.limits import MIN_SITE_FILMS
 from cxr_edge_convert.new_folder import appearing_at_once
 from cxr_edge_convert.site_artifacts import (
     golden_films_of,
@@ -25,7 +27,10 @@ from cxr_edge_runtime.arguments import as_path, as_whole_number, check_callables
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.bundle.manifest import (
     LIMITS_HEADING,
+    LOOSE_SUFFIX,
+    NOTICE,
     REFERENCE_FILE,
+    REJECTED_SUFFIX,
     SELFTEST_FILE,
     GateLimits,
     Manifest,
@@ -50,9 +55,8 @@ from cxr_edge_train.evaluation.subject import Answers, check_names
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.statistics.intervals import Interval
 from cxr_edge_train.statistics.operating_point import OperatingPoint, fit_operating_point
+from cxr_edge_train.statistics.soundness import has_reversed_labels, soundness_warnings
 
-# Of each label. With fewer the threshold rests on two or three films.
-MIN_FILMS = 50
 # Fewer cannot be divided into parts to measure on.
 _FEWEST = 10
 # The share of a site's films that are suspicious for their distance alone, as in conversion.
@@ -77,6 +81,17 @@ class CalibrationResult:
     after: Mapping[str, Interval]
     warnings: tuple[str, ...]
 
+    def as_dict(self) -> dict[str, Any]:
+        """The result in the form of JSON."""
+        return {
+            "bundle": self.bundle.manifest.name,
+            "digest": self.bundle.digest,
+            "before": {name: asdict(value) for name, value in self.before.items()},
+            "after": {name: asdict(value) for name, value in self.after.items()},
+            "warnings": list(self.warnings),
+            "notice": NOTICE,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
@@ -93,7 +108,7 @@ def calibrate(
     *,
     site: str = "local",
     min_sensitivity: float = MIN_SENSITIVITY,
-    min_films: int = MIN_FILMS,
+    min_films: int = MIN_SITE_FILMS,
     prevalence: float | None = None,
     root: str | Path | None = None,
     threads: int = 1,
@@ -145,12 +160,7 @@ def calibrate(
     check_share(min_sensitivity, "min_sensitivity")
     min_films = as_whole_number(min_films, "min_films", minimum=_FEWEST)
     check_callables(progress=progress)
-    try:
-        from_json(Name, f"{bundle.manifest.name}-{site}", path="site")
-    except TypedJsonError:
-        raise InvalidRequest(
-            f"site {site!r}: a site is called by letters, digits and . _ + -, and not too long"
-        ) from None
+    _check_site(site, bundle)
     check_folder(output, "empty", ours=lambda _: False, anew=True)
     subject = BundleSubject(bundle, threads=as_threads(threads))
     if films.is_dir():
@@ -170,7 +180,7 @@ def calibrate(
         if prevalence is not None:
             raise InvalidRequest("with labels the prevalence is theirs; leave the argument out")
         root = images_root(root, default=films.resolve().parent)
-        table, answers, warnings = _of_metadata(subject, films, root, progress)
+        table, answers, warnings = _of_metadata(subject, films, root, min_films, progress)
         answered = np.array(answers.verdicts) != REJECTED
         rows, logits = table[answered].reset_index(drop=True), answers.logits[answered]
         counts = _enough(rows, subject, films, min_films)
@@ -183,6 +193,11 @@ def calibrate(
             site_metrics(logits, rows, subject.operating_point),
             cross_fitted_site_metrics(logits, rows, min_sensitivity=min_sensitivity),
         )
+        if has_reversed_labels(fit.after):
+            raise DatasetError(
+                f"{films}: the labels are the other way round for this bundle, whose AUC on these "
+                f"films is {fit.after['auc']}; map them to its labels anew"
+            )
         reference = reference_of(bundle, point, table, answers)
     if rejected := answers.verdicts.count(REJECTED) if answers.verdicts else 0:
         warnings += (f"{counted(rejected, 'film')} that the gate rejects left out of the fit",)
@@ -202,12 +217,27 @@ def calibrate(
     )
 
 
+def _check_site(site: str, bundle: Bundle) -> None:
+    """A site's name is a word of its own, and ends the new bundle's."""
+    name = f"{bundle.manifest.name}-{site}"
+    try:
+        from_json(Name, site, path="site")
+        from_json(Name, name, path="site")
+    except TypedJsonError:
+        raise InvalidRequest(
+            f"site {site!r}: a site is called by letters, digits and . _ + -, and not too long"
+        ) from None
+    if name.endswith((REJECTED_SUFFIX, LOOSE_SUFFIX)):
+        raise InvalidRequest(f"site {site!r}: bundles that missed a limit end so; name another")
+
+
 def _of_metadata(
-    subject: BundleSubject, file: Path, root: Path, progress: ProgressFactory
+    subject: BundleSubject, file: Path, root: Path, needed: int, progress: ProgressFactory
 ) -> tuple[pd.DataFrame, Answers, tuple[str, ...]]:
     metadata = read_metadata(file)
     check_names(subject, metadata, file)
     table = metadata[metadata["split"] != "test"].reset_index(drop=True)
+    _enough(table, subject, file, needed)  # before minutes of reading
     left_out = len(metadata) - len(table)
     warnings = (f"{counted(left_out, 'test film')} left out",) if left_out else ()
     predictions, answers = predict(subject, table, root=root, progress=progress)
@@ -244,11 +274,15 @@ def _manifest(bundle: Bundle, fit: _Fit, answers: Answers, site: str) -> Manifes
     manifest, point = bundle.manifest, fit.point
     negatives, positive = fit.labels
     limits, measured = _limits(manifest, answers)
-    few = []
-    if fit.after and min(fit.labels) < MIN_FILMS:
+    few: list[str] = []
+    if fit.after:
+        few += soundness_warnings(
+            fit.after, point, (manifest.labels[0], manifest.labels[1]), on="the site's films"
+        )
+    if fit.after and min(fit.labels) < MIN_SITE_FILMS:
         few.append(
             f"fitted to {negatives} films of {manifest.labels[0]} and {positive} of "
-            f"{manifest.labels[1]}, of which {MIN_FILMS} each are wanted"
+            f"{manifest.labels[1]}, of which {MIN_SITE_FILMS} each are wanted"
         )
     # A log loss is no share, as the metrics of a manifest are.
     metrics = {_CHOSEN_ON: {name: fit.after[name] for name in fit.after if name != "log_loss"}}
@@ -278,7 +312,7 @@ def _limits(manifest: Manifest, answers: Answers) -> tuple[GateLimits | None, in
         return manifest.gate, 0
     distances = answers.distances[np.array(answers.verdicts) != REJECTED]
     distances = distances[np.isfinite(distances)]
-    if len(distances) < MIN_FILMS:
+    if len(distances) < MIN_SITE_FILMS:
         return manifest.gate, 0
     suspicious = float(np.quantile(distances, _SUSPICIOUS))
     return GateLimits(suspicious, max(suspicious, manifest.gate.rejected)), len(distances)

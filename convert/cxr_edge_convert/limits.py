@@ -7,6 +7,8 @@ from cxr_edge_runtime.arguments import check_number
 CALIBRATION_IMAGES = 300
 # Fewer leave the extremes of many tensors unseen.
 MIN_CALIBRATION_IMAGES = 50
+# Of each label, to fit a bundle to a site; with fewer the threshold rests on two or three films.
+MIN_SITE_FILMS = 50
 # With fewer a lost one moves recall by more than the limit itself.
 MIN_POSITIVES = 100
 # Float32 in another format computes the same up to rounding; more is an error of the graph.

@@ -1,5 +1,6 @@
 """``cxr-edge calibrate``."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -8,10 +9,9 @@ import typer
 import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.terminal import progress_bar, say
+from cxr_edge_convert.limits import MIN_SITE_FILMS
 from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_train.defaults import MIN_SENSITIVITY
-
-_MIN_FILMS = 50
 
 
 def calibrate(
@@ -37,7 +37,7 @@ def calibrate(
     min_films: Annotated[
         int,
         typer.Option(min=10, help="Films of each label that are needed; fewer than 50 are stated."),
-    ] = _MIN_FILMS,
+    ] = MIN_SITE_FILMS,
     prevalence: Annotated[
         float | None,
         typer.Option(
@@ -46,6 +46,7 @@ def calibrate(
     ] = None,
     root: options.Root = None,
     threads: options.Threads = 1,
+    as_json: options.AsJson = False,
 ) -> None:
     """Fit a bundle's probability, threshold and gate to the films of a site.
 
@@ -68,12 +69,15 @@ def calibrate(
     )
     for warning in result.warnings:
         say(f"warning: {warning}")
+    manifest = result.bundle.manifest
+    if as_json:
+        typer.echo(json.dumps(result.as_dict()))
+        return
     if result.after:
         width = max(map(len, result.after))
         typer.echo(f"{'':<{width}} {'before':<24}after, on films held out of the fit")
         for name, after in result.after.items():
             typer.echo(f"{name:<{width}} {result.before[name]!s:<24}{after}")
-    manifest = result.bundle.manifest
     typer.echo(f"{manifest.positive_label} from {manifest.threshold.value:.4f} on")
     typer.echo(f"wrote {output}: {manifest.name}, digest {result.bundle.digest[:12]}")
     typer.echo(NOTICE)

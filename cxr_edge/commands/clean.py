@@ -83,7 +83,7 @@ def clean(
         output,
         labels=labels,
         columns=_pairs(columns, "--columns"),
-        renamed=_pairs(label_map, "--map"),
+        map=_pairs(label_map, "--map"),
         positive=positive,
         patient_pattern=patient_pattern,
         patient_key=patient_key,

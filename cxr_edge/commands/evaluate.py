@@ -71,8 +71,11 @@ def evaluate(
     says. Research use only. Not a medical device.
     """
     if suspects:
-        if metadata is not None:
-            raise InvalidRequest("--suspects takes the folder of train --folds, and no metadata")
+        if metadata is not None or log is not None or as_json or split is not Split.VALIDATION:
+            raise InvalidRequest(
+                "--suspects takes the folder of train --folds; of the other arguments only -o and "
+                "--root"
+            )
         _print_suspects(Path(subject), output, root)
         return
     if metadata is None:

@@ -19,10 +19,16 @@ from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_train.dataset.metadata import read_metadata
 
 
+def turned(table: pd.DataFrame) -> pd.DataFrame:
+    """With the labels exchanged: the kept bundle finds bright squares less suspect than none."""
+    other = {"NORMAL": "PNEUMONIA", "PNEUMONIA": "NORMAL"}
+    return table.assign(label=table["label"].map(other))
+
+
 @pytest.fixture(scope="module")
 def films(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Metadata of 60 films of each label, and of 40 films of test."""
-    table = pd.read_csv(trained.metadata, keep_default_na=False, dtype=str)
+    table = turned(pd.read_csv(trained.metadata, keep_default_na=False, dtype=str))
     kept = table[table["split"] == "train"].groupby("label").head(60)
     file = tmp_path_factory.mktemp("site") / "m.csv"
     pd.concat([kept, table[table["split"] == "test"]]).to_csv(file, index=False)
@@ -43,11 +49,14 @@ def test_new_bundle_says_what_it_was_made_from_and_answers_with_its_own_point(
     site = new.manifest.site
     assert site is not None
     assert (site.name, site.derived_from) == ("north", bundle.digest)
-    assert (site.negatives, site.positives, site.warnings) == (60, 60, ())
+    assert (site.negatives, site.positives) == (60, 60)
+    # Of labels that are told apart without an error.
+    [warning] = site.warnings
+    assert warning.startswith("the temperature lies on its bound")
     assert new.manifest.name == "tiny-int8-north"
     assert new.digest != bundle.digest
     assert new.model == bundle.model
-    assert result.warnings == ("40 test films left out",)
+    assert result.warnings == ("40 test films left out", warning)
     assert new.manifest.threshold.rule == "highest specificity with sensitivity at least 0.95"
     # The mean probability of the films that it was fitted on is the share of positives.
     classifier, table = Classifier(new), read_metadata(films)
@@ -89,6 +98,20 @@ def test_few_films_are_refused_with_the_number_missing_and_stated_where_allowed(
     words = "fitted to 35 films of NORMAL and 60 of PNEUMONIA, of which 50 each are wanted"
     assert result.warnings[-1] == words
     assert f"**Warning:** {words}." in (tmp_path / "new" / "MODEL_CARD.md").read_text()
+
+
+def test_labels_the_wrong_way_round_and_films_of_one_patient_are_refused(
+    films: Path, bundle: Bundle, trained: Any, tmp_path: Path
+) -> None:
+    table = pd.read_csv(films, keep_default_na=False, dtype=str)
+    turned(table).to_csv(tmp_path / "m.csv", index=False)
+    with pytest.raises(DatasetError, match="the labels are the other way round for this bundle"):
+        calibrate(bundle, tmp_path / "m.csv", tmp_path / "new", root=trained.root)
+    one = table.assign(patient=table["patient"].where(table["label"] == "NORMAL", "p1"))
+    one.to_csv(tmp_path / "m.csv", index=False)
+    with pytest.raises(DatasetError, match="of two patients or more to hold out"):
+        calibrate(bundle, tmp_path / "m.csv", tmp_path / "new", root=trained.root)
+    assert not (tmp_path / "new").exists()
 
 
 def test_stated_prevalence_moves_probabilities_and_no_decision(tmp_path: Path) -> None:
@@ -167,6 +190,9 @@ def test_onnx_model_states_the_new_point_to_others(
         ({"prevalence": 0.3}, "with labels the prevalence is theirs"),
         ({"min_films": 9}, "min_films must be"),
         ({"min_sensitivity": 0}, "min_sensitivity must be"),
+        ({"site": ""}, "site ..: a site is called by letters"),
+        ({"site": "-x"}, "site .-x.: a site is called by letters"),
+        ({"site": "rejected"}, "bundles that missed a limit end so"),
         ({"site": "two words"}, "site .two words.: a site is called by letters"),
         ({"films": "folder"}, "is a folder, so labels are not known; state the share of pos"),
         ({"films": "nowhere"}, "nowhere: no such file"),

@@ -236,6 +236,14 @@ def test_all_but_test_is_measured_without_splits_and_by_subgroup(
     table = pd.read_csv(trained.metadata, keep_default_na=False, dtype=str)
     table["site"] = ["north", "south"] * (len(table) // 2)
     table.to_csv(tmp_path / "m.csv", index=False)
+    # What a splits file calls test is left out, too.
+    more = pd.read_csv(trained.splits, dtype=str)
+    more.loc[more.index[more["split"] == "validation"][:7], "split"] = "test"
+    more.to_csv(tmp_path / "s.csv", index=False)
+    found = evaluate(
+        golden_bundle, tmp_path / "m.csv", tmp_path / "s.csv", split="all", root=trained.root
+    )
+    assert found.n == 1193
     with pytest.raises(DatasetError, match=r"nowhere\.csv: no such file"):
         evaluate(golden_bundle, tmp_path / "m.csv", tmp_path / "nowhere.csv", root=trained.root)
     evaluation = evaluate(

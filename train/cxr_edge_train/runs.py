@@ -28,7 +28,6 @@ from cxr_edge_runtime.files import file_sha256, replacing, write_text
 from cxr_edge_runtime.preprocess import VERSIONS, PreprocessSpec
 from cxr_edge_runtime.typed_json import Bounds, TypedJsonError, from_json, parse_json
 from cxr_edge_train.dataset.class_names import KERMANY, ClassNames
-from cxr_edge_train.dataset.metadata import DOMAIN_COLUMN
 from cxr_edge_train.dataset.patients import UnknownPatients
 from cxr_edge_train.statistics.intervals import Interval
 from cxr_edge_train.statistics.operating_point import OperatingPoint
@@ -170,10 +169,15 @@ def read_folds(folder: Path) -> tuple[Run, ...]:
     Raises:
         RunError: there are fewer than two, one is not finished, or one is damaged.
     """
-    runs = tuple(read_run(path) for path in sorted(folder.glob(f"{FOLD}*")))
+    runs = tuple(read_run(path) for path in sorted(folder.glob(f"{FOLD}*"), key=_fold_number))
     if len(runs) < 2:
-        raise RunError(f"{folder}: no folds here; make them with cxr-edge train --folds 5")
+        raise RunError(f"{folder}: no folds here; make them with cxr-edge train (folds)")
     return runs
+
+
+def _fold_number(folder: Path) -> int:
+    number = folder.name.removeprefix(FOLD)
+    return int(number) if number.isdecimal() else 0
 
 
 def _check_versions(file: Path, content: dict[str, Any]) -> None:
@@ -230,10 +234,9 @@ def read_dataset(folder: Path) -> pd.DataFrame:
     """
     file = folder / "dataset.csv"
     try:
-        table = pd.read_csv(
-            file, keep_default_na=False, dtype={"patient": str, "md5": str, DOMAIN_COLUMN: str}
-        )
-        return table.astype({"split": str, "label": str})
+        # As text: a label may be 01, or TRUE.
+        table = pd.read_csv(file, keep_default_na=False, dtype=str)
+        return table.astype({"split": str, "label": str, "path": str, "md5": str})
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{file}: damaged ({error}); make it again") from error
 

@@ -188,10 +188,18 @@ Probability is `sigmoid((logit {manifest.bias:+.4f}) / {manifest.temperature:.4f
 {manifest.threshold.chosen_on} and frozen: {manifest.threshold.rule}.
 
 {_figures(manifest)}
+{_flattered(manifest)}
+{_losses(manifest)}"""
+
+
+def _flattered(manifest: Manifest) -> str:
+    if manifest.site is None:
+        return """\
 Validation flatters AUC and specificity: the patients differ, but hospital and devices are the same,
 and threshold and calibration were chosen on these images, from the float model's predictions.
-Calibration error and Brier score are cross-fitted by patient.
-{_losses(manifest)}"""
+Calibration error and Brier score are cross-fitted by patient."""
+    return """\
+Figures of the site are cross-fitted by patient: the fit that answered a film had not seen it."""
 
 
 def _losses(manifest: Manifest) -> str:

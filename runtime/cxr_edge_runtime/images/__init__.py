@@ -14,7 +14,7 @@ from PIL import Image
 
 from cxr_edge_runtime.errors import ImageNotFound, ImageNotReadable, UnsupportedImage
 from cxr_edge_runtime.images import decoding_limits
-from cxr_edge_runtime.images.dicom import decode_dicom, is_dicom
+from cxr_edge_runtime.images.dicom import PREAMBLE_BYTES, decode_dicom, is_dicom
 from cxr_edge_runtime.images.grey import is_coloured, tiff_samples, to_grey
 from cxr_edge_runtime.images.opening import decode, given, opened
 
@@ -70,6 +70,22 @@ ImageSource = (
     | NDArray[np.uint8]
     | GreyImage
 )
+
+
+def is_image_file(path: Path) -> bool:
+    """Whether a file is meant to be an image: by its name, or as DICOM by its first bytes.
+
+    Scanners and archives name DICOM files by numbers with dots in them, or by anything else.
+    """
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return is_dicom(file.read(PREAMBLE_BYTES))
+    except OSError:
+        return False
 
 
 def read_bytes(path: Path) -> bytes:

@@ -139,9 +139,10 @@ class Dataset:
         element = self.get(tag)
         return element is not None and (element.undefined or len(element.value) > 0)
 
-    def text(self, tag: Tag) -> str:
-        """Return text in capitals, without what fills it up; empty if there is none."""
-        return self._bytes(tag).decode("latin-1").strip(" \0").upper()
+    def text(self, tag: Tag, *, capitals: bool = True) -> str:
+        """Return text, in capitals or as it is, less what fills it up; empty if there is none."""
+        text = self._bytes(tag).decode("latin-1").strip(" \0")
+        return text.upper() if capitals else text
 
     def numbers(self, tag: Tag, *, signed: bool = False) -> tuple[float, ...]:
         """Return all values of an element that holds numbers, as text or not; often none.

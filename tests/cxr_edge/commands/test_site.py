@@ -46,10 +46,23 @@ def test_evaluate_all_prints_each_subgroup(
     assert "warning: 40 test images left out" in outcome.err
 
 
+def turned(trained: Any, file: Path, *, of_each: int) -> Path:
+    """Metadata with the labels exchanged, as the kept bundle ranks the films."""
+    table = pd.read_csv(trained.metadata, keep_default_na=False, dtype=str)
+    other = {"NORMAL": "PNEUMONIA", "PNEUMONIA": "NORMAL"}
+    table = table.assign(label=table["label"].map(other))
+    table[(table["split"] == "test") | (table.groupby("label").cumcount() < of_each)].to_csv(
+        file, index=False
+    )
+    return file
+
+
 def test_calibrate_prints_both_tables_and_what_it_wrote(
     cxr_edge: Any, trained: Any, golden_bundle: Path, tmp_path: Path
 ) -> None:
-    outcome = cxr_edge("calibrate", golden_bundle, trained.metadata, "-o", tmp_path / "new")
+    films = turned(trained, tmp_path / "m.csv", of_each=60)
+    arguments = ["calibrate", golden_bundle, films, "--root", trained.root, "-o", tmp_path / "new"]
+    outcome = cxr_edge(*arguments)
     assert outcome.code == 0, outcome.err
     assert "warning: 40 test films left out" in outcome.err
     head, *rows = outcome.out.splitlines()
@@ -60,8 +73,8 @@ def test_calibrate_prints_both_tables_and_what_it_wrote(
     ]  # fmt: skip
     assert NOTICE in outcome.out
     outcome = cxr_edge("info", tmp_path / "new")
-    assert 'site       "local": fitted to 600 films of NORMAL and 600 films of PN' in outcome.out
-    again = cxr_edge("calibrate", golden_bundle, trained.metadata, "-o", tmp_path / "new")
+    assert 'site       "local": fitted to 60 films of NORMAL and 60 films of PN' in outcome.out
+    again = cxr_edge(*arguments)
     assert again.code == 2
     assert again.err.count("\n") == 1
 
@@ -69,13 +82,14 @@ def test_calibrate_prints_both_tables_and_what_it_wrote(
 def test_calibrate_with_too_few_films_is_one_line(
     cxr_edge: Any, trained: Any, golden_bundle: Path, tmp_path: Path
 ) -> None:
-    table = pd.read_csv(trained.metadata, keep_default_na=False, dtype=str)
-    table[table["split"] == "train"].groupby("label").head(30).to_csv(tmp_path / "m.csv")
-    arguments = ["calibrate", golden_bundle, tmp_path / "m.csv", "--root", trained.root, "-o"]
+    films = turned(trained, tmp_path / "m.csv", of_each=30)
+    arguments = ["calibrate", golden_bundle, films, "--root", trained.root, "-o"]
     outcome = cxr_edge(*arguments, tmp_path / "new")
     assert outcome.code == 1
     assert "has 30 films of NORMAL to fit to, 50 are needed: 20 are missing" in outcome.err
-    assert cxr_edge(*arguments, tmp_path / "new", "--min-films", 30).code == 0
+    outcome = cxr_edge(*arguments, tmp_path / "new", "--min-films", 30, "--json")
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["after"]["log_loss"]["n"] == 60
     assert "fitted to 30 films of NORMAL" in cxr_edge("info", tmp_path / "new").out
 
 

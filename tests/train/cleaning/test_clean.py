@@ -1,6 +1,7 @@
 import csv
 import json
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from cxr_edge_train.dataset.metadata import (
     read_metadata,
     report_path,
 )
-from dicom_files import PATIENT, written
+from dicom_files import PATIENT, RAMP, written
 from synthetic import draw_dataset
 
 
@@ -223,7 +224,7 @@ def test_flat_folder_of_dicom_gives_no_other_text_of_its_headers(tmp_path: Path)
     assert list(rows["patient"]) == [f"dicom-{1 + number // 2}" for number in range(11)]
     first = rows.iloc[0]
     assert (first["age"], first["sex"], first["view"]) == ("4", "F", "AP")
-    assert (first["device"], first["classes"], first["mode"]) == ("MAKER X0", "CLEAR|TB", "L")
+    assert (first["device"], first["classes"], first["mode"]) == ("Maker X0", "CLEAR|TB", "L")
     assert left_out_path(tmp_path / "m.csv").read_text().splitlines()[1:] == [
         "films/11.dcm,DICOM view position is not frontal"
     ]
@@ -258,18 +259,18 @@ def test_labels_give_patient_split_and_further_columns(data_dir: Path, tmp_path:
     films = sorted(path.relative_to(data_dir).as_posix() for path in data_dir.rglob("*.png"))
     lines = ["file,label,patient,site"]
     lines += [
-        f"{film},{'TB' if 'PNEU' in film else 'clear'},p{n % 9},0{n % 2}"
+        f"{film},{'TB' if 'PNEU' in film else 'clear'},p{n // 2},0{n // 2 % 2}"
         for n, film in enumerate(films)
     ]
     lines[5] = f"{films[4]},,,"
-    lines += ["gone.png,TB,p1,03"]
+    lines += ["gone.png,TB,p99,03"]
     (tmp_path / "labels.csv").write_text("\n".join(lines))
     for _ in range(2):  # what clean wrote, it writes again
         result = clean(
             data_dir,
             tmp_path / "m.csv",
             labels=tmp_path / "labels.csv",
-            renamed={"clear": "CLEAR"},
+            map={"clear": "CLEAR"},
             positive="TB",
         )
     rows = read_metadata(tmp_path / "m.csv")
@@ -305,7 +306,7 @@ def test_external_adults_are_taken_with_their_table(shared: Path, tmp_path: Path
     [
         ({"columns": {"label": "x"}}, "columns are those of a table of labels; give it, too"),
         ({"positive": "TB"}, "no film has the positive label TB; found NORMAL, PNEUMONIA"),
-        ({"renamed": {"a": "b"}}, "has no label 'a'; it has NORMAL, PNEUMONIA"),
+        ({"map": {"a": "b"}}, "has no label 'a'; it has NORMAL, PNEUMONIA"),
         ({"patient_key": "nokey"}, "nokey: cannot be read"),
         ({"labels": "nolabels"}, "nolabels: no such file"),
     ],
@@ -324,3 +325,62 @@ def test_table_of_films_that_are_elsewhere_says_where_it_looked(
     (tmp_path / "labels.csv").write_text("path,label\na.png,NORMAL\nb.png,PNEUMONIA\n")
     with pytest.raises(DatasetError, match=r"none of its 2 films is below .*the first is a\.png"):
         clean(data_dir, tmp_path / "m.csv", labels=tmp_path / "labels.csv")
+
+
+def test_damaged_header_is_a_reason_and_not_the_end(tmp_path: Path) -> None:
+    films = flat_dicom(tmp_path / "films")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pydicom, that it is too long
+        long = written(RAMP, PatientID="x" * 5000)
+    (films / "00.DICOM").write_bytes(long)
+    (films / "labels.csv").write_text(table_of(films, "NORMAL", "PNEUMONIA"))
+    result = clean(films, tmp_path / "m.csv", labels=films / "labels.csv")
+    assert (result.kept, result.left_out) == (10, 2)
+    assert left_out_path(tmp_path / "m.csv").read_text().splitlines()[1] == (
+        "films/00.DICOM,unreadable: 00.DICOM: damaged DICOM file (DamagedDicom)"
+    )
+
+
+def test_header_names_the_patient_where_the_pattern_finds_none(tmp_path: Path) -> None:
+    films = flat_dicom(tmp_path / "films")
+    (films / "labels.csv").write_text(table_of(films, "NORMAL", "PNEUMONIA"))
+    clean(films, tmp_path / "m.csv", labels=films / "labels.csv", patient_pattern="^(00)")
+    patients = list(read_metadata(tmp_path / "m.csv")["patient"])
+    assert patients[:3] == ["00", "dicom-1", "dicom-2"]
+
+
+def test_where_the_table_names_patients_no_header_does(tmp_path: Path) -> None:
+    films = flat_dicom(tmp_path / "films")
+    head, *lines = table_of(films, "NORMAL", "PNEUMONIA").splitlines()
+    lines = [f"{line},{'p1' if line < '04' else ''}" for line in lines]
+    (films / "labels.csv").write_text("\n".join([f"{head},patient", *lines]))
+    result = clean(films, tmp_path / "m.csv", labels=films / "labels.csv")
+    assert set(read_metadata(tmp_path / "m.csv")["patient"]) == {"p1", ""}
+    assert result.unknown_patients == 7
+
+
+def test_dicom_needs_no_ending_and_sex_is_no_free_text(tmp_path: Path) -> None:
+    films = flat_dicom(tmp_path / "films")
+    for place, path in enumerate(sorted(films.iterdir())):
+        path.rename(films / f"1.2.840.{place:02}")
+    film = np.random.default_rng(9).integers(0, 4096, (80, 64)).astype(np.uint16)
+    (films / "1.2.840.00").write_bytes(written(film, PatientSex="DOE JANE"))
+    lines = [
+        f"{path.name},{'NORMAL' if path.name < '1.2.840.06' else 'PNEUMONIA'}"
+        for path in films.iterdir()
+    ]
+    (films / "labels.csv").write_text("\n".join(["file,label", *lines]))
+    result = clean(films, tmp_path / "m.csv", labels=films / "labels.csv")
+    assert result.kept == 11
+    assert list(read_metadata(tmp_path / "m.csv")["sex"][:2]) == ["", "F"]
+
+
+def test_films_of_a_test_folder_stay_test_whatever_the_table_lies_beside(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    (data_dir / "test").rename(data_dir / "Test")
+    films = sorted((data_dir / "Test").rglob("*.png"))
+    lines = [f"{film.relative_to(data_dir / 'Test')},{film.parent.name}" for film in films]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *lines]))
+    with pytest.raises(DatasetError, match="4 are test; clean the folder above"):
+        clean(data_dir / "Test", tmp_path / "m.csv", labels=tmp_path / "labels.csv")

@@ -50,6 +50,13 @@ def test_paths_may_be_absolute_or_have_the_strokes_of_windows(tmp_path: Path) ->
     assert list(found.films) == ["a.png", "b/c.png"]
 
 
+def test_absolute_path_may_go_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "data" / "b").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    found = labels_of(tmp_path, f"path,label\n{tmp_path}/link/b/a.png,TB\n")
+    assert list(found.films) == ["b/a.png"]
+
+
 def test_age_that_cannot_be_understood_is_counted(tmp_path: Path) -> None:
     found = labels_of(tmp_path, "path,label,Age\na.png,TB,old\nb.png,TB,7\nc.png,TB,\n")
     assert [film.columns["Age"] for film in found.films.values()] == ["", "7", ""]
@@ -62,8 +69,8 @@ def test_patient_at_two_sites_is_counted(tmp_path: Path) -> None:
     rows = "a.png,TB,p1,A\nb.png,TB,p1,B\nc.png,TB,p2,A\nd.png,TB,,A\ne.png,TB,,B\n"
     found = labels_of(tmp_path, f"path,label,patient,site\n{rows}")
     assert found.warnings == (
-        "1 patient with films of more than one site; split with --group-by site to keep such "
-        "sites together",
+        "1 patient with films of more than one site; split by site (group_by) to keep them on one "
+        "side",
     )
 
 
@@ -77,11 +84,12 @@ def test_patient_at_two_sites_is_counted(tmp_path: Path) -> None:
         ("path,label\n,TB\n", "has a row without a path"),
         ("path,label\n../a.png,TB\n", "a.png lies outside"),
         ("path,label,split\na.png,TB,dev\n", "a.png has the unknown split 'dev'; known are train"),
-        ("path,label,split\ntest/a.png,TB,train\n", "lies in the folder test.*test stays test"),
+        ("path,label,split\ntest/a.png,TB,train\n", "lies in a folder test.*test stays test"),
         ("path,label,md5\na.png,TB,x\n", "clean itself writes a column md5"),
         ("path,label,classes\na.png,TB,x\n", "clean itself writes a column classes"),
         ("path,file,label\na.png,b,TB\n", "two columns path or file"),
         ("path,label,Label\na.png,b,TB\n", "two columns label"),
+        ("path,label,label\na.png,b,TB\n", "two columns label"),
         ("path,label\na.png,TB,x,y\nb\n", "cannot be read as CSV"),
     ],
 )

@@ -35,7 +35,9 @@ def test_bacteria_and_virus_numbers_are_different_people() -> None:
 )
 def test_own_pattern_finds_the_patient(pattern: str) -> None:
     compiled = compile_patient_pattern(pattern)
-    assert identify("0012_a.png", positive=True, pattern=compiled) == Identity("0012", "unknown")
+    assert identify("0012_a.png", positive=True, pattern=compiled) == Identity(
+        "0012", "unknown", by_pattern=True
+    )
 
 
 def test_name_the_pattern_does_not_match_is_unknown() -> None:

@@ -49,12 +49,16 @@ def test_every_film_validates_once_no_patient_is_on_both_sides_and_suspects_are_
     assert spread.deviation == pytest.approx(np.std(values, ddof=1))
     assert (spread.lowest, spread.highest) == (min(values), max(values))
 
+    assert "sensitivity" not in found.spread
+
     # A second call trains nothing again; another recipe is refused.
     before = (tmp_path / "folds" / "fold-1" / "run.json").stat().st_mtime_ns
     assert validated(trained, tmp_path / "folds").runs == found.runs
     assert (tmp_path / "folds" / "fold-1" / "run.json").stat().st_mtime_ns == before
     with pytest.raises(InvalidRequest, match="a finished run with another seed"):
         validated(trained, tmp_path / "folds", seed=1)
+    with pytest.raises(InvalidRequest, match="a finished run with another lowest sensitivity"):
+        validated(trained, tmp_path / "folds", min_sensitivity=0.6)
 
     suspects = find_suspects(tmp_path / "folds", number=14, output=tmp_path / "out")
     assert len(suspects) == 14
@@ -92,7 +96,7 @@ def test_number_of_folds_is_checked(
 
 
 def test_folder_without_folds_says_how_to_make_them(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="no folds here; make them with cxr-edge train --folds 5"):
+    with pytest.raises(RunError, match="no folds here; make them with cxr-edge train"):
         find_suspects(tmp_path)
 
 

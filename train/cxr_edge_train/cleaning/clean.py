@@ -77,7 +77,7 @@ def clean(
     *,
     labels: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
-    renamed: Mapping[str, str] | None = None,
+    map: Mapping[str, str] | None = None,
     positive: str | None = None,
     patient_pattern: str | None = None,
     patient_key: str | Path | None = None,
@@ -103,7 +103,7 @@ def clean(
             relative to ``data_dir``, and ``label``; optionally ``patient`` and ``split``. Any
             further columns, such as age or site, become columns of the metadata.
         columns: what ``labels`` calls its columns, such as ``{"label": "diagnosis"}``.
-        renamed: new names of labels and label folders, such as ``{"Lung_Opacity": "PNEUMONIA"}``;
+        map: new names of labels and label folders, such as ``{"Lung_Opacity": "PNEUMONIA"}``;
             two that get the same name become one class.
         positive: the label of the finding, for classes other than ``NORMAL`` and ``PNEUMONIA``.
         patient_pattern: regular expression that finds the patient in a file name, for data sets
@@ -144,7 +144,7 @@ def clean(
     pattern = None if patient_pattern in (None, "") else compile_patient_pattern(patient_pattern)
     key = optional_path(patient_key, "patient_key")
     pseudonyms = Pseudonyms(None if key is None else read_patient_key(key))
-    dataset = _open(data_dir, labels, columns=columns, renamed=renamed, positive=positive)
+    dataset = _open(data_dir, labels, columns=columns, renamed=map, positive=positive)
     check_metadata_output(output, _further_columns(dataset))
     check_report_output(output)
     check_apart(output, *dataset.film_folders)

@@ -17,6 +17,7 @@ _SEX = Tag(0x00100040, "PatientSex", "CS")
 _VIEW = Tag(0x00185101, "ViewPosition", "CS")
 _MAKER = Tag(0x00080070, "Manufacturer", "LO")
 _MODEL = Tag(0x00081090, "ManufacturerModelName", "LO")
+_SEXES = ("M", "F", "O")
 _TAGS = (_PATIENT, _ISSUER, _SEX, _VIEW, _MAKER, _MODEL)
 
 
@@ -26,7 +27,7 @@ class DicomHeader(NamedTuple):
     Attributes:
         patient_id: id of the patient and who issued it, as they stand in the file.
         age: in years, as text.
-        sex: ``M``, ``F`` or ``O``.
+        sex: ``M``, ``F`` or ``O``; empty where anything else is written there.
         view: such as ``AP`` or ``PA``.
         device: maker and model of the device.
     """
@@ -59,7 +60,7 @@ def read_dicom_header(content: bytes, age: float | None, *, name: str) -> DicomH
     return DicomHeader(
         patient and f"{_text(dataset, _ISSUER)}\n{patient}",
         age_text(age),
-        _text(dataset, _SEX),
+        sex if (sex := _text(dataset, _SEX).upper()) in _SEXES else "",
         _text(dataset, _VIEW),
         " ".join(filter(None, (_text(dataset, _MAKER), _text(dataset, _MODEL)))),
     )
@@ -67,5 +68,5 @@ def read_dicom_header(content: bytes, age: float | None, *, name: str) -> DicomH
 
 def _text(dataset: Dataset, tag: Tag) -> str:
     """Printable text on one line: it becomes a field of a table."""
-    text = dataset.text(tag)
+    text = dataset.text(tag, capitals=False)
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

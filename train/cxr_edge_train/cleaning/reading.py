@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import PIL
 
-from cxr_edge_runtime.errors import ImageError
+from cxr_edge_runtime.errors import ImageError, UnreadableImage
 from cxr_edge_runtime.images import read_bytes
 from cxr_edge_runtime.images.decoding_limits import MAX_BYTES, MAX_PIXELS, MIN_SIDE
 from cxr_edge_runtime.images.dicom import decode_dicom, is_dicom
@@ -72,7 +72,7 @@ def _read(path: Path) -> FileFacts:
         if is_dicom(content):
             film = decode_dicom(content, name=path.name)
             image = inspect_greys(film.pixels, side=THUMBNAIL_SIDE)
-            header = read_dicom_header(content, film.age, name=path.name)
+            header = _header(content, film.age, path.name)
             if film.objections:
                 return FileFacts(md5, len(content), error=film.objections[0], header=header)
         else:
@@ -89,3 +89,12 @@ def _read(path: Path) -> FileFacts:
         image.thumbnail.tobytes(),
         header=header,
     )
+
+
+def _header(content: bytes, age: float | None, name: str) -> DicomHeader:
+    try:
+        return read_dicom_header(content, age, name=name)
+    except ImageError:
+        raise
+    except Exception as error:  # its text may hold values of the file
+        raise UnreadableImage(f"{name}: damaged DICOM file ({type(error).__name__})") from None

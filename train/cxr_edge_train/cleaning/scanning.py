@@ -10,13 +10,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from cxr_edge_runtime.images import is_image_file
 from cxr_edge_train.cleaning.dicom_header import COLUMNS as DICOM_COLUMNS
 from cxr_edge_train.cleaning.pseudonyms import Pseudonyms
 from cxr_edge_train.cleaning.reading import FileFacts
 from cxr_edge_train.cleaning.scan_index import ScanIndex, Stamp
 from cxr_edge_train.cleaning.workers import read_batches
-from cxr_edge_train.dataset.class_names import ClassNames
-from cxr_edge_train.dataset.layout import DataSet, FoundFile, is_image
+from cxr_edge_train.dataset.layout import DataSet, FoundFile
 from cxr_edge_train.dataset.metadata import ImageRecord, LeftOut
 from cxr_edge_train.dataset.patients import identify
 
@@ -96,7 +96,7 @@ def scan(
         if index is not None and read:
             index.store([(item.stamp, found) for item, found in read if item.stamp is not None])
         for item in pending:
-            yield _scanned(item, dataset.names, pattern, pseudonyms)
+            yield _scanned(item, dataset, pattern, pseudonyms)
 
 
 @dataclass(slots=True)
@@ -120,7 +120,7 @@ def _look_at(file: FoundFile, relative: str, path: str) -> _Pending:
         return _Pending(file, shown, "unreadable: the name is not UTF-8; rename the file")
     if file.refused:
         return _Pending(file, shown, file.refused)
-    if not is_image(path):
+    if not is_image_file(Path(path)):
         return _Pending(file, shown, "not an image")
     try:
         status = os.stat(path)  # noqa: PTH116  # text, as in layout.py
@@ -131,7 +131,7 @@ def _look_at(file: FoundFile, relative: str, path: str) -> _Pending:
 
 
 def _scanned(
-    pending: _Pending, names: ClassNames, pattern: re.Pattern[str] | None, pseudonyms: Pseudonyms
+    pending: _Pending, dataset: DataSet, pattern: re.Pattern[str] | None, pseudonyms: Pseudonyms
 ) -> ScannedFile:
     path, split, label, *_ = pending.file
     facts = pending.facts
@@ -141,7 +141,7 @@ def _scanned(
             reason = facts.error if facts.header else f"unreadable: {facts.error}"
         return ScannedFile(split, label, LeftOut(pending.relative, reason))
     # From the name, never from the index: another pattern takes effect at once.
-    is_positive = label == names.positive
+    is_positive = label == dataset.names.positive
     identity = identify(path.rsplit("/", 1)[-1], positive=is_positive, pattern=pattern)
     patient, columns = identity.patient, dict(pending.file.columns)
     if facts.header is not None:
@@ -149,8 +149,9 @@ def _scanned(
         columns |= {
             name: columns.get(name) or value for name, value in zip(DICOM_COLUMNS, of_header)
         }
-        if pattern is None:
-            patient = pseudonyms.of(facts.header.patient_id)
+        # Of two names for one patient, one would fall on the other side of a split.
+        if not (identity.by_pattern or dataset.names_patients):
+            patient = pseudonyms.of(facts.header.patient_id) or patient
     record = ImageRecord(
         path=pending.relative,
         split=split,
@@ -164,4 +165,4 @@ def _scanned(
         bytes=facts.size,
         jpeg_step=facts.jpeg_step,
     )
-    return ScannedFile(split, label, record, facts.thumbnail, columns | names.column)
+    return ScannedFile(split, label, record, facts.thumbnail, columns | dataset.names.column)

@@ -20,7 +20,7 @@ def age_text(age: str | float | None) -> str:
     years = _years(age) if isinstance(age, str) else age
     if years is None or not 0 <= years <= _OLDEST:  # NaN too
         return ""
-    return f"{round(years, 1):g}"
+    return f"{round(years, 2):g}"
 
 
 def _years(text: str) -> float | None:

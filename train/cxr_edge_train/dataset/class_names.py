@@ -62,8 +62,8 @@ def choose_class_names(labels: Collection[str], positive: str | None, *, where: 
         into = positive or KERMANY.positive
         other = min(set(labels) - {into, *KERMANY}, default=min(labels))
         raise DatasetError(
-            f"{where}: has {len(labels)} labels, {found}; a model tells two apart. Merge two with "
-            f"--map, for example --map {other}={into}, or take the films of one out"
+            f"{where}: has {len(labels)} labels, {found}; a model tells two apart. Merge two "
+            f"(map), for example {other}={into}, or take the films of one out"
         )
     if len(labels) < 2:
         raise DatasetError(f"{where}: all films have one label, {found}; both classes are needed")
@@ -71,7 +71,7 @@ def choose_class_names(labels: Collection[str], positive: str | None, *, where: 
         if set(labels) != set(KERMANY):
             raise DatasetError(
                 f"{where}: has the labels {found}, not {' and '.join(KERMANY)}; say which one is "
-                "the finding with --positive, or rename labels with --map OLD=NEW"
+                "the finding (positive), or rename labels (map)"
             )
         return KERMANY
     [negative] = set(labels) - {positive}
@@ -80,13 +80,12 @@ def choose_class_names(labels: Collection[str], positive: str | None, *, where: 
             from_json(Label, name, path="label")
         except TypedJsonError as error:
             raise DatasetError(
-                f"{where}: the label {name!r} cannot be a class name ({error}); rename it with "
-                f"--map '{name}=NEW'"
+                f"{where}: the label {name!r} cannot be a class name ({error}); rename it (map)"
             ) from None
     if negative.casefold() == positive.casefold():
         raise DatasetError(
             f"{where}: the labels {negative} and {positive} differ in capital letters alone; merge "
-            f"or rename them with --map {negative}=NEW"
+            "or rename them (map)"
         )
     return ClassNames(negative, positive)
 
@@ -105,7 +104,7 @@ def check_renamed(renamed: Mapping[str, str], found: Collection[str], where: str
     unknown = sorted(set(renamed) - set(found))
     if unknown:
         raise InvalidRequest(
-            f"--map: {where} has no label {unknown[0]!r}; it has {', '.join(sorted(found))}"
+            f"map: {where} has no label {unknown[0]!r}; it has {', '.join(sorted(found))}"
         )
 
 

@@ -1,5 +1,6 @@
 """``labels.csv`` of the user: which label, patient and split each film of a folder has."""
 
+import csv
 import os
 import posixpath
 import warnings
@@ -48,11 +49,13 @@ class Labels:
     Attributes:
         file: the file, for messages.
         films: the rows by the path of the film, relative to the data set.
+        names_patients: whether it has a column of patients; those of other sources do not count.
         warnings: what the user should know, one sentence each.
     """
 
     file: Path
     films: Mapping[str, LabelledFilm]
+    names_patients: bool
     warnings: tuple[str, ...]
 
 
@@ -88,11 +91,11 @@ def read_labels(
         label = row["label"]
         films[path] = LabelledFilm(
             renamed.get(label, label),
-            _split(row.get("split", ""), path, file),
+            _split(row.get("split", ""), path, data_dir, file),
             row.get("patient", ""),
             {name: row[name] for name in further},
         )
-    return Labels(file, films, doubts)
+    return Labels(file, films, "patient" in table, doubts)
 
 
 def _read(file: Path) -> pd.DataFrame:
@@ -109,6 +112,11 @@ def _read(file: Path) -> pd.DataFrame:
     # pandas' parser errors are ValueErrors
     except (OSError, ValueError, pd.errors.ParserWarning) as error:
         raise DatasetError(f"{file}: cannot be read as CSV ({error})") from error
+    with file.open(newline="", encoding="utf-8-sig") as lines:
+        header = [name.strip() for name in next(csv.reader(lines))]
+    twice = [name for name in header if header.count(name) > 1]
+    if twice:  # pandas would call the second one otherwise
+        raise DatasetError(f"{file}: has two columns {twice[0]}; remove or rename one")
     if len(table.columns) == 1 and ";" in table.columns[0]:
         raise DatasetError(f"{file}: is separated by semicolons; save it with commas")
     if table.empty:
@@ -123,9 +131,9 @@ def _named(file: Path, table: pd.DataFrame, columns: Mapping[str, str]) -> pd.Da
     found = ", ".join(table.columns)
     for ours, theirs in columns.items():
         if ours not in COLUMNS:
-            raise InvalidRequest(f"--columns: {ours} is unknown; known are {', '.join(COLUMNS)}")
+            raise InvalidRequest(f"columns: {ours} is unknown; known are {', '.join(COLUMNS)}")
         if theirs not in table:
-            raise InvalidRequest(f"--columns: {file} has no column {theirs!r}; it has {found}")
+            raise InvalidRequest(f"columns: {file} has no column {theirs!r}; it has {found}")
     ours_of = {theirs: ours for ours, theirs in columns.items()}
     names = {
         name: ours_of.get(name, name.lower() if name.lower() in COLUMNS else name) for name in table
@@ -136,8 +144,8 @@ def _named(file: Path, table: pd.DataFrame, columns: Mapping[str, str]) -> pd.Da
         missing.insert(0, "path")
     if missing:
         raise DatasetError(
-            f"{file}: has no column {' and '.join(missing)}; it has {found}. Say which it is, for "
-            f"example --columns {','.join(f'{name}=NAME' for name in missing)}"
+            f"{file}: has no column {' and '.join(missing)}; it has {found}. Say which it is "
+            f"(columns), for example {','.join(f'{name}=NAME' for name in missing)}"
         )
     twice = table.columns[table.columns.duplicated()]
     if len(twice) or set(_PATHS) <= set(table.columns):
@@ -155,26 +163,28 @@ def _relative(path: str, data_dir: Path, file: Path) -> str:
         raise DatasetError(f"{file}: has a row without a path")
     text = path.replace("\\", "/")
     if posixpath.isabs(text):
-        text = Path(os.path.relpath(text, data_dir)).as_posix()
+        # Folders may be links; the film's own name stays.
+        folder, name = os.path.split(text)
+        text = Path(os.path.relpath(Path(os.path.realpath(folder), name), data_dir)).as_posix()
     text = posixpath.normpath(text)
     if text.split("/", 1)[0] == "..":
         raise DatasetError(f"{file}: {path} lies outside {data_dir}; paths are relative to it")
     return text
 
 
-def _split(stated: str, path: str, file: Path) -> str:
+def _split(stated: str, path: str, data_dir: Path, file: Path) -> str:
     split = _SPLITS.get(stated.lower())
     if split is None:
         raise DatasetError(
             f"{file}: {path} has the unknown split {stated!r}; known are train, val and test"
         )
-    folder = path.split("/", 1)[0]
-    own = folder if "/" in path and folder in _SPLITS.values() else ""
-    if own == "test" and split not in ("", "test"):
+    *folders, _ = [data_dir.name, *path.split("/")]
+    own = {folder.lower() for folder in folders}
+    if "test" in own and split not in ("", "test"):
         raise DatasetError(
-            f"{file}: {path} lies in the folder test and has the split {stated}; test stays test"
+            f"{file}: {path} lies in a folder test and has the split {stated}; test stays test"
         )
-    return split or own or "train"
+    return split or ("test" if "test" in own else "val" if "val" in own else "train")
 
 
 def _with_years(table: pd.DataFrame, ages: Sequence[str]) -> tuple[str, ...]:
@@ -202,7 +212,7 @@ def _at_two_sites(table: pd.DataFrame, sites: Sequence[str]) -> tuple[str, ...]:
         number = int((known.groupby("patient")[name].nunique() > 1).sum())
         if number:
             doubts.append(
-                f"{counted(number, 'patient')} with films of more than one {name}; split with "
-                f"--group-by {name} to keep such sites together"
+                f"{counted(number, 'patient')} with films of more than one {name}; split by {name} "
+                "(group_by) to keep them on one side"
             )
     return tuple(doubts)

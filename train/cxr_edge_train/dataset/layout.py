@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from cxr_edge_runtime.errors import DatasetError
-from cxr_edge_runtime.images import SUFFIXES
+from cxr_edge_runtime.images import HEATMAP_SUFFIX, is_image_file
 from cxr_edge_train.dataset.class_names import (
     KERMANY,
     ClassNames,
@@ -96,10 +96,15 @@ class DataSet:
                 label = self.renamed.get(name, name)
                 if below and label in self.names:
                     yield FoundFile(path, split, label)
-                elif root or is_image(path):
+                elif root or is_image_file(self.folder / path):
                     # Beside label folders without a split lies what has nothing to do with them.
                     refused = f"not below {' or '.join(self.names)}"
                     yield FoundFile(path, split, "", refused)
+
+    @property
+    def names_patients(self) -> bool:
+        """Whether the table of labels names patients; then nothing else does."""
+        return self.labels is not None and self.labels.names_patients
 
     @property
     def film_folders(self) -> tuple[Path, ...]:
@@ -137,7 +142,7 @@ def open_dataset(
         why = "is a file, not a folder" if folder.exists() else "no such folder"
         raise DatasetError(
             f"{folder}: {why}; name the folder that holds train/NORMAL and train/PNEUMONIA, or "
-            "films whose labels stand in a table (--labels)"
+            "films whose labels stand in a table (labels)"
         )
     if labels is not None:
         _check_some_there(folder, labels)
@@ -157,19 +162,25 @@ def open_dataset(
         label
         for root in roots
         for name, label in folders[root].items()
-        if (positive is None and label in KERMANY)
-        or any(map(is_image, _walk(folder / root / name, "")))
+        if (positive is None and label in KERMANY) or any(film_files(folder / root / name))
     }
     return DataSet(folder, choose_class_names(found, positive, where=str(folder)), roots, renamed)
 
 
 def _split_of(folder: Path) -> str:
-    return folder.name if folder.name in FOLDERS else "train"
+    name = folder.name.lower()
+    return name if name in FOLDERS else "train"
 
 
-def is_image(path: str) -> bool:
-    """Whether a file's name ends as that of an image."""
-    return f".{path.rpartition('.')[2].lower()}" in SUFFIXES
+def film_files(folder: Path) -> Iterator[str]:
+    """The images below a folder by their POSIX paths in it; no hidden ones and no heat maps.
+
+    Raises:
+        DatasetError: a folder cannot be read.
+    """
+    for path in _walk(folder, ""):
+        if not path.endswith(HEATMAP_SUFFIX) and is_image_file(folder / path):
+            yield path
 
 
 def _by_table(folder: Path, films: Mapping[str, LabelledFilm]) -> Iterator[FoundFile]:
@@ -179,7 +190,7 @@ def _by_table(folder: Path, films: Mapping[str, LabelledFilm]) -> Iterator[Found
         unseen.discard(path)
         if film is not None and film.label:
             yield FoundFile(path, film.split, film.label, "", film.patient, film.columns)
-        elif film is not None or is_image(path):
+        elif film is not None or is_image_file(folder / path):
             yield FoundFile(path, "", "", UNLABELLED)
     for path in sorted(unseen):
         yield FoundFile(path, "", "", NOT_THERE)
@@ -199,12 +210,12 @@ def _unknown_layout(folder: Path, missing: str, renamed: Mapping[str, str]) -> D
     others = [
         label
         for name, label in _label_folders(root, renamed).items()
-        if any(map(is_image, _walk(root / name, "")))
+        if any(film_files(root / name))
     ]
-    hints = ["--labels FILE takes films in any folders, by a table with the columns path and label"]
+    hints = ["a table with the columns path and label (labels) takes films in any folders"]
     if len(others) == 2:
-        hints.insert(0, f"--positive {others[-1]} takes {' and '.join(others)} as the classes")
-        hints.insert(1, "--map OLD=NEW calls a folder otherwise")
+        hints.insert(0, f"positive {others[-1]} takes {' and '.join(others)} as the classes")
+        hints.insert(1, "map OLD=NEW renames a folder")
     return DatasetError(
         f"{folder}: has no folder {missing}; expected train|val|test / NORMAL|PNEUMONIA (val and "
         f"test may be absent) or NORMAL|PNEUMONIA. Found {_shown(root)}. {'; '.join(hints)}"

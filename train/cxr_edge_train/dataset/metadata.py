@@ -242,6 +242,23 @@ def read_splits(path: Path, metadata: pd.DataFrame) -> pd.DataFrame:
     return joined
 
 
+def is_test(metadata: pd.DataFrame, splits: Path) -> "pd.Series[bool]":
+    """Which images are test: by the metadata, or by a splits file where there is one.
+
+    Args:
+        metadata: as :func:`read_metadata` returns it.
+        splits: a file that may be missing, or belong to other metadata.
+
+    Raises:
+        DatasetError: the file is damaged.
+    """
+    tested = metadata["split"] == "test"
+    if splits.exists():
+        table = read_table(splits, SPLIT_COLUMNS, made_by="cxr-edge split")
+        tested |= metadata["md5"].isin(table.loc[table["split"] == "test", "md5"])
+    return tested
+
+
 def _check_test_stays_test(path: Path, joined: pd.DataFrame, metadata: pd.DataFrame) -> None:
     """Otherwise training would learn from test images, or they would be measured without a log."""
     tested = joined["path"].isin(metadata.loc[metadata["split"] == "test", "path"])
@@ -355,7 +372,7 @@ def _check_no_copies(path: Path, table: pd.DataFrame) -> None:
 
 def _check_test_is_named(path: Path, table: pd.DataFrame) -> None:
     """A row of the test folder that was renamed by hand would be measured without a log."""
-    of_test = table["path"].str.contains(rf"(?:^|/)test/(?:{'|'.join(class_names(table))})/")
+    of_test = table["path"].str.contains(rf"(?i:(?:^|/)test/)(?:{'|'.join(class_names(table))})/")
     renamed = table[of_test & (table["split"] != "test")]
     if len(renamed):
         first = renamed.iloc[0]

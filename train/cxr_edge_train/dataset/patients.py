@@ -23,10 +23,12 @@ class Identity:
     Attributes:
         patient: the id of the patient, empty when unknown.
         kind: one of :data:`KINDS`.
+        by_pattern: whether the user's own pattern found the patient.
     """
 
     patient: str
     kind: str
+    by_pattern: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,8 @@ def identify(filename: str, *, positive: bool, pattern: re.Pattern[str] | None =
         if match is None:
             return Identity("", kind)
         group: str | int = "patient" if "patient" in pattern.groupindex else min(pattern.groups, 1)
-        return Identity(match.group(group) or "", kind)
+        patient = match.group(group) or ""
+        return Identity(patient, kind, by_pattern=bool(patient))
     if positive and (match := _PNEUMONIA.match(filename)):
         return Identity(f"{match['kind']}-{match['number']}", match["kind"])
     if not positive and (match := _NORMAL.match(filename)):

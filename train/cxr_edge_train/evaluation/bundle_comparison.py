@@ -38,7 +38,7 @@ from cxr_edge_train.evaluation.predictions import predict, predict_folder
 from cxr_edge_train.evaluation.subject import Answers, check_names
 from cxr_edge_train.evaluation.worst_errors import draw_films, shown_name
 from cxr_edge_train.progress import ProgressFactory, no_progress
-from cxr_edge_train.reporting.figures import save_figure
+from cxr_edge_train.reporting.figures import remove_figures, save_figure
 from cxr_edge_train.reporting.page import Picture, Section, Table, write_page
 from cxr_edge_train.runs import write_table
 from cxr_edge_train.statistics.intervals import Interval
@@ -86,7 +86,8 @@ class BundleComparison:
         to_negative: number of films that the first calls positive and the second does not.
         mean_shift: mean of the second probability less the first.
         largest_shift: the largest change of a probability.
-        mcnemar_p: p-value of McNemar's exact test of equal correctness; None without labels.
+        mcnemar_p: p-value of McNemar's exact test of equal correctness, which takes films as
+            independent; None without labels.
         warnings: what the user should know, one sentence each.
     """
 
@@ -175,6 +176,10 @@ def compare_bundles(
     else:
         root = images_root(root, default=films.resolve().parent)
         table, answers, warnings = _of_metadata(subjects, films, root, progress)
+    for bundle in (one, other):
+        if bundle.manifest.site is not None:
+            name = bundle.manifest.name
+            warnings += (f"{name} was calibrated on films of its site, which flatter it here",)
     rows = _rows(table, subjects, answers)
     comparison = _compared((one, other), rows, subjects, warnings)
     if output is not None:
@@ -241,8 +246,8 @@ def _compared(
                 bundle.manifest.name,
                 bundle.digest,
                 dict(sorted(Counter(rows[f"verdict_{place}"]).items())),
-                counts.sensitivity if counts else None,
-                counts.specificity if counts else None,
+                _known(counts.sensitivity) if counts else None,
+                _known(counts.specificity) if counts else None,
                 measure(bundle.path, threads=(1,))[0],
             )
         )
@@ -255,12 +260,19 @@ def _compared(
         to_negative=int((was & ~now).sum()),
         mean_shift=float(shift.mean()) if len(shift) else 0.0,
         largest_shift=float(np.abs(shift).max()) if len(shift) else 0.0,
-        mcnemar_p=None if truth is None else exact_mcnemar(was == truth, now == truth),
+        mcnemar_p=(
+            None if truth is None or not len(both) else exact_mcnemar(was == truth, now == truth)
+        ),
         warnings=warnings,
     )
 
 
+def _known(share: Interval) -> Interval | None:
+    return share if share.n else None
+
+
 def _write(output: Path, comparison: BundleComparison, subject: BundleSubject, root: Path) -> None:
+    remove_figures(output)
     write_text(output / _CONTENT, json.dumps(comparison.as_dict(), indent=2) + "\n")
     write_table(output / "films.csv", comparison.films)
     sections = [_summary(comparison)]
@@ -278,7 +290,7 @@ def _summary(comparison: BundleComparison) -> Section:
     rows = [["digest", one.digest[:12], other.digest[:12]]]
     if labelled:
         rows += [
-            [measure, str(getattr(one, measure)), str(getattr(other, measure))]
+            [measure, *(str(getattr(bundle, measure) or "") for bundle in (one, other))]
             for measure in ("sensitivity", "specificity")
         ]
     rows += [
@@ -307,7 +319,7 @@ def comparison_lines(comparison: BundleComparison) -> list[str]:
         f"{comparison.largest_shift:.3f} at most.",
     ]
     if comparison.mcnemar_p is not None:
-        lines.append(f"McNemar's exact test of equal correctness: p = {comparison.mcnemar_p:.3f}.")
+        lines.append(f"McNemar's exact test of equal correctness: p = {comparison.mcnemar_p:.2g}.")
     return lines
 
 

@@ -11,6 +11,7 @@ from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.dataset.metadata import (
     dataset_digest,
     digest_of_test,
+    is_test,
     read_metadata,
     read_splits,
     without_test,
@@ -75,7 +76,7 @@ def measure(
     Args:
         subject: the model.
         metadata: ``clean_metadata.csv``.
-        splits: ``splits.csv``; not read for ``all``.
+        splits: ``splits.csv``; of ``all`` it may be missing, and only says what else is test.
         split: ``validation``, ``test`` or ``all``, which needs no splits.
         log: the file that a reading of test is appended to; None for another split.
         output: folder for the metrics, the predictions and the plots; None to write nothing.
@@ -93,8 +94,11 @@ def measure(
     check_request(split, log=log, output=output)
     cleaned = read_metadata(metadata)
     check_names(subject, cleaned, metadata)
-    table = cleaned if split == ALL else read_splits(splits, cleaned)
-    chosen = table["split"] != "test" if split == ALL else table["split"] == split
+    if split == ALL:
+        table, chosen = cleaned, ~is_test(cleaned, splits)
+    else:
+        table = read_splits(splits, cleaned)
+        chosen = table["split"] == split
     rows = table[chosen].reset_index(drop=True)
     predictions, _ = predict(subject, rows, root=root, progress=progress)
     is_own = (

@@ -11,7 +11,7 @@ from cxr_edge_runtime.errors import DatasetError, EngineError, ImageError
 from cxr_edge_runtime.images import GreyImage, load_grey
 from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_train.dataset.class_names import class_names
-from cxr_edge_train.dataset.layout import is_image
+from cxr_edge_train.dataset.layout import film_files
 from cxr_edge_train.dataset.pixels import read_film, read_unchanged
 from cxr_edge_train.evaluation.subject import Answers, Subject
 from cxr_edge_train.progress import ProgressFactory, no_progress
@@ -85,16 +85,16 @@ def predict_folder(
         DatasetError: no film can be read.
         EngineError: the model computed no number.
     """
-    found = sorted(path for path in folder.rglob("*") if is_image(path.name) and path.is_file())
+    found = list(film_files(folder))
     read: list[str] = []
 
     def films() -> Iterator[GreyImage]:
         for path in progress("reading films")(found, len(found)):
             try:
-                film = load_grey(path, least_side=subject.prepare.least_side)
+                film = load_grey(folder / path, least_side=subject.prepare.least_side)
             except ImageError:
                 continue
-            read.append(path.relative_to(folder).as_posix())
+            read.append(path)
             yield film
 
     answers = subject.answers(films())

@@ -44,7 +44,9 @@ def log_test_reading(log: Path, evaluation: Evaluation, digest: str) -> None:
     """
     check_log(log)  # again: much time has passed since it was checked first
     today = datetime.now(UTC).strftime("%Y-%m-%d")
-    entry = {"date": today, "test_digest": digest, **evaluation.as_dict()}
+    # A log is published; what groups a site's films is not for that.
+    figures = {key: value for key, value in evaluation.as_dict().items() if key != "subgroups"}
+    entry = {"date": today, "test_digest": digest, **figures}
     log.parent.mkdir(parents=True, exist_ok=True)
     with full_disk_named(log), log.open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry, sort_keys=True) + "\n")

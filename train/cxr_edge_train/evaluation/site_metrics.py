@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_train.dataset.class_names import positives
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.evaluation.metrics import count_decisions, evaluate
@@ -49,10 +50,19 @@ def cross_fitted_site_metrics(
 
     Returns:
         As :func:`site_metrics`.
+
+    Raises:
+        DatasetError: the films of a label are of too few patients to hold any out.
     """
-    labels = positives(films)
+    labels, patients = positives(films), patient_groups(films).to_numpy(object)
+    if min(len(set(patients[labels == label])) for label in (0, 1)) < 2:
+        raise DatasetError("the films of each label must be of two patients or more to hold out")
     probabilities, called = np.empty(len(logits)), np.empty(len(logits), dtype=bool)
-    for others, part in folds_by_patient(labels, patient_groups(films).to_numpy(object)):
+    for others, part in folds_by_patient(labels, patients):
+        if len(others) == len(labels):
+            raise DatasetError(
+                "nearly all films of a label are of one patient, so none can be held out"
+            )
         point = fit_operating_point(logits[others], labels[others], min_sensitivity=min_sensitivity)
         probabilities[part] = point.probabilities(logits[part])
         called[part] = probabilities[part] >= point.threshold

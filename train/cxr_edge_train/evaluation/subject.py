@@ -108,6 +108,6 @@ def check_names(subject: Subject, metadata: pd.DataFrame, file: Path) -> None:
     if found != own:
         raise DatasetError(
             f"{file}: its labels are {' and '.join(found)}, the model's {' and '.join(own)}; clean "
-            f"again with --map {found.negative}={own.negative},{found.positive}={own.positive}"
-            + ("" if own.is_default else f" --positive {own.positive}")
+            f"again with map {found.negative}={own.negative},{found.positive}={own.positive}"
+            + ("" if own.is_default else f" and positive {own.positive}")
         )

@@ -28,7 +28,7 @@ from cxr_edge_train.dataset.metadata import images_root
 from cxr_edge_train.dataset.pixels import read_unchanged
 from cxr_edge_train.evaluation.worst_errors import draw_films, shown_name
 from cxr_edge_train.progress import ProgressFactory, no_progress
-from cxr_edge_train.reporting.figures import save_figure
+from cxr_edge_train.reporting.figures import remove_figures, save_figure
 from cxr_edge_train.reporting.page import Picture, Section, Table, write_page
 from cxr_edge_train.runs import Run, read_dataset, read_folds, write_table
 
@@ -83,6 +83,7 @@ def find_suspects(
     order = np.argsort(-table["contradiction"].to_numpy(), kind="stable")[:number]
     found = table.iloc[order].reset_index(drop=True)
     if output is not None:
+        remove_figures(output)
         write_table(output / _TABLE, found[_COLUMNS])
         root = images_root(root, default=Path(folds[0].root))
         _write_page(output, found, folds[0], root, progress)
@@ -91,7 +92,8 @@ def find_suspects(
 
 def _part(run: Run, fold: int) -> pd.DataFrame:
     films = read_dataset(run.folder)
-    films = films[films["split"] == "validation"]
+    known = ["path", "label", "patient", "md5", *run.class_names.column]
+    films = films.loc[films["split"] == "validation", known]
     try:
         answers = pd.read_csv(run.folder / "predictions.csv", keep_default_na=False)
         table = films.merge(answers[["path", "probability"]], on="path", validate="one_to_one")
@@ -127,9 +129,10 @@ def _write_page(
     section = Section(
         "Films to look at again",
         [
-            "Each film was answered by a model that had learned from none of the patient's films. "
-            f"The probability is that of {run.class_names.positive}. A wrong label is one reason "
-            "for a contradiction; a wrong model is another."
+            "Each film was answered by a model that learned from none of the patient's films; they "
+            "only chose its epoch and its scale. The probability is that of "
+            f"{run.class_names.positive}. A wrong label is one reason for a contradiction; a wrong "
+            "model is another."
         ],
         tables=[
             Table(

@@ -15,8 +15,10 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from cxr_edge_runtime.arguments import as_path, as_whole_number, check_callables
 from cxr_edge_runtime.bundle.manifest import NOTICE
+from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.files.outputs import check_folder
 from cxr_edge_train.dataset.class_names import positives
+from cxr_edge_train.dataset.drawing import MIN_PATIENTS
 from cxr_edge_train.dataset.patients import patient_groups
 from cxr_edge_train.defaults import MIN_SENSITIVITY, default_cache_dir
 from cxr_edge_train.fitting.events import CallbackFactory, OnStart, ignore_start, no_callbacks
@@ -70,9 +72,14 @@ class CrossValidation:
 
     @property
     def spread(self) -> Mapping[str, Spread]:
-        """Each metric on validation over the folds, by name; those that all folds have."""
+        """Each metric on validation over the folds, by name, but for sensitivity."""
         measured = [run.metrics["validation"] for run in self.runs]
-        shared = [name for name in measured[0] if all(name in metrics for metrics in measured)]
+        # Each fold's threshold is chosen for its sensitivity, which therefore hardly differs.
+        shared = [
+            name
+            for name in measured[0]
+            if name != "sensitivity" and all(name in metrics for metrics in measured)
+        ]
         found = {}
         for name in shared:
             values = np.array([metrics[name].value for metrics in measured])
@@ -183,6 +190,12 @@ def cross_validate(
 
 def _parts(task: TrainingTask, folds: int) -> list[TrainingTask]:
     table = task.table
+    patients = patient_groups(table).groupby(table["label"]).nunique()
+    if patients.min() < folds * MIN_PATIENTS:
+        raise DatasetError(
+            f"{patients.min()} patients of {patients.idxmin()} cannot be divided into {folds} "
+            f"parts of at least {MIN_PATIENTS}; choose fewer folds"
+        )
     division = StratifiedGroupKFold(folds, shuffle=True, random_state=task.seed)
     groups = patient_groups(table).to_numpy(object)
     parts = []

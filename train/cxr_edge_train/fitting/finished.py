@@ -7,6 +7,7 @@ from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.fitting.task import TrainingTask
 from cxr_edge_train.recipe import read_recipe
 from cxr_edge_train.runs import read_run
+from cxr_edge_train.statistics.operating_point import rule_of
 
 
 def check_same(task: TrainingTask, folder: Path) -> None:
@@ -29,6 +30,7 @@ def check_same(task: TrainingTask, folder: Path) -> None:
         "locator": (run.locator_sha256, wanted.locator_sha256),
         "dataset": (run.dataset_digest, wanted.dataset_digest),
         "recipe": (recorded, task.recipe),
+        "lowest sensitivity": (run.operating_point.rule, rule_of(task.min_sensitivity)),
     }
     changed = [what for what, (there, expected) in pairs.items() if there != expected]
     if changed:

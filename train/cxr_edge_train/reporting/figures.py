@@ -26,6 +26,16 @@ def new_figure(width: float = 7.0, height: float = 4.5) -> Figure:
     return figure
 
 
+def remove_figures(output: Path) -> None:
+    """Remove the figures of an earlier run, of which the next one may write fewer.
+
+    Args:
+        output: a folder of ours, with PNG files in ``figures``.
+    """
+    for file in (output / "figures").glob("*.png"):
+        file.unlink()
+
+
 def save_figure(figure: Figure, path: Path, *, title: str | None = None) -> Path:
     """Write a figure as PNG atomically, without the version and date that matplotlib would add.
 

@@ -75,9 +75,14 @@ def fit_operating_point(
         labels,
         min_sensitivity=min_sensitivity,
     )
-    rule = f"highest specificity with sensitivity at least {min_sensitivity:g}"
     prevalence = float(np.mean(labels))
+    rule = rule_of(min_sensitivity)
     return OperatingPoint(temperature, threshold, rule, chosen_on, bias, prevalence)
+
+
+def rule_of(min_sensitivity: float) -> str:
+    """How the threshold is chosen, in words."""
+    return f"highest specificity with sensitivity at least {min_sensitivity:g}"
 
 
 def threshold_for_sensitivity(

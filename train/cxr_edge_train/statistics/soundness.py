@@ -38,30 +38,35 @@ def _deviation(metrics: Mapping[str, Interval]) -> float:
 
 
 def soundness_warnings(
-    metrics: Mapping[str, Interval], point: OperatingPoint, names: tuple[str, str]
+    metrics: Mapping[str, Interval],
+    point: OperatingPoint,
+    names: tuple[str, str],
+    *,
+    on: str = "validation",
 ) -> tuple[str, ...]:
     """What a user must know of a model before trusting it, one sentence each.
 
     Args:
-        metrics: by name, on validation, at the operating point.
-        point: the operating point, chosen on validation.
+        metrics: by name, at the operating point.
+        point: the operating point, chosen on the same images.
         names: the negative and the positive label.
+        on: what the images are called.
     """
     negative, positive = names
     warnings = []
     if metrics["auc"].low > _CHANCE and _deviation(metrics) < _BEYOND_CHANCE:
         warnings.append(
-            f"validation has too few images, {metrics['specificity'].n} of "
+            f"{on} has too few images, {metrics['specificity'].n} of "
             f"{negative} and {metrics['sensitivity'].n} of {positive}, to tell this model from "
             "chance"
         )
     elif metrics["auc"].high < _CHANCE:
-        words = f"on validation this model ranks {negative} above {positive} (AUC {metrics['auc']})"
+        words = f"on {on} this model ranks {negative} above {positive} (AUC {metrics['auc']})"
         few = "" if has_reversed_labels(metrics) else ", but of too few images to be beyond chance"
         warnings.append(words + few)
     elif metrics["auc"].low <= _CHANCE:
         warnings.append(
-            "on validation this model is not clearly better than chance: the interval of its AUC, "
+            f"on {on} this model is not clearly better than chance: the interval of its AUC, "
             f"{metrics['auc']}, includes 0.5"
         )
     for name, metric, label in (
@@ -70,7 +75,7 @@ def soundness_warnings(
     ):
         if metric.value == 0:
             warnings.append(
-                f"the {name} is 0 at the threshold: none of {metric.n} validation images of "
+                f"the {name} is 0 at the threshold: none of {metric.n} {on} images of "
                 f"{label} is called so"
             )
     lowest, highest = TEMPERATURES
