@@ -45,7 +45,7 @@ from cxr_edge_runtime.files.outputs import check_folder
 from cxr_edge_runtime.gate import REJECTED
 from cxr_edge_runtime.probability import at_prevalence, check_prevalence
 from cxr_edge_runtime.typed_json import TypedJsonError, from_json
-from cxr_edge_train.dataset.class_names import positives
+from cxr_edge_train.dataset.class_names import ClassNames, positives
 from cxr_edge_train.dataset.metadata import images_root, read_metadata
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 from cxr_edge_train.evaluation.bundle_subject import BundleSubject
@@ -73,12 +73,17 @@ class CalibrationResult:
         before: metrics of the given bundle on the site's films, by name; empty where their labels
             are not known.
         after: the same of films held out of the fit, which the new bundle would have.
+        beyond_before: number of the site's films beyond the gate's limit, which makes them
+            suspicious; None where there is no gate.
+        beyond_after: the same with the new limit.
         warnings: what the user should know, one sentence each.
     """
 
     bundle: Bundle
     before: Mapping[str, Interval]
     after: Mapping[str, Interval]
+    beyond_before: int | None
+    beyond_after: int | None
     warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -88,6 +93,8 @@ class CalibrationResult:
             "digest": self.bundle.digest,
             "before": {name: asdict(value) for name, value in self.before.items()},
             "after": {name: asdict(value) for name, value in self.after.items()},
+            "beyond_before": self.beyond_before,
+            "beyond_after": self.beyond_after,
             "warnings": list(self.warnings),
             "notice": NOTICE,
         }
@@ -199,9 +206,11 @@ def calibrate(
                 f"films is {fit.after['auc']}; map them to its labels anew"
             )
         reference = reference_of(bundle, point, table, answers)
+    if bundle.manifest.is_rejected:
+        warnings += ("the model missed a limit of accuracy when it was converted",)
     if rejected := answers.verdicts.count(REJECTED) if answers.verdicts else 0:
         warnings += (f"{counted(rejected, 'film')} that the gate rejects left out of the fit",)
-    manifest = _manifest(bundle, fit, answers, site)
+    manifest = _manifest(bundle, subject.names, fit, answers, site)
     assert manifest.site is not None
     contents = {name: bundle.read(name) for name in manifest.files}
     if manifest.model.format == ONNX:
@@ -209,12 +218,23 @@ def calibrate(
     if reference is not None:
         contents[REFERENCE_FILE] = reference
     if SELFTEST_FILE in contents:
-        contents[SELFTEST_FILE] = golden_films_of(replace(bundle, manifest=manifest))
+        contents[SELFTEST_FILE] = golden_films_of(bundle, manifest)
     with appearing_at_once(output) as staging:
         seal(staging, manifest, contents, more={LIMITS_HEADING: _card_text(manifest)})
     return CalibrationResult(
-        Bundle.load(output), fit.before, fit.after, (*warnings, *manifest.site.warnings)
+        Bundle.load(output),
+        fit.before,
+        fit.after,
+        _beyond(bundle.manifest, answers),
+        _beyond(manifest, answers),
+        (*warnings, *manifest.site.warnings),
     )
+
+
+def _beyond(manifest: Manifest, answers: Answers) -> int | None:
+    if manifest.gate is None or answers.distances is None:
+        return None
+    return int((answers.distances > manifest.gate.suspicious).sum())
 
 
 def _check_site(site: str, bundle: Bundle) -> None:
@@ -251,8 +271,12 @@ def _enough(rows: pd.DataFrame, subject: BundleSubject, file: Path, needed: int)
         if number < needed:
             raise DatasetError(
                 f"{file}: has {counted(number, 'film')} of {name} to fit to, {needed} are needed: "
-                f"{needed - number} are missing. Fewer can be allowed (min_films); the bundle "
-                "then says so"
+                f"{needed - number} are missing"
+                + (
+                    ". Fewer can be allowed (min_films); the bundle then says so"
+                    if needed > _FEWEST
+                    else ""
+                )
             )
     return counts
 
@@ -270,19 +294,19 @@ def _at_prevalence(point: OperatingPoint, prevalence: float) -> OperatingPoint:
     )
 
 
-def _manifest(bundle: Bundle, fit: _Fit, answers: Answers, site: str) -> Manifest:
+def _manifest(
+    bundle: Bundle, names: ClassNames, fit: _Fit, answers: Answers, site: str
+) -> Manifest:
     manifest, point = bundle.manifest, fit.point
     negatives, positive = fit.labels
     limits, measured = _limits(manifest, answers)
     few: list[str] = []
     if fit.after:
-        few += soundness_warnings(
-            fit.after, point, (manifest.labels[0], manifest.labels[1]), on="the site's films"
-        )
+        few += soundness_warnings(fit.after, point, names, on="the site")
     if fit.after and min(fit.labels) < MIN_SITE_FILMS:
         few.append(
-            f"fitted to {negatives} films of {manifest.labels[0]} and {positive} of "
-            f"{manifest.labels[1]}, of which {MIN_SITE_FILMS} each are wanted"
+            f"fitted to {negatives} films of {names.negative} and {positive} of "
+            f"{names.positive}, of which {MIN_SITE_FILMS} each are wanted"
         )
     # A log loss is no share, as the metrics of a manifest are.
     metrics = {_CHOSEN_ON: {name: fit.after[name] for name in fit.after if name != "log_loss"}}
@@ -315,15 +339,17 @@ def _limits(manifest: Manifest, answers: Answers) -> tuple[GateLimits | None, in
     if len(distances) < MIN_SITE_FILMS:
         return manifest.gate, 0
     suspicious = float(np.quantile(distances, _SUSPICIOUS))
+    # What is usual at the site is no reason to reject.
     return GateLimits(suspicious, max(suspicious, manifest.gate.rejected)), len(distances)
 
 
 def _card_text(manifest: Manifest) -> str:
-    site = manifest.site
+    site, positive = manifest.site, manifest.positive_label
     assert site is not None
+    [negative] = set(manifest.labels) - {positive}
     fitted = (
-        f"{site.negatives} films of {manifest.labels[0]} and {site.positives} of "
-        f"{manifest.labels[1]}; the figures below are of films held out of the fit"
+        f"{site.negatives} films of {negative} and {site.positives} of "
+        f"{positive}; the figures below are of films held out of the fit"
         if site.positives
         else f"a stated prevalence of {manifest.prevalence:.1%}, with no labelled film; the "
         "figures below are those of the original"

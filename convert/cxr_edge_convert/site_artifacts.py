@@ -14,36 +14,44 @@ from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.device.selftest import GoldenFilms, answer_of
 from cxr_edge_runtime.errors import ExtraMissing
 from cxr_edge_runtime.gate import REJECTED
-from cxr_edge_runtime.probability import at_prevalence
+from cxr_edge_runtime.probability import at_prevalence, threshold_logit
 from cxr_edge_train.dataset.class_names import positives
 from cxr_edge_train.evaluation.subject import Answers
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
+# Thresholds that differ by less are one.
+_SAME = 1e-6
 
-def golden_films_of(bundle: Bundle) -> bytes:
-    """The golden films of a bundle with its answers, less those too near to its threshold.
+
+def golden_films_of(bundle: Bundle, manifest: Manifest) -> bytes:
+    """The golden films of a bundle with the answers of its new manifest.
+
+    Films that another device may call otherwise are left out: those whose logit is so near to the
+    new threshold that the change which moved a probability by :data:`NEAR` at most could cross it.
 
     Args:
-        bundle: a bundle with another operating point or limits than its golden films were answered
-            with.
+        bundle: the given bundle.
+        manifest: with another operating point and other limits.
 
     Returns:
         The bytes of ``selftest.npz``.
     """
     golden = GoldenFilms.from_bytes(bundle.read(SELFTEST_FILE))
-    classifier, limits = Classifier(bundle), bundle.manifest.gate
-    threshold = bundle.manifest.threshold.value
+    classifier, limits = Classifier(replace(bundle, manifest=manifest)), manifest.gate
+    before, after = threshold_logit(bundle.manifest), threshold_logit(manifest)
+    # A probability rises with the logit by 1 / (4 temperature) at most.
+    near = 4 * NEAR * bundle.manifest.temperature if abs(after - before) > _SAME else 0.0
     films, answers = [], []
     for film in golden.films:
-        answer = answer_of(classifier, film)
-        away = abs(answer.probability - threshold)
-        room = 1 - threshold if answer.probability >= threshold else threshold
-        if away < min(NEAR, room / 2):
-            continue  # another device may call it otherwise
-        distance = classifier.classify(film, force=True, mapped=False).gate.distance
+        found = classifier.classify(film, force=True, mapped=False)
+        if abs(found.logit - after) < near:
+            continue
+        answer, distance = answer_of(classifier, film), found.gate.distance
         if limits is not None and distance is not None and answer.verdict != REJECTED:
-            near = min(abs(distance / limit - 1) for limit in (limits.suspicious, limits.rejected))
-            answer = answer if near >= CLEAR else replace(answer, verdict="")
+            to_limit = min(
+                abs(distance / limit - 1) for limit in (limits.suspicious, limits.rejected)
+            )
+            answer = answer if to_limit >= CLEAR else replace(answer, verdict="")
         films.append(film)
         answers.append(answer)
     return GoldenFilms(tuple(films), tuple(answers), golden.made_with).to_bytes()

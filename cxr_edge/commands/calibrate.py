@@ -78,6 +78,11 @@ def calibrate(
         typer.echo(f"{'':<{width}} {'before':<24}after, on films held out of the fit")
         for name, after in result.after.items():
             typer.echo(f"{name:<{width}} {result.before[name]!s:<24}{after}")
+    if result.beyond_before is not None:
+        typer.echo(
+            f"beyond the gate's limit: {result.beyond_before} of the films before, "
+            f"{result.beyond_after} after"
+        )
     typer.echo(f"{manifest.positive_label} from {manifest.threshold.value:.4f} on")
     typer.echo(f"wrote {output}: {manifest.name}, digest {result.bundle.digest[:12]}")
     typer.echo(NOTICE)

@@ -107,8 +107,11 @@ def evaluate(
         typer.echo(json.dumps(evaluation.as_dict()))
         return
     typer.echo(f"{split.value} correct {evaluation.correct} of {evaluation.n}")
+    negative, positive = evaluation.labels
+    # One kind of the finding alone is the label itself.
+    alone = len(evaluation.by_kind.keys() - {"normal"}) == 1
     for kind, correct in evaluation.by_kind.items():
-        name = evaluation.labels[0] if kind == "normal" else kind
+        name = negative if kind == "normal" else positive if alone else kind
         typer.echo(f"{split.value} correct, {name} {correct}  n = {correct.n}")
     for group in evaluation.subgroups:
         if group.column == "kind":  # shown above

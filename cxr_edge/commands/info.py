@@ -64,10 +64,10 @@ def _print_bundle(bundle: "Bundle") -> None:
         typer.echo(f"prevalence {manifest.prevalence:.4f}, which the probability stands for")
     if site := manifest.site:
         counts = zip((site.negatives, site.positives), manifest.labels)
-        fitted = " and ".join(f"{number} films of {label}" for number, label in counts)
+        films = " and ".join(f"{number} films of {label}" for number, label in counts)
+        fitted = f"fitted to {films}" if site.positives else "moved to a stated prevalence"
         typer.echo(
-            f"site       {quoted(site.name)}: fitted to {fitted}; derived from "
-            f"{site.derived_from[:12]}"
+            f"site       {quoted(site.name)}: {fitted}; derived from {site.derived_from[:12]}"
         )
         for text in site.warnings:
             typer.echo(f"warning    {own_words(text)}")

@@ -8,7 +8,7 @@ from cxr_edge_train.dataset.labels_file import LabelledFilm, Labels, read_labels
 
 def labels_of(folder: Path, text: str, **columns: str) -> Labels:
     file = folder / "labels.csv"
-    file.write_bytes(text.encode())
+    file.write_bytes(text.encode("latin-1" if "ä" in text else "utf-8"))
     return read_labels(file, folder / "data", columns=columns, renamed={})
 
 
@@ -50,6 +50,11 @@ def test_paths_may_be_absolute_or_have_the_strokes_of_windows(tmp_path: Path) ->
     assert list(found.films) == ["a.png", "b/c.png"]
 
 
+def test_what_a_spreadsheet_leaves_is_passed_over(tmp_path: Path) -> None:
+    found = labels_of(tmp_path, "path,label,,\na.png,TB,,\n,,,\na.png,TB,,\n")
+    assert found.films == {"a.png": LabelledFilm("TB", "train", "", {})}
+
+
 def test_absolute_path_may_go_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "data" / "b").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "data")
@@ -80,7 +85,9 @@ def test_patient_at_two_sites_is_counted(tmp_path: Path) -> None:
         ("", "cannot be read as CSV"),
         ("path,label\n", "has no rows"),
         ("path;label\na.png;TB\n", "is separated by semicolons"),
-        ("path,label\na.png,TB\n./a.png,TB\n", "lists a.png twice"),
+        ("path,label\na.png,TB\n./a.png,CLEAR\n", "lists a.png twice"),
+        ("path\tlabel\na.png\tTB\n", "is separated by tabs"),
+        ("path,label\nä.png,TB\n", "is not UTF-8; save it as CSV UTF-8"),
         ("path,label\n,TB\n", "has a row without a path"),
         ("path,label\n../a.png,TB\n", "a.png lies outside"),
         ("path,label,split\na.png,TB,dev\n", "a.png has the unknown split 'dev'; known are train"),
@@ -90,7 +97,7 @@ def test_patient_at_two_sites_is_counted(tmp_path: Path) -> None:
         ("path,file,label\na.png,b,TB\n", "two columns path or file"),
         ("path,label,Label\na.png,b,TB\n", "two columns label"),
         ("path,label,label\na.png,b,TB\n", "two columns label"),
-        ("path,label\na.png,TB,x,y\nb\n", "cannot be read as CSV"),
+        ("path,label\na.png,TB,x,y\nb\n", "a row has more fields than the first line"),
     ],
 )
 def test_damaged_file_is_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -78,6 +78,12 @@ def test_folder_needs_no_labels_and_unreadable_films_are_counted(
     assert found.n == len([path for path in films.iterdir() if path.suffix == ".jpeg"]) - 1
     assert (found.mcnemar_p, found.bundles[0].sensitivity) == (None, None)
     assert found.warnings == ("1 film that cannot be read left out",)
+    (films / "test").mkdir()
+    shutil.copy(next(films.glob("*.jpeg")), films / "test")
+    with pytest.raises(DatasetError, match="is or holds a folder test"):
+        compare_bundles(bundle, bundle, films)
+    with pytest.raises(DatasetError, match="is or holds a folder test"):
+        compare_bundles(bundle, bundle, films / "test")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match="holds no film that can be read"):
         compare_bundles(bundle, bundle, tmp_path / "empty")

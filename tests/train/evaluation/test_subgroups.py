@@ -45,12 +45,21 @@ def test_columns_that_make_no_groups_are_left_out() -> None:
     assert [group.name for group in found] == ["sex F", "sex M", "sex not stated"]
 
 
+def test_kind_that_only_repeats_the_label_is_left_out_and_values_can_be_shown() -> None:
+    kinds = ["normal", "unknown"] * 2
+    notes = ["x" * 200, "a\x1b[31m", "x" * 200, "a\x1b[31m"]
+    found = find_subgroups(predictions("-+-+", "-+-+"), films(kind=kinds, note=notes))
+    assert [group.value for group in found] == ["a [31m", "x" * 40 + "…"]
+
+
 def test_worst_is_among_groups_of_enough_films() -> None:
     def group(value: str, right: int, n: int, column: str = "site") -> Subgroup:
         return Subgroup(column, value, n, wilson_interval(right, n), None)
 
     few, low, high = group("A", 0, 29), group("B", 20, 30), group("C", 30, 30)
-    alone = group("normal", 10, 30, column="kind")
-    assert worst_of((few, high, low, alone), "sensitivity") == low
+    # Beside a group of few films alone, a group is not the worst.
+    alone = (group("AP", 10, 30, column="view"), group("PA", 0, 5, column="view"))
+    assert worst_of((few, high, low, *alone), "sensitivity") == low
+    assert worst_of(alone, "sensitivity") is None
     assert worst_of((few, group("D", 1, 2)), "sensitivity") is None
     assert worst_of((low, high), "specificity") is None

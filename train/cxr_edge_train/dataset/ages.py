@@ -1,5 +1,7 @@
 """A patient's age in years, from a number or as DICOM states it."""
 
+import re
+
 from cxr_edge_runtime.images.dicom_film import stated_age
 
 # Nobody is known to have been older; registers write 999 where they do not know.
@@ -24,7 +26,5 @@ def age_text(age: str | float | None) -> str:
 
 
 def _years(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return stated_age(text.strip().upper())
+    text = text.strip().upper()
+    return float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else stated_age(text)

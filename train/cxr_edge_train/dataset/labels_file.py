@@ -109,21 +109,30 @@ def _read(file: Path) -> pd.DataFrame:
             )
     except FileNotFoundError:
         raise DatasetError(f"{file}: no such file") from None
+    except pd.errors.ParserWarning:
+        raise DatasetError(f"{file}: a row has more fields than the first line") from None
+    except UnicodeDecodeError:
+        raise DatasetError(f"{file}: is not UTF-8; save it as CSV UTF-8") from None
     # pandas' parser errors are ValueErrors
-    except (OSError, ValueError, pd.errors.ParserWarning) as error:
+    except (OSError, ValueError) as error:
         raise DatasetError(f"{file}: cannot be read as CSV ({error})") from error
     with file.open(newline="", encoding="utf-8-sig") as lines:
         header = [name.strip() for name in next(csv.reader(lines))]
-    twice = [name for name in header if header.count(name) > 1]
+    twice = [name for name in header if name and header.count(name) > 1]
     if twice:  # pandas would call the second one otherwise
         raise DatasetError(f"{file}: has two columns {twice[0]}; remove or rename one")
-    if len(table.columns) == 1 and ";" in table.columns[0]:
-        raise DatasetError(f"{file}: is separated by semicolons; save it with commas")
+    for sign, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(table.columns) == 1 and sign in table.columns[0]:
+            raise DatasetError(f"{file}: is separated by {name}; save it with commas")
     if table.empty:
         raise DatasetError(f"{file}: has no rows")
     table.columns = table.columns.str.strip()
     # A row with fewer fields than the first line has no text at its end.
-    return table.fillna("").apply(lambda column: column.str.strip())
+    table = table.fillna("").apply(lambda column: column.str.strip())
+    # Spreadsheets leave rows and columns of nothing but commas.
+    unnamed = [name for name in table if name.startswith("Unnamed: ") and not any(table[name])]
+    table = table.drop(columns=unnamed)
+    return table[(table != "").any(axis=1)].drop_duplicates(ignore_index=True)
 
 
 def _named(file: Path, table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:

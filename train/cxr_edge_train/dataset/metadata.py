@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from cxr_edge_runtime.arguments import optional_path
@@ -372,7 +373,25 @@ def _check_no_copies(path: Path, table: pd.DataFrame) -> None:
 
 def _check_test_is_named(path: Path, table: pd.DataFrame) -> None:
     """A row of the test folder that was renamed by hand would be measured without a log."""
-    of_test = table["path"].str.contains(rf"(?i:(?:^|/)test/)(?:{'|'.join(class_names(table))})/")
+    labels = [[name] for name in class_names(table)]
+    folders = [path.split("/")[:-1] for path in table["path"]]
+    beside_train = {
+        tuple(parts[:place])
+        for parts in folders
+        for place, part in enumerate(parts)
+        if part.lower() == "train"
+    }
+    of_test = np.array(
+        [
+            any(
+                part.lower() == "test"
+                and (tuple(parts[:place]) in beside_train or parts[place + 1 : place + 2] in labels)
+                for place, part in enumerate(parts)
+            )
+            for parts in folders
+        ],
+        dtype=bool,
+    )
     renamed = table[of_test & (table["split"] != "test")]
     if len(renamed):
         first = renamed.iloc[0]

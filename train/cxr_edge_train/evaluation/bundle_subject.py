@@ -58,6 +58,7 @@ class BundleSubject:
         self.is_rejected = manifest.is_rejected
         self.gives_maps = "cam" in manifest.outputs
         self._normal_map = normal_map(bundle)
+        self.site = manifest.site.name if manifest.site else ""
         self.own_films: pd.DataFrame | None = None
         self._classifier = Classifier(bundle, threads=threads)
         self._engine = self._classifier.engine

@@ -24,6 +24,7 @@ from cxr_edge_train.evaluation.reading_log import check_log, log_test_reading
 from cxr_edge_train.evaluation.subgroups import find_subgroups
 from cxr_edge_train.evaluation.subject import Subject, check_names
 from cxr_edge_train.progress import ProgressFactory, no_progress
+from cxr_edge_train.statistics.soundness import has_reversed_labels
 
 ALL = "all"
 # Training images alone would say nothing; those of `all` are of another site than the training.
@@ -115,6 +116,9 @@ def measure(
             else _warnings(subject, cleaned, table, split=split)
         ),
     )
+    if has_reversed_labels(evaluation.metrics.by_name()):
+        reversed_ = f"the AUC is {evaluation.metrics.auc}: are the labels the other way round?"
+        evaluation = replace(evaluation, warnings=(reversed_, *evaluation.warnings))
     if split == "test" and log is not None:
         log_test_reading(log, evaluation, dataset_digest(rows))
     if output:
@@ -126,6 +130,8 @@ def _warnings_of_all(subject: Subject, metadata: pd.DataFrame, rows: pd.DataFram
     if number := len(metadata) - len(rows):
         yield f"{counted(number, 'test image')} left out; measure on test with a log"
     own = subject.own_films
+    if subject.site:
+        yield f"this bundle was calibrated for the site {subject.site}, whose films flatter it"
     if own is None:
         yield (
             "a bundle does not list the images it was made with; if these are among them, they "

@@ -82,17 +82,23 @@ def predict_folder(
         films that cannot be read.
 
     Raises:
-        DatasetError: no film can be read.
+        DatasetError: no film can be read, or some lie in a folder ``test``.
         EngineError: the model computed no number.
     """
     found = list(film_files(folder))
+    if any("test" in _folders(folder.resolve().name, path) for path in found):
+        raise DatasetError(
+            f"{folder}: is or holds a folder test, whose films are measured with a log alone; name "
+            "another folder"
+        )
     read: list[str] = []
 
     def films() -> Iterator[GreyImage]:
         for path in progress("reading films")(found, len(found)):
             try:
+                path.encode()
                 film = load_grey(folder / path, least_side=subject.prepare.least_side)
-            except ImageError:
+            except (ImageError, UnicodeEncodeError):  # a name that is not UTF-8
                 continue
             read.append(path)
             yield film
@@ -101,6 +107,10 @@ def predict_folder(
     if not read:
         raise DatasetError(f"{folder}: holds no film that can be read")
     return read, answers, len(found) - len(read)
+
+
+def _folders(folder: str, path: str) -> list[str]:
+    return [part.lower() for part in (folder, *path.split("/")[:-1])]
 
 
 def model_input(path: Path, md5: str, prepare: Preprocessor) -> NDArray[np.uint8]:

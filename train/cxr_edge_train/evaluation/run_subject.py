@@ -41,6 +41,7 @@ class RunSubject:
         self.operating_point = run.operating_point
         self.test_digest = run.test_digest
         self.names = run.class_names
+        self.site = ""
         self.own_films: pd.DataFrame | None = read_dataset(folder)
         self._model = load_model(folder)
         self.gives_maps = "cam" in self._model.output

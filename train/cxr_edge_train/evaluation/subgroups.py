@@ -23,6 +23,7 @@ _BANDS = {
     40: "40 to 64 years", 65: "65 years and over",
 }  # fmt: skip
 _UNKNOWN = "not stated"
+_LONGEST = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +82,14 @@ def worst_of(subgroups: Sequence[Subgroup], measure: str) -> Subgroup | None:
         subgroups: from :func:`find_subgroups`.
         measure: ``sensitivity`` or ``specificity``.
     """
-    has = [group for group in subgroups if getattr(group, measure) is not None]
-    columns = [group.column for group in has]
-    # The only group of its column with films of the label is all of them.
     large = [
         group
-        for group in has
-        if getattr(group, measure).n >= FEW and columns.count(group.column) > 1
+        for group in subgroups
+        if (share := getattr(group, measure)) is not None and share.n >= FEW
     ]
+    columns = [group.column for group in large]
+    # The only such group of a column cannot be worse than another.
+    large = [group for group in large if columns.count(group.column) > 1]
     return min(large, key=lambda group: float(getattr(group, measure).value), default=None)
 
 
@@ -99,9 +100,17 @@ def _columns(films: pd.DataFrame) -> Iterator[tuple[str, "pd.Series[str]"]]:
         values = films[column].reset_index(drop=True).astype(str).str.strip()
         if column.lower() == _AGE:
             values = values.map(_band)
-        values = values.where(values != "", _UNKNOWN)
+        values = values.where(values != "", _UNKNOWN).map(_shown)
+        if column == _KIND and values.nunique() <= 2:
+            continue  # one kind for each label says nothing more
         if 2 <= values.nunique() <= _MOST_VALUES:
             yield column, values
+
+
+def _shown(value: str) -> str:
+    """A value as it can be shown: printable, and not too long."""
+    text = "".join(sign if sign.isprintable() else " " for sign in value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _band(age: str) -> str:

@@ -68,6 +68,7 @@ class Subject(Protocol):
             not known.
         names: the names of its classes.
         gives_maps: whether the model has the ``cam`` output.
+        site: the site that a bundle was calibrated for; empty for others.
         own_films: rows of the films it was made with; None for a bundle, which does not list them.
     """
 
@@ -78,6 +79,7 @@ class Subject(Protocol):
     test_digest: str
     names: ClassNames
     gives_maps: bool
+    site: str
     own_films: pd.DataFrame | None
 
     def answers(self, films: Iterable[GreyImage]) -> Answers:
@@ -105,6 +107,11 @@ def check_names(subject: Subject, metadata: pd.DataFrame, file: Path) -> None:
         DatasetError: it has other labels.
     """
     found, own = class_names(metadata), subject.names
+    if set(found) == set(own) and found != own:
+        raise DatasetError(
+            f"{file}: calls {found.positive} the finding, the model {own.positive}; clean again "
+            f"with positive {own.positive}"
+        )
     if found != own:
         raise DatasetError(
             f"{file}: its labels are {' and '.join(found)}, the model's {' and '.join(own)}; clean "

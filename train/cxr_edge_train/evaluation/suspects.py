@@ -58,7 +58,8 @@ def find_suspects(
         progress: makes the progress bar over the pictures.
 
     Returns:
-        ``path``, ``label``, ``patient``, ``probability`` of the positive label, ``contradiction``
+        Of the films whose decision is not the label: ``path``, ``label``, ``patient``,
+        ``probability`` of the positive label, ``contradiction``
         (its distance from the label, 0 to 1) and ``fold``, the most suspect film first.
 
     Raises:
@@ -96,9 +97,12 @@ def _part(run: Run, fold: int) -> pd.DataFrame:
     films = films.loc[films["split"] == "validation", known]
     try:
         answers = pd.read_csv(run.folder / "predictions.csv", keep_default_na=False)
-        table = films.merge(answers[["path", "probability"]], on="path", validate="one_to_one")
+        table = films.merge(
+            answers[["path", "probability", "decision"]], on="path", validate="one_to_one"
+        )
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{run.folder}: predictions.csv is damaged ({error})") from error
+    table = table[table["decision"] != table["label"]]
     distance = (table["probability"] - positives(table)).abs()
     return table.assign(contradiction=distance, fold=fold)
 

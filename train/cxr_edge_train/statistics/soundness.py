@@ -75,8 +75,8 @@ def soundness_warnings(
     ):
         if metric.value == 0:
             warnings.append(
-                f"the {name} is 0 at the threshold: none of {metric.n} {on} images of "
-                f"{label} is called so"
+                f"the {name} is 0 at the threshold: none of {metric.n} images of "
+                f"{label} on {on} is called so"
             )
     lowest, highest = TEMPERATURES
     if not lowest * (1 + _ON_BOUND) < point.temperature < highest * (1 - _ON_BOUND):
