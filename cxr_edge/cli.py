@@ -33,18 +33,18 @@ class _Command(NamedTuple):
 
 # The order is that of the help.
 _COMMANDS = {
-    "classify": _Command(None, "Classify chest X-rays: JPEG, PNG, TIFF, BMP, WebP or DICOM."),
+    "classify": _Command(None, "Classify chest X-rays: JPEG, PNG, TIFF, BMP, WebP, DICOM."),
     "info": _Command(None, "Show what a bundle is, how good it is, and its limits."),
-    "verify": _Command("signed", "Check that a bundle is intact and, with --key, whose it is."),
-    "pack": _Command("signed", "Pack a bundle as one file, signed with --sign, for devices."),
+    "verify": _Command("signed", "Check that a bundle is intact, with --key whose it is."),
+    "pack": _Command("signed", "Pack a bundle as one file for devices, signed or not."),
     "install": _Command("signed", "Use an archive's bundle from now on; keep the one before."),
     "selftest": _Command(None, "Compare this device with the one that made the bundle."),
     "benchmark": _Command(None, "Measure time and memory on this device in half a minute."),
-    "serve": _Command("serve", "Serve a page and an API that classify films on this device."),
+    "serve": _Command("serve", "Serve a page and an API that classify films."),
     "score": _Command("ray", "Score an archive with Ray into a folder of Parquet files."),
-    "clean": _Command("train", "Check every image of a data set; write clean_metadata.csv."),
+    "clean": _Command("train", "Check every image of a data set; write its metadata."),
     "split": _Command("train", "Split images into train, validation and test by patient."),
-    "eda": _Command("train", "Explore a cleaned data set: one HTML page and its figures."),
+    "eda": _Command("train", "Explore a cleaned data set: an HTML page with figures."),
     "train": _Command("train", "Train a classifier."),
     "train-locator": _Command(
         "convert", "Train a lung locator, and convert it to TFLite and ONNX."
@@ -54,9 +54,7 @@ _COMMANDS = {
     "convert": _Command("convert", "Quantize a trained model and verify each variant."),
     "report": _Command("convert", "Write the report of a conversion again."),
     "evaluate": _Command("train", "Measure a run or a bundle on labelled images."),
-    "calibrate": _Command(
-        "calibrate", "Fit a bundle's probability, threshold and gate to the films of a site."
-    ),
+    "calibrate": _Command("calibrate", "Fit a bundle's threshold and probability to your films."),
     "compare-bundles": _Command("train", "Compare two bundles on the same films before an update."),
     "drift": _Command("drift", "Check for drift since verification."),
 }

@@ -48,7 +48,7 @@ def calibrate(
     threads: options.Threads = 1,
     as_json: options.AsJson = False,
 ) -> None:
-    """Fit a bundle's probability, threshold and gate to the films of a site.
+    """Fit a bundle's threshold and probability to your films.
 
     The weights stay. Films that the metadata calls test are left out. The figures are of films
     held out of the fit. Research use only. Not a medical device.

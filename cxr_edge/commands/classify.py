@@ -68,7 +68,7 @@ def classify(
         ),
     ] = None,
 ) -> None:
-    """Classify chest X-rays: JPEG, PNG, TIFF, BMP, WebP or DICOM.
+    """Classify chest X-rays: JPEG, PNG, TIFF, BMP, WebP, DICOM.
 
     Prints one line per image. Research use only. Not a medical device.
 

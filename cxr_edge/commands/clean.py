@@ -72,7 +72,7 @@ def clean(
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Check every image of a data set; write clean_metadata.csv.
+    """Check every image of a data set; write its metadata.
 
     Unreadable files, exact duplicates and images under two labels are left out and listed in a
     second file; near-duplicates, leaks into test and shortcuts to the label are reported in a

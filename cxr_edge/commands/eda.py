@@ -25,7 +25,7 @@ def eda(
     root: options.Root = None,
     seed: options.Seed = 0,
 ) -> None:
-    """Explore a cleaned data set: one HTML page and its figures.
+    """Explore a cleaned data set: an HTML page with figures.
 
     Shows counts, sizes, intensities, patients, samples, the planned augmentation, and what cleaning
     found. No pixel of a test image is read. Research use only. Not a medical device.

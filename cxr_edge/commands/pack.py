@@ -20,7 +20,7 @@ def pack(
     ] = None,
     allow_rejected: options.AllowRejected = False,
 ) -> None:
-    """Pack a bundle as one file, signed with --sign, for devices.
+    """Pack a bundle as one file for devices, signed or not.
 
     The same bundle and key give the same bytes. Without --sign it keeps the signature of a
     bundle that was signed before.

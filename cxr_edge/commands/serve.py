@@ -53,7 +53,7 @@ def serve(
         typer.Option("--insecure", help="Accept requests from other hosts without a token."),
     ] = False,
 ) -> None:
-    """Serve a page and an API that classify films on this device.
+    """Serve a page and an API that classify films.
 
     No film is stored and nothing leaves the device. Research use only. Not a medical device.
 

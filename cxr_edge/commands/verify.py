@@ -26,7 +26,7 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Check that a bundle is intact and, with --key, whose it is.
+    """Check that a bundle is intact, with --key whose it is.
 
     Every file is compared with its SHA-256, and the model is loaded and run.
 
