@@ -41,6 +41,7 @@ _COMMANDS = {
     "selftest": _Command(None, "Compare this device with the one that made the bundle."),
     "benchmark": _Command(None, "Measure time and memory on this device in half a minute."),
     "serve": _Command("serve", "Serve a page and an API that classify films."),
+    "watch": _Command(None, "Classify the films that come into a folder."),
     "score": _Command("ray", "Score an archive with Ray into a folder of Parquet files."),
     "clean": _Command("train", "Check every image of a data set; write its metadata."),
     "split": _Command("train", "Split images into train, validation and test by patient."),

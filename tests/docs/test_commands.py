@@ -42,6 +42,7 @@ from tiny_model import tiny_backbone
 
 # A pattern of the line, and why it is not run.
 NOT_RUN = {
+    r"^cxr-edge watch": "does not end; tests/cxr_edge/watching run it",
     r"^cxr-edge serve": "does not end; tests/cxr_edge/serving run it",
     r"--address": "needs a cluster",
     r"^cxr-edge train-locator": "needs masks; tests/cxr_edge/commands run it",

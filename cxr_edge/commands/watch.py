@@ -1,0 +1,103 @@
+"""``cxr-edge watch``."""
+
+import re
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxr_edge.bundles.notice import notice_of
+from cxr_edge.console import options
+from cxr_edge.console.terminal import printable, say
+from cxr_edge.process import exit_codes
+from cxr_edge.process.memory import fix_mmap_threshold
+from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
+
+
+def watch(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Where films come in, with all below it.")
+    ],
+    to: Annotated[
+        Path,
+        typer.Option(
+            "--to",
+            metavar="DIR",
+            help="Gets answers.jsonl, and the files in done/ and failed/ after their answer.",
+        ),
+    ],
+    settle: Annotated[
+        str,
+        typer.Option(
+            metavar="SECONDS", help="A file is whole when it has not changed for so long."
+        ),
+    ] = "5s",
+    log: options.Log = None,
+    bundle: options.BundleOption = None,
+    prevalence: options.Prevalence = None,
+    allow_rejected: options.AllowRejected = False,
+    threads: options.Threads = 1,
+) -> None:
+    """Classify the films that come into a folder.
+
+    Runs until Ctrl-C or SIGTERM, and goes on where it was killed. A line of classify --json goes to
+    DIR/answers.jsonl for each file. Research use only. Not a medical device.
+    """
+    from contextlib import ExitStack
+
+    from cxr_edge.bundles.lookup import load_accepted_bundle
+    from cxr_edge.process.interruption import interruption
+    from cxr_edge.watching.watch import watch as run
+
+    fix_mmap_threshold()
+    # pydicom's warnings quote what is written in a film.
+    warnings.simplefilter("ignore")
+    loaded = load_accepted_bundle(bundle, allow_rejected=allow_rejected)
+    seconds = _seconds(settle)
+
+    def show(name: str, result: object) -> None:
+        if isinstance(result, CxrEdgeError):
+            say(f"cxr-edge: {result}")
+        else:
+            typer.echo(f"{getattr(result, 'label', None) or '–'}  {printable(name)}")
+
+    def absent(gone: bool) -> None:
+        say(f"cxr-edge: {folder}: {'is not there; waiting for it' if gone else 'is there again'}")
+
+    with ExitStack() as opened:
+        writer = None
+        if log is not None:
+            from cxr_edge.monitoring.log_writer import LogWriter
+            from cxr_edge.monitoring.prediction_log import PredictionLog
+
+            writer = LogWriter(PredictionLog(log), loaded)
+            opened.callback(writer.close)
+        interrupted = opened.enter_context(
+            interruption(lambda: say("cxr-edge: stopping after the film under way"))
+        )
+        typer.echo(f"{notice_of(loaded)}.")
+        done = run(
+            folder,
+            to,
+            loaded,
+            interrupted=interrupted,
+            settle_s=seconds,
+            threads=threads,
+            prevalence=prevalence,
+            log=writer,
+            on_result=show,
+            on_absent=absent,
+        )
+    say(f"{done} files answered or failed: {to / 'answers.jsonl'}")
+    if writer is not None and writer.error is not None:
+        raise writer.error
+    if interrupted.number is not None:
+        raise typer.Exit(exit_codes.of_signal(interrupted.number))
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)s?", text.strip())
+    if not found:
+        raise InvalidRequest(f"--settle {text}: give seconds, such as 5s")
+    return float(found[1])

@@ -1,0 +1,1 @@
+"""A folder whose films are classified as they come in."""

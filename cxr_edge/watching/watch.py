@@ -1,0 +1,113 @@
+"""Classify the films of a folder as they come in."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cxr_edge.process.interruption import Interruption
+from cxr_edge.watching.arrivals import Arrivals
+from cxr_edge.watching.journal import Journal, Stamp
+from cxr_edge.writers import Writer
+from cxr_edge_runtime.batch import Result
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.classifier import Classifier
+from cxr_edge_runtime.errors import CxrEdgeError, ImageNotFound, InvalidRequest
+from cxr_edge_runtime.result_json import as_json, image_result
+
+# Seconds between two looks at the folder.
+POLL_S = 1.0
+
+
+def watch(
+    folder: Path,
+    to: Path,
+    bundle: Bundle,
+    *,
+    interrupted: Interruption,
+    settle_s: float,
+    threads: int = 1,
+    prevalence: float | None = None,
+    log: Writer | None = None,
+    on_result: Callable[[str, Result], None],
+    on_absent: Callable[[bool], None],
+    poll_s: float = POLL_S,
+) -> int:
+    """Answer each file that comes into a folder once, until a signal comes.
+
+    Args:
+        folder: where films come in, with all below it.
+        to: the folder of answers; see :mod:`cxr_edge.watching.journal`.
+        bundle: the bundle that answers.
+        interrupted: ends the work after the file under way.
+        settle_s: a file is whole when it has not changed for so many seconds.
+        threads: threads of the engine, which stays loaded.
+        prevalence: see :class:`cxr_edge_runtime.classifier.Classifier`.
+        log: takes each result, too.
+        on_result: called with the name and the result of each file.
+        on_absent: called with True when the folder is not there, with False when it is again.
+        poll_s: seconds between two looks.
+
+    Returns:
+        The number of files that were answered or failed.
+
+    Raises:
+        InvalidRequest: one folder lies in the other, or another process writes to ``to``.
+        OSError: the disk is full, or a file cannot be moved.
+        CxrEdgeError: the bundle or its engine cannot be used.
+    """
+    _check_apart(folder, to)
+    classifier = Classifier(bundle, threads=threads, prevalence=prevalence)
+    arrivals, done, absent = Arrivals(folder, settle_s=settle_s), 0, False
+    journal = Journal(to)
+    try:
+        while interrupted.number is None:
+            whole: Sequence[tuple[Path, Stamp]] = []
+            try:
+                whole = arrivals.settled()
+            except OSError:
+                if not absent:
+                    on_absent(True)
+                absent = True
+            else:
+                if absent:
+                    on_absent(False)
+                absent = False
+            for path, stamp in whole:
+                if interrupted.number is not None:
+                    break
+                name = path.relative_to(folder).as_posix()
+                result = _answer(classifier, path, name)
+                if isinstance(result, ImageNotFound):
+                    continue  # somebody took it away
+                line = json.dumps(as_json(image_result(name, result, bundle)))
+                arrivals.forget(path)
+                journal.record(path, stamp, name, line, failed=isinstance(result, CxrEdgeError))
+                if log is not None:
+                    log.write(path, result)
+                on_result(name, result)
+                done += 1
+            if not whole:
+                _wait(interrupted, poll_s)
+    finally:
+        journal.close()
+    return done
+
+
+def _answer(classifier: Classifier, path: Path, name: str) -> Result:
+    try:
+        return classifier.classify(path, name=name, hashed=True, mapped=False)
+    except CxrEdgeError as error:
+        return error
+
+
+def _wait(interrupted: Interruption, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while interrupted.number is None and time.monotonic() < until:
+        time.sleep(min(0.1, seconds))
+
+
+def _check_apart(folder: Path, to: Path) -> None:
+    inside, outside = to.resolve(), folder.resolve()
+    if inside.is_relative_to(outside) or outside.is_relative_to(inside):
+        raise InvalidRequest(f"{to}: lies in {folder}, or holds it; choose another folder")

@@ -1,0 +1,131 @@
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cxr_edge.process.interruption import Interruption
+from cxr_edge.watching.watch import watch
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.errors import InvalidRequest
+from dicom_files import written
+
+SAMPLES = Path(__file__).parents[3] / "data" / "samples"
+
+
+def lines_of(to: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (to / "answers.jsonl").read_text().splitlines()]
+
+
+def watched(folder: Path, to: Path, bundle: Path, *, until: int) -> list[str]:
+    """Watch until so many files are answered."""
+    interrupted, names = Interruption(), []
+
+    def show(name: str, _: object) -> None:
+        names.append(name)
+        if len(names) == until:
+            interrupted.number = signal.SIGTERM
+
+    watch(
+        folder, to, Bundle.load(bundle), interrupted=interrupted, settle_s=0, on_result=show,
+        on_absent=lambda _: None, poll_s=0.01,
+    )  # fmt: skip
+    return names
+
+
+def test_every_file_has_one_line_of_classify_json_and_is_moved(
+    tmp_path: Path, golden_bundle: Path, cxr_edge: Any
+) -> None:
+    folder, to = tmp_path / "in", tmp_path / "to"
+    shutil.copytree(SAMPLES, folder)
+    (folder / "film").write_bytes(written())
+    (folder / "broken.jpeg").write_text("no film")
+    names = sorted(path.name for path in folder.iterdir())
+    assert sorted(watched(folder, to, golden_bundle, until=len(names))) == names
+    lines = {line["file"]: line for line in lines_of(to)}
+    assert sorted(lines) == names
+    assert list(folder.iterdir()) == []
+    assert [path.name for path in (to / "failed").iterdir()] == [
+        name for name in names if "error" in lines[name]
+    ]
+    assert "broken.jpeg" in {path.name for path in (to / "failed").iterdir()}
+    film = next(path for path in sorted((to / "done").iterdir()) if path.suffix == ".jpeg")
+    outcome = cxr_edge("classify", film, "--json", "--bundle", golden_bundle)
+    alone, here = json.loads(outcome.out), lines[film.name]
+    for changing in ("file", "timings_ms", "image_sha256"):
+        alone.pop(changing, None)
+        here.pop(changing, None)
+    assert here == alone
+
+
+def test_killed_at_random_every_file_is_answered_exactly_once(tmp_path: Path) -> None:
+    folder, to = tmp_path / "in", tmp_path / "to"
+    folder.mkdir()
+    film = next(SAMPLES.glob("*.jpeg"))
+    for number in range(40):
+        shutil.copy(film, folder / f"{number:02}.jpeg")
+    command = [sys.executable, "-m", "cxr_edge", "watch", str(folder), "--to", str(to)]
+    chance = random.Random(0)
+    for _ in range(60):
+        process = subprocess.Popen(
+            [*command, "--settle", "0s"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline, before = time.monotonic() + 20, len(list(folder.iterdir()))
+        while len(list(folder.iterdir())) == before and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(chance.uniform(0, 0.05))
+        process.kill()
+        process.wait()
+        if not any(folder.iterdir()):
+            break
+    assert list(folder.iterdir()) == []
+    if (to / "pending.json").exists():
+        watched(folder, to, _no_bundle(), until=0)
+    assert sorted(line["file"] for line in lines_of(to)) == [f"{n:02}.jpeg" for n in range(40)]
+    assert len(list((to / "done").iterdir())) == 40
+
+
+def _no_bundle() -> Path:
+    return Path(__file__).parents[2] / "runtime" / "bundle" / "golden" / "bundle-v2"
+
+
+def test_folder_that_vanishes_is_waited_for(tmp_path: Path, golden_bundle: Path) -> None:
+    folder, interrupted, said = tmp_path / "in", Interruption(), []
+
+    def absent(gone: bool) -> None:
+        said.append(gone)
+        if gone:
+            shutil.copytree(SAMPLES, folder)
+
+    def show(*_: object) -> None:
+        interrupted.number = signal.SIGTERM
+
+    done = watch(
+        folder, tmp_path / "to", Bundle.load(golden_bundle), interrupted=interrupted, settle_s=0,
+        on_result=show, on_absent=absent, poll_s=0.01,
+    )  # fmt: skip
+    assert said == [True, False]
+    assert done == 1
+
+
+@pytest.mark.parametrize(("folder", "to"), [("a", "a"), ("a", "a/b"), ("a/b", "a")])
+def test_one_folder_in_the_other_is_refused(
+    tmp_path: Path, golden_bundle: Path, folder: str, to: str
+) -> None:
+    with pytest.raises(InvalidRequest, match="choose another folder"):
+        watched(tmp_path / folder, tmp_path / to, golden_bundle, until=1)
+
+
+def test_command_says_what_it_does_and_wrong_settling_is_one_line(
+    cxr_edge: Any, tmp_path: Path
+) -> None:
+    outcome = cxr_edge("watch", tmp_path / "in", "--to", tmp_path / "to", "--settle", "soon")
+    assert (outcome.code, outcome.err) == (
+        2, "cxr-edge: --settle soon: give seconds, such as 5s\n",
+    )  # fmt: skip
