@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,10 +22,13 @@ from cxr_edge.serving.middleware import DrainRequestBody
 from cxr_edge.serving.model_card import ModelDescription, card_page
 from cxr_edge.serving.openapi import Health, description
 from cxr_edge.serving.problems import ProblemResponse, refused
-from cxr_edge.serving.security import Guard
+from cxr_edge.serving.security import METRICS, Guard
 from cxr_edge.serving.uploads import MOST_BYTES
 from cxr_edge.serving.workers import Workers
 from cxr_edge_runtime.bundle import Bundle
+
+if TYPE_CHECKING:
+    from cxr_edge.serving.metrics import Metrics
 
 # Requests that may wait for each worker, beside the one it is at; one client has half of them.
 WAITING = 32
@@ -44,7 +47,9 @@ _PAGE = {
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 # The only ones.
-PATHS = frozenset({*_PAGE, "/v1/classify", "/v1/model", "/healthz", "/openapi.json", "/model"})
+PATHS = frozenset(
+    {*_PAGE, "/v1/classify", "/v1/model", "/healthz", "/openapi.json", "/model", METRICS}
+)
 
 
 def make_app(
@@ -78,7 +83,9 @@ def make_app(
         requests=threads * (1 + WAITING),
         n_bytes=MOST_BYTES_HELD,
     )
-    classify = Classify(workers, admission, most_seconds, log)
+    metrics = _metrics(bundle, workers)
+    count = metrics.film if metrics else None
+    classify = Classify(workers, admission, most_seconds, log, count)
     # Nothing is read later: an update of the bundle, or of this program, removes its files.
     model_description = asdict(ModelDescription.of(bundle, prevalence=prevalence))
     api_description = description(token_needed=token is not None)
@@ -96,6 +103,11 @@ def make_app(
     async def card(request: Request) -> Response:
         return HTMLResponse(card_html)
 
+    async def counts(request: Request) -> Response:
+        if metrics is None:
+            raise ProblemResponse(404, "NotFound", "metrics need prometheus-client on the server")
+        return Response(metrics.text(), media_type=metrics.media_type)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
@@ -109,6 +121,7 @@ def make_app(
             Route("/healthz", health),
             Route("/openapi.json", openapi),
             Route("/model", card),
+            Route(METRICS, counts),
             *(Route(path, _file(*part)) for path, part in _PAGE.items()),
         ],
         exception_handlers={
@@ -120,7 +133,20 @@ def make_app(
     )
     app.router.redirect_slashes = False  # it would send a client to the host that the client named
     # Outside of everything: errors have the headers too.
-    return DrainRequestBody(Guard(app, token, own_hosts_only=own_hosts_only))
+    guarded: ASGIApp = DrainRequestBody(Guard(app, token, own_hosts_only=own_hosts_only))
+    if metrics is None:
+        return guarded
+    from cxr_edge.serving.metrics import CountRequests
+
+    return CountRequests(guarded, metrics)
+
+
+def _metrics(bundle: Bundle, workers: Workers) -> "Metrics | None":
+    try:
+        from cxr_edge.serving.metrics import Metrics
+    except ModuleNotFoundError:
+        return None
+    return Metrics(bundle, waiting=lambda: workers.waiting)
 
 
 def _file(name: str, media_type: str) -> Any:

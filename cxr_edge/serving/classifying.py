@@ -18,6 +18,7 @@ from cxr_edge.serving.film_response import RequestOptions, film_response
 from cxr_edge.serving.problems import ProblemResponse
 from cxr_edge.serving.uploads import MOST_FILMS, read_films
 from cxr_edge.serving.workers import Workers
+from cxr_edge_runtime.batch import Result
 
 # Bytes of a response that fits into what uvicorn sends without waiting for the client.
 _LARGE = 50_000
@@ -36,10 +37,11 @@ class Classify:
         admission: Admission,
         most_seconds: float,
         log: PredictionRecorder | None = None,
+        count: Callable[[Result], None] | None = None,
     ) -> None:
         """Classify with workers the requests that get a lease."""
         self._workers, self._admission, self._most_seconds = workers, admission, most_seconds
-        self._log = log
+        self._log, self._count = log, count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit the request, or refuse it."""
@@ -71,7 +73,13 @@ class Classify:
                     if not results:
                         lease.body_arrived()
                     work = self._workers.submit(
-                        partial(film_response, film=film, options=options, log=self._log),
+                        partial(
+                            film_response,
+                            film=film,
+                            options=options,
+                            log=self._log,
+                            count=self._count,
+                        ),
                         client=lease.client,
                     )
                     results.append(await _unless_gone(work, receive))

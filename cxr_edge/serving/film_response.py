@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 from cxr_edge.monitoring.log_writer import PredictionRecorder
 from cxr_edge.serving.uploads import Film
-from cxr_edge_runtime.batch import classify_image
+from cxr_edge_runtime.batch import Result, classify_image
 from cxr_edge_runtime.classifier import Classifier, Prediction
 from cxr_edge_runtime.errors import CxrEdgeError, ImageError
 from cxr_edge_runtime.images import load_grey
@@ -87,6 +88,7 @@ def film_response(
     film: Film,
     options: RequestOptions,
     log: PredictionRecorder | None = None,
+    count: Callable[[Result], None] | None = None,
 ) -> dict[str, Any]:
     """One film's object in the response: a :class:`FilmResult`, or the error of the film.
 
@@ -95,6 +97,7 @@ def film_response(
         film: as it was uploaded.
         options: what the request asks for.
         log: takes a row for each film that has a prediction.
+        count: takes what was found of each film.
     """
     bundle = classifier.bundle
 
@@ -105,6 +108,8 @@ def film_response(
         force=options.force,
         mapped=options.activation_map,
     )
+    if count is not None:
+        count(found)
     picture = None
     if options.picture and isinstance(found, Prediction):
         try:

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cxr_edge.serving.middleware import HttpMiddleware
 from cxr_edge.serving.problems import ProblemResponse
 
-API = "/v1/"
+API, METRICS = "/v1/", "/metrics"
 # Nothing but what this server sent is run, loaded or asked; a film is shown from memory.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -67,7 +67,7 @@ class Guard(HttpMiddleware):
             return ProblemResponse(
                 403, "OtherHost", "use this device's own address, such as http://127.0.0.1"
             )
-        if not path.startswith(API):
+        if not (path.startswith(API) or path == METRICS):
             return None
         # A browser says which page asks; those of other sites could use a visitor's browser.
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")

@@ -47,6 +47,12 @@ class Workers:
         self._pool.submit(self._do_next)
         return future
 
+    @property
+    def waiting(self) -> int:
+        """The number of pieces of work that no thread has begun."""
+        with self._lock:
+            return sum(map(len, self._waiting.values()))
+
     def close(self) -> None:
         """Finish what was taken, then end the threads."""
         self._pool.shutdown()

@@ -31,13 +31,14 @@ PyPI), or the same with the wheel's file:
 
 | command | `pip install` |
 |---|---|
-| `classify`, `info`, `selftest`, `benchmark` | nothing more; `'.[onnx]'` for ONNX bundles, \
+| `classify`, `info`, `selftest`, `benchmark`, `watch` | nothing more; `'.[onnx]'` for ONNX bundles, \
 `'.[dicom]'` for DICOM |
 | `verify`, `pack`, `install` | `'.[signed]'` for signatures |
-| `serve` | `'.[serve]'` |
+| `serve` | `'.[serve]'`; `'.[metrics]'` for its counts |
 | `score` | `'.[ray]'` |
 | `drift` | `'.[drift]'` |
-| `clean`, `split`, `eda`, `train`, `compare`, `evaluate` | `'.[train]'` |
+| `calibrate` | `'.[calibrate]'` |
+| `clean`, `split`, `eda`, `train`, `compare`, `evaluate`, `compare-bundles` | `'.[train]'` |
 | `convert`, `report`, `train-locator` | `'.[convert]'` |
 """
 
