@@ -43,6 +43,14 @@ def classify(
             help="Also draw a heat map of each image in this folder.",
         ),
     ] = None,
+    dicom_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--dicom-out",
+            metavar="DIR",
+            help="Also write the answer to each DICOM film as DICOM: a picture and a report.",
+        ),
+    ] = None,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Also search folders in folders.")
     ] = False,
@@ -93,12 +101,12 @@ def classify(
     counts = classify_files(
         images,
         bundle,
-        Outputs(csv=csv, heatmaps=heatmap, log=log),
+        Outputs(csv=csv, heatmaps=heatmap, log=log, dicom=dicom_out),
         shown=JsonWriter if as_json else partial(TableWriter, err=is_stdout(csv)),
         on_signal=lambda: say(
             "cxr-edge: stopping after the images under way; once more to stop at once"
         ),
-        on_no_heatmap=lambda image, reason: say(f"cxr-edge: no heat map of {image}: {reason}"),
+        on_unwritten=lambda image, what, why: say(f"cxr-edge: no {what} of {image}: {why}"),
         recursive=recursive,
         stdin=sys.stdin,
         force=force,

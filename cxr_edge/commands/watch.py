@@ -33,6 +33,14 @@ def watch(
             metavar="SECONDS", help="A file is whole when it has not changed for so long."
         ),
     ] = "5s",
+    dicom_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--dicom-out",
+            metavar="DIR",
+            help="Also write the answer to each DICOM film as DICOM: a picture and a report.",
+        ),
+    ] = None,
     log: options.Log = None,
     bundle: options.BundleOption = None,
     prevalence: options.Prevalence = None,
@@ -73,6 +81,11 @@ def watch(
 
             writer = LogWriter(PredictionLog(log), loaded)
             opened.callback(writer.close)
+        dicom = None
+        if dicom_out is not None:
+            from cxr_edge.writers.dicom_files import DicomWriter
+
+            dicom = DicomWriter(dicom_out, loaded)
         interrupted = opened.enter_context(
             interruption(lambda: say("cxr-edge: stopping after the film under way"))
         )
@@ -86,6 +99,8 @@ def watch(
             threads=threads,
             prevalence=prevalence,
             log=writer,
+            dicom=dicom,
+            on_unwritten=lambda name, why: say(f"cxr-edge: no DICOM answer of {name}: {why}"),
             on_result=show,
             on_absent=absent,
         )

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cxr_edge.process.interruption import Interruption
 from cxr_edge.watching.arrivals import Arrivals
@@ -11,9 +12,12 @@ from cxr_edge.watching.journal import Journal, Stamp
 from cxr_edge.writers import Writer
 from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.classifier import Classifier
+from cxr_edge_runtime.classifier import Classifier, Prediction
 from cxr_edge_runtime.errors import CxrEdgeError, ImageNotFound, InvalidRequest
 from cxr_edge_runtime.result_json import as_json, image_result
+
+if TYPE_CHECKING:
+    from cxr_edge.writers.dicom_files import DicomWriter
 
 # Seconds between two looks at the folder.
 POLL_S = 1.0
@@ -29,8 +33,10 @@ def watch(
     threads: int = 1,
     prevalence: float | None = None,
     log: Writer | None = None,
+    dicom: "DicomWriter | None" = None,
     on_result: Callable[[str, Result], None],
     on_absent: Callable[[bool], None],
+    on_unwritten: Callable[[str, str], None] = lambda _name, _why: None,
     poll_s: float = POLL_S,
 ) -> int:
     """Answer each file that comes into a folder once, until a signal comes.
@@ -44,8 +50,10 @@ def watch(
         threads: threads of the engine, which stays loaded.
         prevalence: see :class:`cxr_edge_runtime.classifier.Classifier`.
         log: takes each result, too.
+        dicom: writes the answer to each DICOM film as DICOM, before its line.
         on_result: called with the name and the result of each file.
         on_absent: called with True when the folder is not there, with False when it is again.
+        on_unwritten: called with the name of a file without a DICOM answer, and why.
         poll_s: seconds between two looks.
 
     Returns:
@@ -77,10 +85,15 @@ def watch(
                 if interrupted.number is not None:
                     break
                 name = path.relative_to(folder).as_posix()
-                result = _answer(classifier, path, name)
+                result = _answer(classifier, path, name, mapped=dicom is not None)
                 if isinstance(result, ImageNotFound):
                     continue  # somebody took it away
                 line = json.dumps(as_json(image_result(name, result, bundle)))
+                if dicom is not None and isinstance(result, Prediction):
+                    # Killed before its line, the film gets the same files again.
+                    why = dicom.write(path, result)
+                    if why is not None:
+                        on_unwritten(name, why)
                 arrivals.forget(path)
                 journal.record(path, stamp, name, line, failed=isinstance(result, CxrEdgeError))
                 if log is not None:
@@ -94,9 +107,9 @@ def watch(
     return done
 
 
-def _answer(classifier: Classifier, path: Path, name: str) -> Result:
+def _answer(classifier: Classifier, path: Path, name: str, *, mapped: bool) -> Result:
     try:
-        return classifier.classify(path, name=name, hashed=True, mapped=False)
+        return classifier.classify(path, name=name, hashed=True, mapped=mapped)
     except CxrEdgeError as error:
         return error
 

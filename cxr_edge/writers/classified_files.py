@@ -28,11 +28,13 @@ class Outputs:
         csv: file of a row per image.
         heatmaps: folder of a picture per image.
         log: log of predictions, for ``cxr-edge drift``.
+        dicom: folder of a secondary capture and a structured report per DICOM film.
     """
 
     csv: Path | None = None
     heatmaps: Path | None = None
     log: Path | None = None
+    dicom: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Counts:
 
     Attributes:
         classified: images that have a result, rejected ones included.
-        failed: images that have none, and heat maps that could not be written.
+        failed: images that have none, and those with a file that could not be written.
         signal: number of the signal that ended it early; None where it went to the end.
     """
 
@@ -52,10 +54,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class _Finished:
-    """What a worker made of a film: the prediction, and why there is no heat map."""
+    """What a worker made of a film: the prediction, and what could not be written and why."""
 
     prediction: Prediction
-    no_heatmap: str | None
+    unwritten: tuple[tuple[str, str], ...]
 
 
 def classify_files(
@@ -65,7 +67,7 @@ def classify_files(
     *,
     shown: Callable[[Bundle], Writer],
     on_signal: Callable[[], None],
-    on_no_heatmap: Callable[[Path, str], None],
+    on_unwritten: Callable[[Path, str, str], None],
     recursive: bool = False,
     stdin: TextIO | None = None,
     force: bool = False,
@@ -82,7 +84,7 @@ def classify_files(
         outputs: what is written.
         shown: makes the writer that shows the results, from the bundle.
         on_signal: called when the first signal comes; images under way are finished.
-        on_no_heatmap: called with an image and why it has no heat map.
+        on_unwritten: called with an image, what of it could not be written, and why.
         recursive: search the folders in a folder, too.
         stdin: where ``-`` reads paths from.
         force: predict also where the gate rejects the image.
@@ -105,9 +107,20 @@ def classify_files(
 
         heatmaps = HeatmapWriter(outputs.heatmaps, loaded)
 
+    dicom = None
+    if outputs.dicom is not None:
+        from cxr_edge.writers.dicom_files import DicomWriter
+
+        dicom = DicomWriter(outputs.dicom, loaded)
+    pictures = [
+        (what, writer)
+        for what, writer in (("heat map", heatmaps), ("DICOM answer", dicom))
+        if writer
+    ]
+
     def finish(path: Path, prediction: Prediction) -> _Finished:
-        no_heatmap = heatmaps.write(path, prediction) if heatmaps is not None else None
-        return _Finished(prediction, no_heatmap)
+        tried = [(what, writer.write(path, prediction)) for what, writer in pictures]
+        return _Finished(prediction, tuple((what, why) for what, why in tried if why is not None))
 
     def claimed(found: Iterable[Input | None]) -> Iterator[Input | None]:
         for image in found:
@@ -135,7 +148,7 @@ def classify_files(
             ),
             workers=workers,
             force=force,
-            mapped=heatmaps is not None,
+            mapped=bool(pictures),
             finish=finish,
         ):
             written = result if isinstance(result, CxrEdgeError) else result.prediction
@@ -145,9 +158,9 @@ def classify_files(
                 failed += 1
                 continue
             classified += 1
-            if result.no_heatmap is not None:
-                on_no_heatmap(image, result.no_heatmap)
-                failed += 1
+            for what, why in result.unwritten:
+                on_unwritten(image, what, why)
+            failed += bool(result.unwritten)
         for writer in writers:
             writer.close()
     return Counts(classified, failed, interrupted.number)

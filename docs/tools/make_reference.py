@@ -31,8 +31,8 @@ PyPI), or the same with the wheel's file:
 
 | command | `pip install` |
 |---|---|
-| `classify`, `info`, `selftest`, `benchmark`, `watch` | nothing more; `'.[onnx]'` for ONNX bundles, \
-`'.[dicom]'` for DICOM |
+| `classify`, `info`, `selftest`, `benchmark`, `watch` | nothing more; `'.[onnx]'` for ONNX \
+bundles, `'.[dicom]'` for DICOM, `'.[dicom-out]'` for answers as DICOM |
 | `verify`, `pack`, `install` | `'.[signed]'` for signatures |
 | `serve` | `'.[serve]'`; `'.[metrics]'` for its counts |
 | `score` | `'.[ray]'` |

@@ -129,3 +129,31 @@ def test_command_says_what_it_does_and_wrong_settling_is_one_line(
     assert (outcome.code, outcome.err) == (
         2, "cxr-edge: --settle soon: give seconds, such as 5s\n",
     )  # fmt: skip
+
+
+def test_answers_go_out_as_dicom_too(cxr_edge: Any, tmp_path: Path) -> None:
+    film = tmp_path / "film.dcm"
+    film.write_bytes(written(StudyInstanceUID="1.2.5", SeriesInstanceUID="1.2.4"))
+    by_hand = cxr_edge("classify", film, "--dicom-out", tmp_path / "by-hand")
+    assert by_hand.code == 0, by_hand.err
+    files = {path.name: path.read_bytes() for path in (tmp_path / "by-hand").iterdir()}
+    assert len(files) == 2
+    sample = next(SAMPLES.glob("*.jpeg"))
+    outcome = cxr_edge("classify", sample, "--dicom-out", tmp_path / "by-hand")
+    assert outcome.code == 3
+    assert f"no DICOM answer of {sample}: " in outcome.err
+    (tmp_path / "in").mkdir()
+    film.rename(tmp_path / "in" / "film.dcm")
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "cxr_edge", "watch", str(tmp_path / "in"), "--settle", "0",
+            "--to", str(tmp_path / "to"), "--dicom-out", str(tmp_path / "answers"),
+        ],
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 30
+    while any((tmp_path / "in").iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.terminate()
+    process.wait()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "answers").iterdir()} == files

@@ -1,0 +1,1 @@
+"""Answers as DICOM: a picture that every viewer shows, and a structured report."""

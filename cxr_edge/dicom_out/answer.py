@@ -1,0 +1,58 @@
+"""Both DICOM objects of an answer, as files."""
+
+import io
+import warnings
+
+from pydicom.dataset import Dataset
+
+from cxr_edge.dicom_out.capture import make_capture
+from cxr_edge.dicom_out.report import make_report
+from cxr_edge.dicom_out.source import read_source
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.classifier import Prediction
+from cxr_edge_runtime.errors import UnsupportedImage
+from cxr_edge_runtime.images import load_grey
+from cxr_edge_runtime.images.heatmap import LONGEST
+
+
+def dicom_answer(
+    content: bytes, prediction: Prediction, bundle: Bundle, *, name: str
+) -> dict[str, bytes]:
+    """Make a secondary capture and a structured report of an answer.
+
+    Both belong to the study of the film. The same bundle answers the same film with the same bytes.
+
+    Args:
+        content: the bytes of the DICOM file that was classified.
+        prediction: the answer to it, with its map where the model gives one.
+        bundle: the bundle that answered.
+        name: what error messages call the file.
+
+    Returns:
+        The bytes of each file by its SOP instance UID, the capture first.
+
+    Raises:
+        UnsupportedImage: it is no DICOM file, or its header cannot be answered to.
+        ImageError: it cannot be decoded.
+    """
+    source = read_source(content, name=name)
+    pixels = load_grey(content, name=name, least_side=LONGEST).pixels
+    try:
+        with warnings.catch_warnings():
+            # Of names and dates that break the standard, with the values.
+            warnings.simplefilter("ignore")
+            made = (
+                make_capture(source, pixels, prediction, bundle),
+                make_report(source, prediction, bundle),
+            )
+            return {str(answer.SOPInstanceUID): _bytes(answer) for answer in made}
+    except (ValueError, TypeError, AttributeError) as error:  # their texts may hold a value
+        raise UnsupportedImage(
+            f"{name}: its DICOM header cannot be answered to ({type(error).__name__})"
+        ) from None
+
+
+def _bytes(answer: Dataset) -> bytes:
+    file = io.BytesIO()
+    answer.save_as(file, enforce_file_format=True)
+    return file.getvalue()

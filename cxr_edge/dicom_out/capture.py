@@ -1,0 +1,79 @@
+"""A secondary capture: the film with its box, the map beside it, and the answer in words."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from highdicom.enum import CoordinateSystemNames, PhotometricInterpretationValues
+from highdicom.sc import SCImage
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom.dataset import Dataset
+
+from cxr_edge.bundles.notice import notice_of
+from cxr_edge.dicom_out.identity import MANUFACTURER, at_the_time_of, uid_of
+from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.classifier import Prediction
+from cxr_edge_runtime.images.heatmap import draw_heatmap
+
+# Behind the series of a modality, which begin with 1.
+SERIES_NUMBER = 9001
+
+
+def make_capture(
+    source: Dataset, pixels: NDArray[np.uint8], prediction: Prediction, bundle: Bundle
+) -> Dataset:
+    """Make the capture of an answer, in a series of its own in the study of the film.
+
+    Args:
+        source: from :func:`cxr_edge.dicom_out.source.read_source`.
+        pixels: the film ``[H, W] uint8``.
+        prediction: the answer, with its map where the model gives one.
+        bundle: the bundle that answered.
+    """
+    picture = np.asarray(_picture(pixels, prediction, bundle))
+    capture = SCImage.from_ref_dataset(
+        source,
+        pixel_array=picture,
+        photometric_interpretation=PhotometricInterpretationValues.RGB,
+        bits_allocated=8,
+        coordinate_system=CoordinateSystemNames.PATIENT,
+        patient_orientation=("L", "F"),
+        series_instance_uid=uid_of(source, bundle, "capture series"),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=uid_of(source, bundle, "capture"),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        series_description="cxr-edge, research use only",
+    )
+    capture.Laterality = ""  # of the chest there is none; the standard wants it said
+    return at_the_time_of(source, capture)
+
+
+def captions(prediction: Prediction, bundle: Bundle) -> Sequence[str]:
+    """The answer and what must stand beside it, a paragraph each."""
+    positive, gate = bundle.manifest.positive_label, prediction.gate
+    reasons = f": {'; '.join(gate.reasons)}" if gate.reasons else ""
+    answer = (
+        "No answer."
+        if prediction.label is None or prediction.probability is None
+        else f"{prediction.label}: probability of {positive} {prediction.probability:.3f}, "
+        f"threshold {prediction.threshold:.3f}."
+    )
+    return (f"{answer} Input gate: {gate.verdict}{reasons}", notice_of(bundle))
+
+
+def _picture(pixels: NDArray[np.uint8], prediction: Prediction, bundle: Bundle) -> Image.Image:
+    positive, words = bundle.manifest.positive_label, captions(prediction, bundle)
+    shown = [np.zeros((1, 1), np.float32)]
+    if prediction.activation_map is not None and prediction.probability is not None:
+        shown.append(prediction.activation_map)
+    parts = [
+        draw_heatmap(pixels, part, words, positive_label=positive, box=prediction.box)
+        for part in shown
+    ]
+    size = (sum(part.width for part in parts), max(part.height for part in parts))
+    whole, left = Image.new("RGB", size), 0
+    for part in parts:
+        whole.paste(part, (left, 0))
+        left += part.width
+    return whole
