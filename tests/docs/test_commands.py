@@ -115,7 +115,8 @@ def make_sandbox(folder: Path, pipeline: Any) -> None:
     for path in sorted(draw_dataset(Path("my-films"), patients=300, test_patients=10).rglob("*.*")):
         path.rename(path.with_stem(path.stem.replace("_", "-") + "_1"))
     of_a_site(Path("adults"))
-    Path("film.dcm").write_bytes(dicom_files.written())
+    study = {"StudyInstanceUID": "1.2.5", "SeriesInstanceUID": "1.2.4"}
+    Path("film.dcm").write_bytes(dicom_files.written(**study))
     Path("recipe.toml").write_text("[fit]\nepochs = 1\n")
     own_model(Path("own.keras"))
     weights = (word for command in COMMANDS for word in command.words if word.endswith(".h5"))
