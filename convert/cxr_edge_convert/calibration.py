@@ -155,13 +155,10 @@ def calibrate(
 
     Examples:
         >>> from cxr_edge import Bundle, calibrate
-        >>> import cxr_edge_models
-        >>> tiny = Bundle.load(cxr_edge_models.path("tiny"))
-        >>> result = calibrate(
-        ...     tiny, "clean_metadata.csv", "tiny-here", site="here", min_films=40
-        ... )
-        >>> result.bundle.manifest.name, result.bundle.manifest.site.derived_from == tiny.digest
-        ('tiny-here', True)
+        >>> bundle = Bundle.load("bundles/tiny-int8")
+        >>> result = calibrate(bundle, "clean_metadata.csv", "tiny-here", site="here")
+        >>> result.bundle.manifest.name, result.bundle.manifest.site.derived_from == bundle.digest
+        ('tiny-int8-here', True)
     """
     films, output = as_path(films, "films"), as_path(output, "output")
     check_share(min_sensitivity, "min_sensitivity")

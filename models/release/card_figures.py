@@ -158,6 +158,7 @@ def gathered(bundle: Bundle, run: Path, measured: Path, log: Iterable[str]) -> d
             measured / split / "predictions.csv",
             ("path", "label", "probability"),
             made_by="cxr-edge evaluate -o",
+            numbers=("probability",),
         )
         for split in ("validation", "test")
     )

@@ -54,7 +54,7 @@ def read_films(evaluation: Path, domains: Path) -> pd.DataFrame:
     """
     file = evaluation / "predictions.csv"
     needed = ("path", "label", "patient", "probability", "decision")
-    films = read_table(file, needed, made_by="cxr-edge evaluate -o")
+    films = read_table(file, needed, made_by="cxr-edge evaluate -o", numbers=("probability",))
     check_values(file, films, "label", KERMANY)
     for label in KERMANY:
         if label not in set(films["label"]):

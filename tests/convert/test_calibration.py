@@ -1,3 +1,4 @@
+import doctest
 import json
 import shutil
 from dataclasses import replace
@@ -71,6 +72,19 @@ def test_new_bundle_says_what_it_was_made_from_and_answers_with_its_own_point(
     assert (
         "Calibrated for the site north on 60 films of NORMAL" in new.read("MODEL_CARD.md").decode()
     )
+
+
+def test_example_of_the_docstring_gives_what_it_says(
+    films: Path, golden_bundle: Path, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(films, tmp_path / "clean_metadata.csv")
+    (tmp_path / "data").symlink_to(trained.root / "data")
+    shutil.copytree(golden_bundle, tmp_path / "bundles" / "tiny-int8")
+    monkeypatch.chdir(tmp_path)
+    runner = doctest.DocTestRunner()
+    for example in doctest.DocTestFinder().find(calibrate, "calibrate"):
+        runner.run(example)
+    assert (runner.failures, runner.tries) == (0, 4)
 
 
 def test_bundle_that_is_calibrated_twice_names_the_one_before(

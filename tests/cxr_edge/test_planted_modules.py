@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import packages_distributions
@@ -180,6 +181,27 @@ def test_server_imports_nothing_planted(place: Place) -> None:
     assert place.imported == []
 
 
+def test_watch_imports_nothing_planted(place: Place) -> None:
+    answers = place.folder / "watched" / "answers.jsonl"
+    process = subprocess.Popen(
+        [script(place.folder.parent), "watch", "films", "--to", "watched", "--settle", "0"],
+        cwd=place.folder,
+        env=place.environment,
+    )
+    with process:
+        try:
+            end = time.monotonic() + TIMEOUT_S
+            while not answers.exists() or '"label"' not in answers.read_text():
+                assert process.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.1)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=60) == 128 + signal.SIGTERM
+        finally:
+            process.kill()
+    assert place.imported == []
+
+
 @pytest.mark.slow
 def test_score_and_its_workers_import_nothing_planted(place: Place) -> None:
     place.run("score films -o scores --workers 1")
@@ -247,6 +269,8 @@ def test_training_and_converting_import_nothing_planted(place: Place) -> None:
     place.run("split clean_metadata.csv")
     for line in (
         f"train clean_metadata.csv --architecture pure_cnn {fast} -o run --tensorboard",
+        f"train clean_metadata.csv --architecture pure_cnn {fast} --folds 2 -o folds",
+        "evaluate --suspects folds -o suspects",
         f"compare clean_metadata.csv --architectures pure_cnn,mobilenet {fast}",
         "import run/model.keras --metadata clean_metadata.csv -o imported",
     ):
@@ -255,6 +279,8 @@ def test_training_and_converting_import_nothing_planted(place: Place) -> None:
     place.run("convert run --all --format both -o bundles", code=4)
     place.run("report bundles")
     place.run("evaluate run clean_metadata.csv -o evaluation")
+    place.run("calibrate tiny data --prevalence 0.1 -o calibrated")
+    place.run("compare-bundles tiny calibrated clean_metadata.csv -o compared")
 
 
 def test_every_command_is_tried() -> None:

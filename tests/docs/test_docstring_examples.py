@@ -16,7 +16,14 @@ import cxr_edge
 from synthetic import draw_dataset
 
 # Their examples are run where the films or the log that they read are made.
-BESIDE_THEIR_TESTS = {"Classifier", "check_drift", "score", "train_locator"}
+BESIDE_THEIR_TESTS = {
+    "Classifier",
+    "calibrate",
+    "check_drift",
+    "find_suspects",
+    "score",
+    "train_locator",
+}
 CONVERTING = {"convert", "import_keras_model"}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

@@ -23,11 +23,12 @@ _SCALING_LAYERS = (keras.layers.Rescaling, keras.layers.Normalization)
 _MAX_DIFFERENCE = 1e-2
 
 
-def check_request(file: Path, *, scaling: str | None) -> None:
+def check_request(file: Path, *, labels: object, scaling: str | None) -> None:
     """Refuse what can be refused before anything is read; arguments as in :func:`contract_model`.
 
     Raises:
-        InvalidRequest: the file is missing or is no Keras file, or the scaling is unknown.
+        InvalidRequest: the file is missing or is no Keras file, the labels are not two names, or
+            the scaling is unknown.
     """
     if not file.is_file():
         raise InvalidRequest(f"{file}: no such file")
@@ -35,6 +36,14 @@ def check_request(file: Path, *, scaling: str | None) -> None:
         raise InvalidRequest(f"{file}: is no Keras model; its name must end in .keras or .h5")
     if scaling is not None and (not isinstance(scaling, str) or scaling not in SCALINGS):
         raise InvalidRequest(f"unknown scaling {scaling!r}; known are {', '.join(SCALINGS)}")
+    if labels is not None and not (
+        isinstance(labels, list | tuple)
+        and len(labels) == 2
+        and all(isinstance(label, str) for label in labels)
+    ):
+        raise InvalidRequest(
+            f"the labels must be two names in the order of the model's outputs, not {labels!r}"
+        )
 
 
 def check_labels(labels: Sequence[str], names: ClassNames) -> None:
@@ -43,8 +52,7 @@ def check_labels(labels: Sequence[str], names: ClassNames) -> None:
     Raises:
         InvalidRequest: they are not the two names, each once.
     """
-    named = list(labels) if isinstance(labels, list | tuple) else []
-    if sorted(map(str, named)) != sorted(names):
+    if sorted(labels) != sorted(names):
         raise InvalidRequest(
             f"the labels must be {' and '.join(names)} in the order of the model's outputs, "
             f"not {labels!r}"
@@ -73,7 +81,7 @@ def contract_model(
         InvalidRequest: missing or damaged file, or labels or scaling that make no sense for it.
         ConversionError: not an image classifier of a form that can be understood.
     """
-    check_request(file, scaling=scaling)
+    check_request(file, labels=labels, scaling=scaling)
     check_labels(labels, names)
     model = _load(file)
     if _keeps_contract(model):

@@ -106,7 +106,7 @@ def import_keras_model(
     metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
     check_share(min_sensitivity, "min_sensitivity")
     check_callables(progress=progress)
-    check_request(file, scaling=scaling)
+    check_request(file, labels=labels, scaling=scaling)
     check_folder(output, "empty", ours=lambda _: False, anew=True)
     cleaned = read_metadata(metadata)
     names = class_names(cleaned)

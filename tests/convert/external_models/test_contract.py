@@ -180,7 +180,7 @@ def test_old_h5_files_and_nested_backbones_are_taken(tmp_path: Path) -> None:
 )
 def test_labels_must_be_ours(tmp_path: Path, labels: Any) -> None:
     (tmp_path / "x.keras").touch()
-    with pytest.raises(InvalidRequest, match="the labels must be NORMAL and PNEUMONIA"):
+    with pytest.raises(InvalidRequest, match=r"the labels must be (two names|NORMAL and PNEUM)"):
         contract_model(tmp_path / "x.keras", labels=labels, names=KERMANY, scaling="0-1")
 
 

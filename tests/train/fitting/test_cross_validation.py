@@ -1,3 +1,4 @@
+import doctest
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("tiny")
 def test_every_film_validates_once_no_patient_is_on_both_sides_and_suspects_are_out_of_fold(
-    trained: Any, tmp_path: Path
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = validated(trained, tmp_path / "folds")
     assert [run.folder.name for run in found.runs] == ["fold-1", "fold-2"]
@@ -74,6 +75,11 @@ def test_every_film_validates_once_no_patient_is_on_both_sides_and_suspects_are_
     assert len(list((tmp_path / "out" / "figures").glob("*.png"))) == 2
     page = (tmp_path / "out" / "suspects.html").read_text()
     assert first["path"] in page
+    monkeypatch.chdir(tmp_path)
+    runner = doctest.DocTestRunner()
+    for example in doctest.DocTestFinder().find(find_suspects, "find_suspects"):
+        runner.run(example)
+    assert (runner.failures, runner.tries) == (0, 3)
     # Its own output is written again.
     find_suspects(tmp_path / "folds", number=3, output=tmp_path / "out")
     assert len(pd.read_csv(tmp_path / "out" / "suspects.csv")) == 3

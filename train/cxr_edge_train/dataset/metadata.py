@@ -4,7 +4,8 @@ import contextlib
 import csv
 import hashlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ SPLIT_COLUMNS = ("path", "md5", "split")
 DOMAIN_COLUMN = "look"
 # Added later; metadata written before is still read.
 _ADDED_COLUMN = "jpeg_step"
+_LONGEST_HEADER = 2**16  # characters; of a file that may be anything
 
 
 class ImageRecord(NamedTuple):
@@ -92,8 +94,8 @@ def check_metadata_output(path: Path, further: Sequence[str] = ()) -> None:
     """
 
     def ours(file: Path) -> bool:
-        with file.open(newline="", encoding="utf-8") as lines:
-            columns = next(csv.reader(lines), [])
+        with file.open(newline="", encoding="utf-8", errors="replace") as lines:
+            columns = next(csv.reader([lines.readline(_LONGEST_HEADER)]), [])
         # Without the column that was added.
         added = columns[len(METADATA_COLUMNS) - 1 :]
         return columns[: len(METADATA_COLUMNS) - 1] == list(METADATA_COLUMNS[:-1]) and set(
@@ -303,24 +305,28 @@ def dataset_digest(rows: pd.DataFrame) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def read_table(path: Path, columns: Sequence[str], *, made_by: str) -> pd.DataFrame:
+def read_table(
+    path: Path, columns: Sequence[str], *, made_by: str, numbers: Collection[str] = ()
+) -> pd.DataFrame:
     """Read a CSV file with one film per row; empty fields are empty text.
 
     Args:
         path: the file to read.
         columns: the columns that it must have; the values of the first must differ.
         made_by: what makes such a file, for the advice in messages.
+        numbers: the columns that hold numbers.
 
     Returns:
-        All columns and rows of the file, as text.
+        All columns and rows of the file: those of numbers as ``float64``, the others as text.
 
     Raises:
-        DatasetError: the file is missing, is not CSV, lacks a column, has no rows, or lists a film
-            twice.
+        DatasetError: the file is missing, is not CSV, lacks a column, has no rows, lists a film
+            twice, or has something else where a number should be.
     """
     try:
         # keep_default_na: a patient called "NA" is a patient.
-        table = pd.read_csv(path, keep_default_na=False, dtype=str)
+        types = defaultdict[str, str](lambda: "str", dict.fromkeys(numbers, "float64"))
+        table = pd.read_csv(path, keep_default_na=False, dtype=types)
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such file; make it with {made_by}") from None
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
