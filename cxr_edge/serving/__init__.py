@@ -8,6 +8,7 @@
     uploads.py      a request's body as films, in memory, within the limits
     workers.py      threads with an engine each
     film_response.py  from a film to classify's JSON, with a map if asked for
+    dicom_response.py from DICOM answers to a response, if asked for
     model_card.py   which model classifies, and its card as a page
     openapi.py      the description of the API
     classifying.py  a request with films, from its admission to a response that was received

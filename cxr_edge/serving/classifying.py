@@ -14,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 from cxr_edge.monitoring.log_writer import PredictionRecorder
 from cxr_edge.serving.admission import Admission
 from cxr_edge.serving.clients import client_of
+from cxr_edge.serving.dicom_response import check_installed, multipart
 from cxr_edge.serving.film_response import RequestOptions, film_response
 from cxr_edge.serving.problems import ProblemResponse
 from cxr_edge.serving.uploads import MOST_FILMS, read_films
@@ -66,8 +67,8 @@ class Classify:
         try:
             async with asyncio.timeout(self._most_seconds):
                 results: list[dict[str, Any]] = []
-                # A picture is larger than its film.
-                most = 1 if options.picture else MOST_FILMS
+                # A picture is larger than its film, and DICOM answers are, too.
+                most = 1 if options.picture or options.dicom else MOST_FILMS
                 # One after the other: the films of a request wait like those of others.
                 async for film in read_films(request, lease, most=most):
                     if not results:
@@ -84,9 +85,16 @@ class Classify:
                     )
                     results.append(await _unless_gone(work, receive))
                 del film
-                lease.change_to_response(sum(len(one.get("picture", "")) for one in results))
+                files = [file for one in results for file in one.get("dicom", ())]
+                pictures = [one.get("picture", "") for one in results]
+                lease.change_to_response(sum(map(len, [*files, *pictures])))
                 failed = all("error" in result for result in results)
-                response = JSONResponse({"results": results}, 422 if failed else 200)
+                response = (
+                    multipart(files)
+                    if files
+                    else JSONResponse({"results": results}, 422 if failed else 200)
+                )
+                del files, pictures
                 for result in results:
                     result.clear()  # the work has it, too, and a picture would be held twice
                 # The lease lasts until the response is received: until then it fills memory, too.
@@ -151,9 +159,19 @@ def _options(request: Request) -> RequestOptions:
     names = {"force": "force", "map": "activation_map", "picture": "picture"}
     found: dict[str, bool] = {}
     for name, value in request.query_params.multi_items():
+        if (name, value) == ("as", "dicom"):
+            check_installed()
+            found["dicom"] = True
+            continue
         if name not in names or value not in (*_YES, *_NO):
             raise ProblemResponse(
-                400, "InvalidQuery", f"the query may have {', '.join(names)}, each true or false"
+                400,
+                "InvalidQuery",
+                f"the query may have {', '.join(names)}, each true or false, and as=dicom",
             )
         found[names[name]] = value in _YES
+    if found.get("dicom") and (found.get("picture") or found.get("activation_map")):
+        raise ProblemResponse(
+            400, "InvalidQuery", "with as=dicom the response has no JSON that map or picture join"
+        )
     return RequestOptions(**found)

@@ -13,6 +13,7 @@ from PIL import Image
 from cxr_edge.monitoring.log_writer import PredictionRecorder
 from cxr_edge.serving.uploads import Film
 from cxr_edge_runtime.batch import Result, classify_image
+from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier, Prediction
 from cxr_edge_runtime.errors import CxrEdgeError, ImageError
 from cxr_edge_runtime.images import load_grey
@@ -34,11 +35,13 @@ class RequestOptions:
         force: a prediction also where the gate rejects the film.
         activation_map: the activation map with the prediction.
         picture: the film as PNG, 2048 pixels at most, for browsers that cannot show it.
+        dicom: the answer to a DICOM film as DICOM, in place of JSON.
     """
 
     force: bool = False
     activation_map: bool = False
     picture: bool = False
+    dicom: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ def film_response(
 ) -> dict[str, Any]:
     """One film's object in the response: a :class:`FilmResult`, or the error of the film.
 
+    Where the answer is to be DICOM, the object has the bytes of its files as ``dicom``.
+
     Args:
         classifier: of the calling thread.
         film: as it was uploaded.
@@ -106,14 +111,15 @@ def film_response(
         film.content,
         name=film.name,
         force=options.force,
-        mapped=options.activation_map,
+        mapped=options.activation_map or options.dicom,
     )
     if count is not None:
         count(found)
-    picture = None
-    if options.picture and isinstance(found, Prediction):
+    picture, files = None, None
+    if isinstance(found, Prediction):
         try:
-            picture = _png(film)
+            picture = _png(film) if options.picture else None
+            files = _dicom(film, found, bundle) if options.dicom else None
         except ImageError as error:  # a busy device may be too slow for it now
             found = error
     result = as_json(image_result(film.name, found, bundle))
@@ -126,7 +132,15 @@ def film_response(
         result["activation_map"] = activation_map and asdict(activation_map)
     if picture is not None:
         result["picture"] = picture
+    if files is not None:
+        result["dicom"] = files
     return result
+
+
+def _dicom(film: Film, prediction: Prediction, bundle: Bundle) -> list[bytes]:
+    from cxr_edge.dicom_out.answer import dicom_answer  # an extra's, and slow to import
+
+    return list(dicom_answer(film.content, prediction, bundle, name=film.name).values())
 
 
 def _png(film: Film) -> str:

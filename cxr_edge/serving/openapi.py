@@ -88,6 +88,17 @@ def _classify() -> dict[str, Any]:
                 "schema": {"type": "boolean", "default": False},
             }
             for name, text in options.items()
+        ]
+        + [
+            {
+                "name": "as",
+                "in": "query",
+                "description": (
+                    "Answer a DICOM film as DICOM: a secondary capture and a structured report in "
+                    "its study; takes one film, and the server needs the extra dicom-out."
+                ),
+                "schema": {"const": "dicom"},
+            }
         ],
         "requestBody": {
             "required": True,
@@ -112,7 +123,13 @@ def _classify() -> dict[str, Any]:
             },
         },
         "responses": {
-            "200": _content("At least one film was classified.", _reference("Results")),
+            "200": {
+                "description": "At least one film was classified.",
+                "content": {
+                    _JSON: {"schema": _reference("Results")},
+                    'multipart/related; type="application/dicom"': {"schema": {"type": "string"}},
+                },
+            },
             "422": _content("No film could be used.", _reference("Results")),
             "503": {
                 **_problem(),
