@@ -61,6 +61,7 @@ def serve(
     """
     from cxr_edge.bundles.lookup import load_accepted_bundle
     from cxr_edge.serving.server import application, is_loopback, listen, run
+    from cxr_edge.serving.systemd import memory_limit_is_off
 
     token = read_token(token_file)
     loopback = is_loopback(host)
@@ -72,6 +73,11 @@ def serve(
     warnings.simplefilter("ignore")
     loaded = load_accepted_bundle(bundle, allow_rejected=allow_rejected)
     say_if_rejected(loaded.manifest)
+    if memory_limit_is_off():
+        say(
+            "warning: the kernel keeps no service to its MemoryMax; add cgroup_enable=memory to "
+            "the line in /boot/firmware/cmdline.txt and restart the device"
+        )
     count = threads or available_cores()
     with (
         listen(host, port) as listening,

@@ -16,6 +16,7 @@
     middleware.py   the layers around the routes; one reads the rest of a body that was refused
     security.py     token, headers, requests from other sites
     connections.py  how many there are, of all and of a client, and how slow one may be
+    systemd.py      what systemd is told, where it started the server
     server.py       uvicorn around it, its log and its end
     page/           the page: no build step, nothing from elsewhere
 """

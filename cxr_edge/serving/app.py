@@ -15,6 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from cxr_edge.monitoring.log_writer import PredictionRecorder
+from cxr_edge.serving import systemd
 from cxr_edge.serving.admission import Admission
 from cxr_edge.serving.classifying import Classify
 from cxr_edge.serving.connections import MOST_CONNECTIONS
@@ -110,7 +111,8 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        yield
+        async with systemd.ready():
+            yield
         # What was taken is finished: uvicorn waits for the requests, this for their films.
         await asyncio.to_thread(workers.close)
 
