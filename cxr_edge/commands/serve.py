@@ -48,6 +48,7 @@ def serve(
         typer.Option("--threads", min=1, max=64, help="Films at once [default: all cores]."),
     ] = None,
     log: options.Log = None,
+    log_keep: options.LogKeep = None,
     insecure: Annotated[
         bool,
         typer.Option("--insecure", help="Accept requests from other hosts without a token."),
@@ -63,7 +64,7 @@ def serve(
     from cxr_edge.serving.server import application, is_loopback, listen, run
     from cxr_edge.serving.systemd import memory_limit_is_off
 
-    token = read_token(token_file)
+    token, keep = read_token(token_file), options.log_keep(log_keep, log)
     loopback = is_loopback(host)
     if not loopback:
         _warn_of_network(host, token, insecure=insecure)
@@ -89,6 +90,7 @@ def serve(
             token=token,
             own_hosts_only=loopback and token is None,
             log=log,
+            log_keep=keep,
             on_log_error=lambda error: say(f"error: {error}; films are classified without it"),
         ) as app,
     ):

@@ -1,6 +1,5 @@
 """``cxr-edge watch``."""
 
-import re
 import warnings
 from pathlib import Path
 from typing import Annotated
@@ -9,10 +8,11 @@ import typer
 
 from cxr_edge.bundles.notice import notice_of
 from cxr_edge.console import options
+from cxr_edge.console.durations import duration
 from cxr_edge.console.terminal import printable, say
 from cxr_edge.process import exit_codes
 from cxr_edge.process.memory import fix_mmap_threshold
-from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
+from cxr_edge_runtime.errors import CxrEdgeError
 
 
 def watch(
@@ -29,9 +29,7 @@ def watch(
     ],
     settle: Annotated[
         str,
-        typer.Option(
-            metavar="SECONDS", help="A file is whole when it has not changed for so long."
-        ),
+        typer.Option(metavar="TIME", help="A file is whole when it has not changed for so long."),
     ] = "5s",
     dicom_out: Annotated[
         Path | None,
@@ -42,6 +40,7 @@ def watch(
         ),
     ] = None,
     log: options.Log = None,
+    log_keep: options.LogKeep = None,
     bundle: options.BundleOption = None,
     prevalence: options.Prevalence = None,
     allow_rejected: options.AllowRejected = False,
@@ -62,7 +61,8 @@ def watch(
     # pydicom's warnings quote what is written in a film.
     warnings.simplefilter("ignore")
     loaded = load_accepted_bundle(bundle, allow_rejected=allow_rejected)
-    seconds = _seconds(settle)
+    settle_s = duration(settle, option="--settle", example="5s").total_seconds()
+    keep = options.log_keep(log_keep, log)
 
     def show(name: str, result: object) -> None:
         if isinstance(result, CxrEdgeError):
@@ -79,7 +79,7 @@ def watch(
             from cxr_edge.monitoring.log_writer import LogWriter
             from cxr_edge.monitoring.prediction_log import PredictionLog
 
-            writer = LogWriter(PredictionLog(log), loaded)
+            writer = LogWriter(PredictionLog(log, keep=keep), loaded)
             opened.callback(writer.close)
         dicom = None
         if dicom_out is not None:
@@ -95,7 +95,7 @@ def watch(
             to,
             loaded,
             interrupted=interrupted,
-            settle_s=seconds,
+            settle_s=settle_s,
             threads=threads,
             prevalence=prevalence,
             log=writer,
@@ -109,10 +109,3 @@ def watch(
         raise writer.error
     if interrupted.number is not None:
         raise typer.Exit(exit_codes.of_signal(interrupted.number))
-
-
-def _seconds(text: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)s?", text.strip())
-    if not found:
-        raise InvalidRequest(f"--settle {text}: give seconds, such as 5s")
-    return float(found[1])

@@ -1,12 +1,15 @@
 """Options that several commands share: the same word means the same thing everywhere."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cxr_edge.console.durations import duration
 from cxr_edge_runtime.arguments import MAX_PREVALENCE, MIN_PREVALENCE
 from cxr_edge_runtime.engines import ENGINES
+from cxr_edge_runtime.errors import InvalidRequest
 
 _ENGINES = [engine.name for engine in ENGINES]
 
@@ -87,3 +90,24 @@ Log = Annotated[
         "gate distance; no pixels, no names.",
     ),
 ]
+LogKeep = Annotated[
+    str | None,
+    typer.Option(
+        "--log-keep",
+        metavar="TIME",
+        help="Delete rows of the log that are older, as 90d.  [default: keep all]",
+    ),
+]
+
+
+def log_keep(text: str | None, log: Path | None) -> timedelta | None:
+    """How long rows of a log are kept; None for ever.
+
+    Raises:
+        InvalidRequest: no duration, or there is no log.
+    """
+    if text is None:
+        return None
+    if log is None:
+        raise InvalidRequest("--log-keep: there is no log to delete from; give --log, too")
+    return duration(text, option="--log-keep", example="90d")

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cxr_edge_runtime.bundle import Bundle
@@ -38,6 +38,8 @@ CREATE TABLE IF NOT EXISTS films (
 """
 
 
+# To look for old rows all of them are read.
+_DELETE_EVERY_S = 3600.0
 _IS_DATABASE = begins_with(b"SQLite format 3\0")
 
 
@@ -98,12 +100,16 @@ def check_output(path: Path) -> None:
 class PredictionLog:
     """A log that rows are added to, from any thread."""
 
-    def __init__(self, path: Path, *, patience_s: float = 30.0) -> None:
+    def __init__(
+        self, path: Path, *, patience_s: float = 30.0, keep: timedelta | None = None
+    ) -> None:
         """Open the log, or begin one.
 
         Args:
             path: the file; made where absent, with the folders above it.
             patience_s: seconds that a writer waits for another one.
+            keep: rows that are older are deleted, now and once an hour with the rows that are
+                added; None keeps all.
 
         Raises:
             InvalidRequest: the file is something else; see :func:`check_output`.
@@ -112,6 +118,7 @@ class PredictionLog:
         check_output(path)
         # Absolute: SQLite takes some names for something else than a file.
         self._path, self._patience_s = path.absolute(), patience_s
+        self._keep, self._deleted_at = keep, time.monotonic()
         self._lock = threading.Lock()
         with self._errors():
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,6 +129,8 @@ class PredictionLog:
         try:
             with self._errors():
                 self._begin()
+                with self._transaction():
+                    self._delete_old()
         except CxrEdgeError:
             self._connection.close()
             raise
@@ -136,6 +145,8 @@ class PredictionLog:
             self._connection.executemany(
                 "INSERT INTO films VALUES (?, ?, ?, ?, ?, ?)", map(astuple, films)
             )
+            if time.monotonic() > self._deleted_at + _DELETE_EVERY_S:
+                self._delete_old()
 
     def close(self) -> None:
         """Close the file; the last writer moves the write-ahead log into it."""
@@ -162,6 +173,13 @@ class PredictionLog:
                     raise
                 time.sleep(0.05)
         self._connection.execute("PRAGMA synchronous = NORMAL")
+
+    def _delete_old(self) -> None:
+        self._deleted_at = time.monotonic()
+        if self._keep is not None:
+            with contextlib.suppress(OverflowError):  # of the years before the first one
+                first = timestamp(datetime.now(UTC) - self._keep)
+                self._connection.execute("DELETE FROM films WHERE at < ?", (first,))
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

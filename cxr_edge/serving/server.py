@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -103,6 +104,7 @@ def application(
     token: str | None,
     own_hosts_only: bool,
     log: Path | None,
+    log_keep: timedelta | None,
     on_log_error: Callable[[LogError], None],
 ) -> Iterator[ASGIApp]:
     """The application, with its workers and its log.
@@ -115,13 +117,14 @@ def application(
         token: see :func:`cxr_edge.serving.app.make_app`.
         own_hosts_only: see :func:`cxr_edge.serving.app.make_app`.
         log: log of predictions that gets a row for each film; None writes none.
+        log_keep: see :class:`PredictionLog`.
         on_log_error: see :class:`PredictionRecorder`.
 
     Raises:
         LogError: the log cannot be opened.
         EngineError: the model cannot be loaded.
     """
-    opened = None if log is None else PredictionLog(log, patience_s=PATIENCE_S)
+    opened = None if log is None else PredictionLog(log, patience_s=PATIENCE_S, keep=log_keep)
     try:
         yield make_app(
             bundle,

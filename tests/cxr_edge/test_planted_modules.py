@@ -184,7 +184,7 @@ def test_server_imports_nothing_planted(place: Place) -> None:
 def test_watch_imports_nothing_planted(place: Place) -> None:
     answers = place.folder / "watched" / "answers.jsonl"
     process = subprocess.Popen(
-        [script(place.folder.parent), "watch", "films", "--to", "watched", "--settle", "0"],
+        [script(place.folder.parent), "watch", "films", "--to", "watched", "--settle", "0s"],
         cwd=place.folder,
         env=place.environment,
     )

@@ -31,6 +31,20 @@ def test_other_addresses_need_a_token_or_an_admission(cxr_edge: Any, host: str) 
     assert outcome.err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--log-keep", "90d"], "--log-keep: there is no log to delete from; give --log, too"),
+        (["--log", "log.db", "--log-keep", "90"], "--log-keep 90: give a number of s, m, h or d"),
+    ],
+)
+def test_rows_are_kept_for_a_time_of_a_log(cxr_edge: Any, options: list[str], words: str) -> None:
+    outcome = cxr_edge("serve", *options)
+    assert outcome.code == 2
+    assert words in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
 def test_own_addresses_are_known() -> None:
     assert all(map(is_loopback, ("127.0.0.1", "127.1.2.3", "::1", "localhost")))
     assert not any(map(is_loopback, ("0.0.0.0", "::", "10.0.0.1", "example")))

@@ -9,13 +9,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 import logged_films
+from cxr_edge.monitoring import prediction_log
 from cxr_edge.monitoring.log_reader import read_distribution
-from cxr_edge.monitoring.prediction_log import PredictionLog
+from cxr_edge.monitoring.prediction_log import PredictionLog, timestamp
 from cxr_edge_runtime.errors import InvalidRequest, LogError
 from logged_films import BUNDLE, film, logged, rows
 
@@ -223,3 +226,30 @@ def test_log_below_a_file_is_refused(tmp_path: Path, above: str) -> None:
     path = tmp_path / "notes" / above / "log.db"
     with pytest.raises(InvalidRequest, match=f"{path}: Not a directory; choose another output"):
         PredictionLog(path)
+
+
+def test_old_rows_are_deleted_at_the_start_and_while_rows_are_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    ages = {1: 200, 2: 91, 3: 89, 4: 0}
+    old = [
+        replace(film(number), at=timestamp(now - timedelta(days=days)))
+        for number, days in ages.items()
+    ]
+    path = logged(tmp_path / "log.db", *old)
+
+    def kept() -> list[object]:
+        return [row[0] for row in rows(path)]
+
+    logged(path)
+    assert len(kept()) == 4  # by default for ever
+    log = PredictionLog(path, keep=timedelta(days=90))
+    assert kept() == [one.image_sha256 for one in old[2:]]
+    log.append([old[0]])
+    assert len(kept()) == 3  # not at every film
+    monkeypatch.setattr(prediction_log, "_DELETE_EVERY_S", -1.0)
+    log.append([film(5)])
+    assert old[0].image_sha256 not in kept()
+    log.close()
+    PredictionLog(path, keep=timedelta(days=10**6)).close()  # before the first year

@@ -127,7 +127,7 @@ def test_command_says_what_it_does_and_wrong_settling_is_one_line(
 ) -> None:
     outcome = cxr_edge("watch", tmp_path / "in", "--to", tmp_path / "to", "--settle", "soon")
     assert (outcome.code, outcome.err) == (
-        2, "cxr-edge: --settle soon: give seconds, such as 5s\n",
+        2, "cxr-edge: --settle soon: give a number of s, m, h or d, such as 5s\n",
     )  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def test_answers_go_out_as_dicom_too(cxr_edge: Any, tmp_path: Path) -> None:
     film.rename(tmp_path / "in" / "film.dcm")
     process = subprocess.Popen(
         [
-            sys.executable, "-m", "cxr_edge", "watch", str(tmp_path / "in"), "--settle", "0",
+            sys.executable, "-m", "cxr_edge", "watch", str(tmp_path / "in"), "--settle", "0s",
             "--to", str(tmp_path / "to"), "--dicom-out", str(tmp_path / "answers"),
         ],
         stdout=subprocess.DEVNULL,

@@ -1,0 +1,28 @@
+"""Durations as a user writes them: ``5s``, ``12h``, ``90d``."""
+
+import re
+from datetime import timedelta
+
+from cxr_edge_runtime.errors import InvalidRequest
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def duration(text: str, *, option: str, example: str) -> timedelta:
+    """Read a number with its unit.
+
+    Args:
+        text: what was given.
+        option: the name of the option, for the message.
+        example: a value that makes sense for it.
+
+    Raises:
+        InvalidRequest: it is something else, or longer than a calendar goes back.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip(), re.ASCII)
+    try:
+        if found:
+            return timedelta(**{_UNITS[found[2]]: float(found[1])})
+    except OverflowError:
+        pass
+    raise InvalidRequest(f"{option} {text}: give a number of s, m, h or d, such as {example}")
