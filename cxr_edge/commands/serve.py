@@ -4,13 +4,15 @@ import os
 import stat
 import sys
 import warnings
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cxr_edge.console import options
-from cxr_edge.console.terminal import say, say_if_rejected
+from cxr_edge.console.terminal import printable
 from cxr_edge.process import exit_codes
 from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.device import available_cores
@@ -19,6 +21,13 @@ from cxr_edge_runtime.errors import InvalidRequest
 TOKEN_VARIABLE = "CXR_EDGE_TOKEN"
 # Shorter ones can be guessed.
 SHORTEST_TOKEN = 16
+
+
+class LogFormat(StrEnum):
+    """What a line of the server's log is."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 def serve(
@@ -49,6 +58,10 @@ def serve(
     ] = None,
     log: options.Log = None,
     log_keep: options.LogKeep = None,
+    log_format: Annotated[
+        LogFormat,
+        typer.Option("--log-format", help="Of the lines on standard error, one per request."),
+    ] = LogFormat.TEXT,
     insecure: Annotated[
         bool,
         typer.Option("--insecure", help="Accept requests from other hosts without a token."),
@@ -61,19 +74,26 @@ def serve(
     SIGTERM and Ctrl-C finish what was taken; a second one ends at once.
     """
     from cxr_edge.bundles.lookup import load_accepted_bundle
-    from cxr_edge.serving.server import application, is_loopback, listen, run
+    from cxr_edge.bundles.notice import rejection
+    from cxr_edge.serving.server import ServerLog, application, is_loopback, listen, run
     from cxr_edge.serving.systemd import memory_limit_is_off
 
-    token, keep = read_token(token_file), options.log_keep(log_keep, log)
+    lines = ServerLog(_write_line, as_json=log_format is LogFormat.JSON)
+
+    def say(text: str) -> None:
+        lines.message(printable(text))
+
+    token, keep = read_token(token_file, say=say), options.log_keep(log_keep, log)
     loopback = is_loopback(host)
     if not loopback:
-        _warn_of_network(host, token, insecure=insecure)
+        _warn_of_network(host, token, insecure=insecure, say=say)
     # For all threads, as in `classify`: pydicom's warnings quote what is written in a film. Memory
     # of films is not returned one by one as `classify` does: with uploads copied through several
     # threads that took a sixth of the throughput.
     warnings.simplefilter("ignore")
     loaded = load_accepted_bundle(bundle, allow_rejected=allow_rejected)
-    say_if_rejected(loaded.manifest)
+    if words := rejection(loaded.manifest):
+        say(f"warning: {words}")
     if memory_limit_is_off():
         say(
             "warning: the kernel keeps no service to its MemoryMax; add cgroup_enable=memory to "
@@ -99,10 +119,12 @@ def serve(
         say(f"{loaded.manifest.notice} Model: {loaded.manifest.name} {loaded.manifest.version}")
         workers = counted(count, "worker")
         say(f"listening on http://{shown}:{bound_port}/ with {workers}; Ctrl-C stops")
-        run(app, listening, write_line=_write_line, end_at_once=_end_at_once)
+        run(app, listening, log=lines, end_at_once=_end_at_once)
 
 
-def _warn_of_network(host: str, token: str | None, *, insecure: bool) -> None:
+def _warn_of_network(
+    host: str, token: str | None, *, insecure: bool, say: Callable[[str], None]
+) -> None:
     if token is not None:
         say("warning: token and films cross the network unencrypted; put a TLS proxy before it")
         return
@@ -115,7 +137,7 @@ def _warn_of_network(host: str, token: str | None, *, insecure: bool) -> None:
 
 
 def _write_line(line: str) -> None:
-    # Not say(): what makes a line fit for a terminal took a twentieth of all the time.
+    # What makes a line fit for a terminal took a twentieth of all the time: requests do without.
     print(line, file=sys.stderr)
 
 
@@ -123,8 +145,12 @@ def _end_at_once(number: int) -> None:
     os._exit(exit_codes.of_signal(number))  # sys.exit would wait for the workers' threads
 
 
-def read_token(file: Path | None) -> str | None:
+def read_token(file: Path | None, *, say: Callable[[str], None]) -> str | None:
     """The token in a file, or else in the environment; None where there is neither.
+
+    Args:
+        file: None for the environment.
+        say: takes a warning.
 
     Raises:
         InvalidRequest: the file cannot be read, or the token is too short or no plain text.

@@ -17,6 +17,7 @@
     security.py     token, headers, requests from other sites
     connections.py  how many there are, of all and of a client, and how slow one may be
     systemd.py      what systemd is told, where it started the server
-    server.py       uvicorn around it, its log and its end
+    server_log.py   a line per request, as text or as JSON
+    server.py       uvicorn around it, and its end
     page/           the page: no build step, nothing from elsewhere
 """

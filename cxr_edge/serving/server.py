@@ -4,8 +4,6 @@ import logging
 import os
 import signal
 import socket
-import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,20 +12,20 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from cxr_edge.monitoring.log_writer import PATIENCE_S, PredictionRecorder
 from cxr_edge.monitoring.prediction_log import PredictionLog
-from cxr_edge.serving.app import PATHS, make_app
+from cxr_edge.serving.app import make_app
 from cxr_edge.serving.connections import Connection
-from cxr_edge.serving.middleware import HttpMiddleware
 from cxr_edge.serving.security import is_loopback
+from cxr_edge.serving.server_log import RequestLog, ServerLog
 from cxr_edge.serving.workers import Workers
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import InvalidRequest, LogError
 
-__all__ = ["application", "is_loopback", "listen", "run"]
+__all__ = ["ServerLog", "application", "is_loopback", "listen", "run"]
 
 # Seconds that requests under way may still take after SIGTERM.
 LAST_SECONDS = 130
@@ -35,41 +33,6 @@ _BACKLOG = 128
 # Bytes of a response that the system holds for a connection; it would hold 4 MB of its own accord,
 # which count as the unit's memory and which nobody has reserved.
 _SEND_BUFFER = 262_144
-METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT")
-
-
-class RequestLog(HttpMiddleware):
-    """Middleware: a line per request, without anything that a client named."""
-
-    def __init__(self, app: ASGIApp, write_line: Callable[[str], None]) -> None:
-        """Write lines about an application's requests."""
-        super().__init__(app)
-        self._write_line = write_line
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, then write how it ended."""
-        started, status = time.monotonic(), 0
-
-        async def send_noting(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_noting)
-        except Exception as error:
-            # Its text may hold a name; where it happened is what helps.
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            self._write_line(
-                f"error: {type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
-            )
-        finally:
-            # Another method or path than those there are may be a patient's name.
-            method = scope["method"] if scope["method"] in METHODS else "(unknown method)"
-            route = scope["path"] if scope["path"] in PATHS else "(unknown path)"
-            milliseconds = (time.monotonic() - started) * 1000
-            self._write_line(f"{method} {route} {status or 'no answer'} {milliseconds:.0f} ms")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -176,7 +139,7 @@ def run(
     app: ASGIApp,
     listening: socket.socket,
     *,
-    write_line: Callable[[str], None],
+    log: ServerLog,
     end_at_once: Callable[[int], None],
 ) -> None:
     """Serve until SIGINT or SIGTERM; requests under way are finished.
@@ -184,7 +147,7 @@ def run(
     Args:
         app: from :func:`application`.
         listening: from :func:`listen`.
-        write_line: takes the server's log, a line per request.
+        log: gets a line per request.
         end_at_once: ends the process when a second signal, of this number, comes; it must not wait
             for threads.
     """
@@ -200,5 +163,5 @@ def run(
         "timeout_graceful_shutdown": LAST_SECONDS,
         "lifespan": "on",
     }
-    config = uvicorn.Config(RequestLog(app, write_line), **options)
+    config = uvicorn.Config(RequestLog(app, log), **options)
     _Server(config, end_at_once).run([listening])

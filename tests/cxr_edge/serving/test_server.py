@@ -44,6 +44,30 @@ def test_films_are_answered_and_logged_without_their_names() -> None:
     assert "Research use only. Not a medical device." in said
 
 
+def test_log_is_json_where_asked_for_and_its_ids_are_those_of_the_responses() -> None:
+    ids = []
+    with running_server("--log-format", "json") as server:
+        for path in ("/healthz", "/anna-smith"):
+            request = urllib.request.Request(server.address + path)
+            try:
+                with urllib.request.urlopen(request) as response:
+                    ids.append(response.headers["X-Request-Id"])
+            except urllib.error.HTTPError as error:
+                ids.append(error.headers["X-Request-Id"])
+        assert server.stop() == 0
+    lines = [json.loads(line) for line in server.said]
+    assert "Research use only. Not a medical device." in lines[0]["message"]
+    requests = [line for line in lines if line["event"] == "request"]
+    assert [(line["route"], line["status"]) for line in requests] == [
+        ("/healthz", 200),
+        ("(unknown path)", 404),
+    ]
+    assert [line["request_id"] for line in requests] == ids
+    assert len(set(ids)) == 2
+    assert all(line["time"].endswith("Z") for line in lines)
+    assert "anna" not in "".join(server.said)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_was_taken_is_finished_when_the_server_stops(number: int) -> None:
     body = PHANTOM.read_bytes()
