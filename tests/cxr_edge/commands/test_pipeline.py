@@ -231,7 +231,9 @@ def test_clean_split_train_convert_evaluate_classify_with_own_class_names(
     ]
     assert len(pages) > 8
     for path in pages:
-        text = re.sub(r"[^\s,\"]*/(NORMAL|PNEUMONIA)/[^\s,\"]*", "", path.read_text())
+        # Without pictures, in which looking for the names of folders takes minutes.
+        text = re.sub(r"base64,[\w+/=]+", "", path.read_text())
+        text = re.sub(r"[^\s,\"]*/(NORMAL|PNEUMONIA)/[^\s,\"]*", "", text)
         assert not re.search("[Pp]neumonia|PNEUMONIA|NORMAL", text), path
     outcome = cxr_edge("evaluate", bundles / "int8", trained.metadata, "--splits", trained.splits)
     assert outcome.code == 1
