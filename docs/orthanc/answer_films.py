@@ -134,7 +134,7 @@ def parts(body: bytes, media_type: str) -> Iterator[bytes]:
     for part in message.walk():
         if not part.is_multipart():
             file = part.get_payload(decode=True)
-            if not isinstance(file, bytes) or len(file) != int(part["Content-Length"]):
+            if not isinstance(file, bytes) or len(file) != int(part["Content-Length"] or -1):
                 raise ProgramMisses("a response was not received whole")
             yield file
 
