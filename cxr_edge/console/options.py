@@ -86,7 +86,7 @@ Log = Annotated[
     typer.Option(
         "--log",
         metavar="FILE",
-        help="Append a row per film to this SQLite file, for cxr-edge drift: hash, probability and "
+        help="Append a row per film to this SQLite file, to find drift: hash, probability and "
         "gate distance; no pixels, no names.",
     ),
 ]

@@ -80,7 +80,7 @@ def test_classify_moves_json_and_csv_and_logs_the_bundles_own(
 def test_server_moves_them_too(bundle: Path, expected: Any) -> None:
     options: dict[str, Any] = {
         "threads": 1, "engine": None, "token": None, "own_hosts_only": False, "log": None,
-        "on_log_error": print,
+        "log_keep": None, "on_log_error": print,
     }  # fmt: skip
     with (
         application(Bundle.load(bundle), prevalence=WANTED, **options) as app,
