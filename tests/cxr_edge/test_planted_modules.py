@@ -279,7 +279,7 @@ def test_training_and_converting_import_nothing_planted(place: Place) -> None:
     place.run("convert run --all --format both -o bundles", code=4)
     place.run("report bundles")
     place.run("evaluate run clean_metadata.csv -o evaluation")
-    place.run("calibrate tiny data --prevalence 0.1 -o calibrated")
+    place.run("calibrate tiny data/train --prevalence 0.1 -o calibrated")
     place.run("compare-bundles tiny calibrated clean_metadata.csv -o compared")
 
 
