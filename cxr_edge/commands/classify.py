@@ -43,14 +43,7 @@ def classify(
             help="Also draw a heat map of each image in this folder.",
         ),
     ] = None,
-    dicom_out: Annotated[
-        Path | None,
-        typer.Option(
-            "--dicom-out",
-            metavar="DIR",
-            help="Also write the answer to each DICOM film as DICOM: a picture and a report.",
-        ),
-    ] = None,
+    dicom_out: options.DicomOut = None,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Also search folders in folders.")
     ] = False,

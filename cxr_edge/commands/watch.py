@@ -31,14 +31,7 @@ def watch(
         str,
         typer.Option(metavar="TIME", help="A file is whole when it has not changed for so long."),
     ] = "5s",
-    dicom_out: Annotated[
-        Path | None,
-        typer.Option(
-            "--dicom-out",
-            metavar="DIR",
-            help="Also write the answer to each DICOM film as DICOM: a picture and a report.",
-        ),
-    ] = None,
+    dicom_out: options.DicomOut = None,
     log: options.Log = None,
     log_keep: options.LogKeep = None,
     bundle: options.BundleOption = None,

@@ -90,6 +90,14 @@ Log = Annotated[
         "gate distance; no pixels, no names.",
     ),
 ]
+DicomOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--dicom-out",
+        metavar="DIR",
+        help="Also write the answer to each DICOM film as DICOM: a picture and a report.",
+    ),
+]
 LogKeep = Annotated[
     str | None,
     typer.Option(
