@@ -41,11 +41,14 @@ MOST_BYTES_HELD = 8 * MOST_BYTES // 5
 # Reading, waiting and classifying together; one film may take the runtime's minute.
 MOST_SECONDS = 120.0
 
+_SCRIPTS = ("page", "card", "film")
 _PAGE = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    **{f"/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8") for name in _SCRIPTS},
     "/icon.svg": ("icon.svg", "image/svg+xml"),
+    # One of data/samples.
+    "/drawing.jpeg": ("drawing.jpeg", "image/jpeg"),
 }
 # The only ones.
 PATHS = frozenset(

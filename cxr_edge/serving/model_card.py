@@ -23,7 +23,10 @@ class ModelDescription:
         labels: the labels that it distinguishes.
         positive_label: the label whose probability is reported.
         threshold: the positive label is given at or above this probability.
-        prevalence: the share of positive images that both stand for; null where it is not known.
+        threshold_rule: how the threshold was chosen, as text.
+        threshold_chosen_on: the split on which it was chosen.
+        prevalence: the share of positive images that probability and threshold stand for; null
+            where it is not known.
         input_gate: whether images that are no chest X-rays are rejected.
         activation_map: whether the model gives a map.
         made_with: of whose films the model was made, as text.
@@ -41,6 +44,8 @@ class ModelDescription:
     labels: tuple[str, ...]
     positive_label: str
     threshold: Share
+    threshold_rule: str
+    threshold_chosen_on: str
     prevalence: Share | None
     input_gate: bool
     activation_map: bool
@@ -66,6 +71,8 @@ class ModelDescription:
             labels=manifest.labels,
             positive_label=manifest.positive_label,
             threshold=threshold,
+            threshold_rule=manifest.threshold.rule,
+            threshold_chosen_on=manifest.threshold.chosen_on,
             prevalence=manifest.prevalence if prevalence is None else prevalence,
             input_gate=manifest.gate is not None,
             activation_map="cam" in manifest.outputs,
@@ -98,6 +105,8 @@ def card_page(bundle: Bundle) -> str:
         text = text.partition("\n---\n")[2]
     # The commonmark preset passes HTML through; a card may come from anywhere.
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    # A screen reader reads an empty heading of a column as one.
+    content = markdown.render(text).replace("<th></th>", "<td></td>")
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -108,11 +117,11 @@ def card_page(bundle: Bundle) -> str:
 <link rel="stylesheet" href="page.css">
 </head>
 <body>
-<p class="notice" role="note">{escape(NOTICE)}</p>
+<aside class="notice" aria-label="Notice">{escape(NOTICE)}</aside>
 <main class="card-page">
 <p><a href="./">Back to the films</a></p>
 <p>What follows is the bundle's own text; cxr-edge has not checked it.</p>
-{markdown.render(text)}
+{content}
 </main>
 </body>
 </html>

@@ -1,22 +1,11 @@
-"use strict";
 // Sends films one by one to this device's API and shows the results. Nothing is kept: what is shown
 // lives in this page until it is closed or cleared.
 
+import { card } from "./card.js";
+import { fromBase64, small } from "./film.js";
+
 const byId = (id) => document.getElementById(id);
-// As in the command line's heat maps: Okabe and Ito's vermilion for, blue against; maps of a network
-// that hardly decides stay pale.
-const FOR = [213, 94, 0], AGAINST = [0, 114, 178], FULL = 4;
-// Their yellow, which no film has; the line's width as a share of the picture's longer side.
-const OUTLINE = "rgb(240, 228, 66)", LINE = 1 / 300;
-const GATE_WORDS = {
-  accepted: "The input gate found nothing unusual, which does not make the answer right.",
-  suspicious: "Something about this film is unusual: take the answer with caution.",
-  rejected: "Not a usable frontal chest X-ray: no answer.",
-  not_checked: "This model does not check whether an image is a chest X-ray.",
-};
 const RETRIES = 20;
-// Of a card's film, pixels: sharp on a screen of two pixels a point.
-const LONGEST = 680;
 const CSV = [
   "file", "label", "probability", "logit", "threshold", "borderline", "prevalence", "gate", "distance",
   "reasons", "warnings", "error", "image_sha256", "bundle", "notice",
@@ -25,8 +14,8 @@ const CSV = [
 let token = sessionStorage.getItem("token");
 let model = null;
 let waiting = [];
-let done = 0;
 let running = null;
+// Of every card, in the order of the screen: the newest first.
 const rows = [];
 
 function headers() {
@@ -103,6 +92,14 @@ document.addEventListener("drop", (event) => {
   drop.classList.remove("over");
   take([...event.dataTransfer.files]);
 });
+byId("drawing").addEventListener("click", async () => {
+  try {
+    const response = await fetch("drawing.jpeg");
+    take([new File([await response.blob()], "drawing.jpeg", { type: "image/jpeg" })]);
+  } catch {
+    say("The device does not answer. Is it on, and is the server running?");
+  }
+});
 byId("stop").addEventListener("click", () => {
   waiting = [];
   if (running) running.abort();
@@ -116,7 +113,7 @@ function take(files) {
 async function work() {
   byId("work").hidden = false;
   running = new AbortController();
-  done = 0;
+  let done = 0;
   try {
     while (waiting.length) {
       const file = waiting.shift();
@@ -130,11 +127,28 @@ async function work() {
       if (!running.signal.aborted) done += 1;
     }
   } finally {
-    say(`${done} ${done === 1 ? "film" : "films"} done.`);
+    say(tally());
     running = null;
     byId("work").hidden = true;
     byId("tools").hidden = !rows.length;
   }
+}
+
+// How many films of the page have an answer, and what became of the others.
+function tally() {
+  const count = (is) => rows.filter(is).length;
+  const parts = (model ? model.labels : [])
+    .map((label) => [count((row) => row.label === label), label]);
+  const answered = count((row) => row.label);
+  const failed = count((row) => row.error);
+  const suspicious = count((row) => row.label && row.gate.verdict === "suspicious");
+  const say = (pairs) => pairs.filter(([n]) => n).map(([n, what]) => `${n} ${what}`).join(", ");
+  const answers = say(parts);
+  const rest = say([
+    [suspicious, "of them suspicious"], [rows.length - answered - failed, "rejected"], [failed, "failed"],
+  ]);
+  const films = rows.length === 1 ? "1 film" : `${rows.length} films`;
+  return `${films}, ${answered} with an answer${answers && `: ${answers}`}${rest && `; ${rest}`}.`;
 }
 
 function say(words) {
@@ -168,8 +182,8 @@ async function one(file, signal) {
 }
 
 function add(result, film = null, picture = null) {
-  rows.push(result);
-  byId("results").prepend(card(result, film, picture));
+  rows.unshift(result);
+  byId("results").prepend(card(result, film, picture, model));
 }
 
 async function classify(file, picture, signal) {
@@ -207,157 +221,6 @@ async function classify(file, picture, signal) {
     throw new Error(body.error ? body.error.message : `The device answered ${response.status}.`);
   }
 }
-
-// A film as large as a card shows it; null where the browser cannot decode it. Many films at full
-// size would fill the memory of a phone.
-async function small(blob) {
-  let film;
-  try {
-    film = await createImageBitmap(blob);
-  } catch {
-    return null;
-  }
-  const scale = Math.min(1, LONGEST / Math.max(film.width, film.height));
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.max(1, Math.round(scale * film.width));
-  canvas.height = Math.max(1, Math.round(scale * film.height));
-  const context = canvas.getContext("2d");
-  context.imageSmoothingQuality = "high";
-  context.drawImage(film, 0, 0, canvas.width, canvas.height);
-  film.close();
-  return canvas;
-}
-
-function fromBase64(text) {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  return new Blob([bytes], { type: "image/png" });
-}
-
-// --- showing results ----------------------------------------------------------------------------
-
-function card(result, film, picture) {
-  const item = byId("card").content.firstElementChild.cloneNode(true);
-  const part = (selector) => item.querySelector(selector);
-  part("h3").textContent = result.file;
-  const button = part(".film");
-  if (film) {
-    const canvas = part("canvas");
-    canvas.width = film.width;
-    canvas.height = film.height;
-    const slider = part(".map input");
-    const { activation_map: map, box } = result;
-    part(".map").hidden = !map;
-    slider.setAttribute("aria-label", `Heat map of ${result.file}`);
-    const legend = [
-      map && `orange: for ${positive()}, blue: against, compared with normal films; the map is coarse`,
-      box && "the box is what the model looked at",
-    ].filter(Boolean).join("; ");
-    part(".legend").textContent = legend;
-    const overlay = map ? coloured(map) : null;
-    const draw = () => {
-      paint(canvas, film, overlay, slider.value / 100, box);
-      part(".legend").hidden = !legend || slider.value === "0";
-    };
-    slider.addEventListener("input", draw);
-    draw();
-    button.setAttribute("aria-label", `Show ${result.file} in its own size`);
-    button.addEventListener("click", () => enlarge(result.file, picture, overlay, slider.value / 100, box));
-  } else {
-    button.hidden = part(".map").hidden = part(".legend").hidden = true;
-  }
-  if (result.error) {
-    item.classList.add("error");
-    part(".label").textContent = "No answer";
-    part(".scale").hidden = true;
-    part(".gate").textContent = result.error.message;
-    part(".gate").classList.add("failed");
-    return item;
-  }
-  const verdict = result.gate.verdict;
-  part(".label").textContent = result.label || "No answer";
-  if (result.label) item.classList.add(result.label === positive() ? "positive" : "negative");
-  const percent = (share) => `${(100 * share).toFixed(1)}%`;
-  const scale = part(".scale");
-  scale.hidden = result.probability === null;
-  if (result.probability !== null) {
-    part(".bar").style.width = percent(result.probability);
-    part(".threshold").style.left = `calc(${percent(result.threshold)} - 1.5px)`;
-    scale.setAttribute("role", "img");
-    const prevalence = result.prevalence === null ? "" : `, where ${percent(result.prevalence)} of films show it`;
-    const words = `Probability of ${positive()} ${percent(result.probability)}, threshold ${percent(result.threshold)}${prevalence}`;
-    scale.setAttribute("aria-label", words);
-    part(".numbers").textContent = words;
-  }
-  part(".gate").textContent = GATE_WORDS[verdict] || verdict;
-  part(".gate").classList.add(verdict);
-  const borderline = result.borderline
-    ? ["borderline: greys that differ by one level could turn the answer"] : [];
-  for (const reason of [...result.gate.reasons, ...borderline, ...result.warnings]) {
-    const line = document.createElement("li");
-    line.textContent = reason;
-    part(".reasons").append(line);
-  }
-  return item;
-}
-
-function positive() {
-  return model ? model.positive_label : "PNEUMONIA";
-}
-
-// The map at its own few cells; the canvas smooths it when it is enlarged.
-function coloured(map) {
-  const strongest = Math.max(FULL, ...map.values.map(Math.abs));
-  const picture = new ImageData(map.width, map.height);
-  map.values.forEach((value, index) => {
-    const colour = value > 0 ? FOR : AGAINST;
-    picture.data.set([...colour, Math.round(255 * Math.abs(value) / strongest)], 4 * index);
-  });
-  const canvas = document.createElement("canvas");
-  canvas.width = map.width;
-  canvas.height = map.height;
-  canvas.getContext("2d").putImageData(picture, 0, 0);
-  return canvas;
-}
-
-// The map lies on the box that the model looked at; at opacity 0 the film is bare, and has no legend.
-function paint(canvas, film, overlay, opacity, box) {
-  const context = canvas.getContext("2d");
-  context.globalAlpha = 1;
-  context.drawImage(film, 0, 0);
-  const { left, top, right, bottom } = box || { left: 0, top: 0, right: 1, bottom: 1 };
-  const place = [
-    left * canvas.width, top * canvas.height, (right - left) * canvas.width, (bottom - top) * canvas.height,
-  ];
-  if (overlay) {
-    context.globalAlpha = opacity;
-    context.imageSmoothingEnabled = true;
-    context.imageSmoothingQuality = "high";
-    context.drawImage(overlay, ...place);
-  }
-  if (box && opacity > 0) {
-    const line = Math.max(2, LINE * Math.max(canvas.width, canvas.height));
-    const [x, y, width, height] = place;
-    context.globalAlpha = 1;
-    context.strokeStyle = OUTLINE;
-    context.lineWidth = line;
-    context.strokeRect(x + line / 2, y + line / 2, width - line, height - line);
-  }
-}
-
-async function enlarge(name, picture, overlay, opacity, box) {
-  const film = await createImageBitmap(picture);
-  const canvas = document.createElement("canvas");
-  canvas.width = film.width;
-  canvas.height = film.height;
-  paint(canvas, film, overlay, opacity, box);
-  film.close();
-  byId("large-film").setAttribute("aria-label", `${name} in its own size`);
-  byId("large-film").replaceChildren(canvas);
-  byId("large").showModal();
-  byId("large-film").focus();
-}
-byId("large-close").addEventListener("click", () => byId("large").close());
-byId("large").addEventListener("close", () => byId("large-film").replaceChildren());
 
 // --- CSV, clearing, theme -----------------------------------------------------------------------
 

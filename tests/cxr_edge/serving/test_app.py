@@ -31,6 +31,8 @@ def test_model_is_described(serve: Serve, shipped: Bundle) -> None:
     found = serve().get("/v1/model").json()
     assert found["sha256"] == shipped.digest
     assert found["threshold"] == shipped.manifest.threshold.value
+    assert found["threshold_rule"] == shipped.manifest.threshold.rule
+    assert found["threshold_chosen_on"] == "validation"
     assert found["notice"] == NOTICE
 
 
@@ -40,7 +42,7 @@ def test_page_shows_the_notice_and_names_no_other_host(serve: Serve) -> None:
         page = client.get(path)
         assert page.headers["content-type"].startswith("text/html")
         assert NOTICE in page.text
-    for path in ("/", "/page.js", "/page.css"):
+    for path in ("/", "/page.js", "/card.js", "/film.js", "/page.css", "/drawing.jpeg"):
         assert "://" not in client.get(path).text
 
 

@@ -2,8 +2,10 @@
 
 import base64
 import csv
+import json
 import shutil
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from serving import PHANTOM, Server, running_server
 from synthetic import noisy_gradient
 
 playwright = pytest.importorskip("playwright.sync_api")
+Axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe
 CHROMIUM = shutil.which("chromium")
 # Without the background's flags it asks for hosts of its maker's.
 FLAGS = (
@@ -71,7 +74,9 @@ def test_chosen_film_becomes_a_card(page: playwright.Page) -> None:
     assert card.locator(".label").inner_text() in ("NORMAL", "PNEUMONIA")
     assert "threshold" in card.locator(".scale").get_attribute("aria-label")
     assert card.locator(".gate").inner_text()
-    assert page.get_by_role("note").first.inner_text() == "Research use only. Not a medical device."
+    assert (
+        page.get_by_role("complementary").inner_text() == "Research use only. Not a medical device."
+    )
     assert page.locator("#model").inner_text().startswith("Model mobilenetv2-int8")
 
 
@@ -118,7 +123,7 @@ def test_bad_file_and_dicom_among_others(page: playwright.Page, tmp_path: Path) 
     assert last.locator("canvas").is_visible()
 
 
-def test_film_is_shown_in_its_own_size_below_the_notice(
+def test_enlarged_film_fits_the_window_with_its_answer(
     page: playwright.Page, tmp_path: Path
 ) -> None:
     film = tmp_path / "large.png"
@@ -127,17 +132,101 @@ def test_film_is_shown_in_its_own_size_below_the_notice(
     page.set_input_files("#files", film)
     [card] = cards(page, 1)
     card.locator(".film").click()
-    canvas = page.locator("#large-film canvas")
+    dialog = page.get_by_role("dialog", name="large.png")
+    assert "Research use only" in dialog.inner_text()
+    assert dialog.locator("#large-label").inner_text() == card.locator(".label").inner_text()
+    assert dialog.locator("#large-why").inner_text() == card.locator(".numbers").inner_text()
+    canvas, words = dialog.locator("canvas"), dialog.locator(".large-words").bounding_box()
+    fitted = canvas.bounding_box()
+    assert fitted["y"] >= words["y"] + words["height"] - 1
+    assert fitted["y"] + fitted["height"] <= 601
+    assert fitted["x"] + fitted["width"] <= 801
+    button = dialog.get_by_role("button", name="Actual size")
+    button.click()
+    assert button.get_attribute("aria-pressed") == "true"
     before = canvas.bounding_box()
     assert (before["width"], before["height"]) == (1700, 1500)
-    notice = page.locator("dialog .notice")
-    assert notice.is_visible()
-    assert before["y"] >= notice.bounding_box()["y"] + notice.bounding_box()["height"] - 1
+    dialog.get_by_role("img").focus()
     page.keyboard.press("PageDown")
-    canvas.page.wait_for_timeout(500)
+    page.wait_for_timeout(500)
     assert canvas.bounding_box()["y"] < before["y"]
     page.keyboard.press("Escape")
-    assert not page.locator("#large").is_visible()
+    assert not dialog.is_visible()
+
+
+def test_drawing_can_be_tried_without_a_film(page: playwright.Page) -> None:
+    page.get_by_role("button", name="Try a drawing").click()
+    [card] = cards(page, 1)
+    assert card.locator("h3").inner_text() == "drawing.jpeg"
+    assert card.locator(".label").inner_text() == "PNEUMONIA"
+    page_files = resources.files("cxr_edge.serving").joinpath("page")
+    sample = PHANTOM.parent / "phantom_opacity_lobar.jpeg"
+    assert page_files.joinpath("drawing.jpeg").read_bytes() == sample.read_bytes()
+
+
+def answer_with(page: playwright.Page, **changes: object) -> None:
+    """Let the device's answers have these values."""
+    page.add_init_script(
+        """{
+            const asked = window.fetch;
+            window.fetch = async (address, options) => {
+                const response = await asked(address, options);
+                if (!address.startsWith("v1/classify")) return response;
+                const answer = await response.json();
+                Object.assign(answer.results[0], CHANGES);
+                return Response.json(answer);
+            };
+        }""".replace("CHANGES", json.dumps(changes))
+    )
+    page.reload()
+    page.locator("#model", has_text="mobilenetv2").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("probability", "threshold", "said"),
+    [
+        (0.36, 0.123, "36.0%, at or above the threshold of 12.3%"),
+        (0.36, 0.36, "36.0%, at or above the threshold of 36.0%"),
+        (0.6201, 0.895, "62.0%, below the threshold of 89.5%"),
+        (0.89501, 0.89502, "89.501%, below the threshold of 89.502%"),
+    ],
+)
+def test_sentence_beside_the_scale_says_why(
+    page: playwright.Page, probability: float, threshold: float, said: str
+) -> None:
+    answer_with(page, probability=probability, threshold=threshold)
+    page.set_input_files("#files", PHANTOM)
+    [card] = cards(page, 1)
+    rule = "chosen on validation: highest specificity with sensitivity at least 0.95"
+    words = f"The probability of PNEUMONIA is {said} ({rule})."
+    assert card.locator(".numbers").inner_text() == words
+
+
+def test_page_that_does_not_know_the_model_names_no_label_of_its_own(page: playwright.Page) -> None:
+    page.route("**/v1/model", lambda route: route.abort())
+    page.reload()
+    page.get_by_text("The device does not answer.").wait_for()
+    page.set_input_files("#files", PHANTOM)
+    [card] = cards(page, 1)
+    assert card.locator(".numbers").inner_text().startswith("The probability of the positive label")
+    assert "orange: for the positive label" in card.locator(".legend").inner_text()
+
+
+def test_tally_counts_every_card_by_what_became_of_it(
+    page: playwright.Page, tmp_path: Path
+) -> None:
+    notes, grey = tmp_path / "notes.txt", tmp_path / "grey.png"
+    notes.write_text("no film")
+    Image.new("L", (300, 300), 128).save(grey)
+    page.set_input_files("#files", [PHANTOM, notes, grey])
+    cards(page, 3)
+    status = page.get_by_role("status")
+    status.get_by_text("3 films, 1 with an answer: 1 NORMAL; 1 rejected, 1 failed.").wait_for()
+    page.get_by_role("button", name="Try a drawing").click()
+    cards(page, 4)
+    status.get_by_text(
+        "4 films, 2 with an answer: 1 NORMAL, 1 PNEUMONIA; 1 rejected, 1 failed."
+    ).wait_for()
 
 
 def test_card_of_the_model_leaves_the_answers_alone(page: playwright.Page) -> None:
@@ -152,7 +241,7 @@ def test_card_of_the_model_leaves_the_answers_alone(page: playwright.Page) -> No
 def test_every_film_says_when_it_is_done_and_its_slider_whose_it_is(page: playwright.Page) -> None:
     page.set_input_files("#files", PHANTOM)
     [card] = cards(page, 1)
-    page.get_by_role("status").get_by_text("1 film done.").wait_for()
+    page.get_by_role("status").get_by_text("1 film, 1 with an answer: 1 NORMAL.").wait_for()
     assert card.get_by_role("slider", name=f"Heat map of {PHANTOM.name}").is_visible()
     page.get_by_role("button", name="Clear", exact=True).click()
     assert page.locator(":focus").get_attribute("id") == "files"
@@ -166,7 +255,7 @@ def test_answers_are_saved_as_csv(page: playwright.Page, tmp_path: Path) -> None
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as CSV").click()
     with Path(download.value.path()).open(newline="") as file:
-        first, second = csv.DictReader(file)
+        second, first = csv.DictReader(file)  # as on the screen, the newest first
     assert first["file"] == PHANTOM.name
     assert 0 <= float(first["probability"]) <= 1
     assert first["notice"] == "Research use only. Not a medical device."
@@ -186,11 +275,47 @@ def test_page_can_be_used_with_the_keyboard(page: playwright.Page) -> None:
         if focused.count():
             reached.add(focused.get_attribute("id") or focused.get_attribute("class") or "link")
         page.keyboard.press("Tab")
-    assert {"files", "theme", "csv", "clear", "film"} <= reached
+    assert {"files", "theme", "drawing", "csv", "clear", "film"} <= reached
     slider = card.get_by_role("slider")
     before = slider.input_value()
     slider.press("ArrowLeft")
     assert slider.input_value() != before
+
+
+def violations(page: playwright.Page) -> list[tuple[str, list[str]]]:
+    """What axe-core finds wrong for users of keyboards and screen readers, and where."""
+    found = Axe().run(page).response["violations"]
+    return [(rule["help"], [node["html"] for node in rule["nodes"]]) for rule in found]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(
+    browser: playwright.Browser, server: Server, tmp_path: Path, scheme: str
+) -> None:
+    notes, grey = tmp_path / "notes.txt", tmp_path / "grey.png"
+    notes.write_text("no film")
+    Image.new("L", (300, 300), 128).save(grey)
+    with browser.new_context(color_scheme=scheme) as context:
+        page = context.new_page()
+        page.goto(server.address)
+        page.locator("#model", has_text="mobilenetv2").wait_for()
+        assert violations(page) == []
+        page.get_by_role("button", name="Try a drawing").click()
+        cards(page, 1)
+        page.set_input_files("#files", [PHANTOM, notes, grey])
+        *_, drawn = cards(page, 4)
+        page.locator("#work").wait_for(state="hidden")
+        assert violations(page) == []
+        drawn.locator(".film").click()
+        page.get_by_role("dialog", name="drawing.jpeg").wait_for()
+        assert violations(page) == []
+        page.goto(f"{server.address}/model")
+        assert violations(page) == []
+
+
+def test_axe_would_find_a_control_without_a_name(page: playwright.Page) -> None:
+    page.evaluate("document.getElementById('theme').textContent = ''")
+    assert "Buttons must have discernible text" in [rule for rule, _ in violations(page)]
 
 
 @pytest.mark.parametrize(("width", "height"), [(360, 640), (1440, 900), (3840, 2160)])
@@ -335,7 +460,7 @@ def test_box_is_outlined_with_the_map_on_it(
         is_coloured[top - 2 : bottom + 2, left - 2 : right + 2] = False
         assert not is_coloured[4:-4, 4:-4].any()  # at the edge is the page
         card.locator(".film").click()
-        page.locator("#large-film canvas").wait_for()
+        page.get_by_role("button", name="Actual size").click()
         page.locator("#large-film canvas").screenshot(path=tmp_path / "large.png")
         large = np.asarray(Image.open(tmp_path / "large.png").convert("RGB")).astype(int)
         assert outlined(large) == pytest.approx(box.in_pixels(256, 256), abs=2)

@@ -1,0 +1,48 @@
+"""Take the pictures of the served page in ``docs/results/serving`` again, of the drawn samples.
+
+It needs Chromium and the developers' environment: ``python docs/tools/take_screenshots.py``.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+
+from serving import running_server  # type: ignore[import-not-found]  # noqa: E402
+
+FILMS = sorted((ROOT / "data" / "samples").glob("*.jpeg"))
+TARGET = ROOT / "docs" / "results" / "serving"
+
+
+def show(page: Page, films: list[Path]) -> None:
+    """Have the page classify films."""
+    page.set_input_files("#files", films)
+    page.locator("#results > li").nth(len(films) - 1).wait_for()
+    page.locator("#work").wait_for(state="hidden")
+
+
+def main() -> None:
+    """Take the three pictures."""
+    with running_server() as server, sync_playwright() as driver:
+        chromium = driver.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        phone = chromium.new_page(viewport={"width": 390, "height": 844})
+        phone.goto(server.address)
+        show(phone, FILMS[-1:])
+        phone.screenshot(path=TARGET / "phone.png", full_page=True)
+        desktop = chromium.new_page(viewport={"width": 1280, "height": 860}, color_scheme="dark")
+        desktop.goto(server.address)
+        show(desktop, FILMS)
+        desktop.screenshot(path=TARGET / "desktop.png")
+        desktop.locator(".card .film").first.click()
+        desktop.locator("#large canvas").wait_for()
+        desktop.screenshot(path=TARGET / "enlarged.png")
+
+
+if __name__ == "__main__":
+    main()
