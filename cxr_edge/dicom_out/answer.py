@@ -1,6 +1,7 @@
 """Both DICOM objects of an answer, as files."""
 
 import io
+import threading
 import warnings
 
 from pydicom.dataset import Dataset
@@ -12,7 +13,12 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
 from cxr_edge_runtime.errors import UnsupportedImage
 from cxr_edge_runtime.images import load_grey
+from cxr_edge_runtime.images.decoding_limits import exclusive_if_large
 from cxr_edge_runtime.images.heatmap import LONGEST
+
+# For its first object highdicom reads a table of the standard, which takes 130 MB for a moment and 80
+# from then on: once, and not while a large film is decoded. And warnings are caught by one thread.
+_one_at_a_time = threading.Lock()
 
 
 def dicom_answer(
@@ -38,7 +44,7 @@ def dicom_answer(
     source = read_source(content, name=name)
     pixels = load_grey(content, name=name, least_side=LONGEST).pixels
     try:
-        with warnings.catch_warnings():
+        with exclusive_if_large(pixels=pixels.size), _one_at_a_time, warnings.catch_warnings():
             # Of names and dates that break the standard, with the values.
             warnings.simplefilter("ignore")
             made = (

@@ -139,7 +139,9 @@ def served(
             while True:
                 try:
                     with urllib.request.urlopen(request, timeout=300) as response:
-                        return response.status, json.load(response)
+                        body = response.read()
+                        is_json = response.headers["Content-Type"] == "application/json"
+                        return response.status, json.loads(body) if is_json else {"body": body}
                 except urllib.error.HTTPError as error:
                     if error.code != 503:
                         return error.code, json.load(error)
