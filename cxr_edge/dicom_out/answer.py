@@ -16,8 +16,8 @@ from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.images.decoding_limits import exclusive_if_large
 from cxr_edge_runtime.images.heatmap import LONGEST
 
-# For its first object highdicom reads a table of the standard, which takes 130 MB for a moment and 80
-# from then on: once, and not while a large film is decoded. And warnings are caught by one thread.
+# For its first object highdicom reads a table of the standard: 130 MB for a moment and 80 from then
+# on. So once, and not while a large film is decoded; nor can two threads catch warnings at once.
 _one_at_a_time = threading.Lock()
 
 
