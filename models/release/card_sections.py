@@ -115,9 +115,9 @@ def _framing(framing: Figures) -> str:
     if framing["decisions_changed_by_true_box"] is None:
         return f"{told}; this model is shown whole films."
     return (
-        f"{told}; how much they fill of what the model is shown, with {view:.3f}. With the box of "
-        "the outlines in place of the locator's "
-        f"{framing['decisions_changed_by_true_box']:.1%} of the decisions are others."
+        f"{told}. The box removes little of that: how much they fill of what the model is shown has "
+        f"{view:.3f}. Where the box comes from the outlines and not from the lung locator, "
+        f"{framing['decisions_changed_by_true_box']:.1%} of the decisions change."
     )
 
 
@@ -137,8 +137,9 @@ def _maps(maps: Figures) -> str:
     )
     height, width = maps["cells"]
     return f"""\
-Of the evidence in the activation map, so much lies in the lungs; heart and spine, behind which lung
-lies too, are not counted. A blob in the middle of the picture looks at no film.
+How much of the evidence in the activation map lies in the lungs; heart and spine, behind which lung
+lies too, are not counted. For comparison: a map that is even, and one that is a blob in the middle,
+whatever the film.
 
 {markdown_table(Table(header, rows))}{verdict}
 With {height}x{width} cells the map is coarse. In the picture correct decisions were drawn at

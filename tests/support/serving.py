@@ -50,7 +50,7 @@ class Server:
 @contextmanager
 def running_server(*arguments: object, before: str = "", **environment: str) -> Iterator[Server]:
     """``cxr-edge serve`` on a free port; ``before`` is Python that is run first."""
-    program = f"{before}from cxr_edge.cli import main; main()"
+    program = f"{before}from cxr_edge.__main__ import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", program, "serve", "--port", "0", *map(str, arguments)],
         stderr=subprocess.PIPE,

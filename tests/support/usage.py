@@ -112,6 +112,6 @@ def measured(command: Sequence[str | Path], *, content: bytes = b"", timeout: fl
 
 def classify(*arguments: object, content: bytes = b"") -> Usage:
     """``cxr-edge classify`` as a process of its own."""
-    program = "from cxr_edge.cli import main; main()"
+    program = "from cxr_edge.__main__ import main; main()"
     command = [sys.executable, "-c", program, "classify", *map(str, arguments)]
     return measured(command, content=content)

@@ -216,7 +216,7 @@ def _losses(manifest: Manifest) -> str:
         *(
             f"| {name} | {loss.recall_drop:.4f} ({loss.recall_lost} of {loss.recall_images}) "
             f"| {loss.specificity_drop:.4f} ({loss.specificity_lost} of {loss.specificity_images}) "
-            f"| {loss.auc_drop:.4f} "
+            f"| {round(loss.auc_drop, 4) + 0.0:.4f} "  # 0.0: none is lost as -0
             f"| {loss.agreement:.4f} ({loss.changed} of {loss.images} changed) |"
             for name, loss in sessions
         ),

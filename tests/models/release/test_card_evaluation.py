@@ -25,8 +25,8 @@ def text(bundle: Bundle, run: Path, measured: Path, log: list[str]) -> str:
         "docs/results/cards/small/calibration.png",
         "AUC\n0.810 [0.800, 0.950]",
         "**9** are classified the\nsame as their copies; the probability changes by\n0.010",
-        "INT8 costs 0.0010 sensitivity",
-        "agrees with float on 99.50%",
+        "INT8 changes sensitivity by -0.0010",
+        "agrees\nwith float on 99.50%",
     ],
 )
 def test_each_part_says_what_was_measured(text: str, words: str) -> None:

@@ -39,6 +39,6 @@ def test_card_of_a_model_that_sees_boxes_says_what_they_take_away(
     }
     figures["behaviour"]["activation_maps"]["missed"]["maps"] = 0.7
     text = shipped_sections("small", figures)[EXAMINATION].replace("\n", " ")
-    assert "of what the model is shown, with 0.550." in text
-    assert "1.2% of the decisions are others" in text
+    assert "of what the model is shown has 0.550." in text
+    assert "1.2% of the decisions change" in text
     assert "not shown to look at the lungs" not in text
