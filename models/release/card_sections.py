@@ -115,8 +115,8 @@ def _framing(framing: Figures) -> str:
     if framing["decisions_changed_by_true_box"] is None:
         return f"{told}; this model is shown whole films."
     return (
-        f"{told}. The box removes little of that: how much they fill of what the model is shown has "
-        f"{view:.3f}. Where the box comes from the outlines and not from the lung locator, "
+        f"{told}. The box removes little of that: how much they fill of what the model is shown "
+        f"has {view:.3f}. Where the box comes from the outlines and not from the lung locator, "
         f"{framing['decisions_changed_by_true_box']:.1%} of the decisions change."
     )
 
