@@ -47,11 +47,12 @@ from cxr_edge_runtime.probability import at_prevalence, check_prevalence
 from cxr_edge_runtime.typed_json import TypedJsonError, from_json
 from cxr_edge_train.dataset.class_names import ClassNames, positives
 from cxr_edge_train.dataset.metadata import images_root, read_metadata
+from cxr_edge_train.dataset.test_films import DEFAULT_SPLITS, without_test_films
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 from cxr_edge_train.evaluation.bundle_subject import BundleSubject
 from cxr_edge_train.evaluation.predictions import predict, predict_folder
 from cxr_edge_train.evaluation.site_metrics import cross_fitted_site_metrics, site_metrics
-from cxr_edge_train.evaluation.subject import Answers, check_names
+from cxr_edge_train.evaluation.subject import Answers, check_names, own_film_warnings
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.statistics.intervals import Interval
 from cxr_edge_train.statistics.operating_point import OperatingPoint, fit_operating_point
@@ -113,6 +114,7 @@ def calibrate(
     films: str | Path,
     output: str | Path,
     *,
+    splits: str | Path = DEFAULT_SPLITS,
     site: str = "local",
     min_sensitivity: float = MIN_SENSITIVITY,
     min_films: int = MIN_SITE_FILMS,
@@ -132,6 +134,7 @@ def calibrate(
         films: ``clean_metadata.csv`` of labelled films, of which those called test are left out; or
             a folder of films whose labels are not known.
         output: the folder of the new bundle; it is missing or empty.
+        splits: what it calls test is left out, too; the default file may be missing.
         site: what the site is called; the new bundle's name ends with it.
         min_sensitivity: the lowest sensitivity that the threshold may have on the site's films.
         min_films: how many films of each label are needed, at least 10. Fewer than 50 are stated in
@@ -184,12 +187,17 @@ def calibrate(
         if prevalence is not None:
             raise InvalidRequest("with labels the prevalence is theirs; leave the argument out")
         root = images_root(root, default=films.resolve().parent)
-        table, answers, warnings = _of_metadata(subject, films, root, min_films, progress)
+        splits = as_path(splits, "splits")
+        table, answers, warnings = _of_metadata(subject, films, splits, root, min_films, progress)
         answered = np.array(answers.verdicts) != REJECTED
         rows, logits = table[answered].reset_index(drop=True), answers.logits[answered]
         counts = _enough(rows, subject, films, min_films)
         point = fit_operating_point(
-            logits, positives(rows), min_sensitivity=min_sensitivity, chosen_on=_CHOSEN_ON
+            logits,
+            positives(rows),
+            min_sensitivity=min_sensitivity,
+            chosen_on=_CHOSEN_ON,
+            smoothed=True,
         )
         fit = _Fit(
             point,
@@ -209,6 +217,8 @@ def calibrate(
         warnings += (f"{counted(rejected, 'film')} that the gate rejects left out of the fit",)
     manifest = _manifest(bundle, subject.names, fit, answers, site)
     assert manifest.site is not None
+    if manifest.gate is not None and not manifest.site.films:
+        warnings += (f"fewer than {MIN_SITE_FILMS} films, so the limits of the gate stay",)
     contents = {name: bundle.read(name) for name in manifest.files}
     if manifest.model.format == ONNX:
         contents[manifest.model.file] = with_manifest(bundle.model, manifest)
@@ -249,14 +259,18 @@ def _check_site(site: str, bundle: Bundle) -> None:
 
 
 def _of_metadata(
-    subject: BundleSubject, file: Path, root: Path, needed: int, progress: ProgressFactory
+    subject: BundleSubject,
+    file: Path,
+    splits: Path,
+    root: Path,
+    needed: int,
+    progress: ProgressFactory,
 ) -> tuple[pd.DataFrame, Answers, tuple[str, ...]]:
     metadata = read_metadata(file)
     check_names(subject, metadata, file)
-    table = metadata[metadata["split"] != "test"].reset_index(drop=True)
+    table, left_out = without_test_films(file, metadata, splits)
     _enough(table, subject, file, needed)  # before minutes of reading
-    left_out = len(metadata) - len(table)
-    warnings = (f"{counted(left_out, 'test film')} left out",) if left_out else ()
+    warnings = (*left_out, *own_film_warnings(subject, table))
     predictions, answers = predict(subject, table, root=root, progress=progress)
     return predictions, answers, warnings
 
@@ -297,7 +311,8 @@ def _manifest(
     manifest, point = bundle.manifest, fit.point
     negatives, positive = fit.labels
     limits, measured = _limits(manifest, answers)
-    few: list[str] = []
+    # Moving a prevalence makes of few films no more.
+    few = [*manifest.site.warnings] if manifest.site and not fit.after else []
     if fit.after:
         few += soundness_warnings(fit.after, point, names, on="the site")
     if fit.after and min(fit.labels) < MIN_SITE_FILMS:

@@ -44,6 +44,7 @@ def calibrate(
             min=0.0001, max=0.9999, help="Share of positive films, where no labels are known."
         ),
     ] = None,
+    splits: options.Splits = Path("splits.csv"),
     root: options.Root = None,
     threads: options.Threads = 1,
     as_json: options.AsJson = False,
@@ -63,6 +64,7 @@ def calibrate(
         min_sensitivity=min_sensitivity,
         min_films=min_films,
         prevalence=prevalence,
+        splits=splits,
         root=root,
         threads=threads,
         progress=progress_bar,

@@ -105,12 +105,19 @@ def clean(
 def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
     """``A=B,C=D`` as a dictionary."""
     pairs: dict[str, str] = {}
-    for text in ",".join(given or []).split(",") if given else []:
-        old, equals, new = (part.strip() for part in text.partition("="))
+    begun = ""
+    for part in ",".join(given).split(",") if given else []:
+        begun, text = "", begun + part
+        if "=" not in text:  # a label may have a comma
+            begun = f"{text},"
+            continue
+        old, equals, new = (side.strip() for side in text.partition("="))
         if not (old and equals and new):
             raise InvalidRequest(f"{option} takes OLD=NEW, separated by commas; not {text!r}")
         if pairs.setdefault(old, new) != new:
             raise InvalidRequest(f"{option} names {old} twice")
+    if begun:
+        raise InvalidRequest(f"{option} takes OLD=NEW, separated by commas; not {begun[:-1]!r}")
     return pairs
 
 

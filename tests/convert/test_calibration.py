@@ -51,13 +51,18 @@ def test_new_bundle_says_what_it_was_made_from_and_answers_with_its_own_point(
     assert site is not None
     assert (site.name, site.derived_from) == ("north", bundle.digest)
     assert (site.negatives, site.positives) == (60, 60)
-    # Of labels that are told apart without an error.
+    # The logits of this network are all near 0.
     [warning] = site.warnings
     assert warning.startswith("the temperature lies on its bound")
     assert new.manifest.name == "tiny-int8-north"
     assert new.digest != bundle.digest
     assert new.model == bundle.model
-    assert result.warnings == ("40 test films left out", warning)
+    assert result.warnings == (
+        "40 test films left out; measure on test with a log",
+        "a bundle does not list the images it was made with; if these are among them, they flatter "
+        "it",
+        warning,
+    )
     assert new.manifest.threshold.rule == "highest specificity with sensitivity at least 0.95"
     # The mean probability of the films that it was fitted on is the share of positives.
     classifier, table = Classifier(new), read_metadata(films)
@@ -112,6 +117,26 @@ def test_few_films_are_refused_with_the_number_missing_and_stated_where_allowed(
     words = "fitted to 35 films of NORMAL and 60 of PNEUMONIA, of which 50 each are wanted"
     assert result.warnings[-1] == words
     assert f"**Warning:** {words}." in (tmp_path / "new" / "MODEL_CARD.md").read_text()
+    # Moving its prevalence makes of few films no more.
+    samples = Path(__file__).parents[2] / "data" / "samples"
+    moved = calibrate(result.bundle, samples, tmp_path / "moved", prevalence=0.1, site="moved")
+    assert moved.bundle.manifest.site is not None
+    assert moved.bundle.manifest.site.warnings[-1] == words
+
+
+def test_films_that_the_splits_call_test_are_left_out(
+    films: Path, bundle: Bundle, trained: Any, tmp_path: Path
+) -> None:
+    table = pd.read_csv(films, keep_default_na=False, dtype=str)
+    chosen = table[table["split"] == "train"].groupby("label").head(5).assign(split="test")
+    chosen[["path", "md5", "split"]].to_csv(tmp_path / "s.csv", index=False)
+    result = calibrate(
+        bundle, films, tmp_path / "new", splits=tmp_path / "s.csv", root=trained.root
+    )
+    assert result.warnings[0] == "50 test films left out; measure on test with a log"
+    site = result.bundle.manifest.site
+    assert site is not None
+    assert (site.negatives, site.positives) == (55, 55)
 
 
 def test_labels_the_wrong_way_round_and_films_of_one_patient_are_refused(
@@ -135,7 +160,10 @@ def test_stated_prevalence_moves_probabilities_and_no_decision(tmp_path: Path) -
     (folder / "broken.png").write_text("no film")
     result = calibrate(shipped, folder, tmp_path / "new", prevalence=0.1)
     assert (result.before, result.after) == ({}, {})
-    assert result.warnings == ("1 film that cannot be read left out",)
+    assert result.warnings == (
+        "1 film that cannot be read left out",
+        "fewer than 50 films, so the limits of the gate stay",
+    )
     manifest = result.bundle.manifest
     assert manifest.prevalence == 0.1
     # Of so few films no limit is set.

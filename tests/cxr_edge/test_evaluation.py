@@ -231,7 +231,7 @@ def test_log_in_the_folder_that_is_written_anew_is_refused(
 
 
 def test_all_but_test_is_measured_without_splits_and_by_subgroup(
-    trained: Any, golden_bundle: Path, tmp_path: Path
+    trained: Any, golden_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = pd.read_csv(trained.metadata, keep_default_na=False, dtype=str)
     table["site"] = ["north", "south"] * (len(table) // 2)
@@ -246,17 +246,22 @@ def test_all_but_test_is_measured_without_splits_and_by_subgroup(
     assert found.n == 1193
     with pytest.raises(DatasetError, match=r"nowhere\.csv: no such file"):
         evaluate(golden_bundle, tmp_path / "m.csv", tmp_path / "nowhere.csv", root=trained.root)
+    with pytest.raises(DatasetError, match=r"nowhere\.csv: no such file"):
+        evaluate(
+            golden_bundle, tmp_path / "m.csv", tmp_path / "nowhere.csv", split="all",
+            root=trained.root,
+        )  # fmt: skip
+    monkeypatch.chdir(tmp_path)  # where no splits.csv lies
     evaluation = evaluate(
         golden_bundle,
         tmp_path / "m.csv",
-        tmp_path / "nowhere.csv",
         split="all",
         root=trained.root,
         output=tmp_path / "out",
     )
     assert (evaluation.split, evaluation.n) == ("all", 1200)
     assert evaluation.warnings[1:] == (
-        "40 test images left out; measure on test with a log",
+        "40 test films left out; measure on test with a log",
         "a bundle does not list the images it was made with; if these are among them, they "
         "flatter it",
     )
@@ -265,7 +270,7 @@ def test_all_but_test_is_measured_without_splits_and_by_subgroup(
     assert evaluation.as_dict()["subgroups"][-1]["value"] == "south"
     page = (tmp_path / "out" / "evaluation.html").read_text()
     assert "The lowest sensitivity has " in page
-    assert "40 test images left out" in page
+    assert "40 test films left out" in page
     rows = pd.read_csv(tmp_path / "out" / "predictions.csv")
     assert not rows["path"].str.contains("/test/").any()
     assert set(rows["verdict"]) <= {"accepted", "suspicious", "rejected", "not_checked"}

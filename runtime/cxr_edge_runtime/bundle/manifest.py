@@ -68,11 +68,13 @@ Version = Annotated[
         must="be a version, a digit and at most 63 letters, digits and . _ + -",
     ),
 ]
+# Letters of any script. What a label begins with must not make a formula of a spreadsheet's cell.
 Label = Annotated[
-    str,
+    Text,
     Bounds(
-        pattern=r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,31}",
-        must="be a word of at most 32 letters, digits and . _ + -",
+        pattern=r"[^\x00-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\xbf]"
+        r"[^\x00-\x1f\x21-\x27\x2a\x2c\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\xbf]{0,31}",
+        must="be at most 32 letters, digits, spaces and ( ) . _ + -, the first a letter or digit",
     ),
 ]
 License = Annotated[

@@ -187,6 +187,8 @@ def _age(dataset: Dataset) -> float | None:
     stated, from_dates = stated_age(dataset.text(_AGE)), _age_from_dates(dataset)
     if stated is None or from_dates is None:
         return from_dates if stated is None else stated
+    if math.isnan(from_dates) and not any(dataset.text(tag) for tag in _DATES_TAKEN):
+        return stated  # without a day of the film nothing contradicts it
     # Dates are exact, and a stated age may be that of the day on which the film was ordered.
     return from_dates if abs(stated - from_dates) <= 1 else math.nan
 

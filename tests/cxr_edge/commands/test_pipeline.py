@@ -143,13 +143,13 @@ def test_clean_split_train_convert_evaluate_classify_with_own_class_names(
     recipe.write_text("[model]\nimage_size = 32\n[fit]\nbatch_size = 50\nepochs = 2\n")
     metadata, splits, run = tmp_path / "own.csv", tmp_path / "splits.csv", tmp_path / "run"
     outcome = cxr_edge(
-        "clean", trained.root / "data", "--map", "NORMAL=CLEAR,PNEUMONIA=TB", "--positive", "TB",
-        "-o", metadata,
+        "clean", trained.root / "data", "-o", metadata, "--positive", "Entzündung",
+        "--map", "NORMAL=No finding,PNEUMONIA=Entzündung",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
-    assert "train  TB " in outcome.out
+    assert "train  Entzündung " in outcome.out
     outcome = cxr_edge("split", metadata, "-o", splits)
-    assert "validation  TB            100" in outcome.out
+    assert "validation  Entzündung     100" in outcome.out
     outcome = cxr_edge(
         "train", metadata, "--splits", splits, "--architecture", "tiny",
         "--weights", "none", "--recipe", recipe, "-o", run, "--tensorboard",
@@ -191,7 +191,7 @@ def test_clean_split_train_convert_evaluate_classify_with_own_class_names(
         "--json",
     )
     assert json.loads(outcome.out)["split"] == "validation"
-    assert json.loads(outcome.out)["labels"] == ["CLEAR", "TB"]
+    assert json.loads(outcome.out)["labels"] == ["No finding", "Entzündung"]
     manifest = json.loads((bundles / "int8" / "bundle.json").read_text())
     assert (json.loads(outcome.out)["run"], json.loads(outcome.out)["n"]) == (None, 200)
     # The engine on files, as a user has them, gives what verification found on cached pixels.
@@ -204,9 +204,12 @@ def test_clean_split_train_convert_evaluate_classify_with_own_class_names(
     outcome = cxr_edge(
         "evaluate", bundles / "int8", metadata, "--splits", splits, "-o", tmp_path / "e"
     )
-    assert "validation correct, CLEAR" in outcome.out
-    assert (manifest["labels"], manifest["task"]) == (["CLEAR", "TB"], "TB on chest X-rays")
-    for label, words in (("NORMAL", "CLEAR"), ("PNEUMONIA", "TB")):
+    assert "validation correct, No finding" in outcome.out
+    assert (manifest["labels"], manifest["task"]) == (
+        ["No finding", "Entzündung"],
+        "Entzündung on chest X-rays",
+    )
+    for label, words in (("NORMAL", "No finding"), ("PNEUMONIA", "Entzündung")):
         image = next((trained.root / "data" / "test" / label).iterdir())
         outcome = cxr_edge("classify", image, "--bundle", bundles / "int8", "--force")
         assert outcome.code == 0
@@ -238,8 +241,8 @@ def test_clean_split_train_convert_evaluate_classify_with_own_class_names(
     outcome = cxr_edge("evaluate", bundles / "int8", trained.metadata, "--splits", trained.splits)
     assert outcome.code == 1
     assert (
-        "its labels are NORMAL and PNEUMONIA, the model's CLEAR and TB; clean again with "
-        "map NORMAL=CLEAR,PNEUMONIA=TB and positive TB"
+        "its labels are NORMAL and PNEUMONIA, the model's No finding and Entzündung; clean again "
+        "with map NORMAL=No finding,PNEUMONIA=Entzündung and positive Entzündung"
     ) in outcome.err
 
 

@@ -43,7 +43,7 @@ def test_evaluate_all_prints_each_subgroup(
     assert outcome.code == 0, outcome.err
     assert "sex F: sensitivity " in outcome.out
     assert "The lowest specificity has sex " in outcome.out
-    assert "warning: 40 test images left out" in outcome.err
+    assert "warning: 40 test films left out" in outcome.err
 
 
 def turned(trained: Any, file: Path, *, of_each: int) -> Path:
@@ -134,3 +134,18 @@ def test_folds_are_trained_and_suspects_listed(
     outcome = cxr_edge("evaluate", trained.run)
     assert outcome.code == 2
     assert "name the clean_metadata.csv" in outcome.err
+
+
+def test_label_with_a_comma_can_be_renamed(cxr_edge: Any, trained: Any, tmp_path: Path) -> None:
+    films = sorted((trained.root / "data" / "train").rglob("*.png"))[::100]
+    lines = [
+        f'{film.relative_to(trained.root / "data")},"{film.parent.name}, by report"'
+        for film in films
+    ]
+    (tmp_path / "l.csv").write_text("\n".join(["path,label", *lines]))
+    outcome = cxr_edge(
+        "clean", trained.root / "data", "--labels", tmp_path / "l.csv", "-o", tmp_path / "m.csv",
+        "--map", "PNEUMONIA, by report=PNEUMONIA,NORMAL, by report=NORMAL",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert "train  PNEUMONIA " in outcome.out

@@ -307,6 +307,7 @@ def test_8_bits_rescaled_out_of_range_are_stretched_and_the_user_is_told() -> No
         ({"PatientAge": "005Y", "PatientBirthDate": "20000101", "StudyDate": "20060601"}, 6),
         ({"PatientAge": "004Y", "PatientBirthDate": "20020101", "StudyDate": "20060601"}, 4),
         ({"PatientAge": "004Y", "PatientBirthDate": "19000101", "StudyDate": "20060101"}, math.nan),
+        ({"PatientAge": "050Y", "PatientBirthDate": "19440101", "StudyDate": ""}, 50),
         # A birth from which no age follows.
         ({"PatientBirthDate": "20060101", "StudyDate": "20000101"}, math.nan),
         ({"PatientBirthDate": "19440101", "StudyDate": ""}, math.nan),

@@ -288,7 +288,7 @@ def test_labels_give_patient_split_and_further_columns(data_dir: Path, tmp_path:
     ]
     assert [row.label for row in result.report.flow if row.split == "train"] == ["CLEAR", "TB"]
     # Without the labels the columns of the site would be lost.
-    with pytest.raises(InvalidRequest, match=r"m\.csv: already exists and is not a metadata file"):
+    with pytest.raises(InvalidRequest, match=r"m\.csv: has a column site, which cleaning would"):
         clean(data_dir, tmp_path / "m.csv")
 
 

@@ -33,7 +33,7 @@ def test_either_name_may_be_the_finding() -> None:
         ({"TB", "CLEAR"}, "tb", "no film has the positive label tb; found CLEAR, TB"),
         ({"TB"}, "TB", "all films have one label, TB; both classes"),
         ({"TB", "CLEAR", "FLU"}, "TB", "has 3 labels, CLEAR, FLU, TB.*map.*CLEAR=TB"),
-        ({"TB", "no finding"}, "TB", "'no finding' cannot be a class name.*rename it"),
+        ({"TB", "no=finding"}, "TB", "'no=finding' cannot be a class name.*rename it"),
         ({"TB", "a|b"}, "TB", r"'a\|b' cannot be a class name"),
         ({"TB", "tb"}, "TB", "differ in capital letters alone"),
         (set(), None, "no film has a label"),

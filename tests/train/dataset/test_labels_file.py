@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import pytest
@@ -36,8 +37,12 @@ def test_columns_of_other_names_are_named(tmp_path: Path) -> None:
         labels_of(tmp_path, text)
     with pytest.raises(InvalidRequest, match="has no column 'Image'; it has Image Index"):
         labels_of(tmp_path, text, path="Image")
-    with pytest.raises(InvalidRequest, match="age is unknown; known are path, file, label"):
-        labels_of(tmp_path, text, age="Finding")
+    with pytest.raises(InvalidRequest, match="sex is unknown; known are path, file, label"):
+        labels_of(tmp_path, text, sex="Finding")
+    with pytest.raises(DatasetError, match="a column label beside Finding, which is to be called"):
+        labels_of(tmp_path, "path,label,Finding\na.png,TB,TB\n", label="Finding")
+    text = "path,label,Alter\na.png,TB,062Y\n"
+    assert labels_of(tmp_path, text, age="Alter").films["a.png"].columns == {"age": "62"}
 
 
 def test_folder_gives_the_split_that_the_file_does_not(tmp_path: Path) -> None:
@@ -70,13 +75,40 @@ def test_age_that_cannot_be_understood_is_counted(tmp_path: Path) -> None:
     )
 
 
-def test_patient_at_two_sites_is_counted(tmp_path: Path) -> None:
-    rows = "a.png,TB,p1,A\nb.png,TB,p1,B\nc.png,TB,p2,A\nd.png,TB,,A\ne.png,TB,,B\n"
-    found = labels_of(tmp_path, f"path,label,patient,site\n{rows}")
-    assert found.warnings == (
-        "1 patient with films of more than one site; split by site (group_by) to keep them on one "
-        "side",
-    )
+@pytest.mark.parametrize(
+    ("values", "is_split"),
+    [
+        (("Train", "Test"), True),
+        (("dev", "HOLDOUT"), True),
+        (("test", ""), True),
+        (("train", "val"), False),
+        (("chest", "test"), False),
+    ],
+)
+def test_column_that_says_what_is_test_must_be_called_split(
+    tmp_path: Path, values: tuple[str, str], is_split: bool
+) -> None:
+    text = f"path,label,part\na.png,TB,{values[0]}\nb.png,TB,{values[1]}\n"
+    if is_split:
+        with pytest.raises(DatasetError, match=r"the column part seems .*\(columns split=part\)"):
+            labels_of(tmp_path, text)
+    else:
+        assert labels_of(tmp_path, text).films["a.png"].columns == {"part": values[0]}
+
+
+def test_compressed_table_is_no_csv(tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv.gz"
+    file.write_bytes(gzip.compress(b"path,label\na.png,TB\n"))
+    with pytest.raises(DatasetError, match="is not UTF-8; save it as CSV UTF-8"):
+        read_labels(file, tmp_path, columns={}, renamed={})
+
+
+def test_films_below_a_folder_test_are_test(tmp_path: Path) -> None:
+    data = tmp_path / "test" / "films"
+    (tmp_path / "labels.csv").write_text("path,label\na.png,TB\n")
+    data.mkdir(parents=True)
+    found = read_labels(tmp_path / "labels.csv", data, columns={}, renamed={})
+    assert found.films["a.png"].split == "test"
 
 
 @pytest.mark.parametrize(
@@ -85,6 +117,7 @@ def test_patient_at_two_sites_is_counted(tmp_path: Path) -> None:
         ("", "cannot be read as CSV"),
         ("path,label\n", "has no rows"),
         ("path;label\na.png;TB\n", "is separated by semicolons"),
+        ("path;label;size\na.png;TB;1,5\n", "is separated by semicolons"),
         ("path,label\na.png,TB\n./a.png,CLEAR\n", "lists a.png twice"),
         ("path\tlabel\na.png\tTB\n", "is separated by tabs"),
         ("path,label\nä.png,TB\n", "is not UTF-8; save it as CSV UTF-8"),

@@ -133,5 +133,40 @@ def test_unknown_layout_says_what_is_there_and_what_takes_it(tmp_path: Path) -> 
     message = str(caught.value)
     assert "has no folder NORMAL" in message
     assert "TB/, clear/, list.csv" in message
-    assert "positive clear takes TB and clear as the classes" in message
+    assert "TB and clear can be the classes: say which one is the finding (positive)" in message
+    assert "OLD=NEW renames or merges label folders (map)" in message
     assert "a table with the columns path and label (labels)" in message
+
+
+@pytest.mark.parametrize(("name", "meant"), [("TEST", "test"), ("dev", "val")])
+def test_split_that_is_called_otherwise_is_not_left_out_silently(
+    tmp_path: Path, name: str, meant: str
+) -> None:
+    draw_dataset(tmp_path / "data", patients=1)
+    (tmp_path / "data" / name).mkdir()
+    with pytest.raises(DatasetError, match=rf"{name}: call this folder {meant}, so that it is"):
+        open_dataset(tmp_path / "data")
+
+
+def test_images_beside_the_splits_are_listed(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    draw_dataset(data, patients=1)
+    (data / "more" / "NORMAL").mkdir(parents=True)
+    for name in ("more/NORMAL/a.png", "b.png"):
+        Image.new("L", (64, 64)).save(data / name)
+    (data / "notes.txt").touch()
+    found = [file for file in open_dataset(data).files() if not file.label]
+    assert [(file.path, file.refused) for file in found] == [
+        ("b.png", "not below train, val, test"),
+        ("more/NORMAL/a.png", "not below train, val, test"),
+    ]
+
+
+@pytest.mark.parametrize("below", ["test", "test/films", "a/test/b/films"])
+def test_label_folders_below_a_test_folder_are_test(tmp_path: Path, below: str) -> None:
+    folder = tmp_path / below
+    for name in ("NORMAL", "PNEUMONIA"):
+        (folder / name).mkdir(parents=True)
+        Image.new("L", (64, 64)).save(folder / name / "a.png")
+    (tmp_path / "a" / "train").mkdir(parents=True)
+    assert {file.split for file in open_dataset(folder).files()} == {"test"}

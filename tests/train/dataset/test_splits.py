@@ -436,7 +436,7 @@ def test_largest_seed_is_taken(tmp_path: Path) -> None:
 def test_missing_metadata_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"absent\.csv: no such file"):
         split(str(tmp_path / "absent.csv"), tmp_path / "s.csv")
-    with pytest.raises(DatasetError, match="cannot be read as CSV"):
+    with pytest.raises(DatasetError, match="is a folder; name the file that cxr-edge clean makes"):
         split(tmp_path, tmp_path / "s.csv")
 
 

@@ -1,4 +1,5 @@
 import doctest
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,11 @@ def test_every_film_validates_once_no_patient_is_on_both_sides_and_suspects_are_
     # Its own output is written again.
     find_suspects(tmp_path / "folds", number=3, output=tmp_path / "out")
     assert len(pd.read_csv(tmp_path / "out" / "suspects.csv")) == 3
+    # Of a fold that is missing no film would be suspect.
+    (tmp_path / "folds" / "fold-2").rename(tmp_path / "gone")
+    shutil.copytree(tmp_path / "folds" / "fold-1", tmp_path / "folds" / "fold-3")
+    with pytest.raises(RunError, match=r"\d+ films of 1200 held out in no fold here; train all"):
+        find_suspects(tmp_path / "folds")
 
 
 @pytest.mark.usefixtures("tiny")

@@ -22,7 +22,7 @@ from cxr_edge_train.cleaning.report import (
 from cxr_edge_train.cleaning.scan_index import ScanIndex
 from cxr_edge_train.cleaning.scanning import scan
 from cxr_edge_train.dataset.class_names import CLASSES_COLUMN
-from cxr_edge_train.dataset.labels_file import read_labels
+from cxr_edge_train.dataset.labels_file import SITE, read_labels
 from cxr_edge_train.dataset.layout import NOT_THERE, UNLABELLED, DataSet, open_dataset
 from cxr_edge_train.dataset.metadata import (
     FOLDERS,
@@ -218,6 +218,12 @@ def _label_warnings(dataset: DataSet, inventory: Inventory, left_out: Path) -> I
     if dataset.labels is None:
         return
     yield from dataset.labels.warnings
+    for name in inventory.further_columns:
+        if name.lower() == SITE and (number := inventory.patients_at_several(name)):
+            yield (
+                f"{counted(number, 'patient')} with films of more than one {name}; split by {name} "
+                "(group_by) to keep them on one side"
+            )
     file = dataset.labels.file
     if number := inventory.count(f"reason = '{UNLABELLED}'"):
         yield f"{counted(number, 'film')} without a label in {file}; see {left_out}"

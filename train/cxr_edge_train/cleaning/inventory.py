@@ -144,6 +144,15 @@ class Inventory:
         [[number]] = self.connection.execute(f"SELECT count(*) FROM files WHERE {condition}")
         return int(number)
 
+    def patients_at_several(self, column: str) -> int:
+        """Count the patients whose kept films have more than one value in a further column."""
+        [[number]] = self.connection.execute(
+            f"SELECT count(*) FROM (SELECT 1 FROM files WHERE state = '{KEPT}' AND patient != '' "
+            "GROUP BY patient HAVING count(DISTINCT json_extract(further, ?)) > 1)",
+            (f'$."{column}"',),
+        )
+        return int(number)
+
     def flow(self, splits: Iterable[str]) -> tuple[FlowRow, ...]:
         """Count the files of each split and label after each step of cleaning.
 

@@ -60,7 +60,8 @@ def choose_class_names(labels: Collection[str], positive: str | None, *, where: 
         raise DatasetError(f"{where}: no film has the positive label {positive}; found {found}")
     if len(labels) > 2:
         into = positive or KERMANY.positive
-        other = min(set(labels) - {into, *KERMANY}, default=min(labels))
+        others = set(labels) - {into}
+        other = min(others - set(KERMANY) or others)
         raise DatasetError(
             f"{where}: has {len(labels)} labels, {found}; a model tells two apart. Merge two "
             f"(map), for example {other}={into}, or take the films of one out"

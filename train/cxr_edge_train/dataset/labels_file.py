@@ -15,15 +15,19 @@ from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_train.dataset.ages import age_text
 from cxr_edge_train.dataset.class_names import CLASSES_COLUMN, check_renamed
-from cxr_edge_train.dataset.metadata import DOMAIN_COLUMN, METADATA_COLUMNS
+from cxr_edge_train.dataset.metadata import METADATA_COLUMNS
+from cxr_edge_train.dataset.test_films import SPLIT_WORDS, TEST, lies_in_test
 
 # What a split may be called, by the name of the data set's own folder.
 _SPLITS = {"train": "train", "val": "val", "validation": "val", "test": "test", "": ""}
 _PATHS = ("path", "file")
 # What the file may say of a film; `path` may be called `file`.
 COLUMNS = (*_PATHS, "label", "patient", "split")
-_AGE, _SITE = "age", "site"
-_TAKEN = frozenset({*METADATA_COLUMNS, DOMAIN_COLUMN, CLASSES_COLUMN}) - set(COLUMNS)
+# Of the further columns ages become years, and patients are looked for at several sites.
+AGE, SITE = "age", "site"
+_NAMED = (*COLUMNS, AGE, SITE)
+_TAKEN = frozenset({*METADATA_COLUMNS, CLASSES_COLUMN}) - set(COLUMNS)
+_LONGEST_HEADER = 2**16  # characters; of a file that may be anything
 
 
 class LabelledFilm(NamedTuple):
@@ -80,10 +84,11 @@ def read_labels(
     table = _named(file, _read(file), columns)
     [place] = [name for name in _PATHS if name in table]
     further = [name for name in table if name not in COLUMNS]
-    doubts = _with_years(table, [name for name in further if name.lower() == _AGE])
-    doubts += _at_two_sites(table, [name for name in further if name.lower() == _SITE])
+    doubts = _with_years(table, [name for name in further if name.lower() == AGE])
+    _check_no_other_splits(file, table[further])
     check_renamed(renamed, set(filter(None, table["label"])), str(file))
     films: dict[str, LabelledFilm] = {}
+    tested = lies_in_test(data_dir)
     for row in table.to_dict("records"):
         path = _relative(row[place], data_dir, file)
         if path in films:
@@ -91,7 +96,7 @@ def read_labels(
         label = row["label"]
         films[path] = LabelledFilm(
             renamed.get(label, label),
-            _split(row.get("split", ""), path, data_dir, file),
+            _split(row.get("split", ""), path, data_dir, file, tested=tested),
             row.get("patient", ""),
             {name: row[name] for name in further},
         )
@@ -100,12 +105,22 @@ def read_labels(
 
 def _read(file: Path) -> pd.DataFrame:
     try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            header = [
+                name.strip() for name in next(csv.reader([lines.readline(_LONGEST_HEADER)]), [])
+            ]
+        _check_header(file, header)
         with warnings.catch_warnings():
             # Of rows with more fields than the first line; pandas would shift or cut them.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             # utf-8-sig: spreadsheets put a mark before the first name.
             table = pd.read_csv(
-                file, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig"
+                file,
+                dtype=str,
+                keep_default_na=False,
+                index_col=False,
+                encoding="utf-8-sig",
+                compression=None,  # whatever the name ends in
             )
     except FileNotFoundError:
         raise DatasetError(f"{file}: no such file") from None
@@ -113,17 +128,11 @@ def _read(file: Path) -> pd.DataFrame:
         raise DatasetError(f"{file}: a row has more fields than the first line") from None
     except UnicodeDecodeError:
         raise DatasetError(f"{file}: is not UTF-8; save it as CSV UTF-8") from None
+    except IsADirectoryError:
+        raise DatasetError(f"{file}: is a folder; name the table of labels") from None
     # pandas' parser errors are ValueErrors
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise DatasetError(f"{file}: cannot be read as CSV ({error})") from error
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        header = [name.strip() for name in next(csv.reader(lines))]
-    twice = [name for name in header if name and header.count(name) > 1]
-    if twice:  # pandas would call the second one otherwise
-        raise DatasetError(f"{file}: has two columns {twice[0]}; remove or rename one")
-    for sign, name in ((";", "semicolons"), ("\t", "tabs")):
-        if len(table.columns) == 1 and sign in table.columns[0]:
-            raise DatasetError(f"{file}: is separated by {name}; save it with commas")
     if table.empty:
         raise DatasetError(f"{file}: has no rows")
     table.columns = table.columns.str.strip()
@@ -135,12 +144,32 @@ def _read(file: Path) -> pd.DataFrame:
     return table[(table != "").any(axis=1)].drop_duplicates(ignore_index=True)
 
 
+def _check_header(file: Path, header: Sequence[str]) -> None:
+    twice = [name for name in header if name and header.count(name) > 1]
+    if twice:  # pandas would call the second one otherwise
+        raise DatasetError(f"{file}: has two columns {twice[0]}; remove or rename one")
+    for sign, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(header) == 1 and sign in header[0]:
+            raise DatasetError(f"{file}: is separated by {name}; save it with commas")
+
+
+def _check_no_other_splits(file: Path, columns: pd.DataFrame) -> None:
+    """A column that says what is test, under another name, would be taken for groups of films."""
+    for name in columns:
+        values = set(columns[name].str.lower()) - {""}
+        if values <= set(SPLIT_WORDS) and TEST in {SPLIT_WORDS[value] for value in values}:
+            raise DatasetError(
+                f"{file}: the column {name} seems to say which films are test; say so "
+                f"(columns split={name}), or rename its values"
+            )
+
+
 def _named(file: Path, table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
     """The table with its columns called as here."""
     found = ", ".join(table.columns)
     for ours, theirs in columns.items():
-        if ours not in COLUMNS:
-            raise InvalidRequest(f"columns: {ours} is unknown; known are {', '.join(COLUMNS)}")
+        if ours not in _NAMED:
+            raise InvalidRequest(f"columns: {ours} is unknown; known are {', '.join(_NAMED)}")
         if theirs not in table:
             raise InvalidRequest(f"columns: {file} has no column {theirs!r}; it has {found}")
     ours_of = {theirs: ours for ours, theirs in columns.items()}
@@ -157,6 +186,11 @@ def _named(file: Path, table: pd.DataFrame, columns: Mapping[str, str]) -> pd.Da
             f"(columns), for example {','.join(f'{name}=NAME' for name in missing)}"
         )
     twice = table.columns[table.columns.duplicated()]
+    if len(twice) and twice[0] in columns:
+        raise DatasetError(
+            f"{file}: has a column {twice[0]} beside {columns[twice[0]]}, which is to be called "
+            "so; remove or rename it"
+        )
     if len(twice) or set(_PATHS) <= set(table.columns):
         name = twice[0] if len(twice) else " or ".join(_PATHS)
         raise DatasetError(f"{file}: has two columns {name}; remove or rename one")
@@ -181,14 +215,14 @@ def _relative(path: str, data_dir: Path, file: Path) -> str:
     return text
 
 
-def _split(stated: str, path: str, data_dir: Path, file: Path) -> str:
+def _split(stated: str, path: str, data_dir: Path, file: Path, *, tested: bool) -> str:
     split = _SPLITS.get(stated.lower())
     if split is None:
         raise DatasetError(
             f"{file}: {path} has the unknown split {stated!r}; known are train, val and test"
         )
     *folders, _ = [data_dir.name, *path.split("/")]
-    own = {folder.lower() for folder in folders}
+    own = {folder.lower() for folder in folders} | ({TEST} if tested else set())
     if "test" in own and split not in ("", "test"):
         raise DatasetError(
             f"{file}: {path} lies in a folder test and has the split {stated}; test stays test"
@@ -209,19 +243,4 @@ def _with_years(table: pd.DataFrame, ages: Sequence[str]) -> tuple[str, ...]:
                 f"{example!r}; it is left empty"
             )
         table[name] = years
-    return tuple(doubts)
-
-
-def _at_two_sites(table: pd.DataFrame, sites: Sequence[str]) -> tuple[str, ...]:
-    if "patient" not in table:
-        return ()
-    known = table[table["patient"] != ""]
-    doubts = []
-    for name in sites:
-        number = int((known.groupby("patient")[name].nunique() > 1).sum())
-        if number:
-            doubts.append(
-                f"{counted(number, 'patient')} with films of more than one {name}; split by {name} "
-                "(group_by) to keep them on one side"
-            )
     return tuple(doubts)

@@ -17,6 +17,7 @@ from cxr_edge_train.dataset.class_names import (
 )
 from cxr_edge_train.dataset.labels_file import LabelledFilm, Labels
 from cxr_edge_train.dataset.metadata import FOLDERS
+from cxr_edge_train.dataset.test_films import SPLIT_WORDS, TEST, lies_in_test
 
 # Reasons to leave a file out.
 UNLABELLED = "no label is given"
@@ -100,6 +101,19 @@ class DataSet:
                     # Beside label folders without a split lies what has nothing to do with them.
                     refused = f"not below {' or '.join(self.names)}"
                     yield FoundFile(path, split, "", refused)
+        if "" not in self.roots:
+            yield from self._beside_splits()
+
+    def _beside_splits(self) -> Iterator[FoundFile]:
+        """Images beside train, val and test, which nobody should lose without a word."""
+        refused = f"not below {', '.join(FOLDERS)}"
+        for entry in sorted(_entries(self.folder), key=lambda entry: entry.name):
+            if entry.name in self.roots or _is_hidden(entry.name):
+                continue
+            below = _walk(Path(entry), f"{entry.name}/") if entry.is_dir() else [entry.name]
+            for path in below:
+                if is_image_file(self.folder / path):
+                    yield FoundFile(path, "", "", refused)
 
     @property
     def names_patients(self) -> bool:
@@ -150,6 +164,8 @@ def open_dataset(
         names = choose_class_names(found, positive, where=str(labels.file))
         return DataSet(folder, names, {"": "train"}, labels=labels)
     own = [name for name in FOLDERS if (folder / name).is_dir()]
+    if own:
+        _check_spelling(folder)
     # Of a test folder alone the films stay test.
     roots = {name: name for name in own} if own else {"": _split_of(folder)}
     folders = {name: _label_folders(folder / name, renamed) for name in roots}
@@ -167,7 +183,17 @@ def open_dataset(
     return DataSet(folder, choose_class_names(found, positive, where=str(folder)), roots, renamed)
 
 
+def _check_spelling(folder: Path) -> None:
+    """A split that is called otherwise would be left out as a whole."""
+    for name in _label_folders(folder, {}):
+        meant = SPLIT_WORDS.get(name.lower())
+        if meant is not None and name != meant:
+            raise DatasetError(f"{folder / name}: call this folder {meant}, so that it is taken")
+
+
 def _split_of(folder: Path) -> str:
+    if lies_in_test(folder):
+        return TEST
     name = folder.name.lower()
     return name if name in FOLDERS else "train"
 
@@ -214,8 +240,10 @@ def _unknown_layout(folder: Path, missing: str, renamed: Mapping[str, str]) -> D
     ]
     hints = ["a table with the columns path and label (labels) takes films in any folders"]
     if len(others) == 2:
-        hints.insert(0, f"positive {others[-1]} takes {' and '.join(others)} as the classes")
-        hints.insert(1, "map OLD=NEW renames a folder")
+        hints.insert(0, f"{' and '.join(others)} can be the classes: say which one is the finding")
+        hints[0] += " (positive)"
+    if len(others) > 1:
+        hints.insert(-1, "OLD=NEW renames or merges label folders (map)")
     return DatasetError(
         f"{folder}: has no folder {missing}; expected train|val|test / NORMAL|PNEUMONIA (val and "
         f"test may be absent) or NORMAL|PNEUMONIA. Found {_shown(root)}. {'; '.join(hints)}"

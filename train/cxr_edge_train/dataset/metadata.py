@@ -96,11 +96,16 @@ def check_metadata_output(path: Path, further: Sequence[str] = ()) -> None:
     def ours(file: Path) -> bool:
         with file.open(newline="", encoding="utf-8", errors="replace") as lines:
             columns = next(csv.reader([lines.readline(_LONGEST_HEADER)]), [])
-        # Without the column that was added.
-        added = columns[len(METADATA_COLUMNS) - 1 :]
-        return columns[: len(METADATA_COLUMNS) - 1] == list(METADATA_COLUMNS[:-1]) and set(
-            added
-        ) <= {_ADDED_COLUMN, *further}
+        before_added = len(METADATA_COLUMNS) - 1
+        if columns[:before_added] != list(METADATA_COLUMNS[:before_added]):
+            return False
+        lost = [name for name in columns[before_added:] if name not in (_ADDED_COLUMN, *further)]
+        if lost:
+            raise InvalidRequest(
+                f"{path}: has a column {lost[0]}, which cleaning would not write again; choose "
+                "another output, or remove the file"
+            )
+        return True
 
     check_file(path, "a metadata file of cxr-edge clean", ours=ours)
     left_out = has_first_line(",".join(LeftOut._fields))
@@ -245,23 +250,6 @@ def read_splits(path: Path, metadata: pd.DataFrame) -> pd.DataFrame:
     return joined
 
 
-def is_test(metadata: pd.DataFrame, splits: Path) -> "pd.Series[bool]":
-    """Which images are test: by the metadata, or by a splits file where there is one.
-
-    Args:
-        metadata: as :func:`read_metadata` returns it.
-        splits: a file that may be missing, or belong to other metadata.
-
-    Raises:
-        DatasetError: the file is damaged.
-    """
-    tested = metadata["split"] == "test"
-    if splits.exists():
-        table = read_table(splits, SPLIT_COLUMNS, made_by="cxr-edge split")
-        tested |= metadata["md5"].isin(table.loc[table["split"] == "test", "md5"])
-    return tested
-
-
 def _check_test_stays_test(path: Path, joined: pd.DataFrame, metadata: pd.DataFrame) -> None:
     """Otherwise training would learn from test images, or they would be measured without a log."""
     tested = joined["path"].isin(metadata.loc[metadata["split"] == "test", "path"])
@@ -329,6 +317,8 @@ def read_table(
         table = pd.read_csv(path, keep_default_na=False, dtype=types)
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such file; make it with {made_by}") from None
+    except IsADirectoryError:
+        raise DatasetError(f"{path}: is a folder; name the file that {made_by} makes") from None
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise DatasetError(f"{path}: cannot be read as CSV ({error})") from error
     if len(table.columns) == 1 and set(columns) & set(table.columns[0].split(";")):

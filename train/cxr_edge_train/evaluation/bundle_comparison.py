@@ -27,15 +27,17 @@ from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.device.inference_timing import Timing, measure
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files import write_text
-from cxr_edge_runtime.files.outputs import begins_with, check_folder
+from cxr_edge_runtime.files.outputs import begins_with, check_apart, check_folder
 from cxr_edge_runtime.gate import REJECTED
 from cxr_edge_runtime.images import load_grey
 from cxr_edge_train.dataset.class_names import positives
 from cxr_edge_train.dataset.metadata import images_root, read_metadata
+from cxr_edge_train.dataset.test_films import DEFAULT_SPLITS, without_test_films
 from cxr_edge_train.evaluation.bundle_subject import BundleSubject
 from cxr_edge_train.evaluation.metrics import count_decisions
 from cxr_edge_train.evaluation.predictions import predict, predict_folder
-from cxr_edge_train.evaluation.subject import Answers, check_names
+from cxr_edge_train.evaluation.site_metrics import site_metrics
+from cxr_edge_train.evaluation.subject import Answers, check_names, own_film_warnings
 from cxr_edge_train.evaluation.worst_errors import draw_films, shown_name
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.reporting.figures import remove_figures, save_figure
@@ -43,6 +45,7 @@ from cxr_edge_train.reporting.page import Picture, Section, Table, write_page
 from cxr_edge_train.runs import write_table
 from cxr_edge_train.statistics.intervals import Interval
 from cxr_edge_train.statistics.mcnemar import exact_mcnemar
+from cxr_edge_train.statistics.soundness import has_reversed_labels
 
 _CONTENT, _PAGE = "comparison.json", "comparison.html"
 _IS_CONTENT = begins_with(b'{\n  "bundles": ')
@@ -128,6 +131,7 @@ def compare_bundles(
     other: Bundle,
     films: str | Path,
     *,
+    splits: str | Path = DEFAULT_SPLITS,
     output: str | Path | None = None,
     root: str | Path | None = None,
     threads: int = 1,
@@ -140,6 +144,7 @@ def compare_bundles(
         other: the one that may follow it; it has the same labels.
         films: ``clean_metadata.csv`` of labelled films, of which those called test are left out; or
             a folder of films.
+        splits: what it calls test is left out, too; the default file may be missing.
         output: folder for the table of films and a page that shows those whose decision changes;
             None to write nothing.
         root: folder that the paths in the metadata are relative to; None for the metadata's own.
@@ -171,15 +176,17 @@ def compare_bundles(
         first, second = (" and ".join(subject.names) for subject in subjects)
         raise InvalidRequest(f"the labels of the first bundle are {first}, of the other {second}")
     if films.is_dir():
+        if output is not None:
+            check_apart(output, films)  # its pictures would be films the next time
         table, answers, warnings = _of_folder(subjects, films, progress)
         root = films
     else:
-        root = images_root(root, default=films.resolve().parent)
-        table, answers, warnings = _of_metadata(subjects, films, root, progress)
+        root, splits = images_root(root, default=films.resolve().parent), as_path(splits, "splits")
+        table, answers, warnings = _of_metadata(subjects, films, splits, root, progress)
     for bundle in (one, other):
-        if bundle.manifest.site is not None:
+        if bundle.manifest.is_rejected:
             name = bundle.manifest.name
-            warnings += (f"{name} was calibrated on films of its site, which flatter it here",)
+            warnings += (f"{name} missed a limit of accuracy when it was converted",)
     rows = _rows(table, subjects, answers)
     comparison = _compared((one, other), rows, subjects, warnings)
     if output is not None:
@@ -192,20 +199,36 @@ def _of_folder(
 ) -> tuple[pd.DataFrame, list[Answers], tuple[str, ...]]:
     found = [predict_folder(subject, folder, progress=progress) for subject in subjects]
     paths, _, unread = found[0]
-    warnings = (f"{counted(unread, 'film')} that cannot be read left out",) if unread else ()
+    warnings = _own_films(subjects, None)
+    if unread:
+        warnings = (f"{counted(unread, 'film')} that cannot be read left out", *warnings)
     return pd.DataFrame({"path": paths}), [answers for _, answers, _ in found], warnings
 
 
 def _of_metadata(
-    subjects: tuple[BundleSubject, ...], file: Path, root: Path, progress: ProgressFactory
+    subjects: tuple[BundleSubject, ...],
+    file: Path,
+    splits: Path,
+    root: Path,
+    progress: ProgressFactory,
 ) -> tuple[pd.DataFrame, list[Answers], tuple[str, ...]]:
     metadata = read_metadata(file)
     check_names(subjects[0], metadata, file)
-    table = metadata[metadata["split"] != "test"].reset_index(drop=True)
-    left_out = len(metadata) - len(table)
-    warnings = (f"{counted(left_out, 'test film')} left out",) if left_out else ()
+    table, left_out = without_test_films(file, metadata, splits)
+    warnings = (*left_out, *_own_films(subjects, table))
     answers = [predict(subject, table, root=root, progress=progress)[1] for subject in subjects]
+    if len(set(table["label"])) == 1:
+        warnings += (f"all films have the label {table['label'].iloc[0]}",)
+    else:
+        found = site_metrics(answers[0].logits, table, subjects[0].operating_point)
+        if has_reversed_labels(found):
+            warnings += (f"the AUC is {found['auc']}: are the labels the other way round?",)
     return table, answers, warnings
+
+
+def _own_films(subjects: tuple[BundleSubject, ...], films: pd.DataFrame | None) -> tuple[str, ...]:
+    said = (sentence for subject in subjects for sentence in own_film_warnings(subject, films))
+    return tuple(dict.fromkeys(said))
 
 
 def _rows(
@@ -312,7 +335,7 @@ def comparison_lines(comparison: BundleComparison) -> list[str]:
     """The comparison in sentences."""
     changed = comparison.to_positive + comparison.to_negative
     lines = [
-        f"{comparison.answered} of {counted(comparison.n, 'film')} are answered by both; the "
+        f"{comparison.answered} of {counted(comparison.n, 'film')} answered by both; the "
         f"decision changes on {changed}: {comparison.to_positive} become positive, "
         f"{comparison.to_negative} negative.",
         f"The probability changes by {comparison.mean_shift:+.4f} in the mean, by "

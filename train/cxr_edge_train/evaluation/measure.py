@@ -11,18 +11,18 @@ from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_train.dataset.metadata import (
     dataset_digest,
     digest_of_test,
-    is_test,
     read_metadata,
     read_splits,
     without_test,
 )
 from cxr_edge_train.dataset.patients import UnknownPatients
+from cxr_edge_train.dataset.test_films import without_test_films
 from cxr_edge_train.evaluation.evaluation import Evaluation, summarise
 from cxr_edge_train.evaluation.output import check_output, write_evaluation
 from cxr_edge_train.evaluation.predictions import predict
 from cxr_edge_train.evaluation.reading_log import check_log, log_test_reading
-from cxr_edge_train.evaluation.subgroups import find_subgroups
-from cxr_edge_train.evaluation.subject import Subject, check_names
+from cxr_edge_train.evaluation.subgroups import find_subgroups, large_columns
+from cxr_edge_train.evaluation.subject import Subject, check_names, own_film_warnings
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.statistics.soundness import has_reversed_labels
 
@@ -77,7 +77,8 @@ def measure(
     Args:
         subject: the model.
         metadata: ``clean_metadata.csv``.
-        splits: ``splits.csv``; of ``all`` it may be missing, and only says what else is test.
+        splits: ``splits.csv``; of ``all`` it only says what else is test, and the default one may
+            be missing.
         split: ``validation``, ``test`` or ``all``, which needs no splits.
         log: the file that a reading of test is appended to; None for another split.
         output: folder for the metrics, the predictions and the plots; None to write nothing.
@@ -96,11 +97,12 @@ def measure(
     cleaned = read_metadata(metadata)
     check_names(subject, cleaned, metadata)
     if split == ALL:
-        table, chosen = cleaned, ~is_test(cleaned, splits)
+        rows, left_out = without_test_films(metadata, cleaned, splits)
+        warnings = (*left_out, *own_film_warnings(subject, rows))
     else:
         table = read_splits(splits, cleaned)
-        chosen = table["split"] == split
-    rows = table[chosen].reset_index(drop=True)
+        rows = table[table["split"] == split].reset_index(drop=True)
+        warnings = tuple(_warnings(subject, cleaned, table, split=split))
     predictions, _ = predict(subject, rows, root=root, progress=progress)
     is_own = (
         split != ALL and dataset_digest(without_test(table)) == subject.identity.training_digest
@@ -110,11 +112,7 @@ def measure(
     evaluation = replace(
         summarise(subject, predictions, split=split, fitted=fitted),
         subgroups=find_subgroups(predictions, rows),
-        warnings=tuple(
-            _warnings_of_all(subject, table, rows)
-            if split == ALL
-            else _warnings(subject, cleaned, table, split=split)
-        ),
+        warnings=(*warnings, *large_columns(rows)),
     )
     if has_reversed_labels(evaluation.metrics.by_name()):
         reversed_ = f"the AUC is {evaluation.metrics.auc}: are the labels the other way round?"
@@ -124,25 +122,6 @@ def measure(
     if output:
         write_evaluation(output, evaluation, predictions, subject, rows, root=root)
     return evaluation
-
-
-def _warnings_of_all(subject: Subject, metadata: pd.DataFrame, rows: pd.DataFrame) -> Iterator[str]:
-    if number := len(metadata) - len(rows):
-        yield f"{counted(number, 'test image')} left out; measure on test with a log"
-    own = subject.own_films
-    if subject.site:
-        yield f"this bundle was calibrated for the site {subject.site}, whose films flatter it"
-    if own is None:
-        yield (
-            "a bundle does not list the images it was made with; if these are among them, they "
-            "flatter it"
-        )
-    elif number := int(rows["md5"].isin(own["md5"]).sum()):
-        yield (
-            f"the run was trained on or chosen by {number} of these {counted(len(rows), 'image')}, "
-            "which flatter it"
-        )
-    yield from UnknownPatients.among(rows).warnings
 
 
 def _warnings(

@@ -66,12 +66,14 @@ def write_evaluation_page(output: Path, evaluation: Evaluation, figures: Path) -
 
 
 def worst_words(subgroups: Sequence[Subgroup]) -> str:
-    """Which subgroup is the worst, in a sentence for each measure; empty where all are small."""
+    """Which subgroup is the worst, in a sentence for each measure, or that all are small."""
     sentences = []
     for measure, _ in _MEASURES:
         worst = worst_of(subgroups, measure)
         if worst is not None:
             sentences.append(f"The lowest {measure} has {worst.name}: {getattr(worst, measure)}.")
+    if subgroups and not sentences:
+        return f"No two groups of a column have {FEW} films of a label, so none is named the worst."
     return " ".join(sentences)
 
 

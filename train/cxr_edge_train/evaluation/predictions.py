@@ -13,6 +13,7 @@ from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_train.dataset.class_names import class_names
 from cxr_edge_train.dataset.layout import film_files
 from cxr_edge_train.dataset.pixels import read_film, read_unchanged
+from cxr_edge_train.dataset.test_films import TEST, lies_in_test
 from cxr_edge_train.evaluation.subject import Answers, Subject
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.statistics.operating_point import OperatingPoint
@@ -86,10 +87,10 @@ def predict_folder(
         EngineError: the model computed no number.
     """
     found = list(film_files(folder))
-    if any("test" in _folders(folder.resolve().name, path) for path in found):
+    if lies_in_test(folder) or any(TEST in path.lower().split("/")[:-1] for path in found):
         raise DatasetError(
-            f"{folder}: is or holds a folder test, whose films are measured with a log alone; name "
-            "another folder"
+            f"{folder}: is, holds or lies in a folder test, whose films are measured with a log "
+            "alone; name another folder"
         )
     read: list[str] = []
 
@@ -107,10 +108,6 @@ def predict_folder(
     if not read:
         raise DatasetError(f"{folder}: holds no film that can be read")
     return read, answers, len(found) - len(read)
-
-
-def _folders(folder: str, path: str) -> list[str]:
-    return [part.lower() for part in (folder, *path.split("/")[:-1])]
 
 
 def model_input(path: Path, md5: str, prepare: Preprocessor) -> NDArray[np.uint8]:

@@ -63,7 +63,9 @@ def cross_fitted_site_metrics(
             raise DatasetError(
                 "nearly all films of a label are of one patient, so none can be held out"
             )
-        point = fit_operating_point(logits[others], labels[others], min_sensitivity=min_sensitivity)
+        point = fit_operating_point(
+            logits[others], labels[others], min_sensitivity=min_sensitivity, smoothed=True
+        )
         probabilities[part] = point.probabilities(logits[part])
         called[part] = probabilities[part] >= point.threshold
     return _metrics(logits, films, probabilities, called)

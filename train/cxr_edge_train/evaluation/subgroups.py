@@ -75,6 +75,17 @@ def find_subgroups(predictions: pd.DataFrame, films: pd.DataFrame) -> tuple[Subg
     return tuple(found)
 
 
+def large_columns(films: pd.DataFrame) -> tuple[str, ...]:
+    """A warning of the columns that have too many values to be groups; none where there is none."""
+    names = [column for column, values in _all_columns(films) if values.nunique() > _MOST_VALUES]
+    if not names:
+        return ()
+    return (
+        f"no subgroups by {' and '.join(names)}: more than {_MOST_VALUES} values. An age is put "
+        f"into bands where its column is called {_AGE}",
+    )
+
+
 def worst_of(subgroups: Sequence[Subgroup], measure: str) -> Subgroup | None:
     """The subgroup with the lowest value of a measure; None where there is none of enough films.
 
@@ -94,6 +105,12 @@ def worst_of(subgroups: Sequence[Subgroup], measure: str) -> Subgroup | None:
 
 
 def _columns(films: pd.DataFrame) -> Iterator[tuple[str, "pd.Series[str]"]]:
+    for column, values in _all_columns(films):
+        if 2 <= values.nunique() <= _MOST_VALUES:
+            yield column, values
+
+
+def _all_columns(films: pd.DataFrame) -> Iterator[tuple[str, "pd.Series[str]"]]:
     for column in films:
         if column in _NOT_GROUPS:
             continue
@@ -103,8 +120,7 @@ def _columns(films: pd.DataFrame) -> Iterator[tuple[str, "pd.Series[str]"]]:
         values = values.where(values != "", _UNKNOWN).map(_shown)
         if column == _KIND and values.nunique() <= 2:
             continue  # one kind for each label says nothing more
-        if 2 <= values.nunique() <= _MOST_VALUES:
-            yield column, values
+        yield column, values
 
 
 def _shown(value: str) -> str:

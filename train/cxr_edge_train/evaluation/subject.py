@@ -1,6 +1,6 @@
 """One interface to the models that can be measured: a run in Keras, or a bundle."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.errors import DatasetError
 from cxr_edge_runtime.images import GreyImage
 from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_train.dataset.class_names import ClassNames, class_names
+from cxr_edge_train.dataset.patients import UnknownPatients
 from cxr_edge_train.statistics.operating_point import OperatingPoint
 
 
@@ -118,3 +120,29 @@ def check_names(subject: Subject, metadata: pd.DataFrame, file: Path) -> None:
             f"again with map {found.negative}={own.negative},{found.positive}={own.positive}"
             + ("" if own.is_default else f" and positive {own.positive}")
         )
+
+
+def own_film_warnings(subject: Subject, films: pd.DataFrame | None) -> Iterator[str]:
+    """Say whether the films that a model is measured on may be those that it was made with.
+
+    Args:
+        subject: the model.
+        films: rows with ``md5`` and ``patient``; None where no table lists them.
+
+    Yields:
+        A sentence each.
+    """
+    if subject.site:
+        yield f"{subject.identity.bundle} was calibrated for {subject.site}, whose films flatter it"
+    if subject.own_films is None:
+        yield (
+            "a bundle does not list the images it was made with; if these are among them, they "
+            "flatter it"
+        )
+    elif films is not None and (number := int(films["md5"].isin(subject.own_films["md5"]).sum())):
+        yield (
+            f"the run was trained on or chosen by {number} of these "
+            f"{counted(len(films), 'image')}, which flatter it"
+        )
+    if films is not None:
+        yield from UnknownPatients.among(films).warnings

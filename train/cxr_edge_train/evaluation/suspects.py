@@ -20,6 +20,7 @@ from cxr_edge_runtime.arguments import (
     optional_path,
 )
 from cxr_edge_runtime.bundle.manifest import NOTICE
+from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.errors import RunError
 from cxr_edge_runtime.files.outputs import check_folder, has_first_line
 from cxr_edge_runtime.preprocess import PreprocessSpec, preprocess
@@ -79,7 +80,9 @@ def find_suspects(
     if output is not None:
         is_ours = has_first_line(",".join(_COLUMNS))
         check_folder(output, "a list of suspects", ours=lambda folder: is_ours(folder / _TABLE))
-    parts = [_part(run, fold) for fold, run in enumerate(folds, start=1)]
+    films = [read_dataset(run.folder) for run in folds]
+    _check_complete(folds[0].folder.parent, films)
+    parts = [_part(run, table, fold) for fold, (run, table) in enumerate(zip(folds, films), 1)]
     table = pd.concat(parts, ignore_index=True)
     order = np.argsort(-table["contradiction"].to_numpy(), kind="stable")[:number]
     found = table.iloc[order].reset_index(drop=True)
@@ -91,8 +94,18 @@ def find_suspects(
     return found[_COLUMNS]
 
 
-def _part(run: Run, fold: int) -> pd.DataFrame:
-    films = read_dataset(run.folder)
+def _check_complete(folder: Path, films: list[pd.DataFrame]) -> None:
+    """Of the films of a fold that is missing none would be suspect."""
+    held_out = {path for table in films for path in table["path"][table["split"] == "validation"]}
+    missing = set(films[0]["path"]) - held_out
+    if missing:
+        raise RunError(
+            f"{folder}: {counted(len(missing), 'film')} of {len(films[0])} held out in no fold "
+            "here; train all folds with cxr-edge train (folds)"
+        )
+
+
+def _part(run: Run, films: pd.DataFrame, fold: int) -> pd.DataFrame:
     known = ["path", "label", "patient", "md5", *run.class_names.column]
     films = films.loc[films["split"] == "validation", known]
     try:

@@ -1,5 +1,6 @@
 """PNG figures in one style; the same data give the same bytes."""
 
+import warnings
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -47,7 +48,9 @@ def save_figure(figure: Figure, path: Path, *, title: str | None = None) -> Path
     Returns:
         The path of the file.
     """
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, warnings.catch_warnings():
+        # Of names in a script that the font lacks, which the tables beside the figure show.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(
             temporary, format="png", dpi=DPI, metadata={"Software": None, "Title": title}
         )

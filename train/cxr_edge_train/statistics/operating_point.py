@@ -57,6 +57,7 @@ def fit_operating_point(
     *,
     min_sensitivity: float = MIN_SENSITIVITY,
     chosen_on: str = "validation",
+    smoothed: bool = False,
 ) -> OperatingPoint:
     """Fit temperature and bias, then choose the threshold by :func:`threshold_for_sensitivity`.
 
@@ -65,11 +66,12 @@ def fit_operating_point(
         labels: ``[N]`` of 1 (positive) and 0, both present.
         min_sensitivity: the lowest sensitivity that is allowed, above 0 and at most 1.
         chosen_on: the split that the images are of.
+        smoothed: see :func:`cxr_edge_train.statistics.platt_scaling.fit_platt`.
 
     Raises:
         InvalidRequest: ``min_sensitivity`` is out of range.
     """
-    temperature, bias = platt_scaling.fit_platt(logits, labels)
+    temperature, bias = platt_scaling.fit_platt(logits, labels, smoothed=smoothed)
     threshold = threshold_for_sensitivity(
         platt_scaling.probabilities(logits, temperature=temperature, bias=bias),
         labels,
