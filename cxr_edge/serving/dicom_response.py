@@ -22,7 +22,7 @@ def check_installed() -> None:
         raise ProblemResponse(
             501,
             "ExtraMissing",
-            f"answers as DICOM need highdicom on the server: {how_to_install('dicom-out')}",
+            f"answers as DICOM need highdicom on the server; {how_to_install('dicom-out')}",
         )
 
 

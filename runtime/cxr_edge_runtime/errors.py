@@ -33,13 +33,20 @@
 The message of each says what is wrong, where, and what to do; it can be printed as it is.
 """
 
+import sys
+
+# What each extra lacks on Python 3.14 and later.
+_NOT_ON_3_14 = {"train": "TensorFlow", "convert": "TensorFlow", "dicom-out": "pyjpegls"}
+
 
 def how_to_install(extra: str) -> str:
-    """The command that installs an extra, for example ``train``.
+    """What to do to have an extra, for example ``train``: the command, or another Python.
 
     cxr-edge is on no package index, so its bare name must never be installed from one.
     """
-    return f"pip install '.[{extra}]' in the checkout, or the same with the wheel's file"
+    if sys.version_info >= (3, 14) and extra in _NOT_ON_3_14:
+        return f"use Python 3.11 to 3.13, since there is no {_NOT_ON_3_14[extra]} for this one"
+    return f"run: pip install '.[{extra}]' in the checkout, or the same with the wheel's file"
 
 
 class CxrEdgeError(Exception):
@@ -160,7 +167,7 @@ class ExtraMissing(CxrEdgeError, ImportError):
             extra: what brings it.
         """
         missing = f"{needed_by} needs {package}, which is not installed"
-        return cls(f"{missing}; run: {how_to_install(extra)}")
+        return cls(f"{missing}; {how_to_install(extra)}")
 
 
 class LimitMissed(CxrEdgeError):

@@ -13,7 +13,8 @@ from pathlib import Path
 from report import NotRun
 
 # Raspberry Pi OS has the Python of the Debian release it is made from.
-RELEASES = {"3.11": "bookworm", "3.13": "trixie"}
+# 3.14 comes with the next one.
+RELEASES = {"3.11": "bookworm", "3.13": "trixie", "3.14": "forky"}
 # Not bookworm's, 7.2: LiteRT crashes in it, and it computes wrong numbers.
 EMULATOR_RELEASE = "trixie"
 

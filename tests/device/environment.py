@@ -74,12 +74,17 @@ class Environment:
         code = "import platform; print(platform.machine(), platform.python_version())"
         return self.run(self.python, "-c", code).out.strip()
 
-    def install(self, wheel: Path) -> Finished:
-        """Install the wheel and all it depends on, in the versions the tests pass with."""
+    def install(self, wheel: Path, extras: str = "") -> Finished:
+        """Install the wheel and all it depends on, in the versions the tests pass with.
+
+        Args:
+            wheel: the wheel's file.
+            extras: such as ``[onnx,serve]``.
+        """
         return pip(
             self,
             *("--python", self.python, "install", "--only-binary=:all:"),
-            *("--constraint", ROOT / "constraints.txt", wheel),
+            *("--constraint", ROOT / "constraints.txt", f"{wheel}{extras}"),
         )
 
     def size_mb(self) -> int:

@@ -15,7 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import debian
-from environment import Answer, Environment, build_wheel, emulated_environment, native_environment
+from environment import (
+    SAMPLES,
+    Answer,
+    Environment,
+    build_wheel,
+    emulated_environment,
+    native_environment,
+)
 from memory import check_limit
 from report import Failed, Report, Step
 
@@ -25,6 +32,10 @@ CPUS = {"cortex-a53": "Pi 3, Zero 2 W", "cortex-a72": "Pi 4", "cortex-a76": "Pi 
 
 # All the memory of a Zero 2 W.
 LIMIT_MB = 512
+
+# Those that have wheels for every Python and aarch64.
+EXTRAS = "[dicom,drift,onnx,serve,signed]"
+FILM = SAMPLES / "phantom_opacity_lobar.jpeg"
 
 # Between an emulated and a native probability. LiteRT's kernels for these processors agree with
 # those for x86-64 to five digits of the logit; its plain ones, which it takes where it knows no
@@ -67,6 +78,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--memory", type=int, default=LIMIT_MB, metavar="MB", help="limit (default: %(default)s)"
     )
+    parser.add_argument("--extras", action="store_true", help="install and use extras, too")
     parser.add_argument("--wheel", type=Path, help="a built one (default: the checkout's is built)")
     parser.add_argument(
         "--native",
@@ -120,6 +132,9 @@ def _emulated(
         for cpu in cpus:
             report.heading(f"Python {python} on {cpu} ({CPUS[cpu]})")
             _commands(replace(environment, cpu=cpu), report, located, expected)
+        if options.extras:
+            report.heading(f"Python {python} on {cpus[-1]} with extras")
+            _use_extras(replace(environment, cpu=cpus[-1], limit_mb=None), report, wheel)
 
 
 def _natively(
@@ -133,6 +148,20 @@ def _natively(
         located = environment.located_bundle(work / "located")
     if step.passed:
         _commands(environment, report, located, None)
+        if options.extras:
+            _use_extras(replace(environment, limit_mb=None), report, wheel)
+
+
+def _use_extras(environment: Environment, report: Report, wheel: Path) -> None:
+    """In as much memory as they take: a chart of drift needs more than the smallest device has."""
+    with report.step("install extras") as step:
+        environment.install(wheel, EXTRAS)
+        step.note(f"{EXTRAS}; {environment.size_mb()} MB on disk")
+    if step.passed:
+        with report.step("extras") as step:
+            script = Path(__file__).with_name("extras.py")
+            for line in environment.run(environment.python, script, FILM).out.splitlines():
+                step.note(line)
 
 
 def _install(environment: Environment, wheel: Path, step: Step) -> None:

@@ -1,5 +1,8 @@
 import re
+import sys
 from pathlib import Path
+
+import pytest
 
 from cxr_edge_runtime import errors
 
@@ -24,6 +27,21 @@ def test_missing_extra_says_who_needs_what_and_how_to_install_it_from_no_index()
         "clean needs pandas, which is not installed; run: pip install '.[train]' in the checkout, "
         "or the same with the wheel's file"
     )
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ("train", "use Python 3.11 to 3.13, since there is no TensorFlow for this one"),
+        ("dicom-out", "use Python 3.11 to 3.13, since there is no pyjpegls for this one"),
+        ("onnx", "run: pip install '.[onnx]' in the checkout, or the same with the wheel's file"),
+    ],
+)
+def test_extra_that_this_python_cannot_have_is_not_offered(
+    monkeypatch: pytest.MonkeyPatch, extra: str, words: str
+) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 14, 0))
+    assert errors.how_to_install(extra) == words
 
 
 def test_kind_is_the_class_name() -> None:

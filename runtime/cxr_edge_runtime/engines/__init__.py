@@ -28,7 +28,7 @@ class EngineSpec:
         adapter: the class that runs models in it, as ``module:class`` below this package. It is
             called with the imported module, the name, the model's bytes, the manifest's description
             of the input, the names of the outputs and ``threads``.
-        installation: the command that installs it.
+        installation: what to do to have it, such as the command that installs it.
     """
 
     name: str
@@ -42,11 +42,11 @@ class EngineSpec:
 ENGINES = (
     EngineSpec(
         "ai-edge-litert", "tflite", "ai_edge_litert.interpreter", "litert:LiteRtEngine",
-        "pip install ai-edge-litert",
+        "run: pip install ai-edge-litert",
     ),
     EngineSpec(
         "tflite-runtime", "tflite", "tflite_runtime.interpreter", "litert:LiteRtEngine",
-        "pip install -r requirements-tflite.txt",
+        "run: pip install -r requirements-tflite.txt",
     ),
     EngineSpec(
         "onnxruntime", "onnx", "onnxruntime", "onnx:OnnxEngine", how_to_install("onnx"),
@@ -137,7 +137,7 @@ def _first_installed(candidates: list[EngineSpec]) -> tuple[EngineSpec, Any]:
         except ModuleNotFoundError:
             continue
     wanted = candidates[0]
-    raise EngineMissing(f"{wanted.name} is not installed; run: {wanted.installation}")
+    raise EngineMissing(f"{wanted.name} is not installed; {wanted.installation}")
 
 
 def __getattr__(name: str) -> Any:

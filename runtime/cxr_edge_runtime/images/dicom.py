@@ -70,7 +70,7 @@ def decode_dicom(content: bytes, *, name: str) -> DicomFilm:
             return DicomFilm(*read_film(content, name))
     except ModuleNotFoundError as error:
         raise UnsupportedImage(
-            f"{name}: is a DICOM file; to read it run: {how_to_install('dicom')}"
+            f"{name}: is a DICOM file; to read it {how_to_install('dicom')}"
         ) from error
     except ImageError:
         raise

@@ -121,7 +121,7 @@ def decompressed(
             f"{name}: decompressing took more than {MAX_SECONDS:g} seconds; export it uncompressed"
         )
     if code == dicom_decompressor.NO_DECODER:
-        raise UnsupportedImage(f"{name}: a compressed DICOM file; run: {how_to_install('dicom')}")
+        raise UnsupportedImage(f"{name}: a compressed DICOM file; {how_to_install('dicom')}")
     if code or cells is None:
         # Without memory gdcm fails in as many ways as on damage.
         a_pixel = _BYTES_A_PIXEL + _TIMES_SAMPLES * shape.allocated // 8

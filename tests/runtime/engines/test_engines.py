@@ -85,7 +85,7 @@ def test_entry_names_a_class_and_an_extra_that_are_there(spec: EngineSpec) -> No
         packages = project["optional-dependencies"][extra]
         assert any(package.startswith(spec.name) for package in packages)
     else:
-        assert spec.installation.startswith("pip install ")
+        assert spec.installation.startswith("run: pip install ")
 
 
 def test_registry_loads_neither_numpy_nor_an_engine() -> None:
