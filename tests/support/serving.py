@@ -143,8 +143,9 @@ def served(
                         is_json = response.headers["Content-Type"] == "application/json"
                         return response.status, json.loads(body) if is_json else {"body": body}
                 except urllib.error.HTTPError as error:
-                    if error.code != 503:
-                        return error.code, json.load(error)
+                    with error:
+                        if error.code != 503:
+                            return error.code, json.load(error)
                     time.sleep(int(error.headers["Retry-After"]))
 
         with PeakMemory(pid) as peak:

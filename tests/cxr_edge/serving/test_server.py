@@ -33,8 +33,9 @@ def test_films_are_answered_and_logged_without_their_names() -> None:
     with running_server() as server:
         found = post(server.address, form, **{"Content-Type": "multipart/form-data; boundary=x"})
         assert found["results"][0]["file"] == "anna-smith.jpeg"
-        with pytest.raises(urllib.error.HTTPError):
+        with pytest.raises(urllib.error.HTTPError) as refused:
             post(server.address, b"", "/anna-smith.jpeg?anna-smith")
+        refused.value.close()
         assert server.stop() == 0
     said = "\n".join(server.said)
     assert "POST /v1/classify 200" in said
@@ -54,6 +55,7 @@ def test_log_is_json_where_asked_for_and_its_ids_are_those_of_the_responses() ->
                     ids.append(response.headers["X-Request-Id"])
             except urllib.error.HTTPError as error:
                 ids.append(error.headers["X-Request-Id"])
+                error.close()
         assert server.stop() == 0
     lines = [json.loads(line) for line in server.said]
     assert "Research use only. Not a medical device." in lines[0]["message"]
@@ -174,8 +176,9 @@ def test_methods_and_errors_leave_no_name_in_the_log() -> None:
                 server.address, form, **{"Content-Type": "multipart/form-data; boundary=x"}
             ),
         ):
-            with pytest.raises(urllib.error.HTTPError):
+            with pytest.raises(urllib.error.HTTPError) as refused:
                 failing()
+            refused.value.close()
         server.stop()
     said = "\n".join(server.said)
     assert "(unknown method) /healthz 405" in said
@@ -186,8 +189,9 @@ def test_methods_and_errors_leave_no_name_in_the_log() -> None:
 def test_token_of_the_environment_is_asked_for() -> None:
     token = "a-token-of-enough-letters"
     with running_server(CXR_EDGE_TOKEN=token) as server:
-        with pytest.raises(urllib.error.HTTPError, match="401"):
+        with pytest.raises(urllib.error.HTTPError, match="401") as refused:
             post(server.address, PHANTOM.read_bytes())
+        refused.value.close()
         found = post(server.address, PHANTOM.read_bytes(), Authorization=f"Bearer {token}")
         assert found["results"][0]["label"]
         server.stop()
@@ -208,7 +212,8 @@ def test_mutated_films_are_answered_or_refused_and_nothing_crashes(count: int) -
             try:
                 post(server.address, content, f"/v1/classify{query}")
             except urllib.error.HTTPError as error:
-                json.load(error)
+                with error:
+                    json.load(error)
                 return error.code
             return 200
 
