@@ -1,17 +1,19 @@
 """Both DICOM objects of an answer, as files."""
 
+import hashlib
 import io
 import threading
 import warnings
+from dataclasses import replace
 
 from pydicom.dataset import Dataset
 
 from cxr_edge.dicom_out.capture import make_capture
 from cxr_edge.dicom_out.report import make_report
-from cxr_edge.dicom_out.source import read_source
+from cxr_edge.dicom_out.source import check_source, read_source
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
-from cxr_edge_runtime.errors import UnsupportedImage
+from cxr_edge_runtime.errors import CxrEdgeError, UnsupportedImage
 from cxr_edge_runtime.images import load_grey
 from cxr_edge_runtime.images.decoding_limits import exclusive_if_large
 from cxr_edge_runtime.images.heatmap import LONGEST
@@ -41,18 +43,23 @@ def dicom_answer(
         UnsupportedImage: it is no DICOM file, or its header cannot be answered to.
         ImageError: it cannot be decoded.
     """
-    source = read_source(content, name=name)
+    check_source(content, name=name)
+    prediction = replace(prediction, image_sha256=hashlib.sha256(content).hexdigest())
     pixels = load_grey(content, name=name, least_side=LONGEST).pixels
     try:
         with exclusive_if_large(pixels=pixels.size), _one_at_a_time, warnings.catch_warnings():
             # Of names and dates that break the standard, with the values.
             warnings.simplefilter("ignore")
+            source = read_source(content, name=name)
             made = (
                 make_capture(source, pixels, prediction, bundle),
                 make_report(source, prediction, bundle),
             )
             return {str(answer.SOPInstanceUID): _bytes(answer) for answer in made}
-    except (ValueError, TypeError, AttributeError) as error:  # their texts may hold a value
+    except CxrEdgeError:
+        raise
+    # Nobody lists what a header can make highdicom and pydicom raise; the text may hold a value.
+    except Exception as error:
         raise UnsupportedImage(
             f"{name}: its DICOM header cannot be answered to ({type(error).__name__})"
         ) from None

@@ -14,6 +14,7 @@ from cxr_edge.dicom_out.identity import MANUFACTURER, at_the_time_of, uid_of
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
 from cxr_edge_runtime.images.heatmap import draw_heatmap
+from cxr_edge_runtime.probability import digits_apart
 
 # Behind the series of a modality, which begin with 1.
 SERIES_NUMBER = 9001
@@ -37,10 +38,10 @@ def make_capture(
         photometric_interpretation=PhotometricInterpretationValues.RGB,
         bits_allocated=8,
         coordinate_system=CoordinateSystemNames.PATIENT,
-        patient_orientation=("L", "F"),
-        series_instance_uid=uid_of(source, bundle, "capture series"),
+        patient_orientation=_orientation(source),
+        series_instance_uid=uid_of(source, prediction, bundle, "capture series"),
         series_number=SERIES_NUMBER,
-        sop_instance_uid=uid_of(source, bundle, "capture"),
+        sop_instance_uid=uid_of(source, prediction, bundle, "capture"),
         instance_number=1,
         manufacturer=MANUFACTURER,
         series_description="cxr-edge, research use only",
@@ -49,16 +50,26 @@ def make_capture(
     return at_the_time_of(source, capture)
 
 
+def _orientation(source: Dataset) -> tuple[str, str]:
+    """As the film says; a frontal one that says nothing shows the left on the right, upright."""
+    stated = source.get("PatientOrientation")
+    if stated is not None and len(stated) == 2 and all(stated):
+        return str(stated[0]), str(stated[1])
+    return "L", "F"
+
+
 def captions(prediction: Prediction, bundle: Bundle) -> Sequence[str]:
     """The answer and what must stand beside it, a paragraph each."""
     positive, gate = bundle.manifest.positive_label, prediction.gate
     reasons = f": {'; '.join(gate.reasons)}" if gate.reasons else ""
-    answer = (
-        "No answer."
-        if prediction.label is None or prediction.probability is None
-        else f"{prediction.label}: probability of {positive} {prediction.probability:.3f}, "
-        f"threshold {prediction.threshold:.3f}."
-    )
+    answer = "No answer."
+    if prediction.label is not None and prediction.probability is not None:
+        probability, threshold = prediction.probability, prediction.threshold
+        digits = digits_apart(probability, threshold, at_least=3)
+        answer = (
+            f"{prediction.label}: probability of {positive} {probability:.{digits}f}, "
+            f"threshold {threshold:.{digits}f}."
+        )
     return (f"{answer} Input gate: {gate.verdict}{reasons}", notice_of(bundle))
 
 

@@ -4,6 +4,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from cxr_edge_runtime.bundle import Bundle
+from cxr_edge_runtime.classifier import Prediction
 
 MANUFACTURER = "cxr-edge"
 # Of an object, when it was made; by the clock, every call would give another file.
@@ -11,9 +12,18 @@ _DATES = ("ContentDate", "SeriesDate", "InstanceCreationDate", "DateOfSecondaryC
 _TIMES = ("ContentTime", "SeriesTime", "InstanceCreationTime", "TimeOfSecondaryCapture")
 
 
-def uid_of(source: Dataset, bundle: Bundle, kind: str) -> str:
-    """An UID that is the same whenever the same bundle answers the same film."""
-    return str(generate_uid(entropy_srcs=[str(source.SOPInstanceUID), bundle.digest, kind]))
+def uid_of(source: Dataset, prediction: Prediction, bundle: Bundle, kind: str) -> str:
+    """A UID that is the same for the same answer of the same bundle to the same film.
+
+    Two films may have one SOP instance UID, and one film gets another answer at another prevalence
+    or where it is forced, so both belong to it.
+    """
+    answer = (prediction.image_sha256, prediction.label, prediction.prevalence)
+    return str(
+        generate_uid(
+            entropy_srcs=[str(source.SOPInstanceUID), bundle.digest, kind, *map(str, answer)]
+        )
+    )
 
 
 def at_the_time_of(source: Dataset, made: Dataset) -> Dataset:

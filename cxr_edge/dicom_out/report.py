@@ -43,7 +43,7 @@ def make_report(source: Dataset, prediction: Prediction, bundle: Bundle) -> Data
             )
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
-            uid=uid_of(source, bundle, "tracking"), identifier="film"
+            uid=uid_of(source, prediction, bundle, "tracking"), identifier="film"
         ),
         algorithm_id=algorithm,
         measurements=measurements,
@@ -53,7 +53,9 @@ def make_report(source: Dataset, prediction: Prediction, bundle: Bundle) -> Data
     observer = sr.ObserverContext(
         observer_type=codes.DCM.Device,
         observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
-            uid=uid_of(source, bundle, "device"), name=MANUFACTURER, model_name=manifest.name
+            uid=uid_of(source, prediction, bundle, "device"),
+            name=MANUFACTURER,
+            model_name=manifest.name,
         ),
     )
     content = sr.MeasurementReport(
@@ -65,9 +67,9 @@ def make_report(source: Dataset, prediction: Prediction, bundle: Bundle) -> Data
     report = sr.ComprehensiveSR(
         evidence=[source],
         content=content,
-        series_instance_uid=uid_of(source, bundle, "report series"),
+        series_instance_uid=uid_of(source, prediction, bundle, "report series"),
         series_number=SERIES_NUMBER,
-        sop_instance_uid=uid_of(source, bundle, "report"),
+        sop_instance_uid=uid_of(source, prediction, bundle, "report"),
         instance_number=1,
         manufacturer=MANUFACTURER,
         series_description="cxr-edge, research use only",

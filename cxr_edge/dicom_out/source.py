@@ -2,7 +2,7 @@
 
 import io
 import re
-import warnings
+from datetime import datetime
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -11,44 +11,71 @@ from cxr_edge_runtime.errors import UnsupportedImage
 from cxr_edge_runtime.images.dicom import is_dicom
 
 # What the answers repeat of patient and study; empty where the file does not say.
-_REPEATED = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime",
-    "StudyID", "AccessionNumber", "ReferringPhysicianName",
-)  # fmt: skip
+_TEXTS = ("PatientName", "PatientID", "StudyID", "AccessionNumber", "ReferringPhysicianName")
+_DATES = ("StudyDate", "PatientBirthDate")
 _NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+_WANTED = (
+    *_NEEDED, *_TEXTS, *_DATES, "PatientSex", "StudyTime", "SeriesNumber", "InstanceNumber",
+    "Modality", "Rows", "Columns", "PatientOrientation", "SpecificCharacterSet",
+)  # fmt: skip
+_TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")
+_SEXES = ("M", "F", "O")
+
+
+def check_source(content: bytes, *, name: str) -> None:
+    """Check that an answer has a place to go.
+
+    Raises:
+        UnsupportedImage: the content is no DICOM file.
+    """
+    if not is_dicom(content):
+        raise UnsupportedImage(f"{name}: is no DICOM file, so no study is there to answer in")
 
 
 def read_source(content: bytes, *, name: str) -> Dataset:
     """Read the elements of a DICOM file that its answers repeat or refer to.
+
+    Texts are in Unicode, whatever the file's character set, and what breaks the standard is empty.
 
     Args:
         content: the bytes of the file, which was classified and is therefore sound.
         name: what error messages call it.
 
     Raises:
-        UnsupportedImage: it is no DICOM file, or does not say which study it belongs to.
+        UnsupportedImage: it does not say which study it belongs to.
     """
-    if not is_dicom(content):
-        raise UnsupportedImage(f"{name}: is no DICOM file, so no study is there to answer in")
-    wanted = [*_NEEDED, *_REPEATED, "SeriesNumber", "InstanceNumber", "Modality", "Rows", "Columns"]
-    with warnings.catch_warnings():
-        # pydicom warns of values that break the standard, with the values.
-        warnings.simplefilter("ignore")
-        found = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True, specific_tags=wanted)
-        missing = [keyword for keyword in _NEEDED if not found.get(keyword)]
-        if missing:
-            raise UnsupportedImage(
-                f"{name}: its DICOM header has no {missing[0]}, so no study is there to answer in"
-            )
-        for keyword in _REPEATED:
-            if keyword not in found:
-                setattr(found, keyword, "")
-        # Of before 1993, with dots and colons, which readers of today refuse.
-        found.StudyDate = _valid(str(found.StudyDate).replace(".", ""), r"\d{8}")
-        found.StudyTime = _valid(str(found.StudyTime).replace(":", ""), r"\d{2,6}(\.\d{1,6})?")
-        found.PatientBirthDate = _valid(str(found.PatientBirthDate).replace(".", ""), r"\d{8}")
+    found = pydicom.dcmread(
+        io.BytesIO(content), stop_before_pixels=True, specific_tags=list(_WANTED)
+    )
+    missing = [keyword for keyword in _NEEDED if not found.get(keyword)]
+    if missing:
+        raise UnsupportedImage(
+            f"{name}: its DICOM header has no {missing[0]}, so no study is there to answer in"
+        )
+    texts = {keyword: _first(found, keyword) for keyword in (*_TEXTS, *_DATES)}
+    sex, time = _first(found, "PatientSex").upper(), _first(found, "StudyTime").replace(":", "")
+    found.SpecificCharacterSet = "ISO_IR 192"
+    for keyword in _TEXTS:
+        setattr(found, keyword, texts[keyword])
+    for keyword in _DATES:
+        # Of before 1993, with dots, which readers of today refuse.
+        setattr(found, keyword, _date(texts[keyword].replace(".", "")))
+    found.StudyTime = time if _TIME.fullmatch(time) else ""
+    found.PatientSex = sex if sex in _SEXES else ""
     return found
 
 
-def _valid(text: str, pattern: str) -> str:
-    return text if re.fullmatch(pattern, text) else ""
+def _first(dataset: Dataset, keyword: str) -> str:
+    """The first value of an element as text."""
+    value = dataset.get(keyword)
+    if isinstance(value, pydicom.multival.MultiValue):
+        value = value[0] if value else None
+    return "" if value is None else str(value)
+
+
+def _date(text: str) -> str:
+    try:
+        datetime.strptime(text, "%Y%m%d")
+    except ValueError:
+        return ""
+    return text if len(text) == 8 else ""

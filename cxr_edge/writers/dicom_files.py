@@ -1,11 +1,12 @@
 """A folder with the answers to DICOM films as DICOM."""
 
+import hashlib
+from importlib.util import find_spec
 from pathlib import Path
 
-from cxr_edge.dicom_out.answer import dicom_answer
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
-from cxr_edge_runtime.errors import CxrEdgeError
+from cxr_edge_runtime.errors import CxrEdgeError, ExtraMissing, ImageError
 from cxr_edge_runtime.files import replacing
 from cxr_edge_runtime.files.outputs import check_folder
 from cxr_edge_runtime.images import read_bytes
@@ -18,28 +19,45 @@ class DicomWriter:
         """Write into a folder, made where absent.
 
         Raises:
+            ExtraMissing: what makes DICOM files is not installed.
             InvalidRequest: the folder is a link or a file, or cannot be written.
         """
+        if find_spec("highdicom") is None:
+            raise ExtraMissing.of("highdicom", needed_by="an answer as DICOM", extra="dicom-out")
         check_folder(folder, "a folder of DICOM answers", ours=lambda _: True)
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._bundle = folder, bundle
 
-    def write(self, path: Path, prediction: Prediction) -> str | None:
+    def answer(self, path: Path, prediction: Prediction) -> None:
         """Write the answer to a film.
 
         Args:
             path: of the film's file, which is read again.
-            prediction: of it.
+            prediction: of it, with the SHA-256 of the file.
+
+        Raises:
+            CxrEdgeError: there is no answer, or the file has changed since it was classified, and
+                may be another patient's.
+            OSError: the answer cannot be written.
+        """
+        from cxr_edge.dicom_out.answer import dicom_answer  # an extra's, and slow to import
+
+        content = read_bytes(path)
+        if hashlib.sha256(content).hexdigest() != prediction.image_sha256:
+            raise ImageError(f"{path}: the file changed while it was classified")
+        files = dicom_answer(content, prediction, self._bundle, name=str(path))
+        for uid, file in files.items():
+            with replacing(self._folder / f"{uid}.dcm") as temporary:
+                temporary.write_bytes(file)
+
+    def write(self, path: Path, prediction: Prediction) -> str | None:
+        """Write the answer to a film, as :meth:`answer`.
 
         Returns:
             Why nothing was written; None where it was.
         """
         try:
-            content = read_bytes(path)
-            files = dicom_answer(content, prediction, self._bundle, name=str(path))
-            for uid, answer in files.items():
-                with replacing(self._folder / f"{uid}.dcm") as temporary:
-                    temporary.write_bytes(answer)
+            self.answer(path, prediction)
         except (CxrEdgeError, OSError) as error:
             return str(error)
         return None

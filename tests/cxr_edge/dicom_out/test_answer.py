@@ -1,6 +1,8 @@
 import io
 import shutil
 import subprocess
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from pydicom.dataset import Dataset
 
 import cxr_edge_models
 from cxr_edge.dicom_out.answer import dicom_answer
+from cxr_edge.dicom_out.capture import captions
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier, Prediction
 from cxr_edge_runtime.errors import UnsupportedImage
@@ -158,3 +161,75 @@ def test_real_films_are_answered(shared: Path, classifier: Classifier) -> None:
         _, capture, report, _ = answer_to(path.read_bytes(), classifier)
         source = pydicom.dcmread(path, stop_before_pixels=True)
         assert capture.StudyInstanceUID == report.StudyInstanceUID == source.StudyInstanceUID
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"SOPClassUID": "1.2.3.4.5"},
+        {"SpecificCharacterSet": ["", "ISO 2022 IR 87"], "PatientName": "Yamada^Tarou"},
+        {"SpecificCharacterSet": "ISO IR 100"},
+        {"PatientSex": "m"},
+        {"PatientSex": "unknown"},
+        {"PatientBirthDate": "00000000"},
+        {"StudyDate": "20231345"},
+        {"StudyTime": "240000"},
+        {"PatientID": ["1", "2"]},
+        {"ReferringPhysicianName": ["A^B", "C^D"]},
+    ],
+    ids=lambda tags: next(iter(tags)),
+)
+def test_header_that_breaks_the_standard_is_answered_or_refused_in_a_line(
+    classifier: Classifier, tags: dict[str, Any]
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's, of what is written here
+        dataset = pydicom.dcmread(io.BytesIO(film()))
+        for keyword, value in tags.items():
+            setattr(dataset, keyword, value)
+        file = io.BytesIO()
+        dataset.save_as(file)
+    content = file.getvalue()
+    if "SOPClassUID" in tags:
+        with pytest.raises(UnsupportedImage, match="cannot be answered to"):
+            answer_to(content, classifier)
+        return
+    _, capture, report, _ = answer_to(content, classifier)
+    for made in (capture, report):
+        assert made.StudyInstanceUID == "1.2.5"
+        assert made.PatientSex in ("M", "F", "O", "")
+        if "StudyDate" in tags:
+            assert made.StudyDate == ""
+
+
+def test_name_in_another_script_is_repeated_in_unicode(classifier: Classifier) -> None:
+    name = "Yamada^Tarou=山田^太郎=やまだ^たろう"
+    dataset = pydicom.dcmread(io.BytesIO(film()))
+    dataset.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
+    dataset.PatientName = name
+    file = io.BytesIO()
+    dataset.save_as(file)
+    _, capture, report, _ = answer_to(file.getvalue(), classifier)
+    assert str(capture.PatientName) == str(report.PatientName) == name
+
+
+def test_other_film_of_one_uid_and_other_answer_have_other_uids(classifier: Classifier) -> None:
+    first, second = film(), film(PatientID="another")
+    names = {*answer_to(first, classifier)[3], *answer_to(second, classifier)[3]}
+    rare = Classifier(classifier.bundle, prevalence=0.05)
+    names |= {*answer_to(first, rare)[3]}
+    assert len(names) == 6
+
+
+def test_film_that_says_it_is_mirrored_gets_a_capture_that_says_so(classifier: Classifier) -> None:
+    _, capture, _, _ = answer_to(film(PatientOrientation=["R", "F"]), classifier)
+    assert list(capture.PatientOrientation) == ["R", "F"]
+
+
+def test_words_show_which_of_two_close_numbers_is_larger(classifier: Classifier) -> None:
+    prediction = replace(
+        classifier.classify(film(), force=True), probability=0.8949, threshold=0.89502,
+        label="NORMAL",
+    )  # fmt: skip
+    [answer, _] = captions(prediction, classifier.bundle)
+    assert "0.8949, threshold 0.8950" in answer
