@@ -12,7 +12,7 @@ from cxr_edge.console.durations import duration
 from cxr_edge.console.terminal import printable, say
 from cxr_edge.process import exit_codes
 from cxr_edge.process.memory import fix_mmap_threshold
-from cxr_edge_runtime.errors import CxrEdgeError
+from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
 
 
 def watch(
@@ -48,6 +48,7 @@ def watch(
 
     from cxr_edge.bundles.lookup import load_accepted_bundle
     from cxr_edge.process.interruption import interruption
+    from cxr_edge.watching.watch import check_apart
     from cxr_edge.watching.watch import watch as run
 
     fix_mmap_threshold()
@@ -64,16 +65,24 @@ def watch(
             typer.echo(f"{getattr(result, 'label', None) or '–'}  {printable(name)}")
 
     def absent(gone: bool) -> None:
-        say(f"cxr-edge: {folder}: {'is not there; waiting for it' if gone else 'is there again'}")
+        what = "is not there, or cannot be read; waiting for it" if gone else "is there again"
+        say(f"cxr-edge: {folder}: {what}")
+
+    for output in (log, dicom_out):
+        if output is not None:
+            check_apart(folder, output)
+    if folder.exists() and not folder.is_dir():
+        raise InvalidRequest(f"{folder}: is no folder; name the one where films come in")
 
     with ExitStack() as opened:
-        writer = None
+        recorder = None
         if log is not None:
-            from cxr_edge.monitoring.log_writer import LogWriter
+            from cxr_edge.monitoring.log_writer import PredictionRecorder
             from cxr_edge.monitoring.prediction_log import PredictionLog
 
-            writer = LogWriter(PredictionLog(log, keep=keep), loaded)
-            opened.callback(writer.close)
+            rows = PredictionLog(log, keep=keep)
+            opened.callback(rows.close)
+            recorder = PredictionRecorder(rows, lambda error: say(f"cxr-edge: {error}"))
         dicom = None
         if dicom_out is not None:
             from cxr_edge.writers.dicom_files import DicomWriter
@@ -91,14 +100,13 @@ def watch(
             settle_s=settle_s,
             threads=threads,
             prevalence=prevalence,
-            log=writer,
+            log=recorder,
             dicom=dicom,
             on_unwritten=lambda name, why: say(f"cxr-edge: no DICOM answer of {name}: {why}"),
             on_result=show,
             on_absent=absent,
+            on_unreadable=lambda path, why: say(f"cxr-edge: {path}: {why}; it is left alone"),
         )
     say(f"{done} files answered or failed: {to / 'answers.jsonl'}")
-    if writer is not None and writer.error is not None:
-        raise writer.error
     if interrupted.number is not None:
         raise typer.Exit(exit_codes.of_signal(interrupted.number))

@@ -12,7 +12,11 @@ from cxr_edge.watching.journal import Stamp, stamp_of
 
 
 class Arrivals:
-    """Which files of a folder have not changed for a while."""
+    """Which files of a folder have not changed for a while.
+
+    Attributes:
+        unreadable: the folders in it that could not be read at the last look, and why.
+    """
 
     def __init__(
         self, folder: Path, *, settle_s: float, clock: Callable[[], float] = time.monotonic
@@ -26,17 +30,19 @@ class Arrivals:
         """
         self._folder, self._settle_s, self._clock = folder, settle_s, clock
         self._seen: dict[Path, tuple[Stamp, float]] = {}
+        self.unreadable: dict[Path, str] = {}
 
     def settled(self) -> list[tuple[Path, Stamp]]:
         """Look once, and give the files that are whole with their stamps, the oldest first.
 
         Hidden files and folders are left alone: programs that copy call them so until they are
-        whole.
+        whole. So are links, and what is neither file nor folder.
 
         Raises:
             OSError: the folder is not there, as a share that is not mounted.
         """
-        now, found = self._clock(), dict(_files(self._folder))
+        self.unreadable = {}
+        now, found = self._clock(), dict(self._files(self._folder))
         self._seen = {
             path: before
             if (before := self._seen.get(path)) and before[0] == stamp
@@ -54,17 +60,19 @@ class Arrivals:
         """Look at a path anew: what lies there next is another file."""
         self._seen.pop(path, None)
 
-
-def _files(folder: Path) -> Iterator[tuple[Path, Stamp]]:
-    with os.scandir(folder) as entries:
-        listed = sorted(entries, key=lambda entry: entry.name)
-    for entry in listed:
-        if entry.name.startswith("."):
-            continue
-        try:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _files(Path(entry.path))
-            elif entry.is_file(follow_symlinks=False):
-                yield Path(entry.path), stamp_of(entry.stat(follow_symlinks=False))
-        except FileNotFoundError:  # gone since it was listed
-            continue
+    def _files(self, folder: Path) -> Iterator[tuple[Path, Stamp]]:
+        with os.scandir(folder) as entries:
+            listed = sorted(entries, key=lambda entry: entry.name)
+        for entry in listed:
+            if entry.name.startswith("."):
+                continue
+            path = Path(entry.path)
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from self._files(path)
+                elif entry.is_file(follow_symlinks=False):
+                    yield path, stamp_of(entry.stat(follow_symlinks=False))
+            except FileNotFoundError:  # gone since it was listed
+                continue
+            except PermissionError as error:  # the others are answered
+                self.unreadable[path] = str(error.strerror)

@@ -12,6 +12,7 @@
 import contextlib
 import errno
 import fcntl
+import itertools
 import json
 import os
 import shutil
@@ -24,6 +25,7 @@ from cxr_edge_runtime.files import replacing, write_text
 
 ANSWERS, DONE, FAILED = "answers.jsonl", "done", "failed"
 _PENDING, _LOCK = "pending.json", "watch.lock"
+_LONGEST_NAME = 255
 
 
 # Size in bytes and time in nanoseconds.
@@ -56,7 +58,7 @@ class Journal:
         """Open the folder, make it where it is missing, and finish what a kill interrupted.
 
         Raises:
-            InvalidRequest: another process watches into it.
+            InvalidRequest: another process watches into it, or what a kill left is damaged.
             OSError: it cannot be written.
         """
         self._folder = folder
@@ -67,7 +69,11 @@ class Journal:
         except BlockingIOError:
             self._lock.close()
             raise InvalidRequest(f"{folder}: another cxr-edge watch writes there") from None
-        self._recover()
+        try:
+            self._recover()
+        except BaseException:
+            self._lock.close()
+            raise
 
     def close(self) -> None:
         """Let another process own the folder."""
@@ -92,7 +98,7 @@ class Journal:
         Raises:
             OSError: the disk is full, or the file cannot be moved.
         """
-        target = _free(self._folder / (FAILED if failed else DONE) / name)
+        target = _free(self._folder / (FAILED if failed else DONE), name)
         answers = self._folder / ANSWERS
         offset = answers.stat().st_size if answers.exists() else 0
         pending = _Pending(
@@ -111,8 +117,16 @@ class Journal:
             pending = _Pending(**json.loads((self._folder / _PENDING).read_bytes()))
         except FileNotFoundError:
             return
+        except (ValueError, TypeError):
+            raise InvalidRequest(
+                f"{self._folder / _PENDING}: damaged; remove it, and a file whose line is in "
+                f"{ANSWERS} may get a second one"
+            ) from None
         answers = self._folder / ANSWERS
         with contextlib.suppress(FileNotFoundError), answers.open("r+b") as file:
+            if file.seek(0, os.SEEK_END) < pending.offset:  # somebody took lines away
+                (self._folder / _PENDING).unlink()
+                return
             file.seek(pending.offset)
             if not file.read().endswith(b"\n"):
                 # The line is not whole, so the file will be answered again.
@@ -158,14 +172,20 @@ def _move(source: Path, target: Path) -> None:
         source.unlink()
 
 
-def _free(wanted: Path) -> Path:
-    """The path, or the first with a number that is not taken."""
-    return next(path for path in _candidates(wanted) if not os.path.lexists(path))
+def _free(folder: Path, name: str) -> Path:
+    """Where a file of this name goes; it, or a folder of it, gets a number where that is taken."""
+    *folders, last = name.split("/")
+    for part in folders:
+        places = _candidates(folder / part)
+        folder = next(path for path in places if path.is_dir() or not os.path.lexists(path))
+    return next(path for path in _candidates(folder / last) if not os.path.lexists(path))
 
 
 def _candidates(wanted: Path) -> Iterator[Path]:
     yield wanted
-    number = 1
-    while True:
-        yield wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
-        number += 1
+    for number in itertools.count(1):
+        end = f"-{number}{wanted.suffix}"
+        # As long as a file system takes, in bytes, and no half of a letter.
+        room = _LONGEST_NAME - len(os.fsencode(end))
+        stem = os.fsencode(wanted.stem)[:room].decode(errors="ignore")
+        yield wanted.with_name(f"{stem}{end}")

@@ -2,21 +2,21 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxr_edge.process.interruption import Interruption
 from cxr_edge.watching.arrivals import Arrivals
-from cxr_edge.watching.journal import Journal, Stamp
-from cxr_edge.writers import Writer
+from cxr_edge.watching.journal import Journal, Stamp, stamp_of
 from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier, Prediction
-from cxr_edge_runtime.errors import CxrEdgeError, ImageNotFound, InvalidRequest
+from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
 from cxr_edge_runtime.result_json import as_json, image_result
 
 if TYPE_CHECKING:
+    from cxr_edge.monitoring.log_writer import PredictionRecorder
     from cxr_edge.writers.dicom_files import DicomWriter
 
 # Seconds between two looks at the folder.
@@ -32,11 +32,12 @@ def watch(
     settle_s: float,
     threads: int = 1,
     prevalence: float | None = None,
-    log: Writer | None = None,
+    log: "PredictionRecorder | None" = None,
     dicom: "DicomWriter | None" = None,
     on_result: Callable[[str, Result], None],
     on_absent: Callable[[bool], None],
     on_unwritten: Callable[[str, str], None] = lambda _name, _why: None,
+    on_unreadable: Callable[[Path, str], None] = lambda _folder, _why: None,
     poll_s: float = POLL_S,
 ) -> int:
     """Answer each file that comes into a folder once, until a signal comes.
@@ -49,11 +50,12 @@ def watch(
         settle_s: a file is whole when it has not changed for so many seconds.
         threads: threads of the engine, which stays loaded.
         prevalence: see :class:`cxr_edge_runtime.classifier.Classifier`.
-        log: takes each result, too.
+        log: takes each prediction, too.
         dicom: writes the answer to each DICOM film as DICOM, before its line.
         on_result: called with the name and the result of each file.
         on_absent: called with True when the folder is not there, with False when it is again.
         on_unwritten: called with the name of a file without a DICOM answer, and why.
+        on_unreadable: called once with a folder that cannot be read, and why; the others go on.
         poll_s: seconds between two looks.
 
     Returns:
@@ -64,9 +66,10 @@ def watch(
         OSError: the disk is full, or a file cannot be moved.
         CxrEdgeError: the bundle or its engine cannot be used.
     """
-    _check_apart(folder, to)
+    check_apart(folder, to)
     classifier = Classifier(bundle, threads=threads, prevalence=prevalence)
     arrivals, done, absent = Arrivals(folder, settle_s=settle_s), 0, False
+    unreadable: Mapping[Path, str] = {}
     journal = Journal(to)
     try:
         while interrupted.number is None:
@@ -81,23 +84,30 @@ def watch(
                 if absent:
                     on_absent(False)
                 absent = False
+                for below in arrivals.unreadable.keys() - unreadable.keys():
+                    on_unreadable(below, arrivals.unreadable[below])
+                unreadable = arrivals.unreadable
             for path, stamp in whole:
                 if interrupted.number is not None:
                     break
+                arrivals.forget(path)
+                if not _is_as(path, stamp):
+                    continue  # it changes again, or somebody took it away
                 name = path.relative_to(folder).as_posix()
                 result = _answer(classifier, path, name, mapped=dicom is not None)
-                if isinstance(result, ImageNotFound):
-                    continue  # somebody took it away
-                line = json.dumps(as_json(image_result(name, result, bundle)))
                 if dicom is not None and isinstance(result, Prediction):
-                    # Killed before its line, the film gets the same files again.
-                    why = dicom.write(path, result)
-                    if why is not None:
-                        on_unwritten(name, why)
-                arrivals.forget(path)
+                    # Killed before its line, the film gets the same files again; a full disk ends
+                    # all before it.
+                    try:
+                        dicom.answer(path, result)
+                    except CxrEdgeError as error:
+                        on_unwritten(name, str(error))
+                if not _is_as(path, stamp):
+                    continue
+                line = json.dumps(as_json(image_result(name, result, bundle)))
                 journal.record(path, stamp, name, line, failed=isinstance(result, CxrEdgeError))
-                if log is not None:
-                    log.write(path, result)
+                if log is not None and isinstance(result, Prediction):
+                    log.add(result, bundle)
                 on_result(name, result)
                 done += 1
             if not whole:
@@ -105,6 +115,14 @@ def watch(
     finally:
         journal.close()
     return done
+
+
+def _is_as(path: Path, stamp: Stamp) -> bool:
+    """Whether a file is still the one that had settled."""
+    try:
+        return stamp_of(path.stat(follow_symlinks=False)) == stamp
+    except OSError:
+        return False
 
 
 def _answer(classifier: Classifier, path: Path, name: str, *, mapped: bool) -> Result:
@@ -120,7 +138,12 @@ def _wait(interrupted: Interruption, seconds: float) -> None:
         time.sleep(min(0.1, seconds))
 
 
-def _check_apart(folder: Path, to: Path) -> None:
-    inside, outside = to.resolve(), folder.resolve()
+def check_apart(folder: Path, output: Path) -> None:
+    """Check that an output is not taken for films that come in.
+
+    Raises:
+        InvalidRequest: it lies in the watched folder, or holds it.
+    """
+    inside, outside = output.resolve(), folder.resolve()
     if inside.is_relative_to(outside) or outside.is_relative_to(inside):
-        raise InvalidRequest(f"{to}: lies in {folder}, or holds it; choose another folder")
+        raise InvalidRequest(f"{output}: lies in {folder}, or holds it; choose another folder")

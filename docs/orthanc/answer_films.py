@@ -5,7 +5,8 @@ sent to `cxr-edge serve`, and what comes back is stored in Orthanc. The number o
 was answered is kept in a file, so nothing is lost whichever of the three programs is killed; a film
 that is answered twice gets the same two files, which Orthanc has already.
 
-It needs Python alone. docs/guides/orthanc.md says how to set it up.
+A film at which a program fails again and again is passed over with a line in the log. It needs
+Python alone; docs/guides/orthanc.md says how to set it up.
 """
 
 import argparse
@@ -13,32 +14,31 @@ import base64
 import email
 import json
 import os
+import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 # Radiographs; the answers themselves are of other modalities, so they are not answered again.
 MODALITIES = ("CR", "DX")
 # Seconds. The server itself ends a request after two minutes.
 TIMEOUT, PAUSE, PAUSE_AFTER_FAILURE = 150, 1, 5
-# How often a film is sent that cxr-edge fails at, rather than refuses.
-TRIES = 3
+# How often a film is tried at which a program fails, or ends, though it answered just before.
+TRIES = 5
 # Deleted since, too large, or no film: the next one may be better. Other refusals are of them all.
 OF_ONE_FILM = (HTTPStatus.NOT_FOUND, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, 422)
 
 
 class ProgramMisses(Exception):
     """Orthanc or cxr-edge does not answer now, and may do so later."""
-
-
-class ProgramFails(ProgramMisses):
-    """It answers that it failed."""
 
 
 class Refused(Exception):
@@ -71,7 +71,6 @@ class Server:
 
         Raises:
             Refused: it will not be answered.
-            ProgramFails: the program failed.
             ProgramMisses: it was not answered now.
         """
         headers = self._headers | ({"Content-Type": "application/dicom"} if body else {})
@@ -80,12 +79,10 @@ class Server:
             with self._opener.open(request, timeout=TIMEOUT) as response:
                 return response.read(), response.headers.get("Content-Type", "")
         except HTTPError as error:
-            said = error.read().decode("utf-8", "replace")
+            said = " ".join(error.read().decode("utf-8", "replace").split())
             message = f"{self._address}{path}: status {error.code}: {said}"
-            if error.code == HTTPStatus.SERVICE_UNAVAILABLE:
+            if error.code == HTTPStatus.INTERNAL_SERVER_ERROR or error.code > 501:
                 raise ProgramMisses(message) from None
-            if error.code in (HTTPStatus.INTERNAL_SERVER_ERROR, *range(502, 600)):
-                raise ProgramFails(message) from None
             raise Refused(error.code, message) from None
         except (URLError, OSError, HTTPException) as error:
             raise ProgramMisses(f"{self._address}: does not answer ({error})") from None
@@ -112,20 +109,9 @@ def answer(instance: str, orthanc: Server, edge: Server) -> bool:
     if tags.get("Modality") not in MODALITIES:
         return False
     film, _ = orthanc.request(f"/instances/{instance}/file")
-    for file in classify(film, edge):
+    for file in list(parts(*edge.request("/v1/classify?as=dicom", film))):
         orthanc.request("/instances", file)
     return True
-
-
-def classify(film: bytes, edge: Server) -> list[bytes]:
-    """The DICOM files of the answer to a film; errors as of :func:`answer`."""
-    for _ in range(TRIES):
-        try:
-            return list(parts(*edge.request("/v1/classify?as=dicom", film)))
-        except ProgramFails as error:
-            failure = error
-            time.sleep(PAUSE_AFTER_FAILURE)
-    raise Refused(422, str(failure))
 
 
 def parts(body: bytes, media_type: str) -> Iterator[bytes]:
@@ -139,29 +125,67 @@ def parts(body: bytes, media_type: str) -> Iterator[bytes]:
             yield file
 
 
-def follow(orthanc: Server, edge: Server, state: Path) -> None:
+class State:
+    """The file that keeps the last change that was gone through: its number, and whose it was."""
+
+    def __init__(self, file: Path) -> None:
+        """Read the file, where there is one.
+
+        Raises:
+            ValueError: it is not such a file.
+        """
+        self._file, self.last, self.resource = file, 0, ""
+        if file.exists():
+            found = re.fullmatch(r"(\d+)( \S+)?\s*", file.read_text())
+            if found is None:
+                raise ValueError("is no state of this program; remove it to begin anew")
+            self.last, self.resource = int(found[1]), (found[2] or "").strip()
+
+    def check(self, orthanc: Server) -> None:
+        """Begin anew where the change of that number is not the one that was gone through."""
+        if orthanc.json("/changes?last")["Last"] < self.last:
+            self.last = 0
+        elif self.last and self.resource:
+            changes = orthanc.json(f"/changes?since={self.last - 1}&limit=1")["Changes"]
+            # Orthanc forgets the changes of what was deleted.
+            if changes and changes[0]["Seq"] == self.last and changes[0]["ID"] != self.resource:
+                self.last = 0
+
+    def write(self, change: dict[str, Any]) -> None:
+        """Replace the file as a whole."""
+        self.last, self.resource = change["Seq"], change["ID"]
+        new = self._file.with_name(f"{self._file.name}.new")
+        new.write_text(f"{self.last} {self.resource}")
+        new.replace(self._file)
+
+
+def follow(orthanc: Server, edge: Server, state: State, tries: Counter[str]) -> None:
     """Answer what comes, from the place in the state file on, until a program does not answer.
 
+    Args:
+        orthanc: where films come in.
+        edge: what answers them.
+        state: the place.
+        tries: how often each instance was tried in vain.
+
     Raises:
-        ProgramMisses: one does not; call it again later.
+        ProgramMisses: a program does not answer; call this again later.
         Refused: a program refuses everything, as without a password.
+        OSError: the state cannot be written.
     """
     edge.request("/healthz")
-    last = int(state.read_text()) if state.exists() else 0
-    if orthanc.json("/changes?last")["Last"] < last:
-        last = 0  # another Orthanc, or one that began anew
+    state.check(orthanc)
     while True:
-        changes = orthanc.json(f"/changes?since={last}&limit=100")
+        changes = orthanc.json(f"/changes?since={state.last}&limit=100")
         for change in changes["Changes"]:
             if change["ChangeType"] == "NewInstance":
-                answer_once(change["ID"], orthanc, edge)
-            last = change["Seq"]
-            write(state, str(last))
+                answer_once(change["ID"], orthanc, edge, tries)
+            state.write(change)
         if changes["Done"]:
             time.sleep(PAUSE)
 
 
-def answer_once(instance: str, orthanc: Server, edge: Server) -> None:
+def answer_once(instance: str, orthanc: Server, edge: Server, tries: Counter[str]) -> None:
     """Answer an instance, and say what became of it; errors as of :func:`follow`."""
     try:
         if answer(instance, orthanc, edge):
@@ -170,13 +194,24 @@ def answer_once(instance: str, orthanc: Server, edge: Server) -> None:
         if error.status not in OF_ONE_FILM:
             raise
         say(f"{instance}: no answer: {error}")
+    except ProgramMisses as error:
+        # Both answered when this round began. Once may be chance; again and again, it is the film.
+        tries[instance] += 1
+        if tries[instance] < TRIES:
+            raise
+        say(f"{instance}: no answer after {TRIES} tries: {error}")
 
 
-def write(file: Path, text: str) -> None:
-    """Replace a file as a whole."""
-    new = file.with_name(f"{file.name}.new")
-    new.write_text(text)
-    new.replace(file)
+def check_address(address: str) -> str:
+    """An address that the options give."""
+    found = urlsplit(address)
+    try:
+        is_one = found.scheme in ("http", "https") and found.hostname and (found.port or 1)
+    except ValueError:  # of a port that is no number
+        is_one = False
+    if not is_one:
+        raise argparse.ArgumentTypeError(f"{address} is no address such as http://127.0.0.1:8042")
+    return address
 
 
 def say(text: str) -> None:
@@ -187,8 +222,13 @@ def say(text: str) -> None:
 def main() -> None:
     """Run until it is killed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--orthanc", default="http://127.0.0.1:8042", help="address of Orthanc")
-    parser.add_argument("--cxr-edge", default="http://127.0.0.1:8000", help="of cxr-edge serve")
+    for option, default in (("--orthanc", "8042"), ("--cxr-edge", "8000")):
+        parser.add_argument(
+            option,
+            type=check_address,
+            default=f"http://127.0.0.1:{default}",
+            help=f"address of {option[2:]} (default: %(default)s)",
+        )
     parser.add_argument("--state", type=Path, required=True, help="file with the last number")
     options = parser.parse_args()
     user, token = os.environ.get("ORTHANC_USER"), os.environ.get("CXR_EDGE_TOKEN")
@@ -196,17 +236,25 @@ def main() -> None:
     basic = base64.b64encode(f"{user}:{password}".encode()).decode()
     orthanc = Server(options.orthanc, f"Basic {basic}" if user else None)
     edge = Server(options.cxr_edge, f"Bearer {token}" if token else None)
-    said = ""
-    while True:
-        try:
-            follow(orthanc, edge, options.state)
-        except ProgramMisses as error:
-            if str(error) != said:
-                said = str(error)
-                say(f"{said}; waiting")
-            time.sleep(PAUSE_AFTER_FAILURE)
-        except (Refused, ValueError) as error:  # a ValueError of a state file that is another's
-            sys.exit(f"answer_films: {error}")
+    said, tries = "", Counter[str]()
+    try:
+        state = State(options.state)
+        while True:
+            try:
+                follow(orthanc, edge, state, tries)
+            except ProgramMisses as error:
+                if str(error) != said:
+                    said = str(error)
+                    say(f"{said}; waiting")
+                time.sleep(PAUSE_AFTER_FAILURE)
+    except Refused as error:
+        sys.exit(f"answer_films: {error}")
+    except ValueError as error:
+        sys.exit(f"answer_films: {options.state}: {error}")
+    except OSError as error:
+        sys.exit(f"answer_films: {options.state}: {error.strerror}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

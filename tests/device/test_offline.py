@@ -1,6 +1,6 @@
 """docs/guides/offline.md word for word, its second part where no route leads anywhere.
 
-It needs a network namespace. Where OFFLINE_NEEDED is set, as .ci/full sets it, that there is none,
+It needs a network namespace. Where ALL_NEEDED is set, as .ci/full sets it, that there is none,
 or no emulator, is a failure.
 """
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 
 def not_here(why: str) -> None:
-    assert "OFFLINE_NEEDED" not in os.environ, why
+    assert "ALL_NEEDED" not in os.environ, why
     pytest.skip(why)
 
 

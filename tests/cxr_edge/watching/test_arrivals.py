@@ -1,5 +1,7 @@
+import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,3 +74,22 @@ def test_oldest_comes_first_and_hidden_files_and_links_never(
 def test_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Arrivals(tmp_path / "gone", settle_s=0).settled()
+
+
+def test_folder_that_cannot_be_read_keeps_no_other_back(
+    tmp_path: Path, arrivals: Arrivals, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ward").mkdir()
+    (tmp_path / "a.dcm").touch()
+    scandir = os.scandir
+
+    def refusing(folder: Path) -> Any:
+        if Path(folder).name == "ward":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    arrivals.settled()
+    clock.now += 60
+    assert [path.name for path, _ in arrivals.settled()] == ["a.dcm"]
+    assert arrivals.unreadable == {tmp_path / "ward": "Permission denied"}

@@ -132,3 +132,53 @@ def test_folder_has_one_writer(tmp_path: Path) -> None:
         Journal(tmp_path / "to")
     first.close()
     Journal(tmp_path / "to").close()
+
+
+def test_name_of_the_longest_kind_gets_a_number_too(film: Path, tmp_path: Path) -> None:
+    name = "ä" * 125 + ".jpeg"  # 255 bytes
+    journal = Journal(tmp_path / "to")
+    places = []
+    for _ in range(2):
+        film.write_bytes(b"a film")
+        places.append(journal.record(film, stamp_of(film.stat()), name, "{}", failed=False))
+    journal.close()
+    assert places[0].name == name
+    assert places[1].name == "ä" * 124 + "-1.jpeg"
+
+
+def test_file_in_the_place_of_a_folder_is_left_alone(film: Path, tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "to")
+    for name in ("IM1", "IM1/a.dcm", "IM1/b.dcm"):
+        film.write_bytes(b"a film")
+        journal.record(film, stamp_of(film.stat()), name, "{}", failed=False)
+    journal.close()
+    done = tmp_path / "to" / "done"
+    found = sorted(path.relative_to(done).as_posix() for path in done.rglob("*") if path.is_file())
+    assert found == ["IM1", "IM1-1/a.dcm", "IM1-1/b.dcm"]
+
+
+@pytest.mark.parametrize("content", ["", '{"a": 1}', "[]"])
+def test_damaged_pending_file_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "pending.json").write_text(content)
+    with pytest.raises(InvalidRequest, match=r"pending\.json: damaged; remove it"):
+        Journal(tmp_path)
+
+
+def test_lines_that_somebody_took_away_are_not_filled_with_zeros(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = tmp_path / "to"
+    to.mkdir()
+    (to / "answers.jsonl").write_text('{"file": "before"}\n')
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    monkeypatch.setattr(module, "_append", killed)
+    with pytest.raises(Killed):
+        record(film, to)
+    monkeypatch.undo()
+    (to / "answers.jsonl").write_text("")
+    Journal(to).close()
+    assert (to / "answers.jsonl").read_bytes() == b""
+    assert film.exists()

@@ -1,3 +1,4 @@
+import errno
 import json
 import random
 import shutil
@@ -10,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from cxr_edge.monitoring.log_writer import PredictionRecorder
 from cxr_edge.process.interruption import Interruption
 from cxr_edge.watching.watch import watch
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.classifier import Classifier
+from cxr_edge_runtime.errors import InvalidRequest, LogError
 from dicom_files import written
 
 SAMPLES = Path(__file__).parents[3] / "data" / "samples"
@@ -157,3 +160,80 @@ def test_answers_go_out_as_dicom_too(cxr_edge: Any, tmp_path: Path) -> None:
     process.terminate()
     process.wait()
     assert {path.name: path.read_bytes() for path in (tmp_path / "answers").iterdir()} == files
+
+
+def test_file_that_changes_again_gets_no_line_before_it_is_whole(
+    tmp_path: Path, golden_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, to = tmp_path / "in", tmp_path / "to"
+    folder.mkdir()
+    film = folder / "film.jpeg"
+    whole = next(SAMPLES.glob("*.jpeg")).read_bytes()
+    film.write_bytes(whole[:1000])
+    classify, begun = Classifier.classify, []
+
+    def rewritten(*arguments: Any, **options: Any) -> Any:
+        try:
+            return classify(*arguments, **options)
+        finally:
+            if not begun:
+                begun.append(film.write_bytes(whole))
+
+    monkeypatch.setattr(Classifier, "classify", rewritten)
+    assert watched(folder, to, golden_bundle, until=1) == ["film.jpeg"]
+    [line] = lines_of(to)
+    assert "error" not in line
+    assert [path.read_bytes() for path in (to / "done").iterdir()] == [whole]
+
+
+@pytest.mark.parametrize("option", ["--log", "--dicom-out"])
+def test_outputs_among_the_films_are_refused(cxr_edge: Any, tmp_path: Path, option: str) -> None:
+    (tmp_path / "in").mkdir()
+    output = tmp_path / "in" / "out"
+    outcome = cxr_edge("watch", tmp_path / "in", "--to", tmp_path / "to", option, output)
+    assert outcome.code == 2
+    assert f"{output}: lies in {tmp_path / 'in'}, or holds it" in outcome.err
+    (tmp_path / "film.dcm").touch()
+    outcome = cxr_edge("watch", tmp_path / "film.dcm", "--to", tmp_path / "to")
+    assert (outcome.code, "is no folder" in outcome.err) == (2, True)
+
+
+def test_full_disk_for_dicom_ends_it_before_the_line(tmp_path: Path, golden_bundle: Path) -> None:
+    folder, to = tmp_path / "in", tmp_path / "to"
+    folder.mkdir()
+    (folder / "film.dcm").write_bytes(written())
+
+    class Full:
+        def answer(self, *_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        watch(
+            folder, to, Bundle.load(golden_bundle), interrupted=Interruption(), settle_s=0,
+            dicom=Full(), on_result=lambda *_: None, on_absent=lambda _: None, poll_s=0.01,
+        )  # fmt: skip
+    assert (folder / "film.dcm").exists()
+    assert not (to / "answers.jsonl").exists()
+
+
+def test_log_that_fails_is_said_when_it_does(tmp_path: Path, golden_bundle: Path) -> None:
+    folder, said = tmp_path / "in", []
+    shutil.copytree(SAMPLES, folder)
+    interrupted, names = Interruption(), []
+
+    class Failing:
+        def append(self, _: object) -> None:
+            raise LogError("the disk is full")
+
+    def show(name: str, _: object) -> None:
+        names.append(name)
+        assert said == ["the disk is full"]
+        if len(names) == 2:
+            interrupted.number = signal.SIGTERM
+
+    watch(
+        folder, tmp_path / "to", Bundle.load(golden_bundle), interrupted=interrupted, settle_s=0,
+        log=PredictionRecorder(Failing(), lambda error: said.append(str(error))),
+        on_result=show, on_absent=lambda _: None, poll_s=0.01,
+    )  # fmt: skip
+    assert len(names) == 2
