@@ -113,8 +113,6 @@ def film_response(
         force=options.force,
         mapped=options.activation_map or options.dicom,
     )
-    if count is not None:
-        count(found)
     picture, files = None, None
     if isinstance(found, Prediction):
         try:
@@ -122,6 +120,8 @@ def film_response(
             files = _dicom(film, found, bundle) if options.dicom else None
         except ImageError as error:  # a busy device may be too slow for it now
             found = error
+    if count is not None:
+        count(found)
     result = as_json(image_result(film.name, found, bundle))
     if isinstance(found, CxrEdgeError):
         return result

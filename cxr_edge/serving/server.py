@@ -19,7 +19,7 @@ from cxr_edge.monitoring.prediction_log import PredictionLog
 from cxr_edge.serving.app import make_app
 from cxr_edge.serving.connections import Connection
 from cxr_edge.serving.security import is_loopback
-from cxr_edge.serving.server_log import RequestLog, ServerLog
+from cxr_edge.serving.server_log import RequestLog, ServerLog, library_records
 from cxr_edge.serving.workers import Workers
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
@@ -156,6 +156,7 @@ def run(
         "loop": "asyncio",  # whose transports read as little at once as a connection says
         "ws": "none",
         "access_log": False,
+        "log_config": None,
         "log_level": logging.ERROR,
         "server_header": False,
         "date_header": False,
@@ -164,4 +165,5 @@ def run(
         "lifespan": "on",
     }
     config = uvicorn.Config(RequestLog(app, log), **options)
-    _Server(config, end_at_once).run([listening])
+    with library_records(log):
+        _Server(config, end_at_once).run([listening])

@@ -1,10 +1,12 @@
 """The server's log: a line per request, without anything that a client named."""
 
 import json
+import logging
 import secrets
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from cxr_edge.serving.middleware import HttpMiddleware
 
 METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT")
 _ID_BYTES = 8
+# Not those that decode films, whose warnings quote what is written in them.
+_LIBRARIES = ("asyncio", "python_multipart", "uvicorn")
 
 
 class ServerLog:
@@ -62,6 +66,30 @@ class ServerLog:
             at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             text = json.dumps({"time": at, **fields})
         self._write_line(text)
+
+
+class _Records(logging.Handler):
+    def __init__(self, log: ServerLog) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # The first line of its template: a value in it may be a client's.
+        self._log.message(f"{record.name}: {str(record.msg).partition(chr(10))[0]}")
+
+
+@contextmanager
+def library_records(log: ServerLog) -> Iterator[None]:
+    """Within, what the server's libraries warn of is a line of the log, without its values."""
+    records = _Records(log)
+    loggers = [logging.getLogger(name) for name in _LIBRARIES]
+    for logger in loggers:
+        logger.addHandler(records)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(records)
 
 
 class RequestLog(HttpMiddleware):

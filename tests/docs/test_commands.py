@@ -130,6 +130,7 @@ def make_sandbox(folder: Path, pipeline: Any) -> None:
     shutil.copytree("bundles/int8", "my-bundle")
     # What a device has before another bundle comes, and one that the page on exit codes names.
     assert run("pack", "mobilenetv2-int8", "--sign", "key.pem", "-o", "other.cxr.zip") == 0
+    assert run("pack", "tiny", "--sign", "key.pem", "-o", "clinic.cxr.zip") == 0
 
 
 def of_a_site(folder: Path) -> None:

@@ -41,7 +41,7 @@ export function card(result, film, picture, model) {
     part(".film").setAttribute("aria-label", `Enlarge ${result.file}`);
     part(".film").addEventListener("click", () => {
       enlarge({
-        name: result.file, label: result.label || "No answer", why, picture, overlay, box,
+        name: result.file, label: result.label || "No answer", why, picture, small: film, overlay, box,
         opacity: slider.value,
       });
     });
@@ -103,8 +103,9 @@ function reason({ probability, threshold }, positive, model) {
 const large = byId("large"), largeSlider = byId("large-map"), largeSize = byId("large-size");
 let redraw = () => {};
 
-async function enlarge({ name, label, why, picture, overlay, box, opacity }) {
-  const film = await createImageBitmap(picture);
+async function enlarge({ name, label, why, picture, small, overlay, box, opacity }) {
+  // What was chosen may be gone, as with a stick that was pulled out; the card's film is left.
+  const film = await createImageBitmap(picture).catch(() => small);
   const canvas = document.createElement("canvas");
   canvas.width = film.width;
   canvas.height = film.height;

@@ -15,6 +15,7 @@ let token = sessionStorage.getItem("token");
 let model = null;
 let waiting = [];
 let running = null;
+let left = 0; // Films that were not sent, since somebody stopped.
 // Of every card, in the order of the screen: the newest first.
 const rows = [];
 
@@ -95,12 +96,14 @@ document.addEventListener("drop", (event) => {
 byId("drawing").addEventListener("click", async () => {
   try {
     const response = await fetch("drawing.jpeg");
+    if (!response.ok) throw new Error(response.status);
     take([new File([await response.blob()], "drawing.jpeg", { type: "image/jpeg" })]);
   } catch {
     say("The device does not answer. Is it on, and is the server running?");
   }
 });
 byId("stop").addEventListener("click", () => {
+  left = waiting.length;
   waiting = [];
   if (running) running.abort();
 });
@@ -127,7 +130,9 @@ async function work() {
       if (!running.signal.aborted) done += 1;
     }
   } finally {
-    say(tally());
+    say(left ? `${tally()} Stopped: ${left} not sent.` : tally());
+    left = 0;
+    if (document.activeElement === byId("stop")) byId("files").focus();
     running = null;
     byId("work").hidden = true;
     byId("tools").hidden = !rows.length;

@@ -154,6 +154,30 @@ def test_enlarged_film_fits_the_window_with_its_answer(
     assert not dialog.is_visible()
 
 
+def test_film_whose_file_is_gone_is_enlarged_from_its_card(
+    page: playwright.Page, tmp_path: Path
+) -> None:
+    film = tmp_path / "film.jpeg"
+    film.write_bytes(PHANTOM.read_bytes())
+    page.set_input_files("#files", film)
+    [card] = cards(page, 1)
+    film.unlink()
+    card.locator(".film").click()
+    dialog = page.get_by_role("dialog", name="film.jpeg")
+    assert dialog.locator("canvas").bounding_box()["width"] > 100
+
+
+def test_films_that_were_not_sent_are_counted_when_somebody_stops(page: playwright.Page) -> None:
+    page.set_input_files("#files", sorted(PHANTOM.parent.glob("*.jpeg")) * 6)
+    page.get_by_role("button", name="Stop").click()
+    page.locator("#work").wait_for(state="hidden")
+    said = page.get_by_role("status").inner_text()
+    shown, left = page.locator("#results > li").count(), int(said.split("Stopped: ")[1].split()[0])
+    assert said.endswith(" not sent.")
+    assert shown + left == 24
+    assert page.locator(":focus").get_attribute("id") == "files"
+
+
 def test_drawing_can_be_tried_without_a_film(page: playwright.Page) -> None:
     page.get_by_role("button", name="Try a drawing").click()
     [card] = cards(page, 1)

@@ -56,6 +56,12 @@ def test_log_is_json_where_asked_for_and_its_ids_are_those_of_the_responses() ->
             except urllib.error.HTTPError as error:
                 ids.append(error.headers["X-Request-Id"])
                 error.close()
+        # A library that warns of a broken form does so in a line of the log.
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            broken = b"--y\r\nContent-Disposition: form-data\r\n\r\nanna\r\n--y--\r\n"
+            form = {"Content-Type": "multipart/form-data; boundary=x"}
+            post(server.address, broken, **form)
+        refused.value.close()
         assert server.stop() == 0
     lines = [json.loads(line) for line in server.said]
     assert "Research use only. Not a medical device." in lines[0]["message"]
@@ -63,8 +69,12 @@ def test_log_is_json_where_asked_for_and_its_ids_are_those_of_the_responses() ->
     assert [(line["route"], line["status"]) for line in requests] == [
         ("/healthz", 200),
         ("(unknown path)", 404),
+        ("/v1/classify", 400),
     ]
-    assert [line["request_id"] for line in requests] == ids
+    assert [line["request_id"] for line in requests][:2] == ids
+    assert any(
+        line["message"].startswith("python_multipart") for line in lines if "message" in line
+    )
     assert len(set(ids)) == 2
     assert all(line["time"].endswith("Z") for line in lines)
     assert "anna" not in "".join(server.said)
