@@ -60,14 +60,16 @@ _COMMANDS = {
     "drift": _Command("drift", "Check for drift since verification."),
 }
 
+# What Windows lacks; classify, selftest, info, verify and serve do without.
+_POSIX = ("fcntl", "resource")
 # What a prediction depends on beside the bundle and the engines, for reports of faults.
 _DECODING = ("numpy", "pillow", "pydicom")
 # By which a shell asks what a word could become.
 _COMPLETION = "_CXR_EDGE_COMPLETE"
 
 
-def _needs(extra: str, command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command that names the extra to install when one of its imports is missing."""
+def _needs(extra: str | None, command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command that says what to do when one of its imports is missing."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -75,6 +77,12 @@ def _needs(extra: str, command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **kwargs)
         except ModuleNotFoundError as error:
             needed_by = command.__name__.strip("_").replace("_", "-")
+            if error.name in _POSIX:
+                raise InvalidRequest(
+                    f"{needed_by} is not there on {sys.platform}: it needs Linux or macOS"
+                ) from error
+            if extra is None:
+                raise
             raise ExtraMissing.of(error.name, needed_by=needed_by, extra=extra) from error
 
     return run
@@ -139,7 +147,7 @@ def _app(arguments: list[str]) -> typer.Typer:
         python_name = f"{name}_" if iskeyword(name) else name.replace("-", "_")
         command = getattr(importlib.import_module(f"cxr_edge.commands.{python_name}"), python_name)
         extra = _COMMANDS[name].extra
-        app.command(name)(_needs(extra, command) if extra else command)
+        app.command(name)(_needs(extra, command))
     return app
 
 

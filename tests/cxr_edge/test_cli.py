@@ -3,6 +3,7 @@ import platform
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,6 +105,39 @@ def test_missing_extra_answers_with_the_line_that_installs_it(
     assert output.returncode == 1
     assert f"run: pip install '.[{extra}]' in the checkout" in output.stderr
     assert output.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [("fcntl", ["install", "x.zip", "--unsigned"]), ("fcntl", ["watch", "x", "--to", "y"]),
+     ("resource", ["benchmark"])],
+)  # fmt: skip
+def test_command_that_windows_cannot_have_says_so(
+    module: str, arguments: list[str], tmp_path: Path
+) -> None:
+    program = f"import sys\nsys.modules['{module}'] = None\nfrom cxr_edge.cli import main\nmain()"
+    output = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert output.returncode == 2
+    assert output.stderr == (
+        f"cxr-edge: {arguments[0]} is not there on {sys.platform}: it needs Linux or macOS\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [["classify", "data/samples"], ["selftest"], ["info"]])
+def test_commands_for_every_system_do_without_what_windows_lacks(arguments: list[str]) -> None:
+    program = (
+        "import sys\nsys.modules['fcntl'] = sys.modules['resource'] = None\n"
+        "from cxr_edge.cli import main\nmain()"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert output.returncode == 0, output.stderr
 
 
 def test_full_disk_is_one_line(cxr_edge: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -74,10 +75,15 @@ def decompressed(
     Raises:
         UnreadableImage: the frame is damaged.
         ImageTooLarge: there is not enough memory.
-        UnsupportedImage: gdcm is not installed.
+        UnsupportedImage: gdcm is not installed, or this system cannot keep it within limits.
         ImageTooSlow: it took more than
             :data:`cxr_edge_runtime.images.decoding_limits.MAX_SECONDS`.
     """
+    if find_spec("resource") is None:  # on Windows, where a crafted frame could take all memory
+        raise UnsupportedImage(
+            f"{name}: a compressed DICOM file, whose decoder cannot be kept within limits on this "
+            "system; export it uncompressed"
+        )
     frame_bytes, max_memory = sum(map(len, fragments)), _MAX_MEMORY - file_bytes
     numbers = (
         frame_bytes, shape.columns, shape.rows, shape.allocated, shape.stored, int(shape.signed),

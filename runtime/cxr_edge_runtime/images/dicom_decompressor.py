@@ -9,7 +9,6 @@ little endian.
 """
 
 import os
-import resource
 import sys
 from typing import BinaryIO
 
@@ -46,6 +45,8 @@ def main(
     Returns:
         The exit code.
     """
+    import resource  # which Windows lacks; there no frame is decompressed
+
     resource.setrlimit(resource.RLIMIT_DATA, (max_memory, max_memory))
     resource.setrlimit(resource.RLIMIT_CPU, (max_seconds, max_seconds))
     # No file of memory is worth writing after a crash.

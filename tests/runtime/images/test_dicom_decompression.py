@@ -76,6 +76,13 @@ def test_child_that_crashes_is_a_damaged_film(
         decode(memoryview(bytes(10_000_000)))
 
 
+def test_system_without_limits_decompresses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "resource", None)
+    monkeypatch.setattr(dicom_decompression, "find_spec", lambda name: None)
+    with pytest.raises(UnsupportedImage, match="cannot be kept within limits on this system"):
+        decode(run_length_coded())
+
+
 def test_missing_decoder_is_named_with_the_extra(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
