@@ -1,4 +1,4 @@
-"""Check that a tag, the version and the changelog speak of one release: check_release.py v0.2.0."""
+"""Check that tag, version and changelog agree: ``check_release.py v0.2.0``."""
 
 import re
 import sys
@@ -17,7 +17,7 @@ def problems(tag: str, root: Path = ROOT) -> list[str]:
     if tag != f"v{version}":
         found.append(f"the tag is {tag}, but pyproject.toml has version {version}: tag v{version}")
     text = (root / "CHANGELOG.md").read_text(encoding="utf-8")
-    heading = re.search(r"^## (\S+), (.*)$", text, re.MULTILINE)
+    heading = re.match(r"## (\S+), (.*)\n", _newest(text))
     if heading is None or heading[1] != version:
         found.append(f"CHANGELOG.md does not begin with ## {version}, followed by the date")
     elif not re.fullmatch(r"\d{4}-\d{2}-\d{2}", heading[2]):
@@ -31,7 +31,12 @@ def problems(tag: str, root: Path = ROOT) -> list[str]:
 def notes(root: Path = ROOT) -> str:
     """What the changelog says of the newest version."""
     text = (root / "CHANGELOG.md").read_text(encoding="utf-8")
-    return re.split(r"^## .*\n", text, flags=re.MULTILINE)[1].strip()
+    return _newest(text).partition("\n")[2].strip()
+
+
+def _newest(changelog: str) -> str:
+    """The first section, with its heading."""
+    return "## " + re.split(r"^## ", changelog, flags=re.MULTILINE)[1]
 
 
 def main() -> None:

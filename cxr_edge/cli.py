@@ -79,7 +79,7 @@ def _needs(extra: str | None, command: Callable[..., Any]) -> Callable[..., Any]
             needed_by = command.__name__.strip("_").replace("_", "-")
             if error.name in _POSIX:
                 raise InvalidRequest(
-                    f"{needed_by} is not there on {sys.platform}: it needs Linux or macOS"
+                    f"{needed_by} does not run on {sys.platform}: it needs Linux or macOS"
                 ) from error
             if extra is None:
                 raise

@@ -311,7 +311,7 @@ def _manifest(
     manifest, point = bundle.manifest, fit.point
     negatives, positive = fit.labels
     limits, measured = _limits(manifest, answers)
-    # Moving a prevalence makes of few films no more.
+    # A new prevalence does not make few films many.
     few = [*manifest.site.warnings] if manifest.site and not fit.after else []
     if fit.after:
         few += soundness_warnings(fit.after, point, names, on="the site")

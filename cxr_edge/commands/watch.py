@@ -77,10 +77,10 @@ def watch(
     with ExitStack() as opened:
         recorder = None
         if log is not None:
-            from cxr_edge.monitoring.log_writer import PredictionRecorder
+            from cxr_edge.monitoring.log_writer import PATIENCE_S, PredictionRecorder
             from cxr_edge.monitoring.prediction_log import PredictionLog
 
-            rows = PredictionLog(log, keep=keep)
+            rows = PredictionLog(log, keep=keep, patience_s=PATIENCE_S)
             opened.callback(rows.close)
             recorder = PredictionRecorder(rows, lambda error: say(f"cxr-edge: {error}"))
         dicom = None

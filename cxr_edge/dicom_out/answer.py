@@ -56,7 +56,7 @@ def dicom_answer(
                 make_report(source, prediction, bundle),
             )
             return {str(answer.SOPInstanceUID): _bytes(answer) for answer in made}
-    except CxrEdgeError:
+    except (CxrEdgeError, MemoryError, OSError):
         raise
     # Nobody lists what a header can make highdicom and pydicom raise; the text may hold a value.
     except Exception as error:

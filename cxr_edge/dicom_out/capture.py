@@ -8,6 +8,7 @@ from highdicom.sc import SCImage
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
 from cxr_edge.bundles.notice import notice_of
 from cxr_edge.dicom_out.identity import MANUFACTURER, at_the_time_of, uid_of
@@ -18,6 +19,8 @@ from cxr_edge_runtime.probability import digits_apart
 
 # Behind the series of a modality, which begin with 1.
 SERIES_NUMBER = 9001
+# Oblique ones, such as LP, highdicom does not take.
+_DIRECTIONS = frozenset("APRLHF")
 
 
 def make_capture(
@@ -53,7 +56,7 @@ def make_capture(
 def _orientation(source: Dataset) -> tuple[str, str]:
     """As the film says; a frontal one that says nothing shows the left on the right, upright."""
     stated = source.get("PatientOrientation")
-    if stated is not None and len(stated) == 2 and all(stated):
+    if isinstance(stated, MultiValue) and len(stated) == 2 and set(stated) <= _DIRECTIONS:
         return str(stated[0]), str(stated[1])
     return "L", "F"
 

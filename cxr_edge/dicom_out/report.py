@@ -4,6 +4,7 @@ import highdicom.sr as sr
 from highdicom.sr.coding import CodedConcept
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.uid import generate_uid
 
 from cxr_edge.dicom_out.identity import MANUFACTURER, at_the_time_of, uid_of
 from cxr_edge_runtime.bundle import Bundle
@@ -33,7 +34,11 @@ def make_report(source: Dataset, prediction: Prediction, bundle: Bundle) -> Data
     measurements = []
     evaluations = [_evaluation("verdict", "Input gate", prediction.gate.verdict)]
     if prediction.label is not None and prediction.probability is not None:
-        evaluations.append(_evaluation("label", "Label", prediction.label))
+        # Two labels may begin alike, and a code has 16 characters.
+        found = "positive" if prediction.label == manifest.positive_label else "negative"
+        evaluations.append(
+            sr.QualitativeEvaluation(_code("label", "Label"), _code(found, prediction.label))
+        )
         for code, meaning, value in (
             ("probability", f"Probability of {manifest.positive_label}", prediction.probability),
             ("threshold", "Threshold of the probability", prediction.threshold),
@@ -53,7 +58,7 @@ def make_report(source: Dataset, prediction: Prediction, bundle: Bundle) -> Data
     observer = sr.ObserverContext(
         observer_type=codes.DCM.Device,
         observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
-            uid=uid_of(source, prediction, bundle, "device"),
+            uid=str(generate_uid(entropy_srcs=[bundle.digest, "device"])),
             name=MANUFACTURER,
             model_name=manifest.name,
         ),

@@ -35,7 +35,8 @@ def check_source(content: bytes, *, name: str) -> None:
 def read_source(content: bytes, *, name: str) -> Dataset:
     """Read the elements of a DICOM file that its answers repeat or refer to.
 
-    Texts are in Unicode, whatever the file's character set, and what breaks the standard is empty.
+    Texts are in Unicode, whatever the file's character set; a date, a time or a sex that breaks the
+    standard is empty.
 
     Args:
         content: the bytes of the file, which was classified and is therefore sound.

@@ -1,4 +1,4 @@
-"""Writing predictions to a log, for classify and for the server."""
+"""Writing predictions to a log: for a call that ends, and for programs that run for months."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,7 @@ from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
 from cxr_edge_runtime.errors import CxrEdgeError, LogError
 
-# Seconds that a response of the server waits for another program which is writing to the log.
+# Seconds that a film waits for another program which is writing to the log.
 PATIENCE_S = 1.0
 
 
@@ -40,7 +40,7 @@ class LogWriter:
 
 
 class PredictionRecorder:
-    """A server's log, whose errors keep no client from a response."""
+    """The log of the server and of ``watch``, whose errors keep no film from its answer."""
 
     def __init__(self, log: PredictionLog, on_error: Callable[[LogError], None]) -> None:
         """Write to an open log.

@@ -157,7 +157,7 @@ def run(
         "ws": "none",
         "access_log": False,
         "log_config": None,
-        "log_level": logging.ERROR,
+        "log_level": logging.WARNING,
         "server_header": False,
         "date_header": False,
         "proxy_headers": False,

@@ -74,5 +74,12 @@ class Arrivals:
                     yield path, stamp_of(entry.stat(follow_symlinks=False))
             except FileNotFoundError:  # gone since it was listed
                 continue
-            except PermissionError as error:  # the others are answered
-                self.unreadable[path] = str(error.strerror)
+            except OSError as error:  # the others are answered
+                self.unreadable[path if _is_folder(entry) else folder] = str(error.strerror)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False

@@ -187,5 +187,5 @@ def _candidates(wanted: Path) -> Iterator[Path]:
         end = f"-{number}{wanted.suffix}"
         # As long as a file system takes, in bytes, and no half of a letter.
         room = _LONGEST_NAME - len(os.fsencode(end))
-        stem = os.fsencode(wanted.stem)[:room].decode(errors="ignore")
+        stem = os.fsencode(wanted.stem)[: max(room, 1)].decode(errors="ignore")
         yield wanted.with_name(f"{stem}{end}")

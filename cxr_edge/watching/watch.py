@@ -1,14 +1,16 @@
 """Classify the films of a folder as they come in."""
 
 import json
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxr_edge.process.interruption import Interruption
 from cxr_edge.watching.arrivals import Arrivals
 from cxr_edge.watching.journal import Journal, Stamp, stamp_of
+from cxr_edge.writers.dicom_files import FileChanged
 from cxr_edge_runtime.batch import Result
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier, Prediction
@@ -55,7 +57,8 @@ def watch(
         on_result: called with the name and the result of each file.
         on_absent: called with True when the folder is not there, with False when it is again.
         on_unwritten: called with the name of a file without a DICOM answer, and why.
-        on_unreadable: called once with a folder that cannot be read, and why; the others go on.
+        on_unreadable: called once with a folder that cannot be read, or whose files cannot be
+            moved, and why; the others go on.
         poll_s: seconds between two looks.
 
     Returns:
@@ -69,7 +72,13 @@ def watch(
     check_apart(folder, to)
     classifier = Classifier(bundle, threads=threads, prevalence=prevalence)
     arrivals, done, absent = Arrivals(folder, settle_s=settle_s), 0, False
-    unreadable: Mapping[Path, str] = {}
+    told: set[Path] = set()
+
+    def leave(below: Path, why: str) -> None:
+        if below not in told:
+            on_unreadable(below, why)
+        told.add(below)
+
     journal = Journal(to)
     try:
         while interrupted.number is None:
@@ -84,15 +93,17 @@ def watch(
                 if absent:
                     on_absent(False)
                 absent = False
-                for below in arrivals.unreadable.keys() - unreadable.keys():
-                    on_unreadable(below, arrivals.unreadable[below])
-                unreadable = arrivals.unreadable
+                for below, why in arrivals.unreadable.items():
+                    leave(below, why)
             for path, stamp in whole:
                 if interrupted.number is not None:
                     break
                 arrivals.forget(path)
                 if not _is_as(path, stamp):
                     continue  # it changes again, or somebody took it away
+                if not os.access(path.parent, os.W_OK | os.X_OK):
+                    leave(path.parent, "its files cannot be moved away")
+                    continue
                 name = path.relative_to(folder).as_posix()
                 result = _answer(classifier, path, name, mapped=dicom is not None)
                 if dicom is not None and isinstance(result, Prediction):
@@ -100,6 +111,8 @@ def watch(
                     # all before it.
                     try:
                         dicom.answer(path, result)
+                    except FileChanged:
+                        continue
                     except CxrEdgeError as error:
                         on_unwritten(name, str(error))
                 if not _is_as(path, stamp):

@@ -12,6 +12,10 @@ from cxr_edge_runtime.files.outputs import check_folder
 from cxr_edge_runtime.images import read_bytes
 
 
+class FileChanged(ImageError):
+    """A film's file is not the one that was classified."""
+
+
 class DicomWriter:
     """Writes a capture and a report of each film, named by their UIDs, from any thread."""
 
@@ -36,15 +40,15 @@ class DicomWriter:
             prediction: of it, with the SHA-256 of the file.
 
         Raises:
-            CxrEdgeError: there is no answer, or the file has changed since it was classified, and
-                may be another patient's.
+            FileChanged: the file may be another patient's by now.
+            CxrEdgeError: there is no answer.
             OSError: the answer cannot be written.
         """
         from cxr_edge.dicom_out.answer import dicom_answer  # an extra's, and slow to import
 
         content = read_bytes(path)
         if hashlib.sha256(content).hexdigest() != prediction.image_sha256:
-            raise ImageError(f"{path}: the file changed while it was classified")
+            raise FileChanged(f"{path}: the file changed while it was classified")
         files = dicom_answer(content, prediction, self._bundle, name=str(path))
         for uid, file in files.items():
             with replacing(self._folder / f"{uid}.dcm") as temporary:

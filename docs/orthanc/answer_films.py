@@ -33,12 +33,22 @@ MODALITIES = ("CR", "DX")
 TIMEOUT, PAUSE, PAUSE_AFTER_FAILURE = 150, 1, 5
 # How often a film is tried at which a program fails, or ends, though it answered just before.
 TRIES = 5
+# Busy, or without room on its disk: what is asked is not the reason.
+LATER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, 507)
 # Deleted since, too large, or no film: the next one may be better. Other refusals are of them all.
 OF_ONE_FILM = (HTTPStatus.NOT_FOUND, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, 422)
 
 
 class ProgramMisses(Exception):
     """Orthanc or cxr-edge does not answer now, and may do so later."""
+
+
+class Unreachable(ProgramMisses):
+    """There is no connection, or it ended."""
+
+
+class ProgramFails(ProgramMisses):
+    """It failed at this, and may do so every time."""
 
 
 class Refused(Exception):
@@ -52,6 +62,14 @@ class Refused(Exception):
         """Say why."""
         super().__init__(message)
         self.status = status
+
+
+def _text(error: HTTPError) -> str:
+    """What a program says of its failure, on one line."""
+    try:
+        return " ".join(error.read().decode("utf-8", "replace").split())
+    except (OSError, HTTPException):
+        return "and no more"
 
 
 class Server:
@@ -71,6 +89,7 @@ class Server:
 
         Raises:
             Refused: it will not be answered.
+            ProgramFails: the program failed at it.
             ProgramMisses: it was not answered now.
         """
         headers = self._headers | ({"Content-Type": "application/dicom"} if body else {})
@@ -79,13 +98,14 @@ class Server:
             with self._opener.open(request, timeout=TIMEOUT) as response:
                 return response.read(), response.headers.get("Content-Type", "")
         except HTTPError as error:
-            said = " ".join(error.read().decode("utf-8", "replace").split())
-            message = f"{self._address}{path}: status {error.code}: {said}"
-            if error.code == HTTPStatus.INTERNAL_SERVER_ERROR or error.code > 501:
+            message = f"{self._address}{path}: status {error.code}: {_text(error)}"
+            if error.code in LATER:
                 raise ProgramMisses(message) from None
+            if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR and error.code != 501:
+                raise ProgramFails(message) from None
             raise Refused(error.code, message) from None
         except (URLError, OSError, HTTPException) as error:
-            raise ProgramMisses(f"{self._address}: does not answer ({error})") from None
+            raise Unreachable(f"{self._address}: does not answer ({error})") from None
 
     def json(self, path: str) -> Any:
         """What a GET gives, which is JSON; errors as of :meth:`request`."""
@@ -109,9 +129,20 @@ def answer(instance: str, orthanc: Server, edge: Server) -> bool:
     if tags.get("Modality") not in MODALITIES:
         return False
     film, _ = orthanc.request(f"/instances/{instance}/file")
-    for file in list(parts(*edge.request("/v1/classify?as=dicom", film))):
-        orthanc.request("/instances", file)
+    for file in classify(film, edge):
+        try:
+            orthanc.request("/instances", file)
+        except ProgramFails as error:  # a disk that is full is not the film's fault
+            raise ProgramMisses(str(error)) from None
     return True
+
+
+def classify(film: bytes, edge: Server) -> list[bytes]:
+    """The DICOM files of the answer to a film; errors as of :func:`answer`."""
+    try:
+        return list(parts(*edge.request("/v1/classify?as=dicom", film)))
+    except Unreachable as error:  # it answered just before, so the film may have ended it
+        raise ProgramFails(str(error)) from None
 
 
 def parts(body: bytes, media_type: str) -> Iterator[bytes]:
@@ -120,9 +151,13 @@ def parts(body: bytes, media_type: str) -> Iterator[bytes]:
     for part in message.walk():
         if not part.is_multipart():
             file = part.get_payload(decode=True)
-            if not isinstance(file, bytes) or len(file) != int(part["Content-Length"] or -1):
+            if not isinstance(file, bytes) or str(len(file)) != part["Content-Length"]:
                 raise ProgramMisses("a response was not received whole")
             yield file
+
+
+class StateUnusable(Exception):
+    """The file of the place cannot be read or written."""
 
 
 class State:
@@ -132,14 +167,17 @@ class State:
         """Read the file, where there is one.
 
         Raises:
-            ValueError: it is not such a file.
+            StateUnusable: it is not such a file, or cannot be read.
         """
         self._file, self.last, self.resource = file, 0, ""
-        if file.exists():
-            found = re.fullmatch(r"(\d+)( \S+)?\s*", file.read_text())
-            if found is None:
-                raise ValueError("is no state of this program; remove it to begin anew")
-            self.last, self.resource = int(found[1]), (found[2] or "").strip()
+        try:
+            text = file.read_text() if file.exists() else "0"
+        except (OSError, ValueError) as error:
+            raise StateUnusable(f"{file}: cannot be read ({error})") from None
+        found = re.fullmatch(r"(\d+)( \S+)?\s*", text)
+        if found is None:
+            raise StateUnusable(f"{file}: is no state of this program; remove it to begin anew")
+        self.last, self.resource = int(found[1]), (found[2] or "").strip()
 
     def check(self, orthanc: Server) -> None:
         """Begin anew where the change of that number is not the one that was gone through."""
@@ -152,11 +190,18 @@ class State:
                 self.last = 0
 
     def write(self, change: dict[str, Any]) -> None:
-        """Replace the file as a whole."""
+        """Replace the file as a whole.
+
+        Raises:
+            StateUnusable: it cannot be written.
+        """
         self.last, self.resource = change["Seq"], change["ID"]
         new = self._file.with_name(f"{self._file.name}.new")
-        new.write_text(f"{self.last} {self.resource}")
-        new.replace(self._file)
+        try:
+            new.write_text(f"{self.last} {self.resource}")
+            new.replace(self._file)
+        except OSError as error:
+            raise StateUnusable(f"{self._file}: cannot be written ({error})") from None
 
 
 def follow(orthanc: Server, edge: Server, state: State, tries: Counter[str]) -> None:
@@ -171,7 +216,7 @@ def follow(orthanc: Server, edge: Server, state: State, tries: Counter[str]) -> 
     Raises:
         ProgramMisses: a program does not answer; call this again later.
         Refused: a program refuses everything, as without a password.
-        OSError: the state cannot be written.
+        StateUnusable: the state cannot be written.
     """
     edge.request("/healthz")
     state.check(orthanc)
@@ -194,7 +239,7 @@ def answer_once(instance: str, orthanc: Server, edge: Server, tries: Counter[str
         if error.status not in OF_ONE_FILM:
             raise
         say(f"{instance}: no answer: {error}")
-    except ProgramMisses as error:
+    except ProgramFails as error:
         # Both answered when this round began. Once may be chance; again and again, it is the film.
         tries[instance] += 1
         if tries[instance] < TRIES:
@@ -247,12 +292,8 @@ def main() -> None:
                     said = str(error)
                     say(f"{said}; waiting")
                 time.sleep(PAUSE_AFTER_FAILURE)
-    except Refused as error:
+    except (Refused, StateUnusable) as error:
         sys.exit(f"answer_films: {error}")
-    except ValueError as error:
-        sys.exit(f"answer_films: {options.state}: {error}")
-    except OSError as error:
-        sys.exit(f"answer_films: {options.state}: {error.strerror}")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -117,7 +117,7 @@ def test_few_films_are_refused_with_the_number_missing_and_stated_where_allowed(
     words = "fitted to 35 films of NORMAL and 60 of PNEUMONIA, of which 50 each are wanted"
     assert result.warnings[-1] == words
     assert f"**Warning:** {words}." in (tmp_path / "new" / "MODEL_CARD.md").read_text()
-    # Moving its prevalence makes of few films no more.
+    # A new prevalence does not make few films many.
     samples = Path(__file__).parents[2] / "data" / "samples"
     moved = calibrate(result.bundle, samples, tmp_path / "moved", prevalence=0.1, site="moved")
     assert moved.bundle.manifest.site is not None

@@ -121,7 +121,7 @@ def test_command_that_windows_cannot_have_says_so(
     )
     assert output.returncode == 2
     assert output.stderr == (
-        f"cxr-edge: {arguments[0]} is not there on {sys.platform}: it needs Linux or macOS\n"
+        f"cxr-edge: {arguments[0]} does not run on {sys.platform}: it needs Linux or macOS\n"
     )
 
 

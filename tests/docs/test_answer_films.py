@@ -52,7 +52,7 @@ class Edge:
 
     def request(self, path: str, body: bytes | None = None) -> tuple[bytes, str]:
         if body is not None and body == self._deadly:
-            raise self._script.ProgramMisses("Remote end closed connection")
+            raise self._script.Unreachable("Remote end closed connection")
         head = f"--x\r\nContent-Length: {len(body or b'')}\r\n\r\n".encode()
         return head + (body or b"") + b"\r\n--x--\r\n", "multipart/related; boundary=x"
 
@@ -83,6 +83,27 @@ def test_film_at_which_the_server_dies_is_passed_over(
     assert "deadly: no answer after 5 tries: Remote end closed" in capsys.readouterr().err
 
 
+def test_busy_server_and_full_archive_are_waited_for(script: Any, tmp_path: Path) -> None:
+    orthanc, busy = Orthanc("a", "b"), [script.ProgramMisses] * 8
+
+    class Busy(Edge):
+        def request(self, path: str, body: bytes | None = None) -> tuple[bytes, str]:
+            if body is not None and busy:
+                raise busy.pop()("status 503")
+            return super().request(path, body)
+
+    store, full = orthanc.request, [script.ProgramFails] * 8
+
+    def request(path: str, body: bytes | None = None) -> tuple[bytes, str]:
+        if body is not None and full:
+            raise full.pop()("status 500: disk full")
+        return store(path, body)
+
+    orthanc.request = request
+    assert followed(script, orthanc, Busy(script), tmp_path / "state") == 16
+    assert orthanc.stored == [b"a", b"b"]
+
+
 def test_it_goes_on_where_it_was_and_begins_anew_with_another_orthanc(
     script: Any, tmp_path: Path
 ) -> None:
@@ -104,7 +125,7 @@ def test_it_goes_on_where_it_was_and_begins_anew_with_another_orthanc(
 @pytest.mark.parametrize(
     ("content", "said"),
     [("", "is no state of this program; remove it"), ("x y z", "is no state of this program"),
-     (None, "Is a directory")],
+     (None, "cannot be read")],
 )  # fmt: skip
 def test_state_that_cannot_be_used_is_named(tmp_path: Path, content: str | None, said: str) -> None:
     state = tmp_path / "state"

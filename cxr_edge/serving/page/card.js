@@ -57,7 +57,9 @@ export function card(result, film, picture, model) {
     return item;
   }
   part(".label").textContent = result.label || "No answer";
-  if (result.label) item.classList.add(result.label === positive ? "positive" : "negative");
+  if (result.label) {
+    item.classList.add(result.probability >= result.threshold ? "positive" : "negative");
+  }
   part(".scale").hidden = result.probability === null;
   if (result.probability !== null) {
     part(".bar").style.width = percent(result.probability);
@@ -101,11 +103,17 @@ function reason({ probability, threshold }, positive, model) {
 // --- the enlarged film --------------------------------------------------------------------------
 
 const large = byId("large"), largeSlider = byId("large-map"), largeSize = byId("large-size");
-let redraw = () => {};
+let redraw = () => {}, newest = 0, bitmap = null;
 
 async function enlarge({ name, label, why, picture, small, overlay, box, opacity }) {
   // What was chosen may be gone, as with a stick that was pulled out; the card's film is left.
+  const click = newest += 1;
   const film = await createImageBitmap(picture).catch(() => small);
+  if (click !== newest) {
+    if (film !== small) film.close();
+    return; // Another film was asked for meanwhile.
+  }
+  bitmap = film === small ? null : film;
   const canvas = document.createElement("canvas");
   canvas.width = film.width;
   canvas.height = film.height;
@@ -118,7 +126,7 @@ async function enlarge({ name, label, why, picture, small, overlay, box, opacity
   byId("large-why").textContent = why;
   byId("large-film").replaceChildren(canvas);
   actualSize(false);
-  large.showModal();
+  if (!large.open) large.showModal();
   byId("large-film").focus();
 }
 
@@ -132,5 +140,7 @@ largeSize.addEventListener("click", () => actualSize(!large.classList.contains("
 byId("large-close").addEventListener("click", () => large.close());
 large.addEventListener("close", () => {
   redraw = () => {};
+  if (bitmap) bitmap.close();
+  bitmap = null;
   byId("large-film").replaceChildren();
 });

@@ -13,6 +13,7 @@ const CSV = [
 
 let token = sessionStorage.getItem("token");
 let model = null;
+let unreachable = false; // The device did not say which model it has.
 let waiting = [];
 let running = null;
 let left = 0; // Films that were not sent, since somebody stopped.
@@ -35,6 +36,7 @@ async function askModel() {
     response = null;
   }
   if (token !== asked) return; // A late answer says nothing about the token given since.
+  unreachable = !response;
   if (!response) {
     byId("model").textContent = "The device does not answer.";
     return;
@@ -118,7 +120,7 @@ async function work() {
   running = new AbortController();
   let done = 0;
   try {
-    while (waiting.length) {
+    while (waiting.length && !running.signal.aborted) {
       const file = waiting.shift();
       say(`Film ${done + 1} of ${done + 1 + waiting.length}: ${file.name}`);
       byId("progress").value = done / (done + 1 + waiting.length);
@@ -168,6 +170,7 @@ async function one(file, signal) {
     add({ file: file.name, error: { message: "The browser cannot read this file; is it a folder, or gone?" } });
     return;
   }
+  if (unreachable) await askModel(); // It may be on by now.
   shown = await small(file);
   try {
     result = await classify(file, !shown, signal);

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from cxr_edge_runtime.arguments import MAX_PREVALENCE, MIN_PREVALENCE
+from cxr_edge_runtime.bundle.labels import Label
 from cxr_edge_runtime.preprocess import LOCATOR_SIDE, PreprocessSpec, Side
 from cxr_edge_runtime.typed_json import PRINTABLE, Bounds
 
@@ -66,15 +67,6 @@ Version = Annotated[
     Bounds(
         pattern=r"[0-9][A-Za-z0-9._+-]{0,63}",
         must="be a version, a digit and at most 63 letters, digits and . _ + -",
-    ),
-]
-# Letters of any script. What a label begins with must not make a formula of a spreadsheet's cell.
-Label = Annotated[
-    Text,
-    Bounds(
-        pattern=r"[^\x00-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\xbf]"
-        r"[^\x00-\x1f\x21-\x27\x2a\x2c\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\xbf]{0,31}",
-        must="be at most 32 letters, digits, spaces and ( ) . _ + -, the first a letter or digit",
     ),
 ]
 License = Annotated[

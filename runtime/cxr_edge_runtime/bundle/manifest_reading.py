@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from cxr_edge_runtime.bundle.labels import is_label
 from cxr_edge_runtime.bundle.manifest import (
     CONTRACT_INPUTS,
     GATE_FILE,
@@ -85,6 +86,10 @@ def _check(manifest: Manifest, name: str) -> None:
     dtype, zero_point = kinds.get(manifest.model.quantization, (None, None))
     conditions = (
         (manifest.positive_label in manifest.labels, "positive_label must be one of labels"),
+        (
+            all(map(is_label, manifest.labels)),
+            "labels must be of letters, digits and ( ) . _ + - with single spaces between them",
+        ),
         (
             len({label.casefold() for label in manifest.labels}) == len(manifest.labels),
             "labels must differ in more than capital letters",

@@ -38,7 +38,7 @@ def draw_heatmap(
     Args:
         pixels: ``[H, W] uint8``.
         activation_map: ``[h, w]`` of the same film, or of the box in it; its mean has the sign of
-            the decision.
+            the decision. Zeros show the film alone.
         captions: paragraphs below the film, each in as many lines as it needs.
         positive_label: what values above 0 speak for; named below the film.
         box: what the model looked at of the film, which is outlined; None where it was all of it.
@@ -60,13 +60,14 @@ def draw_heatmap(
     for colour, share in ((_FOR, shares), (_AGAINST, -shares)):
         mask = (np.clip(share, 0, 1) * (255 * _OPACITY)).astype(np.uint8)
         coloured.paste(colour, (left, top), mask=Image.fromarray(mask))
-    legend = _LEGEND.format(positive_label)
+    # A film alone has no colours to explain.
+    legend = [_LEGEND.format(positive_label)] if activation_map.any() else []
     if box is not None:
         corners = (left, top, right - 1, bottom - 1)
         ImageDraw.Draw(coloured).rectangle(corners, outline=_OUTLINE, width=_OUTLINE_WIDTH)
-        legend = f"{legend}; {_BOX_LEGEND}"
+        legend.append(_BOX_LEGEND)
     font = ImageFont.load_default(_TEXT)
-    paragraphs = (*captions, legend)
+    paragraphs = (*captions, *(["; ".join(legend)] if legend else []))
     lines = [line for text in paragraphs for line in _wrapped(text, coloured.width, font)]
     whole = Image.new("RGB", (coloured.width, coloured.height + _LINE * len(lines) + _MARGIN))
     whole.paste(coloured)

@@ -1,5 +1,6 @@
 import errno
 import json
+import os
 import random
 import shutil
 import signal
@@ -14,6 +15,7 @@ import pytest
 from cxr_edge.monitoring.log_writer import PredictionRecorder
 from cxr_edge.process.interruption import Interruption
 from cxr_edge.watching.watch import watch
+from cxr_edge.writers.dicom_files import FileChanged
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import InvalidRequest, LogError
@@ -237,3 +239,56 @@ def test_log_that_fails_is_said_when_it_does(tmp_path: Path, golden_bundle: Path
         on_result=show, on_absent=lambda _: None, poll_s=0.01,
     )  # fmt: skip
     assert len(names) == 2
+
+
+def test_folder_whose_files_cannot_be_moved_is_named_and_the_others_go_on(
+    tmp_path: Path, golden_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, interrupted, told = tmp_path / "in", Interruption(), []
+    shutil.copytree(SAMPLES, folder)
+    shutil.copytree(SAMPLES, folder / "a-ward")
+    access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: Path(path).name != "a-ward" and access(path, mode)
+    )
+    count = len(list(SAMPLES.iterdir()))
+    names: list[str] = []
+
+    def show(name: str, _: object) -> None:
+        names.append(name)
+        if len(names) == count:
+            interrupted.number = signal.SIGTERM
+
+    watch(
+        folder, tmp_path / "to", Bundle.load(golden_bundle), interrupted=interrupted, settle_s=0,
+        on_result=show, on_absent=lambda _: None, poll_s=0.01,
+        on_unreadable=lambda path, why: told.append((path.name, why)),
+    )  # fmt: skip
+    assert not any("/" in name for name in names)
+    assert told == [("a-ward", "its files cannot be moved away")]
+
+
+def test_film_that_is_another_one_by_now_gets_no_line(tmp_path: Path, golden_bundle: Path) -> None:
+    folder, interrupted = tmp_path / "in", Interruption()
+    folder.mkdir()
+    (folder / "film.dcm").write_bytes(written())
+
+    class Writer:
+        tries = 0
+
+        def answer(self, *_: object) -> None:
+            self.tries += 1
+            if self.tries == 1:
+                raise FileChanged("film.dcm: the file changed")
+
+    writer = Writer()
+
+    def show(*_: object) -> None:
+        interrupted.number = signal.SIGTERM
+
+    watch(
+        folder, tmp_path / "to", Bundle.load(golden_bundle), interrupted=interrupted, settle_s=0,
+        dicom=writer, on_result=show, on_absent=lambda _: None, poll_s=0.01,
+    )  # fmt: skip
+    assert writer.tries == 2
+    assert len(lines_of(tmp_path / "to")) == 1

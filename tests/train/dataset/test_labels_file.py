@@ -83,6 +83,7 @@ def test_age_that_cannot_be_understood_is_counted(tmp_path: Path) -> None:
         (("test", ""), True),
         (("train", "val"), False),
         (("chest", "test"), False),
+        (("test", "test"), False),
     ],
 )
 def test_column_that_says_what_is_test_must_be_called_split(
@@ -123,7 +124,10 @@ def test_films_below_a_folder_test_are_test(tmp_path: Path) -> None:
         ("path,label\nä.png,TB\n", "is not UTF-8; save it as CSV UTF-8"),
         ("path,label\n,TB\n", "has a row without a path"),
         ("path,label\n../a.png,TB\n", "a.png lies outside"),
-        ("path,label,split\na.png,TB,dev\n", "a.png has the unknown split 'dev'; known are train"),
+        (
+            "path,label,split\na.png,TB,more\n",
+            "a.png has the unknown split 'more'; known",
+        ),
         ("path,label,split\ntest/a.png,TB,train\n", "lies in a folder test.*test stays test"),
         ("path,label,md5\na.png,TB,x\n", "clean itself writes a column md5"),
         ("path,label,classes\na.png,TB,x\n", "clean itself writes a column classes"),

@@ -144,7 +144,9 @@ def test_split_that_is_called_otherwise_is_not_left_out_silently(
 ) -> None:
     draw_dataset(tmp_path / "data", patients=1)
     (tmp_path / "data" / name).mkdir()
-    with pytest.raises(DatasetError, match=rf"{name}: call this folder {meant}, so that it is"):
+    open_dataset(tmp_path / "data")  # nothing is in it
+    Image.new("L", (64, 64)).save(tmp_path / "data" / name / "a.png")
+    with pytest.raises(DatasetError, match=rf"{name}: call it {meant}, so that they are taken"):
         open_dataset(tmp_path / "data")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxr_edge_runtime.bundle.manifest import Label
+from cxr_edge_runtime.bundle.labels import Label, is_label
 from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_runtime.typed_json import TypedJsonError, from_json
 
@@ -79,10 +79,13 @@ def choose_class_names(labels: Collection[str], positive: str | None, *, where: 
     for name in (negative, positive):
         try:
             from_json(Label, name, path="label")
+            why = "" if is_label(name) else "it has other signs than ( ) . _ + - and single spaces"
         except TypedJsonError as error:
+            why = str(error)
+        if why:
             raise DatasetError(
-                f"{where}: the label {name!r} cannot be a class name ({error}); rename it (map)"
-            ) from None
+                f"{where}: the label {name!r} cannot be a class name ({why}); rename it (map)"
+            )
     if negative.casefold() == positive.casefold():
         raise DatasetError(
             f"{where}: the labels {negative} and {positive} differ in capital letters alone; merge "

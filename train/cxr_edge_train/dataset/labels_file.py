@@ -18,8 +18,6 @@ from cxr_edge_train.dataset.class_names import CLASSES_COLUMN, check_renamed
 from cxr_edge_train.dataset.metadata import METADATA_COLUMNS
 from cxr_edge_train.dataset.test_films import SPLIT_WORDS, TEST, lies_in_test
 
-# What a split may be called, by the name of the data set's own folder.
-_SPLITS = {"train": "train", "val": "val", "validation": "val", "test": "test", "": ""}
 _PATHS = ("path", "file")
 # What the file may say of a film; `path` may be called `file`.
 COLUMNS = (*_PATHS, "label", "patient", "split")
@@ -34,7 +32,7 @@ class LabelledFilm(NamedTuple):
     """One row of the file.
 
     Attributes:
-        label: the label after ``--map``; empty where the row has none.
+        label: the label after renaming; empty where the row has none.
         split: ``train``, ``val`` or ``test``.
         patient: the patient, empty where the row names none.
         columns: all further columns, as text.
@@ -156,11 +154,13 @@ def _check_header(file: Path, header: Sequence[str]) -> None:
 def _check_no_other_splits(file: Path, columns: pd.DataFrame) -> None:
     """A column that says what is test, under another name, would be taken for groups of films."""
     for name in columns:
-        values = set(columns[name].str.lower()) - {""}
-        if values <= set(SPLIT_WORDS) and TEST in {SPLIT_WORDS[value] for value in values}:
+        values = set(columns[name].str.lower())
+        words = {SPLIT_WORDS.get(value, value) for value in values}
+        are_splits = "train" in words or words <= {*SPLIT_WORDS.values(), ""}
+        if TEST in words and len(words) > 1 and are_splits:
             raise DatasetError(
-                f"{file}: the column {name} seems to say which films are test; say so "
-                f"(columns split={name}), or rename its values"
+                f"{file}: the column {name} seems to say which films are test; name it "
+                f"(columns split={name}), or give its values other names"
             )
 
 
@@ -216,8 +216,8 @@ def _relative(path: str, data_dir: Path, file: Path) -> str:
 
 
 def _split(stated: str, path: str, data_dir: Path, file: Path, *, tested: bool) -> str:
-    split = _SPLITS.get(stated.lower())
-    if split is None:
+    split = SPLIT_WORDS.get(stated.lower(), "")
+    if stated and not split:
         raise DatasetError(
             f"{file}: {path} has the unknown split {stated!r}; known are train, val and test"
         )

@@ -187,8 +187,10 @@ def _check_spelling(folder: Path) -> None:
     """A split that is called otherwise would be left out as a whole."""
     for name in _label_folders(folder, {}):
         meant = SPLIT_WORDS.get(name.lower())
-        if meant is not None and name != meant:
-            raise DatasetError(f"{folder / name}: call this folder {meant}, so that it is taken")
+        if meant in (None, name) or not any(film_files(folder / name)):
+            continue
+        what = f"move its films to {meant}" if (folder / meant).is_dir() else f"call it {meant}"
+        raise DatasetError(f"{folder / name}: {what}, so that they are taken; or put it elsewhere")
 
 
 def _split_of(folder: Path) -> str:

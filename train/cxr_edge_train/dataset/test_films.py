@@ -32,7 +32,7 @@ def lies_in_test(folder: Path) -> bool:
     it; whoever is called test may keep films at home.
     """
     folder = folder.resolve()
-    near = {folder, folder.parent} - {Path.home()}
+    near = {folder, folder.parent} - {Path.home().resolve()}
     return any(
         place.name.lower() == TEST and (place in near or _has_train_beside(place))
         for place in (folder, *folder.parents)
@@ -65,11 +65,11 @@ def without_test_films(
     if splits.exists() or splits != Path(DEFAULT_SPLITS):
         stated = read_table(splits, SPLIT_COLUMNS, made_by="cxr-edge split")
         check_values(splits, stated, "split", SPLITS)
-        stated = stated.assign(md5=_same_case(stated)).drop_duplicates("md5").set_index("md5")
-        digests = _same_case(metadata)
-        tested |= digests.map(stated["split"]) == TEST
+        stated, digests = stated.assign(md5=_same_case(stated)), _same_case(metadata)
+        tested |= digests.isin(stated.loc[stated["split"] == TEST, "md5"])
         if DOMAIN_COLUMN in stated and DOMAIN_COLUMN not in metadata:
-            table = metadata.assign(**{DOMAIN_COLUMN: digests.map(stated[DOMAIN_COLUMN])})
+            domains = stated.drop_duplicates("md5").set_index("md5")[DOMAIN_COLUMN]
+            table = metadata.assign(**{DOMAIN_COLUMN: digests.map(domains)})
             table = table.fillna({DOMAIN_COLUMN: ""})
     number = int(tested.sum())
     if number == len(metadata):

@@ -76,7 +76,7 @@ def find_subgroups(predictions: pd.DataFrame, films: pd.DataFrame) -> tuple[Subg
 
 
 def large_columns(films: pd.DataFrame) -> tuple[str, ...]:
-    """A warning of the columns that have too many values to be groups; none where there is none."""
+    """Warn of columns that have too many values to be groups, in at most one sentence."""
     names = [column for column, values in _all_columns(films) if values.nunique() > _MOST_VALUES]
     if not names:
         return ()
