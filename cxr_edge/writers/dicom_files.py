@@ -6,13 +6,13 @@ from pathlib import Path
 
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
-from cxr_edge_runtime.errors import CxrEdgeError, ExtraMissing, ImageError
+from cxr_edge_runtime.errors import CxrEdgeError, ExtraMissing
 from cxr_edge_runtime.files import replacing
 from cxr_edge_runtime.files.outputs import check_folder
 from cxr_edge_runtime.images import read_bytes
 
 
-class FileChanged(ImageError):
+class FileChanged(Exception):
     """A film's file is not the one that was classified."""
 
 
@@ -62,6 +62,6 @@ class DicomWriter:
         """
         try:
             self.answer(path, prediction)
-        except (CxrEdgeError, OSError) as error:
+        except (CxrEdgeError, FileChanged, OSError) as error:
             return str(error)
         return None
