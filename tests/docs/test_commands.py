@@ -135,7 +135,7 @@ def make_sandbox(folder: Path, pipeline: Any) -> None:
 
 def of_a_site(folder: Path) -> None:
     """Films in which the shipped model finds lungs, in one folder with a table of labels."""
-    load_script("data/make_phantoms.py").write_dataset(Path("phantoms"), share=0.06)
+    load_script("data/make_phantoms.py").write_dataset(Path("phantoms"), share=0.09)
     folder.mkdir()
     lines = ["path,label,patient,sex"]
     for place, path in enumerate(sorted(Path("phantoms").rglob("*.jpeg"))):
