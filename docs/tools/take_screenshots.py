@@ -3,15 +3,15 @@
 It needs Chromium and the developers' environment: ``python docs/tools/take_screenshots.py``.
 """
 
-import shutil
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
+from browsing import chromium  # type: ignore[import-not-found]  # noqa: E402
 from serving import running_server  # type: ignore[import-not-found]  # noqa: E402
 
 FILMS = sorted((ROOT / "data" / "samples").glob("*.jpeg"))
@@ -27,15 +27,12 @@ def show(page: Page, films: list[Path]) -> None:
 
 def main() -> None:
     """Take the three pictures."""
-    with running_server() as server, sync_playwright() as driver:
-        chromium = driver.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
-        )
-        phone = chromium.new_page(viewport={"width": 390, "height": 844})
+    with running_server() as server, chromium() as browser:
+        phone = browser.new_page(viewport={"width": 390, "height": 844})
         phone.goto(server.address)
         show(phone, FILMS[-1:])
         phone.screenshot(path=TARGET / "phone.png", full_page=True)
-        desktop = chromium.new_page(viewport={"width": 1280, "height": 860}, color_scheme="dark")
+        desktop = browser.new_page(viewport={"width": 1280, "height": 860}, color_scheme="dark")
         desktop.goto(server.address)
         show(desktop, FILMS)
         desktop.screenshot(path=TARGET / "desktop.png")

@@ -354,9 +354,14 @@ def check_values(path: Path, table: pd.DataFrame, column: str, known: Sequence[s
         raise DatasetError(f"{path}: unknown {column} {unknown[0]!r}; known are {', '.join(known)}")
 
 
+def digests_of(table: pd.DataFrame) -> "pd.Series[str]":
+    """The MD5 of each film ``[N]``, in one form however it was typed."""
+    return table["md5"].str.strip().str.lower()
+
+
 def _check_no_copies(path: Path, table: pd.DataFrame) -> None:
     """Under a second path a test image could be trained on, or be measured without a log."""
-    digests = table["md5"].str.strip().str.lower()
+    digests = digests_of(table)
     copies = digests.duplicated()
     if copies.any():
         copy = int(copies.argmax())

@@ -11,6 +11,7 @@ from cxr_edge_train.dataset.metadata import (
     SPLIT_COLUMNS,
     SPLITS,
     check_values,
+    digests_of,
     read_table,
 )
 
@@ -65,7 +66,7 @@ def without_test_films(
     if splits.exists() or splits != Path(DEFAULT_SPLITS):
         stated = read_table(splits, SPLIT_COLUMNS, made_by="cxr-edge split")
         check_values(splits, stated, "split", SPLITS)
-        stated, digests = stated.assign(md5=_same_case(stated)), _same_case(metadata)
+        stated, digests = stated.assign(md5=digests_of(stated)), digests_of(metadata)
         tested |= digests.isin(stated.loc[stated["split"] == TEST, "md5"])
         if DOMAIN_COLUMN in stated and DOMAIN_COLUMN not in metadata:
             domains = stated.drop_duplicates("md5").set_index("md5")[DOMAIN_COLUMN]
@@ -79,7 +80,3 @@ def without_test_films(
         )
     warnings = (f"{counted(number, 'test film')} left out; measure on test with a log",)
     return table[~tested].reset_index(drop=True), warnings if number else ()
-
-
-def _same_case(table: pd.DataFrame) -> "pd.Series[str]":
-    return table["md5"].str.strip().str.lower()
