@@ -44,7 +44,8 @@ def dicom_answer(
         ImageError: it cannot be decoded.
     """
     check_source(content, name=name)
-    prediction = replace(prediction, image_sha256=hashlib.sha256(content).hexdigest())
+    if prediction.image_sha256 is None:  # of a film of 60 MB once is enough
+        prediction = replace(prediction, image_sha256=hashlib.sha256(content).hexdigest())
     pixels = load_grey(content, name=name, least_side=LONGEST).pixels
     try:
         with exclusive_if_large(pixels=pixels.size), _one_at_a_time, warnings.catch_warnings():

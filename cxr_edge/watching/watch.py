@@ -95,6 +95,7 @@ def watch(
                 absent = False
                 for below, why in arrivals.unreadable.items():
                     leave(below, why)
+            before = done
             for path, stamp in whole:
                 if interrupted.number is not None:
                     break
@@ -123,7 +124,7 @@ def watch(
                     log.add(result, bundle)
                 on_result(name, result)
                 done += 1
-            if not whole:
+            if done == before:  # also where all that is there has to be left alone
                 _wait(interrupted, poll_s)
     finally:
         journal.close()
