@@ -3,6 +3,7 @@
 import functools
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable
 from itertools import pairwise
@@ -11,6 +12,7 @@ from traceback import walk_tb
 from typing import Annotated, Any, NamedTuple
 
 import typer
+from typer.core import TyperGroup
 
 from cxr_edge.console.terminal import say
 from cxr_edge.process import exit_codes
@@ -25,40 +27,177 @@ class _Command(NamedTuple):
         extra: what it needs installed.
         summary: the first line of its help. Repeated here, since the help of all would wait for the
             import of each.
+        examples: shown below its help.
+        stopped: what Ctrl-C leaves, where it does not say so itself.
     """
 
     extra: str | None
     summary: str
+    examples: tuple[str, ...]
+    stopped: str = "each output is complete or was not written"
 
+
+_RESUMES = "every epoch that ended is saved; the same command resumes"
 
 # The order is that of the help.
-_COMMANDS = {
-    "classify": _Command(None, "Classify chest X-rays: JPEG, PNG, TIFF, BMP, WebP, DICOM."),
-    "info": _Command(None, "Show what a bundle is, how good it is, and its limits."),
-    "verify": _Command("signed", "Check that a bundle is intact, with --key whose it is."),
-    "pack": _Command("signed", "Pack a bundle as one file for devices, signed or not."),
-    "install": _Command("signed", "Use an archive's bundle from now on; keep the one before."),
-    "selftest": _Command(None, "Compare this device with the one that made the bundle."),
-    "benchmark": _Command(None, "Measure time and memory on this device in half a minute."),
-    "serve": _Command("serve", "Serve a page and an API that classify films."),
-    "watch": _Command(None, "Classify the films that come into a folder."),
-    "score": _Command("ray", "Score an archive with Ray into a folder of Parquet files."),
-    "clean": _Command("train", "Check every image of a data set; write its metadata."),
-    "split": _Command("train", "Split images into train, validation and test by patient."),
-    "eda": _Command("train", "Explore a cleaned data set: an HTML page with figures."),
-    "train": _Command("train", "Train a classifier."),
-    "train-locator": _Command(
-        "convert", "Train a lung locator, and convert it to TFLite and ONNX."
-    ),
-    "compare": _Command("train", "Train several networks and choose one by its recall."),
-    "import": _Command("convert", "Import a Keras classifier that was trained elsewhere."),
-    "convert": _Command("convert", "Quantize a trained model and verify each variant."),
-    "report": _Command("convert", "Write the report of a conversion again."),
-    "evaluate": _Command("train", "Measure a run or a bundle on labelled images."),
-    "calibrate": _Command("calibrate", "Fit a bundle's threshold and probability to your films."),
-    "compare-bundles": _Command("train", "Compare two bundles on the same films before an update."),
-    "drift": _Command("drift", "Check for drift since verification."),
+_GROUPS: dict[str, dict[str, _Command]] = {
+    "On a device": {
+        "classify": _Command(
+            None,
+            "Classify chest X-rays: JPEG, PNG, TIFF, BMP, WebP, DICOM.",
+            (
+                "cxr-edge classify image.jpeg",
+                "cxr-edge classify -r images/ --csv answers.csv --heatmap maps",
+                "cxr-edge classify --json image.dcm",
+            ),
+        ),
+        "selftest": _Command(
+            None,
+            "Compare this device with the one that made the bundle.",
+            ("cxr-edge selftest", "cxr-edge selftest tiny"),
+            "",
+        ),
+        "benchmark": _Command(
+            None,
+            "Measure time and memory on this device in half a minute.",
+            ("cxr-edge benchmark", "cxr-edge benchmark tiny --images films/"),
+            "",
+        ),
+        "info": _Command(
+            None,
+            "Show what a bundle is, how good it is, and its limits.",
+            ("cxr-edge info", "cxr-edge info tiny --json", "cxr-edge info --list"),
+            "",
+        ),
+        "serve": _Command(
+            "serve",
+            "Serve a page and an API that classify films.",
+            (
+                "cxr-edge serve",
+                "cxr-edge serve --host 0.0.0.0 --token-file token.txt",
+            ),
+        ),
+        "watch": _Command(
+            None,
+            "Classify the films that come into a folder.",
+            ("cxr-edge watch incoming --to answers",),
+        ),
+    },
+    "Bundles and many films": {
+        "verify": _Command(
+            "signed",
+            "Check that a bundle is intact, with --key whose it is.",
+            ("cxr-edge verify bundles/int8", "cxr-edge verify int8.cxr.zip --key key.pub.pem"),
+            "",
+        ),
+        "pack": _Command(
+            "signed",
+            "Pack a bundle as one file for devices, signed or not.",
+            ("cxr-edge pack bundles/int8 -o int8.cxr.zip --sign key.pem",),
+        ),
+        "install": _Command(
+            "signed",
+            "Use an archive's bundle from now on; keep the one before.",
+            (
+                "cxr-edge install int8.cxr.zip --key key.pub.pem",
+                "cxr-edge install --rollback",
+            ),
+            "the old or the new bundle is in use: cxr-edge info shows which",
+        ),
+        "drift": _Command(
+            "drift",
+            "Check for drift since verification.",
+            ("cxr-edge drift log.db -o drift.png",),
+        ),
+        "score": _Command(
+            "ray",
+            "Score an archive with Ray into a folder of Parquet files.",
+            ("cxr-edge score archive/ -o scores",),
+        ),
+    },
+    "From images to a bundle": {
+        "clean": _Command(
+            "train",
+            "Check every image of a data set; write its metadata.",
+            (
+                "cxr-edge clean chest_xray -o clean_metadata.csv",
+                "cxr-edge clean films/ --labels labels.csv --map TB=PNEUMONIA,healthy=NORMAL",
+            ),
+        ),
+        "split": _Command(
+            "train",
+            "Split images into train, validation and test by patient.",
+            ("cxr-edge split clean_metadata.csv -o splits.csv --seed 0",),
+        ),
+        "eda": _Command(
+            "train",
+            "Explore a cleaned data set: an HTML page with figures.",
+            ("cxr-edge eda clean_metadata.csv -o eda",),
+        ),
+        "train": _Command(
+            "train",
+            "Train a classifier.",
+            (
+                "cxr-edge train clean_metadata.csv --splits splits.csv -o run",
+                "cxr-edge train clean_metadata.csv --recipe models/recipes/tiny.toml "
+                "--locator models/float/lung-locator -o run",
+            ),
+            _RESUMES,
+        ),
+        "compare": _Command(
+            "train",
+            "Train several networks and choose one by its recall.",
+            (
+                "cxr-edge compare clean_metadata.csv --architectures mobilenetv2,densenet121 "
+                "-o comparison",
+            ),
+            _RESUMES,
+        ),
+        "train-locator": _Command(
+            "convert",
+            "Train a lung locator, and convert it to TFLite and ONNX.",
+            ("cxr-edge train-locator clean_metadata.csv --masks masks/ -o locator",),
+            _RESUMES,
+        ),
+        "import": _Command(
+            "convert",
+            "Import a Keras classifier that was trained elsewhere.",
+            ("cxr-edge import own.keras --metadata clean_metadata.csv --scaling 0-1 -o run",),
+        ),
+        "convert": _Command(
+            "convert",
+            "Quantize a trained model and verify each variant.",
+            (
+                "cxr-edge convert run --int8 -o bundles",
+                "cxr-edge convert run --all --format both -o bundles",
+            ),
+        ),
+        "report": _Command(
+            "convert",
+            "Write the report of a conversion again.",
+            ("cxr-edge report bundles",),
+        ),
+        "evaluate": _Command(
+            "train",
+            "Measure a run or a bundle on labelled images.",
+            (
+                "cxr-edge evaluate bundles/int8 clean_metadata.csv --splits splits.csv "
+                "-o evaluation",
+            ),
+        ),
+        "calibrate": _Command(
+            "calibrate",
+            "Fit a bundle's threshold and probability to your films.",
+            ("cxr-edge calibrate mobilenetv2-int8 clean_metadata.csv --site north -o north",),
+        ),
+        "compare-bundles": _Command(
+            "train",
+            "Compare two bundles on the same films before an update.",
+            ("cxr-edge compare-bundles mobilenetv2-int8 north clean_metadata.csv -o compared",),
+        ),
+    },
 }
+_COMMANDS = {name: command for group in _GROUPS.values() for name, command in group.items()}
 
 # What Windows lacks; classify, selftest, info, verify and serve do without.
 _POSIX = ("fcntl", "resource")
@@ -68,24 +207,41 @@ _DECODING = ("numpy", "pillow", "pydicom")
 _COMPLETION = "_CXR_EDGE_COMPLETE"
 
 
-def _needs(extra: str | None, command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command that says what to do when one of its imports is missing."""
+def _guarded(name: str, command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command that says what to install where an import is missing, and what Ctrl-C leaves."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
         except ModuleNotFoundError as error:
-            needed_by = command.__name__.strip("_").replace("_", "-")
             if error.name in _POSIX:
                 raise InvalidRequest(
-                    f"{needed_by} does not run on {sys.platform}: it needs Linux or macOS"
+                    f"{name} does not run on {sys.platform}: it needs Linux or macOS"
                 ) from error
-            if extra is None:
+            if (extra := _COMMANDS[name].extra) is None:
                 raise
-            raise ExtraMissing.of(error.name, needed_by=needed_by, extra=extra) from error
+            raise ExtraMissing.of(error.name, needed_by=name, extra=extra) from error
+        except KeyboardInterrupt:
+            say("; ".join(filter(None, ("cxr-edge: stopped", _COMMANDS[name].stopped))))
+            raise typer.Exit(exit_codes.of_signal(signal.SIGINT)) from None
 
     return run
+
+
+class _Grouped(TyperGroup):
+    """Help with the commands in groups."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a section for each group."""
+        for title, commands in _GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, commands[name].summary) for name in commands])
+
+
+def _examples(name: str) -> str:
+    """Examples of a command, which help must not wrap: one would be two commands."""
+    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in _COMMANDS[name].examples)))
 
 
 def _print_version(wanted: bool) -> None:
@@ -132,6 +288,8 @@ def _app(arguments: list[str]) -> typer.Typer:
     # Plain help: rich would triple the time to start.
     app = typer.Typer(
         name="cxr-edge",
+        cls=_Grouped,
+        context_settings={"help_option_names": ["-h", "--help"]},
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -139,15 +297,14 @@ def _app(arguments: list[str]) -> typer.Typer:
     app.callback()(_root)
     named = [name for name in arguments[:1] if name in _COMMANDS]
     if _COMMANDS.keys().isdisjoint(arguments) and _COMPLETION not in os.environ:
-        for name, (_, summary) in _COMMANDS.items():
-            app.command(name, help=summary)(_listed)
+        for name in _COMMANDS:
+            app.command(name)(_listed)
         return app
     for name in named or _COMMANDS:
         # import is a word of Python's own, so module and function are called import_.
         python_name = f"{name}_" if iskeyword(name) else name.replace("-", "_")
         command = getattr(importlib.import_module(f"cxr_edge.commands.{python_name}"), python_name)
-        extra = _COMMANDS[name].extra
-        app.command(name)(_needs(extra, command))
+        app.command(name, epilog=_examples(name))(_guarded(name, command))
     return app
 
 

@@ -34,6 +34,17 @@ def shipped_bundles() -> list[Bundle]:
     return [Bundle.load(cxr_edge_models.path(name)) for name in cxr_edge_models.names()]
 
 
+def installed_bundle() -> Bundle | None:
+    """The bundle that is installed for this user; None where there is none.
+
+    Raises:
+        BundleError: the installation is damaged. Another model in its place would classify
+            unnoticed.
+    """
+    current = installed_bundles() / CURRENT
+    return _load_folder(current) if os.path.lexists(current) else None
+
+
 def load_bundle(bundle: str | os.PathLike[str] | Bundle | None) -> Bundle:
     """Load the bundle of a name or folder.
 
@@ -53,11 +64,7 @@ def load_bundle(bundle: str | os.PathLike[str] | Bundle | None) -> Bundle:
     if isinstance(bundle, Bundle):
         return bundle
     if bundle is None:
-        current = installed_bundles() / CURRENT
-        # A damaged installation is an error: another model would classify unnoticed.
-        if os.path.lexists(current):
-            return _load_folder(current)
-        return Bundle.load(cxr_edge_models.path(cxr_edge_models.DEFAULT))
+        return installed_bundle() or Bundle.load(cxr_edge_models.path(cxr_edge_models.DEFAULT))
     if not isinstance(bundle, str | os.PathLike):
         raise InvalidRequest(
             f"a bundle is given by its name or folder, or loaded, not as {type(bundle).__name__}"

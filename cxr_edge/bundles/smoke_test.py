@@ -20,7 +20,7 @@ def run_smoke_test(bundle: Path) -> None:
         InstallationError: the bundle cannot be loaded, or the process ended in another bad way.
     """
     path = str(bundle.absolute())  # a relative one could begin as an option does
-    for command in (["verify", path], ["selftest", "--bundle", path]):
+    for command in (["verify", path], ["selftest", path]):
         try:
             # -P: nothing is imported from the folder that the user happens to be in.
             ended = subprocess.run(

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 def benchmark(
+    bundle: options.BundleArgument = None,
     images: Annotated[
         list[Path] | None,
-        typer.Argument(
-            metavar="[IMAGE...]",
-            readable=False,
-            help="Films and folders to measure with, searched with all below them "
-            "[default: a synthetic film].",
+        typer.Option(
+            "--images",
+            metavar="PATH",
+            help="An image, or a folder searched with all below it; may be given several times.  "
+            "[default: a synthetic image]",
         ),
     ] = None,
-    bundle: options.BundleOption = None,
     engine: options.Engine = None,
     as_json: options.AsJson = False,
 ) -> None:

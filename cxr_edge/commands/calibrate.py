@@ -8,7 +8,7 @@ import typer
 
 import cxr_edge
 from cxr_edge.console import options
-from cxr_edge.console.terminal import progress_bar, say
+from cxr_edge.console.terminal import print_next, progress_bar, say
 from cxr_edge_convert.limits import MIN_SITE_FILMS
 from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_train.defaults import MIN_SENSITIVITY
@@ -69,12 +69,21 @@ def calibrate(
         threads=threads,
         progress=progress_bar,
     )
-    for warning in result.warnings:
-        say(f"warning: {warning}")
     manifest = result.bundle.manifest
     if as_json:
         typer.echo(json.dumps(result.as_dict()))
-        return
+    else:
+        _print(result)
+    for warning in result.warnings:
+        say(f"warning: {warning}")
+    if not as_json:
+        typer.echo(f"wrote {output}: {manifest.name}, digest {result.bundle.digest[:12]}")
+        typer.echo(NOTICE)
+        print_next("selftest", output)
+
+
+def _print(result: "cxr_edge.CalibrationResult") -> None:
+    manifest = result.bundle.manifest
     if result.after:
         width = max(map(len, result.after))
         typer.echo(f"{'':<{width}} {'before':<24}after, on films held out of the fit")
@@ -86,5 +95,3 @@ def calibrate(
             f"{result.beyond_after} after"
         )
     typer.echo(f"{manifest.positive_label} from {manifest.threshold.value:.4f} on")
-    typer.echo(f"wrote {output}: {manifest.name}, digest {result.bundle.digest[:12]}")
-    typer.echo(NOTICE)

@@ -13,6 +13,7 @@ from cxr_edge.console.results import JsonWriter, TableWriter
 from cxr_edge.console.terminal import say
 from cxr_edge.process import exit_codes
 from cxr_edge.process.memory import fix_mmap_threshold
+from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.errors import InvalidRequest
 from cxr_edge_runtime.files import left_temporaries
 from cxr_edge_runtime.files.outputs import is_stdout
@@ -91,11 +92,12 @@ def classify(
     # For all threads: filters that one thread sets for a while hold for all, and pydicom's
     # warnings quote what is written in a film.
     warnings.simplefilter("ignore")
+    written = (None if is_stdout(csv) else csv, heatmap, dicom_out, log)
     counts = classify_files(
         images,
         bundle,
         Outputs(csv=csv, heatmaps=heatmap, log=log, dicom=dicom_out),
-        shown=JsonWriter if as_json else partial(TableWriter, err=is_stdout(csv)),
+        shown=JsonWriter if as_json else partial(TableWriter, written=written, err=is_stdout(csv)),
         on_signal=lambda: say(
             "cxr-edge: stopping after the images under way; once more to stop at once"
         ),
@@ -109,6 +111,10 @@ def classify(
         allow_rejected=allow_rejected,
     )
     if counts.signal is not None:
+        say(
+            f"cxr-edge: stopped after {counted(counts.classified + counts.failed, 'image')}; their "
+            "results are complete, the other images were not looked at"
+        )
         raise typer.Exit(exit_codes.of_signal(counts.signal))
     if counts.failed:
         raise typer.Exit(exit_codes.of_failures(others_done=counts.classified > 0))

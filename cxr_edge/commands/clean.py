@@ -8,7 +8,7 @@ import typer
 
 import cxr_edge
 from cxr_edge.console import options
-from cxr_edge.console.terminal import progress_bar, say
+from cxr_edge.console.terminal import print_next, progress_bar, say
 from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.errors import InvalidRequest, LimitMissed
 from cxr_edge_train.defaults import default_cache_dir
@@ -90,14 +90,16 @@ def clean(
         cache_dir=default_cache_dir(),
         progress=progress_bar,
     )
-    for warning in result.warnings:
-        say(f"warning: {warning}")
-    if result.unknown_patients:
-        say("Give --patient-pattern if the file names identify the patients.")
     if as_json:
         typer.echo(json.dumps(result.report.as_dict()))
     else:
         _print(result)
+    for warning in result.warnings:
+        say(f"warning: {warning}")
+    if result.unknown_patients:
+        say("Give --patient-pattern if the file names identify the patients.")
+    if not as_json:
+        print_next("split", result.metadata)
     if strict and result.has_leak:
         raise LimitMissed("test holds what training has seen, and --strict allows no leak")
 

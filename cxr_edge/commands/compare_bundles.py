@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.terminal import progress_bar, say
+
+if TYPE_CHECKING:
+    from cxr_edge_train.evaluation.bundle_comparison import BundleComparison
 
 
 def compare_bundles(
@@ -40,7 +43,6 @@ def compare_bundles(
     metadata calls test are left out. Research use only. Not a medical device.
     """
     from cxr_edge.bundles.lookup import load_bundle
-    from cxr_edge_train.evaluation.bundle_comparison import comparison_lines
 
     comparison = cxr_edge.compare_bundles(
         load_bundle(one),
@@ -52,13 +54,19 @@ def compare_bundles(
         threads=threads,
         progress=progress_bar,
     )
+    if as_json:
+        typer.echo(json.dumps(comparison.as_dict()))
+    else:
+        _print(comparison)
     for warning in comparison.warnings:
         say(f"warning: {warning}")
     if output:
         say(f"wrote {output}")
-    if as_json:
-        typer.echo(json.dumps(comparison.as_dict()))
-        return
+
+
+def _print(comparison: "BundleComparison") -> None:
+    from cxr_edge_train.evaluation.bundle_comparison import comparison_lines
+
     for line in comparison_lines(comparison):
         typer.echo(line)
     for bundle in comparison.bundles:

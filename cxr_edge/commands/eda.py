@@ -33,7 +33,7 @@ def eda(
     exploration = cxr_edge.eda(
         metadata, output, recipe=recipe, root=root, seed=seed, progress=progress_bar
     )
+    typer.echo(f"wrote {exploration.page} and {len(exploration.figures)} figures")
     for warning in exploration.warnings:
         say(f"warning: {warning}")
-    typer.echo(f"wrote {exploration.page} and {len(exploration.figures)} figures")
     typer.echo(exploration.notice)

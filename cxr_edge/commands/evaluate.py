@@ -3,7 +3,7 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from cxr_edge.console import options
 from cxr_edge.console.loading import load_keras
 from cxr_edge.console.terminal import print_metrics, printable, progress_bar, say
 from cxr_edge_runtime.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from cxr_edge_train.evaluation.evaluation import Evaluation
 
 
 class Split(StrEnum):
@@ -84,8 +87,6 @@ def evaluate(
         raise InvalidRequest("--split test needs --log FILE: every reading of test is recorded")
     if (Path(subject) / "run.json").is_file():
         load_keras()
-    from cxr_edge_train.evaluation.page import share_text, worst_words
-
     evaluation = cxr_edge.evaluate(
         subject,
         metadata,
@@ -97,15 +98,21 @@ def evaluate(
         threads=threads,
         progress=progress_bar,
     )
+    if as_json:
+        typer.echo(json.dumps(evaluation.as_dict()))
+    else:
+        _print(evaluation, split)
     for warning in evaluation.warnings:
         say(f"warning: {warning}")
     if split is Split.TEST:
         say(f"logged in {log}")
     if output:
         say(f"wrote {output}")
-    if as_json:
-        typer.echo(json.dumps(evaluation.as_dict()))
-        return
+
+
+def _print(evaluation: "Evaluation", split: Split) -> None:
+    from cxr_edge_train.evaluation.page import share_text, worst_words
+
     typer.echo(f"{split.value} correct {evaluation.correct} of {evaluation.n}")
     negative, positive = evaluation.labels
     # One kind of the finding alone is the label itself.

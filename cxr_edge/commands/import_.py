@@ -9,7 +9,13 @@ import typer
 import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.loading import load_keras
-from cxr_edge.console.terminal import Stages, print_metrics, print_operating_point, say
+from cxr_edge.console.terminal import (
+    Stages,
+    print_metrics,
+    print_next,
+    print_operating_point,
+    say,
+)
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 
 
@@ -72,4 +78,5 @@ def import_(
     for warning in run.warnings:
         say(f"warning: {warning}")
     print_operating_point(run.operating_point)
-    typer.echo(f"wrote {output}; convert it with cxr-edge convert {output}")
+    typer.echo(f"wrote {output}")
+    print_next("convert", output, "--int8", "-o", "bundles")

@@ -1,7 +1,8 @@
 """``cxr-edge info``."""
 
+import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,17 +25,38 @@ _MISSING = {
 
 def info(
     bundle: options.BundleArgument = None,
-    every: Annotated[bool, typer.Option("--list", help="List the bundles that ship.")] = False,
+    every: Annotated[
+        bool, typer.Option("--list", help="List the bundles that ship, and the installed one.")
+    ] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Show what a bundle is, how good it is, and its limits."""
-    from cxr_edge.bundles.lookup import load_bundle, shipped_bundles
+    from cxr_edge.bundles.lookup import installed_bundle, load_bundle, shipped_bundles
 
-    if not every:
-        _print_bundle(load_bundle(bundle))
-        return
-    if bundle is not None:
-        raise InvalidRequest("--list names all bundles that ship; leave BUNDLE out")
-    _print_list(shipped_bundles())
+    if every and bundle is not None:
+        raise InvalidRequest("--list names all bundles; leave BUNDLE out")
+    if every:
+        installed = installed_bundle()
+        listed = [*shipped_bundles(), *([installed] if installed else [])]
+    else:
+        listed = [load_bundle(bundle)]
+    if as_json:
+        for one in listed:
+            typer.echo(json.dumps(_as_json(one)))
+    elif every:
+        _print_list(listed, installed=installed)
+    else:
+        _print_bundle(listed[0])
+
+
+def _as_json(bundle: "Bundle") -> dict[str, Any]:
+    """What the bundle's manifest says, its digest, and the limits that its card names."""
+    return {
+        "digest": bundle.digest,
+        "path": str(bundle.path),
+        "limits": _limits(bundle),
+        "manifest": json.loads(bundle.manifest.to_json()),
+    }
 
 
 def _print_bundle(bundle: "Bundle") -> None:
@@ -90,7 +112,7 @@ def _print_bundle(bundle: "Bundle") -> None:
         texts = (*record.looser, *record.failures, *record.warnings) if record else ()
         # A letter is in every limit.
         said = [words for words in map(_one_line, texts) if len(words) >= _LEAST_SAID]
-        for limit in _limits(bundle.read(CARD_FILE).decode("utf-8", "replace")):
+        for limit in _limits(bundle):
             if not any(words in limit for words in said):
                 typer.echo(f"limit      {own_words(limit)}")
         typer.echo(f"more       {printable(str(bundle.path / CARD_FILE))}")
@@ -98,10 +120,13 @@ def _print_bundle(bundle: "Bundle") -> None:
     typer.echo(NOTICE)
 
 
-def _limits(card: str) -> list[str]:
+def _limits(bundle: "Bundle") -> list[str]:
     """The points below the heading of limits in a bundle's card, one line each, without bold."""
-    from cxr_edge_runtime.bundle.manifest import LIMITS_HEADING
+    from cxr_edge_runtime.bundle.manifest import CARD_FILE, LIMITS_HEADING
 
+    if CARD_FILE not in bundle.manifest.files:
+        return []
+    card = bundle.read(CARD_FILE).decode("utf-8", "replace")
     _, _, after = card.partition(f"\n## {LIMITS_HEADING}\n")
     section = after.partition("\n#")[0]
     return [_one_line(point).replace("**", "") for point in f"\n{section}".split("\n- ")[1:]]
@@ -111,12 +136,16 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _print_list(bundles: "Sequence[Bundle]") -> None:
+def _print_list(bundles: "Sequence[Bundle]", *, installed: "Bundle | None") -> None:
     width = max(len(bundle.manifest.name) for bundle in bundles)
     typer.echo(f"{'name':<{width}}  version  format  quantization       bytes  digest")
     for bundle in bundles:
         manifest = bundle.manifest
+        mark = "  installed" if bundle is installed else ""
         typer.echo(
             f"{manifest.name:<{width}}  {manifest.version:<7}  {manifest.model.format:<6}  "
-            f"{manifest.model.quantization:<12}  {len(bundle.model):>10,}  {bundle.digest[:12]}"
+            f"{manifest.model.quantization:<12}  {len(bundle.model):>10,}  "
+            f"{bundle.digest[:12]}{mark}"
         )
+    if installed is None:
+        typer.echo(f"none is installed; the default is {bundles[0].manifest.name}")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cxr_edge.console import options
-from cxr_edge.console.terminal import say, say_if_rejected
+from cxr_edge.console.terminal import print_next, say, say_if_rejected
 
 
 def pack(
@@ -40,3 +40,5 @@ def pack(
     typer.echo(f"digest     {packed.bundle.digest}")
     typer.echo(f"signed     {signed}")
     typer.echo(f"file       {output}, {packed.n_bytes:,} bytes, SHA-256 {packed.sha256}")
+    is_signed = key is not None or packed.was_signed
+    print_next("install", output, *(("--key", "key.pub.pem") if is_signed else ("--unsigned",)))

@@ -9,6 +9,7 @@ import typer
 from cxr_edge.bundles.notice import quoted, rejection
 from cxr_edge.console import options
 from cxr_edge.console.terminal import printable, say_if_rejected
+from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.errors import LimitMissed
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _WIDTH = 39
 
 
 def selftest(
-    bundle: options.BundleOption = None,
+    bundle: options.BundleArgument = None,
     engine: options.Engine = None,
     threads: options.Threads = 1,
     as_json: options.AsJson = False,
@@ -57,6 +58,13 @@ def selftest(
         }
         typer.echo(json.dumps(content))
     else:
+        films = counted(len(outcomes), "golden film")
+        verdict = (
+            f"FAILED: {len(failed)} of {films} do not get the verified answer on this device"
+            if failed
+            else f"OK: {films} get the verified answer on this device"
+        )
+        typer.echo(f"{verdict}; largest difference {largest:.3f}, allowed {MAX_SHIFT}")
         typer.echo(f"here       {here}\nmade with  {quoted(golden.made_with)}")
         typer.echo(f"{'expected':<{_WIDTH}}  computed")
         for outcome in outcomes:

@@ -7,7 +7,7 @@ import typer
 
 import cxr_edge
 from cxr_edge.console import options
-from cxr_edge.console.terminal import say
+from cxr_edge.console.terminal import print_next, say
 from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.files.outputs import is_stdout
 
@@ -34,8 +34,6 @@ def split(
     and listed in a second file.
     """
     result = cxr_edge.split(metadata, output, seed=seed, group_by=group_by)
-    for warning in result.warnings:
-        say(f"warning: {warning}")
     splits_on_stdout = is_stdout(output)
     for count in result.counts:
         typer.echo(f"{count.split:<10}  {count.label:<9}  {count.images:>6}", err=splits_on_stdout)
@@ -48,4 +46,8 @@ def split(
     if result.left_out:
         listed = result.left_out_list or "not listed"
         typer.echo(f"left out {counted(result.left_out, 'image')}: {listed}", err=splits_on_stdout)
+    for warning in result.warnings:
+        say(f"warning: {warning}")
     typer.echo(f"wrote {result.splits}", err=splits_on_stdout)
+    if not splits_on_stdout:
+        print_next("train", metadata, "--splits", result.splits, "-o", "run")

@@ -9,7 +9,13 @@ import typer
 import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.loading import load_keras
-from cxr_edge.console.terminal import Stages, print_metrics, print_operating_point, say
+from cxr_edge.console.terminal import (
+    Stages,
+    print_metrics,
+    print_next,
+    print_operating_point,
+    say,
+)
 from cxr_edge_runtime.errors import ExtraMissing, InvalidRequest
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 
@@ -111,3 +117,4 @@ def train(
         say(f"warning: {warning}")
     print_operating_point(run.operating_point)
     typer.echo(f"wrote {run.folder}")
+    print_next("convert", run.folder, "--int8", "-o", "bundles")

@@ -36,15 +36,9 @@ def verify(
 
     verified = verify_bundle(bundle, key=key)
     manifest = verified.manifest
-    typer.echo(f"{verified.digest}  bundle.json")
-    for name, entry in manifest.files.items():
-        typer.echo(f"{entry.sha256}  {name}")
-    for line in (*locator_lines(manifest), *verification_lines(manifest)):
-        typer.echo(line)
     accepted = "OK" if not manifest.is_rejected else "REJECTED when it was converted"
     typer.echo(
-        f"{accepted}: {manifest.name} {manifest.version} is intact and loads in "
-        f"{verified.engine}. To compare outputs on this device, run cxr-edge selftest"
+        f"{accepted}: {manifest.name} {manifest.version} is intact and loads in {verified.engine}"
     )
     if key is not None:
         typer.echo(f"signed: with the private key of {key}")
@@ -52,3 +46,9 @@ def verify(
         typer.echo("signed, not checked: name the signer's key with --key")
     elif verified.is_archive:
         typer.echo("not signed")
+    typer.echo(f"{verified.digest}  bundle.json")
+    for name, entry in manifest.files.items():
+        typer.echo(f"{entry.sha256}  {name}")
+    for line in (*locator_lines(manifest), *verification_lines(manifest)):
+        typer.echo(line)
+    typer.echo("next: cxr-edge selftest compares the answers of this device")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cxr_edge.console.terminal import say
+from cxr_edge.console.terminal import print_next, say
 from cxr_edge_runtime.errors import LimitMissed
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def require_limits(report: "ConversionReport", output: Path, *, accuracy_control
     """
     best = report.recommended
     if best and not report.limits.looser:
-        typer.echo(f"use {output / best.folder}")
+        print_next("classify", "--bundle", output / best.folder, "image.jpeg")
     elif best:
         typer.echo(f"{output / best.folder} passed limits that are looser than the defaults")
     if report.missed:

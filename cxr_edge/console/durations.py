@@ -1,4 +1,4 @@
-"""Durations as a user writes them: ``5s``, ``12h``, ``90d``."""
+"""Durations as a user writes them (``5s``, ``90d``) and as they are shown (``2 min 26 s``)."""
 
 import re
 from datetime import timedelta
@@ -26,3 +26,18 @@ def duration(text: str, *, option: str, example: str) -> timedelta:
     except OverflowError:
         pass
     raise InvalidRequest(f"{option} {text}: give a number of s, m, h or d, such as {example}")
+
+
+def elapsed(seconds: float) -> str:
+    """A time in words.
+
+    >>> elapsed(0.31), elapsed(146)
+    ('0.3 s', '2 min 26 s')
+    """
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,13 +1,17 @@
 """Results of ``classify`` as a table and as JSON lines."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import typer
 
 from cxr_edge.bundles.notice import notice_of
+from cxr_edge.console.durations import elapsed
 from cxr_edge.console.terminal import printable, say
+from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.errors import CxrEdgeError
 
 if TYPE_CHECKING:
@@ -16,27 +20,43 @@ if TYPE_CHECKING:
 
 
 class TableWriter:
-    """A line per image on standard output; errors, warnings and the gate's reasons on the other."""
+    """A row per image on standard output, notes indented below it; errors on standard error.
 
-    def __init__(self, bundle: "Bundle", *, err: bool = False) -> None:
-        """Write for a bundle; everything to standard error where the other is taken."""
+    Of several images, or where files are written, a line at the end counts what became of them.
+    """
+
+    def __init__(
+        self, bundle: "Bundle", *, written: Iterable[Path | None] = (), err: bool = False
+    ) -> None:
+        """Write for a bundle.
+
+        Args:
+            bundle: whose answers these are.
+            written: files and folders that the results go to as well.
+            err: write everything to standard error, since the other is taken.
+        """
+        from cxr_edge_runtime.gate import REJECTED, SUSPICIOUS
+
         self._bundle, self._err = bundle, err
-        self._begun = False
+        self._written = [printable(str(path)) for path in written if path is not None]
+        self._labels = dict.fromkeys(bundle.manifest.labels, 0)
+        self._verdicts = {SUSPICIOUS: 0, REJECTED: 0}
+        self._failed = 0
+        self._answered = 0
+        self._began = perf_counter()
 
     def write(self, image: Path, result: "Result") -> None:
         """Write one result."""
         if isinstance(result, CxrEdgeError):
+            self._failed += 1
             say(f"cxr-edge: {result}")
             return
-        for warning in result.warnings:
-            say(f"warning: {image}: {warning}")
-        for reason in result.gate.reasons:
-            say(f"{result.gate.verdict}: {image}: {reason}")
-        if result.borderline:
-            say(f"borderline: {image}: greys that differ by one level could turn the answer")
-        if not self._begun:
+        if not self._answered:
             typer.echo("label      probability  threshold  gate         file", err=self._err)
-            self._begun = True
+        self._answered += 1
+        for counts, name in ((self._labels, result.label), (self._verdicts, result.gate.verdict)):
+            if name in counts:
+                counts[name] += 1
         label = result.label or "–"
         probability, threshold = _told_apart(result.probability, result.threshold)
         typer.echo(
@@ -44,11 +64,23 @@ class TableWriter:
             f"{result.gate.verdict:<11}  {printable(str(image))}",
             err=self._err,
         )
+        notes = [*result.gate.reasons, *result.warnings]
+        if result.borderline:
+            notes.append("borderline: greys that differ by one level could turn the answer")
+        for note in notes:
+            typer.echo(f"  ↳ {printable(note)}", err=self._err)
 
     def close(self) -> None:
-        """Write the notice, where there was a result."""
-        if self._begun:
-            typer.echo(f"{notice_of(self._bundle)}.", err=self._err)
+        """Write the counts and the notice, where there was a result."""
+        if not self._answered:
+            return
+        images = self._answered + self._failed
+        if images > 1 or self._written:
+            counts = (*self._labels.items(), *self._verdicts.items(), ("failed", self._failed))
+            listed = ", ".join(f"{number} {name}" for name, number in counts)
+            took = f"{counted(images, 'image')} in {elapsed(perf_counter() - self._began)}"
+            typer.echo(" · ".join((f"{took}: {listed}", *self._written)), err=self._err)
+        typer.echo(f"{notice_of(self._bundle)}.", err=self._err)
 
 
 def _told_apart(probability: float | None, threshold: float) -> tuple[str, str]:

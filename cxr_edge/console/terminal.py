@@ -43,6 +43,13 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
+def print_next(*words: object) -> None:
+    """Print the command that follows, as a user would type it."""
+    import shlex  # only some commands are followed by another one
+
+    typer.echo(f"next: {printable(shlex.join(('cxr-edge', *map(str, words))))}")
+
+
 def print_metrics(split: str, metrics: Mapping[str, "Interval"], notice: str) -> None:
     """Print a line per metric, ``validation auc 0.991 [0.985, 0.996]  n = 865``, and the notice."""
     width = max(map(len, metrics))

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import typer
 
+from cxr_edge.console.durations import elapsed
 from cxr_edge.console.terminal import say
 from cxr_edge_train.fitting.events import CallbackFactory, FitStart, RunStart
 from cxr_edge_train.recipe import recipe_of_run
@@ -55,17 +56,6 @@ def print_best_epochs(run: Run) -> None:
             f"{measured['val_auc']:.3f}"
         )
     typer.echo(f"{line} (at probability 0.5)")
-
-
-def duration(seconds: float) -> str:
-    """A time in words, ``2 min 26 s``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def training_callbacks(*, tensorboard: bool = False) -> CallbackFactory:
@@ -119,7 +109,7 @@ class TrainingProgress(keras.callbacks.Callback):  # type: ignore[misc]  # keras
         measured = logs or {}
         parts = [f"{_SHOWN[name]} {measured[name]:.3f}" for name in _SHOWN if name in measured]
         if "seconds" in measured:
-            parts.append(duration(measured["seconds"]))
+            parts.append(elapsed(measured["seconds"]))
         say("  ".join([self._name(epoch), *parts]))
 
     def _name(self, epoch: int) -> str:

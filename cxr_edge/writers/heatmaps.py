@@ -1,6 +1,7 @@
 """A picture of each film with its heat map, named so that none replaces another film's."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 from cxr_edge.bundles.notice import notice_of
@@ -13,9 +14,9 @@ from cxr_edge_runtime.images import HEATMAP_SUFFIX, load_grey
 
 # Of zlib: a picture is written in a third of the time and is a tenth larger.
 _COMPRESSION = 1
-# What a picture says of itself, in the place where Pillow writes it: behind signature and header.
-_SOFTWARE = ("Software", "cxr-edge")
-_CHUNK = b"\x00\x00\x00\x11tEXt" + "\x00".join(_SOFTWARE).encode()
+# What a picture says of itself, the SHA-256 of its film's file, and where Pillow writes that: after
+# signature and header.
+_OF_FILM = "Film"
 _CHUNK_AT = 33
 
 
@@ -25,7 +26,7 @@ class HeatmapWriter:
     def __init__(self, folder: Path, bundle: Bundle) -> None:
         """Write into a folder, made where absent.
 
-        Other files may lie there. A picture replaces only one that this version wrote.
+        Other files may lie there. A picture replaces only an earlier one of the same film.
 
         Raises:
             InvalidRequest: the bundle gives no activation map, or the folder is a link or a file,
@@ -38,7 +39,8 @@ class HeatmapWriter:
         check_folder(folder, "a folder of heat maps", ours=lambda _: True)
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._bundle = folder, bundle
-        self._film_of: dict[Path, Path] = {}
+        self._film_of: dict[str, Path] = {}
+        self._names: dict[Path, str] = {}
 
     def write(self, path: Path, prediction: Prediction) -> str | None:
         """Write the picture of a film that has a prediction and whose name was claimed.
@@ -63,19 +65,19 @@ class HeatmapWriter:
             notice_of(self._bundle),
         )
         try:
-            target = self._target(path)
-            if (other := self._film_of.get(target)) != _absolute(path):
-                raise InvalidRequest(f"its picture would replace that of {other}")
-            check_file(target, "a heat map of this version of cxr-edge", ours=_is_heatmap)
+            target = self._folder / self._names[_absolute(path)]
+            film = load_grey(path, hashed=True, least_side=LONGEST)
+            assert film.sha256 is not None
+            check_file(target, "a heat map of this image", ours=partial(_is_of, film.sha256))
             picture = draw_heatmap(
-                load_grey(path, least_side=LONGEST).pixels,
+                film.pixels,
                 prediction.activation_map,
                 captions,
                 positive_label=manifest.positive_label,
                 box=prediction.box,
             )
             information = PngInfo()
-            information.add_text(*_SOFTWARE)
+            information.add_text(_OF_FILM, film.sha256)
             with replacing(target) as temporary:
                 picture.save(temporary, compress_level=_COMPRESSION, pnginfo=information)
         except OSError as error:
@@ -85,22 +87,25 @@ class HeatmapWriter:
         return None
 
     def claim(self, path: Path) -> None:
-        """Reserve the name of an image's picture; the first image that claims a name has it.
+        """Name the picture of an image: as its file, with its folders where that name is taken.
 
         Called in the order of the images, whatever the order in which workers finish them.
         """
-        self._film_of.setdefault(self._target(path), _absolute(path))
+        film = _absolute(path)
+        if film in self._names:
+            return
+        *folders, name = film.parts[1:]
+        while self._film_of.setdefault(name, film) != film:
+            name = f"{folders.pop()}_{name}" if folders else f"_{name}"
+        self._names[film] = name + HEATMAP_SUFFIX
 
-    def _target(self, path: Path) -> Path:
-        """Below the folder of pictures as the film below the current folder, or below the root."""
-        film, here = _absolute(path), Path.cwd()
-        below = film.relative_to(here if film.is_relative_to(here) else film.anchor)
-        return self._folder / below.with_name(below.name + HEATMAP_SUFFIX)
 
-
-def _is_heatmap(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(_CHUNK_AT + len(_CHUNK))[_CHUNK_AT:] == _CHUNK
+def _is_of(sha256: str, picture: Path) -> bool:
+    """Whether a file is a heat map of the film with this digest."""
+    text = f"{_OF_FILM}\0{sha256}".encode()
+    chunk = len(text).to_bytes(4, "big") + b"tEXt" + text
+    with picture.open("rb") as file:
+        return file.read(_CHUNK_AT + len(chunk))[_CHUNK_AT:] == chunk
 
 
 def _absolute(path: Path) -> Path:

@@ -66,7 +66,8 @@ The recipes of the shipped models name every key:
 def commands_page() -> str:
     """All commands with their help."""
     overview = _help()
-    names = re.findall(r"^  ([a-z]+)  ", overview.partition("Commands:\n")[2], re.MULTILINE)
+    commands = overview.partition("\nOn a device:\n")[2]
+    names = re.findall(r"^  ([a-z-]+)  ", commands, re.MULTILINE)
     parts = [_COMMANDS, f"## `cxr-edge`\n\n```text\n{overview}```\n"]
     parts += [f"## `{name}`\n\n```text\n{_help(name)}```\n" for name in names]
     return "\n".join(parts)

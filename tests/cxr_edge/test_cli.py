@@ -1,5 +1,6 @@
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from importlib import metadata
@@ -155,3 +156,41 @@ def test_python_dash_m_runs_the_same() -> None:
         [sys.executable, "-m", "cxr_edge", "--version"], capture_output=True, text=True
     )
     assert output.stdout.startswith("cxr-edge ")
+
+
+@pytest.mark.parametrize("words", [["-h"], ["classify", "-h"]])
+def test_short_form_of_help(cxr_edge: Any, words: list[str]) -> None:
+    outcome = cxr_edge(*words)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out == cxr_edge(*words[:-1], "--help").out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_ends_with_examples_that_the_command_takes(cxr_edge: Any, command: str) -> None:
+    _, _, examples = cxr_edge(command, "--help").out.partition("\n  Examples:\n")
+    lines = [line.strip() for line in examples.splitlines() if line.strip()]
+    assert lines == list(cli._COMMANDS[command].examples)
+    for line in lines:
+        assert line.startswith(f"cxr-edge {command}")
+        # With --help behind it nothing is run, and an option that does not exist is an error.
+        outcome = cxr_edge(*shlex.split(line)[1:], "--help")
+        assert outcome.code == 0, outcome.err
+
+
+def test_ctrl_c_says_what_is_saved_and_how_to_go_on(
+    cxr_edge: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cxr_edge.train", interrupted)
+    outcome = cxr_edge("train", "m.csv")
+    assert outcome.code == 130
+    assert outcome.err.splitlines()[-1] == (
+        "cxr-edge: stopped; every epoch that ended is saved; the same command resumes"
+    )
+    monkeypatch.setattr("cxr_edge.split", interrupted)
+    outcome = cxr_edge("split", "m.csv")
+    assert (outcome.code, outcome.err) == (
+        130, "cxr-edge: stopped; each output is complete or was not written\n",
+    )  # fmt: skip

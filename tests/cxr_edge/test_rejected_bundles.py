@@ -216,7 +216,7 @@ def test_what_needs_no_permission_says_so(
     cxr_edge: Any, rejected: Path, monkeypatch: pytest.MonkeyPatch, command: str, as_json: bool
 ) -> None:
     monkeypatch.setattr(throughput, "_ENOUGH_S", 0.0)
-    outcome = cxr_edge(command, "--bundle", rejected, *(["--json"] if as_json else []))
+    outcome = cxr_edge(command, rejected, *(["--json"] if as_json else []))
     assert outcome.code == 0, outcome.err
     assert outcome.err.splitlines() == [WARNING]
     if as_json:

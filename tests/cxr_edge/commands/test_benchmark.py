@@ -17,7 +17,7 @@ def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_table_has_every_part(
     cxr_edge: Any, golden_bundle: Path, make_image: Callable[..., Path]
 ) -> None:
-    outcome = cxr_edge("benchmark", make_image(), "--bundle", golden_bundle)
+    outcome = cxr_edge("benchmark", golden_bundle, "--images", make_image())
     assert outcome.code == 0, outcome.err
     for words in (
         "tiny-int8, ai-edge-litert, ",
@@ -33,7 +33,7 @@ def test_table_has_every_part(
 
 
 def test_json_without_an_image_measures_a_drawn_film(cxr_edge: Any, golden_bundle: Path) -> None:
-    outcome = cxr_edge("benchmark", "--json", "--bundle", golden_bundle)
+    outcome = cxr_edge("benchmark", "--json", golden_bundle)
     found = json.loads(outcome.out)
     assert outcome.code == 0
     assert found["films"] == "drawn"
@@ -45,7 +45,7 @@ def test_json_without_an_image_measures_a_drawn_film(cxr_edge: Any, golden_bundl
 
 
 def test_image_that_is_not_there_is_one_line(cxr_edge: Any, golden_bundle: Path) -> None:
-    outcome = cxr_edge("benchmark", "gone.jpeg", "--bundle", golden_bundle)
+    outcome = cxr_edge("benchmark", golden_bundle, "--images", "gone.jpeg")
     assert outcome.code == 1
     assert outcome.err.splitlines() == ["cxr-edge: gone.jpeg: no such file"]
 
@@ -62,7 +62,7 @@ def test_what_the_device_tells_of_itself_is_below_the_table(
 ) -> None:
     states = iter(DeviceState("A board", celsius, slowed) for celsius in (40.5, 61.0))
     monkeypatch.setattr(benchmark, "device_state", lambda: next(states))
-    lines = cxr_edge("benchmark", "--bundle", golden_bundle).out.splitlines()
+    lines = cxr_edge("benchmark", golden_bundle).out.splitlines()
     assert lines[-4:-1] == [
         "A board",
         "temperature 40.5 before, 61.0 °C after",
@@ -74,5 +74,5 @@ def test_device_that_tells_nothing_has_no_lines(
     cxr_edge: Any, golden_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(benchmark, "device_state", lambda: DeviceState(None, None, None))
-    lines = cxr_edge("benchmark", "--bundle", golden_bundle).out.splitlines()
+    lines = cxr_edge("benchmark", golden_bundle).out.splitlines()
     assert "films per second, peak " in lines[-2]

@@ -172,14 +172,15 @@ def test_unusual_modes_are_classified(
     assert first == pytest.approx(second, abs=0.01)
 
 
-def test_warning_goes_to_standard_error_and_into_the_json(
+def test_warning_is_a_note_below_the_row_and_in_the_json(
     cxr_edge: Any, tmp_path: Path, golden_bundle: Path
 ) -> None:
     dark = tmp_path / "dark.png"
     Image.fromarray(noisy_gradient((80, 70), seed=0).astype(np.uint16) * 16).save(dark)
     outcome = cxr_edge("classify", dark, "--bundle", golden_bundle)
     assert outcome.code == 0
-    assert outcome.err.startswith(f"warning: {dark}: low contrast")
+    assert outcome.out.splitlines()[2].startswith("  ↳ low contrast")
+    assert outcome.err == ""
     outcome = cxr_edge("classify", dark, "--bundle", golden_bundle, "--json")
     assert json.loads(outcome.out)["warnings"][0].startswith("low contrast")
 
@@ -244,7 +245,7 @@ def test_rejected_image_is_an_answer_without_label(
         "rejected",
         str(image),
     ]
-    assert outcome.err.startswith(f"rejected: {image}: does not look like a frontal chest X-ray")
+    assert outcome.out.splitlines()[2].startswith("  ↳ does not look like a frontal chest X-ray")
     result = json.loads(cxr_edge("classify", image, "--bundle", gated, "--json").out)
     assert (result["label"], result["probability"]) == (None, None)
     assert result["gate"]["verdict"] == "rejected"
@@ -267,7 +268,10 @@ def test_inverted_film_is_named_as_such(cxr_edge: Any, shared: Path, tmp_path: P
     ImageOps.invert(Image.open(film).convert("L")).save(negative)
     outcome = cxr_edge("classify", film, negative)
     assert outcome.code == 0
-    assert f"rejected: {negative}: inverted: bones are dark and air is bright" in outcome.err
+    lines = outcome.out.splitlines()
+    [at] = [number for number, line in enumerate(lines) if line.endswith(f"  {negative}")]
+    assert lines[at].split()[3] == "rejected"
+    assert "  ↳ inverted: bones are dark and air is bright; invert the greys" in lines[at + 1 :]
 
 
 def test_folders_patterns_and_standard_input(

@@ -79,7 +79,10 @@ def test_heat_map_is_drawn_from_the_models_own_map(
     assert outcome.code == 0, outcome.err
     pictures = sorted(file for file in (tmp_path / "maps").rglob("*") if file.is_file())
     assert len(pictures) == 2  # of films of one name, too
-    assert all(picture.name == "film.png.heatmap.png" for picture in pictures)
+    assert [picture.name for picture in pictures] == [
+        "b_film.png.heatmap.png", "film.png.heatmap.png",
+    ]  # fmt: skip
+    assert {picture.parent for picture in pictures} == {tmp_path / "maps"}
     with Image.open(pictures[0]) as picture:
         assert picture.width == 512
         assert picture.height > 512 * 80 // 96 + 60
@@ -110,7 +113,7 @@ def test_heat_map_is_drawn_in_the_worker_of_its_film(
     assert decoded == [threads == 1] * 10
 
 
-def test_heat_maps_lie_as_the_films_do_and_are_no_films_themselves(
+def test_heat_maps_lie_flat_and_are_no_films_themselves(
     cxr_edge: Any,
     make_image: Callable[..., Path],
     tmp_path: Path,
@@ -125,7 +128,7 @@ def test_heat_maps_lie_as_the_films_do_and_are_no_films_themselves(
         assert outcome.code == 0, outcome.err
         assert len(outcome.out.splitlines()) == 3
     pictures = sorted(str(file.relative_to("maps")) for file in Path("maps").rglob("*.png"))
-    assert pictures == ["a/b.png.heatmap.png", "a/c/d.png.heatmap.png", "a_b.png.heatmap.png"]
+    assert pictures == ["a_b.png.heatmap.png", "b.png.heatmap.png", "d.png.heatmap.png"]
 
 
 def test_heat_map_that_would_replace_another_films_is_not_written(
@@ -134,16 +137,19 @@ def test_heat_map_that_would_replace_another_films_is_not_written(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    outside = make_image("film.png")
-    here = tmp_path / "here"
-    inside = here.joinpath(*outside.parts[1:])
-    inside.parent.mkdir(parents=True)
-    inside.write_bytes(outside.read_bytes())
-    monkeypatch.chdir(here)
-    outcome = cxr_edge("classify", outside, inside, "--heatmap", "maps", "--force", "--json")
+    one, other = make_image("a/film.png"), make_image("b/film.png", seed=1)
+    monkeypatch.chdir(tmp_path)
+    command = ("--heatmap", "maps", "--force", "--json")
+    assert cxr_edge("classify", one, *command).code == 0
+    [picture] = (tmp_path / "maps").iterdir()
+    before = picture.read_bytes()
+    outcome = cxr_edge("classify", other, *command)
     assert outcome.code == 3
-    assert outcome.err.count("no heat map of ") == 1
-    assert "would replace" in outcome.err
+    assert outcome.err == (
+        f"cxr-edge: no heat map of {other}: maps/film.png.heatmap.png: already exists and is not a "
+        "heat map of this image; choose another output\n"
+    )
+    assert picture.read_bytes() == before
 
 
 def test_heat_map_that_cannot_be_written_leaves_the_answers(
@@ -242,7 +248,7 @@ def test_full_log_loses_no_row_of_the_csv(
     outcome = cxr_edge("classify", *films, "--csv", table, "--log", log, "--bundle", golden_bundle)
     assert outcome.code == 1
     assert "disk is full" in outcome.err
-    assert len(outcome.out.splitlines()) == 4
+    assert len(outcome.out.splitlines()) == 5
     assert len(list(csv.DictReader(table.open(newline="")))) == 2
 
 

@@ -42,8 +42,8 @@ def test_imported_model_is_evaluated_and_converted_and_says_what_it_cannot_do(
     assert lines[0].startswith("validation auc ")
     assert NOTICE in lines
     threshold = read_run(run).operating_point.threshold
-    assert lines[-2].startswith(f"threshold {threshold:.4f} (highest specificity with sensitivity")
-    assert lines[-1] == f"wrote {run}; convert it with cxr-edge convert {run}"
+    assert lines[-3].startswith(f"threshold {threshold:.4f} (highest specificity with sensitivity")
+    assert lines[-2:] == [f"wrote {run}", f"next: cxr-edge convert {run} --int8 -o bundles"]
 
     outcome = cxr_edge(
         "evaluate",

@@ -1,7 +1,11 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from cxr_edge.bundles.lookup import load_bundle
 from cxr_edge_runtime.bundle import Bundle, describe_files, write_bundle
 from cxr_edge_runtime.bundle.manifest import CARD_FILE
 from locators import located_bundle
@@ -10,7 +14,8 @@ from locators import located_bundle
 def test_list_names_the_shipped_bundles(cxr_edge: Any) -> None:
     outcome = cxr_edge("info", "--list")
     assert outcome.code == 0, outcome.err
-    header, *rows = outcome.out.splitlines()
+    header, *rows, installed = outcome.out.splitlines()
+    assert installed == "none is installed; the default is mobilenetv2-int8"
     assert header.split() == ["name", "version", "format", "quantization", "bytes", "digest"]
     assert [row.split()[:4] for row in rows] == [
         ["mobilenetv2-int8", "0.1.0", "tflite", "int8"],
@@ -70,3 +75,26 @@ def test_bundle_without_a_card_has_no_limits_to_show(
     outcome = cxr_edge("info", tmp_path / "bare")
     assert outcome.code == 0, outcome.err
     assert not [line for line in outcome.out.splitlines() if line.startswith(("limit ", "more "))]
+
+
+def test_json_has_manifest_digest_and_limits(cxr_edge: Any, golden_bundle: Path) -> None:
+    found = json.loads(cxr_edge("info", "--json").out)
+    bundle = load_bundle("mobilenetv2-int8")
+    assert found["manifest"] == json.loads((bundle.path / "bundle.json").read_text())
+    assert (found["digest"], found["path"]) == (bundle.digest, str(bundle.path))
+    assert len(found["limits"]) == 10
+    listed = cxr_edge("info", "--list", "--json").out.splitlines()
+    names = [json.loads(line)["manifest"]["name"] for line in listed]
+    assert names == ["mobilenetv2-int8", "mobilenetv2-onnx-int8", "tiny"]
+
+
+def test_installed_bundle_is_listed_and_marked(
+    cxr_edge: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert cxr_edge("pack", "tiny", "-o", tmp_path / "tiny.cxr.zip").code == 0
+    outcome = cxr_edge("install", tmp_path / "tiny.cxr.zip", "--unsigned")
+    assert outcome.code == 0, outcome.err
+    rows = cxr_edge("info", "--list").out.splitlines()[1:]
+    assert [row.split()[0] for row in rows if row.endswith("  installed")] == ["tiny"]
+    assert len(rows) == 4

@@ -224,7 +224,7 @@ def test_clean_split_train_convert_evaluate_classify_with_own_class_names(
     assert (site["site"]["name"], site["site"]["derived_from"]) == ("here", digest)
     assert site["name"] == f"{manifest['name']}-here"
     assert site["metrics"].keys() == {"local"}
-    assert cxr_edge("selftest", "--bundle", new).code == 0
+    assert cxr_edge("selftest", new).code == 0
     assert "here" in cxr_edge("info", new).out
     assert cxr_edge("pack", new, "-o", tmp_path / "here.cxr.zip").code == 0
 

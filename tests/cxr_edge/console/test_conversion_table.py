@@ -23,7 +23,8 @@ def test_calibration_with_other_predictions_is_warned_of(
         "variant", "int8", "onnx-int8-x86",
     ]  # fmt: skip
     require_limits(report, tmp_path, accuracy_control=False)
-    assert capsys.readouterr().out == f"use {tmp_path / 'int8'}\n"
+    used = f"next: cxr-edge classify --bundle {tmp_path / 'int8'} image.jpeg\n"
+    assert capsys.readouterr().out == used
 
 
 def test_line_has_size_and_metrics_and_a_second_one_those_fitted_anew(
@@ -87,7 +88,8 @@ def test_rescued_variant_is_no_missed_limit_and_the_last_line_names_it(
         variant_report("int8", shift=5.0), variant_report("int8-mixed", bytes=3_000_000)
     )
     require_limits(report, tmp_path, accuracy_control=True)
-    assert capsys.readouterr().out.splitlines()[-1] == f"use {tmp_path / 'int8-mixed'}"
+    used = f"next: cxr-edge classify --bundle {tmp_path / 'int8-mixed'} image.jpeg"
+    assert capsys.readouterr().out.splitlines()[-1] == used
 
 
 def test_columns_stand_below_their_headings(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -51,17 +52,47 @@ def test_notice_is_printed_once_and_only_after_an_answer(
     assert out.count("probability  threshold") == 1
 
 
-def test_words_of_gate_and_warnings_go_to_standard_error(
+def test_words_of_gate_and_warnings_are_notes_below_the_row(
     bundle: Bundle, prediction: Callable[..., Prediction], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    TableWriter(bundle).write(Path("a.png"), prediction(None, "rejected", "in colour", "blank"))
+    made = replace(prediction(None, "rejected", "in colour", "blank"), borderline=True)
+    TableWriter(bundle).write(Path("a.png"), made)
     out, err = capsys.readouterr()
-    assert out.splitlines()[1].split() == ["–", "–", "0.400", "rejected", "a.png"]
-    assert err.splitlines() == [
-        "warning: a.png: low contrast",
-        "rejected: a.png: in colour",
-        "rejected: a.png: blank",
+    _, row, *notes = out.splitlines()
+    assert row.split() == ["–", "–", "0.400", "rejected", "a.png"]
+    assert notes == [
+        "  ↳ in colour",
+        "  ↳ blank",
+        "  ↳ low contrast",
+        "  ↳ borderline: greys that differ by one level could turn the answer",
     ]
+    assert err == ""
+
+
+def test_last_line_counts_what_became_of_several_images_and_says_what_was_written(
+    bundle: Bundle, prediction: Callable[..., Prediction], capsys: pytest.CaptureFixture[str]
+) -> None:
+    writer = TableWriter(bundle, written=(Path("a.csv"), None, Path("maps")))
+    writer.write(Path("a.png"), prediction())
+    writer.write(Path("b.png"), prediction("PNEUMONIA", "suspicious", "blurred"))
+    writer.write(Path("c.png"), prediction(None, "rejected", "in colour"))
+    writer.write(Path("d.png"), UnreadableImage("d.png: damaged"))
+    writer.close()
+    *_, counts, _ = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(
+        r"4 images in \d\.\d s: 1 NORMAL, 1 PNEUMONIA, 1 suspicious, 1 rejected, 1 failed"
+        " · a.csv · maps",
+        counts,
+    )
+
+
+def test_one_image_alone_is_not_counted(
+    bundle: Bundle, prediction: Callable[..., Prediction], capsys: pytest.CaptureFixture[str]
+) -> None:
+    writer = TableWriter(bundle)
+    writer.write(Path("a.png"), prediction())
+    writer.close()
+    assert " in " not in capsys.readouterr().out.splitlines()[2].partition("Model: ")[0]
 
 
 def test_names_cannot_play_with_the_terminal(

@@ -8,7 +8,6 @@ import pytest
 
 from cxr_edge.console.training_progress import (
     TrainingProgress,
-    duration,
     print_best_epochs,
     print_start,
     print_start_of_compared,
@@ -78,20 +77,6 @@ def test_first_step_of_each_fit_says_what_it_waits_for(monkeypatch: pytest.Monke
 def test_elsewhere_an_epoch_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     epoch(TrainingProgress(FitStart(Path(), Fit(head_epochs=0, epochs=2))), 1)
     assert capsys.readouterr().err == f"epoch 2 of 2  {LINE}"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.84, "0.8 s"),
-        (46.4, "46 s"),
-        (59.6, "1 min 0 s"),
-        (146.2, "2 min 26 s"),
-        (3700, "1 h 1 min"),
-    ],
-)
-def test_time_is_said_in_words(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
 
 
 def test_best_validation_accuracy_is_said_with_its_epoch_and_what_was_kept(

@@ -1,3 +1,4 @@
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,25 +40,31 @@ def test_film_that_the_gate_rejects_has_no_picture_and_that_is_no_failure(tmp_pa
     assert not list((tmp_path / "maps").iterdir())
 
 
-def test_name_belongs_to_the_first_image_whichever_is_finished_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    outside = tmp_path / "x.png"
-    # Below the current folder, at the path that the other has below the root.
-    inside = tmp_path / "here" / outside.relative_to(outside.anchor)
-    inside.parent.mkdir(parents=True)
-    for image in (outside, inside):
-        Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300), np.uint8)).save(image)
+def test_name_belongs_to_the_first_image_whichever_is_finished_first(tmp_path: Path) -> None:
+    films = [tmp_path / folder / "x.png" for folder in ("a", "b")]
+    for seed, film in enumerate(films):
+        film.parent.mkdir()
+        noise = np.random.default_rng(seed).integers(0, 256, (300, 300), np.uint8)
+        Image.fromarray(noise).save(film)
     bundle = load_bundle("tiny")
-    prediction = Classifier(bundle).classify(outside, force=True)
-    writer = HeatmapWriter(tmp_path / "maps", bundle)
-    for image in (outside, inside):
-        writer.claim(image)
-    assert writer.write(inside, prediction) == f"its picture would replace that of {outside}"
-    assert writer.write(outside, prediction) is None
-    assert len(list((tmp_path / "maps").rglob("*.png"))) == 1
+    prediction = Classifier(bundle).classify(films[0], force=True)
+    for _ in range(2):
+        writer = HeatmapWriter(tmp_path / "maps", bundle)
+        for film in (*films, *films):
+            writer.claim(film)
+        for film in reversed(films):
+            assert writer.write(film, prediction) is None
+    names = sorted(path.name for path in (tmp_path / "maps").iterdir())
+    assert names == ["b_x.png.heatmap.png", "x.png.heatmap.png"]
+
+
+def test_no_folder_is_left_to_tell_two_names_apart(tmp_path: Path) -> None:
+    writer = HeatmapWriter(tmp_path / "maps", load_bundle("tiny"))
+    for name in ("/b_a/x", "/c/b_a_x", "/b/a/x", "/b_a_x", "/d/_b_a_x"):
+        writer.claim(Path(name))
+    assert sorted(writer._names.values()) == [
+        f"{name}.heatmap.png" for name in ("_b_a_x", "a_x", "b_a_x", "d__b_a_x", "x")
+    ]
 
 
 def test_only_a_picture_of_our_own_is_replaced(tmp_path: Path) -> None:
@@ -70,17 +77,16 @@ def test_only_a_picture_of_our_own_is_replaced(tmp_path: Path) -> None:
     assert writer.write(image, prediction) is None
     [picture] = maps.rglob("*.png")
     with Image.open(picture) as written:
-        assert written.info["Software"] == "cxr-edge"
+        assert written.info["Film"] == hashlib.sha256(image.read_bytes()).hexdigest()
     assert writer.write(image, prediction) is None
     foreign = PngInfo()
-    foreign.add_text("Software", "cxr-edge of another kind")
+    foreign.add_text("Film", "0" * 64)
     for info in (PngInfo(), foreign):
         Image.new("RGB", (9, 9)).save(picture, pnginfo=info)
         before = picture.read_bytes()
         refused = writer.write(image, prediction)
         assert refused == (
-            f"{picture}: already exists and is not a heat map of this version of cxr-edge; choose "
-            "another output"
+            f"{picture}: already exists and is not a heat map of this image; choose another output"
         )
         assert picture.read_bytes() == before
 
