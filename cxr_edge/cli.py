@@ -48,7 +48,7 @@ _GROUPS: dict[str, dict[str, _Command]] = {
             (
                 "cxr-edge classify image.jpeg",
                 "cxr-edge classify -r images/ --csv answers.csv --heatmap maps",
-                "cxr-edge classify --json image.dcm",
+                "cxr-edge classify --json film.dcm",
             ),
         ),
         "selftest": _Command(
@@ -60,7 +60,7 @@ _GROUPS: dict[str, dict[str, _Command]] = {
         "benchmark": _Command(
             None,
             "Measure time and memory on this device in half a minute.",
-            ("cxr-edge benchmark", "cxr-edge benchmark tiny --images films/"),
+            ("cxr-edge benchmark", "cxr-edge benchmark tiny --images images/"),
             "",
         ),
         "info": _Command(
@@ -87,7 +87,7 @@ _GROUPS: dict[str, dict[str, _Command]] = {
         "verify": _Command(
             "signed",
             "Check that a bundle is intact, with --key whose it is.",
-            ("cxr-edge verify bundles/int8", "cxr-edge verify int8.cxr.zip --key key.pub.pem"),
+            ("cxr-edge verify bundles/int8", "cxr-edge verify clinic.cxr.zip --key key.pub.pem"),
             "",
         ),
         "pack": _Command(
@@ -121,7 +121,7 @@ _GROUPS: dict[str, dict[str, _Command]] = {
             "Check every image of a data set; write its metadata.",
             (
                 "cxr-edge clean chest_xray -o clean_metadata.csv",
-                "cxr-edge clean films/ --labels labels.csv --map TB=PNEUMONIA,healthy=NORMAL",
+                "cxr-edge clean adults --labels adults/labels.csv -o adults.csv",
             ),
         ),
         "split": _Command(
@@ -140,7 +140,7 @@ _GROUPS: dict[str, dict[str, _Command]] = {
             (
                 "cxr-edge train clean_metadata.csv --splits splits.csv -o run",
                 "cxr-edge train clean_metadata.csv --recipe models/recipes/tiny.toml "
-                "--locator models/float/lung-locator -o run",
+                "--locator models/float/lung-locator -o run-tiny",
             ),
             _RESUMES,
         ),
@@ -162,14 +162,14 @@ _GROUPS: dict[str, dict[str, _Command]] = {
         "import": _Command(
             "convert",
             "Import a Keras classifier that was trained elsewhere.",
-            ("cxr-edge import own.keras --metadata clean_metadata.csv --scaling 0-1 -o run",),
+            ("cxr-edge import own.keras --metadata clean_metadata.csv --scaling 0-1 -o own-run",),
         ),
         "convert": _Command(
             "convert",
             "Quantize a trained model and verify each variant.",
             (
                 "cxr-edge convert run --int8 -o bundles",
-                "cxr-edge convert run --all --format both -o bundles",
+                "cxr-edge convert run --all --format both -o bundles-all",
             ),
         ),
         "report": _Command(
@@ -188,12 +188,15 @@ _GROUPS: dict[str, dict[str, _Command]] = {
         "calibrate": _Command(
             "calibrate",
             "Fit a bundle's threshold and probability to your films.",
-            ("cxr-edge calibrate mobilenetv2-int8 clean_metadata.csv --site north -o north",),
+            (
+                "cxr-edge calibrate mobilenetv2-int8 adults.csv --site clinic --min-films 20 "
+                "-o clinic",
+            ),
         ),
         "compare-bundles": _Command(
             "train",
             "Compare two bundles on the same films before an update.",
-            ("cxr-edge compare-bundles mobilenetv2-int8 north clean_metadata.csv -o compared",),
+            ("cxr-edge compare-bundles mobilenetv2-int8 clinic adults.csv -o update",),
         ),
     },
 }

@@ -1,4 +1,4 @@
-"""Take the pictures of the served page in ``docs/results/serving`` again, of the drawn samples.
+"""Take the pictures of the served page again, of the samples.
 
 It needs Chromium and the developers' environment: ``python docs/tools/take_screenshots.py``.
 """
@@ -16,6 +16,7 @@ from serving import running_server  # type: ignore[import-not-found]  # noqa: E4
 
 FILMS = sorted((ROOT / "data" / "samples").glob("*.jpeg"))
 TARGET = ROOT / "docs" / "results" / "serving"
+FRONT_PAGE = ROOT / "docs" / "pictures" / "page.png"
 
 
 def show(page: Page, films: list[Path]) -> None:
@@ -26,12 +27,16 @@ def show(page: Page, films: list[Path]) -> None:
 
 
 def main() -> None:
-    """Take the three pictures."""
+    """Take the pictures of the front page and of the results."""
     with running_server() as server, chromium() as browser:
         phone = browser.new_page(viewport={"width": 390, "height": 844})
         phone.goto(server.address)
         show(phone, FILMS[-1:])
         phone.screenshot(path=TARGET / "phone.png", full_page=True)
+        front = browser.new_page(viewport={"width": 900, "height": 600})
+        front.goto(server.address)
+        show(front, [film for film in FILMS if film.name.startswith("child_")])
+        front.screenshot(path=FRONT_PAGE, full_page=True)
         desktop = browser.new_page(viewport={"width": 1280, "height": 860}, color_scheme="dark")
         desktop.goto(server.address)
         show(desktop, FILMS)

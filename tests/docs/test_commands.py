@@ -70,8 +70,8 @@ TINY = {
     name: replace(known, backbone=tiny_backbone)
     for name, known in architectures.ARCHITECTURES.items()
 }
-FILMS = ("film.jpeg", "other.png", "a.jpeg", "b.jpeg")
-FOLDERS = ("films", "folder", "archive", "not-films")
+FILMS = ("image.jpeg", "film.jpeg", "other.png", "a.jpeg", "b.jpeg")
+FOLDERS = ("images", "films", "folder", "archive", "not-films")
 OUTPUTS = ("-o", "--output")
 
 
