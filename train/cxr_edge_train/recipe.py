@@ -23,7 +23,7 @@ class Model:
     Attributes:
         image_size: height and width of the input in pixels.
         alpha: width multiplier; 1 for architectures that have no other width.
-        dropout: share of the last feature map's channels that are dropped during training.
+        dropout: share of channels of the last feature map that are dropped during training.
     """
 
     image_size: Annotated[int, Bounds(minimum=32, maximum=1024)] = 224
@@ -40,9 +40,9 @@ class Augmentation:
     train the lung locator.
 
     Attributes:
-        crop: smallest area of a random crop as a share of what the model is shown of the film: the
-            box of its lungs or, without a lung locator, all of it. Crops have a width of 3/4 to
-            4/3 of their height and are resized to model input; 1 crops nothing.
+        crop: smallest area of a random crop, as a share of what the model sees: the box of the
+            lungs or, without a lung locator, the whole image. The width of a crop is 3/4 to 4/3 of
+            its height, and it is resized to the model input; 1 turns cropping off.
         rotation: largest angle in degrees, in both directions.
         gamma: the exponent lies in ``[1 / (1 + gamma), 1 + gamma]``.
         contrast: contrast about the mean is scaled by ``1 ± contrast``.
@@ -50,11 +50,11 @@ class Augmentation:
         equalize: probability of histogram equalisation, blended in with random strength.
         sharpness: probability of a random sharpening or softening.
         blur: probability of a Gaussian blur of up to 1.5 pixels.
-        resolution: probability of going down to 40–100% of the size and up again.
+        resolution: probability of reducing the image to 40–100% of its size and enlarging it again.
         noise: probability of Gaussian noise of up to 8 grey values.
         jpeg: probability of re-encoding as JPEG of quality 30–95.
         marker: probability of one to three side markers or burned-in texts.
-        erase: probability of a flat rectangle anywhere.
+        erase: probability of a flat rectangle at a random position.
     """
 
     crop: Annotated[float, Bounds(minimum=0.01, maximum=1)] = 0.3
@@ -78,23 +78,23 @@ class Fit:
 
     Attributes:
         batch_size: images per step.
-        head_epochs: epochs with the backbone frozen; 0 is used where its weights start random.
+        head_epochs: epochs with the backbone frozen; 0 if its weights start random.
         head_learning_rate: learning rate of Adam while the backbone is frozen.
         fine_tune_from: fine-tuning trains the backbone from the first layer whose name starts with
             this text, for example ``block_13``; the empty text trains all of it.
-        epochs: largest number of epochs of fine-tuning.
-        learning_rate: peak of the cosine schedule of fine-tuning. The shipped MobileNetV2s learned
-            from crops with 2e-3; VGG16 and DenseNet121 were only trained with less.
-        warmup_epochs: epochs of linear rise to that peak.
+        epochs: maximum number of epochs of fine-tuning.
+        learning_rate: peak of the cosine schedule of fine-tuning. The shipped MobileNetV2s were
+            trained on crops with 2e-3; VGG16 and DenseNet121 were only trained with less.
+        warmup_epochs: epochs of linear increase to that peak.
         weight_decay: decoupled weight decay of AdamW.
         weight_average: momentum of the moving average of weights (Polyak and Juditsky 1992) that
-            is measured and saved instead of the weights; 0 averages nothing.
+            is measured and saved instead of the weights; 0 turns averaging off.
         label_smoothing: targets become ``label * (1 - s) + s / 2``.
         keep: which epoch of fine-tuning is kept: the ``best``, with the highest AUC on validation
-            (of equal ones that with the lower loss), the one with the lowest validation ``loss``,
-            or the ``last``. Where validation is too similar to training, its best epoch is not the
+            (if equal, the one with the lower loss), the one with the lowest validation ``loss``,
+            or the ``last``. If validation is too similar to training, its best epoch is not the
             best elsewhere.
-        patience: with ``best`` and ``loss``, number of epochs without a better one before
+        patience: with ``best`` and ``loss``, number of epochs without improvement before
             fine-tuning stops.
         precision: ``float32``, or ``mixed`` to compute in 16 bits on a GPU.
     """
@@ -116,12 +116,12 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How a conversion finds the range of each tensor of an INT8 model; fitting does not read it.
+    """How a conversion determines the range of each tensor of an INT8 model; not used in fitting.
 
     Attributes:
-        method: ``min-max`` over all calibration images, or ``percentile``, which cuts off rare
+        method: ``min-max`` over all calibration images, or ``percentile``, which clips rare
             values in exchange for finer steps.
-        percentile: with that method, at most ``100 - percentile`` percent of a tensor's values lie
+        percentile: with that method, at most ``100 - percentile`` percent of a tensor's values are
             outside its range.
     """
 
