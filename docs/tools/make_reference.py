@@ -46,7 +46,8 @@ _RECIPE = """# The recipe
 
 A recipe is a TOML file of hyper-parameters for `--recipe`. Keys that it leaves out keep their
 defaults; unknown keys and values out of range are refused before training starts. A run stores the
-complete recipe that it used (`recipe.toml`), and so does the bundle made from it.
+complete recipe that it used (`recipe.toml`), and so does the bundle (the folder for devices) that
+is made from it.
 
 ```toml
 [model]
