@@ -315,7 +315,7 @@ def lay_out(sandbox: Path, folder: Path, without: Collection[str]) -> None:
 
 def compare_few(monkeypatch: pytest.MonkeyPatch, words: Sequence[str]) -> None:
     """Let ``compare`` have the architectures that its options name, or two."""
-    named = {word.partition("=")[0] for word in words} & set(TINY)
+    named = {part.partition("=")[0] for word in words for part in word.split(",")} & set(TINY)
     compared = {name: TINY[name] for name in named or list(TINY)[:2]}
     for module in (architectures, comparison_plan):
         monkeypatch.setattr(module, "ARCHITECTURES", compared)
