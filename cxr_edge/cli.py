@@ -168,7 +168,7 @@ _GROUPS: dict[str, dict[str, _Command]] = {
             "convert",
             "Quantize a trained model and verify each variant.",
             (
-                "cxr-edge convert run --int8 -o bundles",
+                "cxr-edge convert run --int8 -o new-bundles",
                 "cxr-edge convert run --all --format both -o bundles-all",
             ),
         ),

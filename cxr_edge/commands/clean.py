@@ -99,7 +99,7 @@ def clean(
     if result.unknown_patients:
         say("Give --patient-pattern if the file names identify the patients.")
     if not as_json:
-        print_next("split", result.metadata)
+        print_next("eda", result.metadata, "-o", "eda")
     if strict and result.has_leak:
         raise LimitMissed("test holds what training has seen, and --strict allows no leak")
 

@@ -7,7 +7,7 @@ import typer
 
 import cxr_edge
 from cxr_edge.console import options
-from cxr_edge.console.terminal import progress_bar, say
+from cxr_edge.console.terminal import print_next, progress_bar, say
 
 
 def eda(
@@ -37,3 +37,4 @@ def eda(
     for warning in exploration.warnings:
         say(f"warning: {warning}")
     typer.echo(exploration.notice)
+    print_next("split", metadata, "-o", "splits.csv")

@@ -30,7 +30,7 @@ def test_clean_prints_the_flow_the_verdicts_and_where_the_files_are(
         f"kept 12 images: {tmp_path / 'm.csv'}",
         f"left out 1 file: {tmp_path / 'm.left_out.csv'}",
         f"report: {tmp_path / 'm.report.json'}",
-        f"next: cxr-edge split {tmp_path / 'm.csv'}",
+        f"next: cxr-edge eda {tmp_path / 'm.csv'} -o eda",
     ]
     assert outcome.err == ""
 

@@ -20,9 +20,10 @@ def test_eda_says_what_it_wrote_and_warns(cxr_edge: Any, metadata: Path, tmp_pat
     metadata.write_text(metadata.read_text().replace(",IM-0000,", ",,"))
     outcome = cxr_edge("eda", metadata, "-o", tmp_path / "out")
     assert outcome.code == 0
-    first, last = outcome.out.splitlines()
+    first, notice, after = outcome.out.splitlines()
     assert first.startswith(f"wrote {tmp_path / 'out' / 'eda.html'} and ")
-    assert last == NOTICE
+    assert notice == NOTICE
+    assert after == f"next: cxr-edge split {metadata} -o splits.csv"
     assert "warning: The patient of 2 of 12 images is unknown" in outcome.err
 
 
