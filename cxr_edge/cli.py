@@ -53,7 +53,7 @@ _GROUPS: dict[str, dict[str, _Command]] = {
         ),
         "selftest": _Command(
             None,
-            "Compare this device with the one that made the bundle.",
+            "Check that this device computes the answers that were verified.",
             ("cxr-edge selftest", "cxr-edge selftest tiny"),
             "",
         ),
@@ -79,14 +79,14 @@ _GROUPS: dict[str, dict[str, _Command]] = {
         ),
         "watch": _Command(
             None,
-            "Classify the films that come into a folder.",
+            "Classify films as they come into a folder.",
             ("cxr-edge watch incoming --to answers",),
         ),
     },
     "Bundles and many films": {
         "verify": _Command(
             "signed",
-            "Check that a bundle is intact, with --key whose it is.",
+            "Check that a bundle is intact, and with --key who signed it.",
             ("cxr-edge verify bundles/int8", "cxr-edge verify clinic.cxr.zip --key key.pub.pem"),
             "",
         ),
@@ -97,7 +97,7 @@ _GROUPS: dict[str, dict[str, _Command]] = {
         ),
         "install": _Command(
             "signed",
-            "Use an archive's bundle from now on; keep the one before.",
+            "Install the bundle of an archive; keep the previous one.",
             (
                 "cxr-edge install int8.cxr.zip --key key.pub.pem",
                 "cxr-edge install --rollback",
@@ -174,7 +174,7 @@ _GROUPS: dict[str, dict[str, _Command]] = {
         ),
         "report": _Command(
             "convert",
-            "Write the report of a conversion again.",
+            "Rewrite the report of a conversion.",
             ("cxr-edge report bundles",),
         ),
         "evaluate": _Command(

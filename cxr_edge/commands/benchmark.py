@@ -32,8 +32,8 @@ def benchmark(
 ) -> None:
     """Measure time and memory on this device in half a minute.
 
-    Load, latency, stages, throughput and peak memory. What was measured on another device or
-    on a busy one does not hold for this one.
+    Load time, latency, stages, throughput and peak memory. Close other programs first: figures
+    of a busy device, or of another one, do not apply.
     """
     from cxr_edge.bundles.lookup import load_bundle
     from cxr_edge.inputs import existing

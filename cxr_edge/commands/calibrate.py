@@ -26,22 +26,28 @@ def calibrate(
         ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder of the new bundle; missing or empty.")
+        Path,
+        typer.Option("--output", "-o", help="Folder of the new bundle; must be missing or empty."),
     ],
     site: Annotated[
-        str, typer.Option(metavar="NAME", help="What the site is called; the name ends with it.")
+        str,
+        typer.Option(metavar="NAME", help="Name of the site, appended to the name of the bundle."),
     ] = "local",
     min_sensitivity: Annotated[
-        float, typer.Option(min=0.01, max=1.0, help="Floor of the operating point on the films.")
+        float, typer.Option(min=0.01, max=1.0, help="Lowest sensitivity of the new threshold.")
     ] = MIN_SENSITIVITY,
     min_films: Annotated[
         int,
-        typer.Option(min=10, help="Films of each label that are needed; fewer than 50 are stated."),
+        typer.Option(
+            min=10,
+            metavar="N",
+            help="Least number of films per label; below 50 the bundle says so.",
+        ),
     ] = MIN_SITE_FILMS,
     prevalence: Annotated[
         float | None,
         typer.Option(
-            min=0.0001, max=0.9999, help="Share of positive films, where no labels are known."
+            min=0.0001, max=0.9999, help="Share of positive films, if labels are unknown."
         ),
     ] = None,
     splits: options.Splits = Path("splits.csv"),
@@ -51,8 +57,8 @@ def calibrate(
 ) -> None:
     """Fit a bundle's threshold and probability to your films.
 
-    The weights stay. Films that the metadata calls test are left out. The figures are of films
-    held out of the fit. Research use only. Not a medical device.
+    The network is not changed. Films that the metadata calls test are left out. All figures are
+    of films held out of the fit. Research use only. Not a medical device.
     """
     from cxr_edge.bundles.lookup import load_bundle
 

@@ -41,18 +41,16 @@ def classify(
         typer.Option(
             "--heatmap",
             metavar="DIR",
-            help="Also draw a heat map of each image in this folder.",
+            help="Also write a heat map of each image to this folder.",
         ),
     ] = None,
     dicom_out: options.DicomOut = None,
     recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Also search folders in folders.")
+        bool, typer.Option("--recursive", "-r", help="Also search subfolders.")
     ] = False,
     force: Annotated[
         bool,
-        typer.Option(
-            "--force", help="Classify even where the image does not look like a chest X-ray."
-        ),
+        typer.Option("--force", help="Also classify images that the input gate rejects."),
     ] = False,
     log: options.Log = None,
     bundle: options.BundleOption = None,
@@ -65,8 +63,9 @@ def classify(
             "--threads",
             min=1,
             max=64,
-            help="Images at once, or threads of the engine for a single image [default: all cores, "
-            "or 1].",
+            metavar="N",
+            help="Images at once, or, for a single image, threads of the engine.  [default: all "
+            "cores, or 1]",
         ),
     ] = None,
 ) -> None:
@@ -74,9 +73,9 @@ def classify(
 
     Prints one line per image. Research use only. Not a medical device.
 
-    Exit code 0 when every image was classified or found to be no chest X-ray, 3 when some failed, 1
-    when all did or a file could not be written, 130 after Ctrl-C. Ctrl-C ends after the images
-    under way; what is done is written.
+    Exit code 0 when every image was classified or rejected by the input gate, 3 when some failed,
+    1 when all did or a file could not be written, 130 after Ctrl-C, which finishes the images in
+    progress and keeps all results so far.
     """
     # Here, few calls deep: Python 3.11 fetches and returns memory with every call once its stack
     # is full to the brim, and deeper down the import of numpy took a tenth of the whole start so.
@@ -87,7 +86,7 @@ def classify(
     if as_json and is_stdout(csv):
         raise InvalidRequest("--json and --csv would both write to standard output; choose one")
     for rows in left_temporaries(csv) if csv else ():
-        say(f"cxr-edge: {rows}: the rows of a call that was killed, or that still writes {csv}")
+        say(f"cxr-edge: {rows}: rows of a call that was killed, or that is still writing {csv}")
     fix_mmap_threshold()
     # For all threads: filters that one thread sets for a while hold for all, and pydicom's
     # warnings quote what is written in a film.
@@ -99,7 +98,7 @@ def classify(
         Outputs(csv=csv, heatmaps=heatmap, log=log, dicom=dicom_out),
         shown=JsonWriter if as_json else partial(TableWriter, written=written, err=is_stdout(csv)),
         on_signal=lambda: say(
-            "cxr-edge: stopping after the images under way; once more to stop at once"
+            "cxr-edge: stopping after the images in progress; press Ctrl-C again to stop at once"
         ),
         on_unwritten=lambda image, what, why: say(f"cxr-edge: no {what} of {image}: {why}"),
         recursive=recursive,
@@ -113,7 +112,7 @@ def classify(
     if counts.signal is not None:
         say(
             f"cxr-edge: stopped after {counted(counts.classified + counts.failed, 'image')}; their "
-            "results are complete, the other images were not looked at"
+            "results are complete; run the command on the other images"
         )
         raise typer.Exit(exit_codes.of_signal(counts.signal))
     if counts.failed:

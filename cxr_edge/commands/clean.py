@@ -19,7 +19,7 @@ def clean(
         Path,
         typer.Argument(
             help="Folder with train|val|test / NORMAL|PNEUMONIA (val and test may be absent), with "
-            "NORMAL|PNEUMONIA, or, with --labels, with films anywhere in it."
+            "NORMAL|PNEUMONIA, or, with --labels, with images anywhere in it."
         ),
     ],
     output: Annotated[
@@ -35,11 +35,14 @@ def clean(
     ] = None,
     columns: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=COLUMN,…", help="What --labels calls a column of that name."),
+        typer.Option(
+            metavar="NAME=COLUMN,…",
+            help="Names that these columns have in --labels, such as path=filename.",
+        ),
     ] = None,
     label_map: Annotated[
         list[str] | None,
-        typer.Option("--map", metavar="OLD=NEW,…", help="Renames labels and label folders."),
+        typer.Option("--map", metavar="OLD=NEW,…", help="Rename labels and label folders."),
     ] = None,
     positive: Annotated[
         str | None,
@@ -52,7 +55,7 @@ def clean(
         str | None,
         typer.Option(
             metavar="REGEX",
-            help="Finds the patient in a file name: the group named 'patient', else the first. "
+            help="Finds the patient in a file name: the group named 'patient', else the first.  "
             "[default: the file names of the Kermany set]",
         ),
     ] = None,
@@ -60,7 +63,7 @@ def clean(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Names the patients of DICOM files by HMAC with the secret key in this file. "
+            help="Name the patients of DICOM files by HMAC with the secret key in this file.  "
             "[default: numbers]",
         ),
     ] = None,
@@ -74,9 +77,9 @@ def clean(
 ) -> None:
     """Check every image of a data set; write its metadata.
 
-    Unreadable files, exact duplicates and images under two labels are left out and listed in a
-    second file; near-duplicates, leaks into test and shortcuts to the label are reported in a
-    third. No image is changed or deleted.
+    Unreadable files, exact duplicates and images with two labels are left out and listed in a
+    second file; near-duplicates, leaks into test and shortcuts (file properties that predict the
+    label) are reported in a third. No image is changed or deleted.
     """
     result = cxr_edge.clean(
         data_dir,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def compare_bundles(
     one: Annotated[str, typer.Argument(metavar="BUNDLE", help="The bundle in use.")],
-    other: Annotated[str, typer.Argument(metavar="BUNDLE", help="The one that may follow it.")],
+    other: Annotated[str, typer.Argument(metavar="BUNDLE", help="The one that may replace it.")],
     films: Annotated[
         Path,
         typer.Argument(
@@ -39,8 +39,8 @@ def compare_bundles(
 ) -> None:
     """Compare two bundles on the same films before an update.
 
-    Decisions that change, probabilities, the gate's verdicts, time and memory. Films that the
-    metadata calls test are left out. Research use only. Not a medical device.
+    Shows changed decisions, probabilities, verdicts of the input gate, time and memory. Films that
+    the metadata calls test are left out. Research use only. Not a medical device.
     """
     from cxr_edge.bundles.lookup import load_bundle
 

@@ -90,7 +90,7 @@ def convert(
         typer.Option(
             "--calibration-dir",
             metavar="DIR",
-            help="Calibrate with the films in this folder instead of training images.",
+            help="Calibrate with the images in this folder instead of training images.",
         ),
     ] = None,
     not_films: Annotated[
@@ -98,7 +98,7 @@ def convert(
         typer.Option(
             "--not-films",
             metavar="DIR",
-            help="Images that are no chest X-rays, to measure the input gate with.",
+            help="Images that are not chest X-rays, to measure the input gate with.",
         ),
     ] = None,
     ages: Annotated[
@@ -127,7 +127,9 @@ def convert(
     ] = DEFAULT_LIMITS.min_agreement,
     refit: Annotated[
         bool,
-        typer.Option("--refit", help="After the verdict fit the operating point to each variant."),
+        typer.Option(
+            "--refit", help="After verification, refit threshold and probability of each variant."
+        ),
     ] = False,
     min_sensitivity: Annotated[
         float,
@@ -154,11 +156,11 @@ def convert(
 ) -> None:
     """Quantize a trained model and verify each variant.
 
-    Each is checked on validation with the engine that will run it. Float32 is always made, for
-    comparison. A variant that passes is written to OUTPUT/VARIANT. One that loses more than the
-    limits allow goes to OUTPUT/rejected; unless blocks in float help, the exit code is 4.
-    OUTPUT/report.html says what each costs. A model that was trained elsewhere is imported first,
-    with cxr-edge import.
+    Each variant is checked on validation in the engine that will run it. Float32 is always made,
+    for comparison. A variant that passes is written to OUTPUT/VARIANT. One that exceeds a limit
+    goes to OUTPUT/rejected, with exit code 4 unless keeping blocks in float helps.
+    OUTPUT/report.html compares them. Import a model that was trained elsewhere with cxr-edge import
+    first.
     """
     load_keras("tensorflow")
     report = cxr_edge.convert(

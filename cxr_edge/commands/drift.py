@@ -28,7 +28,10 @@ class Against(StrEnum):
 
 def drift(
     log: Annotated[
-        Path, typer.Argument(metavar="LOG", help="Written by classify, serve or score with --log.")
+        Path,
+        typer.Argument(
+            metavar="LOG", help="Log written by classify, serve, watch or score with --log."
+        ),
     ],
     since: Annotated[
         datetime | None,

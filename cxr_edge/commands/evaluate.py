@@ -60,7 +60,7 @@ def evaluate(
         bool,
         typer.Option(
             "--suspects",
-            help="List the films whose labels the folds of train --folds contradict most.",
+            help="List the images whose labels the models of train --folds contradict most.",
         ),
     ] = False,
     root: options.Root = None,
@@ -69,9 +69,9 @@ def evaluate(
 ) -> None:
     """Measure a run or a bundle on labelled images.
 
-    A run is measured in Keras, a bundle in the engine that runs it. Test labels are for the
-    final metrics of a model that would ship. Each reading is appended to --log, whatever it
-    says. Research use only. Not a medical device.
+    A run is measured in Keras, a bundle in the engine that runs it. Use test labels only for the
+    final metrics of a model that would ship: each reading is appended to --log. Research use only.
+    Not a medical device.
     """
     if suspects:
         if metadata is not None or log is not None or as_json or split is not Split.VALIDATION:

@@ -57,8 +57,8 @@ def import_(
 ) -> None:
     """Import a Keras classifier that was trained elsewhere.
 
-    It becomes a run that convert, evaluate and report take as any other. Its threshold is chosen
-    on the validation images.
+    The result is a run like that of train, for convert and evaluate. Its threshold is chosen on
+    the validation images.
     """
     from cxr_edge_runtime.bundle.manifest import NOTICE
 

@@ -25,29 +25,29 @@ def install(
         ),
     ] = None,
     unsigned: Annotated[
-        bool, typer.Option("--unsigned", help="Check no signature: whoever made FILE is trusted.")
+        bool, typer.Option("--unsigned", help="Do not check a signature: trust FILE.")
     ] = False,
     into: Annotated[
         Path | None,
         typer.Option(
             "--into",
             metavar="DIR",
-            help="Folder of the installed bundles; DIR/current is the one in use "
-            "[default: ~/.local/share/cxr-edge/bundles, where all commands look].",
+            help="Folder of the installed bundles; DIR/current is the one in use.  "
+            "[default: ~/.local/share/cxr-edge/bundles, where all commands look]",
         ),
     ] = None,
     rollback: Annotated[
-        bool, typer.Option("--rollback", help="Go back to the bundle before; takes no FILE.")
+        bool, typer.Option("--rollback", help="Go back to the previous bundle; takes no FILE.")
     ] = False,
     allow_rejected: options.AllowRejected = False,
 ) -> None:
-    """Use an archive's bundle from now on; keep the one before.
+    """Install the bundle of an archive; keep the previous one.
 
-    The signature and every file are verified and the self-test is run before anything changes;
-    then the switch is one rename. Killed at any moment, the old or the new bundle is in use. What
-    runs already, such as cxr-edge serve, uses the old one until it is started anew.
+    Signature and files are verified and the self-test is run before anything changes; then one
+    rename switches to the new bundle, so even if it is killed, either the old or the new bundle is
+    in use. Programs that are running, such as cxr-edge serve, use the old one until restarted.
 
-    Exit code 4 when the self-test missed its limit, 1 for all else; the old bundle then stays.
+    Exit code 4 when the self-test failed, 1 for any other error; the old bundle then stays in use.
     """
     if rollback == (archive is not None):
         raise InvalidRequest("give the FILE to install, or --rollback without one")
@@ -67,6 +67,6 @@ def install(
         outcome = "installed" if done.changed else "unchanged"
     say_if_rejected(done.manifest)
     for path in done.left:
-        say(f"warning: {path}: cannot be removed; it takes up room and does nothing else")
+        say(f"warning: {path}: cannot be removed; it only takes up space")
     typer.echo(f"{outcome:<9}  {done.manifest.name} {done.manifest.version}, digest {done.digest}")
     typer.echo(f"in         {done.path}")

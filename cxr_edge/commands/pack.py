@@ -22,8 +22,7 @@ def pack(
 ) -> None:
     """Pack a bundle as one file for devices, signed or not.
 
-    The same bundle and key give the same bytes. Without --sign it keeps the signature of a
-    bundle that was signed before.
+    The same bundle and key give the same bytes. Without --sign an existing signature is kept.
     """
     from cxr_edge.bundles.packing import pack_bundle
 

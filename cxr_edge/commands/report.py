@@ -9,7 +9,7 @@ import typer
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that convert made.")],
 ) -> None:
-    """Write the report of a conversion again.
+    """Rewrite the report of a conversion.
 
     It is made from report.json and predictions.csv, which convert wrote.
     """

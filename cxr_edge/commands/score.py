@@ -27,7 +27,7 @@ def score(
         typer.Argument(
             metavar="INPUT",
             help="A folder, searched with all below it; a text file with a path or URL per line; "
-            "or a .parquet file with a column file or path. Each local or any fsspec URL.",
+            "or a .parquet file with a column file or path. Local, or any fsspec URL.",
         ),
     ],
     output: Annotated[
@@ -36,7 +36,7 @@ def score(
             "--output",
             "-o",
             metavar="DIR",
-            help="Folder of Parquet files, local or any fsspec URL; films already there are "
+            help="Folder of Parquet files, local or any fsspec URL; images already there are "
             "skipped.",
         ),
     ],
@@ -45,12 +45,14 @@ def score(
         typer.Option(
             "--address",
             metavar="HOST:PORT",
-            help="A Ray cluster, or auto for that of this machine [default: Ray is started here].",
+            help="A Ray cluster, or auto for that of this machine.  [default: start Ray here]",
         ),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", min=1, help="Films at once [default: one per core]."),
+        typer.Option(
+            "--workers", metavar="N", min=1, help="Images at once.  [default: one per core]"
+        ),
     ] = None,
     bundle: options.BundleOption = None,
     engine: options.Engine = None,
@@ -60,11 +62,11 @@ def score(
 ) -> None:
     """Score an archive with Ray into a folder of Parquet files.
 
-    On one machine or on a cluster. A second run scores only what has no row yet. Research use
+    On one machine or on a cluster. A second run scores only images without a row. Research use
     only. Not a medical device.
 
-    Exit code 0 when every film was classified or found to be no chest X-ray, 3 when some
-    failed, 1 when all did or the work cannot go on, 130 after Ctrl-C; what is written stays.
+    Exit code 0 when every image was classified or rejected by the input gate, 3 when some
+    failed, 1 when all did or the work cannot continue, 130 after Ctrl-C; rows already written stay.
     """
     # pydicom's quote what is written in a film, Ray's are for programmers.
     warnings.simplefilter("ignore")
@@ -117,5 +119,5 @@ def _announced_bar(label: str) -> "Progress":
 
 def _stop(number: int) -> None:
     """End the command: a batch under way is scored by the next run."""
-    say("cxr-edge: stopped; what is written stays, and the same command goes on from there")
+    say("cxr-edge: stopped; rows already written stay, and the same command resumes")
     sys.exit(exit_codes.of_signal(number))

@@ -25,10 +25,10 @@ def selftest(
     threads: options.Threads = 1,
     as_json: options.AsJson = False,
 ) -> None:
-    """Compare this device with the one that made the bundle.
+    """Check that this device computes the answers that were verified.
 
-    Labels and the gate's verdicts must be the same, and probabilities and the boxes of a lung
-    locator alike, of the films that the bundle carries as files.
+    A bundle carries films with their answers, the golden films. Labels and verdicts of the input
+    gate must be the same here, probabilities and lung boxes nearly the same.
 
     Exit code 4 when they differ.
     """

@@ -34,11 +34,13 @@ def serve(
     host: Annotated[
         str,
         typer.Option(
-            "--host", help="Address to listen on; others than this device's own need a token."
+            "--host",
+            metavar="ADDRESS",
+            help="Address to listen on; other than loopback needs a token.",
         ),
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")
+        int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 for any free port.")
     ] = 8000,
     bundle: options.BundleOption = None,
     engine: options.Engine = None,
@@ -54,13 +56,15 @@ def serve(
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option("--threads", min=1, max=64, help="Films at once [default: all cores]."),
+        typer.Option(
+            "--threads", min=1, max=64, metavar="N", help="Films at once.  [default: all cores]"
+        ),
     ] = None,
     log: options.Log = None,
     log_keep: options.LogKeep = None,
     log_format: Annotated[
         LogFormat,
-        typer.Option("--log-format", help="Of the lines on standard error, one per request."),
+        typer.Option("--log-format", help="Format of the request log on standard error."),
     ] = LogFormat.TEXT,
     insecure: Annotated[
         bool,
@@ -71,7 +75,7 @@ def serve(
 
     No film is stored and nothing leaves the device. Research use only. Not a medical device.
 
-    SIGTERM and Ctrl-C finish what was taken; a second one ends at once.
+    SIGTERM and Ctrl-C finish the requests that were accepted; a second one stops at once.
     """
     from cxr_edge.bundles.lookup import load_accepted_bundle
     from cxr_edge.bundles.notice import rejection
@@ -159,7 +163,10 @@ def read_token(file: Path | None, *, say: Callable[[str], None]) -> str | None:
         try:
             token, where = file.read_text(encoding="utf-8").strip(), f"--token-file {file}"
             if file.stat().st_mode & stat.S_IROTH:
-                say(f"warning: {file}: everybody on this device can read the token; chmod o-r it")
+                say(
+                    f"warning: {file}: every user of this device can read the token; "
+                    f"run: chmod o-r {file}"
+                )
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "is no text"
             raise InvalidRequest(f"--token-file {file}: {reason}") from None

@@ -23,14 +23,14 @@ def split(
         typer.Option(
             metavar="COLUMN",
             help="Column of the metadata, such as a site, a device or a day: images with the same "
-            "value are on one side.  [default: none]",
+            "value stay together.  [default: none]",
         ),
     ] = None,
 ) -> None:
     """Split images into train, validation and test by patient.
 
     No patient is in two of them. The data set's own test folder stays test. Near-duplicates that
-    cleaning found are on one side; those of test images, and those under two labels, are left out
+    cleaning found stay together; those of test images, and those with two labels, are left out
     and listed in a second file.
     """
     result = cxr_edge.split(metadata, output, seed=seed, group_by=group_by)

@@ -52,11 +52,12 @@ def train(
         typer.Option(
             min=2,
             max=20,
-            help="Train as many models, each measured on another part of the films; needs -o.",
+            metavar="N",
+            help="Train N models, each measured on another part of the images; needs -o.",
         ),
     ] = None,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Also write the run's folder tensorboard/.")
+        bool, typer.Option("--tensorboard", help="Also write logs for TensorBoard to the run.")
     ] = False,
 ) -> None:
     """Train a classifier. All output goes to the folder of the run.

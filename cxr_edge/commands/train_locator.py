@@ -21,8 +21,7 @@ def train_locator(
         Path,
         typer.Option(
             metavar="DIR",
-            help="Folder with a PNG file for each film, called as the film is, white where it "
-            "shows lung.",
+            help="Folder with a PNG mask per image, named like the image; white is lung.",
         ),
     ],
     splits: options.Splits = Path("splits.csv"),
@@ -39,7 +38,7 @@ def train_locator(
     """Train a lung locator, and convert it to TFLite and ONNX.
 
     The converted models are compared with the trained one on validation. The same command resumes a
-    training that was interrupted. The exit code is 4 where the box leaves out too much of the
+    training that was interrupted. Exit code 4 when the box leaves out too much of the
     lungs, or a converted model differs too much.
     """
     load_keras("tensorflow")

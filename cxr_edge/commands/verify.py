@@ -13,8 +13,8 @@ def verify(
         str | None,
         typer.Argument(
             metavar="[BUNDLE|FILE]",
-            help="A bundle's folder, the name of a shipped one, or an archive of cxr-edge pack "
-            "[default: the installed bundle, else mobilenetv2-int8].",
+            help="A bundle's folder, the name of a shipped one, or an archive of cxr-edge pack.  "
+            "[default: the installed bundle, else mobilenetv2-int8]",
         ),
     ] = None,
     key: Annotated[
@@ -22,15 +22,15 @@ def verify(
         typer.Option(
             "--key",
             metavar="PUB",
-            help="PEM file of a public key; the bundle must be signed with its private one.",
+            help="PEM file of the signer's public key.",
         ),
     ] = None,
 ) -> None:
-    """Check that a bundle is intact, with --key whose it is.
+    """Check that a bundle is intact, and with --key who signed it.
 
     Every file is compared with its SHA-256, and the model is loaded and run.
 
-    Exit code 1 when it is not, or is not signed as it must be.
+    Exit code 1 when the bundle is damaged, or not signed with the key.
     """
     from cxr_edge.bundles.verification import verify_bundle
 

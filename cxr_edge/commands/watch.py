@@ -17,19 +17,24 @@ from cxr_edge_runtime.errors import CxrEdgeError, InvalidRequest
 
 def watch(
     folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="Where films come in, with all below it.")
+        Path,
+        typer.Argument(
+            metavar="FOLDER", help="Folder where films come in, searched with all below it."
+        ),
     ],
     to: Annotated[
         Path,
         typer.Option(
             "--to",
             metavar="DIR",
-            help="Gets answers.jsonl, and the files in done/ and failed/ after their answer.",
+            help="Folder for answers.jsonl; answered files move to its done/ or failed/.",
         ),
     ],
     settle: Annotated[
         str,
-        typer.Option(metavar="TIME", help="A file is whole when it has not changed for so long."),
+        typer.Option(
+            metavar="TIME", help="A file is complete when it has not changed for this long."
+        ),
     ] = "5s",
     dicom_out: options.DicomOut = None,
     log: options.Log = None,
@@ -39,10 +44,10 @@ def watch(
     allow_rejected: options.AllowRejected = False,
     threads: options.Threads = 1,
 ) -> None:
-    """Classify the films that come into a folder.
+    """Classify films as they come into a folder.
 
-    Runs until Ctrl-C or SIGTERM, and goes on where it was killed. A line of classify --json goes to
-    DIR/answers.jsonl for each file. Research use only. Not a medical device.
+    Runs until Ctrl-C or SIGTERM, and resumes after it was killed. For each file, DIR/answers.jsonl
+    gets one line like those of classify --json. Research use only. Not a medical device.
     """
     from contextlib import ExitStack
 
@@ -65,14 +70,14 @@ def watch(
             typer.echo(f"{getattr(result, 'label', None) or '–'}  {printable(name)}")
 
     def absent(gone: bool) -> None:
-        what = "is not there, or cannot be read; waiting for it" if gone else "is there again"
+        what = "is missing or cannot be read; waiting for it" if gone else "is back"
         say(f"cxr-edge: {folder}: {what}")
 
     for output in (log, dicom_out):
         if output is not None:
             check_apart(folder, output)
     if folder.exists() and not folder.is_dir():
-        raise InvalidRequest(f"{folder}: is no folder; name the one where films come in")
+        raise InvalidRequest(f"{folder}: is not a folder; name the one where films come in")
 
     with ExitStack() as opened:
         recorder = None
@@ -89,7 +94,7 @@ def watch(
 
             dicom = DicomWriter(dicom_out, loaded)
         interrupted = opened.enter_context(
-            interruption(lambda: say("cxr-edge: stopping after the film under way"))
+            interruption(lambda: say("cxr-edge: stopping after the film in progress"))
         )
         typer.echo(f"{notice_of(loaded)}.")
         done = run(

@@ -13,9 +13,9 @@ from cxr_edge_runtime.errors import InvalidRequest
 
 _ENGINES = [engine.name for engine in ENGINES]
 
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Random seed.")]
 Threads = Annotated[
-    int, typer.Option("--threads", min=1, max=64, help="Threads of the inference engine.")
+    int, typer.Option("--threads", metavar="N", min=1, max=64, help="Threads of the engine.")
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Write JSON to standard output, one object per line.")
@@ -38,15 +38,15 @@ Weights = Annotated[
     typer.Option(
         "--weights",
         metavar="imagenet|none|FILE",
-        help="What the weights of the backbone start from.",
+        help="Initial weights of the backbone.",
     ),
 ]
 Locator = Annotated[
     Path | None,
     typer.Option(
         "--locator",
-        help="Folder of a lung locator: films are cut to the box of their lungs.  "
-        "[default: films are shown whole]",
+        help="Folder of a lung locator: the network sees the box of the lungs.  [default: none, it "
+        "sees whole images]",
     ),
 ]
 Engine = Annotated[
@@ -71,14 +71,14 @@ Prevalence = Annotated[
         metavar="P",
         min=MIN_PREVALENCE,
         max=MAX_PREVALENCE,
-        help="Share of pneumonias among your films; probability and threshold are moved to it, no "
-        "label changes.  [default: that of the bundle]",
+        help="Share of pneumonias among your images; moves probability and threshold, changes no "
+        "label.  [default: that of the bundle]",
     ),
 ]
 AllowRejected = Annotated[
     bool,
     typer.Option(
-        "--allow-rejected", help="Take a bundle whose model missed a limit when it was converted."
+        "--allow-rejected", help="Use a bundle whose model was rejected when it was converted."
     ),
 ]
 Log = Annotated[
@@ -86,8 +86,8 @@ Log = Annotated[
     typer.Option(
         "--log",
         metavar="FILE",
-        help="Append a row per film to this SQLite file, to find drift: hash, probability and "
-        "gate distance; no pixels, no names.",
+        help="Append one row per image to this SQLite file for cxr-edge drift: hash, probability "
+        "and gate distance; no pixels, no names.",
     ),
 ]
 DicomOut = Annotated[
@@ -95,7 +95,7 @@ DicomOut = Annotated[
     typer.Option(
         "--dicom-out",
         metavar="DIR",
-        help="Also write the answer to each DICOM film as DICOM: a picture and a report.",
+        help="Also write each answer as DICOM (a picture and a report), for DICOM input.",
     ),
 ]
 LogKeep = Annotated[
@@ -103,7 +103,7 @@ LogKeep = Annotated[
     typer.Option(
         "--log-keep",
         metavar="TIME",
-        help="Delete rows of the log that are older, as 90d.  [default: keep all]",
+        help="Delete rows of the log that are older, such as 90d.  [default: keep all]",
     ),
 ]
 

@@ -365,7 +365,7 @@ def test_signal_ends_a_batch_with_what_is_done_written(
     process.wait(timeout=60)
     _, err = process.communicate()
     assert process.returncode == 128 + number
-    assert "stopping after the images under way" in err
+    assert "stopping after the images in progress" in err
     assert "Traceback" not in err
     printed = [json.loads(line) for line in answers.read_text().splitlines()]
     with table.open(newline="") as file:

@@ -56,8 +56,7 @@ def test_what_cannot_be_removed_is_one_warning(
     assert outcome.code == 0
     assert outcome.out.startswith("installed  tiny-int8 1, digest ")
     assert outcome.err == (
-        f"warning: {into / '.going-0001'}: cannot be removed; "
-        "it takes up room and does nothing else\n"
+        f"warning: {into / '.going-0001'}: cannot be removed; it only takes up space\n"
     )
 
 

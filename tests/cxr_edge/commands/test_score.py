@@ -290,7 +290,7 @@ def test_stopped_in_the_middle_it_goes_on_with_each_film_once(
     _, said = running.communicate(timeout=60)
     assert running.returncode == code
     if number == signal.SIGTERM:
-        assert "what is written stays, and the same command goes on from there" in said
+        assert "rows already written stay, and the same command resumes" in said
     outcome = score(tmp_path / "films", "--workers", 2)
     assert outcome.code == 0
     assert "skipped: " in outcome.out

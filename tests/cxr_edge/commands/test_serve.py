@@ -67,7 +67,7 @@ def test_token_that_everybody_can_read_is_warned_of(
     file.write_text(TOKEN)
     file.chmod(mode)
     assert read_token(file, say=print) == TOKEN
-    said = f"warning: {file}: everybody on this device can read the token; chmod o-r it\n"
+    said = f"warning: {file}: every user of this device can read the token; run: chmod o-r {file}\n"
     assert capsys.readouterr().out == (said if mode & 4 else "")
 
 
