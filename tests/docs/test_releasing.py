@@ -47,7 +47,7 @@ def test_what_does_not_agree_is_said(
 def test_files_of_this_project_have_the_form_that_is_checked(tmp_path: Path) -> None:
     for name in ("pyproject.toml", "CHANGELOG.md", "CITATION.cff"):
         shutil.copy(ROOT / name, tmp_path)
-    [problem] = CHECK.problems("v0.1.0", tmp_path)  # until it is released
+    [problem] = CHECK.problems("v0.2.0", tmp_path)  # until it is released
     assert "unreleased: write the date" in problem
     assert CHECK.notes(tmp_path).startswith("- ")
 

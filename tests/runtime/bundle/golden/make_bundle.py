@@ -1,4 +1,4 @@
-"""How ``bundle-v3`` is made, once schema 3 is final; the others are of earlier versions."""
+"""How ``bundle-v3`` was made; the others are of earlier versions."""
 
 import sys
 from pathlib import Path
@@ -15,11 +15,14 @@ from cxr_edge_runtime.bundle import describe_files, write_bundle
 from cxr_edge_runtime.bundle.manifest import (
     NOTICE,
     OUTPUTS,
+    Ages,
     Calibration,
     InputEntry,
     Interval,
     Manifest,
     ModelEntry,
+    OneLevel,
+    Site,
     Threshold,
     Training,
 )
@@ -43,17 +46,20 @@ manifest = Manifest(
     name="tiny-int8",
     version="1",
     task="pneumonia on chest X-rays",
-    labels=("NORMAL", "PNEUMONIA"),
-    positive_label="PNEUMONIA",
+    labels=("No finding", "Entzündung"),
+    positive_label="Entzündung",
     files=describe_files(contents),
     model=ModelEntry("model.tflite", "tflite", "int8"),
     input=InputEntry((1, 32, 32, 1), "int8", 1.0, -128),
     outputs=OUTPUTS,
     preprocess=PreprocessSpec(32, 32),
+    locator=None,
     temperature=1.5,
     bias=0.25,
     prevalence=0.4,
+    ages=Ages(1, 5),
     threshold=Threshold(0.4, "none, random weights", "nothing"),
+    one_level=OneLevel(0.5, None, 20),
     gate=None,
     metrics={"validation": {"auc": Interval(0.5, 0.4, 0.6, 10)}},
     calibration=Calibration(20, "min-max over all images", 0, "0" * 64),
@@ -62,5 +68,6 @@ manifest = Manifest(
     intended_use="Tests.",
     notice=NOTICE,
     license="Apache-2.0",
+    site=Site("here", "1" * 64, 60, 70, 0, ("Random weights.",)),
 )
 write_bundle(Path(__file__).parent / "bundle-v3", manifest, contents)
