@@ -136,6 +136,7 @@ def test_planted_module_runs_where_python_looks_for_it(place: Place) -> None:
     assert place.imported == ["pandas"]
 
 
+@pytest.mark.slow
 def test_commands_of_the_device_import_nothing_planted(place: Place) -> None:
     logged(place.folder / "log.db", *(film(number) for number in range(3)))
     for line in (

@@ -81,6 +81,7 @@ def test_batch_normalisation_is_folded(float32: bytes) -> None:
     assert kinds.count("Add") == 1  # of the scaling
 
 
+@pytest.mark.slow
 def test_same_model_gives_the_same_bytes_whatever_the_process_did_before(
     model: keras.Model, float32: bytes, ranges: Ranges, int8: bytes
 ) -> None:

@@ -111,6 +111,7 @@ def test_weights_that_do_not_fit_are_found_before_training(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_two_recipes_of_one_architecture_are_two_candidates(
     cxr_edge: Any, two_architectures: None, arguments: list[object], tmp_path: Path
 ) -> None:

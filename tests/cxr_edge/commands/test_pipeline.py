@@ -362,6 +362,7 @@ def test_evaluation_is_not_written_over_a_file(
     assert "is a file, not a folder; choose another output" in outcome.err
 
 
+@pytest.mark.slow
 def test_images_elsewhere_are_found_with_root(
     cxr_edge: Any, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

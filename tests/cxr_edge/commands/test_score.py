@@ -119,6 +119,7 @@ def test_second_run_scores_only_what_has_no_row(
     assert len(after) == 7
 
 
+@pytest.mark.slow
 def test_list_and_table_and_archive_name_films_and_none_is_scored_twice(
     score: Any, make_image: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -230,6 +231,7 @@ def test_input_and_output_that_make_no_sense_are_one_line(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_alone_it_starts_ray_with_a_token_says_nothing_of_it_and_leaves_no_process(
     make_image: Callable[..., Path], golden_bundle: Path, tmp_path: Path
 ) -> None:

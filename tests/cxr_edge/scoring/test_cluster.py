@@ -93,6 +93,7 @@ def test_ray_that_does_not_begin_is_one_line(
     assert str(caught.value) == words
 
 
+@pytest.mark.slow
 def test_ray_starts_after_one_without_a_token_was_used_in_the_same_process() -> None:
     code = (
         "import os, ray\n"

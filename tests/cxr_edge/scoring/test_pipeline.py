@@ -91,6 +91,7 @@ def waiting(started: Path, released: Path) -> type[Worker]:
     return Waiting
 
 
+@pytest.mark.slow
 def test_batch_of_a_killed_worker_is_scored_by_another_one(
     ray_cluster: Any,
     backlog: Backlog,
@@ -110,6 +111,7 @@ def test_batch_of_a_killed_worker_is_scored_by_another_one(
     assert len(backlog) == 0
 
 
+@pytest.mark.slow
 def test_film_that_kills_every_worker_takes_no_other_film_with_it(
     ray_cluster: Any,
     backlog: Backlog,

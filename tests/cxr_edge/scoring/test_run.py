@@ -28,6 +28,7 @@ def films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("films")
 
 
+@pytest.mark.slow
 def test_example_of_the_docstring_gives_what_it_says_and_prints_nothing(
     films: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
