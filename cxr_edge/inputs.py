@@ -96,7 +96,7 @@ def _matching(pattern: str) -> set[str]:
     """What matches a pattern, in which ``**`` stands for any folders that are not hidden.
 
     Links are followed, but no folder is searched twice: where two links lead to a folder above
-    them, glob's own search for ``**`` takes for ever.
+    them, glob's own search for ``**`` does not end.
     """
     parts = Path(pattern).parts
     if "**" not in parts:

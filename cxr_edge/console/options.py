@@ -109,7 +109,7 @@ LogKeep = Annotated[
 
 
 def log_keep(text: str | None, log: Path | None) -> timedelta | None:
-    """How long rows of a log are kept; None for ever.
+    """How long rows of a log are kept; None for no limit.
 
     Raises:
         InvalidRequest: no duration, or there is no log.

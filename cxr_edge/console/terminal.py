@@ -20,7 +20,7 @@ T = TypeVar("T")
 def say(message: str) -> None:
     """Write a line to standard error, control characters replaced.
 
-    Where nobody can hear it, as on a full disk, the work and its exit code are the same.
+    Where it cannot be written, as on a full disk, the work and its exit code are the same.
     """
     try:
         typer.echo(printable(message), err=True)

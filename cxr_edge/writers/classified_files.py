@@ -83,7 +83,7 @@ def classify_files(
         bundle: see :func:`cxr_edge.bundles.lookup.load_bundle`.
         outputs: what is written.
         shown: makes the writer that shows the results, from the bundle.
-        on_signal: called when the first signal comes; images under way are finished.
+        on_signal: called when the first signal comes; images in progress are finished.
         on_unwritten: called with an image, what of it could not be written, and why.
         recursive: search the folders in a folder, too.
         stdin: where ``-`` reads paths from.
@@ -133,7 +133,7 @@ def classify_files(
     with interruption(on_signal) as interrupted, ExitStack() as files:
         found = expand_as_it_comes(images, recursive=recursive, stdin=stdin)
         inputs = interrupted.until(claimed(found))
-        # A second line may come an hour after the first; whether one will, nobody knows.
+        # A second line may come an hour after the first, or never.
         streamed = stdin is not None and any(map(is_stdin, images))
         first = [] if streamed else list(islice(inputs, 2))
         several = streamed or len(first) > 1

@@ -1,12 +1,12 @@
 """Answers the chest X-rays that Orthanc receives, and stores the answers back beside them.
 
-Orthanc keeps a list of what it received. This program goes through it from where it was: a film is
-sent to `cxr-edge serve`, and what comes back is stored in Orthanc. The number of the last film that
-was answered is kept in a file, so nothing is lost whichever of the three programs is killed; a film
-that is answered twice gets the same two files, which Orthanc has already.
+Orthanc keeps a list of what it received. This program reads the list from where it stopped, sends
+each film to `cxr-edge serve`, and stores the answer in Orthanc. The number of the last film that
+was answered is kept in a file, so nothing is lost if any of the three programs is killed; a film
+that is answered twice gets the same two files, which Orthanc already has.
 
-A film at which a program fails again and again is passed over with a line in the log. It needs
-Python alone; docs/guides/orthanc.md says how to set it up.
+A film that fails again and again is skipped and logged. The program needs only Python;
+docs/guides/orthanc.md says how to set it up.
 """
 
 import argparse
