@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import io
 import os
 import signal
 import sys
@@ -50,6 +51,7 @@ _GROUPS: dict[str, dict[str, _Command]] = {
                 "cxr-edge classify -r images/ --csv answers.csv --heatmap maps",
                 "cxr-edge classify --json film.dcm",
             ),
+            "the CSV file was not written",
         ),
         "selftest": _Command(
             None,
@@ -76,6 +78,7 @@ _GROUPS: dict[str, dict[str, _Command]] = {
                 "cxr-edge serve",
                 "cxr-edge serve --host 0.0.0.0 --token-file token.txt",
             ),
+            "",
         ),
         "watch": _Command(
             None,
@@ -313,6 +316,9 @@ def _app(arguments: list[str]) -> typer.Typer:
 
 def main() -> None:
     """Run the command line; what the user did wrong ends in one line and the error's exit code."""
+    # A name or a sign that the terminal's encoding lacks must not end the work.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     try:
         _check_none_empty(sys.argv[1:])
         _app(sys.argv[1:])(prog_name="cxr-edge")

@@ -4,12 +4,13 @@ import sys
 import warnings
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Annotated
 
 import typer
 
 from cxr_edge.console import options
-from cxr_edge.console.results import JsonWriter, TableWriter
+from cxr_edge.console.results import JsonWriter, TableWriter, counts_line
 from cxr_edge.console.terminal import say
 from cxr_edge.process import exit_codes
 from cxr_edge.process.memory import fix_mmap_threshold
@@ -91,12 +92,12 @@ def classify(
     # For all threads: filters that one thread sets for a while hold for all, and pydicom's
     # warnings quote what is written in a film.
     warnings.simplefilter("ignore")
-    written = (None if is_stdout(csv) else csv, heatmap, dicom_out, log)
+    began = perf_counter()
     counts = classify_files(
         images,
         bundle,
         Outputs(csv=csv, heatmaps=heatmap, log=log, dicom=dicom_out),
-        shown=JsonWriter if as_json else partial(TableWriter, written=written, err=is_stdout(csv)),
+        shown=JsonWriter if as_json else partial(TableWriter, err=is_stdout(csv)),
         on_signal=lambda: say(
             "cxr-edge: stopping after the images in progress; press Ctrl-C again to stop at once"
         ),
@@ -109,11 +110,16 @@ def classify(
         prevalence=prevalence,
         allow_rejected=allow_rejected,
     )
+    looked_at = counts.classified + counts.failed
+    written = (None if is_stdout(csv) else csv, heatmap, dicom_out, log)
+    if not as_json and (looked_at > 1 or any(written)):
+        line = counts_line(counts, perf_counter() - began, written)
+        typer.echo(line, err=is_stdout(csv))
     if counts.signal is not None:
         say(
-            f"cxr-edge: stopped after {counted(counts.classified + counts.failed, 'image')}; their "
-            "results are complete; run the command on the other images"
+            f"cxr-edge: stopped after {counted(looked_at, 'image')}; to go on, classify the others "
+            "with another --csv and the same --log and --heatmap"
         )
         raise typer.Exit(exit_codes.of_signal(counts.signal))
-    if counts.failed:
+    if counts.failed or counts.unwritten:
         raise typer.Exit(exit_codes.of_failures(others_done=counts.classified > 0))

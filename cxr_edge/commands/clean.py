@@ -101,10 +101,10 @@ def clean(
         say(f"warning: {warning}")
     if result.unknown_patients:
         say("Give --patient-pattern if the file names identify the patients.")
-    if not as_json:
-        print_next("eda", result.metadata, "-o", "eda")
     if strict and result.has_leak:
         raise LimitMissed("test holds what training has seen, and --strict allows no leak")
+    if not as_json:
+        print_next("eda", result.metadata, "-o", "eda")
 
 
 def _pairs(given: list[str] | None, option: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import cxr_edge_models
 from cxr_edge.bundles.notice import locator_lines, made_with, own_words, quoted, verification_lines
 from cxr_edge.console import options
 from cxr_edge.console.terminal import printable
@@ -32,21 +33,30 @@ def info(
 ) -> None:
     """Show what a bundle is, how good it is, and its limits."""
     from cxr_edge.bundles.lookup import installed_bundle, load_bundle, shipped_bundles
+    from cxr_edge_runtime.errors import BundleError
 
     if every and bundle is not None:
         raise InvalidRequest("--list names all bundles; leave BUNDLE out")
-    if every:
+    damaged: BundleError | None = None
+    try:
         installed = installed_bundle()
-        listed = [*shipped_bundles(), *([installed] if installed else [])]
-    else:
+    except BundleError as error:
+        # Those that ship can be listed all the same.
+        damaged, installed = error, None
+    if not every:
         listed = [load_bundle(bundle)]
+    else:
+        listed = [*shipped_bundles(), *([installed] if installed else [])]
     if as_json:
         for one in listed:
-            typer.echo(json.dumps(_as_json(one)))
+            is_installed = installed is not None and one.path == installed.path
+            typer.echo(json.dumps({"installed": is_installed} | _as_json(one)))
     elif every:
         _print_list(listed, installed=installed)
     else:
         _print_bundle(listed[0])
+    if every and damaged is not None:
+        raise damaged
 
 
 def _as_json(bundle: "Bundle") -> dict[str, Any]:
@@ -148,4 +158,4 @@ def _print_list(bundles: "Sequence[Bundle]", *, installed: "Bundle | None") -> N
             f"{bundle.digest[:12]}{mark}"
         )
     if installed is None:
-        typer.echo(f"none is installed; the default is {bundles[0].manifest.name}")
+        typer.echo(f"none is installed; the default is {cxr_edge_models.DEFAULT}")

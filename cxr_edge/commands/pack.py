@@ -40,4 +40,5 @@ def pack(
     typer.echo(f"signed     {signed}")
     typer.echo(f"file       {output}, {packed.n_bytes:,} bytes, SHA-256 {packed.sha256}")
     is_signed = key is not None or packed.was_signed
-    print_next("install", output, *(("--key", "key.pub.pem") if is_signed else ("--unsigned",)))
+    check = ("--key", "PUBLIC_KEY") if is_signed else ("--unsigned",)
+    print_next("install", output, *check, *(("--allow-rejected",) if manifest.is_rejected else ()))

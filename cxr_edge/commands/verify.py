@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cxr_edge.bundles.notice import locator_lines, verification_lines
+from cxr_edge.console.terminal import print_next
 
 
 def verify(
@@ -33,6 +34,7 @@ def verify(
     Exit code 1 when the bundle is damaged, or not signed with the key.
     """
     from cxr_edge.bundles.verification import verify_bundle
+    from cxr_edge_runtime.bundle.manifest import SELFTEST_FILE
 
     verified = verify_bundle(bundle, key=key)
     manifest = verified.manifest
@@ -51,4 +53,7 @@ def verify(
         typer.echo(f"{entry.sha256}  {name}")
     for line in (*locator_lines(manifest), *verification_lines(manifest)):
         typer.echo(line)
-    typer.echo("next: cxr-edge selftest compares the answers of this device")
+    if verified.is_archive:
+        print_next("install", bundle, *(("--unsigned",) if key is None else ("--key", key)))
+    elif SELFTEST_FILE in manifest.files:
+        print_next("selftest", *((bundle,) if bundle else ()))

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,48 +14,27 @@ from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.errors import CxrEdgeError
 
 if TYPE_CHECKING:
+    from cxr_edge.writers.classified_files import Counts
     from cxr_edge_runtime.batch import Result
     from cxr_edge_runtime.bundle import Bundle
 
 
 class TableWriter:
-    """A row per image on standard output, notes indented below it; errors on standard error.
+    """A row per image on standard output, notes indented below it; errors on standard error."""
 
-    Of several images, or where files are written, a line at the end counts what became of them.
-    """
-
-    def __init__(
-        self, bundle: "Bundle", *, written: Iterable[Path | None] = (), err: bool = False
-    ) -> None:
-        """Write for a bundle.
-
-        Args:
-            bundle: whose answers these are.
-            written: files and folders that the results go to as well.
-            err: write everything to standard error, since the other is taken.
-        """
-        from cxr_edge_runtime.gate import REJECTED, SUSPICIOUS
-
+    def __init__(self, bundle: "Bundle", *, err: bool = False) -> None:
+        """Write for a bundle; everything to standard error where the other is taken."""
         self._bundle, self._err = bundle, err
-        self._written = [printable(str(path)) for path in written if path is not None]
-        self._labels = dict.fromkeys(bundle.manifest.labels, 0)
-        self._verdicts = {SUSPICIOUS: 0, REJECTED: 0}
-        self._failed = 0
-        self._answered = 0
-        self._began = perf_counter()
+        self._begun = False
 
     def write(self, image: Path, result: "Result") -> None:
         """Write one result."""
         if isinstance(result, CxrEdgeError):
-            self._failed += 1
             say(f"cxr-edge: {result}")
             return
-        if not self._answered:
+        if not self._begun:
             typer.echo("label      probability  threshold  gate         file", err=self._err)
-        self._answered += 1
-        for counts, name in ((self._labels, result.label), (self._verdicts, result.gate.verdict)):
-            if name in counts:
-                counts[name] += 1
+            self._begun = True
         label = result.label or "–"
         probability, threshold = _told_apart(result.probability, result.threshold)
         typer.echo(
@@ -71,16 +49,33 @@ class TableWriter:
             typer.echo(f"  ↳ {printable(note)}", err=self._err)
 
     def close(self) -> None:
-        """Write the counts and the notice, where there was a result."""
-        if not self._answered:
-            return
-        images = self._answered + self._failed
-        if images > 1 or self._written:
-            counts = (*self._labels.items(), *self._verdicts.items(), ("failed", self._failed))
-            listed = ", ".join(f"{number} {name}" for name, number in counts)
-            took = f"{counted(images, 'image')} in {elapsed(perf_counter() - self._began)}"
-            typer.echo(" · ".join((f"{took}: {listed}", *self._written)), err=self._err)
-        typer.echo(f"{notice_of(self._bundle)}.", err=self._err)
+        """Write the notice, where there was a result."""
+        if self._begun:
+            typer.echo(f"{notice_of(self._bundle)}.", err=self._err)
+
+
+def counts_line(counts: "Counts", seconds: float, written: Iterable[Path | None]) -> str:
+    """What became of the images, ``4 images in 0.3 s: 2 NORMAL, 2 PNEUMONIA, …``, in one line.
+
+    Args:
+        counts: of them.
+        seconds: the time it took.
+        written: files and folders that the results went to as well.
+    """
+    from cxr_edge_runtime.gate import NOT_CHECKED, REJECTED, SUSPICIOUS
+
+    shown = [NOT_CHECKED] if counts.verdicts[NOT_CHECKED] else [SUSPICIOUS, REJECTED]
+    parts = [
+        *counts.labels.items(),
+        *((verdict.replace("_", " "), counts.verdicts[verdict]) for verdict in shown),
+        ("failed", counts.failed),
+    ]
+    if counts.unwritten:
+        parts.append(("without a picture or DICOM answer", counts.unwritten))
+    images = counted(counts.classified + counts.failed, "image")
+    listed = ", ".join(f"{number} {name}" for name, number in parts)
+    places = [printable(str(path)) for path in written if path is not None]
+    return " · ".join((f"{images} in {elapsed(seconds)}: {listed}", *places))
 
 
 def _told_apart(probability: float | None, threshold: float) -> tuple[str, str]:

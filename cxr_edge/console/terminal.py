@@ -44,10 +44,12 @@ def printable(text: str) -> str:
 
 
 def print_next(*words: object) -> None:
-    """Print the command that follows, as a user would type it."""
+    """Print the command that follows, as a user would type it; nothing where it cannot be shown."""
     import shlex  # only some commands are followed by another one
 
-    typer.echo(f"next: {printable(shlex.join(('cxr-edge', *map(str, words))))}")
+    line = shlex.join(("cxr-edge", *map(str, words)))
+    if line.isprintable():
+        typer.echo(f"next: {line}")
 
 
 def print_metrics(split: str, metrics: Mapping[str, "Interval"], notice: str) -> None:

@@ -1,15 +1,16 @@
 """Classify files, several at once, and pass each result to every writer."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
 
 from cxr_edge.bundles.lookup import load_accepted_bundle
-from cxr_edge.inputs import Input, expand_as_it_comes, is_stdin
+from cxr_edge.inputs import expand_as_it_comes, is_stdin
 from cxr_edge.process.interruption import interruption
 from cxr_edge.writers import Writer
 from cxr_edge_runtime.batch import classify_all
@@ -37,19 +38,34 @@ class Outputs:
     dicom: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Counts:
-    """How many images were classified and failed.
+    """What became of the images.
 
     Attributes:
-        classified: images that have a result, rejected ones included.
-        failed: images that have none, and those with a file that could not be written.
+        labels: how many images have each label of the bundle.
+        verdicts: how many images the gate gave each of its verdicts.
+        failed: images without a result.
+        unwritten: images of which a heat map or a DICOM answer could not be written.
         signal: number of the signal that ended it early; None where it went to the end.
     """
 
-    classified: int
-    failed: int
-    signal: int | None
+    labels: dict[str, int]
+    verdicts: Counter[str] = field(default_factory=Counter)
+    failed: int = 0
+    unwritten: int = 0
+    signal: int | None = None
+
+    @property
+    def classified(self) -> int:
+        """Images with a result, rejected ones included."""
+        return self.verdicts.total()
+
+    def add(self, prediction: Prediction) -> None:
+        """Count a result."""
+        self.verdicts[prediction.gate.verdict] += 1
+        if prediction.label is not None:
+            self.labels[prediction.label] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +138,11 @@ def classify_files(
         tried = [(what, writer.write(path, prediction)) for what, writer in pictures]
         return _Finished(prediction, tuple((what, why) for what, why in tried if why is not None))
 
-    def claimed(found: Iterable[Input | None]) -> Iterator[Input | None]:
-        for image in found:
-            if heatmaps is not None and image is not None:
-                heatmaps.claim(image[0])
-            yield image
-
     images = list(images)
-    classified = failed = 0
+    counts = Counts(dict.fromkeys(loaded.manifest.labels, 0))
     with interruption(on_signal) as interrupted, ExitStack() as files:
         found = expand_as_it_comes(images, recursive=recursive, stdin=stdin)
-        inputs = interrupted.until(claimed(found))
+        inputs = interrupted.until(found)
         # A second line may come an hour after the first, or never.
         streamed = stdin is not None and any(map(is_stdin, images))
         first = [] if streamed else list(islice(inputs, 2))
@@ -155,15 +165,16 @@ def classify_files(
             for writer in writers:
                 writer.write(image, written)
             if isinstance(result, CxrEdgeError):
-                failed += 1
+                counts.failed += 1
                 continue
-            classified += 1
+            counts.add(result.prediction)
             for what, why in result.unwritten:
                 on_unwritten(image, what, why)
-            failed += bool(result.unwritten)
+            counts.unwritten += bool(result.unwritten)
         for writer in writers:
             writer.close()
-    return Counts(classified, failed, interrupted.number)
+    counts.signal = interrupted.number
+    return counts
 
 
 @contextmanager

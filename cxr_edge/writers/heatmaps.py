@@ -1,6 +1,5 @@
-"""A picture of each film with its heat map, named so that none replaces another film's."""
+"""A picture of each film with its heat map, named by the film so that none replaces another's."""
 
-import os
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +17,8 @@ _COMPRESSION = 1
 # signature and header.
 _OF_FILM = "Film"
 _CHUNK_AT = 33
+# Of the SHA-256 in the name of a picture.
+_DIGITS = 8
 
 
 class HeatmapWriter:
@@ -39,15 +40,16 @@ class HeatmapWriter:
         check_folder(folder, "a folder of heat maps", ours=lambda _: True)
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._bundle = folder, bundle
-        self._film_of: dict[str, Path] = {}
-        self._names: dict[Path, str] = {}
 
     def write(self, path: Path, prediction: Prediction) -> str | None:
-        """Write the picture of a film that has a prediction and whose name was claimed.
+        """Write the picture of a film that has a prediction.
+
+        It is called ``NAME.DIGITS.heatmap.png``, with the first digits of the SHA-256 of the film's
+        file: films of one name in several folders have a picture each.
 
         Args:
-            path: of the film's file, which is read again; it names the picture.
-            prediction: of it; where the gate rejected the film, nothing is drawn.
+            path: of the film's file, which is read again.
+            prediction: of it, with its SHA-256; where the gate rejected the film, nothing is drawn.
 
         Returns:
             Why there is no picture; None where it was written or nothing was to be drawn.
@@ -65,10 +67,12 @@ class HeatmapWriter:
             notice_of(self._bundle),
         )
         try:
-            target = self._folder / self._names[_absolute(path)]
             film = load_grey(path, hashed=True, least_side=LONGEST)
-            assert film.sha256 is not None
-            check_file(target, "a heat map of this image", ours=partial(_is_of, film.sha256))
+            sha256 = film.sha256
+            if sha256 is None or sha256 != prediction.image_sha256:
+                return f"{path}: changed while it was classified"
+            target = self._folder / f"{path.name}.{sha256[:_DIGITS]}{HEATMAP_SUFFIX}"
+            check_file(target, "a heat map of this image", ours=partial(_is_of, sha256))
             picture = draw_heatmap(
                 film.pixels,
                 prediction.activation_map,
@@ -77,7 +81,7 @@ class HeatmapWriter:
                 box=prediction.box,
             )
             information = PngInfo()
-            information.add_text(_OF_FILM, film.sha256)
+            information.add_text(_OF_FILM, sha256)
             with replacing(target) as temporary:
                 picture.save(temporary, compress_level=_COMPRESSION, pnginfo=information)
         except OSError as error:
@@ -86,19 +90,6 @@ class HeatmapWriter:
             return str(error)
         return None
 
-    def claim(self, path: Path) -> None:
-        """Name the picture of an image: as its file, with its folders where that name is taken.
-
-        Called in the order of the images, whatever the order in which workers finish them.
-        """
-        film = _absolute(path)
-        if film in self._names:
-            return
-        *folders, name = film.parts[1:]
-        while self._film_of.setdefault(name, film) != film:
-            name = f"{folders.pop()}_{name}" if folders else f"_{name}"
-        self._names[film] = name + HEATMAP_SUFFIX
-
 
 def _is_of(sha256: str, picture: Path) -> bool:
     """Whether a file is a heat map of the film with this digest."""
@@ -106,7 +97,3 @@ def _is_of(sha256: str, picture: Path) -> bool:
     chunk = len(text).to_bytes(4, "big") + b"tEXt" + text
     with picture.open("rb") as file:
         return file.read(_CHUNK_AT + len(chunk))[_CHUNK_AT:] == chunk
-
-
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100  # resolve() would follow links

@@ -46,10 +46,12 @@ def _small(picture: str) -> str:
 
 def main() -> None:
     """Run all cells in the notebook's folder, and write it again."""
-    notebook = nbformat.read(NOTEBOOK, as_version=nbformat.NO_CONVERT)
+    notebook = nbformat.read(  # type: ignore[no-untyped-call]
+        NOTEBOOK, as_version=nbformat.NO_CONVERT
+    )
     client = NotebookClient(notebook, resources={"metadata": {"path": str(NOTEBOOK.parent)}})
     client.execute()
-    nbformat.write(cleaned(notebook), NOTEBOOK)
+    nbformat.write(cleaned(notebook), NOTEBOOK)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ def test_commands_of_the_device_import_nothing_planted(place: Place) -> None:
         "verify tiny.cxr.zip --key key.pub.pem",
         "install tiny.cxr.zip --key key.pub.pem",
         "selftest",
-        "benchmark films/0.png",
+        "benchmark --images films/0.png",
     ):
         place.run(line)
 

@@ -50,6 +50,7 @@ def test_leak_ends_with_4_when_strict_and_everything_is_written(
     name = "IM-0001-0000.png"
     shutil.copy(folder / "train" / "NORMAL" / name, folder / "test" / "NORMAL" / name)
     outcome = cxr_edge("clean", folder, "-o", tmp_path / "m.csv", *strict)
+    assert ("next:" in outcome.out) is not bool(strict)
     assert outcome.code == code
     assert "leaks: leak. As found, the training and test folders share 1 patient," in outcome.out
     assert (tmp_path / "m.report.json").exists()

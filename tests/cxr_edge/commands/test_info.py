@@ -82,10 +82,11 @@ def test_json_has_manifest_digest_and_limits(cxr_edge: Any, golden_bundle: Path)
     bundle = load_bundle("mobilenetv2-int8")
     assert found["manifest"] == json.loads((bundle.path / "bundle.json").read_text())
     assert (found["digest"], found["path"]) == (bundle.digest, str(bundle.path))
-    assert len(found["limits"]) == 10
+    assert any("No child of another hospital" in limit for limit in found["limits"])
     listed = cxr_edge("info", "--list", "--json").out.splitlines()
     names = [json.loads(line)["manifest"]["name"] for line in listed]
     assert names == ["mobilenetv2-int8", "mobilenetv2-onnx-int8", "tiny"]
+    assert not any(json.loads(line)["installed"] for line in listed)
 
 
 def test_installed_bundle_is_listed_and_marked(
@@ -98,3 +99,21 @@ def test_installed_bundle_is_listed_and_marked(
     rows = cxr_edge("info", "--list").out.splitlines()[1:]
     assert [row.split()[0] for row in rows if row.endswith("  installed")] == ["tiny"]
     assert len(rows) == 4
+    listed = map(json.loads, cxr_edge("info", "--list", "--json").out.splitlines())
+    assert [one["installed"] for one in listed] == [False, False, False, True]
+
+
+def test_damaged_installation_is_said_after_what_ships(
+    cxr_edge: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    current = tmp_path / "cxr-edge" / "bundles" / "current"
+    current.mkdir(parents=True)
+    outcome = cxr_edge("info", "--list")
+    assert outcome.code == 1
+    assert [row.split()[0] for row in outcome.out.splitlines()[1:4]] == [
+        "mobilenetv2-int8", "mobilenetv2-onnx-int8", "tiny",
+    ]  # fmt: skip
+    assert str(current) in outcome.err
+    assert cxr_edge("info", "tiny").code == 0
+    assert cxr_edge("info").code == 1

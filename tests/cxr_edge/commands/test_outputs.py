@@ -1,6 +1,7 @@
 """No output of a command replaces what is not its own: films, links, devices, other folders."""
 
 import csv
+import hashlib
 import io
 import shutil
 from collections.abc import Callable
@@ -227,7 +228,8 @@ def test_film_in_the_place_of_a_heat_map_stays(
     cxr_edge: Any, inputs: dict[str, Path], here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(inputs["films"])
-    picture = here / "film.jpeg.heatmap.png"
+    digest = hashlib.sha256(inputs["film"].read_bytes()).hexdigest()
+    picture = here / f"film.jpeg.{digest[:8]}.heatmap.png"
     shutil.copy(inputs["film"], picture)
     outcome = cxr_edge("classify", "film.jpeg", "--force", "--heatmap", here)
     assert outcome.code == 3

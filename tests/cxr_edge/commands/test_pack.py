@@ -27,7 +27,7 @@ def test_archive_is_named_with_all_that_tells_it_from_others(
         f"digest     {digest}",
         f"signed     with {keys.private}",
         f"file       {output}, {len(content):,} bytes, SHA-256 {sha256}",
-        f"next: cxr-edge install {output} --key key.pub.pem",
+        f"next: cxr-edge install {output} --key PUBLIC_KEY",
     ]
 
 

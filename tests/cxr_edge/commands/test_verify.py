@@ -20,7 +20,8 @@ def test_intact_bundle_is_verified_file_by_file(cxr_edge: Any) -> None:
     folder = cxr_edge_models.path(cxr_edge_models.DEFAULT)
     assert {*names, "bundle.json.sha256"} == {path.name for path in folder.iterdir()}
     assert verdict.startswith("OK: mobilenetv2-int8 ")
-    assert after.startswith("next: cxr-edge selftest ")
+    assert after == "next: cxr-edge selftest"
+    assert cxr_edge("verify", "tiny").out.endswith("\nnext: cxr-edge selftest tiny\n")
 
 
 def test_bundle_without_golden_films_is_intact(cxr_edge: Any, golden_bundle: Path) -> None:
@@ -28,6 +29,7 @@ def test_bundle_without_golden_films_is_intact(cxr_edge: Any, golden_bundle: Pat
     assert outcome.code == 0, outcome.err
     assert "selftest.npz" not in outcome.out
     assert outcome.out.startswith("OK: tiny-int8 ")
+    assert "next:" not in outcome.out
 
 
 @pytest.mark.parametrize("name", ["gate.npz", "selftest.npz", "model.tflite", "MODEL_CARD.md"])
@@ -73,7 +75,8 @@ def test_archive_is_verified_like_its_folder(cxr_edge: Any, tmp_path: Path) -> N
     outcome = cxr_edge("verify", tmp_path / "a.cxr.zip")
     assert outcome.code == 0, outcome.err
     verdict, *rest = cxr_edge("verify").out.splitlines()
-    assert outcome.out.splitlines() == [verdict, "not signed", *rest]
+    after = f"next: cxr-edge install {tmp_path / 'a.cxr.zip'} --unsigned"
+    assert outcome.out.splitlines() == [verdict, "not signed", *rest[:-1], after]
 
 
 def test_signature_that_nobody_checked_is_said(cxr_edge: Any, archives: Any) -> None:

@@ -1,13 +1,13 @@
 import json
 import math
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cxr_edge.console.results import JsonWriter, TableWriter
+from cxr_edge.console.results import JsonWriter, TableWriter, counts_line
+from cxr_edge.writers.classified_files import Counts
 from cxr_edge_runtime.bundle import Bundle
 from cxr_edge_runtime.classifier import Prediction
 from cxr_edge_runtime.errors import UnreadableImage
@@ -69,30 +69,32 @@ def test_words_of_gate_and_warnings_are_notes_below_the_row(
     assert err == ""
 
 
-def test_last_line_counts_what_became_of_several_images_and_says_what_was_written(
-    bundle: Bundle, prediction: Callable[..., Prediction], capsys: pytest.CaptureFixture[str]
+def test_last_line_counts_what_became_of_the_images_and_says_what_was_written(
+    prediction: Callable[..., Prediction],
 ) -> None:
-    writer = TableWriter(bundle, written=(Path("a.csv"), None, Path("maps")))
-    writer.write(Path("a.png"), prediction())
-    writer.write(Path("b.png"), prediction("PNEUMONIA", "suspicious", "blurred"))
-    writer.write(Path("c.png"), prediction(None, "rejected", "in colour"))
-    writer.write(Path("d.png"), UnreadableImage("d.png: damaged"))
-    writer.close()
-    *_, counts, _ = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(
-        r"4 images in \d\.\d s: 1 NORMAL, 1 PNEUMONIA, 1 suspicious, 1 rejected, 1 failed"
-        " · a.csv · maps",
-        counts,
+    counts = Counts({"NORMAL": 0, "PNEUMONIA": 0}, failed=1)
+    for made in (
+        prediction(),
+        prediction("PNEUMONIA", "suspicious", "blurred"),
+        prediction(None, "rejected", "in colour"),
+    ):
+        counts.add(made)
+    assert counts_line(counts, 0.31, (Path("a.csv"), None, Path("maps\n"))) == (
+        "4 images in 0.3 s: 1 NORMAL, 1 PNEUMONIA, 1 suspicious, 1 rejected, 1 failed"
+        " · a.csv · maps?"
     )
+    counts.unwritten = 2
+    assert counts_line(counts, 0.31, ()).endswith(", 1 failed, 2 without a picture or DICOM answer")
 
 
-def test_one_image_alone_is_not_counted(
-    bundle: Bundle, prediction: Callable[..., Prediction], capsys: pytest.CaptureFixture[str]
+def test_images_that_no_gate_checked_are_not_said_to_be_accepted(
+    prediction: Callable[..., Prediction],
 ) -> None:
-    writer = TableWriter(bundle)
-    writer.write(Path("a.png"), prediction())
-    writer.close()
-    assert " in " not in capsys.readouterr().out.splitlines()[2].partition("Model: ")[0]
+    counts = Counts({"NORMAL": 0, "PNEUMONIA": 0})
+    counts.add(prediction("NORMAL", "not_checked"))
+    assert counts_line(counts, 90, ()) == (
+        "1 image in 1 min 30 s: 1 NORMAL, 0 PNEUMONIA, 1 not checked, 0 failed"
+    )
 
 
 def test_names_cannot_play_with_the_terminal(

@@ -40,40 +40,19 @@ def test_film_that_the_gate_rejects_has_no_picture_and_that_is_no_failure(tmp_pa
     assert not list((tmp_path / "maps").iterdir())
 
 
-def test_name_belongs_to_the_first_image_whichever_is_finished_first(tmp_path: Path) -> None:
-    films = [tmp_path / folder / "x.png" for folder in ("a", "b")]
-    for seed, film in enumerate(films):
-        film.parent.mkdir()
-        noise = np.random.default_rng(seed).integers(0, 256, (300, 300), np.uint8)
-        Image.fromarray(noise).save(film)
-    bundle = load_bundle("tiny")
-    prediction = Classifier(bundle).classify(films[0], force=True)
-    for _ in range(2):
-        writer = HeatmapWriter(tmp_path / "maps", bundle)
-        for film in (*films, *films):
-            writer.claim(film)
-        for film in reversed(films):
-            assert writer.write(film, prediction) is None
-    names = sorted(path.name for path in (tmp_path / "maps").iterdir())
-    assert names == ["b_x.png.heatmap.png", "x.png.heatmap.png"]
-
-
-def test_no_folder_is_left_to_tell_two_names_apart(tmp_path: Path) -> None:
-    writer = HeatmapWriter(tmp_path / "maps", load_bundle("tiny"))
-    for name in ("/b_a/x", "/c/b_a_x", "/b/a/x", "/b_a_x", "/d/_b_a_x"):
-        writer.claim(Path(name))
-    assert sorted(writer._names.values()) == [
-        f"{name}.heatmap.png" for name in ("_b_a_x", "a_x", "b_a_x", "d__b_a_x", "x")
-    ]
+def test_film_that_changed_since_it_was_classified_has_no_picture(tmp_path: Path) -> None:
+    image, prediction, writer = classified(tmp_path / "film.png", drawn_film(*TWO_LUNGS))
+    Image.new("L", (300, 300)).save(image)
+    assert writer.write(image, prediction) == f"{image}: changed while it was classified"
+    assert not list((tmp_path / "maps").iterdir())
 
 
 def test_only_a_picture_of_our_own_is_replaced(tmp_path: Path) -> None:
     image, maps = tmp_path / "film.png", tmp_path / "maps"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300), np.uint8)).save(image)
     bundle = load_bundle("tiny")
-    prediction = Classifier(bundle).classify(image, force=True)
+    prediction = Classifier(bundle).classify(image, force=True, hashed=True)
     writer = HeatmapWriter(maps, bundle)
-    writer.claim(image)
     assert writer.write(image, prediction) is None
     [picture] = maps.rglob("*.png")
     with Image.open(picture) as written:
@@ -96,8 +75,7 @@ def classified(image: Path, film: NDArray[np.uint8]) -> tuple[Path, Prediction, 
     Image.fromarray(film).save(image, quality=95)
     bundle = Bundle.load(located_bundle(image.parent / "tiny"))
     writer = HeatmapWriter(image.parent / "maps", bundle)
-    writer.claim(image)
-    return image, Classifier(bundle).classify(image, force=True), writer
+    return image, Classifier(bundle).classify(image, force=True, hashed=True), writer
 
 
 def test_map_of_a_bundle_with_a_locator_lies_on_the_lungs(tmp_path: Path) -> None:
