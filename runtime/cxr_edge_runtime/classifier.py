@@ -155,7 +155,7 @@ class Classifier:
         for output, values in outputs.items():
             # A NaN would pass every limit of the gate.
             if not np.isfinite(values).all():
-                raise EngineError(f"{self.engine.name} computed no number for the {output}")
+                raise EngineError(f"{self.engine.name} computed no finite number for the {output}")
 
         probability, threshold = probability_of(logit, manifest), manifest.threshold.value
         negative = next(name for name in manifest.labels if name != manifest.positive_label)
@@ -211,7 +211,7 @@ class Classifier:
         cam, normal = outputs["cam"][0, :, :, 0], self._normal_map
         if normal is not None and normal.shape != cam.shape:
             raise BundleInvalid(
-                f"{REFERENCE_FILE}: its map has {normal.shape} cells, the model's {cam.shape}"
+                f"{REFERENCE_FILE}: its map has shape {normal.shape}, the model's has {cam.shape}"
             )
         threshold = threshold_logit(self.bundle.manifest)
         return activation_map(cam, logit=logit, threshold_logit=threshold, normal=normal)
@@ -266,7 +266,7 @@ class Classifier:
         if ages is None or age is None or ages.youngest <= age < ages.oldest + 1:
             return ()
         # The age itself is the patient's.
-        return (f"the age in the DICOM file is not one the model was made with ({ages})",)
+        return (f"the age in the DICOM file is outside the range the model was made with ({ages})",)
 
 
 def as_threads(threads: object) -> int:

@@ -45,8 +45,10 @@ def how_to_install(extra: str) -> str:
     cxr-edge is on no package index, so its bare name must never be installed from one.
     """
     if sys.version_info >= (3, 14) and extra in _NOT_ON_3_14:
-        return f"use Python 3.11 to 3.13, since there is no {_NOT_ON_3_14[extra]} for this one"
-    return f"run: pip install '.[{extra}]' in the checkout, or the same with the wheel's file"
+        return f"use Python 3.11 to 3.13; there is no {_NOT_ON_3_14[extra]} for this version"
+    return (
+        f"run: pip install '.[{extra}]' in the checkout, or with the wheel's file name instead of ."
+    )
 
 
 class CxrEdgeError(Exception):

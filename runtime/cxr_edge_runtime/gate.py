@@ -60,8 +60,8 @@ _BRIGHT, _MOST_MARGINS = 127.5, 0.1
 _MOST_VALUE, _LEAST_VARIANCE = 1.01, 1e-12
 
 _UNLIKE = "does not look like a frontal chest X-ray"
-UPSIDE_DOWN = "upside down: turn it by 180°"
-INVERTED = "inverted: bones are dark and air is bright; invert the greys"
+UPSIDE_DOWN = "upside down: rotate it by 180°"
+INVERTED = "inverted: bones are dark and air is bright; invert the grey values"
 # What an image can be rejected for besides what it shows, and how the reason begins.
 ORIENTATIONS = tuple(reason.partition(":")[0] for reason in (UPSIDE_DOWN, INVERTED))
 
@@ -179,7 +179,7 @@ class Gate:
         """
         if embedding.shape[1:] != self.mean.shape:
             raise BundleInvalid(
-                f"{GATE_FILE}: made for a model of {self.mean.size} features, this one gives "
+                f"{GATE_FILE}: made for a model with {self.mean.size} features, but this one has "
                 f"{embedding.shape[1:]}"
             )
         centred = transformed(embedding) - self.mean
@@ -244,7 +244,7 @@ class Gate:
         if reasons:
             return Verdict(REJECTED, tuple(reasons), distance, from_turning=from_turning)
         if bright_margins > _MOST_MARGINS:
-            doubts = [*doubts, "bright margins: crop the picture to the film"]
+            doubts = [*doubts, "bright margins: crop the image to the film"]
         if distance > self.limits.suspicious:
             unlike = (
                 f"unlike the training films (distance {distance:.1f}; "

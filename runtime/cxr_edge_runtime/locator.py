@@ -22,7 +22,7 @@ from cxr_edge_runtime.preprocess import (
 
 # What is said of a film in which there are none, and of one whose lungs show nothing small.
 NO_LUNGS = "no lungs found"
-NO_DETAIL = "no fine detail: blurred, or enlarged from a small picture?"
+NO_DETAIL = "no fine detail: blurred, or enlarged from a small image?"
 # Of 5,514 films of three kinds none has less than 0.082; blurred by 2% of its width, none of 75 has
 # more than 0.050 (docs/results/lung-locator.md).
 _LEAST_DETAIL = 0.07
@@ -66,7 +66,7 @@ class Locator:
             return None
         mask = self._engine.run(view)["mask"][0, :, :, 0]
         if not np.isfinite(mask).all():
-            raise EngineError(f"{self._engine.name} computed no number for the lung mask")
+            raise EngineError(f"{self._engine.name} computed no finite number for the lung mask")
         return lungs_of(mask, content_of(view[0, :, :, 0]), least_cells=least_cells)
 
 

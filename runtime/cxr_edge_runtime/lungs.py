@@ -59,9 +59,9 @@ class Lungs:
         if self.count == 1:
             found.insert(0, "only one lung found")
         if self.count > 2:
-            found.insert(0, "more than two lungs found: more than one film in the picture?")
+            found.insert(0, "more than two lungs found: does the image show more than one film?")
         if self.share < _LEAST_SHARE:
-            found.append("lungs fill little of the picture: crop it to one film")
+            found.append("lungs fill little of the image: crop it to one film")
         return tuple(found)
 
 

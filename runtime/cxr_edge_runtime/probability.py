@@ -65,8 +65,8 @@ def check_prevalence(prevalence: object, manifest: Manifest) -> None:
     check_number(prevalence, "prevalence", minimum=MIN_PREVALENCE, maximum=MAX_PREVALENCE)
     if manifest.prevalence is None:
         raise InvalidRequest(
-            f"bundle {manifest.name} does not state the prevalence that its probabilities stand "
-            "for, so they cannot be moved to another; convert its model again"
+            f"bundle {manifest.name} does not state the prevalence that its probabilities were "
+            "calibrated for, so they cannot be converted to another; convert its model again"
         )
 
 

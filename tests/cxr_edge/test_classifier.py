@@ -147,5 +147,5 @@ def test_bundle_does_not_print_its_model() -> None:
 
 @pytest.mark.parametrize("engine", ["nope", "", 3])
 def test_engine_that_is_not_known_is_refused(engine: object) -> None:
-    with pytest.raises(InvalidRequest, match=r"unknown engine .*known are ai-edge-litert"):
+    with pytest.raises(InvalidRequest, match=r"unknown engine .*choose one of ai-edge-litert"):
         Classifier("tiny", engine=engine)

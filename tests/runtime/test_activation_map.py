@@ -74,5 +74,5 @@ def test_normal_map_of_another_size_is_refused(
 ) -> None:
     classifier = Classifier(Bundle.load(golden_bundle))
     classifier.bundle = with_normal_map(classifier.bundle, np.zeros((3, 7)), monkeypatch)
-    with pytest.raises(BundleInvalid, match=r"reference\.npz: its map has \(3, 7\) cells"):
+    with pytest.raises(BundleInvalid, match=r"reference\.npz: its map has shape \(3, 7\)"):
         classifier.classify(noisy_gradient((80, 64), seed=0), force=True)

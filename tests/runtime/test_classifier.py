@@ -116,7 +116,7 @@ def test_what_is_no_number_is_no_answer(
             return outputs | {output: np.array([[value]], np.float32)}
 
     classifier.engine = Broken()
-    with pytest.raises(EngineError, match=f"no number for the {output}"):
+    with pytest.raises(EngineError, match=f"no finite number for the {output}"):
         classifier.classify(make_image())
 
 
@@ -226,7 +226,7 @@ def test_film_of_another_age_than_the_models_is_suspicious(
     else:
         assert found.verdict == SUSPICIOUS
         assert found.reasons == (
-            "the age in the DICOM file is not one the model was made with (1 to 5 years)",
+            "the age in the DICOM file is outside the range the model was made with (1 to 5 years)",
         )
 
 
@@ -280,7 +280,7 @@ def test_image_that_stays_rejected_is_not_borderline(tmp_path: Path) -> None:
     classifier = changed(Classifier(strict), one_level=OneLevel(99, 1, 100))
     assert classifier.classify(film).gate.by_distance
     assert classifier.classify(film).borderline is True
-    coloured = replace(film, objections=("it is in colour",))
+    coloured = replace(film, objections=("colour image",))
     assert classifier.classify(coloured).borderline is False
     assert classifier.classify(coloured, force=True).borderline is True
 

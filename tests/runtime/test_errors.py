@@ -25,16 +25,20 @@ def test_missing_extra_says_who_needs_what_and_how_to_install_it_from_no_index()
     error = errors.ExtraMissing.of("pandas", needed_by="clean", extra="train")
     assert str(error) == (
         "clean needs pandas, which is not installed; run: pip install '.[train]' in the checkout, "
-        "or the same with the wheel's file"
+        "or with the wheel's file name instead of ."
     )
 
 
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
-        ("train", "use Python 3.11 to 3.13, since there is no TensorFlow for this one"),
-        ("dicom-out", "use Python 3.11 to 3.13, since there is no pyjpegls for this one"),
-        ("onnx", "run: pip install '.[onnx]' in the checkout, or the same with the wheel's file"),
+        ("train", "use Python 3.11 to 3.13; there is no TensorFlow for this version"),
+        ("dicom-out", "use Python 3.11 to 3.13; there is no pyjpegls for this version"),
+        (
+            "onnx",
+            "run: pip install '.[onnx]' in the checkout, or with the wheel's file name "
+            "instead of .",
+        ),
     ],
 )
 def test_extra_that_this_python_cannot_have_is_not_offered(

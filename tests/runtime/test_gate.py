@@ -116,7 +116,7 @@ def test_distance_rejects_no_image_in_which_a_locator_found_lungs() -> None:
     verdict, reason = judged_with_lungs(5.0)
     assert verdict == SUSPICIOUS
     assert reason == "unlike the training films (distance 5.0; 99th percentile 2.0)"
-    assert judged_with_lungs(5.0, ("it is in colour",)) == (REJECTED, "it is in colour")
+    assert judged_with_lungs(5.0, ("colour image",)) == (REJECTED, "colour image")
 
 
 def test_distance_at_a_limit_is_within_it() -> None:
@@ -138,7 +138,7 @@ def _not_asked(_: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def test_what_the_file_shows_rejects_whatever_the_distance() -> None:
-    assert judged(1.0, words=("it is in colour",)) == (REJECTED, ("it is in colour",))
+    assert judged(1.0, words=("colour image",)) == (REJECTED, ("colour image",))
 
 
 def test_doubts_make_a_film_suspicious_and_stand_beside_others() -> None:
@@ -307,7 +307,7 @@ def within(grey: int, *, above: int = 0, around: int = 0, noise: int = 0) -> NDA
 def test_margins_make_no_film_a_negative_or_upside_down(grey: int, margins: dict[str, int]) -> None:
     upright = within(grey, **margins)
     found = lung_gate().judge((), (), upright, at_distance(1.0), _not_asked)
-    expected = ("bright margins: crop the picture to the film",) if grey > 127 else ()
+    expected = ("bright margins: crop the image to the film",) if grey > 127 else ()
     assert found.reasons == expected
     turned = np.ascontiguousarray(upright[:, ::-1, ::-1])
     found = lung_gate().judge((), (), turned, at_distance(1.0), lambda _: at_distance(0.5))
@@ -333,18 +333,18 @@ def test_only_the_distance_makes_a_rejection_one_of_distance() -> None:
         return gate().judge(objections, (), MODEL_INPUT, embedding, _not_asked).by_distance
 
     assert by_distance()
-    assert not by_distance("it is in colour")
+    assert not by_distance("colour image")
     assert not by_distance(distance=3.0)
 
 
 @pytest.mark.parametrize(
     ("turned", "negative", "expected"),
     [
-        (5.0, 1.0, "inverted: bones are dark and air is bright; invert the greys"),
+        (5.0, 1.0, "inverted: bones are dark and air is bright; invert the grey values"),
         # A film that is merely suspicious once it is inverted is a film.
-        (5.0, 3.0, "inverted: bones are dark and air is bright; invert the greys"),
-        (3.0, 1.0, "inverted: bones are dark and air is bright; invert the greys"),
-        (1.0, 3.0, "upside down: turn it by 180°"),
+        (5.0, 3.0, "inverted: bones are dark and air is bright; invert the grey values"),
+        (3.0, 1.0, "inverted: bones are dark and air is bright; invert the grey values"),
+        (1.0, 3.0, "upside down: rotate it by 180°"),
         (5.0, 5.0, "does not look like a frontal chest X-ray"),
     ],
 )
@@ -367,9 +367,9 @@ def test_what_is_unlike_a_film_is_named_by_what_makes_it_one(
 def test_sides_and_objections_of_the_file() -> None:
     film = GreyImage(FILM, "PNG", "L")
     assert objections(film) == ()
-    long = GreyImage(np.zeros((70, 300), np.uint8), "PNG", "RGB", objections=("it is in colour",))
+    long = GreyImage(np.zeros((70, 300), np.uint8), "PNG", "RGB", objections=("colour image",))
     assert objections(long) == (
-        "it is in colour",
+        "colour image",
         "unusual aspect ratio (300x70)",
     )
 
@@ -452,5 +452,5 @@ def test_arrays_that_are_no_gate_are_refused_in_one_line(changed: dict[str, np.n
 
 
 def test_gate_of_another_model_is_refused() -> None:
-    with pytest.raises(BundleInvalid, match="made for a model of 12 features"):
+    with pytest.raises(BundleInvalid, match="made for a model with 12 features"):
         gate().distance(np.ones((1, CHANNELS + 1), np.float32))

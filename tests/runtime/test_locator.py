@@ -57,7 +57,7 @@ def test_mask_that_is_no_number_is_no_answer(value: float) -> None:
             cells[0, 0] = value
             return {"mask": cells[np.newaxis, :, :, np.newaxis]}
 
-    with pytest.raises(EngineError, match="broken computed no number for the lung mask"):
+    with pytest.raises(EngineError, match="broken computed no finite number for the lung mask"):
         Locator(Broken(), margin=1.2).lungs(drawn_film(*TWO_LUNGS))
 
 
@@ -159,7 +159,7 @@ class _Upright(Locator):
         (np.repeat(np.array([40, 200], np.uint8), 32)[:, np.newaxis], ()),
         (
             np.repeat(np.array([200, 40], np.uint8), 32)[:, np.newaxis],
-            ("no lungs found", "upside down: turn it by 180°"),
+            ("no lungs found", "upside down: rotate it by 180°"),
         ),
         (np.full((64, 1), 90, np.uint8), ("no lungs found",)),
     ],

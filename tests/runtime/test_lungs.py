@@ -8,7 +8,7 @@ from lung_masks import LEFT, RIGHT, SURE, mask
 
 # Of a cell in a box's side: rounding to a step of 1024 moves it by no more.
 STEP = 32 / 1024
-LITTLE = "lungs fill little of the picture: crop it to one film"
+LITTLE = "lungs fill little of the image: crop it to one film"
 
 
 def box_in_cells(cells: NDArray[np.float32]) -> tuple[float, ...]:
@@ -75,7 +75,7 @@ def test_two_films_side_by_side_are_one_box_of_all_lungs() -> None:
         ((LEFT,), ("only one lung found", LITTLE)),
         (
             (LEFT, RIGHT, (28, 8, 32, 24)),
-            ("more than two lungs found: more than one film in the picture?",
+            ("more than two lungs found: does the image show more than one film?",
              "lungs cut off at the right edge of the film"),
         ),
     ],

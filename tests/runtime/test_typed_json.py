@@ -104,7 +104,7 @@ def test_import_loads_no_numpy() -> None:
         (
             "maybe",
             {"n": 1, "share": 0, "sh\nare": 1},
-            "maybe.sh\\nare is not a known field; known are n, share",
+            "maybe.sh\\nare is not a known field; the known ones are n, share",
         ),
         ("either", 1.5, "either must be text, not 1.5"),
         ("parts", {}, "parts must be a list, not {}"),
@@ -188,7 +188,7 @@ def test_long_value_is_shortened_in_the_message() -> None:
         (Bounds(min_items=1), [1], [], "have 1 or more entries"),
         (Bounds(max_items=1), [1], [1, 2], "have 1 or fewer entries"),
         (Bounds(max_keys=1), {"a": 1}, {"a": 1, "b": 1}, "have 1 or fewer keys"),
-        (Bounds(unique=True), [1, 2], [1, 1], "have each entry once"),
+        (Bounds(unique=True), [1, 2], [1, 1], "not repeat an entry"),
         (Bounds(contains="x"), ["x", "y"], ["y"], "contain x"),
         (Bounds(above=0, must="be positive"), 1, 0, "be positive"),
     ],

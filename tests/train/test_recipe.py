@@ -31,8 +31,8 @@ def test_written_recipe_reads_back_the_same() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[fit]\nepoch = 3", "fit.epoch is not a known field; known are batch_size"),
-        ("[train]\nepochs = 3", "train is not a known field; known are model"),
+        ("[fit]\nepoch = 3", "fit.epoch is not a known field; the known ones are batch_size"),
+        ("[train]\nepochs = 3", "train is not a known field; the known ones are model"),
         ("[fit]\nepochs = 3.5", "fit.epochs must be an integer, not 3.5"),
         ("[fit]\nepochs = true", "fit.epochs must be an integer, not True"),
         ("[fit]\nepochs = -1", "fit.epochs must be at least 1, not -1"),
@@ -78,7 +78,11 @@ def test_keys_of_an_earlier_version_are_passed_over_in_a_run_and_refused_in_a_re
     file.write_text("[augmentation]\ntone = 0.5\njpeg = 0.1\n[fit]\nteachers = 3\nepochs = 5\n")
     recipe = recipe_of_run(tmp_path)
     assert (recipe.augmentation.jpeg, recipe.fit.epochs) == (0.1, 5)
-    with pytest.raises(InvalidRequest, match=r"augmentation\.tone is not a known field; known are"):
+    with pytest.raises(
+        InvalidRequest,
+        match=r"augmentation\.tone is not a known field; the known ones "
+        "are",
+    ):
         read_recipe(file)
 
 

@@ -66,7 +66,7 @@ class Bundle:
             raise BundleNotFound(f"{path}: no bundle here ({MANIFEST} is missing)")
         content = _read(path / MANIFEST, MAX_MANIFEST_BYTES)
         if len(content) > MAX_MANIFEST_BYTES:
-            raise BundleInvalid(f"{path / MANIFEST}: more than {MAX_MANIFEST_BYTES} bytes")
+            raise BundleInvalid(f"{path / MANIFEST}: larger than {MAX_MANIFEST_BYTES} bytes")
         digest = hashlib.sha256(content).hexdigest()
         manifest = parse_manifest(content, name=str(path / MANIFEST))
         if _read(path / CHECKSUM, len(checksum_line(digest))) != checksum_line(digest):
@@ -117,7 +117,7 @@ class Bundle:
             return None
         content = _read(path, SIGNATURE_BYTES)
         if len(content) != SIGNATURE_BYTES:
-            raise BundleInvalid(f"{path}: a signature has {SIGNATURE_BYTES} bytes")
+            raise BundleInvalid(f"{path}: not a signature, which has {SIGNATURE_BYTES} bytes")
         return content
 
 

@@ -141,7 +141,7 @@ def _contents(bundle: Bundle, signature: bytes | None) -> Iterator[tuple[str, by
 def _others(manifest: Manifest, name: str) -> list[str]:
     """The files that follow ``bundle.json`` and its signature, in their order."""
     if taken := {MANIFEST, CHECKSUM, SIGNATURE}.intersection(manifest.files):
-        raise BundleInvalid(f"{name}: a file of a bundle cannot be called {min(taken)}")
+        raise BundleInvalid(f"{name}: a file in a bundle cannot be named {min(taken)}")
     return sorted([CHECKSUM, *manifest.files])
 
 

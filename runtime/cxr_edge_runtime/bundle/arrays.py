@@ -56,5 +56,5 @@ def unpack_arrays(
         raise BundleInvalid(f"{file}: damaged ({error}); copy the bundle again") from None
     for name, array in found.items():
         if array.dtype.kind not in "fu" or not np.isfinite(array).all():
-            raise BundleInvalid(f"{file}: {name} holds no finite numbers")
+            raise BundleInvalid(f"{file}: {name} contains values that are not finite numbers")
     return found

@@ -13,7 +13,9 @@ Label = Annotated[
     Bounds(
         pattern=r"[^\x00-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\xbf]"
         r"[^\x00-\x1f\x21-\x27\x2a\x2c\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\xbf]{0,31}",
-        must="be at most 32 letters, digits, spaces and ( ) . _ + -, the first a letter or digit",
+        must=(
+            "be at most 32 letters, digits, spaces and ( ) . _ + -, starting with a letter or digit"
+        ),
     ),
 ]
 

@@ -66,13 +66,13 @@ Version = Annotated[
     str,
     Bounds(
         pattern=r"[0-9][A-Za-z0-9._+-]{0,63}",
-        must="be a version, a digit and at most 63 letters, digits and . _ + -",
+        must="be a version: a digit, then at most 63 letters, digits and . _ + -",
     ),
 ]
 License = Annotated[
     str, Bounds(pattern=r"[A-Za-z0-9][A-Za-z0-9 .+()-]{0,99}", must="be an SPDX name or expression")
 ]
-Digest = Annotated[str, Bounds(pattern="[0-9a-f]{64}", must="be a SHA-256, hexadecimal")]
+Digest = Annotated[str, Bounds(pattern="[0-9a-f]{64}", must="be a SHA-256 in hexadecimal")]
 Share = Annotated[float, Bounds(minimum=0, maximum=1)]
 Count = Annotated[int, Bounds(minimum=0)]
 Difference = Annotated[float, Bounds(minimum=-1, maximum=1)]
@@ -89,7 +89,8 @@ One = Annotated[int, Bounds(const=1)]
 LocatorVersion = Annotated[
     int,
     Bounds(
-        const=LOCATOR_VERSION, must=f"be {LOCATOR_VERSION}, the only one that this cxr-edge has"
+        const=LOCATOR_VERSION,
+        must=f"be {LOCATOR_VERSION}, the only version that this cxr-edge supports",
     ),
 ]
 LocatorMargin = Annotated[float, Bounds(minimum=1, maximum=3)]

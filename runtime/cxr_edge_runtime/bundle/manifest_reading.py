@@ -65,8 +65,8 @@ def _migrated(values: dict[str, Any], name: str) -> dict[str, Any]:
         raise BundleInvalid(f"{name}: schema_version must be a positive integer, not {version!r}")
     if version > SCHEMA_VERSION:
         raise BundleTooNew(
-            f"{name}: schema version {version}, this cxr-edge reads up to {SCHEMA_VERSION}; "
-            "update cxr-edge"
+            f"{name}: schema version {version} is too new, this cxr-edge reads up to "
+            f"{SCHEMA_VERSION}; update cxr-edge"
         )
     for later, fields in _ADDED.items():
         if version < later:
@@ -88,16 +88,16 @@ def _check(manifest: Manifest, name: str) -> None:
         (manifest.positive_label in manifest.labels, "positive_label must be one of labels"),
         (
             all(map(is_label, manifest.labels)),
-            "labels must be of letters, digits and ( ) . _ + - with single spaces between them",
+            "labels must consist of letters, digits, ( ) . _ + - and single spaces between them",
         ),
         (
             len({label.casefold() for label in manifest.labels}) == len(manifest.labels),
-            "labels must differ in more than capital letters",
+            "labels must differ in more than upper and lower case",
         ),
         (manifest.model.file in manifest.files, "model.file must be listed in files"),
         (
             manifest.input.dtype == dtype,
-            f"model.quantization must be {' or '.join(kinds)}, and input.dtype that of it",
+            f"model.quantization must be {' or '.join(kinds)}, and input.dtype must match it",
         ),
         (
             manifest.input.zero_point == zero_point,
@@ -105,16 +105,16 @@ def _check(manifest: Manifest, name: str) -> None:
         ),
         (
             manifest.input.shape == (1, height, width, 1),
-            "input.shape must be [1, H, W, 1] of the size that preprocess states",
+            "input.shape must be [1, H, W, 1] with the height and width of preprocess",
         ),
         (
             manifest.ages is None or manifest.ages.youngest <= manifest.ages.oldest,
             "ages.youngest must be at most ages.oldest",
         ),
-        (manifest.preprocess.is_consistent, "preprocess.rule must be that of its version"),
+        (manifest.preprocess.is_consistent, "preprocess.rule must match preprocess.version"),
         (
             (manifest.preprocess.version == LUNG_BOX_VERSION) == (manifest.locator is not None),
-            f"a locator and preprocess.version {LUNG_BOX_VERSION} need each other",
+            f"a locator requires preprocess.version {LUNG_BOX_VERSION}, which requires a locator",
         ),
         *_locator_conditions(manifest),
         *_gate_conditions(manifest),
@@ -139,7 +139,7 @@ def _locator_conditions(manifest: Manifest) -> list[tuple[bool, str]]:
     file = locator_file(manifest.model.format)
     entry = manifest.files.get(file)
     return [
-        (locator.file == file, f"locator.file must be {file}, of the format of the model"),
+        (locator.file == file, f"locator.file must be {file}, in the model's format"),
         (entry is not None, f"locator needs {file} in files"),
         (
             entry is None or entry.bytes <= MAX_LOCATOR_BYTES,
@@ -165,8 +165,8 @@ def _measured_conditions(manifest: Manifest) -> Iterator[tuple[bool, str]]:
         for name, metric in metrics.items():
             yield (
                 metric.low <= metric.value <= metric.high,
-                f"metrics.{split}.{name}: its value must lie in its interval, "
-                f"low to high, not {metric.value:g} in {metric.low:g} to {metric.high:g}",
+                f"metrics.{split}.{name}: the value {metric.value:g} must lie within "
+                f"its interval, {metric.low:g} to {metric.high:g}",
             )
     record = manifest.verification
     if record is None:
@@ -184,6 +184,6 @@ def _measured_conditions(manifest: Manifest) -> Iterator[tuple[bool, str]]:
             )
             yield (
                 abs(getattr(loss, f"{label}_drop") - lost / max(1, images)) <= _SAME_SHARE,
-                f"verification.{key}.{label}_drop must be {label}_lost of {label}_images, "
+                f"verification.{key}.{label}_drop must be {label}_lost / {label}_images, "
                 f"{lost / max(1, images):g}",
             )

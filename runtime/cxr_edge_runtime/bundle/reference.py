@@ -130,7 +130,7 @@ class VerifiedPredictions:
         )
         normal = arrays.get(_NORMAL_MAP)
         if normal is not None and normal.ndim != 2:
-            raise BundleInvalid(f"{name}: not a reference ({_NORMAL_MAP} is no map)")
+            raise BundleInvalid(f"{name}: not a reference ({_NORMAL_MAP} is not a map)")
         negative, positive = (
             _read([arrays[f"{label}_{key}"] for key in _KEYS], name) for label in _LABELS
         )

@@ -102,11 +102,11 @@ class StoredReader:
         entry = self._next
         if entry is None or entry.name != name:
             found = "its end" if entry is None else repr(entry.name)
-            raise BundleInvalid(f"{self._name}: {found} stands where {name} belongs; {_PACK_AGAIN}")
+            raise BundleInvalid(f"{self._name}: expected {name}, found {found}; {_PACK_AGAIN}")
         if entry.size not in sizes:
             wanted = f"{sizes[-1]}" if len(sizes) == 1 else f"at most {sizes[-1]}"
             raise BundleInvalid(
-                f"{self._name}: {name} has {entry.size} bytes where {wanted} are due; {_PACK_AGAIN}"
+                f"{self._name}: {name} has {entry.size} bytes, expected {wanted}; {_PACK_AGAIN}"
             )
         left, crc = entry.size, 0
         while left:
@@ -126,7 +126,7 @@ class StoredReader:
         self._file.seek(last.end)
         if self._file.read(len(expected) + 1) != expected:
             raise BundleInvalid(
-                f"{self._name}: does not end after {last.name} as it should; {_PACK_AGAIN}"
+                f"{self._name}: the end after {last.name} is damaged; {_PACK_AGAIN}"
             )
 
     def _header(self) -> _Entry | None:
@@ -136,14 +136,14 @@ class StoredReader:
         if header.startswith(b"PK\1\2") and self._entries:
             return None
         if not self._entries and not header.startswith(b"PK"):
-            raise BundleInvalid(f"{self._name}: is no archive of a bundle; {_PACK_AGAIN}")
+            raise BundleInvalid(f"{self._name}: not an archive of a bundle; {_PACK_AGAIN}")
         *_, crc, _, size, length, _ = _LOCAL.unpack(header)
         header += self._read(min(length, _MAX_NAME))
         name = header[_LOCAL.size :].decode("ascii", "replace")
         entry = _Entry(name, size, crc, offset)
         if not name.isascii() or header != entry.local_header():
             raise BundleInvalid(
-                f"{self._name}: not as cxr-edge pack writes it from byte {offset} on; {_PACK_AGAIN}"
+                f"{self._name}: not as cxr-edge pack writes it at byte {offset}; {_PACK_AGAIN}"
             )
         return entry
 
@@ -152,7 +152,7 @@ class StoredReader:
         self._offset += len(content)
         if len(content) < count:
             raise BundleCorrupted(
-                f"{self._name}: ends too early, after {self._offset} bytes; copy the archive again"
+                f"{self._name}: cut off after {self._offset} bytes; copy the archive again"
             )
         return content
 

@@ -121,7 +121,7 @@ class GoldenFilms:
             and ((boxes >= 0) & (boxes <= 1)).all()
         )
         if not is_sound:
-            raise BundleInvalid(f"{name}: not golden films; convert the model again")
+            raise BundleInvalid(f"{name}: not a file of golden films; convert the model again")
         whole = films.tobytes()
         cut = tuple(whole[start:end] for start, end in pairwise(ends))
         return cls(cut, answers, str(made_with))
@@ -208,8 +208,8 @@ def require_golden_films(manifest: Manifest, *, name: str) -> None:
     """
     if SELFTEST_FILE not in manifest.files:
         raise BundleInvalid(
-            f"{name}: has no golden films ({SELFTEST_FILE}), so this device cannot be "
-            "compared; convert the model again with this version"
+            f"{name}: has no golden films ({SELFTEST_FILE}) to test this device with; "
+            "convert the model again with this version"
         )
 
 
@@ -231,7 +231,7 @@ def run_selftest(classifier: Classifier) -> tuple[GoldenFilms, list[Outcome]]:
     golden = GoldenFilms.from_bytes(bundle.read(SELFTEST_FILE))
     labels = bundle.manifest.labels
     if any(answer.label not in labels for answer in golden.answers):
-        raise BundleInvalid(f"{SELFTEST_FILE}: has labels that are not those of the bundle")
+        raise BundleInvalid(f"{SELFTEST_FILE}: its labels are not those of the bundle")
     outcomes = []
     for film, expected in zip(golden.films, golden.answers):
         outcomes.append(Outcome(expected, answer_of(classifier, film)))

@@ -122,11 +122,11 @@ def engines_for(format: str, engine: str | None = None) -> list[EngineSpec]:
         return of_format
     if engine not in [spec.name for spec in ENGINES]:
         known = ", ".join(spec.name for spec in ENGINES)
-        raise InvalidRequest(f"unknown engine {engine!r}; known are {known}")
+        raise InvalidRequest(f"unknown engine {engine!r}; choose one of {known}")
     named = [spec for spec in of_format if spec.name == engine]
     if not named:
-        others = " and ".join(spec.name for spec in of_format)
-        raise EngineError(f"{engine} runs no {format} model; {format} is run by {others}")
+        others = " or ".join(spec.name for spec in of_format)
+        raise EngineError(f"{engine} does not run {format} models; choose {others}")
     return named
 
 

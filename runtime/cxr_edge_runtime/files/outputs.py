@@ -63,7 +63,7 @@ def check_file(path: Path, kind: str, *, ours: Recogniser, stdout: bool = False)
     if is_stdout(path):
         if stdout:
             return
-        raise InvalidRequest(f"{path}: {kind} cannot go to standard output; name a file")
+        raise InvalidRequest(f"{path}: {kind} cannot be written to standard output; name a file")
     mode = _mode(path)
     if mode is not None:
         if stat.S_ISDIR(mode):
@@ -89,7 +89,7 @@ def check_folder(path: Path, kind: str, *, ours: Recogniser, anew: bool = False)
     """
     place = _real(path)
     if anew and (place == Path.cwd() or place in Path.cwd().parents):
-        raise InvalidRequest(f"{path}: holds the current folder; name a folder to make")
+        raise InvalidRequest(f"{path}: contains the current folder; choose another output")
     mode = _mode(path)
     if mode is None:
         _check_writable(path, path.absolute().parent)
@@ -99,7 +99,8 @@ def check_folder(path: Path, kind: str, *, ours: Recogniser, anew: bool = False)
     stranger = _first_in(path, hidden=anew)
     if stranger and not _recognised(path, ours):
         raise InvalidRequest(
-            f"{path}: already exists and is not {kind}, since it holds {stranger}; choose another "
+            f"{path}: already exists and is not {kind}, since it contains {stranger}; "
+            "choose another "
             "output"
         )
     _check_writable(path, path.absolute().parent if anew else path.absolute())
@@ -115,7 +116,7 @@ def check_apart(path: Path, *sources: Path) -> None:
     for source in sources:
         if source.exists() and place.is_relative_to(_real(source)):
             raise InvalidRequest(
-                f"{path}: is or lies in {source}, which is read; choose another output"
+                f"{path}: is or lies in {source}, which is an input; choose another output"
             )
 
 

@@ -27,7 +27,7 @@ HEATMAP_SUFFIX = ".heatmap.png"
 _LOW_CONTRAST = 96
 
 _UNNAMED = "image"
-_ARRAY = "a numpy array [H, W] uint8 of greys, 0 is black"
+_ARRAY = "a NumPy array of shape [H, W] and dtype uint8, 0 being black"
 
 
 # eq=False: of two arrays, == is an array, not an answer.
@@ -111,7 +111,7 @@ def read_bytes(path: Path) -> bytes:
     except FileNotFoundError:
         raise ImageNotFound(f"{path}: no such file") from None
     except PermissionError:
-        raise ImageNotReadable(f"{path}: permission denied; check the file's rights") from None
+        raise ImageNotReadable(f"{path}: permission denied; check the file's permissions") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
         raise ImageNotReadable(f"{path}: cannot be read ({error})") from error
     decoding_limits.check_bytes(content, str(path))
@@ -225,8 +225,8 @@ def _without_file(image: object, name: str, hashed: bool) -> GreyImage:
         grey = GreyImage(np.ascontiguousarray(image), format="", mode="L")
     else:
         raise UnsupportedImage(
-            f"{name}: a Python object of type {type(image).__name__} is no image; give a path, the "
-            f"bytes of a file, a Pillow image, or {_ARRAY}"
+            f"{name}: a Python object of type {type(image).__name__} is not an image; give a path, "
+            f"the bytes of a file, a Pillow image, or {_ARRAY}"
         )
     if hashed and grey.sha256 is None:
         shape = "x".join(map(str, grey.pixels.shape))
@@ -238,7 +238,7 @@ def _without_file(image: object, name: str, hashed: bool) -> GreyImage:
 def _from_pillow(image: Image.Image, name: str) -> GreyImage:
     format_, mode = image.format or "", image.mode
     turn = decode(image)
-    objections = ("it is in colour",) if is_coloured(image) else ()
+    objections = ("colour image",) if is_coloured(image) else ()
     pixels = to_grey(image, name, turn=turn, **tiff_samples(image))
     return GreyImage(pixels, format_, mode, objections=objections)
 
@@ -260,8 +260,8 @@ def _check_pixels(pixels: object, name: str) -> None:
 
 def _advice(pixels: NDArray[Any]) -> str:
     if pixels.dtype == np.uint8:
-        return "of colours, PIL.Image.fromarray(array).convert('L') makes greys"
-    return "scale the greys to 0-255, round them and use array.astype(numpy.uint8)"
+        return "convert colours with PIL.Image.fromarray(array).convert('L')"
+    return "scale grey values to 0-255, round them and use array.astype(numpy.uint8)"
 
 
 def image_warnings(pixels: NDArray[np.uint8]) -> tuple[str, ...]:
@@ -269,7 +269,7 @@ def image_warnings(pixels: NDArray[np.uint8]) -> tuple[str, ...]:
     low, high = int(pixels.min()), int(pixels.max())
     if high - low < _LOW_CONTRAST:
         return (
-            f"low contrast: greys lie between {low} and {high} of 255, and the prediction is worth "
-            "little; export the film with its full contrast, 12 bits stretched to 16",
+            f"low contrast: grey values lie between {low} and {high} of 255, so the prediction is "
+            "unreliable; export the film with its full contrast, 12 bits scaled to 16",
         )
     return ()

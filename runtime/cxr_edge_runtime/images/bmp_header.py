@@ -36,5 +36,5 @@ def check_bmp(content: bytes, name: str) -> None:
         return
     if abs(width * height) > _MAX_RUN_PIXELS or len(content) > _MAX_RUN_BYTES:
         raise UnsupportedImage(
-            f"{name}: a large BMP packed in run lengths; export it as PNG, or without packing"
+            f"{name}: a large run-length encoded BMP; export it as PNG, or uncompressed"
         )

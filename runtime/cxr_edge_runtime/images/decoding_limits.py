@@ -85,7 +85,7 @@ class MeteredBytes(io.BytesIO):
         super().__init__(content)
         self._name, self._size = name, len(content)
         self._excess = excess or UnreadableImage(
-            f"{name}: damaged image (parts overlap or are too many)"
+            f"{name}: damaged image (overlapping or too many parts)"
         )
         self._end = time.thread_time() + MAX_SECONDS
         self._bytes_left = max_bytes or _MAX_PASSES * len(content) + _ROOM_BYTES
@@ -163,8 +163,9 @@ def check_memory(size: tuple[int, int], mode: str, name: str, *, further: int) -
     needed = width * height * _PIXEL_BYTES.get(mode, 4) + further
     if needed > MAX_MEMORY:
         raise ImageTooLarge(
-            f"{name}: {width}x{height} pixels stored like this take {needed // 1_000_000} MB to "
-            f"decode, the limit is {MAX_MEMORY // 1_000_000}; export it as a grey PNG or baseline "
+            f"{name}: {width}x{height} pixels stored in this way take {needed // 1_000_000} MB "
+            f"to decode, the limit is {MAX_MEMORY // 1_000_000} MB; export it as a "
+            "grey PNG or baseline "
             "JPEG without metadata, or a smaller copy"
         )
 

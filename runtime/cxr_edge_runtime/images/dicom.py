@@ -70,13 +70,13 @@ def decode_dicom(content: bytes, *, name: str) -> DicomFilm:
             return DicomFilm(*read_film(content, name))
     except ModuleNotFoundError as error:
         raise UnsupportedImage(
-            f"{name}: is a DICOM file; to read it {how_to_install('dicom')}"
+            f"{name}: a DICOM file needs the extra dicom; {how_to_install('dicom')}"
         ) from error
     except ImageError:
         raise
     except SeveralFrames:
         raise UnsupportedImage(
-            f"{name}: a DICOM file with several frames, and no one frame is the film; export one"
+            f"{name}: a DICOM file with several frames; export the film as a single frame"
         ) from None
     except UnsupportedFrame as error:
         raise UnsupportedImage(

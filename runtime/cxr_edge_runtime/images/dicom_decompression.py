@@ -81,8 +81,8 @@ def decompressed(
     """
     if find_spec("resource") is None:  # on Windows, where a crafted frame could take all memory
         raise UnsupportedImage(
-            f"{name}: a compressed DICOM file, whose decoder cannot be kept within limits on this "
-            "system; export it uncompressed"
+            f"{name}: a compressed DICOM file, and this system cannot limit the memory of its "
+            "decoder; export it uncompressed"
         )
     frame_bytes, max_memory = sum(map(len, fragments)), _MAX_MEMORY - file_bytes
     numbers = (
@@ -138,7 +138,7 @@ def decompressed(
                 f"{shape.columns}x{shape.rows} pixels; export it uncompressed"
             )
         raise UnreadableImage(
-            f"{name}: damaged DICOM file (its compressed frame); export it uncompressed"
+            f"{name}: damaged DICOM file (in its compressed frame); export it uncompressed"
         )
     return cells
 

@@ -66,7 +66,7 @@ class _MeteredElements(MeteredBytes):
         if self._is_character_set:
             self._character_set_bytes_left -= len(content)
             if self._character_set_bytes_left < 0:
-                raise DamagedDicom("its SpecificCharacterSet is longer than any")
+                raise DamagedDicom("its SpecificCharacterSet is too long")
         # pydicom reads an element's tag in 8 bytes, and then its value as a whole.
         if size == 8:
             self._is_character_set = content[:4] in _CHARACTER_SET_HEADS
@@ -172,7 +172,7 @@ class Dataset:
         except (ValueError, struct.error):
             found = (math.nan,)
         if not all(map(math.isfinite, found)):
-            raise DamagedDicom(f"its {tag.keyword} is no number")
+            raise DamagedDicom(f"its {tag.keyword} is not a number")
         return found
 
     def whole(self, tag: Tag, default: int | None = None) -> int:
@@ -205,7 +205,7 @@ class Dataset:
         else:
             order = ">" if self.big_endian else "<"
             if element.value[:4] != struct.pack(f"{order}HH", _ITEM >> 16, _ITEM & 0xFFFF):
-                raise DamagedDicom(f"its {tag.keyword} is no sequence")
+                raise DamagedDicom(f"its {tag.keyword} is not a sequence")
             # Of an unknown representation, items state none of their own (PS3.5, 6.2.2).
             is_implicit = element.vr in ("", "UN")
             self._file.seek(element.start)
@@ -274,7 +274,7 @@ def read_elements(
     def is_over(tag: int, vr: str | None, length: int) -> bool:
         # The one value that pydicom converts itself.
         if tag == _CHARACTER_SET and length > _MAX_VALUE_BYTES:
-            raise DamagedDicom("its SpecificCharacterSet is longer than any")
+            raise DamagedDicom("its SpecificCharacterSet is too long")
         if tag == _PIXEL_DATA:
             pixels.append(_element(content, vr, file.tell(), length))
         return tag == _PIXEL_DATA

@@ -112,7 +112,7 @@ def read_film(
         bool(dataset.whole(_SIGNED)),
     )
     if not 1 <= shape.stored <= shape.allocated:
-        raise DamagedDicom("its samples have no bits, or more than there is room for")
+        raise DamagedDicom("its BitsStored must lie between 1 and its BitsAllocated")
     pixels, is_native = shape.rows * shape.columns, syntax in NATIVE
     is_limited = not is_native and shape.allocated > 8
     most = _MAX_COMPRESSED_PIXELS if is_limited else MAX_PIXELS
@@ -135,7 +135,7 @@ def _check_syntax(syntax: str, name: str) -> None:
     if syntax in _HIGH_THROUGHPUT:
         raise UnsupportedFrame("High-Throughput JPEG 2000")
     if syntax not in NATIVE | COMPRESSED:
-        raise UnsupportedFrame("a compression that is unknown here")
+        raise UnsupportedFrame("an unknown compression")
 
 
 def _check(dataset: Dataset, name: str) -> None:
@@ -146,7 +146,7 @@ def _check(dataset: Dataset, name: str) -> None:
     if len(frames) > 1 or any(number > 1 for number in frames):
         raise SeveralFrames
     if any(number < 0 for number in frames):
-        raise DamagedDicom("its NumberOfFrames is below 0")
+        raise DamagedDicom("its NumberOfFrames is negative")
     if not dataset.text(PHOTOMETRIC):
         raise UnsupportedImage(
             f"{name}: a DICOM file that does not say whether 0 is black or white "
@@ -155,9 +155,9 @@ def _check(dataset: Dataset, name: str) -> None:
     if dataset.text(PHOTOMETRIC) not in _MONOCHROME:
         raise UnsupportedImage(f"{name}: a DICOM file in colour; X-rays are stored as MONOCHROME")
     if dataset.whole(_CHANNELS, 1) not in (0, 1):
-        raise UnreadableImage(f"{name}: damaged DICOM file (grey, but of several channels)")
+        raise UnreadableImage(f"{name}: damaged DICOM file (grey, but with several channels)")
     if dataset.whole(_ALLOCATED) not in (8, 16):
-        raise UnsupportedImage(f"{name}: DICOM samples that are not of 8 or 16 bits")
+        raise UnsupportedImage(f"{name}: a DICOM file with samples of neither 8 nor 16 bits")
 
 
 def _objections(dataset: Dataset) -> tuple[str, ...]:
@@ -176,8 +176,8 @@ def _objections(dataset: Dataset) -> tuple[str, ...]:
     directions = _DIRECTIONS.fullmatch(dataset.text(_ORIENTATION))
     if directions and directions.groups() != _UPRIGHT:
         found.append(
-            "by its DICOM patient orientation it is stored mirrored, turned or from the side; "
-            "export it as a viewer shows it, upright and with the patient's left on the right"
+            "by its DICOM patient orientation it is mirrored, rotated or lateral; export it as a "
+            "viewer shows it, upright and with the patient's left on the right"
         )
     return tuple(found)
 

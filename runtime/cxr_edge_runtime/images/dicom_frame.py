@@ -91,11 +91,11 @@ def native_samples(dataset: Dataset, shape: FrameShape) -> Samples:
     pixels = dataset.pixels
     assert pixels is not None
     if pixels.undefined:
-        raise DamagedDicom("its pixels are compressed, its transfer syntax says they are not")
+        raise DamagedDicom("its pixels are compressed, but its transfer syntax says they are not")
     count = shape.rows * shape.columns
     n_bytes, there = count * shape.allocated // 8, len(pixels.value)
     if there < n_bytes:
-        raise DamagedDicom("it has fewer pixels than rows and columns ask for")
+        raise DamagedDicom("it has fewer pixels than its rows and columns require")
     if there - n_bytes > max(n_bytes // shape.rows, _FILL_BYTES):
         raise SeveralFrames
     order = ">" if dataset.big_endian else "<"
@@ -128,7 +128,7 @@ def compressed_samples(dataset: Dataset, shape: FrameShape, name: str) -> Sample
     fragments = _fragments(dataset, max_scans(shape.rows * shape.columns), name)
     most = shape.rows * shape.columns * shape.allocated // 8 + _ROOM_BYTES
     if sum(map(len, fragments)) > most:
-        raise UnsupportedFrame("a compressed frame of more bytes than its samples")
+        raise UnsupportedFrame("a compressed frame larger than its samples")
     if dataset.syntax == RLE:
         precision = shape.allocated
     else:
@@ -138,7 +138,7 @@ def compressed_samples(dataset: Dataset, shape: FrameShape, name: str) -> Sample
         except struct.error:
             raise DamagedDicom("its compressed frame has no header") from None
         if (rows, columns) != (shape.rows, shape.columns):
-            raise DamagedDicom("its frame is of another size")
+            raise DamagedDicom("the size of its compressed frame is not that of its header")
     # gdcm makes samples as wide as these two codes say, and is told so; of the others it knows.
     allocated, stored = shape.allocated, shape.stored
     if dataset.syntax in _JPEG_2000 | _JPEG_LS:
@@ -157,7 +157,7 @@ def _fragments(dataset: Dataset, most_scans: int, name: str) -> list[memoryview]
     pixels = dataset.pixels
     assert pixels is not None
     if not pixels.undefined:
-        raise DamagedDicom("its pixels are not compressed, its transfer syntax says they are")
+        raise DamagedDicom("its pixels are not compressed, but its transfer syntax says they are")
     content = memoryview(dataset.content)
     file = MeteredBytes(dataset.content, name, max_reads=_MAX_READS)
     file.seek(pixels.start)
@@ -165,7 +165,7 @@ def _fragments(dataset: Dataset, most_scans: int, name: str) -> list[memoryview]
     for at in parse_fragments(file)[1]:
         end = at + 8 + int.from_bytes(content[at + 4 : at + 8], "little")
         if end > len(content):
-            raise DamagedDicom("it is cut off")
+            raise DamagedDicom("it is truncated")
         items.append(content[at + 8 : end])
     # The first item says where frames start, four bytes each; so does, in eight, another element.
     offsets, *fragments = items or [content[:0]]
@@ -188,7 +188,7 @@ def _search(content: bytes, start: int, end: int, most_scans: int) -> None:
     if _SECOND_FRAME.search(content, start, end):
         raise SeveralFrames
     if content.count(_JPEG_SCAN, start, end) > most_scans:
-        raise UnsupportedFrame(f"a JPEG of more than {most_scans} scans")
+        raise UnsupportedFrame(f"a JPEG with more than {most_scans} scans")
 
 
 def _head(fragments: list[memoryview]) -> bytes:
@@ -209,7 +209,7 @@ def _jpeg_size(frame: bytes) -> tuple[int, int, int]:
         if marker in _FRAMES:
             precision, rows, columns, channels = struct.unpack_from(">BHHB", frame, at + 4)
             if channels != 1:
-                raise DamagedDicom("grey, but its frame is of several channels")
+                raise DamagedDicom("grey, but its frame has several channels")
             if marker in _LOSSY and precision > 8:
                 raise UnsupportedFrame("lossy JPEG of more than 8 bits")
             if marker == _JPEG_LS_FRAME and precision < 8:
@@ -234,7 +234,7 @@ def _jpeg_2000_size(frame: bytes) -> tuple[int, int, int]:
     if capabilities & _HIGH_THROUGHPUT:
         raise UnsupportedFrame("High-Throughput JPEG 2000")
     if channels != 1:
-        raise DamagedDicom("grey, but its frame is of several channels")
+        raise DamagedDicom("grey, but its frame has several channels")
     precision = (bits & 0x7F) + 1
     if precision > 16:
         raise UnsupportedFrame("JPEG 2000 of more than 16 bits")

@@ -60,7 +60,7 @@ def to_greys(
     values, bits = _stored_values(dataset, samples, shape)
     table = _after_modality(dataset, values)
     if abs(table).max() > _MAX_VALUE:
-        raise DamagedDicom("its rescaled samples are beyond all measure")
+        raise DamagedDicom("its rescaled samples are too large")
     assumed: tuple[str, ...] = ()
     lut = dataset.first_item(_VOI_LUT)
     if lut is not None:
@@ -133,7 +133,7 @@ def _after_modality(dataset: Dataset, values: NDArray[np.int32]) -> NDArray[Any]
 def _through_voi_lut(item: Dataset, table: NDArray[Any]) -> NDArray[np.float64]:
     entries, first, bits = _lut(item, table)
     if table.max() - table.min() < 1:
-        raise DamagedDicom("its VOI LUT counts whole values, and all of its values lie within one")
+        raise DamagedDicom("its VOI LUT needs whole values, but all of its values lie within one")
     places = np.clip(np.round(table) - first, 0, len(entries) - 1).astype(np.int32)
     return np.asarray(entries[places] / (2**bits - 1))
 
@@ -172,7 +172,7 @@ def _lut(item: Dataset, table: NDArray[Any]) -> tuple[NDArray[np.uint16], int, i
         words = np.frombuffer(data.value, f"{order}u2", (count + 1) // 2)
         entries = words.astype("<u2").view(np.uint8)[:count]
     else:
-        raise DamagedDicom("its LUT is shorter than it says")
+        raise DamagedDicom("its LUT is shorter than stated")
     return entries.astype(np.uint16), first, bits
 
 
@@ -182,7 +182,7 @@ def _through_window(
     """By the first window, as PS3.3, C.11.2.1.2 and C.11.2.1.3 say."""
     function = dataset.text(_FUNCTION) or "LINEAR"
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
-        raise DamagedDicom("its VOI LUT function is none of the standard")
+        raise DamagedDicom("its VOI LUT function is not a standard one")
     if width <= 0:
         raise DamagedDicom("its window has no width")
     if function == "SIGMOID":

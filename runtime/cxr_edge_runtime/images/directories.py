@@ -105,7 +105,7 @@ class Block:
         present = min(count, (len(content) - start) // size)
         self._entries_left -= present
         if present > max_entries or self._entries_left < 0:
-            raise ValueError(f"directories of more than {max_entries} tags")
+            raise ValueError(f"directories with more than {max_entries} tags")
         entries = []
         for position in range(start, start + present * size, size):
             tag, kind, values, data = struct.unpack_from(self._entry, content, position)
@@ -126,7 +126,7 @@ class Block:
             struct.error: they lie outside, or are no whole numbers.
         """
         if entry.kind not in _LETTERS:
-            raise struct.error("no whole numbers")
+            raise struct.error("not whole numbers")
         count = entry.n_values if at_most is None else min(entry.n_values, at_most)
         layout = f"{self.order}{count}{_LETTERS[entry.kind]}"
         return struct.unpack_from(layout, self.content, min(entry.at, len(self.content)))

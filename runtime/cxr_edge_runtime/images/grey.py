@@ -114,9 +114,9 @@ def _conversion(
         to_grey = _full_range(name, bits, min_is_white=min_is_white, transparent=transparent)
         return lambda rows: to_grey(np.asarray(rows))
     if image.mode == "F":
-        raise UnsupportedImage(f"{name}: floating-point samples; export 8 or 16 bits")
+        raise UnsupportedImage(f"{name}: floating-point samples; export it with 8 or 16 bits")
     if image.mode not in _CONVERTIBLE:
-        raise UnsupportedImage(f"{name}: colour mode {image.mode}; export grey or RGB")
+        raise UnsupportedImage(f"{name}: colour mode {image.mode}; export it as grey or RGB")
     if image.has_transparency_data and not _is_alpha_unused(image):
         return _over_black
     return lambda rows: np.asarray(rows if rows.mode == "L" else rows.convert("L"))
@@ -151,7 +151,9 @@ def _full_range(
 
     def to_grey(samples: NDArray[Any]) -> NDArray[Any]:
         if samples.min() < 0 or samples.max() > highest:
-            raise UnsupportedImage(f"{name}: samples of more than {bits} bits; export 8 or 16 bits")
+            raise UnsupportedImage(
+                f"{name}: samples of more than {bits} bits; export it with 8 or 16 bits"
+            )
         grey: NDArray[Any] = scale[samples]
         return grey
 

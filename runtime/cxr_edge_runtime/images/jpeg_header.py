@@ -89,7 +89,7 @@ def check_jpeg(content: bytes, name: str) -> int:
     most = max_scans(math.prod(struct.unpack_from(">HH", header.frame.ljust(5, b"\0"), 1)))
     if not one_scan and content.count(_START_OF_SCAN) > most:
         raise UnsupportedImage(
-            f"{name}: a JPEG of more than {most} scans; export it as baseline JPEG or PNG"
+            f"{name}: a JPEG with more than {most} scans; export it as baseline JPEG or PNG"
         )
     # Pillow keeps the segments, and EXIF, XMP and profile once more.
     return 2 * header.end + _coefficient_bytes(header)
@@ -154,12 +154,12 @@ def _check_kind(header: _Header, name: str) -> None:
     elif marker and marker not in _READ_BY_EVERY_DECODER | _READ_BY_SOME:
         what = "a lossless or hierarchical JPEG"
     elif bits and 8 < bits[0] <= 16:
-        what = f"a JPEG of {bits[0]} bits a sample"
+        what = f"a JPEG with {bits[0]} bits per sample"
     elif channels == b"\x02":
-        what = "a JPEG of 2 channels"
+        what = "a JPEG with 2 channels"
     elif channels == b"\x04" and header.complete and not header.adobe:
         # Pillow takes light for dark as Adobe's programs do, which other programs do not.
-        what = "a CMYK JPEG that does not say how it is stored"
+        what = "a CMYK JPEG that does not say whether it is inverted"
     else:
         return
     raise _unsupported(what, name)

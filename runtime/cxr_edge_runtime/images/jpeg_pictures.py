@@ -34,7 +34,7 @@ def check_pictures(content: bytes, mpf: bytes, mpf_at: int, name: str) -> None:
     ]
     if any(others):
         raise UnsupportedImage(
-            f"{name}: a JPEG of {len(pictures)} pictures; export the one film meant"
+            f"{name}: a JPEG with {len(pictures)} pictures; export only the film"
         )
 
 

@@ -61,7 +61,7 @@ def given(image: Image.Image, name: str) -> Iterator[None]:
     Raises:
         ImageError: as :func:`cxr_edge_runtime.images.load_grey`.
     """
-    advice = "the file must be complete, and the image not closed"
+    advice = "the file must be complete and the image still open"
     with _own_errors(name, b"", is_tiff=image.format == "TIFF", advice=advice):
         if image.format == "WEBP" and getattr(image, "is_animated", False):
             from cxr_edge_runtime.images.webp_header import animated

@@ -49,7 +49,7 @@ def check_png(content: bytes, name: str) -> int:
             longest = max(longest, length) if pieces else 0
             pieces += 1
             if pieces > _MAX_PICTURE_CHUNKS:
-                raise UnreadableImage(f"{name}: damaged image (a PNG of too many pieces)")
+                raise UnreadableImage(f"{name}: damaged image (a PNG with too many chunks)")
         elif chunk == b"IEND" or not _NAME.fullmatch(chunk):
             break
         else:
@@ -61,7 +61,7 @@ def check_png(content: bytes, name: str) -> int:
             is_first_in_animation |= not pieces and chunk == b"fcTL"
             if chunks > _MAX_CHUNKS or beside > _MAX_BYTES or packed > _MAX_PACKED:
                 raise UnsupportedImage(
-                    f"{name}: a PNG with too much beside its picture; export it without metadata"
+                    f"{name}: a PNG with too much metadata; export it without metadata"
                 )
         at += 12 + length
     _check_pictures(animations, name, is_first_in_animation=is_first_in_animation)
@@ -74,8 +74,8 @@ def _check_transparency(content: bytes, name: str) -> None:
     bits, colour = content[_DEPTH].ljust(2, b"\0")
     if (colour == _GREY and 1 < bits < 8) or (colour == _RGB and bits > 8):
         raise UnsupportedImage(
-            f"{name}: a PNG of {bits} bits a sample with a transparent colour; export it without "
-            "transparency"
+            f"{name}: a PNG with {bits} bits per sample and a transparent colour; export it "
+            "without transparency"
         )
 
 
@@ -86,5 +86,5 @@ def _check_pictures(animations: list[int], name: str, *, is_first_in_animation: 
     pictures = animations[0] + (not is_first_in_animation)
     if pictures > 1:
         raise UnsupportedImage(
-            f"{name}: an animated PNG of {pictures} pictures; export the one film meant"
+            f"{name}: an animated PNG with {pictures} pictures; export only the film"
         )

@@ -110,7 +110,7 @@ def _check_values(block: Block, name: str) -> int:
     if cost.n_bytes > _MAX_VALUE_BYTES:
         raise UnsupportedImage(
             f"{name}: a TIFF with more than {_MAX_VALUE_BYTES // 1_000_000} MB of metadata; "
-            "export it without"
+            "export it without metadata"
         )
     return cost.n_bytes
 

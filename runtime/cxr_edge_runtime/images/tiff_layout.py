@@ -12,7 +12,7 @@ _UNCOMPRESSED, _JPEGS = 1, frozenset({6, 7})
 _APART, _SIGNED = 2, 2
 # PhotometricInterpretation: what the lowest sample is, and colour models.
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _CMYK, _YCBCR = 0, 1, 2, 5, 6
-_ADVICE = "export 8 or 16 bits, grey"
+_ADVICE = "export it as 8 or 16 bits, grey"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Samples:
 
     def __str__(self) -> str:
         """For a message, as far as it decides whether Pillow reads the file."""
-        said = [f"{self.bits} bits a sample", f"colour model {self.photometric}"]
+        said = [f"{self.bits} bits per sample", f"colour model {self.photometric}"]
         said += ["signed"] * self.signed
         said += [f"compression {self.compression}"] * self.is_compressed
         said += [f"{self.channels} channels"] * (self.channels > 1)
@@ -112,15 +112,15 @@ def check_samples(samples: Samples, name: str) -> None:
     """
     if samples.bits > 16:
         # Whatever values occur: one film of a series must not be read and the next refused.
-        what = f"a TIFF of {samples.bits} bits a sample"
+        what = f"a TIFF with {samples.bits} bits per sample"
     elif samples.signed:
         # Pillow wraps those of 8 bits, and of 16 it is unknown whether the range begins at 0.
-        what = "a TIFF of signed samples"
+        what = "a TIFF with signed samples"
     elif samples.photometric is None and samples.compression not in _JPEGS:
         # Pillow then takes 0 for white, other programs for black.
         what = "a TIFF that does not say whether 0 is black or white"
     elif samples.compression in _JPEGS and samples.bits > 8:
-        what = f"a TIFF with a JPEG of {samples.bits} bits a sample"
+        what = f"a TIFF with a JPEG of {samples.bits} bits per sample"
     elif not samples.is_compressed and samples.is_planar and not _reads_planes(samples):
         what = "a TIFF stored in planes (PlanarConfiguration 2)"
     elif (
@@ -129,7 +129,7 @@ def check_samples(samples: Samples, name: str) -> None:
         and samples.channels > 1
         and samples.subsampling != (1, 1)
     ):
-        what = "a TIFF of subsampled chroma without compression"
+        what = "an uncompressed TIFF with subsampled chroma"
     else:
         return
     raise UnsupportedImage(f"{name}: {what}; {_ADVICE}")
@@ -152,4 +152,4 @@ def check_known(content: bytes, name: str) -> None:
     except (struct.error, ValueError):
         return
     if samples.width and samples.height:
-        raise UnsupportedImage(f"{name}: a TIFF of {samples}, which is not read; {_ADVICE}")
+        raise UnsupportedImage(f"{name}: a TIFF with {samples}, which is not supported; {_ADVICE}")

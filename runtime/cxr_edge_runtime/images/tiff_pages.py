@@ -37,7 +37,7 @@ def check_pages(block: Block, name: str) -> None:
         pages += not _belongs_to_another(block, page)
         at = page.following
     if pages > 1:
-        raise UnsupportedImage(f"{name}: a TIFF of {pages} pages; export the one film meant")
+        raise UnsupportedImage(f"{name}: a TIFF with {pages} pages; export only the film")
     has_others = further or any(entry.tag == SUB_DIRECTORIES for entry in first.entries)
     if has_others and _belongs_to_another(block, first):
         raise UnsupportedImage(

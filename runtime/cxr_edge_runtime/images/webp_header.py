@@ -40,7 +40,7 @@ def check_webp(content: bytes, name: str) -> int:
         chunks, beside = chunks + 1, beside + (0 if chunk in _PICTURE else length)
         if chunks > _MAX_CHUNKS or beside > _MAX_BYTES:
             raise UnreadableImage(
-                f"{name}: a WebP with too much beside its picture; export it without metadata"
+                f"{name}: a WebP with too much metadata; export it without metadata"
             )
         at += 8 + length + length % 2
     width, height = _size(content)

@@ -88,7 +88,7 @@ _RULES = {
     "max_items": _Rule("maxItems", lambda value, n: len(value) <= n, "have {} or fewer entries"),
     "max_keys": _Rule("maxProperties", lambda value, n: len(value) <= n, "have {} or fewer keys"),
     "unique": _Rule(
-        "uniqueItems", lambda value, _: len(set(value)) == len(value), "have each entry once"
+        "uniqueItems", lambda value, _: len(set(value)) == len(value), "not repeat an entry"
     ),
     "contains": _Rule(
         "contains", lambda value, entry: entry in value, "contain {}",

@@ -123,7 +123,7 @@ def has_default(cls: Any, name: str) -> bool:
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key appears twice")
     return values
 
 
@@ -180,7 +180,7 @@ class _Reader(NamedTuple):
         hints = fields_of(cls)
         for key in value:
             if key not in hints:
-                known = f"is not a known field; known are {', '.join(hints)}"
+                known = f"is not a known field; the known ones are {', '.join(hints)}"
                 raise TypedJsonError(_joined(path, key), known)
         read = {}
         for key, hint in hints.items():

@@ -61,7 +61,7 @@ def test_limits_are_ordered_and_the_counts_are_of_all_images(
     noise = random.integers(0, 256, (12, *films.shape[1:]), dtype=np.uint8)
     things = OutOfDistributionImages(
         noise,
-        [()] * 11 + [("it is in colour",)],
+        [()] * 11 + [("colour image",)],
         ["noise"] * 6 + ["snow"] * 6,
     )
     embeddings = engine_outputs(engine, validation)["embedding"]

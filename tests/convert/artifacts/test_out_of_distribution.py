@@ -33,7 +33,7 @@ def test_what_the_files_show_against_a_film_is_kept(tmp_path: Path) -> None:
     things = read_out_of_distribution(tmp_path, PREPARE)
     assert set(things.categories) == {"."}
     for words in things.objections:
-        assert words == ("it is in colour", "unusual aspect ratio (400x100)")
+        assert words == ("colour image", "unusual aspect ratio (400x100)")
 
 
 def test_things_without_lungs_are_objected_to(tmp_path: Path, locator: LocatorFolder) -> None:

@@ -214,7 +214,10 @@ def test_folder_that_is_not_empty_is_refused_before_any_work(
     file = own_model(tmp_path)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").touch()
-    for output, said in ((tmp_path / "run", "is not empty, since it holds thesis"), (file, "file")):
+    for output, said in (
+        (tmp_path / "run", "is not empty, since it contains thesis"),
+        (file, "file"),
+    ):
         with pytest.raises(InvalidRequest, match=said):
             imported(file, trained, output)
     monkeypatch.chdir(tmp_path / "run")

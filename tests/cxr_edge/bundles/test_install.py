@@ -237,7 +237,7 @@ def test_folder_of_other_files_is_not_tidied_up(
 ) -> None:
     (folder / name).mkdir(parents=True)
     for act in (lambda: put(archives["1"], folder), lambda: roll_back(folder)):
-        with pytest.raises(InvalidRequest, match=f"installed bundles, since it holds {name};"):
+        with pytest.raises(InvalidRequest, match=f"installed bundles, since it contains {name};"):
             act()
     assert left(folder) == [name]
 
@@ -284,7 +284,7 @@ def test_damaged_archive_leaves_the_old_one(
 ) -> None:
     put(archives["1"], folder)
     (tmp_path / "cut.cxr.zip").write_bytes(archives["2"].read_bytes()[:-2000])
-    with pytest.raises(BundleCorrupted, match="ends too early"):
+    with pytest.raises(BundleCorrupted, match="cut off after"):
         put(tmp_path / "cut.cxr.zip", folder)
     assert (in_use(folder), left(folder)) == ("1", [".lock", "0001", "current"])
 

@@ -25,7 +25,7 @@ ESCAPE = f"\x1b[2K\x1b[1A{FALSE_SIGNATURE}"
         ("name", f"tiny{LINE}", "name must be a name of at most 128"),
         ("name", f"tiny {FALSE_SIGNATURE}", "name must be a name of at most 128"),
         ("name", f"tiny{ESCAPE}", "name must be a name of at most 128"),
-        ("version", f"1{LINE}", "version must be a version, a digit and"),
+        ("version", f"1{LINE}", "version must be a version: a digit, then"),
         ("task", f"any{LINE}", "task must be one line"),
         ("labels", ["NORMAL", f"PNEUMONIA{LINE}"], r"labels[1] must be"),
         ("labels", ["", "PNEUMONIA"], r"labels[0] must be at most 32"),

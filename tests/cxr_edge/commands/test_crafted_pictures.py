@@ -85,6 +85,6 @@ def test_film_that_is_too_dear_as_it_is_stored_is_refused_before_it_is_decoded(
     film.write_bytes(large_film(mode, format_, **options))
     found = classify(film)
     assert found.code == 1
-    assert "pixels stored like this take" in found.err
+    assert "pixels stored in this way take" in found.err
     assert "export it as a grey PNG" in found.err
     assert found.peak_mb < 150

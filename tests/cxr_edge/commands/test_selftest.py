@@ -98,4 +98,4 @@ def test_engine_is_chosen_by_name(cxr_edge: Any) -> None:
     assert cxr_edge("selftest", "--engine", "ai-edge-litert").code == 0
     outcome = cxr_edge("selftest", "--engine", "onnxruntime")
     assert outcome.code == 1
-    assert "onnxruntime runs no tflite model; tflite is run by ai-edge-litert" in outcome.err
+    assert "onnxruntime does not run tflite models; choose ai-edge-litert" in outcome.err

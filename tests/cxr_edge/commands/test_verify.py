@@ -108,7 +108,7 @@ def test_signature_of_an_installed_bundle_is_checked(
     signature.write_bytes(b"short")
     outcome = cxr_edge("verify", into / "current", "--key", keys.public)
     assert outcome.code == 1
-    assert "bundle.json.sig: a signature has 64 bytes" in outcome.err
+    assert "bundle.json.sig: not a signature, which has 64 bytes" in outcome.err
     signature.unlink()
     outcome = cxr_edge("verify", into / "current", "--key", keys.public)
     assert outcome.code == 1

@@ -51,7 +51,7 @@ def test_backend_that_is_missing_names_its_own_extra() -> None:
     outcome = load("torch", WITHOUT_TORCH)
     assert outcome.stdout == (
         "ExtraMissing the chosen Keras backend needs torch, which is not installed; "
-        "run: pip install '.[torch]' in the checkout, or the same with the wheel's file\n"
+        "run: pip install '.[torch]' in the checkout, or with the wheel's file name instead of .\n"
     )
 
 

@@ -183,7 +183,7 @@ def test_archive_that_ends_too_early_is_refused(end: int) -> None:
 def test_bytes_after_the_end_are_refused(appended: bytes, signature: bytes | None) -> None:
     content = packed(signature=signature)
     assert unpacked(content)
-    with pytest.raises(BundleInvalid, match=r"does not end after model\.tflite"):
+    with pytest.raises(BundleInvalid, match=r"the end after model\.tflite is damaged"):
         unpacked(content + appended)
 
 
@@ -256,18 +256,18 @@ def _short_signature(infos: list[zipfile.ZipInfo], contents: dict[str, bytes]) -
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (_twice, "does not end after model.tflite"),
-        (_another, "does not end after model.tflite"),
-        (_upwards, r"'../../etc/passwd' stands where model.tflite belongs"),
-        (_link, "does not end after model.tflite"),
-        (_compressed, r"not as cxr-edge pack writes it from byte \d+ on"),
-        (_dated, r"not as cxr-edge pack writes it from byte \d+ on"),
-        (_missing, "its end stands where model.tflite belongs"),
-        (_other_order, "'model.tflite' stands where MODEL_CARD.md belongs"),
-        (_larger, r"model.tflite has \d+ bytes where \d+ are due"),
+        (_twice, "the end after model.tflite is damaged"),
+        (_another, "the end after model.tflite is damaged"),
+        (_upwards, r"expected model.tflite, found '../../etc/passwd'"),
+        (_link, "the end after model.tflite is damaged"),
+        (_compressed, r"not as cxr-edge pack writes it at byte \d+;"),
+        (_dated, r"not as cxr-edge pack writes it at byte \d+;"),
+        (_missing, "expected model.tflite, found its end"),
+        (_other_order, "expected MODEL_CARD.md, found 'model.tflite'"),
+        (_larger, r"model.tflite has \d+ bytes, expected \d+;"),
         (_other_model, "model.tflite differs from its recorded SHA-256; copy the archive again"),
         (_other_checksum, "bundle.json.sha256 differs from its recorded SHA-256"),
-        (_short_signature, "bundle.json.sig has 63 bytes where 64 are due"),
+        (_short_signature, "bundle.json.sig has 63 bytes, expected 64"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
@@ -288,7 +288,7 @@ def test_encrypted_file_is_refused() -> None:
 
 def test_manifest_that_claims_gigabytes_is_not_read() -> None:
     header = struct.pack("<4s5H3I2H", b"PK\3\4", 20, 0, 0, 0, 33, 0, 0xFFFFFFFE, 0xFFFFFFFE, 11, 0)
-    with pytest.raises(BundleInvalid, match="has 4294967294 bytes where at most 1000000 are due"):
+    with pytest.raises(BundleInvalid, match="has 4294967294 bytes, expected at most 1000000"):
         unpacked(header + b"bundle.json" + bytes(100))
 
 
@@ -301,7 +301,7 @@ def test_file_that_would_take_the_name_of_another_is_refused(name: str, tmp_path
     def edit(infos: list[zipfile.ZipInfo], contents: dict[str, bytes]) -> None:
         contents[MANIFEST] = manifest
 
-    with pytest.raises(BundleInvalid, match=f"a file of a bundle cannot be called {name}"):
+    with pytest.raises(BundleInvalid, match=f"a file in a bundle cannot be named {name}"):
         unpacked(changed(edit))
 
 
@@ -322,7 +322,7 @@ def test_file_that_is_no_archive_is_named(tmp_path: Path) -> None:
     with pytest.raises(BundleInvalid, match="must be a plain file"):
         unpack(tmp_path / "pipe", tmp_path)
     (tmp_path / "text").write_bytes(b"a text of some length " * 9)
-    with pytest.raises(BundleInvalid, match="text: is no archive of a bundle; copy the archive"):
+    with pytest.raises(BundleInvalid, match="text: not an archive of a bundle; copy the archive"):
         unpack(tmp_path / "text", tmp_path)
 
 

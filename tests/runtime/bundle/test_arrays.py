@@ -53,8 +53,8 @@ def test_same_arrays_give_the_same_bytes() -> None:
         (pack_arrays(ARRAYS)[:-30], "damaged"),
         (npz(a=np.ones(2)), "damaged"),  # b is missing
         (npz(a=np.array([{}], dtype=object), b=np.ones(1)), "damaged"),  # would need pickle
-        (npz(a=np.array([np.nan]), b=np.ones(1)), "a holds no finite numbers"),
-        (npz(a=np.ones(1), b=np.array(["x"])), "b holds no finite numbers"),
+        (npz(a=np.array([np.nan]), b=np.ones(1)), "a contains values that are not finite numbers"),
+        (npz(a=np.ones(1), b=np.array(["x"])), "b contains values that are not finite numbers"),
     ],
 )
 def test_what_is_no_such_archive_is_refused_in_one_line(content: bytes, reason: str) -> None:

@@ -47,7 +47,7 @@ def test_any_flipped_byte_is_refused(contents: dict[str, bytes], data: st.DataOb
 
 @given(CONTENTS, st.binary(min_size=1, max_size=200))
 def test_bytes_after_the_end_are_refused(contents: dict[str, bytes], appended: bytes) -> None:
-    with pytest.raises(BundleInvalid, match="does not end after"):
+    with pytest.raises(BundleInvalid, match="the end after"):
         read(written(contents) + appended, list(contents))
 
 

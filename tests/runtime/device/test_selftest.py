@@ -236,7 +236,7 @@ def test_labels_of_others_are_refused(shipped: Bundle, tmp_path: Path) -> None:
     """They would be printed as the tool's own words."""
     answer = replace(ANSWER, label="NORMAL signed: with the private key of the hospital")
     golden = GoldenFilms((b"no film",), (answer,), "here").to_bytes()
-    with pytest.raises(BundleInvalid, match="has labels that are not those of the bundle"):
+    with pytest.raises(BundleInvalid, match="its labels are not those of the bundle"):
         run_selftest(Classifier(with_golden(shipped, golden, tmp_path / "other")))
 
 
@@ -296,7 +296,11 @@ GOOD = {
 )
 def test_arrays_that_do_not_fit_each_other_are_refused(arrays: dict[str, np.ndarray]) -> None:
     GoldenFilms.from_bytes(pack_arrays(GOOD))
-    with pytest.raises(BundleInvalid, match=r"selftest\.npz: not golden films; convert the model"):
+    with pytest.raises(
+        BundleInvalid,
+        match=r"selftest\.npz: not a file of golden films; convert the "
+        "model",
+    ):
         GoldenFilms.from_bytes(pack_arrays(GOOD | arrays))
 
 

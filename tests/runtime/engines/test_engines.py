@@ -71,7 +71,7 @@ def test_first_engine_that_is_installed_is_taken(
 
 
 def test_engine_of_another_format_is_refused(bundle: Bundle) -> None:
-    with pytest.raises(EngineError, match="onnxruntime runs no tflite model; tflite is run by ai"):
+    with pytest.raises(EngineError, match="onnxruntime does not run tflite models; choose ai"):
         open_engine(bundle, engine="onnxruntime")
 
 

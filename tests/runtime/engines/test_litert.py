@@ -182,5 +182,7 @@ def test_grey_is_stored_with_the_zero_point() -> None:
 
 
 def test_engine_that_nobody_knows_is_a_wrong_request(bundle: Bundle) -> None:
-    with pytest.raises(InvalidRequest, match="unknown engine 'foo'; known are ai-edge-litert, tf"):
+    with pytest.raises(
+        InvalidRequest, match="unknown engine 'foo'; choose one of ai-edge-litert, tf"
+    ):
         open_engine(bundle, engine="foo")

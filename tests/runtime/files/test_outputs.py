@@ -90,7 +90,7 @@ def test_folder_device_and_pipe_are_no_files(tmp_path: Path) -> None:
 def test_standard_output_is_taken_only_where_it_makes_sense(name: str) -> None:
     assert is_stdout(Path(name))
     check(Path(name), stdout=True)
-    with pytest.raises(InvalidRequest, match="a splits file cannot go to standard output"):
+    with pytest.raises(InvalidRequest, match="a splits file cannot be written to standard output"):
         check(Path(name))
     with pytest.raises(InvalidRequest, match="not a folder; choose another output"):
         check_one(Path(name))
@@ -159,7 +159,7 @@ def test_folder_may_be_missing_empty_or_ours(film: Path, tmp_path: Path) -> None
     with pytest.raises(InvalidRequest) as caught:
         check_one(folder)
     assert str(caught.value) == (
-        f"{folder}: already exists and is not a run, since it holds film.jpeg; choose another "
+        f"{folder}: already exists and is not a run, since it contains film.jpeg; choose another "
         "output"
     )
     (folder / "run.json").touch()
@@ -170,7 +170,7 @@ def test_folder_may_be_missing_empty_or_ours(film: Path, tmp_path: Path) -> None
 
 def test_folder_that_is_made_anew_may_hold_nothing_hidden(tmp_path: Path) -> None:
     (tmp_path / ".film.jpeg").write_bytes(FILM)
-    with pytest.raises(InvalidRequest, match=r"since it holds \.film\.jpeg"):
+    with pytest.raises(InvalidRequest, match=r"since it contains \.film\.jpeg"):
         check_one(tmp_path, anew=True)
 
 
@@ -178,7 +178,7 @@ def test_current_folder_is_not_made_anew(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     for folder in (".", "..", tmp_path):
-        with pytest.raises(InvalidRequest, match="holds the current folder"):
+        with pytest.raises(InvalidRequest, match="contains the current folder"):
             check_one(Path(folder), anew=True)
     check_one(Path("new"), anew=True)
     check_one(Path())
@@ -189,7 +189,7 @@ def test_output_lies_in_nothing_that_is_read(film: Path, tmp_path: Path) -> None
     run.mkdir()
     (tmp_path / "link").symlink_to(run)
     for output in (run, run / "new" / "out", tmp_path / "link" / "out"):
-        with pytest.raises(InvalidRequest, match=f"is or lies in {run}, which is read"):
+        with pytest.raises(InvalidRequest, match=f"is or lies in {run}, which is an input"):
             check_apart(output, film, run)
     with pytest.raises(InvalidRequest, match="is or lies in"):
         check_apart(run / "out", tmp_path / "link")

@@ -19,11 +19,11 @@ def test_small_bmp_of_runs_is_read() -> None:
 
 
 def test_large_bmp_of_runs_is_refused() -> None:
-    with pytest.raises(UnsupportedImage, match="a large BMP packed in run lengths; export it as"):
+    with pytest.raises(UnsupportedImage, match="a large run-length encoded BMP; export it as"):
         load_grey(bmp_of_runs((2000, 1000)))
     small = bmp_of_runs((96, 80))
     huge = small[:18] + struct.pack("<ii", 4000, -4000) + small[26:]
-    with pytest.raises(UnsupportedImage, match="a large BMP"):
+    with pytest.raises(UnsupportedImage, match="a large run-length encoded BMP"):
         check_bmp(huge, "film")
 
 

@@ -156,10 +156,10 @@ def test_other_transfer_syntaxes(syntax: str) -> None:
         ({"Modality": "DOE JOHN"}, "DICOM modality is not a radiograph"),
         ({"BodyPartExamined": "KNEE"}, "DICOM body part is not the chest"),
         ({"ViewPosition": "LL"}, "DICOM view position is not frontal"),
-        ({"PatientOrientation": ["R", "F"]}, "stored mirrored, turned or from the side"),
-        ({"PatientOrientation": ["R", "H"]}, "stored mirrored, turned or from the side"),
-        ({"PatientOrientation": ["F", "R"]}, "stored mirrored, turned or from the side"),
-        ({"PatientOrientation": ["P", "F"]}, "stored mirrored, turned or from the side"),
+        ({"PatientOrientation": ["R", "F"]}, "orientation it is mirrored, rotated or lateral"),
+        ({"PatientOrientation": ["R", "H"]}, "orientation it is mirrored, rotated or lateral"),
+        ({"PatientOrientation": ["F", "R"]}, "orientation it is mirrored, rotated or lateral"),
+        ({"PatientOrientation": ["P", "F"]}, "orientation it is mirrored, rotated or lateral"),
         ({"PatientOrientation": ["LA", "F"], "ViewPosition": "PA"}, None),
         ({"PatientOrientation": ["L", "FP"]}, None),
         ({"PatientOrientation": ""}, None),
@@ -183,7 +183,7 @@ def test_what_the_file_says_against_a_chest_film(tags: dict[str, Any], message: 
         ({"NumberOfFrames": 2, "Rows": 40}, "several frames"),
         ({"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}, "in colour"),
         ({"PhotometricInterpretation": None}, "does not say whether 0 is black or white"),
-        ({"BitsAllocated": 32}, "not of 8 or 16 bits"),
+        ({"BitsAllocated": 32}, "of neither 8 nor 16 bits"),
     ],
 )
 def test_what_is_no_single_grey_frame_is_refused(tags: dict[str, Any], message: str) -> None:
@@ -207,7 +207,7 @@ def test_size_is_checked_before_decoding() -> None:
 
 
 def test_damage_that_only_the_tags_tell_is_named() -> None:
-    with pytest.raises(UnreadableImage, match="grey, but of several channels"):
+    with pytest.raises(UnreadableImage, match="grey, but with several channels"):
         load_grey(written(SamplesPerPixel=3))
     grey = noisy_gradient((80, 64), seed=0)
     frame = encapsulate([jpeg(grey[:40])])

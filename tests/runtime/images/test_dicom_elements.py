@@ -159,7 +159,7 @@ def test_character_sets_of_items_are_counted_together(syntax: str, vr: bytes, le
 
     assert load_grey(nested(8000 // length)).pixels.shape == GREY.shape
     began = time.thread_time()
-    with pytest.raises(UnreadableImage, match="SpecificCharacterSet is longer than any"):
+    with pytest.raises(UnreadableImage, match="SpecificCharacterSet is too long"):
         load_grey(nested(300_000 // length))
     assert time.thread_time() - began < 20
 
@@ -195,8 +195,8 @@ def test_every_element_that_is_read_is_measured_first(tag: int, vr: bytes) -> No
         (bytes(128) + b"DICM", "no transfer syntax"),
         (bytes(128) + b"DICM" + film(GREY)[len(head()) :], "no transfer syntax"),
         (film(GREY, raw={VOI_LUT: sequence(VOI_LUT, [LUT], undefined=True)[:-8]}), "Error"),
-        (film(GREY, raw={VOI_LUT: number(VOI_LUT, 8) + b"DOE JANE"}), "no sequence"),
-        (film(GREY, raw={VOI_LUT: number(VOI_LUT, 4) + b"DOE "}), "no sequence"),
+        (film(GREY, raw={VOI_LUT: number(VOI_LUT, 8) + b"DOE JANE"}), "not a sequence"),
+        (film(GREY, raw={VOI_LUT: number(VOI_LUT, 4) + b"DOE "}), "not a sequence"),
         (film(GREY, raw={VOI_LUT: number(VOI_LUT, 8) + number(ITEM, 9)}), "damaged"),
         (head() + number(FRAME_GROUPS, UNDEFINED) + number(ITEM, UNDEFINED), "Error"),
         (film(GREY, raw={MODALITY: number(MODALITY, UNDEFINED) + number(SEQUENCE_END, 0)}),

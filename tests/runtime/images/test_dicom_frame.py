@@ -65,13 +65,13 @@ def test_one_frame_is_one_in_every_form(stated: Value | None) -> None:
 
 
 def test_number_of_frames_below_0_is_damage() -> None:
-    with pytest.raises(UnreadableImage, match="NumberOfFrames is below 0"):
+    with pytest.raises(UnreadableImage, match="NumberOfFrames is negative"):
         load_grey(film(GREY, frames="-3"))
 
 
 @pytest.mark.parametrize("stated", ["x", "2x", "0x2", "nan", (b"OB", b"\2\0")])
 def test_number_of_frames_that_is_no_number_is_damage(stated: Value) -> None:
-    with pytest.raises(UnreadableImage, match="NumberOfFrames is no number"):
+    with pytest.raises(UnreadableImage, match="NumberOfFrames is not a number"):
         load_grey(film(GREY, syntax=EXPLICIT, frames=stated))
 
 
@@ -96,20 +96,23 @@ def test_bytes_that_fill_up_are_left_out(width: int, fill: int) -> None:
         (film(GREY)[:-2], "fewer pixels"),
         (
             film(GREY, syntax=EXPLICIT, pixels=fragments(FRAME)),
-            "compressed, its transfer syntax says",
+            "compressed, but its transfer syntax says",
         ),
-        (film(GREY, syntax=JPEG_BASELINE), "not compressed, its transfer syntax says"),
+        (film(GREY, syntax=JPEG_BASELINE), "not compressed, but its transfer syntax says"),
         (compressed(), "no frame"),
-        (compressed(FRAME)[:-20], "cut off"),
+        (compressed(FRAME)[:-20], "it is truncated"),
         (compressed(b"no JPEG."), "no header"),
         (compressed(b"", b""), "no header"),
-        (compressed(jpeg(GREY[:40])), "another size"),
+        (compressed(jpeg(GREY[:40])), "the size of its compressed frame"),
         (compressed(jpeg_header(0xC0, 8, 3)), "several channels"),
         (compressed(jpeg_2000_header(channels=3), syntax=JPEG_2000), "several channels"),
         (compressed(jpeg_2000_header()[:30], syntax=JPEG_2000), "no header"),
         (compressed(b"no JPEG 2000", syntax=JPEG_2000), "no header"),
-        (film(GREY, syntax=EXPLICIT, stored=9), "more than there is room for"),
-        (film(GREY, syntax=EXPLICIT, stored=0), "no bits"),
+        (
+            film(GREY, syntax=EXPLICIT, stored=9),
+            "its BitsStored must lie between 1 and its BitsAllocated",
+        ),
+        (film(GREY, syntax=EXPLICIT, stored=0), "its BitsStored must lie between 1 and"),
         (film(GREY, signed=None), "PixelRepresentation is not one whole number"),
         (film(GREY, rows=(b"US", b"\1\0\1\0")), "Rows is not one whole number"),
     ],
@@ -156,7 +159,7 @@ def test_frame_in_several_fragments_is_one() -> None:
     ],
 )
 def test_several_compressed_frames_are_told_however_they_are_stored(content: bytes) -> None:
-    with pytest.raises(UnsupportedImage, match="several frames, and no one frame is the film"):
+    with pytest.raises(UnsupportedImage, match="several frames; export the film as a single frame"):
         load_grey(content)
 
 
@@ -171,10 +174,10 @@ def test_several_compressed_frames_are_told_however_they_are_stored(content: byt
         (compressed(jpeg_header(0xC0, 12)), "JPEG of more than 8 bits"),
         (compressed(jpeg_header(0xC2, 12)), "JPEG of more than 8 bits"),
         (compressed(jpeg_header(0xF7, 7), syntax=JPEG_LS), "JPEG-LS of fewer than 8 bits"),
-        (compressed(b"x", syntax="1.2.840.10008.1.2.4.102"), "unknown here"),
-        (film(GREY, syntax=PRIVATE), "unknown here"),
-        (film(GREY, syntax="4711.DOE"), "unknown here"),
-        (compressed(FRAME, bytes(1_100_000)), "frame of more bytes than its samples"),
+        (compressed(b"x", syntax="1.2.840.10008.1.2.4.102"), "an unknown compression"),
+        (film(GREY, syntax=PRIVATE), "an unknown compression"),
+        (film(GREY, syntax="4711.DOE"), "an unknown compression"),
+        (compressed(FRAME, bytes(1_100_000)), "frame larger than its samples"),
         (compressed(FRAME[:-2] + FRAME[FRAME.rindex(b"\xff\xda"):-2] * 100), "100 scans"),
         (compressed(FRAME[:-2] + FRAME[FRAME.rindex(b"\xff\xda"):-2] * 33, rows=5000, columns=6000),
          "33 scans"),
@@ -191,7 +194,7 @@ def test_what_the_decoder_cannot_read_is_told_as_unsupported(content: bytes, wha
 @pytest.mark.parametrize("before", [b"\xff", b"\xff\xd0", b"\xff\x01", b"\xff\xe0\0\4DO"])
 def test_fill_and_markers_without_a_length_precede_the_size(before: bytes) -> None:
     frame = FRAME[:2] + before + FRAME[2:]
-    with pytest.raises(UnreadableImage, match="another size"):
+    with pytest.raises(UnreadableImage, match="the size of its compressed frame"):
         load_grey(compressed(frame, rows=81))
 
 
@@ -199,7 +202,7 @@ def test_compressed_films_of_many_bits_have_a_limit_of_their_own() -> None:
     wide = {"rows": 4000, "columns": 4001, "allocated": 16, "stored": 12, "high": 11}
     with pytest.raises(ImageTooLarge, match="4001x4000 pixels, the limit is 16 million"):
         load_grey(compressed(FRAME, **wide))
-    with pytest.raises(UnreadableImage, match="another size"):
+    with pytest.raises(UnreadableImage, match="the size of its compressed frame"):
         load_grey(compressed(FRAME, rows=4000, columns=4001))
 
 

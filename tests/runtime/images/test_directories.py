@@ -67,7 +67,7 @@ def directories_of(content: bytes) -> int:
 
 def test_tags_of_all_directories_are_bounded_together() -> None:
     assert directories_of(exif_of_overlapping_directories(19, tags=1000)) == 20
-    with pytest.raises(ValueError, match="directories of more than 20000 tags"):
+    with pytest.raises(ValueError, match="directories with more than 20000 tags"):
         directories_of(exif_of_overlapping_directories(20, tags=1000))
 
 

@@ -64,7 +64,7 @@ def test_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_twelve_bits_stored_as_sixteen_are_warned_of(grey: np.ndarray) -> None:
     samples = grey.astype(np.uint16) * 16
     [warning] = image_warnings(load_grey(encoded(Image.fromarray(samples), "PNG")).pixels)
-    assert warning.startswith("low contrast: greys lie between 0 and 16 of 255")
+    assert warning.startswith("low contrast: grey values lie between 0 and 16 of 255")
     assert image_warnings(grey) == ()
 
 
@@ -161,7 +161,7 @@ def test_sixteen_bit_tiff_of_either_byte_order() -> None:
     ids=["more than 16 bits", "32 bits of which 8 are used", "floating point"],
 )
 def test_deeper_samples_are_refused(samples: np.ndarray) -> None:
-    with pytest.raises(UnsupportedImage, match="export 8 or 16 bits"):
+    with pytest.raises(UnsupportedImage, match="export it as 8 or 16 bits"):
         load_grey(encoded(Image.fromarray(samples), "TIFF"))
 
 
@@ -216,7 +216,7 @@ def test_twelve_bit_samples_are_scaled_by_their_own_full_range(value: int) -> No
 
 
 def test_colours_without_a_known_light_are_refused() -> None:
-    with pytest.raises(UnsupportedImage, match="colour mode LAB; export grey or RGB"):
+    with pytest.raises(UnsupportedImage, match="colour mode LAB; export it as grey or RGB"):
         load_grey(encoded(Image.new("LAB", (64, 64)), "TIFF"))
 
 

@@ -48,7 +48,7 @@ def test_ordinary_films_pass() -> None:
 
 
 def test_many_scans_are_refused_before_they_are_decoded() -> None:
-    with pytest.raises(UnsupportedImage, match="film: a JPEG of more than 100 scans; export"):
+    with pytest.raises(UnsupportedImage, match="film: a JPEG with more than 100 scans; export"):
         check_jpeg(scans(101), "film")
     with pytest.raises(UnsupportedImage, match="more than 100 scans"):
         load_grey(scans(5000))
@@ -59,7 +59,9 @@ def test_large_jpeg_may_have_fewer_scans() -> None:
         return scans(count).replace(struct.pack(">HH", 80, 96), struct.pack(">HH", 6000, 5000))
 
     check_jpeg(large(33), "film")
-    with pytest.raises(UnsupportedImage, match="of more than 33 scans; export it as baseline JPEG"):
+    with pytest.raises(
+        UnsupportedImage, match="with more than 33 scans; export it as baseline JPEG"
+    ):
         check_jpeg(large(34), "film")
 
 
@@ -132,7 +134,9 @@ def test_segments_are_those_that_pillow_finds() -> None:
 
 @pytest.mark.parametrize("marker", [0xC1, 0xC2, 0xC3, 0xC9])
 def test_samples_of_twelve_bits_are_unsupported_and_not_damage(marker: int) -> None:
-    with pytest.raises(UnsupportedImage, match="film: a JPEG of 12 bits a sample; export it as"):
+    with pytest.raises(
+        UnsupportedImage, match="film: a JPEG with 12 bits per sample; export it as"
+    ):
         load_grey(plain_jpeg(marker, bits=12), name="film")
 
 
@@ -144,8 +148,8 @@ def test_samples_of_twelve_bits_are_unsupported_and_not_damage(marker: int) -> N
         (plain_jpeg(0xCA), "damaged, or a lossless or arithmetic-coded JPEG"),
         (plain_jpeg(0xC7), "a lossless or hierarchical JPEG"),
         (plain_jpeg(0xCB), "a lossless or hierarchical JPEG"),
-        (plain_jpeg(channels=2), "a JPEG of 2 channels"),
-        (plain_jpeg(channels=4), "a CMYK JPEG that does not say how it is stored"),
+        (plain_jpeg(channels=2), "a JPEG with 2 channels"),
+        (plain_jpeg(channels=4), "a CMYK JPEG that does not say whether it is inverted"),
     ],
 )
 def test_kinds_that_are_not_read_are_told_as_unsupported(content: bytes, message: str) -> None:

@@ -22,7 +22,7 @@ def test_previews_of_a_camera_are_no_other_pictures(order: str, kinds: list[int]
 @pytest.mark.parametrize("kinds", [[UNDEFINED], [SECOND_EYE], [PANORAMA] * 2, [VGA, UNDEFINED]])
 def test_jpeg_of_several_pictures_is_refused(order: str, kinds: list[int]) -> None:
     count = 1 + len(kinds)
-    with pytest.raises(UnsupportedImage, match=f"image: a JPEG of {count} pictures; export the"):
+    with pytest.raises(UnsupportedImage, match=f"image: a JPEG with {count} pictures; export only"):
         load_grey(jpeg_of_pictures(kinds, order=order))
 
 
@@ -32,7 +32,7 @@ def test_gain_map_of_a_telephone_is_no_other_picture() -> None:
 
 def test_pictures_as_pillow_writes_them_are_refused() -> None:
     films = [Image.fromarray(noisy_gradient((90, 70), seed)) for seed in range(3)]
-    with pytest.raises(UnsupportedImage, match="a JPEG of 3 pictures"):
+    with pytest.raises(UnsupportedImage, match="a JPEG with 3 pictures"):
         load_grey(encoded(films[0], "MPO", save_all=True, append_images=films[1:]))
 
 

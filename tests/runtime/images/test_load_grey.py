@@ -106,7 +106,7 @@ def test_closed_and_broken_pillow_images_are_our_errors() -> None:
     lazy.close()
     loaded.close()
     for image in (lazy, loaded, broken):
-        with pytest.raises(UnreadableImage, match="must be complete, and the image not closed"):
+        with pytest.raises(UnreadableImage, match="must be complete and the image still open"):
             load_grey(image)
 
 
@@ -146,17 +146,17 @@ def test_arrays_pass_unchanged_however_they_lie_in_memory(array: np.ndarray) -> 
     ("array", "advice"),
     [
         (np.dstack([GREY] * 3), r"convert\('L'\)"),
-        (GREY[:, :, np.newaxis], "must be a numpy array"),
-        (GREY[0], "must be a numpy array"),
-        (np.array(7, np.uint8), "must be a numpy array"),
-        (np.empty(0, np.uint8), "must be a numpy array"),
-        (GREY / 255, "scale the greys to 0-255"),
-        (GREY.astype(np.float32), "scale the greys to 0-255"),
-        (GREY > 100, "scale the greys to 0-255"),
-        (GREY.astype(np.int64), "scale the greys to 0-255"),
-        (GREY.astype(np.int8), "scale the greys to 0-255"),
-        (GREY.astype(">u2"), "scale the greys to 0-255"),
-        (GREY.astype(object), "scale the greys to 0-255"),
+        (GREY[:, :, np.newaxis], "must be a NumPy array"),
+        (GREY[0], "must be a NumPy array"),
+        (np.array(7, np.uint8), "must be a NumPy array"),
+        (np.empty(0, np.uint8), "must be a NumPy array"),
+        (GREY / 255, "scale grey values to 0-255"),
+        (GREY.astype(np.float32), "scale grey values to 0-255"),
+        (GREY > 100, "scale grey values to 0-255"),
+        (GREY.astype(np.int64), "scale grey values to 0-255"),
+        (GREY.astype(np.int8), "scale grey values to 0-255"),
+        (GREY.astype(">u2"), "scale grey values to 0-255"),
+        (GREY.astype(object), "scale grey values to 0-255"),
         (np.ma.masked_less(GREY, 9), "not MaskedArray"),
     ],
 )
@@ -269,4 +269,4 @@ def test_reduced_jpeg_is_turned_and_its_colours_are_seen() -> None:
     assert load_grey(turned, least_side=100).pixels.shape == (126, 100)
     photograph = np.full((800, 1008, 3), (200, 90, 40), np.uint8)
     coloured = encoded(Image.fromarray(photograph), "JPEG")
-    assert load_grey(coloured, least_side=100).objections == ("it is in colour",)
+    assert load_grey(coloured, least_side=100).objections == ("colour image",)

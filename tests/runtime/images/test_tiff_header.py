@@ -110,7 +110,7 @@ def test_values_that_many_tags_share_count_for_each() -> None:
 def test_directory_of_many_tags_is_refused() -> None:
     tags = [(1000 + tag, SHORT, 1, 1) for tag in range(1000)]
     check_tiff(directory((PHOTOMETRIC, SHORT, 1, 1), *tags[:-1]), "film")
-    with pytest.raises(UnreadableImage, match="TIFF: directories of more than 1000 tags"):
+    with pytest.raises(UnreadableImage, match="TIFF: directories with more than 1000 tags"):
         check_tiff(directory((PHOTOMETRIC, SHORT, 1, 1), *tags), "film")
 
 

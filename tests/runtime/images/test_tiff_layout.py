@@ -25,7 +25,9 @@ def packed(film: np.ndarray, bits: int) -> bytes:
 @pytest.mark.parametrize("bits", [8, 16])
 def test_signed_samples_are_refused_and_not_wrapped(order: str, bits: int) -> None:
     samples = FILM.astype(f"{order}i{bits // 8}").tobytes()
-    with pytest.raises(UnsupportedImage, match="film: a TIFF of signed samples; export 8 or 16"):
+    with pytest.raises(
+        UnsupportedImage, match="film: a TIFF with signed samples; export it as 8 or 16"
+    ):
         load_grey(plain_tiff(order=order, samples=samples, bits=bits, tag339=2), name="film")
 
 
@@ -33,7 +35,9 @@ def test_signed_samples_are_refused_and_not_wrapped(order: str, bits: int) -> No
 @pytest.mark.parametrize("kind", [1, 2, 3])
 def test_more_than_sixteen_bits_are_refused_whatever_values_occur(order: str, kind: int) -> None:
     samples = FILM.astype(f"{order}u4").tobytes()
-    with pytest.raises(UnsupportedImage, match="film: a TIFF of 32 bits a sample; export 8 or 16"):
+    with pytest.raises(
+        UnsupportedImage, match="film: a TIFF with 32 bits per sample; export it as 8 or 16"
+    ):
         load_grey(plain_tiff(order=order, samples=samples, bits=32, tag339=kind), name="film")
 
 
@@ -43,7 +47,7 @@ def test_more_than_sixteen_bits_are_refused_whatever_values_occur(order: str, ki
 def test_depths_that_are_not_read_are_no_damage(order: str, bits: int, photometric: int) -> None:
     content = plain_tiff(order=order, samples=packed(FILM, bits), bits=bits, tag262=photometric)
     with pytest.raises(
-        UnsupportedImage, match=f"a TIFF of {bits} bits a sample, .*not read; expor"
+        UnsupportedImage, match=f"a TIFF with {bits} bits per sample, .*not supported; expor"
     ):
         load_grey(content)
 
@@ -58,7 +62,7 @@ def test_twelve_bits_are_read_packed_or_not_and_no_others() -> None:
         found = load_grey(content).pixels
         assert np.abs(found.astype(int) - FILM).max() <= 1
     for others in ({"order": ">"}, {"tag262": 0}):
-        with pytest.raises(UnsupportedImage, match="12 bits a sample"):
+        with pytest.raises(UnsupportedImage, match="12 bits per sample"):
             load_grey(plain_tiff(samples=samples, bits=12, **others))
 
 
@@ -70,7 +74,7 @@ def test_white_may_be_the_lowest_sample_or_is_told_as_unsupported() -> None:
     little = plain_tiff(samples=negative.astype("<u2").tobytes(), bits=16, **WHITE_IS_0)
     np.testing.assert_array_equal(load_grey(little).pixels, FILM)
     big = plain_tiff(order=">", samples=negative.astype(">u2").tobytes(), bits=16, **WHITE_IS_0)
-    with pytest.raises(UnsupportedImage, match="16 bits a sample, colour model 0, big-endian"):
+    with pytest.raises(UnsupportedImage, match="16 bits per sample, colour model 0, big-endian"):
         load_grey(big)
 
 
@@ -95,8 +99,8 @@ def test_planes_are_read_only_where_pillow_finds_them() -> None:
     ("tags", "message"),
     [
         ({"tag262": 32803}, "colour model 32803"),
-        ({"tag339": 4}, "8 bits a sample, colour model 1"),
-        ({"tag259": 7, "bits": 12}, "a JPEG of 12 bits a sample"),
+        ({"tag339": 4}, "8 bits per sample, colour model 1"),
+        ({"tag259": 7, "bits": 12}, "a JPEG of 12 bits per sample"),
         ({"tag259": 12345}, "compression 12345"),
         ({"tag262": 6, "tag277": 3, "samples": bytes(3 * FILM.size)}, "subsampled chroma"),
     ],

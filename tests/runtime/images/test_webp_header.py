@@ -21,7 +21,7 @@ def test_chunks_beside_the_picture_are_bounded() -> None:
     assert is_webp(few)
     assert load_grey(few).pixels.shape == (80, 96)
     for content in (webp_of_chunks(8 * 100), webp_of_chunks(11_000_000, content=bytes(10_500_000))):
-        with pytest.raises(UnreadableImage, match="a WebP with too much beside its picture"):
+        with pytest.raises(UnreadableImage, match="a WebP with too much metadata"):
             load_grey(content)
 
 

@@ -122,7 +122,7 @@ def test_folder_of_other_files_is_refused_and_left_alone(tmp_path: Path) -> None
     for name, text in mine.items():
         (tmp_path / name).write_text(text)
     with (
-        pytest.raises(InvalidRequest, match="since it holds best-of-my-work"),
+        pytest.raises(InvalidRequest, match="since it contains best-of-my-work"),
         claimed(tmp_path, PRINT),
     ):
         pass
