@@ -125,7 +125,7 @@ async def _unless_gone(work: Future[dict[str, Any]], receive: Receive) -> dict[s
         if done.done():
             result: dict[str, Any] = done.result()
             return result
-        raise ProblemResponse(400, "Disconnected", "the client went away")
+        raise ProblemResponse(400, "Disconnected", "the client disconnected")
     finally:
         for task in (done, gone):
             task.cancel()
@@ -167,11 +167,11 @@ def _options(request: Request) -> RequestOptions:
             raise ProblemResponse(
                 400,
                 "InvalidQuery",
-                f"the query may have {', '.join(names)}, each true or false, and as=dicom",
+                f"the query parameters are {', '.join(names)}, each true or false, and as=dicom",
             )
         found[names[name]] = value in _YES
     if found.get("dicom") and (found.get("picture") or found.get("activation_map")):
         raise ProblemResponse(
-            400, "InvalidQuery", "with as=dicom the response has no JSON that map or picture join"
+            400, "InvalidQuery", "map and picture cannot be combined with as=dicom"
         )
     return RequestOptions(**found)

@@ -41,7 +41,8 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         self._films = Counter(
             "cxr_edge_films",
-            "Films by the gate's verdict and the label; a film that cannot be used failed.",
+            "Films by the gate's verdict and the label; a film that cannot be used "
+            "counts as failed.",
             ("verdict", "label"),
             registry=registry,
         )
@@ -50,15 +51,15 @@ class Metrics:
         )
         self._stages = Histogram(
             "cxr_edge_stage_seconds",
-            "Seconds that a film took in a stage.",
+            "Seconds per film in each stage.",
             ("stage",),
             buckets=_BUCKETS,
             registry=registry,
         )
-        queue = Gauge("cxr_edge_queue", "Films that wait for a worker.", registry=registry)
+        queue = Gauge("cxr_edge_queue", "Films waiting for a worker.", registry=registry)
         queue.set_function(waiting)
         manifest = bundle.manifest
-        Info("cxr_edge_bundle", "The bundle that is served.", registry=registry).info(
+        Info("cxr_edge_bundle", "The bundle in use.", registry=registry).info(
             {"name": manifest.name, "version": manifest.version, "digest": bundle.digest}
         )
 

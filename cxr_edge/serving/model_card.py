@@ -30,7 +30,7 @@ class ModelDescription:
         input_gate: whether images that are no chest X-rays are rejected.
         activation_map: whether the model gives a map.
         made_with: of whose films the model was made, as text.
-        rejected: whether the model missed a limit of accuracy when it was converted.
+        rejected: whether the model missed an accuracy limit when it was converted.
         failures: the limits that it missed, as text.
         looser_limits: the limits that are looser than the defaults, as text.
         warnings: what a user must know of the model, as text.
@@ -120,7 +120,7 @@ def card_page(bundle: Bundle) -> str:
 <aside class="notice" aria-label="Notice">{escape(NOTICE)}</aside>
 <main class="card-page">
 <p><a href="./">Back to the films</a></p>
-<p>What follows is the bundle's own text; cxr-edge has not checked it.</p>
+<p>The text below is the bundle's own; cxr-edge has not checked it.</p>
 {content}
 </main>
 </body>

@@ -38,7 +38,7 @@ def description(*, token_needed: bool) -> dict[str, Any]:
         },
         "paths": {
             "/v1/classify": {"post": _classify()},
-            "/v1/model": {"get": _reading("Which model classifies, and what for.", "Model")},
+            "/v1/model": {"get": _reading("The model in use and what it is for.", "Model")},
             "/healthz": {"get": _reading("Whether the server responds.", "Health")},
             "/openapi.json": {
                 "get": {
@@ -64,20 +64,21 @@ def description(*, token_needed: bool) -> dict[str, Any]:
 def _classify() -> dict[str, Any]:
     film = {"type": "string", "format": "binary"}
     options = {
-        "force": "Classify also where the gate rejects the film.",
+        "force": "Classify the film even if the input gate (the check that it is a usable "
+        "frontal chest X-ray) rejects it.",
         "map": "Return the activation map with the result.",
         "picture": (
-            f"Return the film as PNG of at most {LONGEST} pixels a side, for browsers that cannot "
-            "show it; takes one film."
+            f"Return the film as PNG of at most {LONGEST} pixels per side, for browsers that "
+            "cannot show it; only for a single film."
         ),
     }
     return {
         "summary": "Classify one film or several.",
         "description": (
             f"A form of at most {MOST_FILMS} files, or one film as the body, with "
-            f"{MOST_BYTES // 1_000_000} MB in all. JPEG, PNG, TIFF, BMP, WebP or DICOM, known by "
-            "their content. The results have the order of the form; a film that cannot be used has "
-            "an error in place of a result."
+            f"{MOST_BYTES // 1_000_000} MB in total. JPEG, PNG, TIFF, BMP, WebP or "
+            "DICOM, recognised by content. Results are in the order of the form; a film that "
+            "cannot be used has an error in place of a result."
         ),
         "operationId": "classify",
         "parameters": [
@@ -95,7 +96,7 @@ def _classify() -> dict[str, Any]:
                 "in": "query",
                 "description": (
                     "Answer a DICOM film as DICOM: a secondary capture and a structured report in "
-                    "its study; takes one film, and the server needs the extra dicom-out."
+                    "its study; only for a single film, and the server needs the extra dicom-out."
                 ),
                 "schema": {"const": "dicom"},
             }
@@ -133,7 +134,7 @@ def _classify() -> dict[str, Any]:
             "422": _content("No film could be used.", _reference("Results")),
             "503": {
                 **_problem(),
-                "description": "As many requests are under way as this device takes.",
+                "description": "This device is already handling as many requests as it accepts.",
                 "headers": {
                     "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}
                 },
@@ -152,7 +153,7 @@ def _reading(summary: str, schema: str) -> dict[str, Any]:
 
 
 def _problem() -> dict[str, Any]:
-    return _content("Why there is no result, as one word and as a sentence.", _reference("Refusal"))
+    return _content("Why there is no result, as a code and as a sentence.", _reference("Refusal"))
 
 
 def _content(text: str, schema: dict[str, Any]) -> dict[str, Any]:

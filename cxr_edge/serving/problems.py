@@ -49,8 +49,8 @@ def busy() -> ProblemResponse:
     return ProblemResponse(
         503,
         "Busy",
-        "as many requests are under way as this device takes, from one client or from all; "
-        "try again in a moment",
+        "this device is already handling as many requests as it accepts, from this client or in "
+        "total; try again in a moment",
         {"Retry-After": str(RETRY_AFTER_S)},
     )
 
@@ -60,7 +60,7 @@ def too_large(most_bytes: int) -> ProblemResponse:
     return ProblemResponse(
         413,
         "TooLarge",
-        f"a request may have {most_bytes // 1_000_000} MB in all; send fewer or smaller films",
+        f"a request may have {most_bytes // 1_000_000} MB in total; send fewer or smaller films",
     )
 
 
@@ -70,4 +70,6 @@ def refused(request: Request, error: Exception) -> Response:
         # Its frames hold what was read of the body, and the rest may come for a minute.
         error.__context__ = error.__traceback__ = None
         return error.response()
-    return ProblemResponse(500, "InternalError", "the server failed; its log says when").response()
+    return ProblemResponse(
+        500, "InternalError", "internal error of the server; see its log"
+    ).response()

@@ -72,7 +72,9 @@ async def read_films(request: Request, lease: Lease, *, most: int) -> AsyncItera
     try:
         files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
         if not files:
-            raise ProblemResponse(400, "NoFilm", "the form has no file; send films as its files")
+            raise ProblemResponse(
+                400, "NoFilm", "the form has no file; send films as files of the form"
+            )
         for file in files:
             # As above; read() would hold the film twice.
             content = file.file._file.getvalue()  # type: ignore[attr-defined]
@@ -102,7 +104,7 @@ async def _within_limits(request: Request, lease: Lease) -> AsyncGenerator[bytes
             lease.reserve(len(chunk))
             yield chunk
     except ClientDisconnect:
-        raise ProblemResponse(400, "Disconnected", "the client went away") from None
+        raise ProblemResponse(400, "Disconnected", "the client disconnected") from None
 
 
 def _announced(length: str | None) -> int:

@@ -4,8 +4,8 @@ import { coloured, paint } from "./film.js";
 
 const byId = (id) => document.getElementById(id);
 const GATE_WORDS = {
-  accepted: "The input gate found nothing unusual, which does not make the answer right.",
-  suspicious: "Something about this film is unusual: take the answer with caution.",
+  accepted: "The input gate, which checks for unusual films, found nothing unusual; the answer can still be wrong.",
+  suspicious: "The input gate found something unusual about this film: use the answer with caution.",
   rejected: "Not a usable frontal chest X-ray: no answer.",
   not_checked: "This model does not check whether an image is a chest X-ray.",
 };
@@ -69,13 +69,13 @@ export function card(result, film, picture, model) {
     part(".numbers").textContent = why;
     if (result.prevalence !== null) {
       part(".prevalence").textContent =
-        `Probabilities hold where ${percent(result.prevalence)} of the films show ${positive}.`;
+        `Probabilities are calibrated for a prevalence of ${percent(result.prevalence)} ${positive}.`;
     }
   }
   part(".gate").textContent = GATE_WORDS[result.gate.verdict] || result.gate.verdict;
   part(".gate").classList.add(result.gate.verdict);
   const borderline = result.borderline
-    ? ["borderline: greys that differ by one level could change the answer or the gate's verdict"] : [];
+    ? ["borderline: a change of one grey level could change the answer or the gate's verdict"] : [];
   for (const words of [...result.gate.reasons, ...borderline, ...result.warnings]) {
     const line = document.createElement("li");
     line.textContent = words;

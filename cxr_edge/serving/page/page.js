@@ -45,14 +45,14 @@ async function askModel() {
   if (response.status === 401) {
     byId("model").textContent = "";
     // Without a token there is nothing to blame, and what the form says of a bad one must stay.
-    if (asked) byId("login-error").textContent = "The device does not take this token.";
+    if (asked) byId("login-error").textContent = "The device does not accept this token.";
     token = null;
     sessionStorage.removeItem("token");
     byId("token").focus();
     return;
   }
   if (!response.ok) {
-    byId("model").textContent = "The device cannot say which model it has.";
+    byId("model").textContent = "The device returned an error when asked for its model.";
     return;
   }
   model = await response.json();
@@ -65,7 +65,7 @@ byId("login").addEventListener("submit", (event) => {
   event.preventDefault();
   const given = byId("token").value.trim();
   if (!/^[\x21-\x7e]+$/.test(given)) {
-    byId("login-error").textContent = "A token has letters, digits and signs, without spaces.";
+    byId("login-error").textContent = "A token consists of letters, digits and symbols, without spaces.";
     return;
   }
   byId("login-error").textContent = "";
@@ -167,7 +167,7 @@ async function one(file, signal) {
   try {
     await file.slice(0, 1).arrayBuffer();
   } catch {
-    add({ file: file.name, error: { message: "The browser cannot read this file; is it a folder, or gone?" } });
+    add({ file: file.name, error: { message: "The browser cannot read this file; is it a folder, or has it been removed?" } });
     return;
   }
   if (unreachable) await askModel(); // It may be on by now.
@@ -175,7 +175,7 @@ async function one(file, signal) {
   try {
     result = await classify(file, !shown, signal);
   } catch (error) {
-    const words = signal.aborted ? "Stopped before it was done." :
+    const words = signal.aborted ? "Stopped before it was finished." :
       error instanceof TypeError ? "The device does not answer. Is it on, and is the server running?" :
       error.message;
     result = { error: { message: words } };

@@ -61,7 +61,7 @@ def test_card_passes_no_html_through(serve: Serve, shipped: Bundle) -> None:
             )
 
     page = card_page(Evil())  # type: ignore[arg-type]
-    own = page.index("What follows is the bundle's own text; cxr-edge has not checked it.")
+    own = page.index("The text below is the bundle's own; cxr-edge has not checked it.")
     assert page.index(NOTICE) < own < page.index("<h1>Card</h1>")
     assert "<script>" not in page
     assert 'href="javascript' not in page

@@ -53,7 +53,7 @@ def test_response_has_the_capture_and_the_report_of_classify(serve: Serve, shipp
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (PHANTOM.read_bytes(), "film: is no DICOM file, so no study is there to answer in"),
+        (PHANTOM.read_bytes(), "film: is not a DICOM file, so there is no study for the answer"),
         (film(StudyInstanceUID=""), "film: its DICOM header has no StudyInstanceUID"),
         (b"x", "film: not a JPEG"),
     ],
