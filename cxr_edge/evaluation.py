@@ -93,7 +93,7 @@ def evaluate(
         progress=progress,
     )
     if isinstance(opened, BundleSubject) and opened.is_rejected:
-        rejected = "this model missed a limit of accuracy when it was converted, and was rejected"
+        rejected = "this model missed an accuracy limit when it was converted and was rejected"
         return replace(evaluation, warnings=(rejected, *evaluation.warnings))
     return evaluation
 
@@ -110,7 +110,7 @@ def _open(subject: str | Path | Bundle, *, threads: int) -> Subject:
 
         return RunSubject(folder)
     if (folder / UNFINISHED).exists():
-        raise RunError(f"{folder}: is not finished; resume it with the training that began it")
+        raise RunError(f"{folder}: is not finished; resume the training that started it")
     if folder.is_dir() and not (folder / MANIFEST).exists():
         raise RunError(f"{folder}: neither a finished run ({RUN}) nor a bundle ({MANIFEST})")
     return BundleSubject(load_bundle(str(subject)), threads=threads)

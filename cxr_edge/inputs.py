@@ -14,7 +14,7 @@ from cxr_edge_runtime.images import HEATMAP_SUFFIX, is_image_file
 Input = tuple[Path, ImageError | None]
 
 _STDIN = "-"
-_NO_PERMISSION = "permission denied; check the rights"
+_NO_PERMISSION = "permission denied; check the permissions"
 
 
 def expand(
@@ -137,7 +137,7 @@ def _listed(stdin: TextIO, recursive: bool) -> Iterator[Input | None]:
         yield (
             Path(_STDIN),
             ImageNotReadable(
-                "standard input holds data; - takes the paths of images, one per line"
+                "standard input is not text; - takes the paths of images, one per line"
             ),
         )
         return

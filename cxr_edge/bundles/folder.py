@@ -47,7 +47,7 @@ class BundleFolder:
             InstallationError: it is a file.
         """
         if os.path.lexists(path) and not path.is_dir():
-            raise InstallationError(f"{path}: is not a folder; bundles are installed into one")
+            raise InstallationError(f"{path}: is not a folder; name the folder to install into")
         self.path = path
 
     @contextmanager
@@ -62,7 +62,7 @@ class BundleFolder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise InstallationError(
-                    f"{self.path}: another install is at work here; try again when it has ended"
+                    f"{self.path}: another install is running here; try again when it has finished"
                 ) from None
             yield
 
@@ -92,7 +92,7 @@ class BundleFolder:
         link = self.path / CURRENT
         if not link.is_symlink():
             if link.exists():
-                raise InstallationError(f"{link}: is not a link that install made; move it away")
+                raise InstallationError(f"{link}: is not a link made by install; move it away")
             return 0
         target = str(link.readlink())
         return int(target) if _NUMBER.fullmatch(target) else 0

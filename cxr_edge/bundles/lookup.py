@@ -67,7 +67,7 @@ def load_bundle(bundle: str | os.PathLike[str] | Bundle | None) -> Bundle:
         return installed_bundle() or Bundle.load(cxr_edge_models.path(cxr_edge_models.DEFAULT))
     if not isinstance(bundle, str | os.PathLike):
         raise InvalidRequest(
-            f"a bundle is given by its name or folder, or loaded, not as {type(bundle).__name__}"
+            f"a bundle must be a name, a folder or a loaded Bundle, not {type(bundle).__name__}"
         )
     name = os.fsdecode(bundle)
     # Path's own tests raise an error where a name is too long for the file system.
@@ -77,13 +77,13 @@ def load_bundle(bundle: str | os.PathLike[str] | Bundle | None) -> Bundle:
         return Bundle.load(cxr_edge_models.path(name))
     if os.path.isfile(name):  # noqa: PTH113
         raise BundleNotFound(
-            f"bundle {name}: is a file; an archive is installed first, with cxr-edge install"
+            f"bundle {name}: is a file; install an archive first, with cxr-edge install"
         )
     if name.endswith(ARCHIVE_SUFFIX):
         raise BundleNotFound(f"{name}: no such file")
     raise BundleNotFound(
-        f"bundle {name}: no such folder, and no shipped bundle of that name; "
-        f"shipped are {', '.join(cxr_edge_models.names())}"
+        f"bundle {name}: no such folder or shipped bundle; choose one of "
+        f"{', '.join(cxr_edge_models.names())}, or name a folder"
     )
 
 

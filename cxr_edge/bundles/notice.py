@@ -32,8 +32,8 @@ def notice_of(bundle: "Bundle") -> str:
 def made_with(manifest: "Manifest") -> str:
     """Of whose films a model was made, in words."""
     if manifest.ages is None:
-        return "made with films of people whose ages it does not state"
-    return f"made with films of people of {manifest.ages}"
+        return "trained on films of people of unstated age"
+    return f"trained on films of people aged {manifest.ages}"
 
 
 def rejection(manifest: "Manifest") -> str:
@@ -43,8 +43,7 @@ def rejection(manifest: "Manifest") -> str:
     record = manifest.verification
     reasons = f" ({own_words('; '.join(record.failures))})" if record else ""
     return (
-        f"bundle {manifest.name}: its model missed a limit of accuracy when it was converted"
-        f"{reasons}"
+        f"bundle {manifest.name}: its model missed an accuracy limit when it was converted{reasons}"
     )
 
 
@@ -94,8 +93,8 @@ def verification_lines(manifest: "Manifest") -> list[str]:
     return [
         f"lost       {lost}, AUC {loss.auc_drop:.4f} (limit {limits.auc_drop:g}) against float; "
         f"agreement {loss.agreement:.4f} ({loss.changed} of {loss.images} changed, limit "
-        f"{limits.agreement:g}); recall drop not shown to be less than "
-        f"{loss.recall_drop_bound:.4f} (one-sided, 95%)",
+        f"{limits.agreement:g}); recall drop at most "
+        f"{loss.recall_drop_bound:.4f} (one-sided 95% bound)",
         *(f"looser     {own_words(words)}" for words in record.looser),
         *(f"rejected   {own_words(words)}" for words in record.failures),
         *(f"warning    {own_words(words)}" for words in record.warnings),

@@ -53,7 +53,7 @@ def pack_bundle(
         OSError: the disk is full.
     """
     if not output.name.endswith(ARCHIVE_SUFFIX):
-        raise InvalidRequest(f"{output}: the name of an archive ends with {ARCHIVE_SUFFIX}")
+        raise InvalidRequest(f"{output}: the name of an archive must end with {ARCHIVE_SUFFIX}")
     check_file(output, "an archive of cxr-edge pack", ours=is_archive)
     loaded = load_accepted_bundle(bundle, allow_rejected=allow_rejected)
     signature = before = loaded.signature()

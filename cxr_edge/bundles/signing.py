@@ -50,12 +50,12 @@ def check_signature(
     from cryptography.exceptions import InvalidSignature
 
     if signature is None:
-        raise SignatureInvalid(f"{name}: is not signed; sign it when it is packed")
+        raise SignatureInvalid(f"{name}: is not signed; sign it when packing it")
     try:
         key.verify(signature, PREFIX + manifest)
     except InvalidSignature:
         raise SignatureInvalid(
-            f"{name}: is not signed with this key, or was changed after it was; do not use it"
+            f"{name}: is not signed with this key, or was changed after signing; do not use it"
         ) from None
 
 
@@ -84,7 +84,7 @@ def read_private_key(path: Path) -> "Ed25519PrivateKey":
 
     content = _pem(path)
     if b"PUBLIC KEY-----" in content:
-        raise InvalidRequest(f"{path}: holds a public key; signing needs the private one")
+        raise InvalidRequest(f"{path}: contains a public key; signing needs the private one")
     try:
         key = load_pem_private_key(content, password=None)
     except TypeError:  # what cryptography raises for the missing password
@@ -111,8 +111,8 @@ def read_public_key(path: Path) -> "Ed25519PublicKey":
     content = _pem(path)
     if b"PRIVATE KEY-----" in content:
         raise InvalidRequest(
-            f"{path}: holds a private key, which only the signer should have; the public one is "
-            f"made with: openssl pkey -in {path} -pubout -out key.pub.pem"
+            f"{path}: contains a private key, which only the signer should have; make the "
+            f"public one with: openssl pkey -in {path} -pubout -out key.pub.pem"
         )
     try:
         key = load_pem_public_key(content)
@@ -130,7 +130,7 @@ def _pem(path: Path) -> bytes:
     except OSError as error:
         raise InvalidRequest(f"{path}: the key cannot be read ({error.strerror})") from None
     if b"-----BEGIN " not in content:
-        raise InvalidRequest(f"{path}: is no key in PEM; it would begin with -----BEGIN")
+        raise InvalidRequest(f"{path}: is not a PEM key, which begins with -----BEGIN")
     return content
 
 
@@ -139,4 +139,4 @@ def _no_key(path: Path, kind: str) -> InvalidRequest:
         "private": "openssl genpkey -algorithm ed25519 -out key.pem",
         "public": "openssl pkey -in key.pem -pubout -out key.pub.pem",
     }[kind]
-    return InvalidRequest(f"{path}: holds no {kind} Ed25519 key; one is made with: {command}")
+    return InvalidRequest(f"{path}: contains no {kind} Ed25519 key; make one with: {command}")

@@ -45,6 +45,8 @@ def _reason(command: str, ended: "subprocess.CompletedProcess[str]") -> str:
     """The last line that a command printed, or how it ended where it printed nothing."""
     if ended.returncode < 0:
         number = -ended.returncode
-        return f"{command} was ended by signal {number} ({signal.strsignal(number)})"
-    lines = ended.stderr.strip().splitlines() or [f"{command} ended with {ended.returncode}"]
+        return f"{command} was terminated by signal {number} ({signal.strsignal(number)})"
+    lines = ended.stderr.strip().splitlines() or [
+        f"{command} ended with exit status {ended.returncode}"
+    ]
     return lines[-1].removeprefix("cxr-edge: ")

@@ -67,7 +67,7 @@ def verify_bundle(bundle: str | None, *, key: Path | None = None) -> Verified:
 @contextmanager
 def _unpacked(archive: Archive) -> Iterator[Path]:
     """A temporary folder with the bundle of an archive."""
-    advice = "make room there, or name another folder in the environment's TMPDIR"
+    advice = "make room there, or set TMPDIR to another folder"
     try:
         temporary = Path(tempfile.gettempdir())
     except FileNotFoundError as error:  # each was tried by writing a few bytes

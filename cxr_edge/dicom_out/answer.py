@@ -62,7 +62,7 @@ def dicom_answer(
     # Nobody lists what a header can make highdicom and pydicom raise; the text may hold a value.
     except Exception as error:
         raise UnsupportedImage(
-            f"{name}: its DICOM header cannot be answered to ({type(error).__name__})"
+            f"{name}: no DICOM answer can be made for its header ({type(error).__name__})"
         ) from None
 
 

@@ -29,7 +29,7 @@ def check_source(content: bytes, *, name: str) -> None:
         UnsupportedImage: the content is no DICOM file.
     """
     if not is_dicom(content):
-        raise UnsupportedImage(f"{name}: is no DICOM file, so no study is there to answer in")
+        raise UnsupportedImage(f"{name}: is not a DICOM file, so there is no study for the answer")
 
 
 def read_source(content: bytes, *, name: str) -> Dataset:
@@ -51,7 +51,7 @@ def read_source(content: bytes, *, name: str) -> Dataset:
     missing = [keyword for keyword in _NEEDED if not found.get(keyword)]
     if missing:
         raise UnsupportedImage(
-            f"{name}: its DICOM header has no {missing[0]}, so no study is there to answer in"
+            f"{name}: its DICOM header has no {missing[0]}, so there is no study for the answer"
         )
     texts = {keyword: _first(found, keyword) for keyword in (*_TEXTS, *_DATES)}
     sex, time = _first(found, "PatientSex").upper(), _first(found, "StudyTime").replace(":", "")

@@ -140,7 +140,7 @@ def find_drift(
     rejected = predictions.rejected / predictions.films
     if rejected > limits.rejected:
         number, most = _told_apart(rejected, limits.rejected, "%", digits=1)
-        missed.append(f"rejected: {number} of the films, more than {most}")
+        missed.append(f"rejected: {number} of the films, limit {most}")
     return Drift(
         films=predictions.films,
         answered=predictions.answered,

@@ -143,11 +143,13 @@ def _check_request(since: object, against: str, limits: object) -> None:
     if not isinstance(limits, DriftLimits):
         raise InvalidRequest(f"limits must be cxr_edge.DriftLimits, not {limits!r}")
     if against not in (BUNDLE, EARLIER):
-        raise InvalidRequest(f"against {against}: predictions are compared with bundle or earlier")
+        raise InvalidRequest(f"against must be bundle or earlier, not {against}")
     if since is not None and not isinstance(since, datetime):
         raise InvalidRequest(f"since must be a datetime, not {type(since).__name__}")
     if against == EARLIER and since is None:
-        raise InvalidRequest("comparing with earlier films needs the time at which earlier ends")
+        raise InvalidRequest(
+            "comparing with earlier films needs the time at which they end (since)"
+        )
 
 
 def _as_utc(time: datetime) -> datetime:
@@ -167,7 +169,7 @@ def _missing(answered: int, films: int) -> str:
     which = "" if answered == films else f" that the gate did not reject, of {films:,}"
     return (
         f"{answered} film{plural}{which}; at least {MIN_FILMS} are needed to tell drift from "
-        f"chance, {missing} {'is' if missing == 1 else 'are'} missing"
+        f"chance, {missing} more"
     )
 
 

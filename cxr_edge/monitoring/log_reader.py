@@ -53,7 +53,7 @@ def read_distribution(
                 raise LogError(f"{path}: {_nothing_of(log, bundle)}")
             (is_odd,) = log.execute(_ODD, (REJECTED,)).fetchone()
             if is_odd:
-                raise LogError(f"{path}: cannot be read as a log (a film's number is none)")
+                raise LogError(f"{path}: cannot be read as a log (a film has an impossible value)")
     except sqlite3.Error as error:
         reason = why_unusable(error, path)
         raise LogError(f"{path}: cannot be read as a log ({reason})") from error

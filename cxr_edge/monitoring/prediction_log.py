@@ -93,7 +93,7 @@ def check_output(path: Path) -> None:
             there.
     """
     if path.suffix.lower() in SUFFIXES:
-        raise InvalidRequest(f"{path}: is an image's name; name a log's file, such as log.db")
+        raise InvalidRequest(f"{path}: has the name of an image; name a log file, such as log.db")
     check_file(path, "a log of predictions", ours=_IS_DATABASE)
 
 
@@ -218,9 +218,11 @@ def check_is_log(
     """
     application, version = _identity(connection)
     if application != _APPLICATION_ID:
-        raise another(f"{path}: is a database, but no log of cxr-edge; choose another file")
+        raise another(f"{path}: is a database, but not a log of cxr-edge; choose another file")
     if version != _SCHEMA_VERSION:
-        raise LogError(f"{path}: was written by a later cxr-edge (log format {version}); update")
+        raise LogError(
+            f"{path}: was written by a later version (log format {version}); update cxr-edge"
+        )
 
 
 def why_unusable(error: sqlite3.Error | OSError, path: Path) -> str:
@@ -232,7 +234,7 @@ def why_unusable(error: sqlite3.Error | OSError, path: Path) -> str:
     if path.is_dir():
         return "it is a folder"
     if not os.access(path.parent, os.W_OK):
-        return "its folder cannot be written, in which SQLite needs room for two more files"
+        return "its folder is not writable, and SQLite needs to create two more files in it"
     return str(error)
 
 

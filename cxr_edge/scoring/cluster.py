@@ -37,7 +37,7 @@ def check(address: str) -> None:
         )
     host, _, port = address.rpartition(":")
     if address != "auto" and not (host and port.isdecimal()):
-        raise InvalidRequest(f"{address}: is no address of a cluster; give HOST:PORT or auto")
+        raise InvalidRequest(f"{address}: is not the address of a cluster; give HOST:PORT or auto")
     # Where something else listens, or a cluster with another token, joining would wait for minutes
     # and heed no signal.
     status = [sys.executable, "-P", "-c", _STATUS, "status", "--address", address]
@@ -80,7 +80,7 @@ def cluster(address: str | None, workers: int | None) -> Iterator[int]:
         try:
             cores = int(ray.cluster_resources().get("CPU", 0))
             if not cores:
-                raise CxrEdgeError(f"{address}: this cluster has no processor core")
+                raise CxrEdgeError(f"{address}: this cluster has no CPU core")
             yield workers or cores
         finally:
             ray.shutdown()

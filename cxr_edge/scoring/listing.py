@@ -139,5 +139,5 @@ def _in_list(source: str, filesystem: Any, path: str) -> Iterator[str]:
 
 def _checked(name: object, source: str) -> str:
     if not isinstance(name, str) or not name or "\0" in name:
-        raise InvalidRequest(f"{source}: holds something else than paths and URLs of films")
+        raise InvalidRequest(f"{source}: contains something other than paths and URLs of films")
     return absolute(name)

@@ -89,4 +89,4 @@ def _reports(
             for row in range(table.num_rows):
                 yield unpacked(table.slice(row, 1))
     except Exception as error:
-        raise CxrEdgeError(f"Ray cannot go on ({one_line(error)})") from error
+        raise CxrEdgeError(f"Ray failed ({one_line(error)})") from error

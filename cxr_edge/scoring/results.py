@@ -114,7 +114,7 @@ class ResultsFolder:
             CxrEdgeError: one has.
         """
         if not self._has(mark):
-            raise CxrEdgeError(f"{self.location}: a later score has taken this folder over")
+            raise CxrEdgeError(f"{self.location}: a later run of score has taken over this folder")
 
     def _has(self, mark: str | None) -> bool:
         if mark is None:
@@ -129,7 +129,8 @@ class ResultsFolder:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CxrEdgeError(
-                f"{self.location}: another score is writing here; try again when it has ended"
+                f"{self.location}: another run of score is writing here; try again "
+                "when it has finished"
             ) from None
 
     def written(self, bundle_digest: str, *, prevalence: float | None) -> Iterator[str]:
@@ -214,7 +215,8 @@ class ResultsFolder:
         other = next((name for name in visible.values() if not name.endswith(_SUFFIX)), None)
         if other is not None:
             raise InvalidRequest(
-                f"{self.location}: holds something else than results of score, such as {other}; "
+                f"{self.location}: contains something other than results of score, "
+                f"such as {other}; "
                 "choose another folder"
             )
         return list(visible)
@@ -224,19 +226,19 @@ class ResultsFolder:
     ) -> None:
         if tuple(rows.column_names) != CSV_COLUMNS:
             raise InvalidRequest(
-                f"{self.location}: {name} holds something else than results of score; "
+                f"{self.location}: {name} contains something other than results of score; "
                 "choose another folder"
             )
         for bundle in rows["bundle"].unique().to_pylist():
             if bundle != bundle_digest:
                 raise InvalidRequest(
-                    f"{self.location}: holds results of another bundle ({str(bundle)[:12]}); "
+                    f"{self.location}: contains results of another bundle ({str(bundle)[:12]}); "
                     "choose another folder"
                 )
         for other in rows["prevalence"].drop_null().unique().to_pylist():
             if other != prevalence:
                 raise InvalidRequest(
-                    f"{self.location}: holds results at another prevalence ({other:g}); choose "
+                    f"{self.location}: contains results at another prevalence ({other:g}); choose "
                     "another folder"
                 )
 

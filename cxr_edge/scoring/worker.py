@@ -167,8 +167,8 @@ def _require_one(*, fetched: int, names: Sequence[str], error: object) -> None:
     """Refuse a batch of which nothing could be fetched: its rows would count as done for good."""
     if not fetched and len(names) >= _MANY:
         raise CxrEdgeError(
-            f"of {len(names)} films in a row not one could be fetched ({error}), and none got a "
-            "row; mend the storage, or take them out of the list, and start again"
+            f"none of {len(names)} films in a row could be fetched ({error}), and no rows were "
+            "written for them; repair the storage or remove them from the list, and start again"
         )
 
 

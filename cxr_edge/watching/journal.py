@@ -68,7 +68,7 @@ class Journal:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._lock.close()
-            raise InvalidRequest(f"{folder}: another cxr-edge watch writes there") from None
+            raise InvalidRequest(f"{folder}: another cxr-edge watch is writing there") from None
         try:
             self._recover()
         except BaseException:
@@ -119,8 +119,8 @@ class Journal:
             return
         except (ValueError, TypeError):
             raise InvalidRequest(
-                f"{self._folder / _PENDING}: damaged; remove it, and a file whose line is in "
-                f"{ANSWERS} may get a second one"
+                f"{self._folder / _PENDING}: damaged; remove it (a file that has a line in "
+                f"{ANSWERS} may then get a second one)"
             ) from None
         answers = self._folder / ANSWERS
         with contextlib.suppress(FileNotFoundError), answers.open("r+b") as file:

@@ -160,4 +160,4 @@ def check_apart(folder: Path, output: Path) -> None:
     """
     inside, outside = output.resolve(), folder.resolve()
     if inside.is_relative_to(outside) or outside.is_relative_to(inside):
-        raise InvalidRequest(f"{output}: lies in {folder}, or holds it; choose another folder")
+        raise InvalidRequest(f"{output}: lies in {folder} or contains it; choose another folder")

@@ -25,7 +25,7 @@ from cxr_edge_runtime.probability import (
     threshold_logit,
 )
 
-_REJECTED = "this model missed a limit of accuracy when it was converted, and was rejected"
+_REJECTED = "this model missed an accuracy limit when it was converted and was rejected"
 # No engine gains from more, and thousands end the process.
 MAX_THREADS = 64
 

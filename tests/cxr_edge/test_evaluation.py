@@ -193,7 +193,7 @@ def test_output_that_holds_something_else_is_left_alone(
     trained: Any, golden_bundle: Path, tmp_path: Path
 ) -> None:
     for output in (trained.run, golden_bundle):
-        with pytest.raises(InvalidRequest, match="is not an evaluation, since it holds"):
+        with pytest.raises(InvalidRequest, match="is not an evaluation, since it contains"):
             evaluate(golden_bundle, trained.metadata, trained.splits, output=output)
     with pytest.raises(InvalidRequest, match="is a file"):
         evaluate(golden_bundle, trained.metadata, trained.splits, output=trained.splits)

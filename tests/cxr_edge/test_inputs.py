@@ -113,7 +113,7 @@ def test_what_the_system_does_not_let_look_at_is_an_error_of_its_own(
     [(path, error)] = expand([film])
     assert path == film
     assert isinstance(error, ImageNotReadable)
-    assert str(error) == f"{film}: permission denied; check the rights"
+    assert str(error) == f"{film}: permission denied; check the permissions"
 
 
 def test_file_of_a_folder_that_cannot_be_looked_into_is_no_image(
@@ -165,7 +165,7 @@ def test_data_on_standard_input_is_one_error() -> None:
     first, (path, error) = expand([Path("-")], stdin=lines)
     assert first == (Path("a.png"), None)
     assert path == Path("-")
-    assert "holds data; - takes the paths of images" in str(error)
+    assert "is not text; - takes the paths of images" in str(error)
 
 
 def test_empty_standard_input_is_an_error() -> None:

@@ -118,7 +118,7 @@ def test_archive_is_scored_at_one_prevalence(bundle: Path, expected: Any, tmp_pa
         assert (row.label, row.prevalence) == (label, WANTED)
         assert row.probability == pytest.approx(probability)
     assert sorted(results.written(loaded.digest, prevalence=WANTED)) == sorted(names)
-    with pytest.raises(InvalidRequest, match=r"holds results at another prevalence \(0\.1\)"):
+    with pytest.raises(InvalidRequest, match=r"contains results at another prevalence \(0\.1\)"):
         list(results.written(loaded.digest, prevalence=STATED))
 
 

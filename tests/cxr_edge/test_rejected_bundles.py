@@ -67,7 +67,7 @@ def test_rejected_bundle_of_an_earlier_version_is_known_by_its_name(
     bundle = Bundle.load(rejected)
     contents = {name: bundle.read(name) for name in bundle.manifest.files}
     write_bundle(tmp_path / "old", replace(bundle.manifest, verification=None), contents)
-    with pytest.raises(BundleRejected, match="missed a limit of accuracy when it was converted;"):
+    with pytest.raises(BundleRejected, match="missed an accuracy limit when it was converted;"):
         Classifier(tmp_path / "old")
 
 
@@ -147,7 +147,7 @@ def test_command_refuses_it(
     outcome = cxr_edge(*command)
     assert outcome.code == 1
     assert (
-        'missed a limit of accuracy when it was converted (the bundle says: "recall fell'
+        'missed an accuracy limit when it was converted (the bundle says: "recall fell'
         in outcome.err
     )
     assert {path.name for path in tmp_path.iterdir()} == {"film.jpeg", "films", "rejected"}
@@ -200,7 +200,7 @@ def test_info_shows_each_limit_and_warning_once_and_without_markdown(
 
 
 WARNING = (
-    "warning: bundle tiny-rejected: its model missed a limit of accuracy when it was converted "
+    "warning: bundle tiny-rejected: its model missed an accuracy limit when it was converted "
     f"({own_words(RECORD.failures[0])})"
 )
 

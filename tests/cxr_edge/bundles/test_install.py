@@ -226,7 +226,7 @@ def test_folder_in_the_place_of_the_link_is_not_touched(
     # Also where there are bundles beside it.
     (folder / "0001").mkdir()
     (folder / "0001" / "bundle.json").touch()
-    with pytest.raises(InstallationError, match="is not a link that install made; move it away"):
+    with pytest.raises(InstallationError, match="is not a link made by install; move it away"):
         put(archives["1"], folder)
     assert left(folder) == [".lock", "0001", "current"]
 
@@ -305,7 +305,7 @@ def test_second_install_at_the_same_time_is_refused(
     with (folder / ".lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for act in (lambda: put(archives["2"], folder), lambda: roll_back(folder)):
-            with pytest.raises(InstallationError, match="another install is at work here"):
+            with pytest.raises(InstallationError, match="another install is running here"):
                 act()
     assert put(archives["2"], folder).changed
 

@@ -105,15 +105,15 @@ ENCRYPTED = private_pem(encryption=BestAvailableEncryption(b"secret"))
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (public_pem(), "holds a public key; signing needs the private one"),
-        (private_pem(RSA), "holds no private Ed25519 key; one is made with: openssl genpkey"),
+        (public_pem(), "contains a public key; signing needs the private one"),
+        (private_pem(RSA), "contains no private Ed25519 key; make one with: openssl genpkey"),
         (ENCRYPTED, "the key is encrypted; decrypt it with: openssl pkey -in "),
-        (private_pem()[:60], "holds no private Ed25519 key"),
-        (b"-----BEGIN CERTIFICATE-----\n", "holds no private Ed25519 key"),
-        (b"-----BEGIN OPENSSH PRIVATE KEY-----\n", "holds no private Ed25519 key"),
-        (b"not a key", "is no key in PEM; it would begin with -----BEGIN"),
-        (b"", "is no key in PEM"),
-        (b"\x00" * 50_000, "is no key in PEM"),
+        (private_pem()[:60], "contains no private Ed25519 key"),
+        (b"-----BEGIN CERTIFICATE-----\n", "contains no private Ed25519 key"),
+        (b"-----BEGIN OPENSSH PRIVATE KEY-----\n", "contains no private Ed25519 key"),
+        (b"not a key", "is not a PEM key, which begins with -----BEGIN"),
+        (b"", "is not a PEM key"),
+        (b"\x00" * 50_000, "is not a PEM key"),
     ],
 )
 def test_what_cannot_sign_is_named(tmp_path: Path, content: bytes, message: str) -> None:
@@ -127,12 +127,15 @@ def test_what_cannot_sign_is_named(tmp_path: Path, content: bytes, message: str)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (private_pem(), "holds a private key, which only the signer should have; the public one"),
-        (ENCRYPTED, "holds a private key"),
-        (public_pem(RSA), "holds no public Ed25519 key; one is made with: openssl pkey"),
-        (public_pem()[:60], "holds no public Ed25519 key"),
-        (b"-----BEGIN CERTIFICATE-----\n", "holds no public Ed25519 key"),
-        (b"not a key", "is no key in PEM"),
+        (
+            private_pem(),
+            "contains a private key, which only the signer should have; make the public one",
+        ),
+        (ENCRYPTED, "contains a private key"),
+        (public_pem(RSA), "contains no public Ed25519 key; make one with: openssl pkey"),
+        (public_pem()[:60], "contains no public Ed25519 key"),
+        (b"-----BEGIN CERTIFICATE-----\n", "contains no public Ed25519 key"),
+        (b"not a key", "is not a PEM key"),
     ],
 )
 def test_what_cannot_check_is_named(tmp_path: Path, content: bytes, message: str) -> None:

@@ -40,8 +40,8 @@ def test_model_made_to_crash_the_engine_is_survived(golden_bundle: Path, tmp_pat
 @pytest.mark.parametrize(
     ("program", "message"),
     [
-        ("import os; os.abort()", r"verify was ended by signal 6 \(Aborted\)"),
-        ("raise SystemExit(3)", "verify ended with 3"),
+        ("import os; os.abort()", r"verify was terminated by signal 6 \(Aborted\)"),
+        ("raise SystemExit(3)", "verify ended with exit status 3"),
         ("import time; time.sleep(60)", "verify did not end within 1 seconds"),
     ],
 )

@@ -41,8 +41,7 @@ def test_table_and_notice_on_standard_output(
     assert (threshold, gate, name) == ("0.400", "not_checked", str(image))
     digest = hashlib.sha256((golden_bundle / "bundle.json").read_bytes()).hexdigest()
     assert notice == (
-        f"{NOTICE} Model: tiny-int8 1 ({digest[:12]}), made with films of people whose ages it "
-        "does not state."
+        f"{NOTICE} Model: tiny-int8 1 ({digest[:12]}), trained on films of people of unstated age"
     )
     assert outcome.err == ""
 
@@ -148,7 +147,7 @@ def test_file_without_rights_is_named(make_image: Callable[..., Path], golden_bu
         [sys.executable, "-c", program, str(image)], capture_output=True, text=True
     )
     assert output.stdout == (
-        f"ImageNotReadable {image}: permission denied; check the file's rights\n"
+        f"ImageNotReadable {image}: permission denied; check the file's permissions\n"
     ), output.stderr
 
 
@@ -222,7 +221,7 @@ def test_bundle_of_a_newer_schema_is_refused_in_one_line(
 def test_unknown_bundle_lists_the_shipped(cxr_edge: Any, make_image: Callable[..., Path]) -> None:
     outcome = cxr_edge("classify", make_image(), "--bundle", "huge")
     assert outcome.code == 1
-    assert "shipped are mobilenetv2-int8" in outcome.err
+    assert "choose one of mobilenetv2-int8" in outcome.err
 
 
 @pytest.fixture(scope="module")

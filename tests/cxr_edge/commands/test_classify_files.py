@@ -221,7 +221,7 @@ def test_log_that_cannot_be_written_is_one_line_before_any_film(
     cxr_edge: Any, make_image: Callable[..., Path], golden_bundle: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "other.db").write_text("no database" * 100)
-    for log, words in (("other.db", "is not a log of"), ("film.png", "is an image's name")):
+    for log, words in (("other.db", "is not a log of"), ("film.png", "has the name of an image")):
         outcome = cxr_edge(
             "classify", make_image(), "--log", tmp_path / log, "--bundle", golden_bundle
         )

@@ -66,7 +66,7 @@ def test_key_may_come_from_the_environment(
     monkeypatch.setenv("CXR_EDGE_KEY", str(keys.other))
     outcome = cxr_edge("install", archives.first)
     assert outcome.code == 1
-    assert "is not signed with this key, or was changed after it was; do not use it" in outcome.err
+    assert "is not signed with this key, or was changed after signing; do not use it" in outcome.err
     assert cxr_edge("install", archives.first, "--key", keys.public).code == 0
     assert cxr_edge("install", archives.second, "--key", keys.public).code == 0
     assert cxr_edge("install", "--rollback").code == 0
@@ -77,7 +77,7 @@ def test_bundle_that_is_not_signed_by_the_key_changes_nothing(
 ) -> None:
     assert cxr_edge("install", archives.first, "--key", keys.public).code == 0
     for archive, key, words in (
-        (archives.unsigned, keys.public, "is not signed; sign it when it is packed"),
+        (archives.unsigned, keys.public, "is not signed; sign it when packing it"),
         (archives.second, keys.other, "is not signed with this key"),
     ):
         outcome = cxr_edge("install", archive, "--key", key)

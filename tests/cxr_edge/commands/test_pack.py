@@ -80,7 +80,7 @@ def test_earlier_archive_is_replaced_and_nothing_else(
 def test_name_must_say_what_it_is(cxr_edge: Any, tmp_path: Path) -> None:
     outcome = cxr_edge("pack", "-o", tmp_path / "a.zip")
     assert outcome.code == 2
-    assert "a.zip: the name of an archive ends with .cxr.zip" in outcome.err
+    assert "a.zip: the name of an archive must end with .cxr.zip" in outcome.err
     assert not list(tmp_path.glob("*.zip"))
 
 
@@ -94,7 +94,7 @@ def test_damaged_bundle_or_key_leaves_no_archive(
     assert "model.tflite: differs from its recorded SHA-256" in outcome.err
     outcome = cxr_edge("pack", golden_bundle, "-o", tmp_path / "a.cxr.zip", "--sign", keys.public)
     assert outcome.code == 2
-    assert "holds a public key; signing needs the private one" in outcome.err
+    assert "contains a public key; signing needs the private one" in outcome.err
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
 

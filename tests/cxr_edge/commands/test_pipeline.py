@@ -421,7 +421,7 @@ def test_outputs_that_would_replace_inputs_are_refused(
     outcome = cxr_edge("split", metadata, "-o", metadata)
     assert (outcome.code, "is not a splits file of cxr-edge split" in outcome.err) == (2, True)
     outcome = cxr_edge("evaluate", run, metadata, "--splits", trained.splits, "-o", run)
-    assert (outcome.code, "is not an evaluation, since it holds" in outcome.err) == (2, True)
+    assert (outcome.code, "is not an evaluation, since it contains" in outcome.err) == (2, True)
     outcome = cxr_edge("compare", metadata, "--splits", trained.splits, "-o", run)
     assert (outcome.code, "is not a comparison, since it holds" in outcome.err) == (2, True)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
@@ -433,4 +433,4 @@ def test_evaluating_an_unfinished_run_says_how_to_finish_it(
     (tmp_path / "unfinished.json").write_text("{}")
     outcome = cxr_edge("evaluate", tmp_path, trained.metadata, "--splits", trained.splits)
     assert outcome.code == 1
-    assert "is not finished; resume it with the training that began it" in outcome.err
+    assert "is not finished; resume the training that started it" in outcome.err

@@ -186,7 +186,7 @@ def test_engine_that_no_node_has_ends_in_one_line(
     ("address", "code", "message"),
     [
         ("ray://127.0.0.1:1", 2, "Ray Data does not work through Ray Client; run this on a"),
-        ("nonsense", 2, "is no address of a cluster; give HOST:PORT or auto"),
+        ("nonsense", 2, "is not the address of a cluster; give HOST:PORT or auto"),
         ("auto", 1, "no Ray responds there, or it requires another token"),
         ("127.0.0.1:1", 1, "no Ray responds there, or it requires another token"),
     ],
@@ -221,7 +221,7 @@ def test_input_and_output_that_make_no_sense_are_one_line(
         (tmp_path / "none", "out", f"{tmp_path / 'none'}: no such folder or file"),
         (tmp_path / "list", "out", f"{tmp_path / 'list'}: names no film"),
         (film, "out", f"{film}: is a film; name a folder, a list or a Parquet table"),
-        (film.parent, "films", "holds something else than results of score, such as a.png"),
+        (film.parent, "films", "contains something other than results of score, such as a.png"),
         (film.parent, "list", f"{tmp_path / 'list'}: is a file, not a folder"),
     ):
         outcome = cxr_edge("score", source, "-o", tmp_path / output)

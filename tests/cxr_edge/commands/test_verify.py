@@ -133,7 +133,7 @@ def test_missing_archive_is_said_to_be_no_file(cxr_edge: Any, tmp_path: Path) ->
     assert outcome.err == f"cxr-edge: {tmp_path / 'none.cxr.zip'}: no such file\n"
 
 
-_ADVICE = "make room there, or name another folder in the environment's TMPDIR\n"
+_ADVICE = "make room there, or set TMPDIR to another folder\n"
 
 
 def test_full_disk_under_temporary_files_is_named(

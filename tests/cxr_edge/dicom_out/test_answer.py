@@ -135,8 +135,11 @@ def test_old_dates_and_missing_ones_are_answered(classifier: Classifier) -> None
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ((SAMPLES / "phantom_clear_1.jpeg").read_bytes(), "is no DICOM file, so no study is there"),
-        (written(), "its DICOM header has no StudyInstanceUID, so no study is there"),
+        (
+            (SAMPLES / "phantom_clear_1.jpeg").read_bytes(),
+            "is not a DICOM file, so there is no study",
+        ),
+        (written(), "its DICOM header has no StudyInstanceUID, so there is no study"),
     ],
     ids=["jpeg", "no study"],
 )
@@ -197,7 +200,7 @@ def test_header_that_breaks_the_standard_is_answered_or_refused_in_a_line(
         dataset.save_as(file)
     content = file.getvalue()
     if "SOPClassUID" in tags:
-        with pytest.raises(UnsupportedImage, match="cannot be answered to"):
+        with pytest.raises(UnsupportedImage, match="no DICOM answer can be made for its header"):
             answer_to(content, classifier)
         return
     _, capture, report, _ = answer_to(content, classifier)

@@ -68,7 +68,7 @@ def test_share_just_above_its_limit_is_shown_with_digits_that_tell_them_apart() 
     random = np.random.default_rng(0)
     log = films(random, 10_000, rejected=501)
     found = find_drift(films(random, VALIDATION), log, DriftLimits(psi=1, ks=1))
-    assert found.missed == ("rejected: 5.01% of the films, more than 5.00%",)
+    assert found.missed == ("rejected: 5.01% of the films, limit 5.00%",)
 
 
 def test_moved_answers_are_drift_and_each_limit_is_named() -> None:
@@ -86,7 +86,7 @@ def test_share_that_the_gate_rejects_has_a_limit_of_its_own() -> None:
     random = np.random.default_rng(0)
     found = find_drift(films(random, VALIDATION), films(random, 400, rejected=40), DriftLimits())
     assert found.rejected == 0.1
-    assert found.missed == ("rejected: 10.0% of the films, more than 5.0%",)
+    assert found.missed == ("rejected: 10.0% of the films, limit 5.0%",)
 
 
 def test_kolmogorov_smirnov_is_the_largest_gap_of_the_distribution_functions() -> None:

@@ -86,11 +86,11 @@ def test_time_without_a_zone_is_utc(log: Write) -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"against": "later"}, "compared with bundle or earlier"),
-        ({"against": ["bundle"]}, "compared with bundle or earlier"),
-        ({"against": "earlier"}, "needs the time at which earlier ends"),
+        ({"against": "later"}, "against must be bundle or earlier"),
+        ({"against": ["bundle"]}, "against must be bundle or earlier"),
+        ({"against": "earlier"}, "needs the time at which they end"),
         ({"since": "2026-05-01"}, "since must be a datetime, not str"),
-        ({"bundle": 3}, "a bundle is given by its name"),
+        ({"bundle": 3}, "a bundle must be a name"),
         ({"plot": "drift.jpeg"}, "name a file that ends with .png"),
         ({"plot": 3}, "plot must be a path, not 3"),
         ({"log": 3}, "log must be a path, not 3"),

@@ -60,7 +60,11 @@ def test_text_where_a_number_belongs_is_one_line(tmp_path: Path, value: str) -> 
     with contextlib.closing(sqlite3.connect(path)) as log, log:
         log.execute(f"UPDATE films SET probability = {value} WHERE rowid = 2")
         log.execute("UPDATE films SET bundle_sha256 = x'00' WHERE rowid = 1")
-    with pytest.raises(LogError, match=r"cannot be read as a log \(a film's number is none\)$"):
+    with pytest.raises(
+        LogError,
+        match=r"cannot be read as a log \(a film has an impossible "
+        r"value\)$",
+    ):
         read_distribution(path, bundle=BUNDLE)
     with pytest.raises(LogError, match="holds no film that bundle cccccccccccc"):
         read_distribution(path, bundle="c" * 64)

@@ -36,7 +36,7 @@ def test_log_is_gone_on_with(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"file,label\n" * 100, "is not a (log|data)"), (None, "no log of cxr-edge")],
+    [(b"file,label\n" * 100, "is not a (log|data)"), (None, "not a log of cxr-edge")],
 )
 def test_another_file_is_refused_and_left_as_it_was(
     tmp_path: Path, content: bytes | None, words: str
@@ -57,7 +57,7 @@ def test_another_file_is_refused_and_left_as_it_was(
 
 
 def test_name_of_an_image_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="is an image's name"):
+    with pytest.raises(InvalidRequest, match="has the name of an image"):
         PredictionLog(tmp_path / "film.jpeg")
     assert not list(tmp_path.iterdir())
 
@@ -67,7 +67,7 @@ def test_log_of_a_later_version_is_refused(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 2")
     for use in (PredictionLog, lambda path: read_distribution(path, bundle=BUNDLE)):
-        with pytest.raises(LogError, match=r"later cxr-edge \(log format 2\); update"):
+        with pytest.raises(LogError, match=r"later version \(log format 2\); update cxr-edge"):
             use(path)
 
 
@@ -205,7 +205,7 @@ def test_log_is_opened_as_soon_as_another_lets_it_go(
     ("writable", "reason"),
     [
         (True, "unable to open database file"),
-        (False, "its folder cannot be written, in which SQLite needs room for two more files"),
+        (False, "its folder is not writable, and SQLite needs to create two more files in it"),
     ],
 )
 def test_log_that_sqlite_cannot_open_says_why(

@@ -69,7 +69,7 @@ def test_clock_of_a_command_starts_with_its_first_line(
 def test_cluster_without_a_core_is_refused_and_left(calls: list[tuple[str, Any]]) -> None:
     with pytest.raises(CxrEdgeError) as caught, cluster("head:6379", None):
         pass
-    assert str(caught.value) == "head:6379: this cluster has no processor core"
+    assert str(caught.value) == "head:6379: this cluster has no CPU core"
     assert [name for name, _ in calls] == ["init", "shutdown"]
     assert calls[0][1]["address"] == "head:6379"
 

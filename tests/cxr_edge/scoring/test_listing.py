@@ -82,7 +82,7 @@ def test_table_without_names_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="has no column file or path"):
         list(film_names(str(tmp_path / "t.parquet")))
     pq.write_table(pa.table({"file": [1]}), tmp_path / "t.parquet")
-    with pytest.raises(InvalidRequest, match="something else than paths"):
+    with pytest.raises(InvalidRequest, match="something other than paths"):
         list(film_names(str(tmp_path / "t.parquet")))
     (tmp_path / "t.parquet").write_bytes(b"PAR1 or not")
     with pytest.raises(CxrEdgeError, match=r"t\.parquet: cannot be read"):

@@ -73,7 +73,9 @@ def test_folder_of_something_else_is_refused(
         place.mkdir()
     else:
         pq.write_table(results_module.pa.table({"x": [1]}), place)
-    with pytest.raises(InvalidRequest, match=rf"something else than results.*{name}|{name} holds"):
+    with pytest.raises(
+        InvalidRequest, match=f"something other than results.*{name}|{name} contains"
+    ):
         list(folder.written(DIGEST, prevalence=None))
 
 
@@ -91,7 +93,10 @@ def test_another_run_in_the_same_folder_is_refused_and_leftovers_go(
     with folder.in_use() as shown:
         assert not leftover.exists()
         folder.check_shared(shown)
-        with pytest.raises(CxrEdgeError, match="another score is writing here"), folder.in_use():
+        with (
+            pytest.raises(CxrEdgeError, match="another run of score is writing here"),
+            folder.in_use(),
+        ):
             pass
     assert list((tmp_path / "results").iterdir()) == []
     with folder.in_use():
@@ -121,7 +126,7 @@ def test_run_that_was_killed_writes_no_more_once_another_has_begun(
     folder.check_not_taken_over(killed)
     with folder.in_use() as later:
         folder.check_not_taken_over(later)
-        with pytest.raises(CxrEdgeError, match="a later score has taken this folder over"):
+        with pytest.raises(CxrEdgeError, match="a later run of score has taken over this folder"):
             folder.check_not_taken_over(killed)
 
 

@@ -55,9 +55,12 @@ def test_example_of_the_docstring_gives_what_it_says_and_prints_nothing(
         ({"output": None}, "output must be a path or URL, not None"),
         ({"workers": 0}, "workers must be a whole number of at least 1, not 0"),
         ({"workers": 1.5}, "workers must be a whole number of at least 1, not 1.5"),
-        ({"bundle": 3}, "a bundle is given by its name"),
+        ({"bundle": 3}, "a bundle must be a name"),
         ({"log": 3}, "log must be a path, not 3"),
-        ({"address": "nowhere"}, "nowhere: is no address of a cluster; give HOST:PORT or auto"),
+        (
+            {"address": "nowhere"},
+            "nowhere: is not the address of a cluster; give HOST:PORT or auto",
+        ),
     ],
 )
 def test_wrong_request_is_our_error(films: Path, options: dict[str, object], reason: str) -> None:

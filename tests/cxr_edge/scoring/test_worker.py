@@ -80,7 +80,7 @@ def test_worker_of_a_run_that_another_replaced_writes_nothing(
         worker = Worker(make_job(mark=mark))
     report = worker.score(a_batch(films))
     assert report.stop is not None
-    assert "a later score has taken this folder over" in report.stop
+    assert "a later run of score has taken over this folder" in report.stop
     assert list((tmp_path / "results").glob("*.parquet")) == []
 
 
@@ -91,7 +91,7 @@ def test_many_films_of_which_none_can_be_fetched_end_the_run_and_get_no_row(
     gone = [str(tmp_path / "gone" / f"{number}.png") for number in range(50)]
     report = worker.score(a_batch(gone))
     assert report.stop is not None
-    assert "of 50 films in a row not one could be fetched" in report.stop
+    assert "none of 50 films in a row could be fetched" in report.stop
     assert list((tmp_path / "results").glob("*.parquet")) == []
     assert worker.score(a_batch(gone[:49])).failed == 49
     assert worker.score(a_batch([*gone, films[0]])).classified == 1

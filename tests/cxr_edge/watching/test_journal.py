@@ -128,7 +128,7 @@ def test_other_disk_is_copied_to(
 
 def test_folder_has_one_writer(tmp_path: Path) -> None:
     first = Journal(tmp_path / "to")
-    with pytest.raises(InvalidRequest, match="another cxr-edge watch writes there"):
+    with pytest.raises(InvalidRequest, match="another cxr-edge watch is writing there"):
         Journal(tmp_path / "to")
     first.close()
     Journal(tmp_path / "to").close()

@@ -194,7 +194,7 @@ def test_outputs_among_the_films_are_refused(cxr_edge: Any, tmp_path: Path, opti
     output = tmp_path / "in" / "out"
     outcome = cxr_edge("watch", tmp_path / "in", "--to", tmp_path / "to", option, output)
     assert outcome.code == 2
-    assert f"{output}: lies in {tmp_path / 'in'}, or holds it" in outcome.err
+    assert f"{output}: lies in {tmp_path / 'in'} or contains it" in outcome.err
     (tmp_path / "film.dcm").touch()
     outcome = cxr_edge("watch", tmp_path / "film.dcm", "--to", tmp_path / "to")
     assert (outcome.code, "is no folder" in outcome.err) == (2, True)
