@@ -215,9 +215,8 @@ class ResultsFolder:
         other = next((name for name in visible.values() if not name.endswith(_SUFFIX)), None)
         if other is not None:
             raise InvalidRequest(
-                f"{self.location}: contains something other than results of score, "
-                f"such as {other}; "
-                "choose another folder"
+                f"{self.location}: contains something other than results of score, such as "
+                f"{other}; choose another folder"
             )
         return list(visible)
 

@@ -53,14 +53,14 @@ def test_new_bundle_says_what_it_was_made_from_and_answers_with_its_own_point(
     assert (site.negatives, site.positives) == (60, 60)
     # The logits of this network are all near 0.
     [warning] = site.warnings
-    assert warning.startswith("the temperature lies on its bound")
+    assert warning.startswith("the temperature is at its limit")
     assert new.manifest.name == "tiny-int8-north"
     assert new.digest != bundle.digest
     assert new.model == bundle.model
     assert result.warnings == (
         "40 test films left out; measure on test with a log",
-        "a bundle does not list the images it was made with; if these are among them, they flatter "
-        "it",
+        "a bundle does not list the images it was made with; if these are among them, the metrics "
+        "are optimistic",
         warning,
     )
     assert new.manifest.threshold.rule == "highest specificity with sensitivity at least 0.95"
@@ -144,11 +144,11 @@ def test_labels_the_wrong_way_round_and_films_of_one_patient_are_refused(
 ) -> None:
     table = pd.read_csv(films, keep_default_na=False, dtype=str)
     turned(table).to_csv(tmp_path / "m.csv", index=False)
-    with pytest.raises(DatasetError, match="the labels are the other way round for this bundle"):
+    with pytest.raises(DatasetError, match="the labels seem to be swapped for this bundle"):
         calibrate(bundle, tmp_path / "m.csv", tmp_path / "new", root=trained.root)
     one = table.assign(patient=table["patient"].where(table["label"] == "NORMAL", "p1"))
     one.to_csv(tmp_path / "m.csv", index=False)
-    with pytest.raises(DatasetError, match="of two patients or more to hold out"):
+    with pytest.raises(DatasetError, match="each label needs films of at least two patients"):
         calibrate(bundle, tmp_path / "m.csv", tmp_path / "new", root=trained.root)
     assert not (tmp_path / "new").exists()
 
@@ -161,7 +161,7 @@ def test_stated_prevalence_moves_probabilities_and_no_decision(tmp_path: Path) -
     result = calibrate(shipped, folder, tmp_path / "new", prevalence=0.1)
     assert (result.before, result.after) == ({}, {})
     assert result.warnings == (
-        "1 film that cannot be read left out",
+        "1 film left out (unreadable)",
         "fewer than 50 films, so the limits of the gate stay",
     )
     manifest = result.bundle.manifest

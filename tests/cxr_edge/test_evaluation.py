@@ -81,7 +81,7 @@ def reduced(trained: Any, tmp_path: Path) -> tuple[Path, Path]:
     return files[0], files[1]
 
 
-OTHER_TEST = "the test images are not those that were there when the run was made"
+OTHER_TEST = "the test images have changed since the run was made"
 
 
 def test_run_measured_on_other_test_images_than_it_was_made_with_says_so(
@@ -98,7 +98,7 @@ def test_run_measured_on_other_test_images_than_it_was_made_with_says_so(
     )
     assert fewer.warnings == (
         OTHER_TEST,
-        "1 test image of the metadata in no split, so not measured",
+        "1 test image of the metadata not measured (in no split)",
     )
     assert len(log.read_text().splitlines()) == 3
     on_validation = evaluate(trained.run, metadata, splits, root=trained.root)
@@ -222,7 +222,7 @@ def test_log_in_the_folder_that_is_written_anew_is_refused(
     golden_bundle: Path, trained: Any, tmp_path: Path, name: str
 ) -> None:
     output = tmp_path / "out"
-    with pytest.raises(InvalidRequest, match="which is written anew"):
+    with pytest.raises(InvalidRequest, match="which is overwritten"):
         evaluate(
             golden_bundle, trained.metadata, trained.splits, split="test", log=output / name,
             output=output,
@@ -262,14 +262,14 @@ def test_all_but_test_is_measured_without_splits_and_by_subgroup(
     assert (evaluation.split, evaluation.n) == ("all", 1200)
     assert evaluation.warnings[1:] == (
         "40 test films left out; measure on test with a log",
-        "a bundle does not list the images it was made with; if these are among them, they "
-        "flatter it",
+        "a bundle does not list the images it was made with; if these are among them, the "
+        "metrics are optimistic",
     )
     groups = {group.name: group for group in evaluation.subgroups}
     assert groups["site north"].n == groups["site south"].n == 600
     assert evaluation.as_dict()["subgroups"][-1]["value"] == "south"
     page = (tmp_path / "out" / "evaluation.html").read_text()
-    assert "The lowest sensitivity has " in page
+    assert " has the lowest sensitivity: " in page
     assert "40 test films left out" in page
     rows = pd.read_csv(tmp_path / "out" / "predictions.csv")
     assert not rows["path"].str.contains("/test/").any()
@@ -283,13 +283,15 @@ def test_labels_the_wrong_way_round_are_named(
     # The kept bundle finds the drawn films' bright squares less suspect than none.
     evaluation = evaluate(golden_bundle, trained.metadata, split="all")
     assert evaluation.warnings[0] == (
-        f"the AUC is {evaluation.metrics.auc}: are the labels the other way round?"
+        f"the AUC is {evaluation.metrics.auc}: are the labels swapped?"
     )
     text = trained.metadata.read_text()
     head, *rows = text.splitlines()
     own = "\n".join([f"{head},classes", *(f"{row},PNEUMONIA|NORMAL" for row in rows)])
     (tmp_path / "m.csv").write_text(own)
-    with pytest.raises(DatasetError, match=r"calls NORMAL the finding, the model PNEU.*positive P"):
+    with pytest.raises(
+        DatasetError, match=r"its finding is NORMAL, the model's is PNEU.*positive P"
+    ):
         evaluate(golden_bundle, tmp_path / "m.csv", split="all", root=trained.root)
 
 

@@ -36,7 +36,7 @@ RECORD = VerificationRecord(
     loss=AccuracyLoss(0.6, 60, 100, 0.7, 0.0, 0, 100, 0.0, 0.5),
     default_session=None,
     failures=("recall fell by 0.600, limit 0.5: 60 of 100 images, p 1e-18",),
-    warnings=("the temperature lies on its bound",),
+    warnings=("the temperature is at its limit",),
     processor="x86_64 avx2",
 )
 # Where agreement and AUC keep their limits.

@@ -68,7 +68,7 @@ def test_locator_and_preprocessing_need_each_other(
 ) -> None:
     if "preprocess" in change:
         change = {"preprocess": read_run(trained.run).preprocess}
-    with pytest.raises(RunError, match="need each other; make the run again"):
+    with pytest.raises(RunError, match="which requires a lung locator; make the run again"):
         locator_of(replace(run, **change))
 
 

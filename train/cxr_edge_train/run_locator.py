@@ -35,8 +35,8 @@ def locator_of(run: Run) -> LocatorFolder | None:
     """
     if (run.preprocess.version == LUNG_BOX_VERSION) != bool(run.locator_sha256):
         raise RunError(
-            f"{run.folder / RUN}: a lung locator and preprocess version {LUNG_BOX_VERSION} need "
-            "each other; make the run again"
+            f"{run.folder / RUN}: a lung locator requires preprocess version {LUNG_BOX_VERSION}, "
+            "which requires a lung locator; make the run again"
         )
     if not run.locator_sha256:
         return None

@@ -99,9 +99,8 @@ def check_folder(path: Path, kind: str, *, ours: Recogniser, anew: bool = False)
     stranger = _first_in(path, hidden=anew)
     if stranger and not _recognised(path, ours):
         raise InvalidRequest(
-            f"{path}: already exists and is not {kind}, since it contains {stranger}; "
-            "choose another "
-            "output"
+            f"{path}: already exists and is not {kind}, since it contains {stranger}; choose "
+            "another output"
         )
     _check_writable(path, path.absolute().parent if anew else path.absolute())
 

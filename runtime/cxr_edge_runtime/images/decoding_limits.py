@@ -163,10 +163,9 @@ def check_memory(size: tuple[int, int], mode: str, name: str, *, further: int) -
     needed = width * height * _PIXEL_BYTES.get(mode, 4) + further
     if needed > MAX_MEMORY:
         raise ImageTooLarge(
-            f"{name}: {width}x{height} pixels stored in this way take {needed // 1_000_000} MB "
-            f"to decode, the limit is {MAX_MEMORY // 1_000_000} MB; export it as a "
-            "grey PNG or baseline "
-            "JPEG without metadata, or a smaller copy"
+            f"{name}: {width}x{height} pixels stored in this way take {needed // 1_000_000} MB to "
+            f"decode, the limit is {MAX_MEMORY // 1_000_000} MB; export it as a grey PNG or "
+            "baseline JPEG without metadata, or a smaller copy"
         )
 
 

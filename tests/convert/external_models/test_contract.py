@@ -261,7 +261,7 @@ def test_code_in_a_model_is_not_run(tmp_path: Path) -> None:
     features = layers.GlobalAveragePooling2D()(layers.Lambda(lambda x: x * 2)(image))
     keras.Model(image, layers.Dense(1)(features)).save(tmp_path / "own.keras")
     # Keras itself advises to pass safe_mode=False.
-    with pytest.raises(InvalidRequest, match=r"cannot load it \(it holds Python code, which"):
+    with pytest.raises(InvalidRequest, match=r"cannot load it \(it contains Python code, which"):
         contract_model(tmp_path / "own.keras", labels=LABELS, names=KERMANY, scaling="0-1")
 
 

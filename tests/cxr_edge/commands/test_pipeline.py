@@ -118,7 +118,7 @@ def test_unknown_architecture_is_wrong_usage(cxr_edge: Any, trained: Any, tmp_pa
         "-o", tmp_path / "run",
     )  # fmt: skip
     assert outcome.code == 2
-    assert "unknown architecture 'resnet'; known are pure_cnn, mob" in outcome.err
+    assert "unknown architecture 'resnet'; choose one of pure_cnn, mob" in outcome.err
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "cache").exists()
 
@@ -160,7 +160,7 @@ def test_clean_split_train_convert_evaluate_classify_with_own_class_names(
     assert NOTICE in outcome.out
     first, second, *lines, warning = outcome.err.splitlines()
     # What separates all validation images has no temperature.
-    assert warning.startswith("warning: the temperature lies on its bound")
+    assert warning.startswith("warning: the temperature is at its limit")
     assert (first, second) == ("loading TensorFlow", f"run: {run}, on cpu:0, float32")
     assert lines[:2] == ["reading images"] * 2
     assert [line.partition("  ")[0] for line in lines[2:]] == ["epoch 1 of 2", "epoch 2 of 2"]

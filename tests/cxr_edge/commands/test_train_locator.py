@@ -51,7 +51,7 @@ def test_locator_that_misses_the_lungs_ends_with_4(
     outcome = cxr_edge(*arguments)
     assert outcome.code == 4
     assert outcome.out == ""
-    assert "cxr-edge: the box holds 98% of the lungs in 0.0% of" in outcome.err
+    assert "the box covers 98% of the lungs in only 0.0% of" in outcome.err
     assert not (tmp_path / "locator" / "locator.json").exists()
 
 

@@ -50,7 +50,7 @@ def test_width_that_does_not_exist_is_refused(architecture: str) -> None:
 
 def test_unknown_architecture_lists_the_known() -> None:
     with pytest.raises(
-        InvalidRequest, match=r"unknown architecture 'resnet'; known are pure_cnn, mob"
+        InvalidRequest, match=r"unknown architecture 'resnet'; choose one of pure_cnn, mob"
     ):
         build("resnet", SMALL, weights=None)
 

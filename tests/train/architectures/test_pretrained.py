@@ -91,7 +91,7 @@ def test_offline_machine_is_told_which_file_to_put_where(
         build(architecture, Model(image_size=64), weights="imagenet")
     message = str(caught.value)
     assert re.search(
-        rf"then put {architecture[:4]}\w*[\w.]*no_?top\.h5 into \S+models here", message
+        rf"and put {architecture[:4]}\w*[\w.]*no_?top\.h5 into \S+models here", message
     )
     assert "with weights none" in message
 
@@ -107,5 +107,5 @@ def test_weights_that_fail_otherwise_are_named_with_the_reason(
     with pytest.raises(InvalidRequest) as caught:
         build("mobilenetv2", Model(image_size=64), weights="imagenet")
     assert str(caught.value) == (
-        "the weights imagenet of mobilenetv2 cannot be loaded ([Errno 28] No space left on device)"
+        "the imagenet weights of mobilenetv2 cannot be loaded ([Errno 28] No space left on device)"
     )

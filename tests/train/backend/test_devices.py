@@ -76,7 +76,7 @@ def test_batch_that_cannot_be_dealt_out_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(devices, "devices", lambda: ["gpu:0", "gpu:1", "gpu:2"])
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with (
-        pytest.raises(InvalidRequest, match="a batch of 32 images cannot be shared by 3"),
+        pytest.raises(InvalidRequest, match="a batch of 32 images cannot be divided among 3"),
         devices.computing(Fit()),
     ):
         pass
@@ -88,7 +88,7 @@ def test_odd_batch_of_a_small_set_is_refused_too(
     monkeypatch.setattr(devices, "devices", lambda: ["cpu:0", "cpu:1"])
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     pixels, labels = small_fit.films()
-    with pytest.raises(InvalidRequest, match="a batch of 9 images cannot be shared by"):
+    with pytest.raises(InvalidRequest, match="a batch of 9 images cannot be divided among"):
         fit(
             tiny_model(),
             small_fit.RECIPE,

@@ -35,7 +35,7 @@ def test_advice_to_run_the_code_of_a_file_is_not_passed_on(tmp_path: Path) -> No
         with pytest.raises(RunError) as caught:
             load_keras(tmp_path / f"{number}.keras", compiled=False, advice="train again")
         assert str(caught.value).endswith(
-            "cannot be loaded (it holds Python code, which is not run); train again"
+            "cannot be loaded (it contains Python code, which is not run); train again"
         )
 
 

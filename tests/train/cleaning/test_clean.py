@@ -280,7 +280,8 @@ def test_labels_give_patient_split_and_further_columns(data_dir: Path, tmp_path:
     assert set(rows.loc[rows["path"].str.contains("/test/"), "split"]) == {"test"}
     assert result.warnings[:2] == (
         f"1 film without a label in {tmp_path}/labels.csv; see {tmp_path}/m.left_out.csv",
-        f"1 film of {tmp_path}/labels.csv not below {data_dir}; see {tmp_path}/m.left_out.csv",
+        f"1 film of {tmp_path}/labels.csv not found below {data_dir}; see "
+        f"{tmp_path}/m.left_out.csv",
     )
     assert left_out_path(tmp_path / "m.csv").read_text().splitlines()[1:] == [
         'data/gone.png,"a label is given, but there is no such file"',
@@ -304,7 +305,7 @@ def test_external_adults_are_taken_with_their_table(shared: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"columns": {"label": "x"}}, "columns are those of a table of labels; give it, too"),
+        ({"columns": {"label": "x"}}, "columns apply to a table of labels; give the table too"),
         ({"positive": "TB"}, "no film has the positive label TB; found NORMAL, PNEUMONIA"),
         ({"map": {"a": "b"}}, "has no label 'a'; it has NORMAL, PNEUMONIA"),
         ({"patient_key": "nokey"}, "nokey: cannot be read"),

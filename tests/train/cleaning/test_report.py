@@ -99,7 +99,11 @@ def test_every_damaged_value_is_met(tmp_path: Path) -> None:
     assert len(ways) > 40
     for way in ways:
         path.write_text(json.dumps(way))
-        with pytest.raises(DatasetError, match=r"r\.json: (is (damaged|no cleaning)|has no entry)"):
+        with pytest.raises(
+            DatasetError,
+            match=r"r\.json: (is (damaged|not a cleaning)|has no "
+            "entry)",
+        ):
             read_cleaning_report(path)
 
 

@@ -51,7 +51,7 @@ def test_order_of_the_candidates_changes_nothing() -> None:
 def test_choice_among_one_says_so() -> None:
     choice = choose([candidate("only", wrong=[100])])
     assert choice.finalists == (choice.winner,)
-    assert choice.reason.endswith("It was compared with no other.")
+    assert choice.reason.endswith("It is the only candidate.")
 
 
 def test_runs_on_other_images_cannot_be_compared() -> None:

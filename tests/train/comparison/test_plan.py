@@ -87,7 +87,9 @@ def test_several_recipes_of_an_architecture_are_candidates_called_after_their_fi
 
 def test_recipes_that_cannot_be_told_apart_are_refused(trained: Any, tmp_path: Path) -> None:
     one, other = (recipe_file(tmp_path / str(n), "a.toml", epochs=n) for n in (3, 4))
-    with pytest.raises(InvalidRequest, match="two candidates are called tiny-a; give the recipes"):
+    with pytest.raises(
+        InvalidRequest, match="two candidates are called tiny-a; give the recipe files"
+    ):
         make(trained, tmp_path / "out", recipe=[one, other])
     same = recipe_file(tmp_path, "b.toml", epochs=3)
     same.write_text(same.read_text() + '[calibration]\nmethod = "percentile"\n')
@@ -103,7 +105,7 @@ def test_name_outside_the_comparison_is_refused(trained: Any, tmp_path: Path) ->
 
 
 def test_unknown_and_repeated_names_are_refused(trained: Any, tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="unknown architecture 'resnet'; known are tiny"):
+    with pytest.raises(InvalidRequest, match="unknown architecture 'resnet'; choose one of tiny"):
         make(trained, tmp_path, architectures=["resnet"])
     with pytest.raises(InvalidRequest, match="an architecture is named twice"):
         make(trained, tmp_path, architectures=["tiny", "tiny"])

@@ -11,12 +11,12 @@ from cxr_edge_train.comparison.report import write_comparison
 @pytest.mark.parametrize(
     ("weights", "words"),
     [
-        (("none", "none"), "All networks began with random weights."),
-        (("imagenet", "own.h5"), "Pretrained: one from imagenet, two from own.h5. Trained on"),
+        (("none", "none"), "All networks started from random weights."),
+        (("imagenet", "own.h5"), "Pretrained: one from imagenet, two from own.h5. Trained and"),
         (
             ("none", "imagenet"),
-            "Pretrained: two from imagenet. From random weights: one. Between the two groups this "
-            "measures the start as much as the architecture.",
+            "Pretrained: two from imagenet. From random weights: one. Differences between the two "
+            "groups are due to the initial weights as much as to the architecture.",
         ),
     ],
 )

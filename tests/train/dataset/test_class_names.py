@@ -35,7 +35,7 @@ def test_either_name_may_be_the_finding() -> None:
         ({"TB", "CLEAR", "FLU"}, "TB", "has 3 labels, CLEAR, FLU, TB.*map.*CLEAR=TB"),
         ({"TB", "no=finding"}, "TB", "'no=finding' cannot be a class name.*rename it"),
         ({"TB", "a|b"}, "TB", r"'a\|b' cannot be a class name"),
-        ({"TB", "tb"}, "TB", "differ in capital letters alone"),
+        ({"TB", "tb"}, "TB", "differ only in upper and lower case"),
         (set(), None, "no film has a label"),
     ],
 )

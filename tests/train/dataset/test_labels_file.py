@@ -37,9 +37,9 @@ def test_columns_of_other_names_are_named(tmp_path: Path) -> None:
         labels_of(tmp_path, text)
     with pytest.raises(InvalidRequest, match="has no column 'Image'; it has Image Index"):
         labels_of(tmp_path, text, path="Image")
-    with pytest.raises(InvalidRequest, match="sex is unknown; known are path, file, label"):
+    with pytest.raises(InvalidRequest, match="sex is unknown; choose one of path, file, label"):
         labels_of(tmp_path, text, sex="Finding")
-    with pytest.raises(DatasetError, match="a column label beside Finding, which is to be called"):
+    with pytest.raises(DatasetError, match="a column label, which is also the new name of Finding"):
         labels_of(tmp_path, "path,label,Finding\na.png,TB,TB\n", label="Finding")
     text = "path,label,Alter\na.png,TB,062Y\n"
     assert labels_of(tmp_path, text, age="Alter").films["a.png"].columns == {"age": "62"}

@@ -53,7 +53,7 @@ def test_folder_without_the_structure_says_what_is_expected(tmp_path: Path, miss
 
 
 def test_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="nowhere: no such folder; name the folder that holds"):
+    with pytest.raises(DatasetError, match="nowhere: no such folder; name the folder with train"):
         list(open_dataset(tmp_path / "nowhere").files())
 
 
@@ -146,7 +146,7 @@ def test_split_that_is_called_otherwise_is_not_left_out_silently(
     (tmp_path / "data" / name).mkdir()
     open_dataset(tmp_path / "data")  # nothing is in it
     Image.new("L", (64, 64)).save(tmp_path / "data" / name / "a.png")
-    with pytest.raises(DatasetError, match=rf"{name}: call it {meant}, so that they are taken"):
+    with pytest.raises(DatasetError, match=rf"{name}: call it {meant}, so that they are used"):
         open_dataset(tmp_path / "data")
 
 

@@ -59,7 +59,7 @@ def test_missing_column_is_named(data_dir: Path, tmp_path: Path) -> None:
         (",64,64,", ",64,,", "height '' is not a positive number"),
         (",64,64,", ",nan,64,", "width 'nan' is not a positive number"),
         (",64,64,", ",inf,64,", "width 'inf' is not a positive number"),
-        (",virus,", ",fungus,", "unknown kind 'fungus'; known are normal, bacteria, virus"),
+        (",virus,", ",fungus,", "unknown kind 'fungus'; choose one of normal, bacteria, virus"),
     ],
 )
 def test_value_that_no_cleaning_writes_is_named(
@@ -181,7 +181,9 @@ def test_further_columns_of_the_user_are_kept(cleaned: tuple[Path, Path]) -> Non
 def test_misspelt_split_is_named(cleaned: tuple[Path, Path]) -> None:
     metadata, splits = cleaned
     splits.write_text(splits.read_text().replace(",validation", ",validatoin"))
-    with pytest.raises(DatasetError, match="unknown split 'validatoin'; known are train, valid"):
+    with pytest.raises(
+        DatasetError, match="unknown split 'validatoin'; choose one of train, valid"
+    ):
         read_splits(splits, read_metadata(metadata))
     metadata.write_text(metadata.read_text().replace(",test,", ",tset,"))
     with pytest.raises(DatasetError, match="unknown split 'tset'"):

@@ -243,7 +243,7 @@ def test_near_duplicate_of_test_leaves_with_all_that_its_patient_has(tmp_path: P
     ]
     path = written(tmp_path, table, *pairs)
     result = split(path, tmp_path / "s.csv")
-    joined = "near-duplicates join its patient with a patient of test"
+    joined = "near-duplicates link its patient to a test patient"
     assert result.left_out_images == (
         ("train/normal-3-0", joined),
         ("train/normal-3-1", "near-duplicate of the test image test/normal-10000-0"),
@@ -252,7 +252,7 @@ def test_near_duplicate_of_test_leaves_with_all_that_its_patient_has(tmp_path: P
     )
     assert result.warnings == (
         "1 training image left out, because of a near-duplicate in test",
-        "3 training images left out, because near-duplicates join a patient with one of test",
+        "3 training images left out, because near-duplicates link a patient to a test patient",
     )
     assert (result.left_out, result.joined) == (4, ())
     found = read_splits(result.splits, read_metadata(Path(path)))
@@ -375,7 +375,7 @@ def test_training_images_of_a_day_of_test_are_left_out(tmp_path: Path) -> None:
     result = split(path, tmp_path / "s.csv", group_by="day")
     assert result.left_out_images == (
         ("train/virus-1-0", "test has images of day monday too"),
-        ("train/virus-1-1", "near-duplicates or day join its patient with a patient of test"),
+        ("train/virus-1-1", "near-duplicates or day link its patient to a test patient"),
     )
 
 

@@ -73,7 +73,7 @@ def test_default_splits_may_be_missing_and_named_ones_not(
 
 def test_misspelt_test_is_an_error(metadata: pd.DataFrame, tmp_path: Path) -> None:
     splits = splits_of(tmp_path, "path,md5,split\na,0a,Test\n")
-    with pytest.raises(DatasetError, match="unknown split 'Test'; known are train"):
+    with pytest.raises(DatasetError, match="unknown split 'Test'; choose one of train"):
         without_test_films(Path("m.csv"), metadata, splits)
 
 

@@ -34,7 +34,7 @@ def test_without_a_report_each_section_says_how_to_make_it(
 
 def test_report_of_other_images_is_not_shown(tmp_path: Path, table: pd.DataFrame) -> None:
     for section in sections(tmp_path, table, report([("train", "NORMAL", 5)])):
-        assert "counts other images than the metadata" in section.paragraphs[0]
+        assert "does not match the metadata" in section.paragraphs[0]
 
 
 def test_flow_shows_what_each_step_took(tmp_path: Path, table: pd.DataFrame) -> None:

@@ -29,8 +29,8 @@ def test_a_bundle_agrees_with_itself_and_test_films_are_not_looked_at(
     assert (found.mean_shift, found.largest_shift, found.mcnemar_p) == (0.0, 0.0, 1.0)
     assert found.warnings[:2] == (
         "40 test films left out; measure on test with a log",
-        "a bundle does not list the images it was made with; if these are among them, they flatter "
-        "it",
+        "a bundle does not list the images it was made with; if these are among them, the metrics "
+        "are optimistic",
     )
     one, other = found.bundles
     assert one.verdicts == other.verdicts
@@ -80,17 +80,17 @@ def test_folder_needs_no_labels_and_unreadable_films_are_counted(
     found = compare_bundles(bundle, bundle, films)
     assert found.n == len([path for path in films.iterdir() if path.suffix == ".jpeg"]) - 1
     assert (found.mcnemar_p, found.bundles[0].sensitivity) == (None, None)
-    assert found.warnings[0] == "1 film that cannot be read left out"
-    with pytest.raises(InvalidRequest, match=r"is or lies in .*films, which is read"):
+    assert found.warnings[0] == "1 film left out (unreadable)"
+    with pytest.raises(InvalidRequest, match=r"is or lies in .*films, which is an input"):
         compare_bundles(bundle, bundle, films, output=films / "out")
     (films / "test").mkdir()
     shutil.copy(next(films.glob("*.jpeg")), films / "test")
-    with pytest.raises(DatasetError, match="is, holds or lies in a folder test"):
+    with pytest.raises(DatasetError, match="is, contains or lies in a folder named test"):
         compare_bundles(bundle, bundle, films)
-    with pytest.raises(DatasetError, match="is, holds or lies in a folder test"):
+    with pytest.raises(DatasetError, match="is, contains or lies in a folder named test"):
         compare_bundles(bundle, bundle, films / "test")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DatasetError, match="holds no film that can be read"):
+    with pytest.raises(DatasetError, match="contains no film that can be read"):
         compare_bundles(bundle, bundle, tmp_path / "empty")
 
 

@@ -103,7 +103,7 @@ def test_confusion_has_the_label_in_rows() -> None:
     texts = {text.get_position(): text.get_text() for text in axes.texts}
     assert texts[(1, 0)] == "2\n20.0%"
     assert texts[(0, 1)] == "1\n25.0%"
-    assert axes.get_title() == "11 of 14 right"
+    assert axes.get_title() == "11 of 14 correct"
 
 
 def test_worst_errors_are_wrong_and_the_most_certain_first() -> None:
@@ -149,7 +149,7 @@ def labels_of(axes: Any) -> list[str]:
 def test_learning_curves_show_both_losses_the_metrics_and_the_kept_epoch() -> None:
     losses, metrics = draw_learning_curves(HISTORY, Fit(head_epochs=1)).axes
     assert labels_of(losses) == ["train (augmented)", "validation", "kept: epoch 2"]
-    assert losses.get_ylabel() == "loss, both labels weighted alike"
+    assert losses.get_ylabel() == "loss, both labels weighted equally"
     assert labels_of(metrics) == [
         "AUC", "sensitivity", "specificity", "accuracy", "kept: epoch 2",
     ]  # fmt: skip

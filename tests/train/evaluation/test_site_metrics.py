@@ -80,5 +80,5 @@ def test_no_patient_is_fitted_on_and_measured() -> None:
 def test_one_patient_of_a_label_leaves_nothing_to_hold_out() -> None:
     table, logits = films()
     table.loc[table["label"] == "NORMAL", "patient"] = "p0"
-    with pytest.raises(DatasetError, match="of two patients or more"):
+    with pytest.raises(DatasetError, match="each label needs films of at least two patients"):
         cross_fitted_site_metrics(logits, table, min_sensitivity=0.9)

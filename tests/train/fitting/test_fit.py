@@ -82,7 +82,7 @@ def test_fine_tuning_stops_after_the_patience(tmp_path: Path) -> None:
 
 
 def test_loss_that_is_no_number_stops_with_advice(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"no longer a number in epoch 2; lower learning_rate"):
+    with pytest.raises(RunError, match=r"became infinite or NaN in epoch 2; lower learning_rate"):
         fitted(tmp_path, learning_rate=1e30, warmup_epochs=0.0)
 
 
@@ -93,7 +93,7 @@ def test_best_model_before_the_loss_left_the_numbers_is_kept(tmp_path: Path) -> 
                 cam = self.model.get_layer("cam")
                 cam.set_weights([cam.get_weights()[0] * np.nan, cam.get_weights()[1]])
 
-    with pytest.raises(RunError, match=r"epoch 3; .* best model until then is .*best-0002\.keras"):
+    with pytest.raises(RunError, match=r"epoch 3; .* best model before that is .*best-0002\.keras"):
         fitted(tmp_path, watchers=[Poison()])
     kept = keras.models.load_model(tmp_path / "best-0002.keras")
     assert np.isfinite(predict_logits(kept, PIXELS)).all()
@@ -105,7 +105,7 @@ def test_validation_loss_that_never_is_a_number_is_an_error_with_advice(
     monkeypatch.setattr(
         callbacks, "predict_logits", lambda model, pixels: np.full(len(pixels), np.nan, np.float32)
     )
-    with pytest.raises(RunError, match="the validation loss was never a number; lower learning_ra"):
+    with pytest.raises(RunError, match="the validation loss was never finite; lower learning_ra"):
         fitted(tmp_path, head_epochs=0, epochs=1)
 
 

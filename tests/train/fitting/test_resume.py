@@ -166,7 +166,7 @@ def test_training_that_an_earlier_version_began_is_refused_in_one_line(
     np.savez(tmp_path / "snapshot.npz", progress=json.dumps(progress))
     (tmp_path / "history.csv").write_text("epoch,loss,seconds,val_loss\n0,0.5,1.0,0.5\n")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(RunError, match="an earlier version of cxr-edge began this training") as e:
+    with pytest.raises(RunError, match="an earlier version of cxr-edge started this training") as e:
         small_fit.run(tmp_path)
     assert "\n" not in str(e.value)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -66,7 +66,7 @@ def test_run_knows_its_folder_and_warns_of_chance_and_of_images_in_no_split(
     # Of random weights nothing is frozen, so there are no epochs of the head alone.
     assert [(fit.folder, fit.settings.head_epochs) for fit in fits] == [(folder, 0)]
     left_out, chance, *_ = run.warnings
-    assert left_out == "3 images of the metadata in no split"
+    assert left_out == "3 images of the metadata left out (in no split)"
     assert chance.startswith("on validation this model ranks NORMAL above PNEUMONIA")
     assert capfd.readouterr().out == ""
 
@@ -179,7 +179,7 @@ def test_locator_that_is_no_locator_is_refused_before_anything_is_made(
         ({"root": "nowhere"}, "root nowhere: no such folder"),
         ({"min_sensitivity": float("nan")}, "min_sensitivity must be a number above 0"),
         ({"architecture": ["tiny"]}, "unknown architecture"),
-        ({"architecture": "resnet"}, "unknown architecture 'resnet'; known are tiny"),
+        ({"architecture": "resnet"}, "unknown architecture 'resnet'; choose one of tiny"),
     ],
 )
 def test_arguments_of_the_wrong_kind_are_refused(

@@ -98,5 +98,7 @@ def test_loss_that_is_no_number_is_an_error_with_advice(tmp_path: Path) -> None:
         def on_train_begin(self, logs: object = None) -> None:
             self.model.layers[-1].bias.assign([np.nan])
 
-    with pytest.raises(RunError, match=r"no longer a number in epoch 1; train with another seed"):
+    with pytest.raises(
+        RunError, match=r"became infinite or NaN in epoch 1; train with another seed"
+    ):
         fit(tmp_path, Spoil())

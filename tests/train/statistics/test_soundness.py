@@ -71,4 +71,4 @@ def test_temperature_on_its_bound_is_named(temperature: float) -> None:
     [warning] = soundness_warnings(
         metrics_of(GOOD), replace(POINT, temperature=temperature), KERMANY
     )
-    assert "the temperature lies on its bound" in warning
+    assert "the temperature is at its limit" in warning

@@ -51,7 +51,7 @@ def build(architecture: str, settings: Model, *, weights: str | None) -> keras.M
     """
     if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
-        raise InvalidRequest(f"unknown architecture {architecture!r}; known are {known}")
+        raise InvalidRequest(f"unknown architecture {architecture!r}; choose one of {known}")
     chosen = ARCHITECTURES[architecture]
     if not chosen.has_width and settings.alpha != 1:
         raise InvalidRequest(f"{architecture} has no width multiplier; leave alpha at 1.0")

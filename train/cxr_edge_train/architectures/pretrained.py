@@ -84,10 +84,10 @@ def _offline_message(architecture: str, error: str) -> str:
     # Keras names the address; the file lies under its last part in Keras' cache folder.
     address = re.search(r"https?://\S+/([\w.-]+\.h5)", error)
     if address is None:
-        return f"the weights imagenet of {architecture} cannot be loaded ({error})"
+        return f"the imagenet weights of {architecture} cannot be loaded ({error})"
     folder = Path(os.environ.get("KERAS_HOME", "~/.keras"))
     return (
-        f"the weights imagenet of {architecture} could not be downloaded; on a machine with "
-        f"internet fetch {address[0]}, then put {address[1]} into {folder / 'models'} here, or "
-        "name its path as the weights; or train from random weights, with weights none"
+        f"the imagenet weights of {architecture} could not be downloaded; download {address[0]} "
+        f"on a machine with internet access and put {address[1]} into {folder / 'models'} here or "
+        "name its path as the weights, or train from random weights with weights none"
     )

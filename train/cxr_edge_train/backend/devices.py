@@ -71,8 +71,8 @@ def check_batch(images: int) -> None:
     """
     if _shares_batches() and images % len(devices()):
         raise InvalidRequest(
-            f"a batch of {images} images cannot be shared by {len(devices())} devices; make "
-            "batch_size in the recipe's [fit] a multiple of their number and at most the number "
+            f"a batch of {images} images cannot be divided among {len(devices())} devices; set "
+            "batch_size in the recipe's [fit] to a multiple of their number and at most the number "
             "of training images"
         )
 

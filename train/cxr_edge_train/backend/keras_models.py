@@ -39,7 +39,7 @@ def why_not_loaded(error: Exception) -> str:
     """
     said = str(error).strip() or repr(error)
     if "unsafe" in said or "safe_mode" in said:
-        return "it holds Python code, which is not run"
+        return "it contains Python code, which is not run"
     return said.splitlines()[0]
 
 

@@ -199,7 +199,7 @@ def _open(
     data_dir, table = data_dir.resolve(), optional_path(labels, "labels")
     renamed = renamed or {}
     if columns and table is None:
-        raise InvalidRequest("columns are those of a table of labels; give it, too (labels)")
+        raise InvalidRequest("columns apply to a table of labels; give the table too (labels)")
     given = (
         None
         if table is None
@@ -221,14 +221,16 @@ def _label_warnings(dataset: DataSet, inventory: Inventory, left_out: Path) -> I
     for name in inventory.further_columns:
         if name.lower() == SITE and (number := inventory.patients_at_several(name)):
             yield (
-                f"{counted(number, 'patient')} with films of more than one {name}; split by {name} "
-                "(group_by) to keep them on one side"
+                f"{counted(number, 'patient')} with films from more than one {name}; split by "
+                f"{name} (group_by) to keep them on one side"
             )
     file = dataset.labels.file
     if number := inventory.count(f"reason = '{UNLABELLED}'"):
         yield f"{counted(number, 'film')} without a label in {file}; see {left_out}"
     if number := inventory.count(f"reason = '{NOT_THERE}'"):
-        yield f"{counted(number, 'film')} of {file} not below {dataset.folder}; see {left_out}"
+        yield (
+            f"{counted(number, 'film')} of {file} not found below {dataset.folder}; see {left_out}"
+        )
 
 
 def take_inventory(

@@ -99,7 +99,7 @@ class Inventory:
         if isinstance(error, sqlite3.OperationalError):
             raise DatasetError(
                 f"the list of files found does not fit into the temporary folder ({error}); free "
-                "space there, or name another folder in the environment as SQLITE_TMPDIR"
+                "space there, or set SQLITE_TMPDIR to another folder"
             ) from error
 
     def add(self, files: Iterable[ScannedFile]) -> None:

@@ -70,7 +70,7 @@ def read_cleaning_report(path: Path) -> CleaningReport:
     found = content.pop("format", None) if isinstance(content, dict) else None
     if found != FORMAT:
         raise DatasetError(
-            f"{path}: is no cleaning report of format {FORMAT}; make it with cxr-edge clean"
+            f"{path}: is not a cleaning report of format {FORMAT}; make it with cxr-edge clean"
         )
     missing = [check.name for check in registry.CHECKS if check.name not in content]
     if missing:

@@ -170,7 +170,7 @@ def _reason(
     )
     others = [c.name for c in finalists if c is not leader]
     if only_one:
-        return text + "It was compared with no other."
+        return text + "It is the only candidate."
     if not others:
         return text + "Every other candidate's decisions differ from it (exact McNemar's test)."
     text += (
@@ -183,7 +183,7 @@ def _reason(
     text += f"{winner.name} has AUC {winner.metrics.auc.value:.3f}"
     if equal:
         return text + (
-            f", as {_listed([c.name for c in equal])}, and fewer parameters "
+            f", the same as {_listed([c.name for c in equal])}, and fewer parameters "
             f"({winner.parameters:,} against {_listed([f'{c.parameters:,}' for c in equal])})."
         )
     return text + f", {rivals[0].name} {rivals[0].metrics.auc.value:.3f}."

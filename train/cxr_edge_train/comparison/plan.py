@@ -128,7 +128,7 @@ def _check_different(name: str, task: TrainingTask, others: Mapping[str, Trainin
     """Two runs that are the same would be one candidate twice."""
     if name in others:
         raise InvalidRequest(
-            f"two candidates are called {name}; give the recipes' files different names"
+            f"two candidates are called {name}; give the recipe files different names"
         )
     for other, there in others.items():
         # How a model is converted is no part of what it learned.

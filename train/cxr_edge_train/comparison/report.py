@@ -29,7 +29,8 @@ PAGE = "comparison.html"
 
 _VALIDATION = (
     "All metrics in these tables were measured on the validation images, on which epoch, "
-    "temperature, bias and threshold were chosen; they flatter. Brackets hold 95% intervals."
+    "temperature, bias and threshold were chosen, so they are optimistic. Brackets "
+    "hold 95% intervals."
 )
 
 
@@ -69,8 +70,9 @@ def _draw(folder: Path, candidates: Sequence[Candidate]) -> list[Picture]:
         ),
         Picture(
             save_figure(draw_learning(candidates), folder / "learning.png"),
-            "Validation loss by epoch, both labels weighted alike; a dot marks the epoch that was "
-            "kept. A network whose curve still falls at its end would gain by more epochs.",
+            "Validation loss by epoch, both labels weighted equally; a dot marks the "
+            "epoch that was "
+            "kept. A network whose curve is still falling at its end would gain from more epochs.",
         ),
     ]
 
@@ -95,7 +97,7 @@ def _sections(
                 _VALIDATION,
                 _starts(candidates),
                 *_shown(candidates[0].run),
-                f"Trained on {devices}; times are of that.",
+                f"Trained and timed on {devices}.",
             ],
             tables=[overview_table(candidates, choice)],
             pictures=pictures,
@@ -134,12 +136,12 @@ def _starts(candidates: Sequence[Candidate]) -> str:
     pretrained = [f"{c.name} from {c.run.weights}" for c in candidates if c.run.weights != "none"]
     random = [c.name for c in candidates if c.run.weights == "none"]
     if not pretrained:
-        return "All networks began with random weights."
+        return "All networks started from random weights."
     text = f"Pretrained: {', '.join(pretrained)}."
     if random:
         text += (
-            f" From random weights: {', '.join(random)}. Between the two groups this measures "
-            "the start as much as the architecture."
+            f" From random weights: {', '.join(random)}. Differences between the two groups are "
+            "due to the initial weights as much as to the architecture."
         )
     return text
 
@@ -166,18 +168,19 @@ def _save_winner(folder: Path, choice: Choice, readings: Readings) -> None:
         f"# {winner.name}",
         NOTICE,
         f"A Keras 3 model: input `image`, grey 0–255, {spec.height}x{spec.width}; outputs `logit`, "
-        f"`cam`, `embedding`. The probability of {run.class_names.positive} is "
-        f"sigmoid((logit {point.bias:+.4f}) / {point.temperature:.4f}), called so from "
-        f"{point.threshold:.4f} on ({point.rule}, on validation).",
+        f"`cam`, `embedding`. The probability of {run.class_names.positive} is sigmoid((logit "
+        f"{point.bias:+.4f}) / {point.temperature:.4f}); a film is labelled so at or above "
+        f"{point.threshold:.4f} ({point.rule}, on validation).",
         *_shown(run),
-        f"Weights began with: {run.weights}. Seed {run.seed}. Trained for "
+        f"Initial weights: {run.weights}. Seed {run.seed}. Trained for "
         f"{len(winner.history)} epochs on {run.devices}.",
         "## Why this one",
         choice.reason,
         "## Metrics",
         markdown_table(metrics_table(list(measured), list(measured.values()))).rstrip(),
         "## Limits",
-        "Validation images chose epoch, temperature, bias and threshold, so these metrics flatter. "
-        "Nothing is known of patients, hospitals and devices other than those of the data set.",
+        "Epoch, temperature, bias and threshold were chosen on the validation images, so these "
+        "metrics are optimistic. Performance on patients, hospitals and devices other than those "
+        "of the data set is unknown.",
     ]
     write_text(folder / "MODEL_CARD.md", "\n\n".join(lines) + "\n")

@@ -48,7 +48,7 @@ def overview_table(candidates: Sequence[Candidate], choice: Choice) -> Table:
     return _by_candidate(
         [f"{c.name} (chosen)" if c is choice.winner else c.name for c in candidates],
         {
-            "weights began": ["random" if c.run.weights == "none" else "pretrained"
+            "initial weights": ["random" if c.run.weights == "none" else "pretrained"
                               for c in candidates],
             "parameters": [f"{c.parameters:,}" for c in candidates],
             "float32 weights, MB": [f"{c.megabytes:.1f}" for c in candidates],
@@ -61,7 +61,7 @@ def overview_table(candidates: Sequence[Candidate], choice: Choice) -> Table:
             "kept epoch": ["–" if c.kept_epoch is None else str(c.kept_epoch + 1)
                            for c in candidates],
             "training, minutes": [f"{c.run.seconds / 60:.1f}" for c in candidates],
-            "training, images a second": [f"{c.images_per_second:.0f}" for c in candidates],
+            "training, images per second": [f"{c.images_per_second:.0f}" for c in candidates],
         },
     )  # fmt: skip
 

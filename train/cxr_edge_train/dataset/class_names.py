@@ -63,8 +63,8 @@ def choose_class_names(labels: Collection[str], positive: str | None, *, where: 
         others = set(labels) - {into}
         other = min(others - set(KERMANY) or others)
         raise DatasetError(
-            f"{where}: has {len(labels)} labels, {found}; a model tells two apart. Merge two "
-            f"(map), for example {other}={into}, or take the films of one out"
+            f"{where}: has {len(labels)} labels, {found}; a model distinguishes two. Merge two "
+            f"(map), for example {other}={into}, or remove the films of one"
         )
     if len(labels) < 2:
         raise DatasetError(f"{where}: all films have one label, {found}; both classes are needed")
@@ -79,7 +79,7 @@ def choose_class_names(labels: Collection[str], positive: str | None, *, where: 
     for name in (negative, positive):
         try:
             from_json(Label, name, path="label")
-            why = "" if is_label(name) else "it has other signs than ( ) . _ + - and single spaces"
+            why = "" if is_label(name) else "use letters, digits, ( ) . _ + - and single spaces"
         except TypedJsonError as error:
             why = str(error)
         if why:
@@ -88,8 +88,8 @@ def choose_class_names(labels: Collection[str], positive: str | None, *, where: 
             )
     if negative.casefold() == positive.casefold():
         raise DatasetError(
-            f"{where}: the labels {negative} and {positive} differ in capital letters alone; merge "
-            "or rename them (map)"
+            f"{where}: the labels {negative} and {positive} differ only in upper and lower case; "
+            "merge or rename them (map)"
         )
     return ClassNames(negative, positive)
 

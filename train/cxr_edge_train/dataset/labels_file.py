@@ -169,7 +169,7 @@ def _named(file: Path, table: pd.DataFrame, columns: Mapping[str, str]) -> pd.Da
     found = ", ".join(table.columns)
     for ours, theirs in columns.items():
         if ours not in _NAMED:
-            raise InvalidRequest(f"columns: {ours} is unknown; known are {', '.join(_NAMED)}")
+            raise InvalidRequest(f"columns: {ours} is unknown; choose one of {', '.join(_NAMED)}")
         if theirs not in table:
             raise InvalidRequest(f"columns: {file} has no column {theirs!r}; it has {found}")
     ours_of = {theirs: ours for ours, theirs in columns.items()}
@@ -188,8 +188,8 @@ def _named(file: Path, table: pd.DataFrame, columns: Mapping[str, str]) -> pd.Da
     twice = table.columns[table.columns.duplicated()]
     if len(twice) and twice[0] in columns:
         raise DatasetError(
-            f"{file}: has a column {twice[0]} beside {columns[twice[0]]}, which is to be called "
-            "so; remove or rename it"
+            f"{file}: has a column {twice[0]}, which is also the new name of "
+            f"{columns[twice[0]]}; remove or rename it"
         )
     if len(twice) or set(_PATHS) <= set(table.columns):
         name = twice[0] if len(twice) else " or ".join(_PATHS)

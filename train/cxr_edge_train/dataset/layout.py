@@ -155,8 +155,8 @@ def open_dataset(
     if not folder.is_dir():
         why = "is a file, not a folder" if folder.exists() else "no such folder"
         raise DatasetError(
-            f"{folder}: {why}; name the folder that holds train/NORMAL and train/PNEUMONIA, or "
-            "films whose labels stand in a table (labels)"
+            f"{folder}: {why}; name the folder with train/NORMAL and train/PNEUMONIA, or "
+            "films whose labels are in a table (labels)"
         )
     if labels is not None:
         _check_some_there(folder, labels)
@@ -190,7 +190,7 @@ def _check_spelling(folder: Path) -> None:
         if meant in (None, name) or not any(film_files(folder / name)):
             continue
         what = f"move its films to {meant}" if (folder / meant).is_dir() else f"call it {meant}"
-        raise DatasetError(f"{folder / name}: {what}, so that they are taken; or put it elsewhere")
+        raise DatasetError(f"{folder / name}: {what}, so that they are used, or move it elsewhere")
 
 
 def _split_of(folder: Path) -> str:

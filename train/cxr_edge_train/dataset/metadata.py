@@ -102,7 +102,7 @@ def check_metadata_output(path: Path, further: Sequence[str] = ()) -> None:
         lost = [name for name in columns[before_added:] if name not in (_ADDED_COLUMN, *further)]
         if lost:
             raise InvalidRequest(
-                f"{path}: has a column {lost[0]}, which cleaning would not write again; choose "
+                f"{path}: has a column {lost[0]}, which cleaning would not keep; choose "
                 "another output, or remove the file"
             )
         return True
@@ -351,7 +351,9 @@ def check_values(path: Path, table: pd.DataFrame, column: str, known: Sequence[s
     """
     unknown = sorted(set(map(str, table[column])) - set(known))
     if unknown:
-        raise DatasetError(f"{path}: unknown {column} {unknown[0]!r}; known are {', '.join(known)}")
+        raise DatasetError(
+            f"{path}: unknown {column} {unknown[0]!r}; choose one of {', '.join(known)}"
+        )
 
 
 def digests_of(table: pd.DataFrame) -> "pd.Series[str]":

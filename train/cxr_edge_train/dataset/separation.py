@@ -140,10 +140,10 @@ def _left_out(
     rest = leaves & (found == "")
     if rest.any():
         by = "near-duplicates" if values is None else f"near-duplicates or {values.name}"
-        found[rest] = f"{by} join its patient with a patient of test"
+        found[rest] = f"{by} link its patient to a test patient"
         warnings.append(
-            f"{counted(rest.sum(), 'training image')} left out, because {by} join a patient with "
-            "one of test"
+            f"{counted(rest.sum(), 'training image')} left out, because {by} link a patient to a "
+            "test patient"
         )
     return found[found != ""], tuple(warnings)
 

@@ -157,7 +157,7 @@ def _unknown_near_duplicates(
     if near_duplicates is None:
         yield (
             f"near-duplicates are unknown, since there is no {report_path(metadata)}; such images "
-            "may fall on both sides of the split. Clean again, or keep the report beside the "
+            "may fall on both sides of the split. Clean again, or keep the report next to the "
             "metadata"
         )
 

@@ -75,8 +75,8 @@ def without_test_films(
     number = int(tested.sum())
     if number == len(metadata):
         raise DatasetError(
-            f"{file}: all its {counted(number, 'film')} are test; cxr-edge evaluate measures on "
-            "test, with a log"
+            f"{file}: all its {counted(number, 'film')} are test films; use cxr-edge evaluate to "
+            "measure on test, with a log"
         )
     warnings = (f"{counted(number, 'test film')} left out; measure on test with a log",)
     return table[~tested].reset_index(drop=True), warnings if number else ()

@@ -39,7 +39,7 @@ def cleaning_sections(metadata: Path, table: pd.DataFrame, *, folder: Path) -> l
     file = report_path(metadata)
     report = read_cleaning_report(file) if file.is_file() else None
     if report is None or not _belongs(report, table):
-        reason = "is missing" if report is None else "counts other images than the metadata"
+        reason = "is missing" if report is None else "does not match the metadata"
         text = f"{file.name} {reason}; run cxr-edge clean again."
         return [Section(title, [text]) for title in ("Cleaning", *map(_title, registry.CHECKS))]
     return [

@@ -115,7 +115,7 @@ def intensity_histograms(intensities: Intensities, figure_file: Path) -> Section
                     mean,
                     rows,
                     cause="Opacities brighten a film, but so do exposure and the console: ask "
-                    "which it is here.",
+                    "which one applies here.",
                 ),
             )
         ],
@@ -137,7 +137,7 @@ def _draw(rows: pd.DataFrame, histograms: NDArray[np.float64], file: Path) -> Pa
         axes.plot(centres, of.mean(axis=0), color=colour, label=f"{label}, n = {len(of):,}")
     axes.set(
         title="Mean grey-level histogram by label, train and val",
-        xlabel=f"grey level, 0 is black ({width} levels a bin)", ylabel="share of pixels, %",
+        xlabel=f"grey level, 0 is black ({width} levels per bin)", ylabel="share of pixels, %",
         xlim=(0, GREYS - 1),
     )  # fmt: skip
     axes.set_ylim(bottom=0)

@@ -174,7 +174,9 @@ def compare_bundles(
     subjects = tuple(BundleSubject(bundle, threads=as_threads(threads)) for bundle in (one, other))
     if subjects[0].names != subjects[1].names:
         first, second = (" and ".join(subject.names) for subject in subjects)
-        raise InvalidRequest(f"the labels of the first bundle are {first}, of the other {second}")
+        raise InvalidRequest(
+            f"the labels of the first bundle are {first}, those of the other {second}"
+        )
     if films.is_dir():
         if output is not None:
             check_apart(output, films)  # its pictures would be films the next time
@@ -186,7 +188,7 @@ def compare_bundles(
     for bundle in (one, other):
         if bundle.manifest.is_rejected:
             name = bundle.manifest.name
-            warnings += (f"{name} missed a limit of accuracy when it was converted",)
+            warnings += (f"{name} missed an accuracy limit when it was converted",)
     rows = _rows(table, subjects, answers)
     comparison = _compared((one, other), rows, subjects, warnings)
     if output is not None:
@@ -201,7 +203,7 @@ def _of_folder(
     paths, _, unread = found[0]
     warnings = _own_films(subjects, None)
     if unread:
-        warnings = (f"{counted(unread, 'film')} that cannot be read left out", *warnings)
+        warnings = (f"{counted(unread, 'film')} left out (unreadable)", *warnings)
     return pd.DataFrame({"path": paths}), [answers for _, answers, _ in found], warnings
 
 
@@ -222,7 +224,7 @@ def _of_metadata(
     else:
         found = site_metrics(answers[0].logits, table, subjects[0].operating_point)
         if has_reversed_labels(found):
-            warnings += (f"the AUC is {found['auc']}: are the labels the other way round?",)
+            warnings += (f"the AUC is {found['auc']}: are the labels swapped?",)
     return table, answers, warnings
 
 
@@ -310,23 +312,30 @@ def _write(output: Path, comparison: BundleComparison, subject: BundleSubject, r
 def _summary(comparison: BundleComparison) -> Section:
     one, other = comparison.bundles
     labelled = comparison.mcnemar_p is not None
-    rows = [["digest", one.digest[:12], other.digest[:12]]]
+    rows = [["digest (start of the SHA-256 of bundle.json)", one.digest[:12], other.digest[:12]]]
     if labelled:
         rows += [
             [measure, *(str(getattr(bundle, measure) or "") for bundle in (one, other))]
             for measure in ("sensitivity", "specificity")
         ]
     rows += [
-        [verdict, *(str(bundle.verdicts.get(verdict, 0)) for bundle in comparison.bundles)]
+        [
+            f"input gate: {verdict}",
+            *(str(bundle.verdicts.get(verdict, 0)) for bundle in comparison.bundles),
+        ]
         for verdict in sorted({*one.verdicts, *other.verdicts})
     ]
     rows += [
-        ["ms an inference, median", *(f"{b.timing.p50_ms:.2f}" for b in comparison.bundles)],
+        ["ms per inference, median", *(f"{b.timing.p50_ms:.2f}" for b in comparison.bundles)],
         ["peak MB", *(f"{b.timing.peak_memory_mb:.0f}" for b in comparison.bundles)],
     ]
     return Section(
         "Summary",
-        [*comparison.warnings, *comparison_lines(comparison)],
+        [
+            *comparison.warnings,
+            *comparison_lines(comparison),
+            "The input gate checks whether an image is a usable frontal chest X-ray.",
+        ],
         tables=[Table(["", one.name, other.name], rows)],
     )
 
@@ -338,8 +347,8 @@ def comparison_lines(comparison: BundleComparison) -> list[str]:
         f"{comparison.answered} of {counted(comparison.n, 'film')} answered by both; the "
         f"decision changes on {changed}: {comparison.to_positive} become positive, "
         f"{comparison.to_negative} negative.",
-        f"The probability changes by {comparison.mean_shift:+.4f} in the mean, by "
-        f"{comparison.largest_shift:.3f} at most.",
+        f"The probability changes by {comparison.mean_shift:+.4f} on average and by at most "
+        f"{comparison.largest_shift:.3f}.",
     ]
     if comparison.mcnemar_p is not None:
         lines.append(f"McNemar's exact test of equal correctness: p = {comparison.mcnemar_p:.2g}.")

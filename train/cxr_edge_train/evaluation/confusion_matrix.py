@@ -27,7 +27,7 @@ def draw_confusion(confusion: Confusion, names: ClassNames) -> Figure:
             color="white" if share > 0.5 else "black",
         )
     axes.set(
-        title=f"{confusion.correct:,} of {confusion.n:,} right",
+        title=f"{confusion.correct:,} of {confusion.n:,} correct",
         xlabel="decision",
         ylabel="label",
     )

@@ -66,7 +66,7 @@ def draw_precision_recall(
         f"Precision and recall, {metrics.auc.n:,} images", "recall (sensitivity)", "precision"
     )
     share = float(labels.mean())
-    axes.plot([0, 1], [share, share], label=f"guessing: {share:.3f} are {finding}", **_GUESSING)
+    axes.plot([0, 1], [share, share], label=f"chance: {share:.3f} are {finding}", **_GUESSING)
     # A step to the left of each point, as average precision adds them up.
     axes.step(
         sensitivity,
@@ -102,7 +102,7 @@ def draw_reliability(predictions: pd.DataFrame, metrics: Metrics) -> Figure:
     shares = [wilson_interval(each.positives, each.n) for each in bins]
     figure = new_figure(5.2, 6.4)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    upper.plot([0, 1], [0, 1], label="a probability that means what it says", **_GUESSING)
+    upper.plot([0, 1], [0, 1], label="perfect calibration", **_GUESSING)
     upper.errorbar(
         [each.mean_probability for each in bins],
         [share.value for share in shares],

@@ -65,7 +65,7 @@ def draw_learning_curves(history: pd.DataFrame, settings: Fit) -> Figure:
 
 def _draw_losses(axes: Axes, epochs: pd.Series, history: pd.DataFrame) -> None:
     # What an earlier version wrote as the validation loss was not weighted.
-    balanced = "loss, both labels weighted alike" if "val_auc" in history else "loss"
+    balanced = "loss, both labels weighted equally" if "val_auc" in history else "loss"
     for column, split, note in (
         ("loss", "train", " (augmented)"),
         ("val_loss", "validation", ""),

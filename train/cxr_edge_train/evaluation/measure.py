@@ -58,7 +58,7 @@ def check_request(split: str, *, log: Path | None, output: Path | None) -> None:
         check_output(output)
     if log is not None and output and log.resolve().is_relative_to(output.resolve()):
         # Evaluating again replaces what lies there; the log is for good.
-        raise InvalidRequest(f"{log}: lies in {output}, which is written anew; choose another log")
+        raise InvalidRequest(f"{log}: lies in {output}, which is overwritten; choose another log")
 
 
 def measure(
@@ -115,7 +115,7 @@ def measure(
         warnings=(*warnings, *large_columns(rows)),
     )
     if has_reversed_labels(evaluation.metrics.by_name()):
-        reversed_ = f"the AUC is {evaluation.metrics.auc}: are the labels the other way round?"
+        reversed_ = f"the AUC is {evaluation.metrics.auc}: are the labels swapped?"
         evaluation = replace(evaluation, warnings=(reversed_, *evaluation.warnings))
     if split == "test" and log is not None:
         log_test_reading(log, evaluation, dataset_digest(rows))
@@ -135,13 +135,13 @@ def _warnings(
         )
         if others and split != "test":
             yield (
-                "the test images are not those that were there when the run was made; some of "
-                f"these {split} images may have been test"
+                "the test images have changed since the run was made; some of these "
+                f"{split} images may have been test images"
             )
     if split == "test":
         if others:
-            yield "the test images are not those that were there when the run was made"
+            yield "the test images have changed since the run was made"
         missing = ((metadata["split"] == "test") & ~metadata["path"].isin(table["path"])).sum()
         if missing:
-            yield f"{counted(missing, 'test image')} of the metadata in no split, so not measured"
+            yield f"{counted(missing, 'test image')} of the metadata not measured (in no split)"
     yield from UnknownPatients.among(table).warnings

@@ -21,11 +21,11 @@ from cxr_edge_train.statistics.intervals import Interval
 PAGE = "evaluation.html"
 _MEASURES = (("sensitivity", POSITIVE_COLOUR), ("specificity", NEGATIVE_COLOUR))
 _CAPTIONS = {
-    "roc.png": "Sensitivity over false positive rate; the dot is the threshold in use.",
-    "precision_recall.png": "Precision over recall.",
-    "reliability.png": "Observed share of the finding over its mean probability.",
+    "roc.png": "Sensitivity against false positive rate; the dot marks the threshold in use.",
+    "precision_recall.png": "Precision against recall; the dot marks the threshold in use.",
+    "reliability.png": "Observed share of the finding against its mean predicted probability.",
     "confusion.png": "Decisions by label.",
-    "worst_errors.png": "The wrong decisions that are furthest from their labels.",
+    "worst_errors.png": "The wrong decisions whose probabilities are furthest from their labels.",
 }
 
 
@@ -43,8 +43,8 @@ def write_evaluation_page(output: Path, evaluation: Evaluation, figures: Path) -
         Section(
             "Results",
             [
-                f"{correct:,} of {n:,} decisions are right. {positive} is the finding, {negative} "
-                "the other label. Brackets hold 95% intervals."
+                f"{correct:,} of {n:,} decisions are correct. {positive} is the finding, "
+                f"{negative} the other label. Brackets hold 95% intervals."
             ],
             alarm=" ".join(f"{text[0].upper()}{text[1:]}." for text in evaluation.warnings),
             tables=[
@@ -71,7 +71,7 @@ def worst_words(subgroups: Sequence[Subgroup]) -> str:
     for measure, _ in _MEASURES:
         worst = worst_of(subgroups, measure)
         if worst is not None:
-            sentences.append(f"The lowest {measure} has {worst.name}: {getattr(worst, measure)}.")
+            sentences.append(f"{worst.name} has the lowest {measure}: {getattr(worst, measure)}.")
     if subgroups and not sentences:
         return f"No two groups of a column have {FEW} films of a label, so none is named the worst."
     return " ".join(sentences)
@@ -90,8 +90,8 @@ def _subgroups(evaluation: Evaluation, file: Path) -> Section:
         "Subgroups",
         [
             worst_words(groups),
-            f"Groups with fewer than {FEW} films of a label are marked as few: chance alone moves "
-            "their shares far.",
+            f"Groups with fewer than {FEW} films of a label are marked (few): chance alone can "
+            "change their metrics a lot.",
         ],
         tables=[
             Table(
@@ -112,7 +112,7 @@ def _subgroups(evaluation: Evaluation, file: Path) -> Section:
             Picture(
                 save_figure(_draw(evaluation), file),
                 "Sensitivity and specificity of each subgroup with 95% intervals; hollow where "
-                f"there are fewer than {FEW} films, the dotted line is all films together.",
+                f"there are fewer than {FEW} films, the dotted line is that of all films.",
             )
         ],
     )

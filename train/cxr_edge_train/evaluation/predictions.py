@@ -89,8 +89,8 @@ def predict_folder(
     found = list(film_files(folder))
     if lies_in_test(folder) or any(TEST in path.lower().split("/")[:-1] for path in found):
         raise DatasetError(
-            f"{folder}: is, holds or lies in a folder test, whose films are measured with a log "
-            "alone; name another folder"
+            f"{folder}: is, contains or lies in a folder named test, whose films may only be "
+            "measured with a log; name another folder"
         )
     read: list[str] = []
 
@@ -106,7 +106,7 @@ def predict_folder(
 
     answers = subject.answers(films())
     if not read:
-        raise DatasetError(f"{folder}: holds no film that can be read")
+        raise DatasetError(f"{folder}: contains no film that can be read")
     return read, answers, len(found) - len(read)
 
 

@@ -56,12 +56,14 @@ def cross_fitted_site_metrics(
     """
     labels, patients = positives(films), patient_groups(films).to_numpy(object)
     if min(len(set(patients[labels == label])) for label in (0, 1)) < 2:
-        raise DatasetError("the films of each label must be of two patients or more to hold out")
+        raise DatasetError(
+            "each label needs films of at least two patients, so that some can be held out"
+        )
     probabilities, called = np.empty(len(logits)), np.empty(len(logits), dtype=bool)
     for others, part in folds_by_patient(labels, patients):
         if len(others) == len(labels):
             raise DatasetError(
-                "nearly all films of a label are of one patient, so none can be held out"
+                "nearly all films of a label are from one patient, so none can be held out"
             )
         point = fit_operating_point(
             logits[others], labels[others], min_sensitivity=min_sensitivity, smoothed=True

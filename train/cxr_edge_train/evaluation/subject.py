@@ -111,7 +111,7 @@ def check_names(subject: Subject, metadata: pd.DataFrame, file: Path) -> None:
     found, own = class_names(metadata), subject.names
     if set(found) == set(own) and found != own:
         raise DatasetError(
-            f"{file}: calls {found.positive} the finding, the model {own.positive}; clean again "
+            f"{file}: its finding is {found.positive}, the model's is {own.positive}; clean again "
             f"with positive {own.positive}"
         )
     if found != own:
@@ -133,16 +133,19 @@ def own_film_warnings(subject: Subject, films: pd.DataFrame | None) -> Iterator[
         A sentence each.
     """
     if subject.site:
-        yield f"{subject.identity.bundle} was calibrated for {subject.site}, whose films flatter it"
+        yield (
+            f"{subject.identity.bundle} was calibrated for {subject.site}; metrics on films of "
+            "that site are optimistic"
+        )
     if subject.own_films is None:
         yield (
-            "a bundle does not list the images it was made with; if these are among them, they "
-            "flatter it"
+            "a bundle does not list the images it was made with; if these are among them, the "
+            "metrics are optimistic"
         )
     elif films is not None and (number := int(films["md5"].isin(subject.own_films["md5"]).sum())):
         yield (
             f"the run was trained on or chosen by {number} of these "
-            f"{counted(len(films), 'image')}, which flatter it"
+            f"{counted(len(films), 'image')}, so the metrics are optimistic"
         )
     if films is not None:
         yield from UnknownPatients.among(films).warnings

@@ -100,8 +100,8 @@ def _check_complete(folder: Path, films: list[pd.DataFrame]) -> None:
     missing = set(films[0]["path"]) - held_out
     if missing:
         raise RunError(
-            f"{folder}: {counted(len(missing), 'film')} of {len(films[0])} held out in no fold "
-            "here; train all folds with cxr-edge train (folds)"
+            f"{folder}: {counted(len(missing), 'film')} of {len(films[0])} not held out in any "
+            "fold here; train all folds with cxr-edge train (folds)"
         )
 
 
@@ -146,10 +146,10 @@ def _write_page(
     section = Section(
         "Films to look at again",
         [
-            "Each film was answered by a model that learned from none of the patient's films; they "
-            "only chose its epoch and its scale. The probability is that of "
-            f"{run.class_names.positive}. A wrong label is one reason for a contradiction; a wrong "
-            "model is another."
+            "Each film was classified by a model that was not trained on any film of the patient; "
+            "these films were only used to choose its epoch and calibration. The probability is "
+            f"that of {run.class_names.positive}. Where label and probability disagree, either the "
+            "label or the model may be wrong."
         ],
         tables=[
             Table(

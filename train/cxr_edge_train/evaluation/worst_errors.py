@@ -114,7 +114,7 @@ def draw_films(
 def draw_no_errors() -> Figure:
     """Draw what is shown instead when every decision is correct."""
     figure = new_figure(5.0, 1.5)
-    figure.text(0.5, 0.5, "Every decision was right.", ha="center", va="center", color=NEUTRAL)
+    figure.text(0.5, 0.5, "Every decision was correct.", ha="center", va="center", color=NEUTRAL)
     return figure
 
 

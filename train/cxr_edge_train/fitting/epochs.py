@@ -77,7 +77,7 @@ def run_epochs(
     if not math.isfinite(history["loss"][-1]):
         epoch = first_epoch + len(history["loss"])
         best = read_progress(output).best_file(output)
-        kept = f". The best model until then is {best}" if best else ""
+        kept = f". The best model before that is {best}" if best else ""
         raise RunError(
-            f"{output}: the loss was no longer a number in epoch {epoch}; {advice}{kept}"
+            f"{output}: the loss became infinite or NaN in epoch {epoch}; {advice}{kept}"
         )

@@ -77,7 +77,7 @@ def fit(
         raise
     best = read_progress(output).best_file(output)
     if best is None:
-        raise RunError(f"{output}: the validation loss was never a number; {_ADVICE}")
+        raise RunError(f"{output}: the validation loss was never finite; {_ADVICE}")
     chosen = load_keras(best, compiled=True, advice=f"remove {output} and train again")
     if isinstance(chosen.optimizer, keras.optimizers.LossScaleOptimizer):
         compute_in_float32(chosen)

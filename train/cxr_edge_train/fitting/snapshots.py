@@ -97,8 +97,8 @@ def tidy(folder: Path, measured: Sequence[str] = EPOCH_METRICS) -> None:
             columns = set(lines[0].decode(errors="replace").strip().split(","))
             if columns != {"epoch", "loss", "seconds", *measured}:
                 raise RunError(
-                    f"{history}: an earlier version of cxr-edge began this training and measured "
-                    f"its epochs otherwise; finish it with that version, or remove {folder} and "
+                    f"{history}: an earlier version of cxr-edge started this training and measured "
+                    f"its epochs differently; finish it with that version, or remove {folder} and "
                     "train again"
                 )
         # The first line names the columns. Shortening a file works on a full disk, too.

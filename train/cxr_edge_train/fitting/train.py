@@ -159,7 +159,7 @@ def starting_weights(weights: str | Path | None) -> str | None:
 def _warnings(run: Run, left_out: int) -> tuple[str, ...]:
     warnings = []
     if left_out:
-        warnings.append(f"{counted(left_out, 'image')} of the metadata in no split")
+        warnings.append(f"{counted(left_out, 'image')} of the metadata left out (in no split)")
     if run.unknown_patients is not None:
         warnings.extend(run.unknown_patients.warnings)
     warnings += soundness_warnings(run.metrics["validation"], run.operating_point, run.class_names)

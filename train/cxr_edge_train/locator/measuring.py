@@ -56,9 +56,9 @@ def choose_margin(boxes: Sequence[Box | None], films: OutlinedFilms) -> float:
         if share >= LEAST_COVERED:
             return margin
     raise LimitMissed(
-        f"the box holds {LEAST_INSIDE:.0%} of the lungs in {share:.1%} of {pneumonias.sum()} "
-        f"validation pneumonias even at {MARGINS[-1]} times its size; {LEAST_COVERED:.0%} are "
-        "needed. Train on more masks, or look at those that there are"
+        f"even at {MARGINS[-1]} times its size the box covers {LEAST_INSIDE:.0%} of the lungs in "
+        f"only {share:.1%} of {pneumonias.sum()} validation pneumonias, {LEAST_COVERED:.0%} are "
+        "required; train on more masks, or check the present ones"
     )
 
 

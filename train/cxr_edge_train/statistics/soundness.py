@@ -62,7 +62,7 @@ def soundness_warnings(
         )
     elif metrics["auc"].high < _CHANCE:
         words = f"on {on} this model ranks {negative} above {positive} (AUC {metrics['auc']})"
-        few = "" if has_reversed_labels(metrics) else ", but of too few images to be beyond chance"
+        few = "" if has_reversed_labels(metrics) else ", but on too few images to rule out chance"
         warnings.append(words + few)
     elif metrics["auc"].low <= _CHANCE:
         warnings.append(
@@ -76,12 +76,12 @@ def soundness_warnings(
         if metric.value == 0:
             warnings.append(
                 f"the {name} is 0 at the threshold: none of {metric.n} images of "
-                f"{label} on {on} is called so"
+                f"{label} on {on} is labelled so"
             )
     lowest, highest = TEMPERATURES
     if not lowest * (1 + _ON_BOUND) < point.temperature < highest * (1 - _ON_BOUND):
         warnings.append(
-            f"the temperature lies on its bound, {point.temperature:g}, so the probabilities are "
+            f"the temperature is at its limit, {point.temperature:g}, so the probabilities are "
             "not calibrated"
         )
     return tuple(warnings)

@@ -62,7 +62,7 @@ def test_exact_copies_leak_as_found_although_cleaning_removes_them() -> None:
         scanned_file("test/f", "2"),
     )
     assert leaks.exact == (("train/a", "test/d"), ("train/c", "test/f"), ("val/b", "test/d"))
-    assert "the training copy is left out" in leaks.words
+    assert "The training copies of exact duplicates are left out" in leaks.words
 
 
 def test_near_duplicates_leak_across_splits_only() -> None:

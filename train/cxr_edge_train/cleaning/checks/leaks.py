@@ -84,7 +84,7 @@ def _text(
         f"{counted(len(near), 'near-duplicate')}."
     )
     if exact:
-        text += " Of exact duplicates the training copy is left out of the metadata."
+        text += " The training copies of exact duplicates are left out of the metadata."
     if patients:
         text += " cxr-edge split drops the training images of patients who have test images."
     if near:
