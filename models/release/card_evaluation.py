@@ -45,17 +45,18 @@ def _readings(figures: Figures) -> str:
     return f"""\
 The test images were evaluated once for this model, on {figures["test_date"]}. They are the
 available part of the official test set, without exact duplicates. With {normals} normal films a
-specificity of 0.90 has the interval {at.low:.2f} to {at.high:.2f}. The intervals of sensitivity and
-specificity count films and are slightly too narrow, since films of one patient are not independent.
+specificity of 0.90 has a 95% interval of {at.low:.2f} to {at.high:.2f}. The intervals of
+sensitivity and specificity count films and are slightly too narrow, since films of one patient are
+not independent.
 
-The test figures are somewhat optimistic. No test film influenced weights, threshold or temperature,
-and the rule that chose among recipes was written down before the first reading; its limit on
-originals was set, and for `tiny` widened, when figures of candidates on validation were known. That
-the model is shown the box of the lungs and learns from crops was decided knowing what five probes
-had done on 313 test films, and three of them on the other 311 of the official set and on 127 other
-adults. Other models had been evaluated on the same films before: docs/results/test-log.md in the
-repository lists every reading. Recipes were compared on the validation films too, so validation
-figures are the best of several.
+The test metrics are somewhat optimistic. No test film influenced weights, threshold or temperature,
+and the rule for choosing among recipes was written down before the first evaluation on test; its
+limit on originals was set, and for `tiny` widened, when metrics of candidates on validation were
+known. The decision to give the model only the box of the lungs, and to train it on crops, was made
+knowing how five probes had performed on 313 test films, and three of them on the other 311 of the
+official set and on 127 other adults. Other models had been evaluated on the same films before:
+docs/results/test-log.md in the repository lists every evaluation. Recipes were also compared on the
+validation films, so validation metrics are the best of several.
 """
 
 
@@ -131,15 +132,15 @@ def _operating_points(figures: Figures) -> str:
     return f"""\
 ### Other operating points
 
-Only the shipped one is used. It was chosen on validation from the float model's predictions; the
-others were chosen there from this model's. The lower the
+Only the shipped one is used. It was chosen on validation from the float model's predictions, the
+others from those of this model, also on validation. The lower the
 threshold, the fewer pneumonias are missed and the more normal films are labelled PNEUMONIA.
 
 {markdown_table(Table(header, rows))}
 The curve on test itself, for comparison with other models; these thresholds cannot be chosen
 without the test labels.
 
-{markdown_table(Table(("specificity on test, at least", "sensitivity there"), curve))}"""
+{markdown_table(Table(("specificity on test, at least", "sensitivity"), curve))}"""
 
 
 def _calibration(name: str, metrics: Figures) -> str:
@@ -156,17 +157,17 @@ Expected calibration error on test, at the prevalence of validation:
 def _adults(adults: Figures) -> str:
     metrics = adults["metrics"]
     return f"""\
-### Adults of another hospital
+### Adults from another hospital
 
 {adults["n"]} films of 70 patients aged 12 and over (NIH ChestX-ray14, labels by RSNA's
 radiologists), evaluated once, with the threshold above and no gate: AUC
 {_interval(metrics["auc"])}, sensitivity {_interval(metrics["sensitivity"])}, specificity
 {_interval(metrics["specificity"])}. The labels are "lung opacity" and "normal"; not
 every opacity is a pneumonia. 35 of 50 opacities and 9 of 28 normal films are AP views, most of them
-of patients lying down: the view alone predicts the label with an AUC of 0.69. Labels that were
-mined from reports are no yardstick here: the model that shipped until 2026-11-30 had an AUC of 0.44
-on 220 adults of NIH's whom radiologists did not label, and of 0.89 on 127 whom they did. The model
-is not good enough for any use here.
+of patients lying down: the view alone predicts the label with an AUC of 0.69. Labels that
+were mined from reports are not a reliable reference: the model that shipped until 2026-11-30 had an
+AUC of 0.44 on 220 NIH adults whose films radiologists had not labelled, and of 0.89 on 127 whose
+films they had. The model is not good enough for any use on such films.
 """
 
 
@@ -180,8 +181,8 @@ def _gate(gate: Figures) -> str:
 ### The input gate
 
 {markdown_table(Table(("images", *verdicts), rows))}
-That a film whose lungs are found is never rejected for its distance was decided knowing these
-adults. So their row is not an independent measurement.
+The rule that a film in which lungs are found is never rejected for its distance was made with these
+adults known, so their row is not an independent measurement.
 """
 
 

@@ -47,7 +47,7 @@ def only_reading(log: Iterable[str], evaluation: Mapping[str, Any]) -> dict[str,
     of_films = [e for e in of_model if e["test_digest"] == same[0]["test_digest"]]
     if len(of_films) > 1:
         raise RunError(
-            f"{len(of_films)} readings of this model on the same films; test is read once"
+            f"{len(of_films)} readings of this model on the same films; test is evaluated once"
         )
     return same[0]
 
@@ -147,12 +147,12 @@ def gathered(bundle: Bundle, run: Path, measured: Path, log: Iterable[str]) -> d
     }
     for name, part in parts.items():
         if part.get("model_sha256") != sha256:
-            raise RunError(f"{measured}: {name} is of another model")
+            raise RunError(f"{measured}: {name} belongs to another model")
         if (
             part.get("threshold", bundle.manifest.threshold.value)
             != bundle.manifest.threshold.value
         ):
-            raise RunError(f"{measured}: {name} is at another threshold")
+            raise RunError(f"{measured}: {name} was measured at another threshold")
     validation, test = (
         read_table(
             measured / split / "predictions.csv",
@@ -165,7 +165,7 @@ def gathered(bundle: Bundle, run: Path, measured: Path, log: Iterable[str]) -> d
     variants = _read(bundle.path.parent / "report.json")["variants"]
     verifications = [each["verification"] for each in variants if each["sha256"] == sha256]
     if not verifications:
-        raise RunError(f"{bundle.path.parent}/report.json: is of another conversion")
+        raise RunError(f"{bundle.path.parent}/report.json: belongs to another conversion")
     trained = _read(run / "run.json")
     recipe = asdict(recipe_of_run(run))
     return {
@@ -190,6 +190,6 @@ def gathered(bundle: Bundle, run: Path, measured: Path, log: Iterable[str]) -> d
 
 def _read(file: Path) -> dict[str, Any]:
     if not file.is_file():
-        raise RunError(f"{file}: missing; see models/README.md for what makes it")
+        raise RunError(f"{file}: missing; models/README.md says which command makes it")
     content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return content

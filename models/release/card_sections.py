@@ -62,9 +62,9 @@ def _training(training: Figures) -> str:
         for kind, count in kinds.items()
     ]
     return f"""\
-Width multiplier {model["alpha"]}, {training["parameters"]:,} parameters, {fit["epochs"]} epochs of
-batches of {fit["batch_size"]} at a learning rate of up to {fit["learning_rate"]}, moving average of
-weights {fit["weight_average"]}, last epoch kept.
+Width multiplier {model["alpha"]}, {training["parameters"]:,} parameters, {fit["epochs"]} epochs
+with batches of {fit["batch_size"]} and a learning rate of up to {fit["learning_rate"]},
+moving average of weights {fit["weight_average"]}, last epoch kept.
 
 {markdown_table(Table(("split, kind", "films", "patients"), rows))}
 Age and sex of the children are not recorded per film.
@@ -94,12 +94,13 @@ def _examination(name: str, behaviour: Figures) -> str:
     )
     counts = " and ".join(f"{count} {label}" for label, count in behaviour["films"].items())
     return f"""\
-Validation films whose lungs are outlined ({counts}), changed without changing the diagnosis, at the
+Validation films with outlined lungs ({counts}), altered without changing the diagnosis, at the
 frozen threshold. A model that relied on the lungs alone would not change its predictions; the
-shifts show how much it relies on other places.
+shifts show how much it relies on other regions.
 
 {markdown_table(Table(header, rows))}
 {_framing(behaviour["framing"])}
+
 {_maps(behaviour["activation_maps"])}
 
 ![Activation maps of correct and wrong decisions]({PICTURES}/{name}/activation_maps.png)
@@ -113,10 +114,10 @@ def _framing(framing: Figures) -> str:
         f"of {film:.3f}"
     )
     if framing["decisions_changed_by_true_box"] is None:
-        return f"{told}; this model is shown whole films."
+        return f"{told}; this model gets whole films."
     return (
-        f"{told}. The box removes little of that: how much they fill of what the model is shown "
-        f"has {view:.3f}. Where the box comes from the outlines and not from the lung locator, "
+        f"{told}. The box removes little of that: how much of the height of the model's input they "
+        f"fill has an AUC of {view:.3f}. With boxes from the outlines instead of the lung locator, "
         f"{framing['decisions_changed_by_true_box']:.1%} of the decisions change."
     )
 
@@ -127,24 +128,24 @@ def _maps(maps: Figures) -> str:
         [words, str(kind["films"]), *(f"{kind[name]:.0%}" for name in ("maps", "even", "blob"))]
         for words, kind in kinds
     ]
-    header = ("", "films", "share in the lungs", "of an even map", "of a blob in the middle")
+    header = ("", "films", "share in the lungs", "of a uniform map", "of a central blob")
     clear = [kind["maps"] >= max(kind["even"], kind["blob"]) + _HARDLY for _, kind in kinds]
     verdict = (
         ""
         if all(clear)
-        else f"\n{'Not every' if any(clear) else 'No'} share is clearly above those of maps that "
-        "look at no film: this model is not shown to look at the lungs."
+        else f"\n{'Not every' if any(clear) else 'No'} share is clearly above those of the "
+        "comparison maps: there is no evidence that this model looks at the lungs."
     )
     height, width = maps["cells"]
     return f"""\
-How much of the evidence in the activation map lies in the lungs; heart and spine, behind which lung
-lies too, are not counted. For comparison: a map that is even, and one that is a blob in the middle,
-whatever the film.
+Share of the evidence in the activation map that lies in the lungs; heart and spine are not counted,
+although lung lies behind them. For comparison: a uniform map and a blob in the centre, the same for
+every film.
 
 {markdown_table(Table(header, rows))}{verdict}
-With {height}x{width} cells the map is coarse. In the picture correct decisions were drawn at
-random; of the wrong ones those furthest from the threshold are shown, half of them false alarms
-where there are so many. The outlines are those of V7 Labs, *covid-19-xray-dataset*, CC BY 4.0."""
+With {height}x{width} cells the map is coarse. The picture shows randomly chosen correct decisions
+and the wrong decisions furthest from the threshold, half of them false alarms if there are enough.
+Lung outlines: V7 Labs, *covid-19-xray-dataset*, CC BY 4.0."""
 
 
 def _impact(training: Figures) -> str:

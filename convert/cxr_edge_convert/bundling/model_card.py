@@ -96,16 +96,17 @@ def _uses(manifest: Manifest) -> str:
 
 def _limits(manifest: Manifest) -> str:
     gate = (
-        "- Every image gets a prediction, also one that shows no chest: this bundle has no input "
-        "gate."
+        "- Every image gets a prediction, even one that shows no chest: this bundle has no input "
+        "gate\n  (a check for images that are not usable chest X-rays)."
         if manifest.gate is None
-        else "- The input gate refuses a prediction for what looks like no frontal chest X-ray and "
-        "calls unusual films\n  suspicious. It does not catch everything."
+        else "- The input gate, a check before classification, rejects images that do not look "
+        "like a\n  frontal chest X-ray and marks unusual films as suspicious. It does not catch "
+        "everything."
     )
-    no_map = "" if "cam" in manifest.outputs else "\n- No heat map: the model gives none."
+    no_map = "" if "cam" in manifest.outputs else "\n- No heat map: the model does not provide one."
     return f"""\
-- It is at best as good on your images as on those it was measured on. Measure it on your own before
-  you rely on it.
+- Expect it to be at best as good on your images as on those it was measured on. Evaluate it on your
+  own images before you rely on it.
 {gate}{no_map}
 {_ages(manifest)}
 {_prevalence(manifest)}
@@ -114,24 +115,24 @@ def _limits(manifest: Manifest) -> str:
 
 def _ages(manifest: Manifest) -> str:
     if manifest.ages is None:
-        return "- The ages of the people on the films it was made with are not stated."
+        return "- The ages of the people on its training films are not stated."
     return (
-        f"- It was made with films of people of {manifest.ages}. How good it is on others is not "
-        "known; a DICOM\n  film that states another age is suspicious."
+        f"- It was trained on films of people aged {manifest.ages}. Performance at other ages is "
+        "unknown; a\n  DICOM film that states another age is marked as suspicious."
     )
 
 
 def _prevalence(manifest: Manifest) -> str:
     if manifest.prevalence is None:
         return (
-            "- The probability was calibrated at a prevalence of "
-            f"{manifest.positive_label} that is not known."
+            "- The probability was calibrated at an unknown prevalence of "
+            f"{manifest.positive_label}."
         )
-    of = "validation" if manifest.site is None else "those of the site"
+    of = "as in validation" if manifest.site is None else "as at the site"
     return (
-        f"- The probability stands for films of which {manifest.prevalence:.1%} show "
-        f"{manifest.positive_label}, as in {of}. Where\n  they are more or less common, "
-        "state the prevalence; no decision changes by that."
+        f"- The probability is calibrated for a prevalence of {manifest.prevalence:.1%} "
+        f"{manifest.positive_label}, {of}.\n  At a different prevalence it is miscalibrated: state "
+        "yours; no decision changes."
     )
 
 
@@ -141,7 +142,8 @@ def _verified(manifest: Manifest) -> str:
     if record is None:
         return ""
     looser = [
-        f"It was held to looser limits than the defaults: {words}." for words in record.looser
+        f"It was verified against looser limits than the defaults: {words}."
+        for words in record.looser
     ]
     rejected = [f"**It was rejected:** {words}." for words in record.failures]
     warnings = [f"**Warning:** {words}." for words in record.warnings]
@@ -154,7 +156,7 @@ def _start(manifest: Manifest) -> str:
 cxr-edge classify --bundle . film.jpeg
 ```
 
-in the folder of this card. A bundle that ships with cxr-edge is known by its name, too.
+Run this in the folder of this card. A bundle that ships with cxr-edge can also be given by name.
 """
 
 
@@ -163,29 +165,33 @@ def _training(manifest: Manifest) -> str:
     if training.recipe:
         origin = (
             f"Initial weights: `{training.weights}`.\n"
-            f"Seed {training.seed}. Train and validation share no patient."
+            f"Seed {training.seed}. Training and validation share no patient."
         )
     else:  # only a model from elsewhere has none
         origin = (
-            "Trained outside cxr-edge: from what, with which seed and on which images is unknown. "
-            "It may have\nlearned from the very images that measure it here."
+            "Trained outside cxr-edge: initial weights, seed and training images are unknown. "
+            "It may have\nbeen trained on the images that it is measured on here."
         )
     calibration = manifest.calibration
     calibrated = (
-        f"\nINT8 ranges: {calibration.method}, {calibration.count} images, "
-        f"seed {calibration.seed}.\n"
+        f"\nINT8 ranges, set with {calibration.count} images, seed {calibration.seed}: "
+        f"{calibration.method}.\n"
         if calibration
         else ""
     )
     versions = ", ".join(f"{name} {version}" for name, version in training.versions.items())
-    return f"{origin}\nDataset digest `{training.dataset_digest[:16]}`. {versions}.\n{calibrated}"
+    return (
+        f"{origin}\nDataset digest (a checksum of splits, labels and images) "
+        f"`{training.dataset_digest[:16]}`.\n{versions}.\n{calibrated}"
+    )
 
 
 def _evaluation(manifest: Manifest) -> str:
     return f"""\
-Probability is `sigmoid((logit {manifest.bias:+.4f}) / {manifest.temperature:.4f})`;
-{manifest.positive_label} at or above **{manifest.threshold.value:.4f}**. All three were chosen on
-{manifest.threshold.chosen_on} and frozen: {manifest.threshold.rule}.
+The probability is `sigmoid((logit {manifest.bias:+.4f}) / {manifest.temperature:.4f})`;
+the label is {manifest.positive_label} at or above **{manifest.threshold.value:.4f}**. Bias,
+temperature and threshold were chosen on {manifest.threshold.chosen_on} and frozen:
+{manifest.threshold.rule}.
 
 {_figures(manifest)}
 {_flattered(manifest)}
@@ -195,11 +201,11 @@ Probability is `sigmoid((logit {manifest.bias:+.4f}) / {manifest.temperature:.4f
 def _flattered(manifest: Manifest) -> str:
     if manifest.site is None:
         return """\
-Validation flatters AUC and specificity: the patients differ, but hospital and devices are the same,
-and threshold and calibration were chosen on these images, from the float model's predictions.
+Validation overestimates AUC and specificity: the patients differ, but hospital and devices are the
+same, and threshold and calibration were chosen on these images, from the float model's predictions.
 Calibration error and Brier score are cross-fitted by patient."""
     return """\
-Figures of the site are cross-fitted by patient: the fit that answered a film had not seen it."""
+Metrics of the site are cross-fitted by patient: no film was scored by a fit that had seen it."""
 
 
 def _losses(manifest: Manifest) -> str:
@@ -223,11 +229,11 @@ def _losses(manifest: Manifest) -> str:
     ]
     bound = max(loss.recall_drop_bound for _, loss in sessions)
     return (
-        "\nAgainst the float model, on the same images:\n\n"
+        "\nCompared with the float model on the same images:\n\n"
         "| | recall drop | specificity drop | AUC drop | agreement |\n|---|---|---|---|---|\n"
         + "\n".join(lines)
-        + f"\n\nIt is not shown to lose less than {bound:.4f} of the "
-        f"recall (one-sided, 95%). Verified on\n{record.processor}.\n"
+        + f"\n\nThe upper bound of the drop in recall is {bound:.4f} (one-sided, 95%). Verified "
+        f"on\n{record.processor}.\n"
     )
 
 
@@ -235,8 +241,8 @@ def _specifications(manifest: Manifest) -> str:
     _, height, width, channels = manifest.input.shape
     return (
         f"`{manifest.model.file}` takes `[1, {height}, {width}, {channels}]` "
-        f"{manifest.input.dtype} and gives {', '.join(manifest.outputs)}. Before it: grey, "
-        f"{manifest.preprocess.rule},\nversion {manifest.preprocess.version} of the rule.\n"
+        f"{manifest.input.dtype} and outputs {', '.join(manifest.outputs)}. Preprocessing: "
+        f"grey,\n{manifest.preprocess.rule}, version {manifest.preprocess.version} of the rule.\n"
         f"{_locator(manifest)}"
     )
 
@@ -247,13 +253,13 @@ def _locator(manifest: Manifest) -> str:
         return ""
     return (
         f"`{locator.file}`, {manifest.files[locator.file].bytes:,} bytes, finds the lungs. "
-        f"The model is shown their\nbox, {locator.margin:g} times as wide and high.\n"
+        f"The model gets their\nbox, enlarged {locator.margin:g} times in width and height.\n"
     )
 
 
 def _figures(manifest: Manifest) -> str:
     names = {name: words.format(manifest.positive_label) for name, words in _NAMES.items()}
-    lines = ["| split | figure | value | 95% interval | images |", "|---|---|---|---|---|"]
+    lines = ["| split | metric | value | 95% interval | images |", "|---|---|---|---|---|"]
     lines += [
         f"| {split} | {names.get(name, name)} | {figure.value:.3f} "
         f"| {figure.low:.3f}–{figure.high:.3f} | {figure.n} |"

@@ -51,7 +51,7 @@ def test_card_says_whether_there_is_an_input_gate(golden_bundle: Path) -> None:
     )
     assert "has no input gate" in without
     assert "has no input gate" not in gated
-    assert "input gate refuses" in gated
+    assert "The input gate, a check before classification, rejects" in gated
 
 
 def test_more_goes_below_its_heading_in_the_order_of_cards(golden_bundle: Path) -> None:

@@ -16,7 +16,7 @@ def text(bundle: Bundle, run: Path, measured: Path, log: list[str]) -> str:
     "words",
     [
         "on 2026-01-02",
-        "40 normal films a\nspecificity of 0.90 has the interval 0.77 to 0.96",
+        "40 normal films a\nspecificity of 0.90 has a 95% interval of 0.77 to 0.96",
         "Films by acquisition domain: NORMAL A 18, B 2; PNEUMONIA A 5, B 15.",
         "| A | 0.875 | 0.900 [0.800, 0.950] | 0.900 [0.800, 0.950] |",
         "| B | – | 0.900 [0.800, 0.950] | – |",

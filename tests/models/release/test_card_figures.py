@@ -53,9 +53,9 @@ def test_curve_of_test_is_read_off_test_alone() -> None:
 @pytest.mark.parametrize(
     ("file", "change", "message"),
     [
-        ("test/evaluation.json", {"threshold": 0.123}, "test is at another threshold"),
-        ("parity.json", {"model_sha256": "0"}, "parity is of another model"),
-        ("behaviour/behaviour.json", {"model_sha256": "0"}, "behaviour is of another model"),
+        ("test/evaluation.json", {"threshold": 0.123}, "test was measured at another threshold"),
+        ("parity.json", {"model_sha256": "0"}, "parity belongs to another model"),
+        ("behaviour/behaviour.json", {"model_sha256": "0"}, "behaviour belongs to another model"),
         ("test/evaluation.json", {"metrics": {}}, "not in the log"),
     ],
 )

@@ -16,10 +16,10 @@ def test_card_says_what_was_measured(
     interval = "0.900 [0.800, 0.950]"
     changed = f"| corners blacked out | 0.970 | {interval} | {interval} | 5.0% | +0.030 | -0.020 |"
     assert changed in sections[EXAMINATION]
-    assert "0.900; this model is shown whole films." in sections[EXAMINATION]
+    assert "0.900; this model gets whole films." in sections[EXAMINATION]
     assert "| correct decisions | 10 | 80% | 30% | 60% |" in sections[EXAMINATION]
     assert "| missed pneumonias | 3 | 50% | 30% | 40% |" in sections[EXAMINATION]
-    assert "not shown to look at the lungs" in sections[EXAMINATION]
+    assert "no evidence that this model looks at the lungs" in sections[EXAMINATION]
     assert "Trained in 10 minutes on cpu:0" in sections[IMPACT]
     # The tiny data set's run: what it was trained on, and how.
     train = figures["training"]["films"]["train"]["normal"]
@@ -39,6 +39,6 @@ def test_card_of_a_model_that_sees_boxes_says_what_they_take_away(
     }
     figures["behaviour"]["activation_maps"]["missed"]["maps"] = 0.7
     text = shipped_sections("small", figures)[EXAMINATION].replace("\n", " ")
-    assert "of what the model is shown has 0.550." in text
+    assert "of the model's input they fill has an AUC of 0.550." in text
     assert "1.2% of the decisions change" in text
-    assert "not shown to look at the lungs" not in text
+    assert "no evidence that this model looks at the lungs" not in text
