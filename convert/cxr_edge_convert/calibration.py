@@ -173,19 +173,21 @@ def calibrate(
     if films.is_dir():
         if prevalence is None:
             raise InvalidRequest(
-                f"{films}: is a folder, so labels are not known; state the share of positive films "
+                f"{films}: is a folder, so labels are unknown; state the share of positive films "
                 "(prevalence), or name the clean_metadata.csv of labelled films"
             )
         check_prevalence(prevalence, bundle.manifest)
         _, answers, unread = predict_folder(subject, films, progress=progress)
         warnings: tuple[str, ...] = ()
         if unread:
-            warnings = (f"{counted(unread, 'film')} that cannot be read left out",)
+            warnings = (f"{counted(unread, 'film')} left out (unreadable)",)
         fit = _Fit(_at_prevalence(subject.operating_point, prevalence), (0, 0), {}, {})
         reference = moved_reference(bundle, prevalence)
     else:
         if prevalence is not None:
-            raise InvalidRequest("with labels the prevalence is theirs; leave the argument out")
+            raise InvalidRequest(
+                "the prevalence of labelled films follows from their labels; leave prevalence out"
+            )
         root = images_root(root, default=films.resolve().parent)
         splits = as_path(splits, "splits")
         table, answers, warnings = _of_metadata(subject, films, splits, root, min_films, progress)
@@ -207,18 +209,18 @@ def calibrate(
         )
         if has_reversed_labels(fit.after):
             raise DatasetError(
-                f"{films}: the labels are the other way round for this bundle, whose AUC on these "
-                f"films is {fit.after['auc']}; map them to its labels anew"
+                f"{films}: the labels seem to be swapped for this bundle, whose AUC on these films "
+                f"is {fit.after['auc']}; map them to its labels again"
             )
         reference = reference_of(bundle, point, table, answers)
     if bundle.manifest.is_rejected:
-        warnings += ("the model missed a limit of accuracy when it was converted",)
+        warnings += ("the model missed an accuracy limit when it was converted",)
     if rejected := answers.verdicts.count(REJECTED) if answers.verdicts else 0:
-        warnings += (f"{counted(rejected, 'film')} that the gate rejects left out of the fit",)
+        warnings += (f"{counted(rejected, 'film')} left out of the fit (rejected by the gate)",)
     manifest = _manifest(bundle, subject.names, fit, answers, site)
     assert manifest.site is not None
     if manifest.gate is not None and not manifest.site.films:
-        warnings += (f"fewer than {MIN_SITE_FILMS} films, so the limits of the gate stay",)
+        warnings += (f"fewer than {MIN_SITE_FILMS} films, so the limits of the gate are unchanged",)
     contents = {name: bundle.read(name) for name in manifest.files}
     if manifest.model.format == ONNX:
         contents[manifest.model.file] = with_manifest(bundle.model, manifest)
@@ -252,10 +254,13 @@ def _check_site(site: str, bundle: Bundle) -> None:
         from_json(Name, name, path="site")
     except TypedJsonError:
         raise InvalidRequest(
-            f"site {site!r}: a site is called by letters, digits and . _ + -, and not too long"
+            f"site {site!r}: use letters, digits and . _ + -, and a shorter name if it is long"
         ) from None
     if name.endswith((REJECTED_SUFFIX, LOOSE_SUFFIX)):
-        raise InvalidRequest(f"site {site!r}: bundles that missed a limit end so; name another")
+        raise InvalidRequest(
+            f"site {site!r}: names of rejected or loosely verified bundles end like this; "
+            "choose another"
+        )
 
 
 def _of_metadata(
@@ -281,8 +286,8 @@ def _enough(rows: pd.DataFrame, subject: BundleSubject, file: Path, needed: int)
     for name, number in zip(subject.names, counts):
         if number < needed:
             raise DatasetError(
-                f"{file}: has {counted(number, 'film')} of {name} to fit to, {needed} are needed: "
-                f"{needed - number} are missing"
+                f"{file}: has {counted(number, 'film')} labelled {name} to fit to, at least "
+                f"{needed} are needed ({needed - number} more)"
                 + (
                     ". Fewer can be allowed (min_films); the bundle then says so"
                     if needed > _FEWEST
@@ -317,8 +322,8 @@ def _manifest(
         few += soundness_warnings(fit.after, point, names, on="the site")
     if fit.after and min(fit.labels) < MIN_SITE_FILMS:
         few.append(
-            f"fitted to {negatives} films of {names.negative} and {positive} of "
-            f"{names.positive}, of which {MIN_SITE_FILMS} each are wanted"
+            f"fitted to {negatives} films labelled {names.negative} and {positive} labelled "
+            f"{names.positive}; at least {MIN_SITE_FILMS} of each are recommended"
         )
     # A log loss is no share, as the metrics of a manifest are.
     metrics = {_CHOSEN_ON: {name: fit.after[name] for name in fit.after if name != "log_loss"}}
@@ -360,11 +365,11 @@ def _card_text(manifest: Manifest) -> str:
     assert site is not None
     [negative] = set(manifest.labels) - {positive}
     fitted = (
-        f"{site.negatives} films of {negative} and {site.positives} of "
-        f"{positive}; the figures below are of films held out of the fit"
+        f"{site.negatives} films labelled {negative} and {site.positives} labelled "
+        f"{positive}; the metrics below are of films held out of the fit"
         if site.positives
-        else f"a stated prevalence of {manifest.prevalence:.1%}, with no labelled film; the "
-        "figures below are those of the original"
+        else f"a stated prevalence of {manifest.prevalence:.1%}, without labelled films; the "
+        "metrics below are those of the original bundle"
     )
     gate = f" The limit of the gate was set on {counted(site.films, 'film')}." if site.films else ""
     return "".join(

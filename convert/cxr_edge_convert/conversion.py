@@ -307,8 +307,8 @@ def _with_artifacts(variant: Variant, builder: ArtifactBuilder) -> Variant:
 
 def _of_wrong_graph(variant: Variant, float32: Variant) -> Variant:
     reason = (
-        f"made from {float32.scheme.name}, whose graph does not compute what Keras does; what it "
-        "loses is not the quantization's"
+        f"made from {float32.scheme.name}, whose graph does not compute what Keras does, so "
+        "its losses are not due to quantization alone"
     )
     verification = variant.verification
     return replace(

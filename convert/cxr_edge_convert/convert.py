@@ -121,7 +121,7 @@ def convert(
     check_callables(progress=progress)
     if keras.backend.backend() != "tensorflow":
         raise InvalidRequest(
-            f"Keras uses {keras.backend.backend()}, but only TensorFlow converts; set "
+            f"Keras uses {keras.backend.backend()}, but conversion needs TensorFlow; set "
             "KERAS_BACKEND=tensorflow before Keras is imported"
         )
     wanted = {FLOAT16: float16, DYNAMIC: dynamic, INT8: int8}
@@ -131,7 +131,7 @@ def convert(
         target=target,
     )
     if (float16 or dynamic) and TFLITE not in formats:
-        raise InvalidRequest("float16 and dynamic are variants of TFLite, which was not asked for")
+        raise InvalidRequest("float16 and dynamic are variants of TFLite, which was not requested")
     settings = ConversionSettings(
         schemes=tuple[Scheme, ...](schemes),
         limits=limits,
@@ -165,5 +165,5 @@ def _as_ages(ages: object) -> Ages:
     for age in ages:
         check_number(age, "an age", minimum=0, maximum=MAX_AGE)
     if ages[0] > ages[1]:
-        raise InvalidRequest(f"the lowest of the ages comes first, not {ages[0]:g} of {ages}")
+        raise InvalidRequest(f"ages must begin with the lowest, not {ages[0]:g} of {ages}")
     return Ages(float(ages[0]), float(ages[1]))

@@ -36,7 +36,8 @@ def appearing_at_once(output: Path) -> Iterator[Path]:
             if _identity(place) == before:
                 raise
             raise InvalidRequest(
-                f"{output}: another process has written it meanwhile; choose another output"
+                f"{output}: another process has written to it in the meantime; choose "
+                "another output"
             ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -89,4 +89,4 @@ def refit_failures(own: Refit, limits: Limits) -> list[str]:
     A threshold fitted anew must not undo what the verdict proved.
     """
     failures = decision_failures(own.recall_lost, own.specificity_lost, limits)
-    return [f"fitted anew, {words}" for words in failures]
+    return [f"refitted, {words}" for words in failures]

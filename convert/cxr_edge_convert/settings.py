@@ -56,5 +56,5 @@ class ConversionSettings:
         if not int8 and (self.method or self.calibration_dir or self.accuracy_control):
             raise InvalidRequest(
                 "a calibration folder, a recipe and accuracy control are for INT8, which was not "
-                "asked for"
+                "requested"
             )

@@ -54,7 +54,7 @@ def wanted_schemes(
             f"the formats must be one or more of {', '.join(FORMATS)}, not {formats!r}"
         )
     if target not in TARGETS:
-        raise InvalidRequest(f"unknown target {target!r}; known are {', '.join(TARGETS)}")
+        raise InvalidRequest(f"unknown target {target!r}; choose one of {', '.join(TARGETS)}")
     schemes: list[Scheme] = []
     if TFLITE in formats:
         schemes += [

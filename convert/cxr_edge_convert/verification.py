@@ -205,7 +205,7 @@ def engine_outputs(
         broken = len(values) - int(np.isfinite(values).all(axis=1).sum())
         if broken:
             raise EngineError(
-                f"{engine.name} computed no number for {counted(broken, 'image')} ({name})"
+                f"{engine.name} computed no finite number for {counted(broken, 'image')} ({name})"
             )
     return outputs
 
@@ -246,7 +246,7 @@ def verify(
     if same_computation and not difference < MAX_GRAPH_DIFFERENCE:
         failures.append(
             f"the graph does not compute what Keras does: logits differ by {difference:.4g}, "
-            f"the limit is {MAX_GRAPH_DIFFERENCE:g}; please report it, no option helps"
+            f"the limit is {MAX_GRAPH_DIFFERENCE:g}; this is a bug, please report it"
         )
     failures += decision_failures(recall, specificity, limits)
     if not auc_drop <= limits.max_auc_drop + _ROUNDING:
@@ -330,7 +330,7 @@ def _too_few(recall: LostImages, specificity: LostImages, limits: Limits) -> lis
     """Which limits a single image exceeds, in words."""
     return [
         f"one validation image is more than the limit on {name} allows (1 of {lost.n} is "
-        f"{1 / lost.n:.3f}, limit {limit:g}); more validation images would measure it"
+        f"{1 / lost.n:.3f}, limit {limit:g}); use more validation images to measure it"
         for name, lost, limit in _limited(recall, specificity, limits)
         if lost.n and 1 / lost.n > limit + _ROUNDING
     ]

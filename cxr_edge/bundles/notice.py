@@ -68,8 +68,8 @@ def locator_lines(manifest: "Manifest") -> list[str]:
         return []
     size = manifest.files[locator.file].bytes
     return [
-        f"locator    {locator.file}, {size:,} bytes; the model is shown the box of the lungs, "
-        f"{locator.margin:g} times as wide and high"
+        f"locator    {locator.file}, {size:,} bytes; the model gets the box of the lungs, enlarged "
+        f"{locator.margin:g} times in width and height"
     ]
 
 

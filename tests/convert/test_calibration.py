@@ -75,7 +75,8 @@ def test_new_bundle_says_what_it_was_made_from_and_answers_with_its_own_point(
     assert result.after["log_loss"].value <= result.before["log_loss"].value
     assert result.after["auc"] == result.before["auc"]
     assert (
-        "Calibrated for the site north on 60 films of NORMAL" in new.read("MODEL_CARD.md").decode()
+        "Calibrated for the site north on 60 films labelled "
+        "NORMAL" in new.read("MODEL_CARD.md").decode()
     )
 
 
@@ -108,13 +109,18 @@ def test_few_films_are_refused_with_the_number_missing_and_stated_where_allowed(
     table = pd.read_csv(films, keep_default_na=False, dtype=str)
     drop = table.index[(table["label"] == "NORMAL") & (table["split"] == "train")][:25]
     table.drop(drop).to_csv(tmp_path / "m.csv", index=False)
-    with pytest.raises(DatasetError, match="35 films of NORMAL to fit to, 50 are needed: 15 are"):
+    with pytest.raises(
+        DatasetError, match=r"35 films labelled NORMAL to fit to, at least 50 are needed \(15 more"
+    ):
         calibrate(bundle, tmp_path / "m.csv", tmp_path / "new", root=trained.root)
     assert not (tmp_path / "new").exists()
     result = calibrate(
         bundle, tmp_path / "m.csv", tmp_path / "new", root=trained.root, min_films=35
     )
-    words = "fitted to 35 films of NORMAL and 60 of PNEUMONIA, of which 50 each are wanted"
+    words = (
+        "fitted to 35 films labelled NORMAL and 60 labelled PNEUMONIA; at least 50 of each "
+        "are recommended"
+    )
     assert result.warnings[-1] == words
     assert f"**Warning:** {words}." in (tmp_path / "new" / "MODEL_CARD.md").read_text()
     # A new prevalence does not make few films many.
@@ -162,7 +168,7 @@ def test_stated_prevalence_moves_probabilities_and_no_decision(tmp_path: Path) -
     assert (result.before, result.after) == ({}, {})
     assert result.warnings == (
         "1 film left out (unreadable)",
-        "fewer than 50 films, so the limits of the gate stay",
+        "fewer than 50 films, so the limits of the gate are unchanged",
     )
     manifest = result.bundle.manifest
     assert manifest.prevalence == 0.1
@@ -235,14 +241,14 @@ def test_onnx_model_states_the_new_point_to_others(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"prevalence": 0.3}, "with labels the prevalence is theirs"),
+        ({"prevalence": 0.3}, "the prevalence of labelled films follows from their labels"),
         ({"min_films": 9}, "min_films must be"),
         ({"min_sensitivity": 0}, "min_sensitivity must be"),
-        ({"site": ""}, "site ..: a site is called by letters"),
-        ({"site": "-x"}, "site .-x.: a site is called by letters"),
-        ({"site": "rejected"}, "bundles that missed a limit end so"),
-        ({"site": "two words"}, "site .two words.: a site is called by letters"),
-        ({"films": "folder"}, "is a folder, so labels are not known; state the share of pos"),
+        ({"site": ""}, "site ..: use letters"),
+        ({"site": "-x"}, "site .-x.: use letters"),
+        ({"site": "rejected"}, "names of rejected or loosely verified bundles end like this"),
+        ({"site": "two words"}, "site .two words.: use letters"),
+        ({"films": "folder"}, "is a folder, so labels are unknown; state the share of pos"),
         ({"films": "nowhere"}, "nowhere: no such file"),
     ],
 )

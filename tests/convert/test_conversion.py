@@ -213,7 +213,7 @@ def test_operating_point_fitted_anew_must_keep_the_limits(source: Source) -> Non
     lost = source.validation.metrics.sensitivity.value - float32.refit.metrics.sensitivity.value
     assert lost > 0.01
     [failure] = float32.verification.failures
-    assert failure.startswith(f"fitted anew, recall fell by {lost:.3f}, limit 0.01: ")
+    assert failure.startswith(f"refitted, recall fell by {lost:.3f}, limit 0.01: ")
 
 
 def test_images_whose_patient_is_unknown_are_a_warning_of_every_variant(source: Source) -> None:

@@ -66,7 +66,7 @@ def test_earlier_conversion_is_replaced_only_where_that_is_allowed(
     trained: Any, tmp_path: Path
 ) -> None:
     convert(trained.run, tmp_path / "out", limits=LOOSE)
-    with pytest.raises(InvalidRequest, match="exists already; name another folder, or overwrite"):
+    with pytest.raises(InvalidRequest, match="already exists; name another folder, or overwrite"):
         convert(trained.run, tmp_path / "out", limits=LOOSE)
     report = convert(trained.run, tmp_path / "out", limits=LOOSE, overwrite=True, formats=["onnx"])
     assert [variant.name for variant in report.variants] == ["onnx-float32"]
@@ -94,7 +94,7 @@ def test_wrong_arguments_are_one_clear_error(
         ({"min_sensitivity": "a", "refit": True}, InvalidRequest, "min_sensitivity"),
         ({"calibration_images": "a", "int8": True}, InvalidRequest, "must be a whole number"),
         ({"formats": ()}, InvalidRequest, "the formats must be one or more of tflite"),
-        ({"target": "riscv"}, InvalidRequest, "unknown target 'riscv'; known are arm64, x86"),
+        ({"target": "riscv"}, InvalidRequest, "unknown target 'riscv'; choose one of arm64, x86"),
         ({"formats": ("onnx",), "float16": True}, InvalidRequest, "variants of TFLite"),
         ({"formats": ("onnx",), "dynamic": True}, InvalidRequest, "variants of TFLite"),
         ({"accuracy_control": True}, InvalidRequest, "are for INT8"),
@@ -105,7 +105,7 @@ def test_wrong_arguments_are_one_clear_error(
         ({"ages": (1,)}, InvalidRequest, "ages must be the lowest and the highest age"),
         ({"ages": (1, float("nan"))}, InvalidRequest, "an age must be a number from 0 to 150"),
         ({"ages": (-1, 5)}, InvalidRequest, "an age must be a number from 0 to 150, not -1"),
-        ({"ages": (5, 1)}, InvalidRequest, "the lowest of the ages comes first, not 5 of"),
+        ({"ages": (5, 1)}, InvalidRequest, "ages must begin with the lowest, not 5 of"),
         ({"not_films": tmp_path / "gone"}, InvalidRequest, "gone: no such folder"),
     ]
     for changes, error, message in wrong:
@@ -116,14 +116,14 @@ def test_wrong_arguments_are_one_clear_error(
         assert "--" not in str(caught.value)
         assert not (tmp_path / "out").exists()
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(InvalidRequest, match="Keras uses jax, but only TensorFlow converts"):
+    with pytest.raises(InvalidRequest, match="Keras uses jax, but conversion needs TensorFlow"):
         convert(trained.run, tmp_path / "out")
 
 
 def test_output_that_holds_the_run_is_not_overwritten(trained: Any, tmp_path: Path) -> None:
     convert(trained.run, tmp_path / "out", limits=LOOSE)
     shutil.copytree(trained.run, tmp_path / "out" / "figures" / "run")
-    with pytest.raises(InvalidRequest, match=r"holds .*run, which is read"):
+    with pytest.raises(InvalidRequest, match=r"contains .*run, which is an input"):
         convert(tmp_path / "out" / "figures" / "run", tmp_path / "out", overwrite=True)
 
 

@@ -45,7 +45,7 @@ def test_of_two_at_the_same_time_the_first_to_end_stays(tmp_path: Path, before: 
     if before == "full":
         (output / "old").touch()
     with (
-        pytest.raises(InvalidRequest, match="another process has written it meanwhile"),
+        pytest.raises(InvalidRequest, match="another process has written to it in the meantime"),
         appearing_at_once(output) as second,
     ):
         (second / "second").touch()

@@ -196,7 +196,9 @@ def test_info_shows_each_limit_and_warning_once_and_without_markdown(
     for words in (*RECORD.looser, *RECORD.failures, *RECORD.warnings):
         assert outcome.out.count(words) == 1, words
     assert f"limit      {own_words('It is small.')}" in outcome.out.splitlines()
-    assert 'limit      the bundle says: "It is at best as good on your images' in outcome.out
+    assert (
+        'limit      the bundle says: "Expect it to be at best as good on your images' in outcome.out
+    )
 
 
 WARNING = (

@@ -77,7 +77,7 @@ class GateCounts:
         """A sentence where the gate lets through too many images, and where some were not read."""
         unread = counted(self.unreadable, "file")
         unreadable = (
-            (f"the input gate was measured without {unread} that cannot be read",)
+            (f"the input gate was measured without {unread} (unreadable)",)
             if self.unreadable
             else ()
         )
@@ -87,7 +87,7 @@ class GateCounts:
             return unreadable
         return (
             *unreadable,
-            f"the input gate lets through {let_through} of {n} images that are no chest X-rays, "
+            f"the input gate lets through {let_through} of {n} images that are not chest X-rays, "
             f"more than {MAX_LET_THROUGH:.0%}",
         )
 

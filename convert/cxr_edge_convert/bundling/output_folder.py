@@ -41,18 +41,20 @@ def check_output(output: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) 
     def may_go(folder: Path) -> bool:
         if not overwrite:
             raise InvalidRequest(
-                f"{folder}: exists already; name another folder, or overwrite the conversion there"
+                f"{folder}: already exists; name another folder, or overwrite the conversion there"
             )
         if strange := _not_of_a_conversion(folder):
             raise InvalidRequest(
-                f"{folder}: is no folder of cxr-edge convert alone ({strange}), so it is not "
-                "overwritten; choose another folder"
+                f"{folder}: contains something that cxr-edge convert did not write ({strange}), so "
+                "it is not overwritten; choose another folder"
             )
         return True
 
     for path in inputs if overwrite else ():
         if path.resolve().is_relative_to(output.resolve()):
-            raise InvalidRequest(f"{output}: holds {path}, which is read; choose another folder")
+            raise InvalidRequest(
+                f"{output}: contains {path}, which is an input; choose another folder"
+            )
     check_folder(output, "a conversion", ours=may_go, anew=True)
 
 
@@ -65,7 +67,7 @@ def _not_of_a_conversion(folder: Path) -> str:
         report = json.loads((folder / REPORT).read_bytes())
         bundles = {str(variant["folder"]) for variant in report["variants"]}
     except (OSError, ValueError, LookupError, TypeError):
-        return f"it has no {REPORT} of one"
+        return f"no {REPORT} of a conversion"
     ours = {*REPORT_FILES, *(f"{bundle}/{name}" for bundle in bundles for name in BUNDLE_FILES)}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)

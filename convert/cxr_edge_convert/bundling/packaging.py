@@ -93,7 +93,9 @@ def package(
         calibration=variant.calibration,
         verification=verification_record(variant, limits),
         training=source.training,
-        intended_use=f"None, it was rejected: {'; '.join(failures)}." if failures else INTENDED_USE,
+        intended_use=(f"None: it was rejected ({'; '.join(failures)}).")
+        if failures
+        else INTENDED_USE,
         notice=NOTICE,
         license=source.license,
     )
@@ -109,7 +111,7 @@ def _lungs(counts: LungCounts) -> dict[str, str]:
     return {
         EVALUATION: f"The lung locator finds no lungs in {counts.validation} of "
         f"{counts.validation_films} validation films, and in {counts.non_films} of "
-        f"{counts.non_film_images}\nimages that are no chest X-rays.\n"
+        f"{counts.non_film_images}\nimages that are not chest X-rays.\n"
     }
 
 

@@ -33,9 +33,9 @@ def check_request(file: Path, *, labels: object, scaling: str | None) -> None:
     if not file.is_file():
         raise InvalidRequest(f"{file}: no such file")
     if file.suffix.lower() not in _SUFFIXES:
-        raise InvalidRequest(f"{file}: is no Keras model; its name must end in .keras or .h5")
+        raise InvalidRequest(f"{file}: is not a Keras model; its name must end in .keras or .h5")
     if scaling is not None and (not isinstance(scaling, str) or scaling not in SCALINGS):
-        raise InvalidRequest(f"unknown scaling {scaling!r}; known are {', '.join(SCALINGS)}")
+        raise InvalidRequest(f"unknown scaling {scaling!r}; choose one of {', '.join(SCALINGS)}")
     if labels is not None and not (
         isinstance(labels, list | tuple)
         and len(labels) == 2
@@ -92,8 +92,8 @@ def contract_model(
     scales = any(isinstance(layer, _SCALING_LAYERS) for layer in all_layers(model))
     if scaling is None and not scales:
         raise InvalidRequest(
-            f"{file}: no layer of it scales grey values; state the scaling that it was trained "
-            f"with, one of {', '.join(SCALINGS)}"
+            f"{file}: none of its layers scales grey values; state the scaling that it was "
+            f"trained with, one of {', '.join(SCALINGS)}"
         )
     positive_first = labels[0] == names.positive
     body = keras.Model(
@@ -129,7 +129,7 @@ def _check_as_contract(
     if tuple(labels) != names:
         raise InvalidRequest(
             f"{file}: is a model of cxr-edge, whose logit is that of {names.positive}; its labels "
-            f"are {','.join(names)}"
+            f"must be {','.join(names)}"
         )
     if scaling not in (None, "0-255"):
         raise InvalidRequest(
@@ -160,8 +160,8 @@ def _check_same(
     difference = float(np.abs(expit(logits[:, 0].astype(np.float64)) - wanted).max())
     if not difference < _MAX_DIFFERENCE:
         raise ConversionError(
-            f"{file}: rewritten with the contract's outputs it gives other probabilities (they "
-            f"differ by {difference:.2g}); its graph is not understood"
+            f"{file}: rewriting its outputs changed its probabilities by up to {difference:.2g}, "
+            "so its graph is not supported"
         )
 
 

@@ -160,8 +160,8 @@ def _write(
     if broken.any():
         first = validation["path"].iloc[int(broken.argmax())]
         raise InvalidRequest(
-            f"{file}: gives no number for {broken.sum()} of {len(broken)} validation images, "
-            f"{first} among them; such a model cannot be used"
+            f"{file}: gives no finite number for {broken.sum()} of {len(broken)} validation "
+            f"images, such as {first}; such a model cannot be used"
         )
     point = fit_operating_point(logits, labels, min_sensitivity=min_sensitivity)
     metrics = evaluate_fitted(logits, validation, point)

@@ -187,7 +187,7 @@ def _inexpressible(message: str, model: keras.Model) -> str:
     where = f" in layer {max(named, key=len)!r}" if named else ""
     return (
         f"ONNX cannot express the model{where} ({lines[0][:200]}); replace the layer by one that "
-        "it has, or convert to TFLite instead"
+        "ONNX supports, or convert to TFLite instead"
     )
 
 

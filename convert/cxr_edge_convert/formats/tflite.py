@@ -222,5 +222,5 @@ def _inexpressible(message: str, layers: Collection[str]) -> str:
     layer = next((part for part in reversed(parts) if part in layers), parts[0])
     return (
         f"TFLite cannot express {found[1]} in layer {layer!r}; replace it by layers that TFLite "
-        "has, or convert to ONNX instead"
+        "supports, or convert to ONNX instead"
     )

@@ -92,8 +92,8 @@ class TfliteProbe:
             values: NDArray[np.float32] = self._interpreter.get_tensor(details["index"])
         except ValueError as error:  # inside loops, as recurrent layers have them
             raise ConversionError(
-                f"TFLite shows no values of {details['name']!r}, so INT8 cannot be calibrated; "
-                "replace recurrent layers, or leave INT8 out"
+                f"TFLite does not expose the values of {details['name']!r}, so INT8 cannot be "
+                "calibrated; replace recurrent layers, or leave INT8 out"
             ) from error
         if values.dtype != np.float32:
             scale, zero_point = details["quantization"]

@@ -81,7 +81,7 @@ def compare_locator(
     if check.moved.value > _MAX_MOVED or check.found_changed:
         raise LimitMissed(
             f"the {format} locator differs from the Keras model: of {len(pairs)} validation films "
-            f"the box moved by more than a cell in {moved} (at most {_MAX_MOVED:.0%} may), and "
-            f"lungs are found by only one of them in {check.found_changed} (none may)"
+            f"the box moved by more than a cell in {moved} (limit {_MAX_MOVED:.0%}), and only one "
+            f"of the two found lungs in {check.found_changed} (limit 0)"
         )
     return check

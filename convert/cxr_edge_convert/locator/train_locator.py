@@ -116,7 +116,7 @@ def train_locator(
     check_callables(on_start=on_start, callbacks=callbacks, progress=progress)
     if keras.backend.backend() != "tensorflow":
         raise InvalidRequest(
-            f"Keras uses {keras.backend.backend()}, but only TensorFlow converts; set "
+            f"Keras uses {keras.backend.backend()}, but conversion needs TensorFlow; set "
             "KERAS_BACKEND=tensorflow before Keras is imported"
         )
     start, seed = starting_weights(weights), as_seed(seed)

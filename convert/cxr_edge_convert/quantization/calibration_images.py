@@ -133,16 +133,16 @@ def images_of_folder(folder: Path, names: ClassNames) -> pd.DataFrame:
         if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     )
     if not paths:
-        raise InvalidRequest(f"{folder}: holds no image to calibrate with")
+        raise InvalidRequest(f"{folder}: contains no image to calibrate with")
     facts = read_facts([str(folder / path) for path in paths])
     for path, found in zip(paths, facts):
         if found.error:
-            raise InvalidRequest(f"{folder / path}: {found.error}; take it out of the folder")
+            raise InvalidRequest(f"{folder / path}: {found.error}; remove it from the folder")
     labels = [_label_of(names, folder.resolve().name, *path.parts[:-1]) for path in paths]
     if any(labels) and not all(labels):
         raise InvalidRequest(
             f"{folder / paths[labels.index('')]}: lies in neither of the folders "
-            f"{' and '.join(names)}, others do; give each image a label or none"
+            f"{' and '.join(names)}, but others do; give all images a label or none"
         )
     table = pd.DataFrame(
         {
@@ -196,6 +196,6 @@ def calibration_digest(chosen: pd.DataFrame) -> str:
 
 def _leaking(folder: Path, paths: pd.Series) -> InvalidRequest:
     return InvalidRequest(
-        f"{folder}: {paths.iloc[0]} and {len(paths) - 1} more show validation images; what "
-        "calibrates must not verify, so take them out"
+        f"{folder}: {paths.iloc[0]} and {len(paths) - 1} more show validation images; "
+        "calibration images must not be used for verification, so remove them"
     )

@@ -50,7 +50,7 @@ def draw_tradeoff(report: ConversionReport, cost: str) -> Figure:
         axes.set_xlabel(
             "megabytes (log scale)"
             if cost == "size"
-            else "median milliseconds an image, one thread (log scale)"
+            else "median milliseconds per image, one thread (log scale)"
         )
         axes.set_ylabel(f"{title} on validation")
     handles, names = figure.axes[0].get_legend_handles_labels()

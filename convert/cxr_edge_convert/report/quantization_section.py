@@ -26,7 +26,11 @@ def quantization_section(
     )
     return Section(
         "Quantization",
-        [_paragraph(variant, variants) for variant in variants],
+        [
+            "The calibration set is the images from which the value ranges of an INT8 model were "
+            "taken; its digest is a checksum of these images.",
+            *(_paragraph(variant, variants) for variant in variants),
+        ],
         alarm=" ".join(alarms),
         pictures=[pictures["errors"]] if "errors" in pictures else [],
     )

@@ -41,7 +41,7 @@ def render_again(folder: str | Path) -> ConversionReport:
     """
     folder = as_path(folder, "folder")
     if os.path.lexists(folder) and not folder.is_dir():
-        raise InvalidRequest(f"{folder}: is no folder; name the folder of a conversion")
+        raise InvalidRequest(f"{folder}: is not a folder; name the folder of a conversion")
     try:
         return render(folder)
     except (LookupError, ValueError) as error:  # what types cannot say, as a name that is missing
@@ -73,7 +73,7 @@ def _draw(folder: Path, report: ConversionReport, predictions: pd.DataFrame) -> 
         "size": Picture(
             save_figure(draw_tradeoff(report, "size"), figures / "tradeoff-size.png"),
             "Recall and AUC on validation against size, with 95% intervals; a hollow mark was "
-            "rejected. Where intervals overlap widely, the order may be chance.",
+            "rejected. Where intervals overlap widely, the order may be due to chance.",
         ),
         "latency": Picture(
             save_figure(draw_tradeoff(report, "latency"), figures / "tradeoff-latency.png"),
@@ -89,8 +89,8 @@ def _draw(folder: Path, report: ConversionReport, predictions: pd.DataFrame) -> 
     if measured:
         pictures["errors"] = Picture(
             save_figure(draw_tensor_errors(measured), figures / "tensor-errors.png"),
-            "How far each operator's output is from float: squared error by variance, mean over "
-            "the channels. Marked are the operators that add most to what they were given.",
+            "How far each operator's output is from float: squared error divided by variance, "
+            "averaged over channels. The operators that add most error to their input are marked.",
         )
     return pictures
 

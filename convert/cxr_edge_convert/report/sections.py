@@ -56,7 +56,7 @@ def recommendation(report: ConversionReport) -> str:
     )  # fmt: skip
     alarms = max((each.specificity_lost for each in measured), key=lambda lost: lost.net)
     more = (
-        f"calls {alarms.net} more of {alarms.n} {negative} films {positive}"
+        f"labels {alarms.net} more of {alarms.n} {negative} films {positive}"
         if alarms.net > 0
         else ""
     )
@@ -127,14 +127,17 @@ def _variants_section(report: ConversionReport, pictures: Mapping[str, Picture])
             f"{point.threshold:.4f}, temperature {point.temperature:.4f} and bias {point.bias:.4f} "
             f"that were frozen for the float model ({point.rule}). Brackets hold 95% intervals. "
             "Drops and agreement compare a variant with the float model in Keras on the same "
-            "images. “Not shown below” is the upper end of the one-sided 95% interval of the drop "
-            "in recall.",
+            "images. “Recall drop, upper bound” is the upper end of the one-sided 95% interval of "
+            "the drop in recall.",
             "“Size / Keras” and “size / float32” are the bytes of a variant divided by those of "
             "the Keras model and by those of float32 in the same format. Times are the median and "
             "the 95th percentile of one inference. Memory is that of a process that does nothing "
             "else. Both were measured on the machine that converted.",
             *(
-                [f"Times marked {BUSY} were measured beside other work: measure them again."]
+                [
+                    f"Times marked {BUSY} were measured while the machine was busy: "
+                    "measure them again."
+                ]
                 if any(is_disturbed(time) for v in report.variants for time in v.timings)
                 else []
             ),
@@ -170,7 +173,9 @@ def _changes_section(
         for variant in report.variants
         if (file := changed_predictions_figure(folder, variant.name)).exists()
     ]
-    table = Table(["variant", "image", "label", "Keras", "variant's"], rows[:_LISTED])
+    table = Table(
+        ["variant", "image", "label", "probability, Keras", "probability, variant"], rows[:_LISTED]
+    )
     return Section(
         "Changed predictions",
         words,
@@ -188,7 +193,7 @@ def _refit_section(variants: Sequence[VariantReport]) -> Section:
                 [variant.name, "as verified", "float's", "float's", "float's", *verified],
                 [
                     variant.name,
-                    "fitted anew",
+                    "refitted",
                     f"{own.threshold:.4f}",
                     f"{own.temperature:.4f}",
                     f"{own.bias:.4f}",
@@ -199,11 +204,11 @@ def _refit_section(variants: Sequence[VariantReport]) -> Section:
         "variant", "operating point", "threshold", "temperature", "bias", "recall", "specificity",
     ]  # fmt: skip
     return Section(
-        "Operating points fitted anew",
+        "Refitted operating points",
         [
             "After the verdict, threshold, temperature and bias were fitted to each variant's own "
-            "validation logits, and its bundle has these. They were chosen on the images that "
-            "measure them, so the metrics are slightly too good."
+            "validation logits, and its bundle uses them. They were chosen on the images that they "
+            "are measured on, so the metrics are slightly optimistic."
         ],
         tables=[Table(columns, rows)],
     )
@@ -211,8 +216,8 @@ def _refit_section(variants: Sequence[VariantReport]) -> Section:
 
 def _gate_section(variants: Sequence[VariantReport]) -> Section:
     columns = [
-        "variant", "suspicious beyond", "rejected beyond", "validation beyond",
-        "changed films rejected", "others rejected",
+        "variant", "suspicious beyond", "rejected beyond", "validation: suspicious and rejected",
+        "altered films rejected", "other images rejected",
     ]  # fmt: skip
     rows = []
     gates = {variant.name: gate for variant in variants if (gate := variant.gate)}
@@ -231,18 +236,19 @@ def _gate_section(variants: Sequence[VariantReport]) -> Section:
             ]
         )
     words = [
-        "Before a probability is shown, the gate measures how far a film lies from the training "
-        "films. The first limit is the 99% quantile of validation films, the second the 97% "
-        "quantile of training films that were made to look different. What the table says of both "
-        "was tuned on them."
+        "Before a probability is shown, the input gate measures how far a film is from the "
+        "training films. A film beyond the first limit is suspicious, one beyond the second is "
+        "rejected unless a lung locator finds lungs in it. The first limit is the 99% quantile of "
+        "validation films, the second the 97% quantile of training films that were altered to look "
+        "different. The counts of both in the table are of the films that set these limits."
     ]
     drawn = any(name.startswith(DRAWN) for gate in gates.values() for name in gate.non_films)
     words.append(
-        "The others are built-in drawings, since no images were given; how many photographs or "
-        "other X-rays it rejects is unknown."
+        "The other images are built-in drawings, since none were given; how many photographs or "
+        "other X-rays the gate rejects is unknown."
         if drawn
-        else "The others are the out-of-distribution images that were given; they set no limit of "
-        "this model."
+        else "The other images are the out-of-distribution images that were given; they set no "
+        "limit of this model."
     )
     return Section("Input gate", words, tables=[Table(columns, rows)])
 
@@ -257,8 +263,8 @@ def _locator_words(locator: LocatorReport | None) -> list[str]:
         return []
     sizes = " and ".join(f"{size:,} bytes ({format})" for format, size in locator.bytes.items())
     return [
-        f"The model is shown the box of the lungs, {locator.margin:g} times as wide and high. It "
-        f"is found by a lung locator of {sizes}, whose time is part of each inference."
+        f"The model gets the box of the lungs, enlarged {locator.margin:g} times in width and "
+        f"height. It is found by a lung locator of {sizes}, whose time is part of each inference."
     ]
 
 
@@ -267,11 +273,11 @@ def _origin_section(report: ConversionReport) -> Section:
     rows = [[variant.name, variant.folder, variant.sha256] for variant in report.variants]
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     return Section(
-        "Where it comes from",
+        "Provenance",
         [
             f"Architecture {source.architecture}, initial weights {source.weights}, seed "
-            f"{source.seed}. Float model SHA-256 {source.model_sha256}, data set "
-            f"{source.dataset_digest}.",
+            f"{source.seed}. Float model SHA-256 {source.model_sha256}, digest of its "
+            f"data set (splits, labels and images) {source.dataset_digest}.",
             f"{versions}, on {report.machine}.",
             *_locator_words(source.locator),
         ],

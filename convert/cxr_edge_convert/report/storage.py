@@ -49,7 +49,7 @@ def read_report(folder: Path) -> tuple[ConversionReport, pd.DataFrame]:
         return report, _read_predictions(folder / PREDICTIONS, report)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ReportError(
-            f"{folder}: holds no conversion ({Path(error.filename).name} is missing); make one "
+            f"{folder}: contains no conversion ({Path(error.filename).name} is missing); make one "
             "with cxr-edge convert"
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:

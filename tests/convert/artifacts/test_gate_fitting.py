@@ -160,12 +160,12 @@ def test_gate_that_lets_through_more_than_a_twentieth_is_a_warning() -> None:
     assert counts(95).warnings == ()
     [warning] = counts(94).warnings
     assert warning == (
-        "the input gate lets through 6 of 100 images that are no chest X-rays, more than 5%"
+        "the input gate lets through 6 of 100 images that are not chest X-rays, more than 5%"
     )
 
 
 @pytest.mark.parametrize(("unreadable", "words"), [(1, "1 file"), (2, "2 files")])
 def test_files_that_could_not_be_read_are_a_warning(unreadable: int, words: str) -> None:
     counts = GateCounts({}, {}, {"knees": {"rejected": 40}}, unreadable=unreadable)
-    assert counts.warnings == (f"the input gate was measured without {words} that cannot be read",)
+    assert counts.warnings == (f"the input gate was measured without {words} (unreadable)",)
     assert GateCounts({}, {}, {"knees": {"rejected": 40}}).warnings == ()

@@ -157,7 +157,7 @@ def test_card_and_report_name_the_locator(conversion: Path, bundle: Bundle, loca
     name = manifest.locator.file
     card = bundle.read("MODEL_CARD.md").decode()
     assert f"`{name}`, {manifest.files[name].bytes:,} bytes, finds the lungs" in card
-    assert "box, 1.2 times as wide and high" in card
+    assert "box, enlarged 1.2 times in width and height" in card
     assert "The lung locator finds no lungs in 0 of " in card
     report = (conversion / "report.md").read_text()
     sizes = {format: len(locator.model(format)) for format in ("tflite", "onnx")}

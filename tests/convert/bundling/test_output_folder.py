@@ -126,7 +126,7 @@ def test_what_falls_short_lies_under_rejected(
         "tiny-float32-rejected"
     )
     card = (tmp_path / "out" / "rejected" / "float32" / "MODEL_CARD.md").read_text()
-    assert "None, it was rejected: recall cannot be checked" in card
+    assert "None: it was rejected (recall cannot be checked" in card
     report = (tmp_path / "out" / "report.md").read_text()
     assert "No variant passed. Rejected: float32." in report
     assert "recall cannot be checked" in report
@@ -142,7 +142,7 @@ def test_refitted_operating_point_goes_into_the_bundle(source: Source, tmp_path:
     assert manifest.threshold.rule.endswith("fitted to this variant")
     assert manifest.metrics["validation"] == variant.refit.metrics.by_name()
     assert variant.refit.metrics.sensitivity != variant.verification.metrics.sensitivity
-    assert "Operating points fitted anew" in (tmp_path / "out" / "report.md").read_text()
+    assert "Refitted operating points" in (tmp_path / "out" / "report.md").read_text()
 
 
 def test_existing_output_is_refused_or_replaced_as_a_whole(
@@ -150,7 +150,7 @@ def test_existing_output_is_refused_or_replaced_as_a_whole(
 ) -> None:
     output = tmp_path / "out"
     write_all(output, source, SETTINGS, variants)
-    with pytest.raises(InvalidRequest, match=r"exists already; name another folder, or overwrite"):
+    with pytest.raises(InvalidRequest, match=r"already exists; name another folder, or overwrite"):
         check_output(output, overwrite=False)
     write_all(output, source, SETTINGS, variants[:1], overwrite=True)
     assert not (output / "int8").exists()
@@ -165,7 +165,7 @@ def test_nothing_but_a_conversion_is_ever_overwritten(tmp_path: Path, kind: str)
         (output / "thesis.txt").touch()
     else:
         output.touch()
-    not_one, said = ("is not overwritten", "exists already")
+    not_one, said = ("is not overwritten", "already exists")
     if kind == "file":
         not_one = said = "is a file, not a folder"
     with pytest.raises(InvalidRequest, match=not_one):
@@ -180,7 +180,7 @@ def test_conversion_with_other_things_in_it_is_not_overwritten(
     output = tmp_path / "out"
     write_all(output, source, SETTINGS, variants[:1])
     check_output(output, overwrite=True, inputs=[tmp_path / "run"])
-    with pytest.raises(InvalidRequest, match=r"holds .*model\.keras, which is read"):
+    with pytest.raises(InvalidRequest, match=r"contains .*model\.keras, which is an input"):
         check_output(output, overwrite=True, inputs=[output / "figures" / "model.keras"])
     (output / "thesis.txt").touch()
     with pytest.raises(InvalidRequest, match=r"\(thesis\.txt\), so it is not overwritten"):
@@ -197,7 +197,7 @@ def test_current_folder_is_no_output(
 ) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    with pytest.raises(InvalidRequest, match="holds the current folder"):
+    with pytest.raises(InvalidRequest, match="contains the current folder"):
         check_output(Path(place), overwrite=True)
 
 

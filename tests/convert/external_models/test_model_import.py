@@ -123,7 +123,11 @@ def test_model_that_gives_no_number_for_an_image_is_one_clear_line(
 
     monkeypatch.setattr(model_import, "predict_logits", with_one_nan)
     with pytest.raises(
-        InvalidRequest, match=r"gives no number for 1 of \d+ validation images, data/.* among them"
+        InvalidRequest,
+        match=(
+            r"gives no finite number for 1 of \d+ validation images, such as "
+            "data/.*;"
+        ),
     ):
         imported(trained.run / "model.keras", trained, tmp_path / "run", scaling=None)
     assert not (tmp_path / "run").exists()
@@ -221,7 +225,7 @@ def test_folder_that_is_not_empty_is_refused_before_any_work(
         with pytest.raises(InvalidRequest, match=said):
             imported(file, trained, output)
     monkeypatch.chdir(tmp_path / "run")
-    with pytest.raises(InvalidRequest, match="holds the current folder"):
+    with pytest.raises(InvalidRequest, match="contains the current folder"):
         imported(file, trained, ".")
 
 
@@ -242,8 +246,8 @@ def test_validation_of_one_label_is_refused(trained: Any, tmp_path: Path) -> Non
 def test_wrong_arguments_are_one_clear_error(trained: Any, tmp_path: Path) -> None:
     file, metadata, splits = own_model(tmp_path), trained.metadata, trained.splits
     wrong: list[tuple[tuple[Any, ...], dict[str, Any], type[CxrEdgeError], str]] = [
-        ((metadata, file, splits), {}, InvalidRequest, "is no Keras model"),
-        ((splits, metadata, file), {}, InvalidRequest, "is no Keras model"),
+        ((metadata, file, splits), {}, InvalidRequest, "is not a Keras model"),
+        ((splits, metadata, file), {}, InvalidRequest, "is not a Keras model"),
         ((file, splits, metadata), {}, DatasetError, "splits.csv: has no column"),
         ((file, file, splits), {}, DatasetError, "cannot be read as CSV"),
         ((tmp_path / "gone.keras", metadata, splits), {}, InvalidRequest, "no such file"),

@@ -78,7 +78,7 @@ def test_box_that_moves_by_more_than_a_cell_is_refused(small: tuple[bytes, np.nd
     converted, masks = small
     moved = masks.copy()
     moved[3] = np.roll(moved[3], 2, axis=1)
-    with pytest.raises(LimitMissed, match=r"of 10 validation films .* a cell in 1 \(at most 1%"):
+    with pytest.raises(LimitMissed, match=r"of 10 validation films .* a cell in 1 \(limit 1%"):
         compare_locator(converted, "tflite", INPUTS, moved)
 
 
@@ -86,5 +86,5 @@ def test_lungs_that_only_one_of_them_finds_are_refused(small: tuple[bytes, np.nd
     converted, masks = small
     none = masks.copy()
     none[3] = -10
-    with pytest.raises(LimitMissed, match=r"only one of them in 1 \(none may\)"):
+    with pytest.raises(LimitMissed, match=r"only one of the two found lungs in 1 \(limit 0\)"):
         compare_locator(converted, "tflite", INPUTS, none)

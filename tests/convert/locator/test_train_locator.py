@@ -170,5 +170,5 @@ def test_other_backends_are_refused_in_one_line(
     outlined: OutlinedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(InvalidRequest, match="Keras uses jax, but only TensorFlow converts"):
+    with pytest.raises(InvalidRequest, match="Keras uses jax, but conversion needs TensorFlow"):
         train(outlined)

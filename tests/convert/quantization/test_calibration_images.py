@@ -142,7 +142,7 @@ def test_same_film_twice_counts_once(tmp_path: Path) -> None:
 def test_film_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     folder_of_films(tmp_path, "a.png")
     (tmp_path / "b.png").write_bytes(b"no image")
-    with pytest.raises(InvalidRequest, match=r"b\.png: .*; take it out of the folder"):
+    with pytest.raises(InvalidRequest, match=r"b\.png: .*; remove it from the folder"):
         images_of_folder(tmp_path, KERMANY)
     with pytest.raises(InvalidRequest, match="no such folder"):
         images_of_folder(tmp_path / "gone", KERMANY)
@@ -165,7 +165,9 @@ def test_folder_may_not_show_validation_images(
     assert len(draw.pixels) == 60
     film = trained.root / tiny_source.validation.table["path"][0]
     copy = Path(shutil.copy(film, tmp_path / "NORMAL"))
-    with pytest.raises(InvalidRequest, match=r"and 0 more show validation images; .* take them"):
+    with pytest.raises(
+        InvalidRequest, match=r"and 0 more show validation images; .* so remove them"
+    ):
         calibration_sets(tiny_source, tmp_path, count=300, seed=0)
     # Other bytes and another size, the same film.
     copy.unlink()

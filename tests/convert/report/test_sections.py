@@ -63,9 +63,12 @@ def quantization(
 def test_second_calibration_is_compared_in_words(tiny_source: Source) -> None:
     section = quantization(tiny_source, replace(INT8, stability=STABLE))
     assert section.paragraphs == [
+        "The calibration set is the images from which the value ranges of an INT8 "
+        "model were taken; "
+        "its digest is a checksum of these images.",
         "int8: 300 images, ranges by min-max, seed 0, digest 0123456789ab. With 250 other images "
         "the AUC changes by +0.0015, with 2 changed predictions; the range that changes most, of "
-        "block_3, changes by 12%."
+        "block_3, changes by 12%.",
     ]
     assert section.alarm == ""
 
@@ -76,7 +79,7 @@ def test_calibration_that_decides_differently_raises_the_alarm(tiny_source: Sour
 
 
 def test_calibration_that_none_was_compared_with_says_so(tiny_source: Source) -> None:
-    [words] = quantization(tiny_source, INT8).paragraphs
+    [_, words] = quantization(tiny_source, INT8).paragraphs
     assert words.endswith("not enough images for a second calibration to compare with.")
 
 
@@ -92,11 +95,11 @@ def test_blocks_in_float_are_named_with_what_they_cost(tiny_source: Source) -> N
     section = quantization(
         tiny_source, replace(INT8, stability=STABLE), mixed, sizes=(5_000, 7_500), ms=(2.0, 1.75)
     )
-    assert section.paragraphs[1].endswith(
+    assert section.paragraphs[2].endswith(
         " Kept in float, worst first: planted, undone. Against int8 that costs +2,500 bytes and "
         "-0.25 ms, one thread."
     )
-    assert "second calibration" not in section.paragraphs[1]
+    assert "second calibration" not in section.paragraphs[2]
 
 
 QUIET = (Timing(1, 1, 1, 4.0, 4.1, 4.2, 50), Timing(2, 1, 1, 2.0, 2.1, 2.2, 50))
@@ -124,7 +127,9 @@ def test_first_line_counts_normals_too_and_recommends_no_looser_limits() -> None
         specificity_lost=LostImages(35, 50, 1.0),
     )
     report = conversion_report_of(replace(int8, verification=lost))
-    words = "finds 7 more of 150 PNEUMONIA films, calls 35 more of 50 NORMAL films PNEUMONIA; recom"
+    words = (
+        "finds 7 more of 150 PNEUMONIA films, labels 35 more of 50 NORMAL films PNEUMONIA; recom"
+    )
     assert words in recommendation(report)
     loose = replace(report, limits=Limits(max_recall_drop=0.5))
     assert "looser than the defaults, so not recommended" in recommendation(loose)

@@ -56,7 +56,7 @@ def test_report_that_was_written_before_there_was_a_gate_is_read(written: Path) 
 @pytest.mark.parametrize("missing", ["report.json", "predictions.csv"])
 def test_folder_without_a_conversion_is_named(written: Path, missing: str) -> None:
     (written / missing).unlink()
-    with pytest.raises(ReportError, match=rf"holds no conversion \({missing} is missing\)"):
+    with pytest.raises(ReportError, match=rf"contains no conversion \({missing} is missing\)"):
         read_report(written)
 
 
@@ -117,13 +117,19 @@ def test_what_is_no_folder_is_one_clear_line(tmp_path: Path, kind: str) -> None:
     film.write_bytes(b"a film")
     link.symlink_to(film if kind == "link" else tmp_path / "gone")
     path = {"file": film, "device": Path("/dev/null")}.get(kind, link)
-    with pytest.raises(InvalidRequest, match=f"^{path}: is no folder; name the folder of a conv"):
+    with pytest.raises(
+        InvalidRequest, match=f"^{path}: is not a folder; name the folder of a conv"
+    ):
         render_again(path)
 
 
 def test_path_below_a_file_holds_no_conversion(tmp_path: Path) -> None:
     (tmp_path / "film.jpeg").write_bytes(b"a film")
-    with pytest.raises(ReportError, match=r"film\.jpeg/x: holds no conversion \(report\.json is"):
+    with pytest.raises(
+        ReportError,
+        match=r"film\.jpeg/x: contains no conversion \(report\.json "
+        "is",
+    ):
         render_again(tmp_path / "film.jpeg" / "x")
 
 

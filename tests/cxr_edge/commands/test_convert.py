@@ -54,7 +54,7 @@ def test_all_formats_and_schemes_are_written_and_explained(
 
     outcome = cxr_edge(*arguments[:4], *LOOSE)
     assert outcome.code == 2
-    assert "exists already" in outcome.err
+    assert "already exists" in outcome.err
     assert cxr_edge(*arguments[:4], *LOOSE, "--overwrite").code == 0
     assert not (output / "int8").exists()
 
@@ -84,12 +84,12 @@ def test_falling_short_is_exit_4_with_the_report_written(
         (["run", "--format", "onnx", "--float16"], "float16 and dynamic are variants of TFLite"),
         (["run", "--int8", "--recipe", "gone.toml"], "gone.toml: no such recipe"),
         (["run", "--recipe", "r.toml"], "no such recipe"),
-        (["run", "--calibration-dir", "films"], "are for INT8, which was not asked for"),
-        (["run", "--accuracy-control"], "are for INT8, which was not asked for"),
+        (["run", "--calibration-dir", "films"], "are for INT8, which was not requested"),
+        (["run", "--accuracy-control"], "are for INT8, which was not requested"),
         (["run", "--min-agreement", "nan"], "min_agreement must be a number"),
         (["run", "--ages", "5"], "--ages 5: give two ages in years, such as 1-5"),
         (["run", "--ages", "1--5"], "--ages 1--5: give two ages in years"),
-        (["run", "--ages", "5-1"], "the lowest of the ages comes first"),
+        (["run", "--ages", "5-1"], "ages must begin with the lowest"),
         (["gone"], "gone: no finished training run"),
         (["gone", "--calibration-images", "49"], "--calibration-images"),
         (["gone", "--format", "pickle"], "--format"),
@@ -143,7 +143,7 @@ def test_too_few_calibration_images_are_refused_before_anything_is_written(
 def test_report_of_no_conversion_is_refused(cxr_edge: Any, tmp_path: Path) -> None:
     outcome = cxr_edge("report", tmp_path)
     assert outcome.code == 1
-    assert "holds no conversion (report.json is missing)" in outcome.err
+    assert "contains no conversion (report.json is missing)" in outcome.err
 
 
 def test_info_of_the_shipped_bundle(cxr_edge: Any) -> None:

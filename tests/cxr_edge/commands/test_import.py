@@ -80,7 +80,7 @@ def test_imported_model_is_evaluated_and_converted_and_says_what_it_cannot_do(
     [
         ([], "Missing argument 'MODEL'"),
         (["gone.keras"], "gone.keras: no such file"),
-        (["clean_metadata.csv"], "clean_metadata.csv: is no Keras model"),
+        (["clean_metadata.csv"], "clean_metadata.csv: is not a Keras model"),
         (["gone.keras", "--labels", "NORMAL"], "no such file"),
         (["gone.keras", "--scaling", "0-2"], "--scaling"),
         (["gone.keras", "--min-sensitivity", "2"], "--min-sensitivity"),

@@ -41,8 +41,8 @@ def test_lung_locator_is_named_with_its_size_and_margin(
     located = located_bundle(tmp_path / "located")
     size = (located / "locator.tflite").stat().st_size
     line = (
-        f"locator    locator.tflite, {size:,} bytes; the model is shown the box of the lungs, "
-        "1.2 times as wide and high"
+        f"locator    locator.tflite, {size:,} bytes; the model gets the box of the lungs, enlarged "
+        "1.2 times in width and height"
     )
     assert line in cxr_edge("info", located).out.splitlines()
     assert "locator " not in cxr_edge("info", golden_bundle).out
@@ -53,10 +53,10 @@ def test_limits_are_those_of_the_card_a_line_each(cxr_edge: Any) -> None:
     limits = [line for line in lines if line.startswith("limit ")]
     assert len(limits) == 10
     assert limits[0].startswith(
-        'limit      the bundle says: "It is at best as good on your images as on those it was '
+        'limit      the bundle says: "Expect it to be at best as good on your images as on those '
     )
     assert limits[1].endswith('It does not catch everything."')
-    assert limits[4].startswith('limit      the bundle says: "No child of another hospital')
+    assert limits[4].startswith('limit      the bundle says: "It was never tested on children')
     [card] = [line for line in lines if line.startswith("more ")]
     assert Path(card.removeprefix("more").strip()).name == "MODEL_CARD.md"
 

@@ -87,7 +87,7 @@ def test_calibrate_with_too_few_films_is_one_line(
     arguments = ["calibrate", golden_bundle, films, "--root", trained.root, "-o"]
     outcome = cxr_edge(*arguments, tmp_path / "new")
     assert outcome.code == 1
-    assert "has 30 films of NORMAL to fit to, 50 are needed: 20 are missing" in outcome.err
+    assert "has 30 films labelled NORMAL to fit to, at least 50 are needed (20 more)" in outcome.err
     outcome = cxr_edge(*arguments, tmp_path / "new", "--min-films", 30, "--json")
     assert outcome.code == 0, outcome.err
     assert json.loads(outcome.out)["after"]["log_loss"]["n"] == 60
