@@ -77,7 +77,7 @@ def convert(
             of the run.
         calibration_images: how many images calibrate INT8.
         calibration_dir: a folder with images that calibrate INT8 instead of training images.
-        not_films: a folder with images that are no chest X-rays, to measure the input gate.
+        not_films: a folder with images that are not chest X-rays, to measure the input gate.
         ages: the lowest and the highest age, in years, of the people whose films the model was made
             with. Each bundle states them, and DICOM films of others are suspicious.
         accuracy_control: whether to keep blocks in float where INT8 misses a limit.

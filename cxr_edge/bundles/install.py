@@ -33,7 +33,7 @@ class Installed:
         manifest: what it says of itself.
         digest: SHA-256 of its ``bundle.json``, hexadecimal.
         changed: False where it was in use before, too.
-        left: what should have been removed and could not be; it takes up room and does nothing.
+        left: what should have been removed and could not be; it only takes up space.
     """
 
     path: Path
@@ -67,8 +67,8 @@ def install(
         BundleError: the archive cannot be used; see
             :func:`cxr_edge_runtime.bundle.archive.open_archive`.
         LimitMissed: the self-test missed its limit.
-        InvalidRequest: the given folder is no folder, a link or one of other files, or it cannot be
-            made or written.
+        InvalidRequest: the given path is not a folder, is a link or holds other files, or it cannot
+            be made or written.
         InstallationError: another install is at work, the disk is too full, or the smoke test
             failed.
     """

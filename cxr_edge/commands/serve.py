@@ -168,7 +168,7 @@ def read_token(file: Path | None, *, say: Callable[[str], None]) -> str | None:
                     f"run: chmod o-r {file}"
                 )
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "is no text"
+            reason = error.strerror if isinstance(error, OSError) else "is not text"
             raise InvalidRequest(f"--token-file {file}: {reason}") from None
     elif TOKEN_VARIABLE in os.environ:
         token, where = os.environ[TOKEN_VARIABLE].strip(), TOKEN_VARIABLE

@@ -40,7 +40,7 @@ def dicom_answer(
         The bytes of each file by its SOP instance UID, the capture first.
 
     Raises:
-        UnsupportedImage: it is no DICOM file, or its header cannot be answered to.
+        UnsupportedImage: it is not a DICOM file, or its header cannot be answered to.
         ImageError: it cannot be decoded.
     """
     check_source(content, name=name)

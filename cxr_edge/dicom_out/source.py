@@ -26,7 +26,7 @@ def check_source(content: bytes, *, name: str) -> None:
     """Check that an answer has a place to go.
 
     Raises:
-        UnsupportedImage: the content is no DICOM file.
+        UnsupportedImage: the content is not a DICOM file.
     """
     if not is_dicom(content):
         raise UnsupportedImage(f"{name}: is not a DICOM file, so there is no study for the answer")

@@ -112,7 +112,7 @@ def _environment(*, is_own: bool) -> Iterator[None]:
     # Safe path: what lies in the current folder is not to be imported by Ray's other processes.
     wanted = {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONSAFEPATH": "1"}
     if is_own:
-        # Ray listens to the network even when it is alone; without a token anybody could run code.
+        # Ray listens to the network even when it is alone; without a token anyone could run code.
         wanted |= {"RAY_AUTH_MODE": "token"}
         if "RAY_AUTH_TOKEN_PATH" not in os.environ:
             wanted |= {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
@@ -144,7 +144,7 @@ def _connect(address: str | None, workers: int) -> None:
 
     job = JobConfig()
     # Ray has workers import from the driver's current folder and from that of its script, where
-    # anybody may have put a pandas.py beside the films. It has no public way to leave them out but
+    # anyone may have put a pandas.py beside the films. It has no public way to leave them out but
     # a working directory, which would be sent to every node and change what relative paths name.
     job._runtime_env_has_working_dir = lambda: True
     quiet = {"logging_level": logging.CRITICAL, "log_to_driver": False}

@@ -76,8 +76,8 @@ def score(
 ) -> ScoreResult:
     """Score an archive of films with Ray into a folder of Parquet files.
 
-    Films that the folder holds already are skipped, so the same call goes on where an earlier one
-    was stopped. The columns are those of :class:`cxr_edge.writers.csv_file.ResultRow`.
+    Films that the folder holds already are skipped, so the same call resumes an earlier one
+    that was stopped. The columns are those of :class:`cxr_edge.writers.csv_file.ResultRow`.
 
     Args:
         films: a folder, searched with all below it; a text file with a path or URL per line; or a

@@ -27,7 +27,7 @@ class ModelDescription:
         threshold_chosen_on: the split on which it was chosen.
         prevalence: the share of positive images that probability and threshold stand for; null
             where it is not known.
-        input_gate: whether images that are no chest X-rays are rejected.
+        input_gate: whether images that are not chest X-rays are rejected.
         activation_map: whether the model gives a map.
         made_with: of whose films the model was made, as text.
         rejected: whether the model missed an accuracy limit when it was converted.

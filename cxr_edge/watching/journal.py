@@ -6,7 +6,7 @@
     ├── answers.jsonl    a line of ``classify --json`` for each file
     ├── pending.json     the file whose line is being written and that is then moved; usually absent
     ├── done/ …          files with an answer, named as in the watched folder
-    └── failed/ …        files without one, such as those that are no image
+    └── failed/ …        files without one, such as those that are not images
 """
 
 import contextlib
@@ -124,7 +124,7 @@ class Journal:
             ) from None
         answers = self._folder / ANSWERS
         with contextlib.suppress(FileNotFoundError), answers.open("r+b") as file:
-            if file.seek(0, os.SEEK_END) < pending.offset:  # somebody took lines away
+            if file.seek(0, os.SEEK_END) < pending.offset:  # lines were removed from it
                 (self._folder / _PENDING).unlink()
                 return
             file.seek(pending.offset)

@@ -101,7 +101,7 @@ def watch(
                     break
                 arrivals.forget(path)
                 if not _is_as(path, stamp):
-                    continue  # it changes again, or somebody took it away
+                    continue  # it changes again, or was taken away
                 if not os.access(path.parent, os.W_OK | os.X_OK):
                     leave(path.parent, "its files cannot be moved away")
                     continue

@@ -26,8 +26,8 @@ Every command explains itself with `--help`; this page is that text, written by
 `docs/tools/make_reference.py`. An option has the same name in every command.
 [Exit codes](exit-codes.md) are the same everywhere, too.
 
-What a command needs in addition to cxr-edge itself; run `pip install` in the checkout (cxr-edge is not on
-PyPI), or with the name of the wheel's file:
+What a command needs in addition to cxr-edge itself; run `pip install` in the checkout (cxr-edge is
+not on PyPI), or with the name of the wheel's file:
 
 | command | `pip install` |
 |---|---|

@@ -7,7 +7,7 @@
     ├── ImageError               this one image cannot be used
     │   ├── ImageNotFound        no such file
     │   ├── ImageNotReadable     a folder, no permission, or the disk failed
-    │   ├── UnreadableImage      the bytes are no image we can decode
+    │   ├── UnreadableImage      bytes that we cannot decode as an image
     │   ├── UnsupportedImage     an image, but of a format or depth we do not take
     │   ├── ImageTooLarge        beyond the limits on pixels or bytes, or this device's memory
     │   ├── ImageTooSlow         beyond the limit on seconds of decoding

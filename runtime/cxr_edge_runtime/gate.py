@@ -50,7 +50,7 @@ _CLOSE = 0.005
 _FLAT = 4.0
 # Such a row with a line of text: this share of it differs from its median by at most so many greys.
 _PLAIN_SHARE, _PLAIN_GREYS = 0.5, 8
-# Fewer rows or columns than the mean film has are no film.
+# Fewer rows or columns than the mean film has are not a film.
 _LEAST_INSIDE = 32
 # Margins that are brighter than this grey, and take more than this share of an image.
 _BRIGHT, _MOST_MARGINS = 127.5, 0.1

@@ -25,9 +25,8 @@ PHRASES = {
     r"\bwithout a word\b": "silently",
     r"\bdoes not pay\b|\bpays nothing\b": "has no measurable effect",
     r"\bis another[,.;]|\bare others[,.;]": "differs, changed",
-    r"\b(?:is|are|be|was|were) no (?:chest|frontal|film|image|folder|file|text|JPEG|DICOM)\b": (
-        "is not a"
-    ),
+    r"(?<!there\s)\b(?:is|are|be|was|were) no "
+    r"(?:chest|frontal|film|image|folder|file|text|JPEG|DICOM)\b": "is not a",
     r"\bin exact versions they pass with\b": "pinned to the versions we test with",
     r"\ba word of caution\b": "a warning",
     r"\bgone on with\b|\bgoes on (?:where|from)\b": "resumes",

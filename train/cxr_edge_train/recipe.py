@@ -161,7 +161,7 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def recipe_of_run(run: Path) -> Recipe:
-    """Read the recipe that a run keeps; keys that only an earlier version had are passed over.
+    """Read the recipe that a run keeps; keys that only an earlier version had are ignored.
 
     Args:
         run: folder of the run.

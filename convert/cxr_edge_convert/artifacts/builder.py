@@ -88,7 +88,7 @@ class ArtifactBuilder:
         gate: the gate that knows where films lie; None where the model gives no embedding.
         augmented: other training films than those the gate learned from, made to look different.
             They set its limit.
-        out_of_distribution: images that are no chest X-rays, the user's or drawings.
+        out_of_distribution: images that are not chest X-rays, the user's or drawings.
         remarks: what the lung locator says of each validation film; None where there is none.
     """
 
@@ -105,7 +105,7 @@ class ArtifactBuilder:
 
         Args:
             source: the float model.
-            not_films: a folder with images that are no chest X-rays; None for drawings.
+            not_films: a folder with images that are not chest X-rays; None for drawings.
             seed: the seed of the choice of training films and of their augmentation.
 
         Raises:

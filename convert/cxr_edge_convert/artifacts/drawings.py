@@ -1,4 +1,4 @@
-"""Drawn images that are no chest X-rays, for an input gate of which nobody has any."""
+"""Drawn images that are not chest X-rays, to measure an input gate where there are no others."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ DRAWN = "drawing: "
 
 
 def drawings(prepare: Preprocessor) -> OutOfDistributionImages:
-    """Draw images that are no chest X-rays, to measure a gate where the user has none.
+    """Draw images that are not chest X-rays, to measure a gate where the user has none.
 
     Args:
         prepare: from a film to model input.

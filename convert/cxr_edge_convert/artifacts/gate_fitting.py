@@ -152,7 +152,7 @@ def with_limits(
         engine: the variant.
         validation: films ``[N, H, W, 1] uint8`` and the variant's embeddings ``[N, C]`` of them.
         augmented: films from :func:`augmented_films` that the gate did not learn from.
-        out_of_distribution: images that are no chest X-rays.
+        out_of_distribution: images that are not chest X-rays.
         remarks: what the lung locator says of each validation film; None where there is none.
     """
     changed = (augmented, engine_outputs(engine, augmented)["embedding"])

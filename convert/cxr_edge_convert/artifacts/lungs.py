@@ -15,7 +15,7 @@ class LungCounts:
     Attributes:
         validation: of the validation films.
         validation_films: their number.
-        non_films: of the images that are no chest X-rays.
+        non_films: of the images that are not chest X-rays.
         non_film_images: their number.
     """
 

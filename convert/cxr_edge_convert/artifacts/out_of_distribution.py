@@ -1,4 +1,4 @@
-"""Images that are no frontal chest X-rays, which measure the input gate."""
+"""Images that are not frontal chest X-rays, which measure the input gate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from cxr_edge_runtime.locator import NO_LUNGS, Preprocessor
 
 @dataclass(frozen=True, slots=True)
 class OutOfDistributionImages:
-    """Images that are no frontal chest X-rays.
+    """Images that are not frontal chest X-rays.
 
     Attributes:
         inputs: ``[N, H, W, 1] uint8``.

@@ -14,7 +14,7 @@ _SCOPES = ("batchnorm", "convolution", "depthwise")
 def name_canonically(graph: onnx.GraphProto) -> None:
     """Name tensors and nodes by their layer and position in the graph.
 
-    tf2onnx numbers names by a counter that goes on from export to export.
+    tf2onnx numbers names by a counter that continues from export to export.
     """
     kept = {value.name for value in (*graph.input, *graph.output)}
     constants = {value.name: value for value in graph.initializer}

@@ -53,7 +53,7 @@ def conversion_report(
         source: the float model.
         settings: what the conversion was asked for.
         variants: what was made.
-        files: bytes and SHA-256 of each variant's model as it lies in its bundle, by name.
+        files: bytes and SHA-256 of each variant's model in its bundle, by name.
         timings: with one and with two threads, of each variant by name.
     """
     float32_bytes = {

@@ -36,7 +36,7 @@ def render_again(folder: str | Path) -> ConversionReport:
 
     Raises:
         ReportError: the folder holds no conversion, or a damaged one.
-        InvalidRequest: it is no folder, or a file of the report would replace something else, or
+        InvalidRequest: it is not a folder, or a file of the report would replace something else, or
             cannot be written.
     """
     folder = as_path(folder, "folder")

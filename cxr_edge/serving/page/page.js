@@ -16,7 +16,7 @@ let model = null;
 let unreachable = false; // The device did not say which model it has.
 let waiting = [];
 let running = null;
-let left = 0; // Films that were not sent, since somebody stopped.
+let left = 0; // Films that were not sent, since the user stopped.
 // Of every card, in the order of the screen: the newest first.
 const rows = [];
 

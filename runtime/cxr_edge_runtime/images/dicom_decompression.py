@@ -99,7 +99,7 @@ def decompressed(
         bufsize=0,
         # Of RLE: 32 MB for each core but one, that multiply matrices.
         env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
-        # Ctrl-C goes to every process of the terminal; the film under way is finished.
+        # Ctrl-C goes to every process of the terminal; the film in progress is finished.
         start_new_session=True,
     )
     assert process.stdin is not None

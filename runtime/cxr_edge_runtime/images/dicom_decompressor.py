@@ -92,7 +92,7 @@ def _decode(
     if length not in (n_samples, 2 * n_samples):
         return FAILED
     out.write(bytes([length // n_samples]))
-    # Bytes come as text, those that are no text as surrogates. Turned back as a whole they would
+    # Bytes come as text, those that are not text as surrogates. Turned back as a whole they would
     # take three times as much memory.
     for start in range(0, len(text), _AT_ONCE):
         out.write(text[start : start + _AT_ONCE].encode("utf-8", "surrogateescape"))

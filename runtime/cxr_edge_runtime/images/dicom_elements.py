@@ -22,7 +22,7 @@ _MAX_VALUE_BYTES = 4096
 # Elements are read in a few steps each and kept as objects of some hundred bytes; films have some
 # hundred elements.
 _MAX_READS = 100_000
-# Long values are passed over, but not in sequences of undefined length, where a film may have
+# Long values are skipped, but not in sequences of undefined length, where a film may have
 # lookup tables, a small image, or a megabyte that only its maker can read.
 _MAX_BYTES_READ = 10_000_000
 # pydicom looks up each character set as it finds it: a megabyte of them took 8 seconds.

@@ -60,7 +60,7 @@ _TAGS = (
 
 # Computed and digital radiography, and radiography without saying which.
 _RADIOGRAPHS = frozenset({"CR", "DX", "RG"})
-# Others that may be named in a message; of any other value nobody knows what it contains.
+# Others that may be named in a message; what any other value contains is unknown.
 _OTHER_MODALITIES = frozenset({
     "CT", "ES", "IO", "MG", "MR", "NM", "OT", "PT", "PX", "RF", "RTIMAGE", "SC", "US", "XA",
 })  # fmt: skip

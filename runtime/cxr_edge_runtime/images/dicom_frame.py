@@ -72,7 +72,7 @@ class Samples:
     """The samples of a frame.
 
     Attributes:
-        cells: ``[H, W] uint8 or uint16``, as they lie in the file; signs and other bits are not
+        cells: ``[H, W] uint8 or uint16``, as stored in the file; signs and other bits are not
             looked at yet.
         precision: how many of the lower bits of a cell may mean something.
     """

@@ -40,7 +40,7 @@ def draw_heatmap(
         activation_map: ``[h, w]`` of the same film, or of the box in it; its mean has the sign of
             the decision. Zeros show the film alone.
         captions: paragraphs below the film, each in as many lines as it needs.
-        positive_label: what values above 0 speak for; named below the film.
+        positive_label: what values above 0 support; named below the film.
         box: what the model looked at of the film, which is outlined; None where it was all of it.
 
     Returns:

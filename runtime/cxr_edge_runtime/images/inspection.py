@@ -33,7 +33,7 @@ class Inspection:
 
 
 def inspect(content: bytes, *, name: str = "image", side: int) -> Inspection:
-    """Check an image that is no DICOM file as ``load_grey`` does, at the cost of a thumbnail.
+    """Check an image that is not a DICOM file as ``load_grey`` does, at the cost of a thumbnail.
 
     A JPEG's data are read to the end, so a damaged or truncated file is found (Pillow's own
     ``verify`` finds neither), but its pixels are made only as large as the thumbnail needs.

@@ -52,7 +52,7 @@ def opened(content: bytes, name: str) -> Iterator[Image.Image]:
 
 @contextlib.contextmanager
 def given(image: Image.Image, name: str) -> Iterator[None]:
-    """Within, a Pillow image that somebody else opened or made is decoded as ours are.
+    """Within, a Pillow image that other code opened or made is decoded as ours are.
 
     Args:
         image: decoded or not.

@@ -99,7 +99,7 @@ class Samples:
 
 
 def check_samples(samples: Samples, name: str) -> None:
-    """Refuse what Pillow would read wrongly without a word.
+    """Refuse what Pillow would silently read wrongly.
 
     Args:
         samples: what the first directory says.

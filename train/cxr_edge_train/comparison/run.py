@@ -100,7 +100,7 @@ def compare(
             architecture is trained; or a mapping like that of the weights, whose values are either.
             By several recipes an architecture gives several candidates, which are called after it
             and the files (``mobilenetv2-a`` for ``a.toml``), or their numbers from 1 where a
-            recipe is no file.
+            recipe is not a file.
         output: folder of the comparison.
         root: folder that the paths in the metadata are relative to; None for the folder of the
             metadata.

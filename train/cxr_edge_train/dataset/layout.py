@@ -105,7 +105,7 @@ class DataSet:
             yield from self._beside_splits()
 
     def _beside_splits(self) -> Iterator[FoundFile]:
-        """Images beside train, val and test, which nobody should lose without a word."""
+        """Images beside train, val and test, which must not be left out silently."""
         refused = f"not below {', '.join(FOLDERS)}"
         for entry in sorted(_entries(self.folder), key=lambda entry: entry.name):
             if entry.name in self.roots or _is_hidden(entry.name):

@@ -40,8 +40,8 @@ def read_near_duplicates(metadata: Path) -> tuple[NearDuplicate, ...] | None:
         metadata: the metadata file.
 
     Returns:
-        The pairs in the order of the report; None where there is no report, so that nobody knows
-        of any.
+        The pairs in the order of the report; None where there is no report, so that none is
+        known.
 
     Raises:
         DatasetError: the report is damaged.

@@ -115,7 +115,7 @@ def cross_validate(
     """Train a classifier several times, each time measured on another part of the films.
 
     The training and validation images are divided by patient, stratified by label. Test images are
-    not read. The same call goes on where an interrupted one stopped.
+    not read. The same call resumes an interrupted one.
 
     Args:
         metadata: see :func:`cxr_edge.train`, as are all arguments that are not named here.

@@ -20,7 +20,7 @@ class RunFingerprint:
     Attributes:
         architecture: its name among the known architectures.
         weights: name of the weights that the fit starts from.
-        weights_sha256: SHA-256 of their file; empty where they are no file.
+        weights_sha256: SHA-256 of their file; empty where they are not a file.
         seed: seed of everything random.
         dataset_digest: digest of the training and validation images.
         recipe: the recipe as it is carried out, as TOML with all defaults.

@@ -19,7 +19,7 @@ def check_same(task: TrainingTask, folder: Path) -> None:
     """
     run, wanted = read_run(folder), task.fingerprint
     # How a model is converted is no part of what it learned. A run with keys of an earlier version
-    # was trained by another recipe, so here they are not passed over.
+    # was trained by another recipe, so here they are not ignored.
     recorded = replace(read_recipe(folder / "recipe.toml"), calibration=task.recipe.calibration)
     # Runs of before the digest was recorded are known by the name alone.
     sha256 = run.weights_sha256 or wanted.weights_sha256

@@ -52,7 +52,7 @@ class Section:
             where all is well.
         tables: shown below the paragraphs.
         pictures: shown below the tables.
-        lead: the one line that everybody reads, shown first; empty where there is none.
+        lead: the most important line, shown first; empty where there is none.
     """
 
     title: str
