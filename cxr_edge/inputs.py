@@ -159,7 +159,7 @@ def _images_in(folder: Path, recursive: bool) -> Iterator[Input]:
         found = True
         yield Path(error.filename), ImageNotReadable(f"{error.filename}: {_reason(error)}")
     if not found:
-        deeper = "" if recursive else "; search the folders in it recursively"
+        deeper = "" if recursive else "; search its subfolders too (recursive)"
         where = "in" if recursive else "directly in"
         yield folder, ImageNotFound(f"{folder}: no image {where} this folder{deeper}")
 

@@ -127,9 +127,11 @@ def _print(check: "DriftCheck") -> None:
     reference = (
         f"{drift.reference_films:,} earlier ones"
         if check.against == Against.EARLIER
-        else f"a mixture of verification films, as good as {drift.reference_films:,}"
+        else f"a mixture of verification films (worth {drift.reference_films:,} unmixed ones)"
     )
     was_compared = drift.probability is not None or drift.distance is not None
+    if was_compared and not drift.missed:
+        typer.echo("OK: no limit is exceeded")
     typer.echo(
         f"{drift.films:,} films of the log"
         + (f", compared with {reference}" if was_compared else "")

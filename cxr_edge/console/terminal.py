@@ -1,6 +1,7 @@
 """What a person sees: messages and bars on standard error, figures on standard output."""
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
@@ -16,17 +17,28 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# At the end of a clause; a file's name may have the same word in brackets.
+_PARAMETER = re.compile(
+    r"(?<= )\((columns|folds|labels|map|min_films|overwrite|positive|recursive|weights)\)"
+    r"(?=[;,.]?(?: |$))"
+)
+
 
 def say(message: str) -> None:
     """Write a line to standard error, control characters replaced.
 
+    What the Python API calls a parameter, as in ``(min_films)``, becomes the option of that name.
     Where it cannot be written, as on a full disk, the work and its exit code are the same.
     """
     try:
-        typer.echo(printable(message), err=True)
+        typer.echo(printable(_PARAMETER.sub(_as_option, message)), err=True)
     except OSError:
         # What is left in its buffer would fail once more at the end, and change the exit code.
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123  # a name, not a path
+
+
+def _as_option(parameter: "re.Match[str]") -> str:
+    return f"(--{parameter[1].replace('_', '-')})"
 
 
 def say_if_rejected(manifest: "Manifest") -> None:

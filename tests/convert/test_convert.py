@@ -66,7 +66,7 @@ def test_earlier_conversion_is_replaced_only_where_that_is_allowed(
     trained: Any, tmp_path: Path
 ) -> None:
     convert(trained.run, tmp_path / "out", limits=LOOSE)
-    with pytest.raises(InvalidRequest, match="already exists; name another folder, or overwrite"):
+    with pytest.raises(InvalidRequest, match="already exists; name another folder, or replace"):
         convert(trained.run, tmp_path / "out", limits=LOOSE)
     report = convert(trained.run, tmp_path / "out", limits=LOOSE, overwrite=True, formats=["onnx"])
     assert [variant.name for variant in report.variants] == ["onnx-float32"]

@@ -194,3 +194,9 @@ def test_ctrl_c_says_what_is_saved_and_how_to_go_on(
     assert (outcome.code, outcome.err) == (
         130, "cxr-edge: stopped; each output is complete or was not written\n",
     )  # fmt: skip
+
+
+def test_parameter_that_a_message_names_is_an_option_here(cxr_edge: Any, tmp_path: Path) -> None:
+    (tmp_path / "deep" / "deeper").mkdir(parents=True)
+    outcome = cxr_edge("classify", tmp_path / "deep")
+    assert outcome.err.endswith("; search its subfolders too (--recursive)\n")

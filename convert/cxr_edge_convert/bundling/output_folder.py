@@ -41,7 +41,8 @@ def check_output(output: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) 
     def may_go(folder: Path) -> bool:
         if not overwrite:
             raise InvalidRequest(
-                f"{folder}: already exists; name another folder, or overwrite the conversion there"
+                f"{folder}: already exists; name another folder, or replace the conversion there "
+                "(overwrite)"
             )
         if strange := _not_of_a_conversion(folder):
             raise InvalidRequest(

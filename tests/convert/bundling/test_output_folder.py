@@ -150,7 +150,7 @@ def test_existing_output_is_refused_or_replaced_as_a_whole(
 ) -> None:
     output = tmp_path / "out"
     write_all(output, source, SETTINGS, variants)
-    with pytest.raises(InvalidRequest, match=r"already exists; name another folder, or overwrite"):
+    with pytest.raises(InvalidRequest, match=r"already exists; name another folder, or replace"):
         check_output(output, overwrite=False)
     write_all(output, source, SETTINGS, variants[:1], overwrite=True)
     assert not (output / "int8").exists()

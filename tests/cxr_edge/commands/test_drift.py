@@ -56,9 +56,11 @@ def test_films_like_those_of_verification_are_no_drift_whatever_their_share(
 ) -> None:
     outcome = cxr_edge("drift", log(share=0.1), "--bundle", "tiny")
     assert (outcome.code, outcome.err) == (0, "")
-    lines = outcome.out.splitlines()
+    verdict, *lines = outcome.out.splitlines()
+    assert verdict == "OK: no limit is exceeded"
     assert re.fullmatch(
-        "400 films of the log, compared with a mixture of verification films, as good as [0-9]{3}",
+        "400 films of the log, compared with a mixture of verification films "
+        r"\(worth [0-9]{3} unmixed ones\)",
         lines[0],
     )
     assert lines[1].split() == ["PSI", "KS"]
@@ -130,7 +132,10 @@ def test_earlier_films_of_the_log_can_be_the_reference(cxr_edge: Any, log: Films
     assert cxr_edge("drift", path, *since).code == 4
     outcome = cxr_edge("drift", path, *since, "--against", "earlier")
     assert outcome.code == 0
-    assert outcome.out.splitlines()[0] == "400 films of the log, compared with 400 earlier ones"
+    assert outcome.out.splitlines()[:2] == [
+        "OK: no limit is exceeded",
+        "400 films of the log, compared with 400 earlier ones",
+    ]
     assert "fits best" not in outcome.out
     log(share=0.3, day="2026-07-01")
     later = ["--bundle", "tiny", "--since", "2026-07-01", "--against", "earlier"]
@@ -143,17 +148,17 @@ def test_earlier_films_of_the_log_can_be_the_reference(cxr_edge: Any, log: Films
 @pytest.mark.parametrize(
     ("films", "rejected", "words"),
     [
-        (1, 0, "1 film; at least 100 are needed to tell drift from chance, 99 are missing"),
-        (99, 0, "99 films; at least 100 are needed to tell drift from chance, 1 is missing"),
+        (1, 0, "1 film; at least 100 are needed to tell drift from chance, 99 more"),
+        (99, 0, "99 films; at least 100 are needed to tell drift from chance, 1 more"),
         (
             80, 80,
             "0 films that the gate did not reject, of 80; at least 100 are needed to tell drift "
-            "from chance, 100 are missing",
+            "from chance, 100 more",
         ),
         (
             101, 2,
             "99 films that the gate did not reject, of 101; at least 100 are needed to tell drift "
-            "from chance, 1 is missing",
+            "from chance, 1 more",
         ),
     ],
 )  # fmt: skip
@@ -191,7 +196,7 @@ def test_log_of_rejected_films_is_drift_however_few_are_left(
     assert "rejected: 87.5% of the films, limit 5.0%" in outcome.err
     why = (
         "probability and gate distance were not compared: 50 films that the gate did not reject, "
-        "of 400; at least 100 are needed to tell drift from chance, 50 are missing"
+        "of 400; at least 100 are needed to tell drift from chance, 50 more"
     )
     assert f"warning: {figure}: not drawn; {why}\n" in outcome.err
     assert f"{why}\n" in outcome.out
@@ -211,7 +216,7 @@ def test_earlier_films_that_are_too_few_are_named(cxr_edge: Any, log: Films) -> 
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err == (
         f"cxr-edge: {path}: before 2026-06-01T00:00:00Z 60 films; at least 100 are needed to tell "
-        "drift from chance, 40 are missing\n"
+        "drift from chance, 40 more\n"
     )
 
 

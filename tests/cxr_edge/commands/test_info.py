@@ -82,7 +82,7 @@ def test_json_has_manifest_digest_and_limits(cxr_edge: Any, golden_bundle: Path)
     bundle = load_bundle("mobilenetv2-int8")
     assert found["manifest"] == json.loads((bundle.path / "bundle.json").read_text())
     assert (found["digest"], found["path"]) == (bundle.digest, str(bundle.path))
-    assert any("No child of another hospital" in limit for limit in found["limits"])
+    assert any("never tested on young children" in limit for limit in found["limits"])
     listed = cxr_edge("info", "--list", "--json").out.splitlines()
     names = [json.loads(line)["manifest"]["name"] for line in listed]
     assert names == ["mobilenetv2-int8", "mobilenetv2-onnx-int8", "tiny"]

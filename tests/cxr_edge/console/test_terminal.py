@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from cxr_edge.console.terminal import Stages, printable, progress_bar
+from cxr_edge.console.terminal import Stages, printable, progress_bar, say
 
 
 def test_control_characters_and_broken_bytes_are_not_printed() -> None:
@@ -57,3 +57,13 @@ def test_stage_on_a_terminal_is_one_bar_or_a_line_where_nothing_is_counted(
     assert "inner" not in shown
     assert "outer  [" in shown
     assert shown.endswith("uncounted\n")
+
+
+def test_parameter_of_the_python_api_is_said_as_an_option(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    say("Fewer can be allowed (min_films); merge two (map), or (what) in 'film (map).png' (labels)")
+    assert capsys.readouterr().err == (
+        "Fewer can be allowed (--min-films); merge two (--map), or (what) in 'film (map).png' "
+        "(--labels)\n"
+    )

@@ -93,7 +93,7 @@ def test_offline_machine_is_told_which_file_to_put_where(
     assert re.search(
         rf"and put {architecture[:4]}\w*[\w.]*no_?top\.h5 into \S+models here", message
     )
-    assert "with weights none" in message
+    assert "with none (weights)" in message
 
 
 def test_weights_that_fail_otherwise_are_named_with_the_reason(

@@ -89,5 +89,5 @@ def _offline_message(architecture: str, error: str) -> str:
     return (
         f"the imagenet weights of {architecture} could not be downloaded; download {address[0]} "
         f"on a machine with internet access and put {address[1]} into {folder / 'models'} here or "
-        "name its path as the weights, or train from random weights with weights none"
+        "name its path as the weights, or start from random ones with none (weights)"
     )
