@@ -169,7 +169,7 @@ def _missing(answered: int, films: int) -> str:
     which = "" if answered == films else f" that the gate did not reject, of {films:,}"
     return (
         f"{answered} film{plural}{which}; at least {MIN_FILMS} are needed to tell drift from "
-        f"chance, {missing} more"
+        f"chance ({missing} more)"
     )
 
 

@@ -41,7 +41,7 @@ def test_table_and_notice_on_standard_output(
     assert (threshold, gate, name) == ("0.400", "not_checked", str(image))
     digest = hashlib.sha256((golden_bundle / "bundle.json").read_bytes()).hexdigest()
     assert notice == (
-        f"{NOTICE} Model: tiny-int8 1 ({digest[:12]}), trained on films of people of unstated age"
+        f"{NOTICE} Model: tiny-int8 1 ({digest[:12]}), trained on films of people of unstated age."
     )
     assert outcome.err == ""
 
@@ -214,7 +214,8 @@ def test_bundle_of_a_newer_schema_is_refused_in_one_line(
     manifest.write_text(manifest.read_text().replace('"schema_version": 2', '"schema_version": 4'))
     outcome = cxr_edge("classify", make_image(), "--bundle", newer)
     assert outcome.code == 1
-    assert "schema version 4, this cxr-edge reads up to 3; update cxr-edge" in outcome.err
+    words = "schema version 4 is too new, this cxr-edge reads up to 3; update cxr-edge"
+    assert words in outcome.err
     assert outcome.err.count("\n") == 1
 
 
@@ -424,7 +425,7 @@ def test_engine_of_another_format_is_refused(
         "classify", make_image(), "--bundle", golden_bundle, "--engine", "onnxruntime"
     )
     assert outcome.code == 1
-    assert "onnxruntime runs no tflite model" in outcome.err
+    assert "onnxruntime does not run tflite models" in outcome.err
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")

@@ -148,17 +148,17 @@ def test_earlier_films_of_the_log_can_be_the_reference(cxr_edge: Any, log: Films
 @pytest.mark.parametrize(
     ("films", "rejected", "words"),
     [
-        (1, 0, "1 film; at least 100 are needed to tell drift from chance, 99 more"),
-        (99, 0, "99 films; at least 100 are needed to tell drift from chance, 1 more"),
+        (1, 0, "1 film; at least 100 are needed to tell drift from chance (99 more)"),
+        (99, 0, "99 films; at least 100 are needed to tell drift from chance (1 more)"),
         (
             80, 80,
             "0 films that the gate did not reject, of 80; at least 100 are needed to tell drift "
-            "from chance, 100 more",
+            "from chance (100 more)",
         ),
         (
             101, 2,
             "99 films that the gate did not reject, of 101; at least 100 are needed to tell drift "
-            "from chance, 1 more",
+            "from chance (1 more)",
         ),
     ],
 )  # fmt: skip
@@ -196,7 +196,7 @@ def test_log_of_rejected_films_is_drift_however_few_are_left(
     assert "rejected: 87.5% of the films, limit 5.0%" in outcome.err
     why = (
         "probability and gate distance were not compared: 50 films that the gate did not reject, "
-        "of 400; at least 100 are needed to tell drift from chance, 50 more"
+        "of 400; at least 100 are needed to tell drift from chance (50 more)"
     )
     assert f"warning: {figure}: not drawn; {why}\n" in outcome.err
     assert f"{why}\n" in outcome.out
@@ -216,7 +216,7 @@ def test_earlier_films_that_are_too_few_are_named(cxr_edge: Any, log: Films) -> 
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err == (
         f"cxr-edge: {path}: before 2026-06-01T00:00:00Z 60 films; at least 100 are needed to tell "
-        "drift from chance, 40 more\n"
+        "drift from chance (40 more)\n"
     )
 
 

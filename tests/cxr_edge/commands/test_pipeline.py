@@ -423,7 +423,7 @@ def test_outputs_that_would_replace_inputs_are_refused(
     outcome = cxr_edge("evaluate", run, metadata, "--splits", trained.splits, "-o", run)
     assert (outcome.code, "is not an evaluation, since it contains" in outcome.err) == (2, True)
     outcome = cxr_edge("compare", metadata, "--splits", trained.splits, "-o", run)
-    assert (outcome.code, "is not a comparison, since it holds" in outcome.err) == (2, True)
+    assert (outcome.code, "is not a comparison, since it contains" in outcome.err) == (2, True)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 

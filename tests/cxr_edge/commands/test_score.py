@@ -179,7 +179,9 @@ def test_engine_that_no_node_has_ends_in_one_line(
     make_image("films/a.png")
     outcome = score(tmp_path / "films", "--engine", "onnxruntime")
     assert outcome.code == 1
-    assert outcome.err.splitlines()[-1].startswith("cxr-edge: onnxruntime runs no tflite model")
+    assert outcome.err.splitlines()[-1].startswith(
+        "cxr-edge: onnxruntime does not run tflite models"
+    )
 
 
 @pytest.mark.parametrize(

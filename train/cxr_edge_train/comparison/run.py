@@ -133,7 +133,7 @@ def compare(
         >>> comparison = compare("clean_metadata.csv", architectures=["pure_cnn"], recipe=small)
         >>> comparison.choice.winner.name, comparison.page.name
         ('pure_cnn', 'comparison.html')
-        >>> comparison.choice.reason.endswith("It was compared with no other.")
+        >>> comparison.choice.reason.endswith("It is the only candidate.")
         True
     """
     metadata, splits = as_path(metadata, "metadata"), as_path(splits, "splits")
