@@ -69,7 +69,7 @@ def _text(error: HTTPError) -> str:
     try:
         return " ".join(error.read().decode("utf-8", "replace").split())
     except (OSError, HTTPException):
-        return "and no more"
+        return "no reason given"
 
 
 class Server:
@@ -112,7 +112,7 @@ class Server:
         try:
             return json.loads(self.request(path)[0])
         except ValueError:
-            raise ProgramMisses(f"{self._address}{path}: gives no JSON") from None
+            raise ProgramMisses(f"{self._address}{path}: the response is not JSON") from None
 
 
 def answer(instance: str, orthanc: Server, edge: Server) -> bool:
@@ -152,7 +152,7 @@ def parts(body: bytes, media_type: str) -> Iterator[bytes]:
         if not part.is_multipart():
             file = part.get_payload(decode=True)
             if not isinstance(file, bytes) or str(len(file)) != part["Content-Length"]:
-                raise ProgramMisses("a response was not received whole")
+                raise ProgramMisses("a response was not received completely")
             yield file
 
 
@@ -176,7 +176,10 @@ class State:
             raise StateUnusable(f"{file}: cannot be read ({error})") from None
         found = re.fullmatch(r"(\d+)( \S+)?\s*", text)
         if found is None:
-            raise StateUnusable(f"{file}: is no state of this program; remove it to begin anew")
+            raise StateUnusable(
+                f"{file}: is not a state file of this program; remove it to start from "
+                "the beginning"
+            )
         self.last, self.resource = int(found[1]), (found[2] or "").strip()
 
     def check(self, orthanc: Server) -> None:
@@ -255,7 +258,9 @@ def check_address(address: str) -> str:
     except ValueError:  # of a port that is no number
         is_one = False
     if not is_one:
-        raise argparse.ArgumentTypeError(f"{address} is no address such as http://127.0.0.1:8042")
+        raise argparse.ArgumentTypeError(
+            f"{address} is not an address such as http://127.0.0.1:8042"
+        )
     return address
 
 
@@ -274,7 +279,12 @@ def main() -> None:
             default=f"http://127.0.0.1:{default}",
             help=f"address of {option[2:]} (default: %(default)s)",
         )
-    parser.add_argument("--state", type=Path, required=True, help="file with the last number")
+    parser.add_argument(
+        "--state",
+        type=Path,
+        required=True,
+        help="file that keeps the number of the last change that was handled",
+    )
     options = parser.parse_args()
     user, token = os.environ.get("ORTHANC_USER"), os.environ.get("CXR_EDGE_TOKEN")
     password = os.environ.get("ORTHANC_PASSWORD", "")

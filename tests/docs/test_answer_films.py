@@ -124,7 +124,8 @@ def test_it_goes_on_where_it_was_and_begins_anew_with_another_orthanc(
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("", "is no state of this program; remove it"), ("x y z", "is no state of this program"),
+    [("", "is not a state file of this program; remove "
+        "it"), ("x y z", "is not a state file of this program"),
      (None, "cannot be read")],
 )  # fmt: skip
 def test_state_that_cannot_be_used_is_named(tmp_path: Path, content: str | None, said: str) -> None:
@@ -140,7 +141,7 @@ def test_state_that_cannot_be_used_is_named(tmp_path: Path, content: str | None,
 def test_address_that_is_none_is_refused(tmp_path: Path, address: str) -> None:
     done = run("--state", tmp_path / "state", "--orthanc", address)
     assert done.returncode == 2
-    assert f"{address} is no address such as" in done.stderr
+    assert f"{address} is not an address such as" in done.stderr
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
