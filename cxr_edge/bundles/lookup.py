@@ -5,7 +5,7 @@ from pathlib import Path
 
 import cxr_edge_models
 from cxr_edge.bundles.notice import rejection
-from cxr_edge_runtime.bundle import ARCHIVE_SUFFIX, Bundle
+from cxr_edge_runtime.bundle import ARCHIVE_SUFFIX, MANIFEST, Bundle
 from cxr_edge_runtime.bundle.manifest import Manifest
 from cxr_edge_runtime.errors import BundleNotFound, BundleRejected, InvalidRequest
 
@@ -118,4 +118,15 @@ def check_accepted(manifest: Manifest, *, allow_rejected: bool) -> None:
 
 def _load_folder(folder: Path) -> Bundle:
     # An update points the link elsewhere while the bundle is in use, and files are read later, too.
-    return Bundle.load(Path(os.path.realpath(folder)) if folder.is_symlink() else folder)
+    place = Path(os.path.realpath(folder)) if folder.is_symlink() else folder
+    if not (place / MANIFEST).is_file() and (hint := _hint(place)):
+        raise BundleNotFound(f"{folder}: is not a bundle; {hint}")
+    return Bundle.load(place)
+
+
+def _hint(folder: Path) -> str:
+    """What a user who named this folder may have meant; empty where that is not clear."""
+    if (folder / "run.json").is_file():
+        return f"it is a run: make bundles of it with cxr-edge convert {folder}"
+    within = sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST}"))
+    return f"name one of those in it: {', '.join(within)}" if within else ""

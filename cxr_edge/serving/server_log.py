@@ -69,12 +69,18 @@ class ServerLog:
         self._write_line(text)
 
 
+# What asyncio says where a client closed the connection in the middle of a response.
+_CLOSED = "socket.send() raised exception."
+
+
 class _Records(logging.Handler):
     def __init__(self, log: ServerLog) -> None:
         super().__init__(logging.WARNING)
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.msg == _CLOSED:  # up to one for each piece of a response that a client left
+            return
         # The first line of its template: a value in it may be a client's.
         with contextlib.suppress(OSError):  # nobody reads the log any more
             self._log.message(f"{record.name}: {str(record.msg).partition(chr(10))[0]}")

@@ -84,3 +84,15 @@ def test_unknown_name_lists_the_shipped_ones() -> None:
         BundleNotFound, match="choose one of mobilenetv2-int8, mobilenetv2-onnx-int8"
     ):
         load_bundle("nonsense")
+
+
+def test_folder_that_is_no_bundle_says_what_may_be_meant(tmp_path: Path) -> None:
+    (tmp_path / "run.json").touch()
+    with pytest.raises(BundleNotFound, match=r"it is a run: make bundles of it with cxr-edge conv"):
+        load_bundle(tmp_path)
+    (tmp_path / "run.json").unlink()
+    for name in ("int8", "float32"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "bundle.json").touch()
+    with pytest.raises(BundleNotFound, match=r"; name one of those in it: float32, int8$"):
+        load_bundle(tmp_path)

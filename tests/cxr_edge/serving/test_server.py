@@ -1,5 +1,6 @@
 import contextlib
 import json
+import logging
 import signal
 import socket
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from cxr_edge.serving.server import listen
+from cxr_edge.serving.server_log import ServerLog, library_records
 from fuzzing import mutated, seeds
 from serving import PHANTOM, running_server
 from waiting import until
@@ -248,3 +250,11 @@ def test_system_holds_little_of_a_response_that_nobody_takes() -> None:
                 while sent < 10_000_000:
                     sent += connection.send(bytes(100_000))
     assert sent < 1_000_000
+
+
+def test_connection_that_a_client_closed_is_no_line_per_piece() -> None:
+    lines: list[str] = []
+    with library_records(ServerLog(lines.append, as_json=False)):
+        logging.getLogger("asyncio").warning("socket.send() raised exception.")
+        logging.getLogger("asyncio").warning("something else of %s", "a client")
+    assert lines == ["asyncio: something else of %s"]
