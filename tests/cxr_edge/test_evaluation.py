@@ -305,13 +305,21 @@ def test_test_image_that_was_renamed_in_the_metadata_is_measured_nowhere(
 ) -> None:
     text = trained.metadata.read_text().replace(",test,", ",train,")
     (tmp_path / "m.csv").write_text(text)
-    with pytest.raises(DatasetError, match=r"in a folder test and is called train \(in all 40 im"):
+    with pytest.raises(
+        DatasetError,
+        match=r"in a folder named test but its split is train \(40 "
+        "im",
+    ):
         evaluate(golden_bundle, tmp_path / "m.csv", split="all", root=trained.root)
     # Nor under other class names, beside a folder train.
     renamed = trained.metadata.read_text().replace(",test,", ",train,")
     renamed = renamed.replace("/test/NORMAL/", "/test/NEG/").replace("/test/PNEUMONIA/", "/Test/x/")
     (tmp_path / "m.csv").write_text(renamed)
-    with pytest.raises(DatasetError, match=r"in a folder test and is called train \(in all 40 im"):
+    with pytest.raises(
+        DatasetError,
+        match=r"in a folder named test but its split is train \(40 "
+        "im",
+    ):
         evaluate(golden_bundle, tmp_path / "m.csv", split="all", root=trained.root)
     # Nor where the folder was cleaned as if it were a data set of its own.
     with pytest.raises(DatasetError, match="20 are test; clean the folder above"):

@@ -91,7 +91,7 @@ def test_locator_that_misses_lungs_is_refused_and_its_folder_not_finished(
     monkeypatch.setattr(module, "build_locator", lambda weights: blind_network())
     output = tmp_path / "locator"
     for _ in range(2):  # the second time nothing is left to train
-        with pytest.raises(LimitMissed, match=r"in 0\.0% of 10 validation pneumonias"):
+        with pytest.raises(LimitMissed, match=r"in only 0\.0% of 10 validation pneumonias"):
             train(outlined, output=output)
     assert not (output / "locator.json").exists()
     assert len(read_history(output, measured="val_dice")) == 1
@@ -135,7 +135,7 @@ def test_folder_with_something_else_is_refused_before_anything_is_read(
     outlined: OutlinedData, tmp_path: Path
 ) -> None:
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(InvalidRequest, match=r"holds (cache|notes\.txt)"):
+    with pytest.raises(InvalidRequest, match=r"contains (cache|notes\.txt)"):
         train(outlined, output=tmp_path, masks="nowhere")
 
 

@@ -76,7 +76,7 @@ def test_renamed_test_image_is_refused_by_name(
     outcome = cxr_edge(*before, "--splits", splits, *after)
     assert outcome.code == 1
     first = next(line for line in lines if line.endswith(",test")).split(",")[0]
-    assert f"{first} is test in the metadata and validation here (in all 40" in outcome.err
+    assert f"{first} is test in the metadata and validation here (40 images in all" in outcome.err
     assert outcome.err.removeprefix("loading TensorFlow\n").count("\n") == 1
     assert outcome.out == ""
     assert not (tmp_path / "out").exists()

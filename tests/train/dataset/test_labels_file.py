@@ -126,7 +126,7 @@ def test_films_below_a_folder_test_are_test(tmp_path: Path) -> None:
         ("path,label\n../a.png,TB\n", "a.png lies outside"),
         (
             "path,label,split\na.png,TB,more\n",
-            "a.png has the unknown split 'more'; known",
+            "a.png has the unknown split 'more'; choose",
         ),
         ("path,label,split\ntest/a.png,TB,train\n", "lies in a folder test.*test stays test"),
         ("path,label,md5\na.png,TB,x\n", "clean itself writes a column md5"),

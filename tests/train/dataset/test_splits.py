@@ -398,7 +398,7 @@ def test_column_and_near_duplicates_give_the_same_bytes_again(tmp_path: Path) ->
 
 def test_list_beside_the_splits_replaces_none_of_cleaning(tmp_path: Path) -> None:
     path = written(tmp_path, metadata(patients=12))
-    with pytest.raises(InvalidRequest, match="would replace what cleaning left out"):
+    with pytest.raises(InvalidRequest, match="would overwrite cleaning"):
         split(path, tmp_path / "m.txt")
 
 

@@ -87,7 +87,11 @@ def test_every_film_validates_once_no_patient_is_on_both_sides_and_suspects_are_
     # Of a fold that is missing no film would be suspect.
     (tmp_path / "folds" / "fold-2").rename(tmp_path / "gone")
     shutil.copytree(tmp_path / "folds" / "fold-1", tmp_path / "folds" / "fold-3")
-    with pytest.raises(RunError, match=r"\d+ films of 1200 held out in no fold here; train all"):
+    with pytest.raises(
+        RunError,
+        match=r"\d+ films of 1200 not held out in any fold here; train "
+        "all",
+    ):
         find_suspects(tmp_path / "folds")
 
 

@@ -219,7 +219,7 @@ def _split(stated: str, path: str, data_dir: Path, file: Path, *, tested: bool) 
     split = SPLIT_WORDS.get(stated.lower(), "")
     if stated and not split:
         raise DatasetError(
-            f"{file}: {path} has the unknown split {stated!r}; known are train, val and test"
+            f"{file}: {path} has the unknown split {stated!r}; choose train, val or test"
         )
     *folders, _ = [data_dir.name, *path.split("/")]
     own = {folder.lower() for folder in folders} | ({TEST} if tested else set())

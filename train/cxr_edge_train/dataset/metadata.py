@@ -258,7 +258,7 @@ def _check_test_stays_test(path: Path, joined: pd.DataFrame, metadata: pd.DataFr
         first = renamed.iloc[0]
         raise DatasetError(
             f"{path}: {first['path']} is test in the metadata and {first['split']} here "
-            f"(in all {_images(len(renamed))}); test stays test, so make the splits again with "
+            f"({_images(len(renamed))} in all); test stays test, so make the splits again with "
             "cxr-edge split"
         )
 
@@ -399,8 +399,9 @@ def _check_test_is_named(path: Path, table: pd.DataFrame) -> None:
     if len(renamed):
         first = renamed.iloc[0]
         raise DatasetError(
-            f"{path}: {first['path']} lies in a folder test and is called {first['split']} "
-            f"(in all {_images(len(renamed))}); test stays test, so make the file again with "
+            f"{path}: {first['path']} lies in a folder named test but its split is "
+            f"{first['split']} "
+            f"({_images(len(renamed))} in all); test stays test, so make the file again with "
             "cxr-edge clean"
         )
 

@@ -122,7 +122,7 @@ def split(
     check_apart(output, metadata)
     if left_out_list and left_out_list.resolve() == left_out_path(metadata).resolve():
         raise InvalidRequest(
-            f"{output}: {left_out_list.name} beside it would replace what cleaning left out; "
+            f"{output}: {left_out_list.name} next to it would overwrite cleaning's list; "
             "choose another output"
         )
     near_duplicates = read_near_duplicates(metadata)

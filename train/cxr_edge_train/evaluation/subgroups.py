@@ -81,8 +81,8 @@ def large_columns(films: pd.DataFrame) -> tuple[str, ...]:
     if not names:
         return ()
     return (
-        f"no subgroups by {' and '.join(names)}: more than {_MOST_VALUES} values. An age is put "
-        f"into bands where its column is called {_AGE}",
+        f"no subgroups by {' and '.join(names)}: more than {_MOST_VALUES} values. Ages are put "
+        f"into bands if their column is called {_AGE}",
     )
 
 
