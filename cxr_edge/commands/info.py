@@ -93,7 +93,7 @@ def _print_bundle(bundle: "Bundle") -> None:
     )
     typer.echo(f"ages       {made_with(manifest)}")
     if manifest.prevalence is not None:
-        typer.echo(f"prevalence {manifest.prevalence:.4f}, which the probability stands for")
+        typer.echo(f"prevalence {manifest.prevalence:.4f}, for which the probability is calibrated")
     if site := manifest.site:
         counts = zip((site.negatives, site.positives), manifest.labels)
         films = " and ".join(f"{number} films of {label}" for number, label in counts)

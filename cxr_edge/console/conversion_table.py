@@ -34,7 +34,7 @@ def print_variants(report: "ConversionReport") -> None:
         if variant.refit:
             own = variant.refit.metrics
             typer.echo(
-                f"{'  fitted anew':<{width}}  {'':>8}  {_share(own.sensitivity):>15}  "
+                f"{'  refitted':<{width}}  {'':>8}  {_share(own.sensitivity):>15}  "
                 f"{_share(own.specificity):>15}"
             )
     for variant in report.variants:

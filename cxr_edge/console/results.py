@@ -44,7 +44,7 @@ class TableWriter:
         )
         notes = [*result.gate.reasons, *result.warnings]
         if result.borderline:
-            notes.append("borderline: greys that differ by one level could turn the answer")
+            notes.append("borderline: a change of one grey level could change the answer")
         for note in notes:
             typer.echo(f"  ↳ {printable(note)}", err=self._err)
 

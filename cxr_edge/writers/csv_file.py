@@ -114,7 +114,7 @@ def check_output(path: Path) -> None:
             cannot be written there.
     """
     if path.suffix.lower() in SUFFIXES:
-        raise InvalidRequest(f"{path}: is an image's name; name a CSV file")
+        raise InvalidRequest(f"{path}: has the suffix of an image; name a CSV file")
     check_file(path, "a CSV file of classify", ours=_IS_RESULTS, stdout=True)
 
 

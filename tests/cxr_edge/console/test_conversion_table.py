@@ -43,7 +43,7 @@ def test_line_has_size_and_metrics_and_a_second_one_those_fitted_anew(
         "int8", "2731000", "1.000", "(200/200)", "1.000", "(200/200)", "1.000", "1.0000",
         "(400/400)", "passed",
     ]  # fmt: skip
-    assert fitted.split() == ["fitted", "anew", "1.000", "(200/200)", "0.000", "(0/200)"]
+    assert fitted.split() == ["refitted", "1.000", "(200/200)", "0.000", "(0/200)"]
 
 
 def test_rejected_variant_is_named_with_its_folder(

@@ -64,7 +64,7 @@ def test_words_of_gate_and_warnings_are_notes_below_the_row(
         "  ↳ in colour",
         "  ↳ blank",
         "  ↳ low contrast",
-        "  ↳ borderline: greys that differ by one level could turn the answer",
+        "  ↳ borderline: a change of one grey level could change the answer",
     ]
     assert err == ""
 
