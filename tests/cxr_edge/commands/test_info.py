@@ -56,7 +56,7 @@ def test_limits_are_those_of_the_card_a_line_each(cxr_edge: Any) -> None:
         'limit      the bundle says: "Expect it to be at best as good on your images as on those '
     )
     assert limits[1].endswith('It does not catch everything."')
-    assert limits[4].startswith('limit      the bundle says: "It was never tested on children')
+    assert limits[4].startswith('limit      the bundle says: "It was never tested on young')
     [card] = [line for line in lines if line.startswith("more ")]
     assert Path(card.removeprefix("more").strip()).name == "MODEL_CARD.md"
 
