@@ -197,7 +197,7 @@ def test_outputs_among_the_films_are_refused(cxr_edge: Any, tmp_path: Path, opti
     assert f"{output}: lies in {tmp_path / 'in'} or contains it" in outcome.err
     (tmp_path / "film.dcm").touch()
     outcome = cxr_edge("watch", tmp_path / "film.dcm", "--to", tmp_path / "to")
-    assert (outcome.code, "is no folder" in outcome.err) == (2, True)
+    assert (outcome.code, "is not a folder" in outcome.err) == (2, True)
 
 
 def test_full_disk_for_dicom_ends_it_before_the_line(tmp_path: Path, golden_bundle: Path) -> None:
