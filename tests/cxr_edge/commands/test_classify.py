@@ -271,7 +271,8 @@ def test_inverted_film_is_named_as_such(cxr_edge: Any, shared: Path, tmp_path: P
     lines = outcome.out.splitlines()
     [at] = [number for number, line in enumerate(lines) if line.endswith(f"  {negative}")]
     assert lines[at].split()[3] == "rejected"
-    assert "  ↳ inverted: bones are dark and air is bright; invert the grey values" in lines[at + 1 :]
+    note = "  ↳ inverted: bones are dark and air is bright; invert the grey values"
+    assert note in lines[at + 1 :]
 
 
 def test_folders_patterns_and_standard_input(
