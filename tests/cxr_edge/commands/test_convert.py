@@ -26,7 +26,7 @@ def test_all_formats_and_schemes_are_written_and_explained(
     names = ["float32", "float16", "dynamic", "int8", "onnx-float32", "onnx-int8-x86"]
     rows = [line.split() for line in outcome.out.splitlines()[1:13]]
     assert [row[0] for row in rows[::2]] == names
-    assert [row[:2] for row in rows[1::2]] == [["fitted", "anew"]] * 6
+    assert [row[0] for row in rows[1::2]] == ["refitted"] * 6
     for name, size, *_ in rows[::2]:
         manifest = Bundle.load(output / name).manifest
         assert manifest.files[manifest.model.file].bytes == int(size)
