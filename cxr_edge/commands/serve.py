@@ -115,7 +115,7 @@ def serve(
             own_hosts_only=loopback and token is None,
             log=log,
             log_keep=keep,
-            on_log_error=lambda error: say(f"error: {error}; films are classified without it"),
+            on_log_error=lambda error: say(f"error: {error}; films are classified, but not logged"),
         ) as app,
     ):
         address, bound_port = listening.getsockname()[:2]
