@@ -8,7 +8,7 @@ import typer
 
 import cxr_edge
 from cxr_edge.console import options
-from cxr_edge.console.terminal import print_next, progress_bar, say
+from cxr_edge.console.terminal import print_next, progress_bar, say_warnings
 from cxr_edge_convert.limits import MIN_SITE_FILMS
 from cxr_edge_runtime.bundle.manifest import NOTICE
 from cxr_edge_train.defaults import MIN_SENSITIVITY
@@ -80,8 +80,7 @@ def calibrate(
         typer.echo(json.dumps(result.as_dict()))
     else:
         _print(result)
-    for warning in result.warnings:
-        say(f"warning: {warning}")
+    say_warnings(result.warnings)
     if not as_json:
         typer.echo(f"wrote {output}: {manifest.name}, digest {result.bundle.digest[:12]}")
         typer.echo(NOTICE)

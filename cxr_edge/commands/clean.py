@@ -8,7 +8,7 @@ import typer
 
 import cxr_edge
 from cxr_edge.console import options
-from cxr_edge.console.terminal import print_next, progress_bar, say
+from cxr_edge.console.terminal import print_next, progress_bar, say, say_warnings
 from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.errors import InvalidRequest, LimitMissed
 from cxr_edge_train.defaults import default_cache_dir
@@ -97,8 +97,7 @@ def clean(
         typer.echo(json.dumps(result.report.as_dict()))
     else:
         _print(result)
-    for warning in result.warnings:
-        say(f"warning: {warning}")
+    say_warnings(result.warnings)
     if result.unknown_patients:
         say("Give --patient-pattern if the file names identify the patients.")
     if strict and result.has_leak:

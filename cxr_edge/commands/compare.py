@@ -8,7 +8,7 @@ import typer
 import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.loading import load_keras
-from cxr_edge.console.terminal import Stages, say
+from cxr_edge.console.terminal import Stages, say, say_warnings
 from cxr_edge_train.defaults import MIN_SPECIFICITY
 
 
@@ -93,8 +93,7 @@ def compare(
             f"{candidate.specificity.value:.3f}  correct {candidate.correct.sum()} of "
             f"{len(candidate.correct)}  AUC {candidate.metrics.auc}"
         )
-    for warning in comparison.warnings:
-        say(f"warning: {warning}")
+    say_warnings(comparison.warnings)
     typer.echo(comparison.choice.reason)
     typer.echo(comparison.notice)
     for finalist in comparison.unread:

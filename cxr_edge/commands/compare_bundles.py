@@ -8,7 +8,7 @@ import typer
 
 import cxr_edge
 from cxr_edge.console import options
-from cxr_edge.console.terminal import progress_bar, say
+from cxr_edge.console.terminal import progress_bar, say, say_warnings
 
 if TYPE_CHECKING:
     from cxr_edge_train.evaluation.bundle_comparison import BundleComparison
@@ -58,8 +58,7 @@ def compare_bundles(
         typer.echo(json.dumps(comparison.as_dict()))
     else:
         _print(comparison)
-    for warning in comparison.warnings:
-        say(f"warning: {warning}")
+    say_warnings(comparison.warnings)
     if output:
         say(f"wrote {output}")
 

@@ -7,7 +7,7 @@ import typer
 
 import cxr_edge
 from cxr_edge.console import options
-from cxr_edge.console.terminal import print_next, progress_bar, say
+from cxr_edge.console.terminal import print_next, progress_bar, say_warnings
 
 
 def eda(
@@ -34,7 +34,6 @@ def eda(
         metadata, output, recipe=recipe, root=root, seed=seed, progress=progress_bar
     )
     typer.echo(f"wrote {exploration.page} and {len(exploration.figures)} figures")
-    for warning in exploration.warnings:
-        say(f"warning: {warning}")
+    say_warnings(exploration.warnings)
     typer.echo(exploration.notice)
     print_next("split", metadata, "-o", "splits.csv")

@@ -10,7 +10,7 @@ import typer
 import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.loading import load_keras
-from cxr_edge.console.terminal import print_metrics, printable, progress_bar, say
+from cxr_edge.console.terminal import print_metrics, printable, progress_bar, say, say_warnings
 from cxr_edge_runtime.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -102,8 +102,7 @@ def evaluate(
         typer.echo(json.dumps(evaluation.as_dict()))
     else:
         _print(evaluation, split)
-    for warning in evaluation.warnings:
-        say(f"warning: {warning}")
+    say_warnings(evaluation.warnings)
     if split is Split.TEST:
         say(f"logged in {log}")
     if output:

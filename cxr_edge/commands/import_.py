@@ -14,7 +14,7 @@ from cxr_edge.console.terminal import (
     print_metrics,
     print_next,
     print_operating_point,
-    say,
+    say_warnings,
 )
 from cxr_edge_train.defaults import MIN_SENSITIVITY
 
@@ -75,8 +75,7 @@ def import_(
         progress=Stages(),
     )
     print_metrics("validation", run.metrics["validation"], NOTICE)
-    for warning in run.warnings:
-        say(f"warning: {warning}")
+    say_warnings(run.warnings)
     print_operating_point(run.operating_point)
     typer.echo(f"wrote {output}")
     print_next("convert", output, "--int8", "-o", "bundles")

@@ -7,7 +7,7 @@ import typer
 
 import cxr_edge
 from cxr_edge.console import options
-from cxr_edge.console.terminal import print_next, say
+from cxr_edge.console.terminal import print_next, say_warnings
 from cxr_edge_runtime.counting import counted
 from cxr_edge_runtime.files.outputs import is_stdout
 
@@ -46,8 +46,7 @@ def split(
     if result.left_out:
         listed = result.left_out_list or "not listed"
         typer.echo(f"left out {counted(result.left_out, 'image')}: {listed}", err=splits_on_stdout)
-    for warning in result.warnings:
-        say(f"warning: {warning}")
+    say_warnings(result.warnings)
     typer.echo(f"wrote {result.splits}", err=splits_on_stdout)
     if not splits_on_stdout:
         print_next("train", metadata, "--splits", result.splits, "-o", "run")

@@ -14,7 +14,7 @@ from cxr_edge.console.terminal import (
     print_metrics,
     print_next,
     print_operating_point,
-    say,
+    say_warnings,
 )
 from cxr_edge_runtime.errors import ExtraMissing, InvalidRequest
 from cxr_edge_train.defaults import MIN_SENSITIVITY
@@ -114,8 +114,7 @@ def train(
     )
     print_best_epochs(run)
     print_metrics("validation", run.metrics["validation"], run.notice)
-    for warning in run.warnings:
-        say(f"warning: {warning}")
+    say_warnings(run.warnings)
     print_operating_point(run.operating_point)
     typer.echo(f"wrote {run.folder}")
     print_next("convert", run.folder, "--int8", "-o", "bundles")

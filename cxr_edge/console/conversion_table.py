@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cxr_edge.console.terminal import print_next, say
+from cxr_edge.console.terminal import print_next, say_warnings
 from cxr_edge_runtime.errors import LimitMissed
 
 if TYPE_CHECKING:
@@ -38,10 +38,8 @@ def print_variants(report: "ConversionReport") -> None:
                 f"{_share(own.specificity):>15}"
             )
     for variant in report.variants:
-        for warning in variant.warnings:
-            say(f"warning: {variant.name}: {warning}")
-    for words in report.limits.looser:
-        say(f"warning: looser than the defaults: {words}")
+        say_warnings(f"{variant.name}: {warning}" for warning in variant.warnings)
+    say_warnings(f"looser than the defaults: {words}" for words in report.limits.looser)
 
 
 def _share(metric: "Interval") -> str:

@@ -41,6 +41,12 @@ def _as_option(parameter: "re.Match[str]") -> str:
     return f"(--{parameter[1].replace('_', '-')})"
 
 
+def say_warnings(warnings: Iterable[str]) -> None:
+    """Write each warning to standard error."""
+    for warning in warnings:
+        say(f"warning: {warning}")
+
+
 def say_if_rejected(manifest: "Manifest") -> None:
     """Write a warning to standard error where the model missed a limit when it was converted."""
     if words := rejection(manifest):

@@ -93,9 +93,9 @@ def package(
         calibration=variant.calibration,
         verification=verification_record(variant, limits),
         training=source.training,
-        intended_use=(f"None: it was rejected ({'; '.join(failures)}).")
-        if failures
-        else INTENDED_USE,
+        intended_use=(
+            f"None: it was rejected ({'; '.join(failures)})." if failures else INTENDED_USE
+        ),
         notice=NOTICE,
         license=source.license,
     )

@@ -79,11 +79,8 @@ def measure(bundle: Path, *, threads: Sequence[int], engine: str | None = None) 
         if done.returncode:
             # Of a traceback the last line says what was wrong.
             lines = done.stderr.strip().splitlines()
-            said = (
-                lines[-1][-300:]
-                if lines
-                else (f"the process ended with exit status {done.returncode}")
-            )
+            ended = f"the process ended with exit status {done.returncode}"
+            said = lines[-1][-300:] if lines else ended
             raise EngineError(f"{bundle}: cannot be measured ({said})")
         timings.append(from_json(Timing, parse_json(done.stdout)))
     return timings
