@@ -10,200 +10,16 @@ from collections.abc import Callable
 from itertools import pairwise
 from keyword import iskeyword
 from traceback import walk_tb
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from cxr_edge.command_table import COMMANDS, GROUPS
 from cxr_edge.console.terminal import say
 from cxr_edge.process import exit_codes
 from cxr_edge_runtime.engines import ENGINES
 from cxr_edge_runtime.errors import BundleRejected, CxrEdgeError, ExtraMissing, InvalidRequest
-
-
-class _Command(NamedTuple):
-    """A command, which is the function of its name in the module of its name.
-
-    Attributes:
-        extra: what it needs installed.
-        summary: the first line of its help. Repeated here, since the help of all would wait for the
-            import of each.
-        examples: shown below its help.
-        stopped: what Ctrl-C leaves, where it does not say so itself.
-    """
-
-    extra: str | None
-    summary: str
-    examples: tuple[str, ...]
-    stopped: str = "each output is complete or was not written"
-
-
-_RESUMES = "every epoch that ended is saved; the same command resumes"
-
-# The order is that of the help.
-_GROUPS: dict[str, dict[str, _Command]] = {
-    "On a device": {
-        "classify": _Command(
-            None,
-            "Classify chest X-rays: JPEG, PNG, TIFF, BMP, WebP, DICOM.",
-            (
-                "cxr-edge classify image.jpeg",
-                "cxr-edge classify -r images/ --csv answers.csv --heatmap maps",
-                "cxr-edge classify --json film.dcm",
-            ),
-            "the CSV file was not written",
-        ),
-        "selftest": _Command(
-            None,
-            "Check that this device computes the answers that were verified.",
-            ("cxr-edge selftest", "cxr-edge selftest tiny"),
-            "",
-        ),
-        "benchmark": _Command(
-            None,
-            "Measure time and memory on this device in half a minute.",
-            ("cxr-edge benchmark", "cxr-edge benchmark tiny --images images/"),
-            "",
-        ),
-        "info": _Command(
-            None,
-            "Show what a bundle is, how good it is, and its limits.",
-            ("cxr-edge info", "cxr-edge info tiny --json", "cxr-edge info --list"),
-            "",
-        ),
-        "serve": _Command(
-            "serve",
-            "Serve a page and an API that classify films.",
-            (
-                "cxr-edge serve",
-                "cxr-edge serve --host 0.0.0.0 --token-file token.txt",
-            ),
-            "",
-        ),
-        "watch": _Command(
-            None,
-            "Classify films as they come into a folder.",
-            ("cxr-edge watch incoming --to answers",),
-        ),
-    },
-    "Bundles and many films": {
-        "verify": _Command(
-            "signed",
-            "Check that a bundle is intact, and with --key who signed it.",
-            ("cxr-edge verify bundles/int8", "cxr-edge verify clinic.cxr.zip --key key.pub.pem"),
-            "",
-        ),
-        "pack": _Command(
-            "signed",
-            "Pack a bundle as one file for devices, signed or not.",
-            ("cxr-edge pack bundles/int8 -o int8.cxr.zip --sign key.pem",),
-        ),
-        "install": _Command(
-            "signed",
-            "Install the bundle of an archive; keep the previous one.",
-            (
-                "cxr-edge install int8.cxr.zip --key key.pub.pem",
-                "cxr-edge install --rollback",
-            ),
-            "the old or the new bundle is in use: cxr-edge info shows which",
-        ),
-        "drift": _Command(
-            "drift",
-            "Check for drift since verification.",
-            ("cxr-edge drift log.db -o drift.png",),
-        ),
-        "score": _Command(
-            "ray",
-            "Score an archive with Ray into a folder of Parquet files.",
-            ("cxr-edge score archive/ -o scores",),
-        ),
-    },
-    "From images to a bundle": {
-        "clean": _Command(
-            "train",
-            "Check every image of a data set; write its metadata.",
-            (
-                "cxr-edge clean chest_xray -o clean_metadata.csv",
-                "cxr-edge clean adults --labels adults/labels.csv -o adults.csv",
-            ),
-        ),
-        "split": _Command(
-            "train",
-            "Split images into train, validation and test by patient.",
-            ("cxr-edge split clean_metadata.csv -o splits.csv --seed 0",),
-        ),
-        "eda": _Command(
-            "train",
-            "Explore a cleaned data set: an HTML page with figures.",
-            ("cxr-edge eda clean_metadata.csv -o eda",),
-        ),
-        "train": _Command(
-            "train",
-            "Train a classifier.",
-            (
-                "cxr-edge train clean_metadata.csv --splits splits.csv -o run",
-                "cxr-edge train clean_metadata.csv --recipe models/recipes/tiny.toml "
-                "--locator models/float/lung-locator -o run-tiny",
-            ),
-            _RESUMES,
-        ),
-        "compare": _Command(
-            "train",
-            "Train several networks and choose one by its recall.",
-            (
-                "cxr-edge compare clean_metadata.csv --architectures mobilenetv2,densenet121 "
-                "-o comparison",
-            ),
-            _RESUMES,
-        ),
-        "train-locator": _Command(
-            "convert",
-            "Train a lung locator, and convert it to TFLite and ONNX.",
-            ("cxr-edge train-locator clean_metadata.csv --masks masks/ -o locator",),
-            _RESUMES,
-        ),
-        "import": _Command(
-            "convert",
-            "Import a Keras classifier that was trained elsewhere.",
-            ("cxr-edge import own.keras --metadata clean_metadata.csv --scaling 0-1 -o own-run",),
-        ),
-        "convert": _Command(
-            "convert",
-            "Quantize a trained model and verify each variant.",
-            (
-                "cxr-edge convert run --int8 -o new-bundles",
-                "cxr-edge convert run --all --format both -o bundles-all",
-            ),
-        ),
-        "report": _Command(
-            "convert",
-            "Rewrite the report of a conversion.",
-            ("cxr-edge report bundles",),
-        ),
-        "evaluate": _Command(
-            "train",
-            "Measure a run or a bundle on labelled images.",
-            (
-                "cxr-edge evaluate bundles/int8 clean_metadata.csv --splits splits.csv "
-                "-o evaluation",
-            ),
-        ),
-        "calibrate": _Command(
-            "calibrate",
-            "Fit a bundle's threshold and probability to your films.",
-            (
-                "cxr-edge calibrate mobilenetv2-int8 adults.csv --site clinic --min-films 20 "
-                "-o clinic",
-            ),
-        ),
-        "compare-bundles": _Command(
-            "train",
-            "Compare two bundles on the same films before an update.",
-            ("cxr-edge compare-bundles mobilenetv2-int8 clinic adults.csv -o update",),
-        ),
-    },
-}
-_COMMANDS = {name: command for group in _GROUPS.values() for name, command in group.items()}
 
 # What Windows lacks; classify, selftest, info, verify and serve do without.
 _POSIX = ("fcntl", "resource")
@@ -225,11 +41,11 @@ def _guarded(name: str, command: Callable[..., Any]) -> Callable[..., Any]:
                 raise InvalidRequest(
                     f"{name} does not run on {sys.platform}: it needs Linux or macOS"
                 ) from error
-            if (extra := _COMMANDS[name].extra) is None:
+            if (extra := COMMANDS[name].extra) is None:
                 raise
             raise ExtraMissing.of(error.name, needed_by=name, extra=extra) from error
         except KeyboardInterrupt:
-            say("; ".join(filter(None, ("cxr-edge: stopped", _COMMANDS[name].stopped))))
+            say("; ".join(filter(None, ("cxr-edge: stopped", COMMANDS[name].stopped))))
             raise typer.Exit(exit_codes.of_signal(signal.SIGINT)) from None
 
     return run
@@ -240,14 +56,14 @@ class _Grouped(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a section for each group."""
-        for title, commands in _GROUPS.items():
+        for title, commands in GROUPS.items():
             with formatter.section(title):
                 formatter.write_dl([(name, commands[name].summary) for name in commands])
 
 
 def _examples(name: str) -> str:
     """Examples of a command, which help must not wrap: one would be two commands."""
-    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in _COMMANDS[name].examples)))
+    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in COMMANDS[name].examples)))
 
 
 def _print_version(wanted: bool) -> None:
@@ -301,12 +117,12 @@ def _app(arguments: list[str]) -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_root)
-    named = [name for name in arguments[:1] if name in _COMMANDS]
-    if _COMMANDS.keys().isdisjoint(arguments) and _COMPLETION not in os.environ:
-        for name in _COMMANDS:
+    named = [name for name in arguments[:1] if name in COMMANDS]
+    if COMMANDS.keys().isdisjoint(arguments) and _COMPLETION not in os.environ:
+        for name in COMMANDS:
             app.command(name)(_listed)
         return app
-    for name in named or _COMMANDS:
+    for name in named or COMMANDS:
         # import is a word of Python's own, so module and function are called import_.
         python_name = f"{name}_" if iskeyword(name) else name.replace("-", "_")
         command = getattr(importlib.import_module(f"cxr_edge.commands.{python_name}"), python_name)

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from cxr_edge import cli
-
-COMMANDS = list(cli._COMMANDS)
+from cxr_edge.command_table import COMMANDS
 
 
 def test_help_lists_every_command_and_the_notice(cxr_edge: Any) -> None:
@@ -29,7 +28,7 @@ def test_each_command_has_help(cxr_edge: Any, command: str) -> None:
     outcome = cxr_edge(command, "--help")
     assert outcome.code == 0
     assert outcome.out.startswith(f"Usage: cxr-edge {command}")
-    assert outcome.out.splitlines()[2].startswith(f"  {cli._COMMANDS[command].summary}")
+    assert outcome.out.splitlines()[2].startswith(f"  {COMMANDS[command].summary}")
 
 
 @pytest.mark.parametrize("before", [[], ["--"]])
@@ -169,7 +168,7 @@ def test_short_form_of_help(cxr_edge: Any, words: list[str]) -> None:
 def test_help_ends_with_examples_that_the_command_takes(cxr_edge: Any, command: str) -> None:
     _, _, examples = cxr_edge(command, "--help").out.partition("\n  Examples:\n")
     lines = [line.strip() for line in examples.splitlines() if line.strip()]
-    assert lines == list(cli._COMMANDS[command].examples)
+    assert lines == list(COMMANDS[command].examples)
     for line in lines:
         assert line.startswith(f"cxr-edge {command}")
         # With --help behind it nothing is run, and an option that does not exist is an error.

@@ -25,7 +25,7 @@ from pydicom.uid import RLELossless
 
 import dicom_files
 from cxr_edge.bundles.lookup import load_bundle
-from cxr_edge.cli import _COMMANDS
+from cxr_edge.command_table import COMMANDS
 from logged_films import film, logged
 from synthetic import draw_dataset
 
@@ -286,4 +286,4 @@ def test_training_and_converting_import_nothing_planted(place: Place) -> None:
 
 def test_every_command_is_tried() -> None:
     tried = Path(__file__).read_text(encoding="utf-8")
-    assert [name for name in _COMMANDS if not re.search(rf'[("]{name}[" ]', tried)] == []
+    assert [name for name in COMMANDS if not re.search(rf'[("]{name}[" ]', tried)] == []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cxr_edge.cli import _COMMANDS
+from cxr_edge.command_table import COMMANDS
 from scripts import ROOT
 
 FORMS = ROOT / ".github" / "ISSUE_TEMPLATE"
@@ -119,7 +119,7 @@ def test_set_up_and_gates_are_those_of_the_project() -> None:
 def test_security_names_commands_that_exist_and_a_private_way() -> None:
     named = set(re.findall(r"\| `([a-z]+)` \|", SECURITY))
     assert named >= {"install", "serve", "score"}
-    assert named <= set(_COMMANDS)
+    assert named <= set(COMMANDS)
     assert "private vulnerability reports" in SECURITY
     assert "@" not in SECURITY
 
