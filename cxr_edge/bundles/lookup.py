@@ -45,6 +45,11 @@ def installed_bundle() -> Bundle | None:
     return _load_folder(current) if os.path.lexists(current) else None
 
 
+def is_installed(bundle: Bundle) -> bool:
+    """Whether a bundle is the one that is installed for this user."""
+    return str(bundle.path) == os.path.realpath(installed_bundles() / CURRENT)
+
+
 def load_bundle(bundle: str | os.PathLike[str] | Bundle | None) -> Bundle:
     """Load the bundle of a name or folder.
 

@@ -32,36 +32,46 @@ def info(
     as_json: options.AsJson = False,
 ) -> None:
     """Show what a bundle is, how good it is, and its limits."""
-    from cxr_edge.bundles.lookup import installed_bundle, load_bundle, shipped_bundles
+    from cxr_edge.bundles.lookup import load_bundle
+
+    if not every:
+        loaded = load_bundle(bundle)
+        if as_json:
+            typer.echo(json.dumps(_as_json(loaded)))
+        else:
+            _print_bundle(loaded)
+    elif bundle is not None:
+        raise InvalidRequest("--list names all bundles; leave BUNDLE out")
+    else:
+        _list_bundles(as_json=as_json)
+
+
+def _list_bundles(*, as_json: bool) -> None:
+    """Print the bundles that ship and the installed one; a damaged one is an error afterwards."""
+    from cxr_edge.bundles.lookup import installed_bundle, shipped_bundles
     from cxr_edge_runtime.errors import BundleError
 
-    if every and bundle is not None:
-        raise InvalidRequest("--list names all bundles; leave BUNDLE out")
-    damaged: BundleError | None = None
+    bundles, damaged = shipped_bundles(), None
     try:
-        installed = installed_bundle()
+        if (installed := installed_bundle()) is not None:
+            bundles.append(installed)
     except BundleError as error:
-        # Those that ship can be listed all the same.
-        damaged, installed = error, None
-    if not every:
-        listed = [load_bundle(bundle)]
-    else:
-        listed = [*shipped_bundles(), *([installed] if installed else [])]
+        damaged = error
     if as_json:
-        for one in listed:
-            is_installed = installed is not None and one.path == installed.path
-            typer.echo(json.dumps({"installed": is_installed} | _as_json(one)))
-    elif every:
-        _print_list(listed, installed=installed)
+        for bundle in bundles:
+            typer.echo(json.dumps(_as_json(bundle)))
     else:
-        _print_bundle(listed[0])
-    if every and damaged is not None:
+        _print_list(bundles)
+    if damaged is not None:
         raise damaged
 
 
 def _as_json(bundle: "Bundle") -> dict[str, Any]:
     """What the bundle's manifest says, its digest, and the limits that its card names."""
+    from cxr_edge.bundles.lookup import is_installed
+
     return {
+        "installed": is_installed(bundle),
         "digest": bundle.digest,
         "path": str(bundle.path),
         "limits": _limits(bundle),
@@ -146,16 +156,18 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _print_list(bundles: "Sequence[Bundle]", *, installed: "Bundle | None") -> None:
+def _print_list(bundles: "Sequence[Bundle]") -> None:
+    from cxr_edge.bundles.lookup import is_installed
+
     width = max(len(bundle.manifest.name) for bundle in bundles)
     typer.echo(f"{'name':<{width}}  version  format  quantization       bytes  digest")
     for bundle in bundles:
         manifest = bundle.manifest
-        mark = "  installed" if bundle is installed else ""
+        mark = "  installed" if is_installed(bundle) else ""
         typer.echo(
             f"{manifest.name:<{width}}  {manifest.version:<7}  {manifest.model.format:<6}  "
             f"{manifest.model.quantization:<12}  {len(bundle.model):>10,}  "
             f"{bundle.digest[:12]}{mark}"
         )
-    if installed is None:
+    if not any(map(is_installed, bundles)):
         typer.echo(f"none is installed; the default is {cxr_edge_models.DEFAULT}")
