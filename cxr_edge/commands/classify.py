@@ -116,10 +116,9 @@ def classify(
         line = counts_line(counts, perf_counter() - began, written)
         typer.echo(line, err=is_stdout(csv))
     if counts.signal is not None:
-        say(
-            f"cxr-edge: stopped after {counted(looked_at, 'image')}; to go on, classify the others "
-            "with another --csv and the same --log and --heatmap"
-        )
+        # The same file would lose the rows that it has.
+        how = ", with another --csv" if csv else ""
+        say(f"cxr-edge: stopped after {counted(looked_at, 'image')}; classify the others{how}")
         raise typer.Exit(exit_codes.of_signal(counts.signal))
     if counts.failed or counts.unwritten:
         raise typer.Exit(exit_codes.of_failures(others_done=counts.classified > 0))

@@ -373,6 +373,8 @@ def test_signal_ends_a_batch_with_what_is_done_written(
         rows = list(csv.DictReader(file))
     assert [row["file"] for row in rows] == [result["file"] for result in printed]
     assert 1 <= len(rows) <= 20
+    images = "1 image" if len(rows) == 1 else f"{len(rows)} images"
+    assert f"stopped after {images}; classify the others, with another --csv\n" in err
 
 
 def test_rows_of_a_killed_call_are_found(
