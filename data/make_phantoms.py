@@ -454,6 +454,7 @@ def main() -> None:
     if arguments.folder.exists() and not arguments.folder.is_dir():
         parser.error(f"{arguments.folder}: is a file; name the folder to draw into")
     (write_dataset if arguments.dataset else write_phantoms)(arguments.folder)
+    print(f"wrote {arguments.folder}")
 
 
 if __name__ == "__main__":

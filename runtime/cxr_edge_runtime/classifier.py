@@ -26,6 +26,7 @@ from cxr_edge_runtime.probability import (
 )
 
 _REJECTED = "this model missed an accuracy limit when it was converted and was rejected"
+_NO_BETTER = "on validation this model was not clearly better than chance (AUC {auc})"
 # No engine gains from more, and thousands end the process.
 MAX_THREADS = 64
 
@@ -225,7 +226,12 @@ class Classifier:
 
     @property
     def _model_warnings(self) -> tuple[str, ...]:
-        return (_REJECTED,) if self.bundle.manifest.is_rejected else ()
+        manifest = self.bundle.manifest
+        warnings = (_REJECTED,) if manifest.is_rejected else ()
+        auc = manifest.metrics.get("validation", {}).get("auc")
+        if auc is not None and auc.low <= 0.5:  # what guessing gives
+            return (*warnings, _NO_BETTER.format(auc=auc))
+        return warnings
 
     def _is_borderline(
         self, logit: float, prepared: PreparedFilm, gate: Verdict, *, predicted: bool

@@ -23,6 +23,7 @@
     ├── EngineError              the inference engine cannot run the model
     │   └── EngineMissing        no engine is installed for this kind of model
     ├── DatasetError             images, metadata or splits cannot be used for training
+    ├── WeightsUnavailable       pretrained weights cannot be downloaded
     ├── RunError                 a training run is incomplete or damaged
     ├── ReportError              the report of a conversion cannot be read
     ├── LogError                 a log of predictions cannot be read or written
@@ -138,6 +139,10 @@ class EngineMissing(EngineError):
 
 class DatasetError(CxrEdgeError):
     """Images, metadata or splits cannot be used for training."""
+
+
+class WeightsUnavailable(CxrEdgeError):
+    """Pretrained weights cannot be downloaded or kept."""
 
 
 class RunError(CxrEdgeError):

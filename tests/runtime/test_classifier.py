@@ -13,7 +13,7 @@ from PIL import Image
 import cxr_edge_models
 from cxr_edge_runtime import classifier as classifier_module
 from cxr_edge_runtime.bundle import Bundle
-from cxr_edge_runtime.bundle.manifest import Ages, GateLimits, OneLevel
+from cxr_edge_runtime.bundle.manifest import Ages, GateLimits, Interval, OneLevel
 from cxr_edge_runtime.classifier import Classifier
 from cxr_edge_runtime.errors import EngineError, InvalidRequest
 from cxr_edge_runtime.gate import ACCEPTED, NOT_CHECKED, REJECTED, SUSPICIOUS, Gate
@@ -171,6 +171,17 @@ def test_rejected_model_says_so_with_every_prediction(
     rejected = with_prevalence(classifier, name="tiny-int8-rejected")
     [warning, *_] = Classifier(rejected).classify(make_image()).warnings
     assert "was rejected" in warning
+
+
+@pytest.mark.parametrize(("low", "said"), [(0.5, 1), (0.501, 0)])
+def test_model_no_better_than_chance_says_so_with_every_prediction(
+    classifier: Classifier, make_image: Callable[..., Path], low: float, said: int
+) -> None:
+    metrics = {"validation": {"auc": Interval(0.6, low, 0.7, 40)}}
+    doubtful = with_prevalence(classifier, metrics=metrics)
+    warnings = Classifier(doubtful).classify(make_image()).warnings
+    words = f"was not clearly better than chance (AUC 0.600 [{low:.3f}, 0.700])"
+    assert [words in warning for warning in warnings].count(True) == said
 
 
 def test_rounding_brings_no_positive_film_below_the_threshold(

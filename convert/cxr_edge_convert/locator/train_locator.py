@@ -97,6 +97,7 @@ def train_locator(
             Keras does not use TensorFlow, or the output holds something else.
         DatasetError: metadata, splits, films or masks are missing, damaged or too few.
         ImageError: a mask or a film cannot be read.
+        WeightsUnavailable: the ImageNet weights cannot be downloaded.
         RunError: the loss was no longer a number, or what an earlier training left is damaged.
         ConversionError: a converted model takes too many bytes.
         LimitMissed: the box leaves out too much of the lungs, or a converted model differs from

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.errors import InvalidRequest, WeightsUnavailable
 from cxr_edge_train.architectures import ARCHITECTURES, build
 from cxr_edge_train.architectures.backbone import BACKBONE
 from cxr_edge_train.architectures.pretrained import from_keras
@@ -87,7 +87,7 @@ def test_offline_machine_is_told_which_file_to_put_where(
     # Where Keras looks first and then downloads from; both are settled when Keras is imported.
     monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", no_internet)
     monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(WeightsUnavailable) as caught:
         build(architecture, Model(image_size=64), weights="imagenet")
     message = str(caught.value)
     assert re.search(
@@ -104,7 +104,7 @@ def test_weights_that_fail_otherwise_are_named_with_the_reason(
 
     monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", full_disk)
     monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(WeightsUnavailable) as caught:
         build("mobilenetv2", Model(image_size=64), weights="imagenet")
     assert str(caught.value) == (
         "the imagenet weights of mobilenetv2 cannot be loaded ([Errno 28] No space left on device)"

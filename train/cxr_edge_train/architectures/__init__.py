@@ -48,6 +48,7 @@ def build(architecture: str, settings: Model, *, weights: str | None) -> keras.M
     Raises:
         InvalidRequest: the architecture is unknown or has no such width, or the weights are missing
             or do not fit.
+        WeightsUnavailable: the ImageNet weights cannot be downloaded.
     """
     if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.errors import InvalidRequest, WeightsUnavailable
 from cxr_edge_train.architectures.backbone import BACKBONE, BATCH_NORM_MOMENTUM, Architecture
 from cxr_edge_train.recipe import Model
 
@@ -59,7 +59,8 @@ def loading_weights(architecture: str, weights: str | None) -> Iterator[None]:
         weights: ``imagenet``, a file, or None.
 
     Raises:
-        InvalidRequest: the file is missing or does not fit, or the download failed.
+        InvalidRequest: the file is missing or does not fit.
+        WeightsUnavailable: the download failed.
     """
     if weights not in (None, "imagenet") and not Path(weights).is_file():
         raise InvalidRequest(f"weights {weights}: no such file; name a file, imagenet or none")
@@ -74,7 +75,7 @@ def loading_weights(architecture: str, weights: str | None) -> Iterator[None]:
         if weights is None:
             raise
         if weights == "imagenet":
-            raise InvalidRequest(_offline_message(architecture, str(error))) from error
+            raise WeightsUnavailable(_offline_message(architecture, str(error))) from error
         raise InvalidRequest(
             f"weights {weights}: the file does not fit {architecture} ({error})"
         ) from error

@@ -67,6 +67,7 @@ def train(
         InvalidRequest: an argument is of the wrong type or out of range, the recipe or the
             architecture is unknown, the weights do not fit, or the output holds something else.
         DatasetError: metadata, splits or images are missing, damaged or too few.
+        WeightsUnavailable: the ImageNet weights cannot be downloaded.
         RunError: the loss was no longer a number, or what an earlier training left is damaged, or
             the locator is missing or damaged.
         EngineError: the locator cannot be loaded or run.
