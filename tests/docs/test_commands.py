@@ -224,7 +224,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
             model=replace(recipe.model, image_size=32),
             fit=replace(
                 recipe.fit, epochs=2, head_epochs=0, batch_size=50, learning_rate=3e-3,
-                fine_tune_from="", weight_average=0.0,
+                weight_average=0.0,
             ),
         )  # fmt: skip
         return as_carried_out(weights, recipe)

@@ -80,8 +80,6 @@ class Fit:
         batch_size: images per step.
         head_epochs: epochs with the backbone frozen; 0 if its weights start random.
         head_learning_rate: learning rate of Adam while the backbone is frozen.
-        fine_tune_from: fine-tuning trains the backbone from the first layer whose name starts with
-            this text, for example ``block_13``; the empty text trains all of it.
         epochs: maximum number of epochs of fine-tuning.
         learning_rate: peak of the cosine schedule of fine-tuning. The shipped MobileNetV2s were
             trained on crops with 2e-3; VGG16 and DenseNet121 were only trained with less.
@@ -102,7 +100,6 @@ class Fit:
     batch_size: Annotated[int, Bounds(minimum=1, maximum=4096)] = 32
     head_epochs: Annotated[int, Bounds(minimum=0, maximum=1000)] = 1
     head_learning_rate: Annotated[float, Bounds(minimum=1e-9, maximum=10)] = 1e-3
-    fine_tune_from: str = ""
     epochs: Annotated[int, Bounds(minimum=1, maximum=1000)] = 12
     learning_rate: Annotated[float, Bounds(minimum=1e-9, maximum=10)] = 3e-4
     warmup_epochs: Annotated[float, Bounds(minimum=0, maximum=100)] = 0.5

@@ -6,8 +6,8 @@ from cxr_edge_train.dataset.metadata import read_metadata, read_splits
 from cxr_edge_train.fitting.task import TrainingTask, recipe_for
 from cxr_edge_train.recipe import Fit, Recipe, parse_recipe
 
-RECIPE = Recipe(fit=Fit(head_epochs=2, fine_tune_from="block_13"))
-FROM_SCRATCH = Recipe(fit=Fit(head_epochs=0, fine_tune_from=""))
+RECIPE = Recipe(fit=Fit(head_epochs=2))
+FROM_SCRATCH = Recipe(fit=Fit(head_epochs=0))
 
 
 def task_of(pipeline: Any, *, weights: str | None, reverse: bool = False) -> TrainingTask:

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 
 from cxr_edge_runtime.errors import RunError
-from cxr_edge_train.architectures.freezing import freeze
+from cxr_edge_train.architectures.backbone import BACKBONE
 from cxr_edge_train.backend.devices import check_batch, compute_in_float32
 from cxr_edge_train.backend.keras_models import load_keras
 from cxr_edge_train.fitting.batches import Images, TrainingBatches
@@ -30,7 +30,7 @@ def fit(
     output: Path,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> keras.Model:
-    """Train the head with the backbone frozen, then the network from the chosen block on.
+    """Train the head with the backbone frozen, then the whole network.
 
     While it runs, ``output`` holds ``history.csv``, a snapshot of the last epoch and the model of
     the best epoch so far. Where a snapshot exists, fitting is resumed from it; the caller ensures
@@ -53,8 +53,7 @@ def fit(
     Raises:
         RunError: the loss was no longer a number (the best model until then stays in ``output``),
             or what an earlier process left there is damaged.
-        InvalidRequest: the recipe's ``fine_tune_from`` names no layer, or several devices cannot
-            share a batch evenly.
+        InvalidRequest: several devices cannot share a batch evenly.
         OSError: the disk is full; the previous snapshot stays.
     """
     check_batch(min(recipe.fit.batch_size, len(train[1])))
@@ -100,15 +99,15 @@ class _Fit:
     def head(self) -> None:
         """Train the head on the frozen backbone."""
         settings = self.recipe.fit
-        freeze(self.model, before=None)
+        self.model.get_layer(BACKBONE).trainable = False
         compile_model(self.model, keras.optimizers.Adam(settings.head_learning_rate), settings)
         snapshot = Snapshot(self.output, first_epoch=0)
         self._run(None, [snapshot], last_epoch=settings.head_epochs)
 
     def fine_tune(self) -> None:
-        """Train the network from the chosen block on and keep the epoch that the recipe names."""
+        """Train the whole network and keep the epoch that the recipe names."""
         settings = self.recipe.fit
-        freeze(self.model, before=settings.fine_tune_from)
+        self.model.get_layer(BACKBONE).trainable = True
         steps = max(1, len(self.train[1]) // settings.batch_size)
         optimizer = fine_tuning_optimizer(settings, steps_per_epoch=steps)
         compile_model(self.model, optimizer, settings)

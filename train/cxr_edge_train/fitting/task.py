@@ -11,7 +11,6 @@ from cxr_edge_runtime.locator import Preprocessor
 from cxr_edge_runtime.native_output import stderr_silenced
 from cxr_edge_runtime.preprocess import LUNG_BOX_VERSION, WHOLE_FILM_VERSION, PreprocessSpec
 from cxr_edge_train.architectures import build
-from cxr_edge_train.architectures.freezing import freeze
 from cxr_edge_train.dataset.class_names import class_names
 from cxr_edge_train.dataset.drawing import MIN_PATIENTS
 from cxr_edge_train.dataset.metadata import digest_of_test, without_test
@@ -127,25 +126,22 @@ class TrainingTask:
         """Build the network as it is before the first step.
 
         Raises:
-            InvalidRequest: the architecture is unknown, the weights are missing or do not fit, or
-                the recipe's ``fine_tune_from`` names no layer.
+            InvalidRequest: the architecture is unknown, or the weights are missing or do not fit.
         """
         # Keras seeds TensorFlow too where it is installed, and importing it makes it chatter.
         with stderr_silenced():
             keras.utils.set_random_seed(self.seed)
-        model = build(self.architecture, self.recipe.model, weights=self.weights)
-        freeze(model, before=self.recipe.fit.fine_tune_from)
-        return model
+        return build(self.architecture, self.recipe.model, weights=self.weights)
 
 
 def recipe_for(weights: str | None, recipe: Recipe) -> Recipe:
-    """The recipe as it is carried out: no layer of a backbone with random weights is frozen.
+    """The recipe as it is carried out: a backbone with random weights is not frozen.
 
-    Such layers hold nothing that is worth keeping, and what lies on random features learns little.
+    It holds nothing that is worth keeping, and a head on random features learns little.
     """
     if weights:
         return recipe
-    return replace(recipe, fit=replace(recipe.fit, head_epochs=0, fine_tune_from=""))
+    return replace(recipe, fit=replace(recipe.fit, head_epochs=0))
 
 
 def _check_patients(rows: pd.DataFrame, split: str) -> None:

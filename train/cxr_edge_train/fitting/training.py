@@ -61,13 +61,12 @@ def train_run(
         progress: makes the progress bar over the images that are decoded.
 
     Raises:
-        DatasetError: a split has too few patients of a label, the recipe balances acquisition
-            domains that the splits do not name, or an image is missing or changed.
+        DatasetError: a split has too few patients of a label, or an image is missing or changed.
         RunError: the loss was no longer a number, or what an earlier training left or the lung
             locator is damaged.
         EngineError: the lung locator cannot be loaded or run.
-        InvalidRequest: the folder holds another run or other files, or the architecture, the
-            weights or the recipe's ``fine_tune_from`` are unknown or do not fit.
+        InvalidRequest: the folder holds another run or other files, or the architecture or the
+            weights are unknown or do not fit.
     """
     on_start(start_of(task, output))
     task.check_images()
