@@ -27,7 +27,7 @@ from cxr_edge_train.architectures import build  # noqa: E402
 from cxr_edge_train.augmentation import CROPPED_FROM  # noqa: E402
 from cxr_edge_train.fitting.batches import Batch, TrainingBatches  # noqa: E402
 from cxr_edge_train.fitting.optimizers import compile_model  # noqa: E402
-from cxr_edge_train.recipe import Augmentation, Fit, Model  # noqa: E402
+from cxr_edge_train.recipe import Augmentation, Model  # noqa: E402
 
 IMAGES, BATCH_SIZE = 256, 32
 STEP_S = 0.005
@@ -83,7 +83,7 @@ def benchmark(options: Namespace) -> Iterator[Finding]:
             (f"a step of {STEP_S * 1000:g} ms, {size}x{size}", _no_network(size), [_Wait()]),
         )
         for name, model, callbacks in steps:
-            compile_model(model, keras.optimizers.AdamW(), Fit())
+            compile_model(model, keras.optimizers.AdamW())
             fit = functools.partial(model.fit, verbose=0, shuffle=False, callbacks=callbacks)
             fits = [functools.partial(fit, batches) for batches in (cached, ready)]
             seconds = in_turn(

@@ -26,8 +26,7 @@ RECIPE = Recipe(
     Augmentation(crop=0.9, rotation=15.0),
     Fit(
         batch_size=10,
-        head_epochs=2,
-        epochs=9,
+        epochs=11,
         learning_rate=1e-2,
         warmup_epochs=1.0,
         weight_average=0.8,

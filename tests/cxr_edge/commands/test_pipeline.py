@@ -368,9 +368,7 @@ def test_images_elsewhere_are_found_with_root(
 ) -> None:
     monkeypatch.setattr(architectures, "ARCHITECTURES", {"tiny": TINY})
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text(
-        "[model]\nimage_size = 32\n[fit]\nbatch_size = 50\nhead_epochs = 0\nepochs = 2\n"
-    )
+    recipe.write_text("[model]\nimage_size = 32\n[fit]\nbatch_size = 50\nepochs = 2\n")
     shutil.copy(trained.metadata, tmp_path / "m.csv")
     run = tmp_path / "run"
     outcome = cxr_edge(

@@ -1,12 +1,12 @@
 import pytest
 
-from cxr_edge_train.fitting.optimizers import compile_model, fine_tuning_optimizer
+from cxr_edge_train.fitting.optimizers import compile_model, optimizer_of
 from cxr_edge_train.recipe import Fit
 from tiny_model import tiny_model
 
 
 def rates(settings: Fit) -> list[float]:
-    schedule = fine_tuning_optimizer(settings, steps_per_epoch=10)._learning_rate
+    schedule = optimizer_of(settings, steps_per_epoch=10)._learning_rate
     return [float(schedule(step)) for step in range(10 * settings.epochs + 1)]
 
 
@@ -24,12 +24,12 @@ def test_without_a_warm_up_it_begins_at_the_peak() -> None:
 
 
 def test_weights_are_averaged_where_the_recipe_says_so() -> None:
-    assert not fine_tuning_optimizer(Fit(), steps_per_epoch=10).use_ema
-    optimizer = fine_tuning_optimizer(Fit(weight_average=0.9), steps_per_epoch=10)
+    assert not optimizer_of(Fit(), steps_per_epoch=10).use_ema
+    optimizer = optimizer_of(Fit(weight_average=0.9), steps_per_epoch=10)
     assert (optimizer.use_ema, optimizer.ema_momentum) == (True, 0.9)
 
 
 def test_compiled_optimizer_has_its_state_before_the_first_step() -> None:
     model = tiny_model()
-    compile_model(model, fine_tuning_optimizer(Fit(), steps_per_epoch=10), Fit())
+    compile_model(model, optimizer_of(Fit(), steps_per_epoch=10))
     assert model.optimizer.built

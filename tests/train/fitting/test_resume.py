@@ -13,7 +13,7 @@ from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.fitting.snapshots import read_progress
 
-HEAD, BEST, LATER = 2, 6, 8  # epochs: in the head phase, the best one, of worse ones after it
+FIRST, BEST, LATER = 2, 6, 8  # epochs: an early one, the best one, of worse ones after it
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +41,12 @@ def test_the_fit_has_what_a_restart_can_lose(whole: tuple[Path, keras.Model]) ->
 @pytest.mark.parametrize(
     ("moment", "epoch"),
     [
-        (small_fit.MOMENTS[0], HEAD + 1),
+        (small_fit.MOMENTS[0], FIRST + 1),
         pytest.param(small_fit.MOMENTS[1], BEST, marks=pytest.mark.slow),
         pytest.param(small_fit.MOMENTS[2], LATER, marks=pytest.mark.slow),
-        pytest.param(small_fit.MOMENTS[0], HEAD, marks=pytest.mark.slow),
+        pytest.param(small_fit.MOMENTS[0], FIRST, marks=pytest.mark.slow),
         pytest.param(small_fit.MOMENTS[0], LATER, marks=pytest.mark.slow),
-        pytest.param(small_fit.MOMENTS[2], HEAD, marks=pytest.mark.slow),
+        pytest.param(small_fit.MOMENTS[2], FIRST, marks=pytest.mark.slow),
     ],
 )
 def test_killed_fit_goes_on_as_if_nothing_had_happened(

@@ -12,7 +12,6 @@ from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.evaluation.metrics import count_decisions
 from cxr_edge_train.fitting.batches import Images, class_weights
 from cxr_edge_train.fitting.optimizers import loss_on_logit
-from cxr_edge_train.recipe import Fit
 from cxr_edge_train.runs import EPOCH_METRICS
 from cxr_edge_train.statistics.ranking import Ranking
 
@@ -28,16 +27,15 @@ class ValidationMetrics(keras.callbacks.Callback):  # type: ignore[misc]  # kera
     where the last batch is smaller, and there is no mean of AUCs over batches.
     """
 
-    def __init__(self, images: Images, settings: Fit) -> None:
+    def __init__(self, images: Images) -> None:
         """Take the validation split.
 
         Args:
             images: pixels ``[N, H, W, 1] uint8`` and labels ``[N]`` of 0 and 1.
-            settings: the section ``[fit]`` of the recipe, which has the label smoothing.
         """
         super().__init__()
         self._pixels, self._labels = images
-        self._loss = loss_on_logit(settings)
+        self._loss = loss_on_logit()
         self._weights = class_weights(self._labels)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The loss on the logit, and the optimizers of both phases of fitting."""
+"""The loss on the logit, and the optimizer."""
 
 import math
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from cxr_edge_train.backend.devices import has_accelerator
 from cxr_edge_train.recipe import Fit
 
 
-def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer, settings: Fit) -> None:
+def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
     """Compile a model for the loss on ``logit``, and build the optimizer's state."""
-    compile_for(model, optimizer, {"logit": loss_on_logit(settings)})
+    compile_for(model, optimizer, {"logit": loss_on_logit()})
 
 
 def compile_for(
@@ -26,14 +26,12 @@ def compile_for(
         model.optimizer.build(model.trainable_variables)
 
 
-def loss_on_logit(settings: Fit) -> keras.losses.Loss:
-    """The loss of logits ``[N, 1]`` against targets of 0 to 1, smoothed as the recipe says."""
-    return keras.losses.BinaryCrossentropy(
-        from_logits=True, label_smoothing=settings.label_smoothing
-    )
+def loss_on_logit() -> keras.losses.Loss:
+    """The loss of logits ``[N, 1]`` against labels of 0 and 1."""
+    return keras.losses.BinaryCrossentropy(from_logits=True)
 
 
-def fine_tuning_optimizer(settings: Fit, *, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+def optimizer_of(settings: Fit, *, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """AdamW with warm-up and cosine decay, and a moving average of weights if asked for."""
     return keras.optimizers.AdamW(
         _warmup_cosine(settings, steps_per_epoch=steps_per_epoch),
