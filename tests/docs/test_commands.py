@@ -33,6 +33,7 @@ from cxr_edge_runtime.device import throughput as benchmarking
 from cxr_edge_runtime.device.inference_timing import Timing
 from cxr_edge_train import architectures
 from cxr_edge_train.comparison import plan as comparison_plan
+from cxr_edge_train.fitting.task import TrainingTask
 from documented_commands import PAGES, ROOT, Command, all_commands, blocks, commands_of
 from locators import make_locator
 from scripts import load_script

@@ -79,9 +79,8 @@ class Fit:
     Attributes:
         batch_size: images per step.
         epochs: maximum number of epochs.
-        learning_rate: peak of the cosine schedule. The shipped MobileNetV2s were
+        learning_rate: of the first step; it falls by a cosine to a hundredth. The shipped MobileNetV2s were
             trained on crops with 2e-3; VGG16 and DenseNet121 were only trained with less.
-        warmup_epochs: epochs of linear increase to that peak.
         weight_decay: decoupled weight decay of AdamW.
         weight_average: momentum of the moving average of weights (Polyak and Juditsky 1992) that
             is measured and saved instead of the weights; 0 turns averaging off.
@@ -97,7 +96,6 @@ class Fit:
     batch_size: Annotated[int, Bounds(minimum=1, maximum=4096)] = 32
     epochs: Annotated[int, Bounds(minimum=1, maximum=1000)] = 12
     learning_rate: Annotated[float, Bounds(minimum=1e-9, maximum=10)] = 3e-4
-    warmup_epochs: Annotated[float, Bounds(minimum=0, maximum=100)] = 0.5
     weight_decay: Share = 1e-4
     weight_average: Annotated[float, Bounds(minimum=0, maximum=0.99999)] = 0.0
     keep: Literal["best", "loss", "last"] = "best"

@@ -59,13 +59,13 @@ def test_best_epoch_comes_back(tmp_path: Path) -> None:
 
 
 def test_training_stops_after_the_patience(tmp_path: Path) -> None:
-    fitted(tmp_path, learning_rate=1e-9, epochs=30, patience=2, warmup_epochs=0.0)
+    fitted(tmp_path, learning_rate=1e-9, epochs=30, patience=2)
     assert len(losses(tmp_path)) < 30
 
 
 def test_loss_that_is_no_number_stops_with_advice(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"became infinite or NaN in epoch 1; lower learning_rate"):
-        fitted(tmp_path, learning_rate=1e30, warmup_epochs=0.0)
+        fitted(tmp_path, learning_rate=1e30)
 
 
 def test_best_model_before_the_loss_left_the_numbers_is_kept(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_best_model_before_the_loss_left_the_numbers_is_kept(tmp_path: Path) -> 
                 cam.set_weights([cam.get_weights()[0] * np.nan, cam.get_weights()[1]])
 
     with pytest.raises(RunError, match=r"epoch 3; .* best model before that is .*best-0002\.keras"):
-        fitted(tmp_path, watchers=[Poison()])
+        fitted(tmp_path, watchers=[Poison()], keep="last")
     kept = keras.models.load_model(tmp_path / "best-0002.keras")
     assert np.isfinite(predict_logits(kept, PIXELS)).all()
 

@@ -5,13 +5,13 @@ from cxr_edge_train.recipe import Fit
 from tiny_model import tiny_model
 
 
-def rates(settings: Fit) -> list[float]:
-    schedule = optimizer_of(settings, steps_per_epoch=10)._learning_rate
+def rates(settings: Fit, **warmup: float) -> list[float]:
+    schedule = optimizer_of(settings, steps_per_epoch=10, **warmup)._learning_rate
     return [float(schedule(step)) for step in range(10 * settings.epochs + 1)]
 
 
 def test_learning_rate_rises_to_the_peak_and_falls_to_a_hundredth() -> None:
-    found = rates(Fit(epochs=4, learning_rate=1e-2, warmup_epochs=0.5))
+    found = rates(Fit(epochs=4, learning_rate=1e-2), warmup_epochs=0.5)
     assert found[0] == 0
     assert max(found) == found[5] == pytest.approx(1e-2)
     assert found[5:] == sorted(found[5:], reverse=True)
@@ -19,7 +19,7 @@ def test_learning_rate_rises_to_the_peak_and_falls_to_a_hundredth() -> None:
 
 
 def test_without_a_warm_up_it_begins_at_the_peak() -> None:
-    found = rates(Fit(epochs=4, learning_rate=1e-2, warmup_epochs=0.0))
+    found = rates(Fit(epochs=4, learning_rate=1e-2))
     assert found[0] == max(found) == pytest.approx(1e-2)
 
 

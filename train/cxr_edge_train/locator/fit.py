@@ -24,12 +24,13 @@ from cxr_edge_train.recipe import Fit, Model, Recipe
 SETTINGS = Fit(
     epochs=10,
     learning_rate=1e-3,
-    warmup_epochs=0.8,
     weight_decay=1e-4,
     weight_average=0.99,
     keep="last",
     precision="float32",
 )
+# Its decoder begins at random. Unlike in the fit of a classifier, it was never left out.
+_WARMUP_EPOCHS = 0.8
 DICE = "val_dice"
 _ADVICE = "train with another seed into another folder"
 # A cell is lung where at least this share of it is.
@@ -74,7 +75,7 @@ def fit_locator(
     check_batch(min(settings.batch_size, len(films)))
     tidy(output, [DICE])
     batches = ViewBatches(films, masks, batch_size=settings.batch_size, seed=seed)
-    optimizer = optimizer_of(settings, steps_per_epoch=len(batches))
+    optimizer = optimizer_of(settings, steps_per_epoch=len(batches), warmup_epochs=_WARMUP_EPOCHS)
     compile_for(model, optimizer, {"mask": loss_on_mask})
     averaging = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
     if read_progress(output).epochs < settings.epochs:
