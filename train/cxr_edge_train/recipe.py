@@ -79,8 +79,9 @@ class Fit:
     Attributes:
         batch_size: images per step.
         epochs: maximum number of epochs.
-        learning_rate: of the first step; it falls by a cosine to a hundredth. The shipped MobileNetV2s were
-            trained on crops with 2e-3; VGG16 and DenseNet121 were only trained with less.
+        learning_rate: learning rate of the first step; by the last it has fallen along a cosine to
+            a hundredth. The shipped MobileNetV2s were trained on crops with 2e-3; VGG16 and
+            DenseNet121 were only trained with less.
         weight_decay: decoupled weight decay of AdamW.
         weight_average: momentum of the moving average of weights (Polyak and Juditsky 1992) that
             is measured and saved instead of the weights; 0 turns averaging off.

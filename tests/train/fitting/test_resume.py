@@ -13,7 +13,7 @@ from cxr_edge_runtime.errors import RunError
 from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.fitting.snapshots import read_progress
 
-FIRST, BEST, LATER = 2, 4, 6  # epochs: an early one, the best one, of worse ones after it
+FIRST, BEST, LATER = 2, 6, 8  # epochs: an early one, the best one, of worse ones after it
 
 
 @pytest.fixture(scope="module")
