@@ -198,7 +198,8 @@ class _Work:
         images = len(self.calibration_sets[0].pixels)
         ranges = f"percentile {method.percentile:g}" if method.method == "percentile" else "min-max"
         origin = "training images" if folder is None else "images of a folder"
-        return f"{ranges} over all {origin}, biases corrected over {min(images, COMPARED)} of them"
+        corrected = min(images, COMPARED)
+        return f"{ranges} over {images} {origin}, biases corrected over {corrected} of them"
 
     def _calibrated(
         self, quantizer: Quantizer, images: CalibrationSet, progress: ProgressFactory

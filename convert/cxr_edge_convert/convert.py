@@ -146,6 +146,9 @@ def convert(
     )
     recipe_file = Path(recipe) if isinstance(recipe, str | Path) else None
     read = [path for path in (run, recipe_file, calibration_dir, not_films) if path]
+    for folder in (calibration_dir, not_films):
+        if folder is not None and not folder.is_dir():
+            raise InvalidRequest(f"{folder}: no such folder")
     check_output(output, overwrite=overwrite, inputs=read)
     if (run / RUN).exists():
         check_apart(output, run)
@@ -165,5 +168,5 @@ def _as_ages(ages: object) -> Ages:
     for age in ages:
         check_number(age, "an age", minimum=0, maximum=MAX_AGE)
     if ages[0] > ages[1]:
-        raise InvalidRequest(f"ages must begin with the lowest, not {ages[0]:g} of {ages}")
+        raise InvalidRequest(f"ages {ages[0]:g}-{ages[1]:g}: the lower age must come first")
     return Ages(float(ages[0]), float(ages[1]))

@@ -96,7 +96,7 @@ def _print(result: "cxr_edge.CalibrationResult") -> None:
             typer.echo(f"{name:<{width}} {result.before[name]!s:<24}{after}")
     if result.beyond_before is not None:
         typer.echo(
-            f"beyond the gate's limit: {result.beyond_before} of the films before, "
+            f"suspicious by distance: {result.beyond_before} of the films before, "
             f"{result.beyond_after} after"
         )
     typer.echo(f"{manifest.positive_label} from {manifest.threshold.value:.4f} on")

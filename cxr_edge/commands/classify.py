@@ -101,7 +101,9 @@ def classify(
         on_signal=lambda: say(
             "cxr-edge: stopping after the images in progress; press Ctrl-C again to stop at once"
         ),
-        on_unwritten=lambda image, what, why: say(f"cxr-edge: no {what} of {image}: {why}"),
+        on_unwritten=lambda image, what, why: say(
+            f"cxr-edge: no {what} of {image}: {why.removeprefix(f'{image}: ')}"
+        ),
         recursive=recursive,
         stdin=sys.stdin,
         force=force,

@@ -11,7 +11,7 @@ import cxr_edge
 from cxr_edge.console import options
 from cxr_edge.console.conversion_table import print_variants, require_limits
 from cxr_edge.console.loading import load_keras
-from cxr_edge.console.terminal import Stages
+from cxr_edge.console.terminal import Stages, say
 from cxr_edge_convert.limits import (
     CALIBRATION_IMAGES,
     DEFAULT_LIMITS,
@@ -187,6 +187,8 @@ def convert(
         progress=Stages(),
     )
     print_variants(report)
+    if not (int8 or float16 or dynamic or every):
+        say("warning: only float32 was made; --int8 makes the model for a device")
     typer.echo(report.notice)
     typer.echo(f"wrote {output}; read {output / 'report.html'}")
     require_limits(report, output, accuracy_control=accuracy_control)

@@ -54,6 +54,7 @@ def verify(
     for line in (*locator_lines(manifest), *verification_lines(manifest)):
         typer.echo(line)
     if verified.is_archive:
-        print_next("install", bundle, *(("--unsigned",) if key is None else ("--key", key)))
+        signer = key or ("PUBLIC_KEY" if verified.is_signed else None)
+        print_next("install", bundle, *(("--key", signer) if signer else ("--unsigned",)))
     elif SELFTEST_FILE in manifest.files:
         print_next("selftest", *((bundle,) if bundle else ()))

@@ -107,7 +107,9 @@ def watch(
             prevalence=prevalence,
             log=recorder,
             dicom=dicom,
-            on_unwritten=lambda name, why: say(f"cxr-edge: no DICOM answer of {name}: {why}"),
+            on_unwritten=lambda name, why: say(
+                f"cxr-edge: no DICOM answer of {name}: {why.removeprefix(f'{name}: ')}"
+            ),
             on_result=show,
             on_absent=absent,
             on_unreadable=lambda path, why: say(f"cxr-edge: {path}: {why}; it is left alone"),

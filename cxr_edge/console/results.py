@@ -71,7 +71,7 @@ def counts_line(counts: "Counts", seconds: float, written: Iterable[Path | None]
         ("failed", counts.failed),
     ]
     if counts.unwritten:
-        parts.append(("without a picture or DICOM answer", counts.unwritten))
+        parts.append(("with an output missing", counts.unwritten))
     images = counted(counts.classified + counts.failed, "image")
     listed = ", ".join(f"{number} {name}" for name, number in parts)
     places = [printable(str(path)) for path in written if path is not None]

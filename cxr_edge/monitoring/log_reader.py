@@ -39,7 +39,7 @@ def read_distribution(
             wrote.
     """
     if not path.is_file():
-        raise LogError(f"{path}: no such log; classify, serve and score write one")
+        raise LogError(f"{path}: no such log; classify, watch, serve and score write one")
     try:
         with contextlib.closing(sqlite3.connect(_read_only(path), uri=True)) as log:
             check_is_log(log, path)
@@ -50,7 +50,7 @@ def read_distribution(
                 (REJECTED, bundle, since or "", before or "9"),
             ).fetchall()
             if not found:
-                raise LogError(f"{path}: {_nothing_of(log, bundle)}")
+                raise LogError(f"{path}: {_nothing_of(log, bundle, since, before)}")
             (is_odd,) = log.execute(_ODD, (REJECTED,)).fetchone()
             if is_odd:
                 raise LogError(f"{path}: cannot be read as a log (a film has an impossible value)")
@@ -74,7 +74,7 @@ def _read_only(path: Path) -> str:
     return f"{path.as_uri()}?mode=ro" + ("&immutable=1" if read_only else "")
 
 
-def _nothing_of(log: sqlite3.Connection, bundle: str) -> str:
+def _nothing_of(log: sqlite3.Connection, bundle: str, since: str | None, before: str | None) -> str:
     digests = [
         str(digest)[:12]
         for (digest,) in log.execute("SELECT DISTINCT bundle_sha256 FROM films ORDER BY 1")
@@ -82,7 +82,9 @@ def _nothing_of(log: sqlite3.Connection, bundle: str) -> str:
     if not digests:
         return "holds no film yet"
     if bundle[:12] in digests:
-        return f"holds no film that bundle {bundle[:12]} classified in that time"
+        times = (("since", since), ("before", before))
+        when = " and ".join(f"{word} {time}" for word, time in times if time)
+        return f"holds no film that bundle {bundle[:12]} classified {when}"
     return (
         f"holds no film that bundle {bundle[:12]} classified, but some of {', '.join(digests)}; "
         "choose the bundle that classified them"

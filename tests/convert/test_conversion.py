@@ -60,7 +60,7 @@ def test_int8_says_what_calibrated_it_and_how_stable_that_is(
         assert variant.calibration is not None
         assert (variant.calibration.count, variant.calibration.seed) == (300, 0)
         assert variant.calibration.method == (
-            "min-max over all training images, biases corrected over 32 of them"
+            "min-max over 300 training images, biases corrected over 32 of them"
         )
         assert variant.stability is not None
         assert variant.stability.images == 300
@@ -87,7 +87,7 @@ def test_percentile_of_the_recipe_narrows_ranges(
     method = Calibration("percentile", 99.0)
     [_, int8] = make_variants(source, ConversionSettings(schemes("int8"), LOOSE, method=method))
     assert int8.calibration is not None
-    assert int8.calibration.method.startswith("percentile 99 over all training images, ")
+    assert int8.calibration.method.startswith("percentile 99 over ")
     assert int8.model != variants["int8"].model
     [_, from_recipe] = make_variants(
         replace(source, calibration=method), ConversionSettings(schemes("int8"), LOOSE)

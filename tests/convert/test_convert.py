@@ -105,7 +105,7 @@ def test_wrong_arguments_are_one_clear_error(
         ({"ages": (1,)}, InvalidRequest, "ages must be the lowest and the highest age"),
         ({"ages": (1, float("nan"))}, InvalidRequest, "an age must be a number from 0 to 150"),
         ({"ages": (-1, 5)}, InvalidRequest, "an age must be a number from 0 to 150, not -1"),
-        ({"ages": (5, 1)}, InvalidRequest, "ages must begin with the lowest, not 5 of"),
+        ({"ages": (5, 1)}, InvalidRequest, "ages 5-1: the lower age must come first"),
         ({"not_films": tmp_path / "gone"}, InvalidRequest, "gone: no such folder"),
     ]
     for changes, error, message in wrong:

@@ -146,6 +146,8 @@ def read_run(folder: Path) -> Run:
         _check_versions(file, content)
         run = Run(folder=folder, **_typed(content))
     except FileNotFoundError:
+        if not folder.is_dir():
+            raise RunError(f"{folder}: no such folder") from None
         raise RunError(
             f"{folder}: no finished training run (run.json is missing); make one with "
             "cxr-edge train"

@@ -39,15 +39,15 @@ def check_output(output: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) 
     """
 
     def may_go(folder: Path) -> bool:
-        if not overwrite:
-            raise InvalidRequest(
-                f"{folder}: already exists; name another folder, or replace the conversion there "
-                "(overwrite)"
-            )
         if strange := _not_of_a_conversion(folder):
             raise InvalidRequest(
                 f"{folder}: contains something that cxr-edge convert did not write ({strange}), so "
                 "it is not overwritten; choose another folder"
+            )
+        if not overwrite:
+            raise InvalidRequest(
+                f"{folder}: already exists; name another folder, or replace the conversion there "
+                "(overwrite)"
             )
         return True
 

@@ -51,7 +51,7 @@ def recommendation(report: ConversionReport) -> str:
     measured = (best.at_point, *([best.default_session] if best.default_session else []))
     lost = max((verification.recall_lost for verification in measured), key=lambda lost: lost.net)
     negative, positive = report.labels
-    loss = f"loses {lost.net} of {lost.n} {positive} films" if lost.net >= 0 else (
+    loss = f"loses a net {lost.net} of {lost.n} {positive} films" if lost.net >= 0 else (
         f"finds {-lost.net} more of {lost.n} {positive} films"
     )  # fmt: skip
     alarms = max((each.specificity_lost for each in measured), key=lambda lost: lost.net)

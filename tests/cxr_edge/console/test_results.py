@@ -84,7 +84,7 @@ def test_last_line_counts_what_became_of_the_images_and_says_what_was_written(
         " · a.csv · maps?"
     )
     counts.unwritten = 2
-    assert counts_line(counts, 0.31, ()).endswith(", 1 failed, 2 without a picture or DICOM answer")
+    assert counts_line(counts, 0.31, ()).endswith(", 1 failed, 2 with an output missing")
 
 
 def test_images_that_no_gate_checked_are_not_said_to_be_accepted(

@@ -1,5 +1,7 @@
 import csv
+import json
 import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +39,10 @@ def test_run_holds_everything(trained: Any) -> None:
         "model.keras", "run.json", "recipe.toml", "dataset.csv", "history.csv", "predictions.csv",
         "figures",
     }  # fmt: skip
-    assert read_recipe(trained.run / "recipe.toml").fit.epochs == 3
+    assert read_recipe(trained.run / "recipe.toml").fit.epochs == 4
     history = list(csv.DictReader((trained.run / "history.csv").read_text().splitlines()))
     # No head phase: the weights began at random.
-    assert [row["epoch"] for row in history] == ["0", "1", "2"]
+    assert [row["epoch"] for row in history] == ["0", "1", "2", "3"]
     assert sum(float(row["seconds"]) for row in history) == pytest.approx(
         read_run(trained.run).seconds, abs=0.1
     )
@@ -101,6 +103,18 @@ def test_split_with_too_few_patients_of_a_label_is_refused(
             cache_dir=trained.cache,
         )
     assert not (tmp_path / "run").exists()
+
+
+def test_other_weights_than_an_interrupted_training_had_are_refused_before_they_are_loaded(
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = task_of(trained)
+    fingerprint = asdict(replace(task.fingerprint, weights="w.h5", weights_sha256="0f"))
+    (tmp_path / "unfinished.json").write_text(json.dumps(fingerprint))
+    np.savez(tmp_path / "snapshot.npz", progress=json.dumps({"epochs": 1}))
+    monkeypatch.setattr(TrainingTask, "untrained_model", lambda _: pytest.fail("loaded"))
+    with pytest.raises(InvalidRequest, match=r"another weights \(w\.h5, not none\)"):
+        train_run(task, output=tmp_path, cache_dir=tmp_path / "cache")
 
 
 def test_moved_images_are_found_below_another_root(trained: Any, tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ def test_same_settings_may_go_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"seed": 1}, "another seed;"),
+        ({"seed": 1}, r"another seed \(0, not 1\);"),
+        ({"weights": "imagenet"}, r"another weights \(none, not imagenet\);"),
         ({"recipe": "x", "backend": "jax"}, "another recipe, backend"),
         ({"precision": "mixed_float16"}, "another precision;"),
         ({"weights_sha256": "0f"}, "another weights_sha256;"),

@@ -240,15 +240,15 @@ def _unknown_layout(folder: Path, missing: str, renamed: Mapping[str, str]) -> D
         for name, label in _label_folders(root, renamed).items()
         if any(film_files(root / name))
     ]
-    hints = ["a table with the columns path and label (labels) takes films in any folders"]
+    hints = ["a table with the columns path and label takes films in any folders (labels)"]
     if len(others) == 2:
         hints.insert(0, f"{' and '.join(others)} can be the classes: say which one is the finding")
         hints[0] += " (positive)"
     if len(others) > 1:
-        hints.insert(-1, "OLD=NEW renames or merges label folders (map)")
+        hints.insert(-1, f"{others[0]}=NORMAL, for example, renames or merges label folders (map)")
     return DatasetError(
         f"{folder}: has no folder {missing}; expected train|val|test / NORMAL|PNEUMONIA (val and "
-        f"test may be absent) or NORMAL|PNEUMONIA. Found {_shown(root)}. {'; '.join(hints)}"
+        f"test may be absent) or NORMAL|PNEUMONIA. Found {_shown(root)}; {'; '.join(hints)}"
     )
 
 

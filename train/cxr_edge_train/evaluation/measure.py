@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from cxr_edge_runtime.counting import counted
-from cxr_edge_runtime.errors import InvalidRequest
+from cxr_edge_runtime.errors import DatasetError, InvalidRequest
 from cxr_edge_train.dataset.metadata import (
     dataset_digest,
     digest_of_test,
@@ -102,6 +102,8 @@ def measure(
     else:
         table = read_splits(splits, cleaned)
         rows = table[table["split"] == split].reset_index(drop=True)
+        if rows.empty:
+            raise DatasetError(f"{splits}: no image of {metadata} is in the split {split}")
         warnings = tuple(_warnings(subject, cleaned, table, split=split))
     predictions, _ = predict(subject, rows, root=root, progress=progress)
     is_own = (

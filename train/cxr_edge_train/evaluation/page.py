@@ -73,7 +73,7 @@ def worst_words(subgroups: Sequence[Subgroup]) -> str:
         if worst is not None:
             sentences.append(f"{worst.name} has the lowest {measure}: {getattr(worst, measure)}.")
     if subgroups and not sentences:
-        return f"No two groups of a column have {FEW} films of a label, so none is named the worst."
+        return f"Too few films to name the worst group: no two of a column have {FEW} of a label."
     return " ".join(sentences)
 
 

@@ -23,7 +23,7 @@ class RunFingerprint:
         weights_sha256: SHA-256 of their file; empty where they are not a file.
         seed: seed of everything random.
         dataset_digest: digest of the training and validation images.
-        recipe: the recipe as it is carried out, as TOML with all defaults.
+        recipe: the recipe as TOML, with all defaults.
         backend: Keras' backend; the optimizer's state has another form in another one.
         precision: Keras' dtype policy; mixed precision has more state.
         locator_sha256: SHA-256 of the lung locator's record; empty where films are shown whole.

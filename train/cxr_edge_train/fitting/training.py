@@ -32,7 +32,7 @@ from cxr_edge_train.fitting.events import (
 from cxr_edge_train.fitting.fit import fit
 from cxr_edge_train.fitting.snapshots import discard, read_progress
 from cxr_edge_train.fitting.task import TrainingTask
-from cxr_edge_train.fitting.unfinished import claimed
+from cxr_edge_train.fitting.unfinished import check_resumable, claimed
 from cxr_edge_train.progress import ProgressFactory, no_progress
 from cxr_edge_train.run_locator import keep_locator
 from cxr_edge_train.runs import Run, read_history, read_run, write_run, write_table
@@ -70,10 +70,10 @@ def train_run(
     """
     on_start(start_of(task, output))
     task.check_images()
+    check_resumable(output, task.fingerprint)
     prepare = task.preprocessor()
     with computing(task.recipe.fit):
-        # Before any other work: unknown names, weights that do not fit and blocks that are not
-        # there are found here.
+        # Before any other work: unknown names and weights that do not fit are found here.
         task.untrained_model()
         with claimed(output, task.fingerprint) as finished:
             if finished:

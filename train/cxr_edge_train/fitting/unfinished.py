@@ -18,6 +18,8 @@ from cxr_edge_train.fitting.snapshots import has_snapshot
 from cxr_edge_train.runs import RUN, UNFINISHED
 
 _LOCK = ".lock"
+# Of a fingerprint, what is shown where it differs.
+_SHORT = ("architecture", "weights", "seed")
 
 
 def check_output(folder: Path, record: str = RUN) -> None:
@@ -66,18 +68,40 @@ def claimed(folder: Path, settings: RunFingerprint, record: str = RUN) -> Iterat
         # Before its first epoch has ended a run has nothing to lose.
         if left is None or not (has_snapshot(folder) or (folder / record).exists()):
             write_text(folder / UNFINISHED, json.dumps(asdict(settings), indent=2) + "\n")
-        elif left != settings:
-            one, other = asdict(left), asdict(settings)
-            changed = [name for name in one if one[name] != other[name]]
-            raise InvalidRequest(
-                f"{folder}: holds an unfinished run with another {', '.join(changed)}; "
-                "choose another output, or remove the folder"
-            )
+        else:
+            _check_resumed(folder, left, settings)
         yield (folder / record).exists()
         (folder / UNFINISHED).unlink()
         (folder / _LOCK).unlink(missing_ok=True)
     finally:
         lock.release()
+
+
+def check_resumable(folder: Path, settings: RunFingerprint) -> None:
+    """Check that an unfinished run in a folder, where it has finished an epoch, is the wanted one.
+
+    Raises:
+        InvalidRequest: it has another fingerprint.
+        RunError: what it left is damaged.
+    """
+    left = _left_settings(folder)
+    if left is not None and has_snapshot(folder):
+        _check_resumed(folder, left, settings)
+
+
+def _check_resumed(folder: Path, left: RunFingerprint, wanted: RunFingerprint) -> None:
+    there, here = asdict(left), asdict(wanted)
+    changed = [
+        # Digests and recipes are too long to be read in one line.
+        f"{name} ({there[name]}, not {here[name]})" if name in _SHORT else name
+        for name in there
+        if there[name] != here[name]
+    ]
+    if changed:
+        raise InvalidRequest(
+            f"{folder}: holds an unfinished run with another {', '.join(changed)}; "
+            "choose another output, or remove the folder"
+        )
 
 
 def folder_for(cache_dir: Path, settings: RunFingerprint) -> Path:
