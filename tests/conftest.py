@@ -148,7 +148,7 @@ def _train(road: TinyRoad, **more: Any) -> None:
             recipe=Recipe(
                 Model(image_size=32, dropout=0.0),
                 Augmentation(crop=0.8),
-                Fit(batch_size=20, epochs=4, learning_rate=3e-3),
+                Fit(batch_size=20, head_epochs=1, epochs=3, learning_rate=3e-3),
             ),
             seed=0,
             root=road.root,

@@ -76,7 +76,7 @@ class TrainingProgress(keras.callbacks.Callback):  # type: ignore[misc]  # keras
     def __init__(self, fit: FitStart) -> None:
         """Prepare the names of the epochs of a fit."""
         super().__init__()
-        self._epochs = fit.settings.epochs
+        self._epochs = fit.settings.head_epochs + fit.settings.epochs
         self._bar: Any = None
         self._compiles = False
 

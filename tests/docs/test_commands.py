@@ -33,7 +33,7 @@ from cxr_edge_runtime.device import throughput as benchmarking
 from cxr_edge_runtime.device.inference_timing import Timing
 from cxr_edge_train import architectures
 from cxr_edge_train.comparison import plan as comparison_plan
-from cxr_edge_train.fitting.task import TrainingTask
+from cxr_edge_train.fitting import task
 from documented_commands import PAGES, ROOT, Command, all_commands, blocks, commands_of
 from locators import make_locator
 from scripts import load_script
@@ -216,16 +216,22 @@ def run(*words: str) -> int:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Recipes are read as they stand and then made small; nothing is timed for long."""
-    task_of = TrainingTask.of
+    as_carried_out = task.recipe_for
 
-    def shortened(table: Any, *, recipe: Any, **more: Any) -> TrainingTask:
-        fit = replace(recipe.fit, epochs=2, batch_size=50, learning_rate=3e-3, weight_average=0.0)
-        recipe = replace(recipe, model=replace(recipe.model, image_size=32), fit=fit)
-        return task_of(table, recipe=recipe, **more)
+    def shortened(weights: str | None, recipe: Any) -> Any:
+        recipe = replace(
+            recipe,
+            model=replace(recipe.model, image_size=32),
+            fit=replace(
+                recipe.fit, epochs=2, head_epochs=0, batch_size=50, learning_rate=3e-3,
+                weight_average=0.0,
+            ),
+        )  # fmt: skip
+        return as_carried_out(weights, recipe)
 
     for module in (architectures, comparison_plan):
         monkeypatch.setattr(module, "ARCHITECTURES", TINY)
-    monkeypatch.setattr(TrainingTask, "of", shortened)
+    monkeypatch.setattr(task, "recipe_for", shortened)
     monkeypatch.setattr(benchmarking, "_ENOUGH_S", 0.0)
     once = Timing(1, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
     monkeypatch.setattr(writing, "measure", lambda folder, threads: [once, once])

@@ -74,29 +74,34 @@ class Augmentation:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How a network is fitted.
+    """The two phases of fitting.
 
     Attributes:
         batch_size: images per step.
-        epochs: maximum number of epochs.
-        learning_rate: learning rate of the first step; by the last it has fallen along a cosine to
-            a hundredth. The shipped MobileNetV2s were trained on crops with 2e-3; VGG16 and
-            DenseNet121 were only trained with less.
+        head_epochs: epochs with the backbone frozen; 0 if its weights start random.
+        head_learning_rate: learning rate of Adam while the backbone is frozen.
+        epochs: maximum number of epochs of fine-tuning.
+        learning_rate: peak of the cosine schedule of fine-tuning. The shipped MobileNetV2s were
+            trained on crops with 2e-3; VGG16 and DenseNet121 were only trained with less.
+        warmup_epochs: epochs of linear increase to that peak.
         weight_decay: decoupled weight decay of AdamW.
         weight_average: momentum of the moving average of weights (Polyak and Juditsky 1992) that
             is measured and saved instead of the weights; 0 turns averaging off.
-        keep: which epoch is kept: the ``best``, with the highest AUC on validation
+        keep: which epoch of fine-tuning is kept: the ``best``, with the highest AUC on validation
             (if equal, the one with the lower loss), the one with the lowest validation ``loss``,
             or the ``last``. If validation is too similar to training, its best epoch is not the
             best elsewhere.
         patience: with ``best`` and ``loss``, number of epochs without improvement before
-            training stops.
+            fine-tuning stops.
         precision: ``float32``, or ``mixed`` to compute in 16 bits on a GPU.
     """
 
     batch_size: Annotated[int, Bounds(minimum=1, maximum=4096)] = 32
+    head_epochs: Annotated[int, Bounds(minimum=0, maximum=1000)] = 1
+    head_learning_rate: Annotated[float, Bounds(minimum=1e-9, maximum=10)] = 1e-3
     epochs: Annotated[int, Bounds(minimum=1, maximum=1000)] = 12
     learning_rate: Annotated[float, Bounds(minimum=1e-9, maximum=10)] = 3e-4
+    warmup_epochs: Annotated[float, Bounds(minimum=0, maximum=100)] = 0.5
     weight_decay: Share = 1e-4
     weight_average: Annotated[float, Bounds(minimum=0, maximum=0.99999)] = 0.0
     keep: Literal["best", "loss", "last"] = "best"

@@ -165,13 +165,10 @@ def test_nothing_but_a_conversion_is_ever_overwritten(tmp_path: Path, kind: str)
         (output / "thesis.txt").touch()
     else:
         output.touch()
-    not_one, said = ("is not overwritten", "already exists")
-    if kind == "file":
-        not_one = said = "is a file, not a folder"
-    with pytest.raises(InvalidRequest, match=not_one):
-        check_output(output, overwrite=True)
-    with pytest.raises(InvalidRequest, match=said):
-        check_output(output, overwrite=False)
+    said = "is a file, not a folder" if kind == "file" else "is not overwritten"
+    for overwrite in (True, False):
+        with pytest.raises(InvalidRequest, match=said):
+            check_output(output, overwrite=overwrite)
 
 
 def test_conversion_with_other_things_in_it_is_not_overwritten(

@@ -45,7 +45,7 @@ def test_bar_on_a_terminal_fills_over_the_steps_of_each_epoch(
 ) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    progress = TrainingProgress(FitStart(Path(), Fit(epochs=3)))
+    progress = TrainingProgress(FitStart(Path(), Fit(head_epochs=1, epochs=2)))
     for number in range(2):
         epoch(progress, number)
     shown = terminal.getvalue()
@@ -61,7 +61,7 @@ def test_bar_on_a_terminal_fills_over_the_steps_of_each_epoch(
 def test_first_step_of_each_fit_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    progress = TrainingProgress(FitStart(Path(), Fit(epochs=3)))
+    progress = TrainingProgress(FitStart(Path(), Fit(head_epochs=1, epochs=2)))
     progress.set_params({"steps": 4})
     for number, compiles in enumerate((True, True, False)):
         if compiles:
@@ -75,14 +75,14 @@ def test_first_step_of_each_fit_says_what_it_waits_for(monkeypatch: pytest.Monke
 
 
 def test_elsewhere_an_epoch_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    epoch(TrainingProgress(FitStart(Path(), Fit(epochs=2))), 1)
+    epoch(TrainingProgress(FitStart(Path(), Fit(head_epochs=0, epochs=2))), 1)
     assert capsys.readouterr().err == f"epoch 2 of 2  {LINE}"
 
 
 def test_best_validation_accuracy_is_said_with_its_epoch_and_what_was_kept(
     trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "recipe.toml").write_text("[fit]\nepochs = 3\n")
+    (tmp_path / "recipe.toml").write_text("[fit]\nhead_epochs = 1\n")
     (tmp_path / "history.csv").write_text(
         "epoch,loss,seconds,val_accuracy,val_auc,val_loss,val_sensitivity,val_specificity\n"
         "0,0.7,1.0,0.8,0.9,0.6,0.9,0.7\n"

@@ -25,7 +25,7 @@ def test_card_says_what_was_measured(
     train = figures["training"]["films"]["train"]["normal"]
     assert f"| train, normal | {train['films']:,} | {train['patients']:,} |" in sections[TRAINING]
     assert 0 < train["patients"] <= train["films"]
-    assert "2 epochs" in sections[TRAINING]
+    assert "3 epochs" in sections[TRAINING]
 
 
 def test_card_of_a_model_that_sees_boxes_says_what_they_take_away(

@@ -53,6 +53,8 @@ def test_recipe_for_one(trained: Any, tmp_path: Path) -> None:
     recipe.write_text("[fit]\nepochs = 3\n")
     made = make(trained, tmp_path / "out", recipe={"pure_cnn": recipe})
     assert [planned.task.recipe.fit.epochs for planned in made] == [12, 3]
+    # Its weights begin at random, so it is not frozen.
+    assert made[1].task.recipe.fit.head_epochs == 0
     assert made[0].folder == tmp_path / "out" / "runs" / "tiny"
     assert not made[0].finished
 

@@ -17,7 +17,7 @@ from cxr_edge_train.fitting.events import RunStart
 from cxr_edge_train.recipe import Fit, Model, Recipe, recipe_as_toml
 from tiny_model import TINY
 
-RECIPE = Recipe(Model(image_size=32), fit=Fit(batch_size=100, epochs=1))
+RECIPE = Recipe(Model(image_size=32), fit=Fit(batch_size=100, head_epochs=0, epochs=1))
 
 
 def test_finished_runs_are_not_trained_again_and_nothing_is_printed(

@@ -134,8 +134,8 @@ def test_unknown_layout_says_what_is_there_and_what_takes_it(tmp_path: Path) -> 
     assert "has no folder NORMAL" in message
     assert "TB/, clear/, list.csv" in message
     assert "TB and clear can be the classes: say which one is the finding (positive)" in message
-    assert "OLD=NEW renames or merges label folders (map)" in message
-    assert "a table with the columns path and label (labels)" in message
+    assert "TB=NORMAL, for example, renames or merges label folders (map)" in message
+    assert "a table with the columns path and label takes films in any folders (labels)" in message
 
 
 @pytest.mark.parametrize(("name", "meant"), [("TEST", "test"), ("dev", "val")])

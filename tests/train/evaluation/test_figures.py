@@ -133,8 +133,8 @@ HISTORY = pd.DataFrame(
     {
         "epoch": [0, 1, 2, 3],
         "loss": [0.9, 0.5, 0.4, 0.3],
-        "val_loss": [0.7, 0.6, 0.2, float("nan")],
-        "val_auc": [0.79, 0.90, 0.80, float("nan")],
+        "val_loss": [0.1, 0.6, 0.2, float("nan")],
+        "val_auc": [0.99, 0.90, 0.80, float("nan")],
         "val_sensitivity": [0.9, 0.91, 0.92, float("nan")],
         "val_specificity": [0.8, 0.81, 0.82, float("nan")],
         "val_accuracy": [0.85, 0.86, 0.87, float("nan")],
@@ -147,7 +147,7 @@ def labels_of(axes: Any) -> list[str]:
 
 
 def test_learning_curves_show_both_losses_the_metrics_and_the_kept_epoch() -> None:
-    losses, metrics = draw_learning_curves(HISTORY, Fit()).axes
+    losses, metrics = draw_learning_curves(HISTORY, Fit(head_epochs=1)).axes
     assert labels_of(losses) == ["train (augmented)", "validation", "kept: epoch 2"]
     assert losses.get_ylabel() == "loss, both labels weighted equally"
     assert labels_of(metrics) == [
@@ -159,7 +159,7 @@ def test_learning_curves_show_both_losses_the_metrics_and_the_kept_epoch() -> No
 
 def test_learning_curves_of_an_earlier_version_have_the_losses_alone() -> None:
     earlier = HISTORY[["epoch", "loss", "val_loss"]]
-    [axes] = draw_learning_curves(earlier, Fit()).axes
+    [axes] = draw_learning_curves(earlier, Fit(head_epochs=1)).axes
     assert labels_of(axes) == ["train (augmented)", "validation", "kept: epoch 3"]
     assert axes.get_ylabel() == "loss"  # that of validation was not weighted then
 
@@ -167,7 +167,7 @@ def test_learning_curves_of_an_earlier_version_have_the_losses_alone() -> None:
 def test_learning_curves_of_a_validation_loss_that_never_was_a_number_mark_none() -> None:
     losses = [float("nan")] * 2
     history = pd.DataFrame({"epoch": [0, 1], "loss": [0.9, 0.5], "val_loss": losses})
-    [axes] = draw_learning_curves(history, Fit()).axes
+    [axes] = draw_learning_curves(history, Fit(head_epochs=0)).axes
     assert labels_of(axes) == ["train (augmented)", "validation"]
 
 

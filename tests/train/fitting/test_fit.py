@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cxr_edge_runtime.errors import RunError
+from cxr_edge_train.architectures.backbone import BACKBONE
 from cxr_edge_train.backend import devices
 from cxr_edge_train.backend.keras_models import predict_logits
 from cxr_edge_train.fitting import callbacks
@@ -25,7 +26,7 @@ def fitted(output: Path, *, watchers: Any = (), **settings: Any) -> keras.Model:
     recipe = Recipe(
         Model(image_size=32),
         Augmentation(),
-        Fit(**({"batch_size": 20, "epochs": 4} | settings)),
+        Fit(**({"batch_size": 20, "head_epochs": 1, "epochs": 3} | settings)),
     )
     return fit(
         tiny_model(),
@@ -43,7 +44,23 @@ def losses(output: Path) -> list[float]:
     return [float(row["val_loss"]) for row in rows]
 
 
-def test_best_epoch_comes_back(tmp_path: Path) -> None:
+def test_backbone_is_frozen_while_the_head_is_trained(tmp_path: Path) -> None:
+    class Watch(keras.callbacks.Callback):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.kernels: list[np.ndarray] = []
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.kernels.append(self.model.get_layer(BACKBONE).get_weights()[0].copy())
+
+    watch = Watch()
+    start = tiny_model().get_layer(BACKBONE).get_weights()[0]
+    fitted(tmp_path, watchers=[watch], learning_rate=1e-2)
+    np.testing.assert_array_equal(watch.kernels[0], start)
+    assert np.abs(watch.kernels[1] - start).max() > 0
+
+
+def test_best_epoch_of_fine_tuning_comes_back(tmp_path: Path) -> None:
     class SpoilTheLastEpoch(keras.callbacks.Callback):  # type: ignore[misc]
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             if len(losses(tmp_path)) == 3:
@@ -52,20 +69,20 @@ def test_best_epoch_comes_back(tmp_path: Path) -> None:
 
     model = fitted(tmp_path, watchers=[SpoilTheLastEpoch()], learning_rate=1e-2)
     measured = losses(tmp_path)
-    assert measured[-1] > 5 > min(measured)
+    assert measured[-1] > 5 > min(measured[1:])
     logits = predict_logits(model, PIXELS[:20])
     loss = np.mean(np.logaddexp(0, logits) - LABELS[:20] * logits)
-    assert loss == pytest.approx(min(measured), rel=1e-3)
+    assert loss == pytest.approx(min(measured[1:]), rel=1e-3)
 
 
-def test_training_stops_after_the_patience(tmp_path: Path) -> None:
-    fitted(tmp_path, learning_rate=1e-9, epochs=30, patience=2)
-    assert len(losses(tmp_path)) < 30
+def test_fine_tuning_stops_after_the_patience(tmp_path: Path) -> None:
+    fitted(tmp_path, learning_rate=1e-9, epochs=30, patience=2, warmup_epochs=0.0)
+    assert len(losses(tmp_path)) < 31
 
 
 def test_loss_that_is_no_number_stops_with_advice(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"became infinite or NaN in epoch 1; lower learning_rate"):
-        fitted(tmp_path, learning_rate=1e30)
+    with pytest.raises(RunError, match=r"became infinite or NaN in epoch 2; lower learning_rate"):
+        fitted(tmp_path, learning_rate=1e30, warmup_epochs=0.0)
 
 
 def test_best_model_before_the_loss_left_the_numbers_is_kept(tmp_path: Path) -> None:
@@ -76,7 +93,7 @@ def test_best_model_before_the_loss_left_the_numbers_is_kept(tmp_path: Path) -> 
                 cam.set_weights([cam.get_weights()[0] * np.nan, cam.get_weights()[1]])
 
     with pytest.raises(RunError, match=r"epoch 3; .* best model before that is .*best-0002\.keras"):
-        fitted(tmp_path, watchers=[Poison()], keep="last")
+        fitted(tmp_path, watchers=[Poison()])
     kept = keras.models.load_model(tmp_path / "best-0002.keras")
     assert np.isfinite(predict_logits(kept, PIXELS)).all()
 
@@ -88,7 +105,7 @@ def test_validation_loss_that_never_is_a_number_is_an_error_with_advice(
         callbacks, "predict_logits", lambda model, pixels: np.full(len(pixels), np.nan, np.float32)
     )
     with pytest.raises(RunError, match="the validation loss was never finite; lower learning_ra"):
-        fitted(tmp_path, epochs=1)
+        fitted(tmp_path, head_epochs=0, epochs=1)
 
 
 def test_moving_average_of_weights_is_what_is_measured_and_saved(tmp_path: Path) -> None:
@@ -96,7 +113,7 @@ def test_moving_average_of_weights_is_what_is_measured_and_saved(tmp_path: Path)
     models = []
     for folder, momentum in zip(folders, (0.0, 0.9)):
         folder.mkdir()
-        settings = {"learning_rate": 1e-2, "epochs": 1}
+        settings = {"learning_rate": 1e-2, "epochs": 1, "head_epochs": 0}
         models.append(fitted(folder, weight_average=momentum, **settings))
     raw, average = (model.get_layer("cam").get_weights()[0] for model in models)
     start = tiny_model().get_layer("cam").get_weights()[0]
@@ -148,7 +165,7 @@ def test_last_epoch_is_kept_where_the_recipe_says_so(tmp_path: Path) -> None:
                 cam = self.model.get_layer("cam")
                 cam.set_weights([cam.get_weights()[0], np.array([50.0])])
 
-    settings = {"epochs": 6, "patience": 1, "weight_average": 0.5}
+    settings = {"epochs": 5, "patience": 1, "weight_average": 0.5}
     model = fitted(
         tmp_path, watchers=[SpoilTheLastEpoch()], keep="last", learning_rate=1e-2, **settings
     )

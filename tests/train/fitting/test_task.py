@@ -3,10 +3,11 @@ from pathlib import Path
 from typing import Any
 
 from cxr_edge_train.dataset.metadata import read_metadata, read_splits
-from cxr_edge_train.fitting.task import TrainingTask
+from cxr_edge_train.fitting.task import TrainingTask, recipe_for
 from cxr_edge_train.recipe import Fit, Recipe, parse_recipe
 
-RECIPE = Recipe(fit=Fit(epochs=2))
+RECIPE = Recipe(fit=Fit(head_epochs=2))
+FROM_SCRATCH = Recipe(fit=Fit(head_epochs=0))
 
 
 def task_of(pipeline: Any, *, weights: str | None, reverse: bool = False) -> TrainingTask:
@@ -21,10 +22,17 @@ def task_of(pipeline: Any, *, weights: str | None, reverse: bool = False) -> Tra
     )
 
 
-def test_task_and_fingerprint_hold_the_recipe(trained: Any) -> None:
+def test_nothing_is_frozen_of_random_weights() -> None:
+    assert recipe_for("imagenet", RECIPE) == RECIPE
+    assert recipe_for(None, RECIPE) == FROM_SCRATCH
+
+
+def test_task_and_fingerprint_hold_the_recipe_as_it_is_carried_out(trained: Any) -> None:
     task = task_of(trained, weights=None)
-    assert task.recipe == parse_recipe(task.fingerprint.recipe) == RECIPE
+    assert task.recipe == parse_recipe(task.fingerprint.recipe) == FROM_SCRATCH
     assert (task.fingerprint.weights, task.fingerprint.weights_sha256) == ("none", "")
+    pretrained = task_of(trained, weights="imagenet")
+    assert pretrained.recipe == parse_recipe(pretrained.fingerprint.recipe) == RECIPE
 
 
 def test_no_test_image_is_part_of_a_task(trained: Any) -> None:

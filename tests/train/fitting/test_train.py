@@ -27,7 +27,7 @@ from tiny_model import TINY
 SMALL = Recipe(
     Model(image_size=32),
     Augmentation(crop=1.0),
-    Fit(batch_size=100, epochs=1, learning_rate=3e-3),
+    Fit(batch_size=100, head_epochs=0, epochs=1, learning_rate=3e-3),
 )
 
 
@@ -63,7 +63,8 @@ def test_run_knows_its_folder_and_warns_of_chance_and_of_images_in_no_split(
     assert run.folder == folder
     assert run == read_run(folder)
     assert starts == [RunStart("tiny", folder, "cpu:0, float32")]
-    assert [(fit.folder, fit.settings.epochs) for fit in fits] == [(folder, 1)]
+    # Of random weights nothing is frozen, so there are no epochs of the head alone.
+    assert [(fit.folder, fit.settings.head_epochs) for fit in fits] == [(folder, 0)]
     left_out, chance, *_ = run.warnings
     assert left_out == "3 images of the metadata left out (in no split)"
     assert chance.startswith("on validation this model ranks NORMAL above PNEUMONIA")

@@ -7,7 +7,7 @@ import keras
 
 from cxr_edge_train.recipe import Model
 
-# Name of the layer around the network.
+# Name of the layer around the network, which is frozen while the head is trained.
 BACKBONE = "backbone"
 
 # keras.applications has 0.99 or 0.999, right for a million ImageNet steps; over the one or two

@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from cxr_edge_train.recipe import Fit
 from cxr_edge_train.reporting.figures import (
     NEGATIVE_COLOUR,
+    NEUTRAL,
     POSITIVE_COLOUR,
     SPLIT_COLOURS,
     new_figure,
@@ -39,14 +40,24 @@ def draw_learning_curves(history: pd.DataFrame, settings: Fit) -> Figure:
         for name, (label, colour) in _METRICS.items():
             panels[1].plot(epochs, history[name], color=colour, marker=".", label=label)
         panels[1].set(ylabel="validation, at probability 0.5", ylim=(None, 1.01))
-    kept = kept_epoch(history, settings)
+    kept, head_epochs = kept_epoch(history, settings), settings.head_epochs
     for axes in panels:
+        if head_epochs:
+            axes.axvline(head_epochs + 0.5, color=NEUTRAL, linestyle=":", linewidth=1)
         if kept is not None:
             axes.axvline(
                 kept + 1, color="black", linewidth=0.8, alpha=0.6, label=f"kept: epoch {kept + 1}"
             )
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
+    if head_epochs:
+        panels[0].annotate(
+            " all layers from here",
+            (head_epochs + 0.5, 1),
+            xycoords=("data", "axes fraction"),
+            va="top",
+            color=NEUTRAL,
+        )
     panels[-1].set_xlabel("epoch")
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure

@@ -1,4 +1,4 @@
-"""The loss on the logit, and the optimizer."""
+"""The loss on the logit, and the optimizers of both phases of fitting."""
 
 import math
 from collections.abc import Mapping
@@ -31,27 +31,24 @@ def loss_on_logit() -> keras.losses.Loss:
     return keras.losses.BinaryCrossentropy(from_logits=True)
 
 
-def optimizer_of(
-    settings: Fit, *, steps_per_epoch: int, warmup_epochs: float = 0.0
-) -> keras.optimizers.Optimizer:
-    """AdamW with cosine decay, and a moving average of weights if asked for.
+def fine_tuning_optimizer(settings: Fit, *, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """AdamW with warm-up and cosine decay, and a moving average of weights if asked for."""
+    return keras.optimizers.AdamW(
+        _warmup_cosine(settings, steps_per_epoch=steps_per_epoch),
+        weight_decay=settings.weight_decay,
+        use_ema=settings.weight_average > 0,
+        ema_momentum=settings.weight_average,
+    )
 
-    Args:
-        settings: the section ``[fit]`` of a recipe.
-        steps_per_epoch: number of batches in an epoch.
-        warmup_epochs: epochs in which the learning rate rises from 0 before it falls.
-    """
-    warmup = math.ceil(warmup_epochs * steps_per_epoch)
-    schedule = keras.optimizers.schedules.CosineDecay(
+
+def _warmup_cosine(
+    settings: Fit, *, steps_per_epoch: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    warmup = math.ceil(settings.warmup_epochs * steps_per_epoch)
+    return keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0 if warmup else settings.learning_rate,
         decay_steps=max(1, settings.epochs * steps_per_epoch - warmup),
         alpha=0.01,
         warmup_target=settings.learning_rate if warmup else None,
         warmup_steps=warmup,
-    )
-    return keras.optimizers.AdamW(
-        schedule,
-        weight_decay=settings.weight_decay,
-        use_ema=settings.weight_average > 0,
-        ema_momentum=settings.weight_average,
     )

@@ -37,7 +37,7 @@ class FitProgress:
     """How far a fit has come.
 
     Attributes:
-        epochs: number of finished epochs.
+        epochs: number of finished epochs, over both phases.
         stopped: early stopping has ended the fit.
         best: the lowest place so far, see :func:`cxr_edge_train.statistics.kept_epoch.rank`.
         best_epoch: the epoch with that place, counted from 1; 0 before there is one.
@@ -170,25 +170,30 @@ class Snapshot(keras.callbacks.Callback):  # type: ignore[misc]  # keras is not 
         self,
         folder: Path,
         *,
+        first_epoch: int,
         keeper: Keeper | None = None,
         averaging: keras.callbacks.SwapEMAWeights | None = None,
     ) -> None:
-        """Take those callbacks whose state belongs to the fit.
+        """Take the phase's first epoch and those callbacks whose state belongs to the fit.
 
         Args:
             folder: folder of the fit.
+            first_epoch: first epoch of this phase; an earlier snapshot has another optimizer.
             keeper: the callback that keeps the best model.
             averaging: the callback that swaps weights with their average between epochs.
         """
         super().__init__()
         self._folder = folder
+        self._first_epoch = first_epoch
         self._keeper = keeper
         self._averaging = averaging
         self._progress = read_progress(folder)
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Restore everything as it was after the last finished epoch."""
-        if not self._progress.epochs:
+        if self._progress.epochs <= self._first_epoch:
+            if self._progress.epochs:  # the phase before this one has just ended, or had
+                _assign(self._folder, model=self.model.variables)
             return
         if self._averaging is not None:
             # The snapshot was taken while the average was in the model's place.

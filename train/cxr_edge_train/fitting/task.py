@@ -1,6 +1,6 @@
 """What a run is trained from: put together once, then passed whole."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -29,7 +29,7 @@ class TrainingTask:
         table: the training and validation images; no test image is among them.
         architecture: name of the architecture.
         weights: ``imagenet``, a file, or None for random weights.
-        recipe: the recipe.
+        recipe: the recipe as it is carried out, see :func:`recipe_for`.
         seed: seed of the initial weights, the shuffling and the augmentation.
         root: folder that the paths in the table are relative to.
         min_sensitivity: the lowest sensitivity that the operating point may have on validation.
@@ -68,14 +68,14 @@ class TrainingTask:
             table: the images with their splits; of test images the digest alone is kept.
             architecture: name of the architecture.
             weights: ``imagenet``, a file, or None for random weights.
-            recipe: the recipe.
+            recipe: the recipe as the user wrote it.
             seed: seed of everything random.
             root: folder that the paths in the table are relative to.
             min_sensitivity: the lowest sensitivity that the operating point may have.
             locator: the lung locator; None where films are shown whole.
         """
         test_digest = digest_of_test(table)
-        table = without_test(table)
+        table, recipe = without_test(table), recipe_for(weights, recipe)
         fingerprint = RunFingerprint.of(
             table,
             architecture=architecture,
@@ -132,6 +132,16 @@ class TrainingTask:
         with stderr_silenced():
             keras.utils.set_random_seed(self.seed)
         return build(self.architecture, self.recipe.model, weights=self.weights)
+
+
+def recipe_for(weights: str | None, recipe: Recipe) -> Recipe:
+    """The recipe as it is carried out: a backbone with random weights is not frozen.
+
+    It holds nothing that is worth keeping, and a head on random features learns little.
+    """
+    if weights:
+        return recipe
+    return replace(recipe, fit=replace(recipe.fit, head_epochs=0))
 
 
 def _check_patients(rows: pd.DataFrame, split: str) -> None:

@@ -11,7 +11,7 @@ from cxr_edge_runtime.preprocess import LOCATOR_SIDE
 from cxr_edge_train.backend.devices import check_batch
 from cxr_edge_train.backend.keras_models import predict_output
 from cxr_edge_train.fitting.epochs import run_epochs
-from cxr_edge_train.fitting.optimizers import compile_for, optimizer_of
+from cxr_edge_train.fitting.optimizers import compile_for, fine_tuning_optimizer
 from cxr_edge_train.fitting.snapshots import Snapshot, read_progress, restore, tidy
 from cxr_edge_train.locator.batches import ViewBatches
 from cxr_edge_train.locator.network import ALPHA
@@ -22,15 +22,15 @@ from cxr_edge_train.recipe import Fit, Model, Recipe
 # Views differ so much from epoch to epoch that ten epochs do not overfit: the last is kept, and
 # nothing is chosen on validation but the margin.
 SETTINGS = Fit(
+    head_epochs=0,
     epochs=10,
     learning_rate=1e-3,
+    warmup_epochs=0.8,
     weight_decay=1e-4,
     weight_average=0.99,
     keep="last",
     precision="float32",
 )
-# Its decoder begins at random. Unlike in the fit of a classifier, it was never left out.
-_WARMUP_EPOCHS = 0.8
 DICE = "val_dice"
 _ADVICE = "train with another seed into another folder"
 # A cell is lung where at least this share of it is.
@@ -75,7 +75,7 @@ def fit_locator(
     check_batch(min(settings.batch_size, len(films)))
     tidy(output, [DICE])
     batches = ViewBatches(films, masks, batch_size=settings.batch_size, seed=seed)
-    optimizer = optimizer_of(settings, steps_per_epoch=len(batches), warmup_epochs=_WARMUP_EPOCHS)
+    optimizer = fine_tuning_optimizer(settings, steps_per_epoch=len(batches))
     compile_for(model, optimizer, {"mask": loss_on_mask})
     averaging = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
     if read_progress(output).epochs < settings.epochs:
@@ -86,7 +86,7 @@ def fit_locator(
                 output=output,
                 last_epoch=settings.epochs,
                 measuring=[averaging, _ValidationDice(*validation)],
-                callbacks=[*callbacks, Snapshot(output, averaging=averaging)],
+                callbacks=[*callbacks, Snapshot(output, first_epoch=0, averaging=averaging)],
                 advice=_ADVICE,
             )
         except OSError:

@@ -46,6 +46,7 @@ def kept_epoch(history: pd.DataFrame, settings: Fit) -> int | None:
     places = {
         int(row["epoch"]): rank(settings.keep, int(row["epoch"]), row)
         for row in history.to_dict("records")
+        if row["epoch"] >= settings.head_epochs
     }
     ranked = {epoch: place for epoch, place in places.items() if place is not None}
     return min(ranked, key=ranked.__getitem__) if ranked else None
