@@ -27,14 +27,22 @@ def calibrate(
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", help="Folder of the new bundle; must be missing or empty."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Folder of the new bundle; must be missing or empty.",
+        ),
     ],
     site: Annotated[
         str,
         typer.Option(metavar="NAME", help="Name of the site, appended to the name of the bundle."),
     ] = "local",
     min_sensitivity: Annotated[
-        float, typer.Option(min=0.01, max=1.0, help="Lowest sensitivity of the new threshold.")
+        float,
+        typer.Option(
+            min=0.01, max=1.0, metavar="SHARE", help="Lowest sensitivity of the new threshold."
+        ),
     ] = MIN_SENSITIVITY,
     min_films: Annotated[
         int,
@@ -47,7 +55,10 @@ def calibrate(
     prevalence: Annotated[
         float | None,
         typer.Option(
-            min=0.0001, max=0.9999, help="Share of positive films, if labels are unknown."
+            min=0.0001,
+            max=0.9999,
+            metavar="SHARE",
+            help="Share of positive films, if labels are unknown.",
         ),
     ] = None,
     splits: options.Splits = Path("splits.csv"),

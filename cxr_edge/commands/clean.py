@@ -18,12 +18,13 @@ def clean(
     data_dir: Annotated[
         Path,
         typer.Argument(
+            metavar="DATA_DIR",
             help="Folder with train|val|test / NORMAL|PNEUMONIA (val and test may be absent), with "
-            "NORMAL|PNEUMONIA, or, with --labels, with images anywhere in it."
+            "NORMAL|PNEUMONIA, or, with --labels, with images anywhere in it.",
         ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The metadata file to write.")
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The metadata file to write.")
     ] = Path("clean_metadata.csv"),
     labels: Annotated[
         Path | None,

@@ -35,21 +35,25 @@ def compare(
             "trained and compared.  [default: the default of every hyper-parameter]",
         ),
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make.")] = Path(
-        "comparison"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to make.")
+    ] = Path("comparison"),
     seed: options.Seed = 0,
     min_specificity: Annotated[
         float,
         typer.Option(
-            min=0.01, max=1.0, help="Recall is compared where specificity is at least this."
+            min=0.01,
+            max=1.0,
+            metavar="SHARE",
+            help="Recall is compared where specificity is at least this.",
         ),
     ] = MIN_SPECIFICITY,
     test_log: Annotated[
         Path | None,
         typer.Option(
+            metavar="FILE",
             help="Log of cxr-edge evaluate --split test; the metrics of finalists in it are "
-            "shown.  [default: test-log.jsonl in the output folder]"
+            "shown.  [default: test-log.jsonl in the output folder]",
         ),
     ] = None,
     locator: options.Locator = None,

@@ -29,6 +29,7 @@ def compare_bundles(
         typer.Option(
             "--output",
             "-o",
+            metavar="DIR",
             help="Folder for a page with the films that change, and a table.  [default: none]",
         ),
     ] = None,

@@ -63,7 +63,7 @@ def convert(
         Path, typer.Argument(metavar="RUN", help="Folder of a run, trained or imported.")
     ],
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to make.")],
     int8: Annotated[bool, typer.Option("--int8", help="Make static INT8.")] = False,
     float16: Annotated[
         bool, typer.Option("--float16", help="Weights in 16 bits (TFLite).")
@@ -79,11 +79,14 @@ def convert(
     recipe: Annotated[
         Path | None,
         typer.Option(
-            "--recipe", help="TOML file whose [calibration] is used instead of the run's recipe's."
+            "--recipe",
+            metavar="FILE",
+            help="TOML file whose [calibration] is used instead of the run's recipe's.",
         ),
     ] = None,
     calibration_images: Annotated[
-        int, typer.Option(min=MIN_CALIBRATION_IMAGES, help="Images that calibrate INT8.")
+        int,
+        typer.Option(min=MIN_CALIBRATION_IMAGES, metavar="N", help="Images that calibrate INT8."),
     ] = CALIBRATION_IMAGES,
     calibration_dir: Annotated[
         Path | None,
@@ -114,16 +117,19 @@ def convert(
         typer.Option("--accuracy-control", help="Keep blocks in float where INT8 falls short."),
     ] = False,
     max_recall_drop: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Maximum drop in recall.")
+        float, typer.Option(min=0.0, max=1.0, metavar="SHARE", help="Maximum drop in recall.")
     ] = DEFAULT_LIMITS.max_recall_drop,
     max_specificity_drop: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Maximum drop in specificity.")
+        float, typer.Option(min=0.0, max=1.0, metavar="SHARE", help="Maximum drop in specificity.")
     ] = DEFAULT_LIMITS.max_specificity_drop,
     max_auc_drop: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Maximum drop in AUC.")
+        float, typer.Option(min=0.0, max=1.0, metavar="SHARE", help="Maximum drop in AUC.")
     ] = DEFAULT_LIMITS.max_auc_drop,
     min_agreement: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Minimum agreement with the float model.")
+        float,
+        typer.Option(
+            min=0.0, max=1.0, metavar="SHARE", help="Minimum agreement with the float model."
+        ),
     ] = DEFAULT_LIMITS.min_agreement,
     refit: Annotated[
         bool,
@@ -133,7 +139,9 @@ def convert(
     ] = False,
     min_sensitivity: Annotated[
         float,
-        typer.Option(min=0.01, max=1.0, help="Lowest sensitivity that --refit allows."),
+        typer.Option(
+            min=0.01, max=1.0, metavar="SHARE", help="Lowest sensitivity that --refit allows."
+        ),
     ] = MIN_SENSITIVITY,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier conversion in OUTPUT.")

@@ -38,6 +38,7 @@ def drift(
         typer.Option(
             "--since",
             formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+            metavar="DATE",
             help="Only films from this time on, UTC [default: all].",
         ),
     ] = None,
@@ -56,7 +57,10 @@ def drift(
     max_psi: Annotated[
         float,
         typer.Option(
-            "--max-psi", min=0, help="Population stability index above which drift is reported."
+            "--max-psi",
+            min=0,
+            metavar="NUMBER",
+            help="Population stability index above which drift is reported.",
         ),
     ] = 0.25,
     max_ks: Annotated[
@@ -65,6 +69,7 @@ def drift(
             "--max-ks",
             min=0,
             max=1,
+            metavar="SHARE",
             help="Kolmogorov-Smirnov distance above which drift is reported.",
         ),
     ] = 0.2,
@@ -74,6 +79,7 @@ def drift(
             "--max-rejected",
             min=0,
             max=1,
+            metavar="SHARE",
             help="Share of rejected films above which drift is reported.",
         ),
     ] = 0.05,

@@ -13,13 +13,15 @@ from cxr_edge.console.terminal import print_next, progress_bar, say_warnings
 def eda(
     metadata: options.Metadata,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for eda.html and its figures.")
+        Path,
+        typer.Option("--output", "-o", metavar="DIR", help="Folder for eda.html and its figures."),
     ] = Path("eda"),
     recipe: Annotated[
         Path | None,
         typer.Option(
+            metavar="FILE",
             help="TOML file of the recipe whose augmentation is shown. [default: the default "
-            "recipe]"
+            "recipe]",
         ),
     ] = None,
     root: options.Root = None,

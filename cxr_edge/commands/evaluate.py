@@ -46,13 +46,17 @@ def evaluate(
     ] = Split.VALIDATION,
     log: Annotated[
         Path | None,
-        typer.Option(help="Required with --split test: every reading is appended to this file."),
+        typer.Option(
+            metavar="FILE",
+            help="Required with --split test: every reading is appended to this file.",
+        ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
+            metavar="DIR",
             help="Folder for evaluation.json, .html, predictions.csv and plots.  [default: none]",
         ),
     ] = None,

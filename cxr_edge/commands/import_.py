@@ -33,10 +33,13 @@ def import_(
     ],
     *,
     metadata: Annotated[
-        Path, typer.Option("--metadata", help="clean_metadata.csv, from cxr-edge clean.")
+        Path,
+        typer.Option("--metadata", metavar="FILE", help="clean_metadata.csv, from cxr-edge clean."),
     ],
     splits: options.Splits = Path("splits.csv"),
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run to make.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder of the run to make.")
+    ],
     labels: Annotated[
         str | None,
         typer.Option(
@@ -52,7 +55,10 @@ def import_(
     ] = None,
     root: options.Root = None,
     min_sensitivity: Annotated[
-        float, typer.Option(min=0.01, max=1.0, help="Floor of the operating point on validation.")
+        float,
+        typer.Option(
+            min=0.01, max=1.0, metavar="SHARE", help="Floor of the operating point on validation."
+        ),
     ] = MIN_SENSITIVITY,
 ) -> None:
     """Import a Keras classifier that was trained elsewhere.

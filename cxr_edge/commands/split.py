@@ -14,9 +14,9 @@ from cxr_edge_runtime.files.outputs import is_stdout
 
 def split(
     metadata: options.Metadata,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path(
-        "splits.csv"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")
+    ] = Path("splits.csv"),
     seed: options.Seed = 0,
     group_by: Annotated[
         str | None,

@@ -23,19 +23,25 @@ from cxr_edge_train.defaults import MIN_SENSITIVITY
 def train(
     metadata: options.Metadata,
     splits: options.Splits = Path("splits.csv"),
-    architecture: Annotated[str, typer.Option(help="Name of the architecture.")] = "mobilenetv2",
+    architecture: Annotated[
+        str, typer.Option(metavar="NAME", help="Name of the architecture.")
+    ] = "mobilenetv2",
     weights: options.Weights = "imagenet",
     recipe: Annotated[
         Path | None,
         typer.Option(
+            metavar="FILE",
             help="TOML file of hyper-parameters, such as models/recipes/mobilenetv2.toml.  "
-            "[default: the default of every hyper-parameter]"
+            "[default: the default of every hyper-parameter]",
         ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="Folder of the run.  [default: a new one in the user's cache]"
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Folder of the run.  [default: a new one in the user's cache]",
         ),
     ] = None,
     root: options.Root = None,
@@ -43,7 +49,10 @@ def train(
     min_sensitivity: Annotated[
         float,
         typer.Option(
-            min=0.01, max=1.0, help="Lowest sensitivity of the operating point on validation."
+            min=0.01,
+            max=1.0,
+            metavar="SHARE",
+            help="Lowest sensitivity of the operating point on validation.",
         ),
     ] = MIN_SENSITIVITY,
     locator: options.Locator = None,

@@ -29,7 +29,10 @@ def train_locator(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="Folder to make.  [default: a new one in the user's cache]"
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Folder to make.  [default: a new one in the user's cache]",
         ),
     ] = None,
     root: options.Root = None,

@@ -32,7 +32,9 @@ Root = Annotated[
         "folder]",
     ),
 ]
-Splits = Annotated[Path, typer.Option("--splits", help="splits.csv, from cxr-edge split.")]
+Splits = Annotated[
+    Path, typer.Option("--splits", metavar="FILE", help="splits.csv, from cxr-edge split.")
+]
 Weights = Annotated[
     str,
     typer.Option(
@@ -45,6 +47,7 @@ Locator = Annotated[
     Path | None,
     typer.Option(
         "--locator",
+        metavar="DIR",
         help="Folder of a lung locator: the network sees the box of the lungs.  [default: none, it "
         "sees whole images]",
     ),
