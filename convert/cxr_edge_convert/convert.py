@@ -94,7 +94,8 @@ def convert(
         The content of ``output/report.json``.
 
     Raises:
-        InvalidRequest: the arguments do not fit together, or the output may not be replaced.
+        InvalidRequest: the arguments do not fit together, a folder of images is missing, or the
+            output may not be replaced.
         RunError: the run is incomplete or damaged.
         DatasetError: an image changed since it was cleaned.
         ConversionError: a format cannot express the model.

@@ -87,7 +87,7 @@ def verification_lines(manifest: "Manifest") -> list[str]:
         ),
     )  # fmt: skip
     lost = ", ".join(
-        f"{name} {drop:.4f} (net {images} of {counted(n, 'image')}, limit {limit:g})"
+        f"{name} {drop:.4f} ({images} of {counted(n, 'image')} net, limit {limit:g})"
         for name, drop, images, n, limit in drops
     )
     return [

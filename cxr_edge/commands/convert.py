@@ -196,7 +196,7 @@ def convert(
     )
     print_variants(report)
     if not (int8 or float16 or dynamic or every):
-        say("warning: only float32 was made; --int8 makes the model for a device")
+        say("warning: only float32 was made; add --int8 to make the model for a device")
     typer.echo(report.notice)
     typer.echo(f"wrote {output}; read {output / 'report.html'}")
     require_limits(report, output, accuracy_control=accuracy_control)

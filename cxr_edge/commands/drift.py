@@ -133,7 +133,7 @@ def _print(check: "DriftCheck") -> None:
     reference = (
         f"{drift.reference_films:,} earlier ones"
         if check.against == Against.EARLIER
-        else f"a mixture of verification films (worth {drift.reference_films:,} films)"
+        else f"a mixture of verification films (equivalent to {drift.reference_films:,} films)"
     )
     was_compared = drift.probability is not None or drift.distance is not None
     if was_compared and not drift.missed:

@@ -108,7 +108,7 @@ def watch(
             log=recorder,
             dicom=dicom,
             on_unwritten=lambda name, why: say(
-                f"cxr-edge: no DICOM answer of {name}: {why.removeprefix(f'{name}: ')}"
+                f"cxr-edge: no DICOM answer of {name}: {why.removeprefix(f'{folder / name}: ')}"
             ),
             on_result=show,
             on_absent=absent,

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 # At the end of a clause; a file's name may have the same word in brackets.
 _PARAMETER = re.compile(
-    r"(?<= )\((calibration_images|columns|folds|labels|map|min_films|overwrite|positive|prevalence|"
+    r"(?<= )\((columns|folds|labels|map|min_films|overwrite|positive|prevalence|"
     r"recursive|weights)\)"
     r"(?=[;,.]?(?: |$))"
 )

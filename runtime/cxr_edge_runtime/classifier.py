@@ -26,7 +26,8 @@ from cxr_edge_runtime.probability import (
 )
 
 _REJECTED = "this model missed an accuracy limit when it was converted and was rejected"
-_NO_BETTER = "on validation this model was not clearly better than chance (AUC {auc})"
+# The AUC of guessing.
+_CHANCE = 0.5
 # No engine gains from more, and thousands end the process.
 MAX_THREADS = 64
 
@@ -227,10 +228,14 @@ class Classifier:
     @property
     def _model_warnings(self) -> tuple[str, ...]:
         manifest = self.bundle.manifest
-        warnings = (_REJECTED,) if manifest.is_rejected else ()
-        auc = manifest.metrics.get("validation", {}).get("auc")
-        if auc is not None and auc.low <= 0.5:  # what guessing gives
-            return (*warnings, _NO_BETTER.format(auc=auc))
+        warnings: tuple[str, ...] = (_REJECTED,) if manifest.is_rejected else ()
+        for split, metrics in manifest.metrics.items():
+            auc = metrics.get("auc")
+            if auc is not None and auc.low <= _CHANCE:
+                how = (
+                    "worse than chance" if auc.high < _CHANCE else "not clearly better than chance"
+                )
+                warnings += (f"on {split} this model was {how} (AUC {auc})",)
         return warnings
 
     def _is_borderline(

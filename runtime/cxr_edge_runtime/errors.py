@@ -23,7 +23,7 @@
     ├── EngineError              the inference engine cannot run the model
     │   └── EngineMissing        no engine is installed for this kind of model
     ├── DatasetError             images, metadata or splits cannot be used for training
-    ├── WeightsUnavailable       pretrained weights cannot be downloaded
+    ├── WeightsUnavailable       pretrained weights cannot be downloaded or loaded
     ├── RunError                 a training run is incomplete or damaged
     ├── ReportError              the report of a conversion cannot be read
     ├── LogError                 a log of predictions cannot be read or written
@@ -142,7 +142,7 @@ class DatasetError(CxrEdgeError):
 
 
 class WeightsUnavailable(CxrEdgeError):
-    """Pretrained weights cannot be downloaded or kept."""
+    """Pretrained weights cannot be downloaded or loaded."""
 
 
 class RunError(CxrEdgeError):

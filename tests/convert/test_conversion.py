@@ -87,7 +87,7 @@ def test_percentile_of_the_recipe_narrows_ranges(
     method = Calibration("percentile", 99.0)
     [_, int8] = make_variants(source, ConversionSettings(schemes("int8"), LOOSE, method=method))
     assert int8.calibration is not None
-    assert int8.calibration.method.startswith("percentile 99 over ")
+    assert int8.calibration.method.startswith("percentile 99 over 300 training images, ")
     assert int8.model != variants["int8"].model
     [_, from_recipe] = make_variants(
         replace(source, calibration=method), ConversionSettings(schemes("int8"), LOOSE)

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -103,6 +104,15 @@ def test_run_measured_on_other_test_images_than_it_was_made_with_says_so(
     assert len(log.read_text().splitlines()) == 3
     on_validation = evaluate(trained.run, metadata, splits, root=trained.root)
     assert on_validation.warnings == ()
+
+
+def test_split_without_an_image_is_named(trained: Any, tmp_path: Path) -> None:
+    splits = tmp_path / "s.csv"
+    table = pd.read_csv(trained.splits, keep_default_na=False)
+    table[table["split"] != "validation"].to_csv(splits, index=False)
+    message = f"{splits}: no image of {trained.metadata} is in the split validation; measure"
+    with pytest.raises(DatasetError, match=re.escape(message)):
+        evaluate(trained.run, trained.metadata, splits, root=trained.root)
 
 
 def test_validation_that_may_have_been_test_says_so(trained: Any, tmp_path: Path) -> None:

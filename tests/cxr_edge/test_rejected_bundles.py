@@ -168,7 +168,7 @@ def test_limits_losses_and_reasons_are_shown(cxr_edge: Any, rejected: Path, comm
     assert outcome.code == 0, outcome.err
     lines = {" ".join(line.split()) for line in outcome.out.splitlines()}
     assert any(
-        line.startswith("lost recall 0.6000 (60 of 100 images, limit 0.5), ") for line in lines
+        line.startswith("lost recall 0.6000 (60 of 100 images net, limit 0.5), ") for line in lines
     )
     assert any("agreement 0.5000 (100 of 200 changed, limit 0.98);" in line for line in lines)
     assert f"looser {own_words(RECORD.looser[0])}" in lines

@@ -147,7 +147,7 @@ def read_run(folder: Path) -> Run:
         run = Run(folder=folder, **_typed(content))
     except FileNotFoundError:
         if not folder.is_dir():
-            raise RunError(f"{folder}: no such folder") from None
+            raise RunError(f"{folder}: no such folder; name the folder of a run") from None
         raise RunError(
             f"{folder}: no finished training run (run.json is missing); make one with "
             "cxr-edge train"

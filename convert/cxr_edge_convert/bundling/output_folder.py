@@ -40,10 +40,7 @@ def check_output(output: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) 
 
     def may_go(folder: Path) -> bool:
         if strange := _not_of_a_conversion(folder):
-            raise InvalidRequest(
-                f"{folder}: contains something that cxr-edge convert did not write ({strange}), so "
-                "it is not overwritten; choose another folder"
-            )
+            raise InvalidRequest(f"{folder}: {strange}; choose another folder")
         if not overwrite:
             raise InvalidRequest(
                 f"{folder}: already exists; name another folder, or replace the conversion there "
@@ -68,13 +65,13 @@ def _not_of_a_conversion(folder: Path) -> str:
         report = json.loads((folder / REPORT).read_bytes())
         bundles = {str(variant["folder"]) for variant in report["variants"]}
     except (OSError, ValueError, LookupError, TypeError):
-        return f"no {REPORT} of a conversion"
+        return f"is not a conversion (it has no {REPORT} of one)"
     ours = {*REPORT_FILES, *(f"{bundle}/{name}" for bundle in bundles for name in BUNDLE_FILES)}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         is_picture = name.parts[0] == FIGURES and path.suffix == ".png"
         if not path.is_dir() and name.as_posix() not in ours and not is_picture:
-            return name.as_posix()
+            return f"contains {name.as_posix()}, which cxr-edge convert did not write"
     return ""
 
 

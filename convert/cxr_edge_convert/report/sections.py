@@ -51,8 +51,9 @@ def recommendation(report: ConversionReport) -> str:
     measured = (best.at_point, *([best.default_session] if best.default_session else []))
     lost = max((verification.recall_lost for verification in measured), key=lambda lost: lost.net)
     negative, positive = report.labels
-    loss = f"loses a net {lost.net} of {lost.n} {positive} films" if lost.net >= 0 else (
-        f"finds {-lost.net} more of {lost.n} {positive} films"
+    films = f"of {lost.n} {positive} films"
+    loss = f"finds {-lost.net} more {films}" if lost.net < 0 else (
+        f"loses {lost.net or 'none'} {films} on balance"
     )  # fmt: skip
     alarms = max((each.specificity_lost for each in measured), key=lambda lost: lost.net)
     more = (

@@ -165,7 +165,7 @@ def test_nothing_but_a_conversion_is_ever_overwritten(tmp_path: Path, kind: str)
         (output / "thesis.txt").touch()
     else:
         output.touch()
-    said = "is a file, not a folder" if kind == "file" else "is not overwritten"
+    said = "is a file, not a folder" if kind == "file" else "is not a conversion"
     for overwrite in (True, False):
         with pytest.raises(InvalidRequest, match=said):
             check_output(output, overwrite=overwrite)
@@ -180,11 +180,13 @@ def test_conversion_with_other_things_in_it_is_not_overwritten(
     with pytest.raises(InvalidRequest, match=r"contains .*model\.keras, which is an input"):
         check_output(output, overwrite=True, inputs=[output / "figures" / "model.keras"])
     (output / "thesis.txt").touch()
-    with pytest.raises(InvalidRequest, match=r"\(thesis\.txt\), so it is not overwritten"):
+    with pytest.raises(
+        InvalidRequest, match=r"contains thesis\.txt, which cxr-edge convert did not write"
+    ):
         check_output(output, overwrite=True)
     (output / "thesis.txt").unlink()
     (output / "report.json").write_text("{}")
-    with pytest.raises(InvalidRequest, match="is not overwritten"):
+    with pytest.raises(InvalidRequest, match="is not a conversion"):
         check_output(output, overwrite=True)
 
 

@@ -95,11 +95,11 @@ def test_locator_that_misses_lungs_is_refused_and_its_folder_not_finished(
             train(outlined, output=output)
     assert not (output / "locator.json").exists()
     assert len(read_history(output, measured="val_dice")) == 1
-    with pytest.raises(InvalidRequest, match="an unfinished run with another seed"):
+    with pytest.raises(InvalidRequest, match=r"different settings \(seed "):
         train(outlined, output=output, seed=1)
     masks = Path(shutil.copytree(outlined.masks, tmp_path / "masks"))
     shutil.copy(masks / "NORMAL" / "IM-0001-0001.png", masks / "NORMAL" / "IM-0002-0001.png")
-    with pytest.raises(InvalidRequest, match="an unfinished run with another dataset_digest"):
+    with pytest.raises(InvalidRequest, match=r"different settings \(dataset_digest\)"):
         train(outlined, output=output, masks=masks)
 
 

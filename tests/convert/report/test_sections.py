@@ -114,7 +114,8 @@ def test_first_line_is_for_somebody_who_knows_no_models() -> None:
     lost = replace(int8.verification, recall_lost=LostImages(1, 788, 1.0))
     report = conversion_report_of(float32, replace(int8, verification=lost))
     assert recommendation(report) == (
-        "int8: 3.3x smaller than float32, 2.1x faster, loses 1 of 788 PNEUMONIA films; recommended."
+        "int8: 3.3x smaller than float32, 2.1x faster, loses 1 of 788 PNEUMONIA films on "
+        "balance; recommended."
     )
     assert report_sections(report, PICTURES, Path("nowhere"))[0].lead == (recommendation(report))
 

@@ -60,7 +60,7 @@ def test_films_like_those_of_verification_are_no_drift_whatever_their_share(
     assert verdict == "OK: no limit is exceeded"
     assert re.fullmatch(
         "400 films of the log, compared with a mixture of verification films "
-        r"\(worth [0-9]{3} unmixed ones\)",
+        r"\(equivalent to [0-9]{3} films\)",
         lines[0],
     )
     assert lines[1].split() == ["PSI", "KS"]

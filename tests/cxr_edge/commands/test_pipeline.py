@@ -269,6 +269,7 @@ def test_too_few_positives_are_refused_with_exit_4(
     outcome = cxr_edge("convert", run, "-o", tmp_path / "out")
     assert outcome.code == 4
     assert "recall cannot be checked on 99 positive validation images" in outcome.err
+    assert "warning: only float32 was made; add --int8" in outcome.err
     assert "REJECTED" in outcome.out
     assert (tmp_path / "out" / "rejected" / "float32" / "bundle.json").exists()
     assert not (tmp_path / "out" / "float32").exists()

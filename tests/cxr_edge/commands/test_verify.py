@@ -16,7 +16,7 @@ def test_intact_bundle_is_verified_file_by_file(cxr_edge: Any) -> None:
     assert outcome.code == 0, outcome.err
     verdict, *listed, lost, after = outcome.out.splitlines()
     names = [line.split()[1].rstrip(",") for line in listed]
-    assert lost.startswith("lost       recall 0.0025 (2 of 788 images, limit 0.01), ")
+    assert lost.startswith("lost       recall 0.0025 (2 of 788 images net, limit 0.01), ")
     folder = cxr_edge_models.path(cxr_edge_models.DEFAULT)
     assert {*names, "bundle.json.sha256"} == {path.name for path in folder.iterdir()}
     assert verdict.startswith("OK: mobilenetv2-int8 ")
@@ -82,7 +82,9 @@ def test_archive_is_verified_like_its_folder(cxr_edge: Any, tmp_path: Path) -> N
 def test_signature_that_nobody_checked_is_said(cxr_edge: Any, archives: Any) -> None:
     outcome = cxr_edge("verify", archives.first)
     assert outcome.code == 0
-    assert outcome.out.splitlines()[1] == "signed, not checked: name the signer's key with --key"
+    lines = outcome.out.splitlines()
+    assert lines[1] == "signed, not checked: name the signer's key with --key"
+    assert lines[-1] == f"next: cxr-edge install {archives.first} --key PUBLIC_KEY"
 
 
 def test_signature_is_checked_with_the_key(cxr_edge: Any, archives: Any, keys: Any) -> None:

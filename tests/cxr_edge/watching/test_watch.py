@@ -146,8 +146,9 @@ def test_answers_go_out_as_dicom_too(cxr_edge: Any, tmp_path: Path) -> None:
     sample = next(SAMPLES.glob("*.jpeg"))
     outcome = cxr_edge("classify", sample, "--dicom-out", tmp_path / "by-hand")
     assert outcome.code == 3
-    assert f"no DICOM answer of {sample}: " in outcome.err
+    assert f"no DICOM answer of {sample}: is not a DICOM file" in outcome.err
     (tmp_path / "in").mkdir()
+    shutil.copy(sample, tmp_path / "in" / "a.jpeg")
     film.rename(tmp_path / "in" / "film.dcm")
     process = subprocess.Popen(
         [
@@ -155,12 +156,14 @@ def test_answers_go_out_as_dicom_too(cxr_edge: Any, tmp_path: Path) -> None:
             "--to", str(tmp_path / "to"), "--dicom-out", str(tmp_path / "answers"),
         ],
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 30
     while any((tmp_path / "in").iterdir()) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.terminate()
-    process.wait()
+    assert "no DICOM answer of a.jpeg: is not a DICOM file" in process.communicate()[1]
     assert {path.name: path.read_bytes() for path in (tmp_path / "answers").iterdir()} == files
 
 

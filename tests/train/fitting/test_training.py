@@ -113,7 +113,7 @@ def test_other_weights_than_an_interrupted_training_had_are_refused_before_they_
     (tmp_path / "unfinished.json").write_text(json.dumps(fingerprint))
     np.savez(tmp_path / "snapshot.npz", progress=json.dumps({"epochs": 1}))
     monkeypatch.setattr(TrainingTask, "untrained_model", lambda _: pytest.fail("loaded"))
-    with pytest.raises(InvalidRequest, match=r"another weights \(w\.h5, not none\)"):
+    with pytest.raises(InvalidRequest, match=r"weights w\.h5 instead of none"):
         train_run(task, output=tmp_path, cache_dir=tmp_path / "cache")
 
 

@@ -34,12 +34,12 @@ def test_same_settings_may_go_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"seed": 1}, r"another seed \(0, not 1\);"),
-        ({"weights": "imagenet"}, r"another weights \(none, not imagenet\);"),
-        ({"recipe": "x", "backend": "jax"}, "another recipe, backend"),
-        ({"precision": "mixed_float16"}, "another precision;"),
-        ({"weights_sha256": "0f"}, "another weights_sha256;"),
-        ({"locator_sha256": "0f"}, "another locator_sha256;"),
+        ({"seed": 1}, r"different settings \(seed 0 instead of 1\);"),
+        ({"weights": "imagenet"}, "weights none instead of imagenet"),
+        ({"recipe": "x", "backend": "jax"}, "recipe, backend"),
+        ({"precision": "mixed_float16"}, r"\(precision\);"),
+        ({"weights_sha256": "0f"}, r"\(weights_sha256\);"),
+        ({"locator_sha256": "0f"}, r"\(locator_sha256\);"),
     ],
 )
 def test_other_settings_are_refused(tmp_path: Path, change: dict[str, object], words: str) -> None:

@@ -60,7 +60,7 @@ def loading_weights(architecture: str, weights: str | None) -> Iterator[None]:
 
     Raises:
         InvalidRequest: the file is missing or does not fit.
-        WeightsUnavailable: the download failed.
+        WeightsUnavailable: ``imagenet`` cannot be downloaded or loaded.
     """
     if weights not in (None, "imagenet") and not Path(weights).is_file():
         raise InvalidRequest(f"weights {weights}: no such file; name a file, imagenet or none")

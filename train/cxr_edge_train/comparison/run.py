@@ -122,6 +122,7 @@ def compare(
             unknown, two recipes of one have the same name or content, or the output holds something
             else.
         DatasetError: metadata, splits, images or the test log are missing, damaged or too few.
+        WeightsUnavailable: ImageNet weights cannot be downloaded or loaded.
         RunError: the loss was no longer a number, a run is damaged, or the locator is missing or
             damaged.
         EngineError: the locator cannot be loaded or run.

@@ -103,7 +103,10 @@ def measure(
         table = read_splits(splits, cleaned)
         rows = table[table["split"] == split].reset_index(drop=True)
         if rows.empty:
-            raise DatasetError(f"{splits}: no image of {metadata} is in the split {split}")
+            raise DatasetError(
+                f"{splits}: no image of {metadata} is in the split {split}; measure "
+                "another one, or make the splits again"
+            )
         warnings = tuple(_warnings(subject, cleaned, table, split=split))
     predictions, _ = predict(subject, rows, root=root, progress=progress)
     is_own = (

@@ -73,7 +73,7 @@ def worst_words(subgroups: Sequence[Subgroup]) -> str:
         if worst is not None:
             sentences.append(f"{worst.name} has the lowest {measure}: {getattr(worst, measure)}.")
     if subgroups and not sentences:
-        return f"Too few films to name the worst group: no two of a column have {FEW} of a label."
+        return f"No column has two groups with {FEW} films of a label, so no worst group is named."
     return " ".join(sentences)
 
 

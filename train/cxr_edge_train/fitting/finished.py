@@ -20,7 +20,12 @@ def check_same(task: TrainingTask, folder: Path) -> None:
     run, wanted = read_run(folder), task.fingerprint
     # How a model is converted is no part of what it learned. A run with keys of an earlier version
     # was trained by another recipe, so here they are not ignored.
-    recorded = replace(read_recipe(folder / "recipe.toml"), calibration=task.recipe.calibration)
+    try:
+        recorded = replace(read_recipe(folder / "recipe.toml"), calibration=task.recipe.calibration)
+    except InvalidRequest as error:
+        raise InvalidRequest(
+            f"{error}; if an earlier version made this run, choose another output"
+        ) from error
     # Runs of before the digest was recorded are known by the name alone.
     sha256 = run.weights_sha256 or wanted.weights_sha256
     pairs = {

@@ -127,6 +127,7 @@ class TrainingTask:
 
         Raises:
             InvalidRequest: the architecture is unknown, or the weights are missing or do not fit.
+            WeightsUnavailable: the ImageNet weights cannot be downloaded or loaded.
         """
         # Keras seeds TensorFlow too where it is installed, and importing it makes it chatter.
         with stderr_silenced():
@@ -137,7 +138,7 @@ class TrainingTask:
 def recipe_for(weights: str | None, recipe: Recipe) -> Recipe:
     """The recipe as it is carried out: a backbone with random weights is not frozen.
 
-    It holds nothing that is worth keeping, and a head on random features learns little.
+    Such a backbone holds nothing worth keeping, and a head on random features learns little.
     """
     if weights:
         return recipe

@@ -56,7 +56,7 @@ def train_run(
         task: what is trained from what.
         output: folder of the run. An unfinished run of the same task is resumed.
         cache_dir: folder of decoded pixels.
-        on_start: called once before anything else.
+        on_start: called once before any work.
         callbacks: gives additional Keras callbacks for the fit.
         progress: makes the progress bar over the images that are decoded.
 
@@ -67,10 +67,11 @@ def train_run(
         EngineError: the lung locator cannot be loaded or run.
         InvalidRequest: the folder holds another run or other files, or the architecture or the
             weights are unknown or do not fit.
+        WeightsUnavailable: the ImageNet weights cannot be downloaded or loaded.
     """
+    check_resumable(output, task.fingerprint)
     on_start(start_of(task, output))
     task.check_images()
-    check_resumable(output, task.fingerprint)
     prepare = task.preprocessor()
     with computing(task.recipe.fit):
         # Before any other work: unknown names and weights that do not fit are found here.

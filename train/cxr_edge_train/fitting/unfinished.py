@@ -56,11 +56,7 @@ def claimed(folder: Path, settings: RunFingerprint, record: str = RUN) -> Iterat
     """
     check_output(folder, record)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / _LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise InvalidRequest(f"{folder}: another process is training into this folder") from None
+    lock = _acquired(folder)
     try:
         _refuse_finished(folder, record)  # by a process that had the lock until now
         left = _left_settings(folder)
@@ -81,25 +77,35 @@ def check_resumable(folder: Path, settings: RunFingerprint) -> None:
     """Check that an unfinished run in a folder, where it has finished an epoch, is the wanted one.
 
     Raises:
-        InvalidRequest: it has another fingerprint.
+        InvalidRequest: it has another fingerprint, or another process trains there.
         RunError: what it left is damaged.
     """
     left = _left_settings(folder)
     if left is not None and has_snapshot(folder):
+        _acquired(folder).release()
         _check_resumed(folder, left, settings)
+
+
+def _acquired(folder: Path) -> FileLock:
+    lock = FileLock(folder / _LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InvalidRequest(f"{folder}: another process is training into this folder") from None
+    return lock
 
 
 def _check_resumed(folder: Path, left: RunFingerprint, wanted: RunFingerprint) -> None:
     there, here = asdict(left), asdict(wanted)
     changed = [
         # Digests and recipes are too long to be read in one line.
-        f"{name} ({there[name]}, not {here[name]})" if name in _SHORT else name
+        f"{name} {there[name]} instead of {here[name]}" if name in _SHORT else name
         for name in there
         if there[name] != here[name]
     ]
     if changed:
         raise InvalidRequest(
-            f"{folder}: holds an unfinished run with another {', '.join(changed)}; "
+            f"{folder}: holds an unfinished run with different settings ({', '.join(changed)}); "
             "choose another output, or remove the folder"
         )
 
