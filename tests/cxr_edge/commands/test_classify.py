@@ -32,13 +32,14 @@ def test_table_and_notice_on_standard_output(
 ) -> None:
     image = make_image()
     outcome = cxr_edge("classify", image, "--bundle", golden_bundle)
-    header, row, notice = outcome.out.splitlines()
+    header, row, chance, notice = outcome.out.splitlines()
     assert outcome.code == 0
     assert header.split() == ["label", "probability", "threshold", "gate", "file"]
     label, probability, threshold, gate, name = row.split()
     assert label in ("NORMAL", "PNEUMONIA")
     assert 0 <= float(probability) <= 1
     assert (threshold, gate, name) == ("0.400", "not_checked", str(image))
+    assert chance.startswith("  ↳ on validation this model was not clearly better than chance (AUC")
     digest = hashlib.sha256((golden_bundle / "bundle.json").read_bytes()).hexdigest()
     assert notice == (
         f"{NOTICE} Model: tiny-int8 1 ({digest[:12]}), trained on films of people of unstated age."
@@ -178,10 +179,10 @@ def test_warning_is_a_note_below_the_row_and_in_the_json(
     Image.fromarray(noisy_gradient((80, 70), seed=0).astype(np.uint16) * 16).save(dark)
     outcome = cxr_edge("classify", dark, "--bundle", golden_bundle)
     assert outcome.code == 0
-    assert outcome.out.splitlines()[2].startswith("  ↳ low contrast")
+    assert outcome.out.splitlines()[3].startswith("  ↳ low contrast")
     assert outcome.err == ""
     outcome = cxr_edge("classify", dark, "--bundle", golden_bundle, "--json")
-    assert json.loads(outcome.out)["warnings"][0].startswith("low contrast")
+    assert json.loads(outcome.out)["warnings"][1].startswith("low contrast")
 
 
 def test_json_keeps_file_names_as_they_are(
