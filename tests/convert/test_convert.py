@@ -139,7 +139,7 @@ def test_conversion_with_a_file_of_somebody_else_anywhere_is_not_overwritten(
     ):  # fmt: skip
         (output / written).parent.mkdir(parents=True, exist_ok=True)
         (output / written).write_text(json.dumps(report))
-    with pytest.raises(InvalidRequest, match=re.escape(f"({name})")):
+    with pytest.raises(InvalidRequest, match=f"contains {re.escape(name)}, which"):
         convert(trained.run, output, limits=LOOSE, overwrite=True)
     (output / name).unlink()
     # One of an earlier version, whose report is read no more.
