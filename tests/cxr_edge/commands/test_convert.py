@@ -73,7 +73,9 @@ def test_falling_short_is_exit_4_with_the_report_written(
     assert f"See {tmp_path / 'out' / 'rejected'}" in outcome.err
     manifest = Bundle.load(tmp_path / "out" / "rejected" / "int8").manifest
     assert manifest.calibration is not None
-    assert manifest.calibration.method.startswith("percentile 90 over ")
+    images = manifest.calibration.count
+    said = f"percentile 90 over {images} training images, "
+    assert manifest.calibration.method.startswith(said)
     assert "Rejected: int8" in (tmp_path / "out" / "report.md").read_text()
 
 
